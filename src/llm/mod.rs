@@ -1,0 +1,177 @@
+//! Calling LLMs: one attempt ([`openai`]), and how many of them against which models ([`ladder`]).
+//!
+//! Nothing here knows what a plan is.
+
+pub mod ladder;
+pub mod openai;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+pub use ladder::Ladder;
+
+/// A boxed future, so that models can stand behind `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What an LLM is asked.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Who it is and what the rules are.
+    pub system: Arc<str>,
+    /// What is wanted now.
+    pub user: String,
+    /// The form that the answer must have.
+    pub schema: ResponseSchema,
+}
+
+/// A JSON Schema with a name, as structured output wants it.
+#[derive(Debug, Clone)]
+pub struct ResponseSchema {
+    /// Letters, digits, dashes and underscores.
+    pub name: &'static str,
+    /// The schema itself.
+    pub schema: Arc<RawValue>,
+}
+
+/// What one call gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// The text of the answer.
+    pub content: String,
+    /// Whether it ended at the token limit.
+    pub truncated: bool,
+    /// Tokens of the question, as the server counted them; 0 when it did not say.
+    pub prompt_tokens: u64,
+    /// Tokens of the answer, likewise.
+    pub completion_tokens: u64,
+}
+
+/// One model that can be called once.
+pub trait ChatModel: Send + Sync {
+    /// Its name, for headers and metrics.
+    fn name(&self) -> &Arc<str>;
+
+    /// One call, without any retry. Dropping the future cancels it.
+    ///
+    /// # Errors
+    /// Why the call gave no text.
+    fn call<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>>;
+}
+
+/// Why one call to an LLM gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .failure.sentence())]
+pub struct CallError {
+    /// What happened.
+    pub failure: CallFailure,
+    /// How long the server asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<CallFailure> for CallError {
+    fn from(failure: CallFailure) -> Self {
+        Self { failure, retry_after: None }
+    }
+}
+
+/// The ways in which a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallFailure {
+    /// No connection, or it broke.
+    Connection,
+    /// No answer in the time for this attempt.
+    Timeout,
+    /// 429.
+    RateLimited,
+    /// 5xx, 408, 409.
+    ServerError,
+    /// An answer that is not a chat completion.
+    Malformed,
+    /// The server does not take this `response_format`.
+    FormatRefused,
+    /// 401 or 403.
+    BadKey,
+    /// 404, or the server says so.
+    UnknownModel,
+    /// The question is longer than the model's context.
+    ContextTooLong,
+    /// The answer or the question was filtered, or the model refused.
+    ContentFilter,
+    /// The account has no money left.
+    QuotaExhausted,
+    /// Any other 4xx.
+    BadRequest,
+}
+
+impl CallFailure {
+    /// As it stands in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::RateLimited => "rate_limited",
+            Self::ServerError => "server_error",
+            Self::Malformed => "malformed",
+            Self::FormatRefused => "format_refused",
+            Self::BadKey => "bad_key",
+            Self::UnknownModel => "unknown_model",
+            Self::ContextTooLong => "context_too_long",
+            Self::ContentFilter => "content_filter",
+            Self::QuotaExhausted => "quota_exhausted",
+            Self::BadRequest => "bad_request",
+        }
+    }
+
+    /// Whether the same call may succeed a little later.
+    pub fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Connection | Self::Timeout | Self::RateLimited | Self::ServerError | Self::Malformed
+        )
+    }
+
+    /// What happened and what to do, in one sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Connection => {
+                "the LLM server cannot be reached; check PLANNER_LLM_BASE_URL and the network"
+            }
+            Self::Timeout => "the LLM did not answer in time",
+            Self::RateLimited => "the LLM server limits the rate of calls; try again later",
+            Self::ServerError => "the LLM server failed; try again later",
+            Self::Malformed => "the LLM server's answer is not a chat completion; check PLANNER_LLM_BASE_URL",
+            Self::FormatRefused => "the LLM server takes none of the forms of structured output",
+            Self::BadKey => "the LLM server refused the key; check PLANNER_OPENAI_API_KEY",
+            Self::UnknownModel => "the LLM server does not know the model; check PLANNER_LLM_MODEL",
+            Self::ContextTooLong => "the request is longer than the model's context; shorten goal or context",
+            Self::ContentFilter => "the LLM refused to answer; word the goal differently",
+            Self::QuotaExhausted => "the account at the LLM server has no quota left; check its billing",
+            Self::BadRequest => {
+                "the LLM server refused the call; check that the model takes chat completions"
+            }
+        }
+    }
+}
+
+/// Why no model answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LlmError {
+    /// A refusal that trying again does not change.
+    #[error("{}", .0.sentence())]
+    Refused(CallFailure),
+    /// All models are down, limit the rate, or are being left alone after failures.
+    #[error("{}", .cause.map_or("the LLM failed repeatedly and is being left alone for a while", CallFailure::sentence))]
+    Unavailable {
+        /// What the last call ended with; `None` when none was made.
+        cause: Option<CallFailure>,
+        /// When it is worth trying again.
+        retry_after: Option<Duration>,
+    },
+    /// The time ran out first.
+    #[error("the time for the request ran out while waiting for the LLM")]
+    Deadline,
+}

@@ -1,0 +1,419 @@
+//! The wire types of the planner's API: what `POST /plan` takes and gives.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use validator::{Validate, ValidationError};
+
+/// Longest goal, in characters.
+pub const MAX_GOAL_CHARS: u64 = 10_000;
+/// Most constraints in one request.
+pub const MAX_CONSTRAINTS: u64 = 50;
+/// Longest constraint, in characters.
+pub const MAX_CONSTRAINT_CHARS: usize = 2_000;
+/// Largest context, in bytes of compact JSON.
+pub const MAX_CONTEXT_BYTES: usize = 64 * 1024;
+/// Longest request id, in characters.
+pub const MAX_REQUEST_ID_CHARS: u64 = 128;
+/// Longest duration of one step, in seconds (one day).
+pub const MAX_STEP_SECONDS: u32 = 86_400;
+
+/// What a plan is wanted for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
+pub struct PlanRequest {
+    /// What is to be achieved: 1 to 10,000 characters, not blank.
+    #[validate(length(max = "MAX_GOAL_CHARS"), custom(function = "not_blank"))]
+    #[schema(
+        min_length = 1,
+        max_length = 10_000,
+        pattern = r"\S",
+        example = "Fix authentication bug and add tests"
+    )]
+    pub goal: String,
+    /// Rules that the plan must respect: at most 50, each 1 to 2,000 characters.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[validate(length(max = "MAX_CONSTRAINTS"))]
+    #[schema(schema_with = constraints_schema)]
+    pub constraints: Vec<String>,
+    /// Anything the planner should know, as a JSON object of at most 64 KiB serialised.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[validate(custom(function = "context_fits"))]
+    #[schema(schema_with = context_schema)]
+    pub context: Map<String, Value>,
+    /// The caller's name for this request, at most 128 characters; a UUID is made when absent or null.
+    #[serde(default)]
+    #[validate(length(max = "MAX_REQUEST_ID_CHARS"))]
+    #[schema(max_length = 128)]
+    pub request_id: Option<String>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubTask {
+    /// Place in the order of execution, from 1.
+    #[schema(minimum = 1)]
+    pub step: u32,
+    /// What to do, as an imperative sentence.
+    #[schema(min_length = 1)]
+    pub action: String,
+    /// Id of the arm that does it, from the registry.
+    #[schema(example = "coder")]
+    pub required_arm: String,
+    /// How to tell that the step is done; at least one.
+    #[schema(min_items = 1)]
+    pub acceptance_criteria: Vec<String>,
+    /// Earlier steps whose results this one needs, ascending.
+    pub depends_on: Vec<u32>,
+    /// Relative cost, 1 (cheap) to 5.
+    #[schema(minimum = 1, maximum = 5)]
+    pub estimated_cost_tier: u8,
+    /// Expected duration in seconds, 1 to 86,400.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub estimated_duration_seconds: u32,
+}
+
+/// A sound plan, and on request how it came to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlanResponse {
+    /// The steps, in order of execution.
+    pub plan: Vec<SubTask>,
+    /// Why the goal was broken down this way.
+    pub rationale: String,
+    /// How sure the planner is, 0.0 to 1.0; each repair lowers it.
+    #[schema(minimum = 0.0, maximum = 1.0, example = 0.88)]
+    pub confidence: f64,
+    /// Sum of all durations, in seconds.
+    pub total_estimated_duration: u64,
+    /// How complex the plan is, 0.0 to 1.0, computed from its shape.
+    #[schema(minimum = 0.0, maximum = 1.0, example = 0.47)]
+    pub complexity_score: f64,
+    /// With `include=id`: a name for this plan, `plan_` and letters and digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub plan_id: Option<String>,
+    /// With `include=schedule`: what can run in parallel and what decides the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub schedule: Option<Schedule>,
+    /// With `include=usage`: what the LLM was asked and what that cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub usage: Option<Usage>,
+    /// With `include=repairs`: each thing changed in what the LLM said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub repairs: Option<Vec<Repair>>,
+}
+
+/// The plan as a timetable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Schedule {
+    /// Steps by level: those in one level can run in parallel.
+    pub levels: Vec<Vec<u32>>,
+    /// The chain of dependencies that takes longest.
+    pub critical_path: Vec<u32>,
+    /// Duration of that chain, in seconds.
+    pub critical_path_seconds: u64,
+}
+
+/// What making the plan took from LLMs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// The model whose answer became the plan.
+    pub model: String,
+    /// Calls made to LLMs, failed ones included.
+    pub attempts: u32,
+    /// Prompt tokens of all calls, as the LLM counted them.
+    pub prompt_tokens: u64,
+    /// Completion tokens of all calls, as the LLM counted them.
+    pub completion_tokens: u64,
+    /// Cost in US dollars; null when the model's price is not known.
+    pub cost_usd: Option<f64>,
+}
+
+/// One thing changed in what the LLM said, so that the plan is sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Repair {
+    /// What kind of change.
+    pub code: RepairCode,
+    /// The step (as numbered in the finished plan), null when the whole plan is meant.
+    pub step: Option<u32>,
+    /// What was changed, in one sentence.
+    pub message: String,
+}
+
+/// The kinds of repairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairCode {
+    /// The arm was named by alias, case, capability or keyword.
+    ArmMapped,
+    /// A number was out of its range.
+    Clamped,
+    /// A blank or repeated acceptance criterion was left out.
+    CriterionDropped,
+    /// A dependency on itself, on no step, or named twice was left out.
+    DependencyDropped,
+    /// An optional field was missing and has a usual value.
+    FieldFilled,
+    /// Steps were numbered or ordered otherwise than they run.
+    StepsRenumbered,
+    /// The plan ended without verification.
+    VerificationAdded,
+}
+
+impl RepairCode {
+    /// Every code, for metrics and documentation.
+    pub const ALL: [Self; 7] = [
+        Self::ArmMapped,
+        Self::Clamped,
+        Self::CriterionDropped,
+        Self::DependencyDropped,
+        Self::FieldFilled,
+        Self::StepsRenumbered,
+        Self::VerificationAdded,
+    ];
+
+    /// The code as it stands in JSON and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ArmMapped => "arm_mapped",
+            Self::Clamped => "clamped",
+            Self::CriterionDropped => "criterion_dropped",
+            Self::DependencyDropped => "dependency_dropped",
+            Self::FieldFilled => "field_filled",
+            Self::StepsRenumbered => "steps_renumbered",
+            Self::VerificationAdded => "verification_added",
+        }
+    }
+}
+
+/// One thing wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// The field, as `constraints[3]`.
+    pub field: String,
+    /// What is wrong with it and what is allowed.
+    pub message: String,
+}
+
+impl FieldError {
+    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl PlanRequest {
+    /// Reads a request from JSON.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, types and rules alike, sorted by field.
+    pub fn from_json(body: &[u8]) -> Result<Self, Vec<FieldError>> {
+        let (request, mut faults) = match serde_json::from_slice(body) {
+            Ok(request) => (request, Vec::new()),
+            Err(error) => Self::field_by_field(body, &error)?,
+        };
+        request.rule_faults(&mut faults);
+        if faults.is_empty() {
+            return Ok(request);
+        }
+        faults.sort();
+        faults.dedup_by(|a, b| a.field == b.field);
+        Err(faults)
+    }
+
+    /// Checks the rules of a request that was not read from JSON.
+    ///
+    /// # Errors
+    /// Every broken rule, sorted by field.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut faults = Vec::new();
+        self.rule_faults(&mut faults);
+        if faults.is_empty() {
+            return Ok(());
+        }
+        faults.sort();
+        Err(faults)
+    }
+
+    /// The slow way, for requests with something of the wrong type: what fits is read, the rest named.
+    fn field_by_field(
+        body: &[u8],
+        error: &serde_json::Error,
+    ) -> Result<(Self, Vec<FieldError>), Vec<FieldError>> {
+        let whole = |message: String| vec![FieldError::new("body", message)];
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Err(whole("is empty; send a JSON object with a goal".into()));
+        }
+        let value: Value = serde_json::from_slice(body).map_err(|_| {
+            let (line, column) = (error.line(), error.column());
+            whole(match std::str::from_utf8(body) {
+                Err(_) => "is not UTF-8; send JSON in UTF-8".into(),
+                Ok(_) if is_too_deep(error) => "nests deeper than 128 levels".into(),
+                Ok(_) => format!("is not valid JSON (line {line}, column {column})"),
+            })
+        })?;
+        let Value::Object(mut fields) = value else {
+            return Err(whole(format!("is {}; send a JSON object", kind_of(&value))));
+        };
+        let mut faults = Vec::new();
+        let mut take = |name: &str| match fields.remove(name) {
+            Some(Value::Null) | None => None,
+            Some(value) => Some(value),
+        };
+        let mut request = Self { goal: "read".into(), ..Self::default() };
+        match take("goal") {
+            Some(Value::String(goal)) => request.goal = goal,
+            Some(other) => {
+                faults.push(FieldError::new("goal", format!("must be a string, not {}", kind_of(&other))));
+            }
+            None => faults.push(FieldError::new("goal", "is required")),
+        }
+        match take("constraints") {
+            Some(Value::Array(items)) => {
+                for (index, item) in items.into_iter().enumerate() {
+                    if let Value::String(constraint) = item {
+                        request.constraints.push(constraint);
+                    } else {
+                        faults.push(FieldError::new(
+                            format!("constraints[{index}]"),
+                            format!("must be a string, not {}", kind_of(&item)),
+                        ));
+                        // Keeps the places of those behind it, and breaks no rule itself.
+                        request.constraints.push("-".into());
+                    }
+                }
+            }
+            Some(other) => faults.push(FieldError::new(
+                "constraints",
+                format!("must be an array of strings, not {}", kind_of(&other)),
+            )),
+            None => {}
+        }
+        match take("context") {
+            Some(Value::Object(context)) => request.context = context,
+            Some(other) => {
+                faults
+                    .push(FieldError::new("context", format!("must be an object, not {}", kind_of(&other))));
+            }
+            None => {}
+        }
+        match take("request_id") {
+            Some(Value::String(id)) => request.request_id = Some(id),
+            Some(other) => faults.push(FieldError::new(
+                "request_id",
+                format!("must be a string or null, not {}", kind_of(&other)),
+            )),
+            None => {}
+        }
+        if faults.is_empty() {
+            // Only a key that is there twice reads as a value and not as a request.
+            return Err(whole("has a field twice".into()));
+        }
+        Ok((request, faults))
+    }
+
+    fn rule_faults(&self, faults: &mut Vec<FieldError>) {
+        if let Err(errors) = self.validate() {
+            faults.extend(
+                errors.field_errors().keys().map(|field| FieldError::new(field.to_string(), rule_of(field))),
+            );
+        }
+        for (index, constraint) in self.constraints.iter().enumerate() {
+            if constraint.is_empty() || constraint.chars().count() > MAX_CONSTRAINT_CHARS {
+                faults.push(FieldError::new(
+                    format!("constraints[{index}]"),
+                    "must be 1 to 2,000 characters long",
+                ));
+            }
+        }
+    }
+}
+
+/// The rule of a field, as a caller reads it behind the field's name.
+fn rule_of(field: &str) -> &'static str {
+    match field {
+        "goal" => "must be 1 to 10,000 characters long and not blank",
+        "constraints" => "must have at most 50 entries",
+        "context" => "must be at most 64 KiB as compact JSON",
+        _ => "must be at most 128 characters long",
+    }
+}
+
+fn not_blank(text: &str) -> Result<(), ValidationError> {
+    if text.trim().is_empty() {
+        return Err(ValidationError::new("blank"));
+    }
+    Ok(())
+}
+
+fn context_fits(context: &Map<String, Value>) -> Result<(), ValidationError> {
+    let mut counter = ByteCounter(0);
+    match serde_json::to_writer(&mut counter, context) {
+        Ok(()) if counter.0 <= MAX_CONTEXT_BYTES => Ok(()),
+        _ => Err(ValidationError::new("size")),
+    }
+}
+
+/// Counts what is written to it.
+struct ByteCounter(usize);
+
+impl std::io::Write for ByteCounter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// serde_json has no public kind for its nesting limit; its message is the only sign of it.
+fn is_too_deep(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn constraints_schema() -> utoipa::openapi::schema::Schema {
+    use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(MAX_CONSTRAINT_CHARS)),
+        )
+        .max_items(Some(MAX_CONSTRAINTS as usize))
+        .description(Some("Rules that the plan must respect: at most 50, each 1 to 2,000 characters."))
+        .examples([serde_json::json!(["Do not modify the database schema"])])
+        .into()
+}
+
+fn context_schema() -> utoipa::openapi::schema::Schema {
+    use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .description(Some("Anything the planner should know, as a JSON object of at most 64 KiB serialised."))
+        .examples([serde_json::json!({"repository": "https://example.com/repo"})])
+        .into()
+}

@@ -1,0 +1,117 @@
+//! Why no plan came out.
+
+use crate::llm::LlmError;
+
+/// A fault of a proposed plan that has no one right repair.
+///
+/// Steps are named by their place in the proposal, from 1. No text of the proposal is in the messages.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum PlanFault {
+    /// Fewer steps than allowed.
+    #[error("the plan has {found} steps and needs at least {min}")]
+    TooFewSteps {
+        /// Steps found, an added verification included.
+        found: usize,
+        /// Fewest allowed.
+        min: usize,
+    },
+    /// More steps than allowed.
+    #[error("the plan has {found} steps, its verification included, and may have {max}")]
+    TooManySteps {
+        /// Steps found, an added verification included.
+        found: usize,
+        /// Most allowed.
+        max: usize,
+    },
+    /// Steps that wait for each other.
+    #[error("steps {} wait for each other", list(.steps))]
+    Cycle {
+        /// The steps on the cycles.
+        steps: Vec<usize>,
+    },
+    /// Two steps that say the same.
+    #[error("steps {} have the same action", list(.steps))]
+    RepeatedAction {
+        /// The earlier and the later step.
+        steps: Vec<usize>,
+    },
+    /// A step that says nothing.
+    #[error("step {step} has no action")]
+    BlankAction {
+        /// The step.
+        step: usize,
+    },
+    /// A step whose end cannot be told.
+    #[error("step {step} has no acceptance criterion")]
+    NoCriteria {
+        /// The step.
+        step: usize,
+    },
+    /// A step for an arm that does not exist and that nothing points to.
+    #[error("step {step} names an arm that does not exist")]
+    UnknownArm {
+        /// The step.
+        step: usize,
+    },
+}
+
+impl PlanFault {
+    /// Where in the proposal it is, as `plan[2]`.
+    pub fn field(&self) -> String {
+        match self {
+            Self::TooFewSteps { .. } | Self::TooManySteps { .. } => "plan".into(),
+            Self::Cycle { steps } | Self::RepeatedAction { steps } => {
+                format!("plan[{}]", steps.last().map_or(0, |step| step - 1))
+            }
+            Self::BlankAction { step } | Self::NoCriteria { step } | Self::UnknownArm { step } => {
+                format!("plan[{}]", step - 1)
+            }
+        }
+    }
+}
+
+fn list(steps: &[usize]) -> String {
+    let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// Why an LLM's answer is no plan at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Nothing but white space.
+    #[error("the answer is empty")]
+    Empty,
+    /// The answer ended at the token limit.
+    #[error("the answer was cut off at the token limit; raise PLANNER_MAX_TOKENS")]
+    Truncated,
+    /// No JSON in it.
+    #[error("the answer has no JSON in it that can be read")]
+    NotJson,
+    /// JSON, and no list of steps in it.
+    #[error("the answer's JSON has no list of steps in it")]
+    NoSteps,
+}
+
+/// Why no plan came out.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// No LLM gave an answer.
+    #[error(transparent)]
+    Llm(#[from] LlmError),
+    /// The LLM's answer cannot be read as a plan.
+    #[error("{0}")]
+    Unreadable(#[from] Unreadable),
+    /// The LLM's plan is not sound and has no one right repair.
+    #[error("{}", sentences(.0))]
+    Unsound(Vec<PlanFault>),
+    /// The time for the request ran out.
+    #[error("the time for the request ran out")]
+    Deadline,
+}
+
+fn sentences(faults: &[PlanFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,377 @@
+//! From a proposal to a plan: what has one right answer is mended, and each mend is recorded.
+//!
+//! A [`Plan`] can be made only here, and every promise that the service makes about plans holds for it;
+//! nobody checks it again.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::models::{MAX_STEP_SECONDS, Repair, RepairCode, SubTask};
+use crate::registry::{ArmMatch, ArmRegistry};
+
+use super::draft::{Draft, DraftStep};
+use super::error::PlanFault;
+use super::graph;
+
+/// What a plan must be like in this installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRules {
+    /// Fewest steps, at least 1.
+    pub min_steps: usize,
+    /// Most steps.
+    pub max_steps: usize,
+    /// Whether the last step must verify.
+    pub require_verification: bool,
+}
+
+impl Default for PlanRules {
+    fn default() -> Self {
+        Self { min_steps: 3, max_steps: 7, require_verification: true }
+    }
+}
+
+/// A sound plan: within the limits, known arms, earlier dependencies only, criteria, costs and times.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    steps: Vec<SubTask>,
+    rationale: String,
+    confidence: f64,
+    repairs: Vec<Repair>,
+}
+
+impl Plan {
+    /// The steps, numbered from 1 in order of execution.
+    pub fn steps(&self) -> &[SubTask] {
+        &self.steps
+    }
+
+    /// Why the goal was broken down this way.
+    pub fn rationale(&self) -> &str {
+        &self.rationale
+    }
+
+    /// 0.0 to 1.0, lowered by each repair.
+    pub fn confidence(&self) -> f64 {
+        self.confidence
+    }
+
+    /// What was changed in the proposal.
+    pub fn repairs(&self) -> &[Repair] {
+        &self.repairs
+    }
+
+    /// The plan in its parts: steps, rationale, repairs.
+    pub fn into_parts(self) -> (Vec<SubTask>, String, Vec<Repair>) {
+        (self.steps, self.rationale, self.repairs)
+    }
+}
+
+/// Each repair leaves this much of the confidence.
+const CONFIDENCE_PER_REPAIR: f64 = 0.95;
+/// For a proposal that does not say how sure it is.
+const UNSTATED_CONFIDENCE: f64 = 0.5;
+/// For a step that does not say how long it takes, in seconds.
+const UNSTATED_SECONDS: u32 = 30;
+/// Beyond this a proposal is refused unread: the most that settings allow, twentyfold.
+const MOST_STEPS_READ: usize = 1_000;
+
+/// Makes a plan of a proposal, or says everything that is wrong with it.
+///
+/// # Errors
+/// All faults that have no one right repair.
+pub fn settle(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result<Plan, Vec<PlanFault>> {
+    let found = draft.steps.len();
+    if found > MOST_STEPS_READ {
+        return Err(vec![PlanFault::TooManySteps { found, max: rules.max_steps }]);
+    }
+    let mut mend = Mend { registry, faults: Vec::new(), repairs: Vec::new() };
+
+    let numbers = mend.numbers(&draft.steps);
+    let needs = mend.dependencies(&draft.steps, &numbers);
+    let order = graph::topological_order(&needs, &numbers).unwrap_or_else(|cycle| {
+        mend.faults.push(PlanFault::Cycle { steps: cycle.iter().map(|i| i + 1).collect() });
+        (0..found).collect()
+    });
+    let mut steps = mend.steps(draft.steps);
+    mend.repeated_actions(&steps);
+    mend.order(&mut steps, &needs, &order, &numbers);
+    if rules.require_verification {
+        mend.verification(&mut steps);
+    }
+    if steps.len() < rules.min_steps {
+        mend.faults.push(PlanFault::TooFewSteps { found: steps.len(), min: rules.min_steps });
+    }
+    if steps.len() > rules.max_steps {
+        mend.faults.push(PlanFault::TooManySteps { found: steps.len(), max: rules.max_steps });
+    }
+    let rationale = mend.rationale(draft.rationale);
+    let confidence = mend.confidence(draft.confidence);
+
+    if !mend.faults.is_empty() {
+        mend.faults.sort();
+        return Err(mend.faults);
+    }
+    let repairs = mend.repairs;
+    let confidence = if repairs.is_empty() {
+        confidence
+    } else {
+        let lowered = confidence * CONFIDENCE_PER_REPAIR.powi(repairs.len() as i32);
+        (lowered * 10_000.0).round() / 10_000.0
+    };
+    Ok(Plan { steps, rationale, confidence, repairs })
+}
+
+/// The work in hand: what was found wrong, and what was mended.
+struct Mend<'a> {
+    registry: &'a ArmRegistry,
+    faults: Vec<PlanFault>,
+    /// Until [`Mend::order`] has run, `step` is the place in the proposal, from 1.
+    repairs: Vec<Repair>,
+}
+
+impl Mend<'_> {
+    fn record(&mut self, code: RepairCode, step: Option<usize>, message: impl Into<String>) {
+        let step = step.map(|index| index as u32 + 1);
+        self.repairs.push(Repair { code, step, message: message.into() });
+    }
+
+    /// The steps' numbers as written if each has its own, else their places.
+    fn numbers(&mut self, steps: &[DraftStep]) -> Vec<i64> {
+        let written: Vec<i64> = steps.iter().filter_map(|step| step.number).collect();
+        let distinct: HashSet<i64> = written.iter().copied().collect();
+        if distinct.len() == steps.len() {
+            return written;
+        }
+        self.record(
+            RepairCode::StepsRenumbered,
+            None,
+            "Step numbers were missing or repeated; the steps are numbered by their places.",
+        );
+        (1..=steps.len() as i64).collect()
+    }
+
+    /// For each step the indices of those it needs, without what can be no dependency.
+    fn dependencies(&mut self, steps: &[DraftStep], numbers: &[i64]) -> Vec<Vec<usize>> {
+        let index_of: HashMap<i64, usize> = numbers.iter().enumerate().map(|(i, &n)| (n, i)).collect();
+        let mut all = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            let mut needed = Vec::with_capacity(step.depends_on.len());
+            let mut seen = HashSet::new();
+            for &number in &step.depends_on {
+                let target = number.and_then(|number| index_of.get(&number).copied());
+                let why = match target {
+                    None => "A dependency on a step that does not exist was left out.",
+                    Some(target) if target == index => "A dependency of the step on itself was left out.",
+                    Some(target) if !seen.insert(target) => "A dependency named twice was left out once.",
+                    Some(target) => {
+                        needed.push(target);
+                        continue;
+                    }
+                };
+                self.record(RepairCode::DependencyDropped, Some(index), why);
+            }
+            all.push(needed);
+        }
+        all
+    }
+
+    /// Each proposed step with a known arm, criteria, a cost and a duration; its dependencies come later.
+    fn steps(&mut self, drafts: Vec<DraftStep>) -> Vec<SubTask> {
+        drafts.into_iter().enumerate().map(|(index, draft)| self.step(index, draft)).collect()
+    }
+
+    fn step(&mut self, index: usize, draft: DraftStep) -> SubTask {
+        let action = trimmed(draft.action);
+        if action.is_empty() {
+            self.faults.push(PlanFault::BlankAction { step: index + 1 });
+        }
+        let (required_arm, usual_tier) = self.arm(index, draft.arm, &action);
+        SubTask {
+            step: 0,
+            acceptance_criteria: self.criteria(index, draft.criteria),
+            depends_on: Vec::new(),
+            estimated_cost_tier: self.number(index, "cost tier", draft.cost_tier, u32::from(usual_tier), 5)
+                as u8,
+            estimated_duration_seconds: self.number(
+                index,
+                "duration in seconds",
+                draft.seconds,
+                UNSTATED_SECONDS,
+                MAX_STEP_SECONDS,
+            ),
+            action,
+            required_arm,
+        }
+    }
+
+    /// The id and the usual cost tier of the arm that is meant.
+    fn arm(&mut self, index: usize, name: String, action: &str) -> (String, u8) {
+        let Some((arm, how)) = self.registry.resolve(&name, action) else {
+            self.faults.push(PlanFault::UnknownArm { step: index + 1 });
+            return (name, 1);
+        };
+        let how = match how {
+            ArmMatch::Exact => return (name, arm.cost_tier),
+            ArmMatch::Name => "another name for it",
+            ArmMatch::Keyword => "its keywords",
+            ArmMatch::CatchAll => "elimination, as nothing pointed to another",
+        };
+        let id = arm.id.clone();
+        self.record(
+            RepairCode::ArmMapped,
+            Some(index),
+            format!("The named arm does not exist; `{id}` was found by {how}."),
+        );
+        (id, arm.cost_tier)
+    }
+
+    fn criteria(&mut self, index: usize, written: Vec<String>) -> Vec<String> {
+        let mut criteria: Vec<String> = Vec::with_capacity(written.len());
+        let mut dropped = false;
+        for criterion in written.into_iter().map(trimmed) {
+            if criterion.is_empty() || criteria.contains(&criterion) {
+                dropped = true;
+            } else {
+                criteria.push(criterion);
+            }
+        }
+        if criteria.is_empty() {
+            self.faults.push(PlanFault::NoCriteria { step: index + 1 });
+        } else if dropped {
+            self.record(
+                RepairCode::CriterionDropped,
+                Some(index),
+                "A blank or repeated acceptance criterion was left out.",
+            );
+        }
+        criteria
+    }
+
+    /// `written` as a whole number from 1 to `max`.
+    fn number(&mut self, index: usize, what: &str, written: Option<f64>, usual: u32, max: u32) -> u32 {
+        let Some(written) = written else {
+            self.record(
+                RepairCode::FieldFilled,
+                Some(index),
+                format!("The {what} was missing; {usual} is usual."),
+            );
+            return usual;
+        };
+        let whole = written.round().clamp(1.0, f64::from(max));
+        // Both are exact: whole numbers, or clamped to one.
+        #[expect(clippy::float_cmp, reason = "asks whether rounding and clamping changed anything")]
+        if whole != written {
+            self.record(
+                RepairCode::Clamped,
+                Some(index),
+                format!("The {what} was not a whole number from 1 to {max}; it is {whole} now."),
+            );
+        }
+        whole as u32
+    }
+
+    fn repeated_actions(&mut self, steps: &[SubTask]) {
+        let mut first_with: HashMap<String, usize> = HashMap::new();
+        for (index, step) in steps.iter().enumerate().filter(|(_, step)| !step.action.is_empty()) {
+            match first_with.get(&step.action.to_lowercase()) {
+                Some(&first) => {
+                    self.faults.push(PlanFault::RepeatedAction { steps: vec![first + 1, index + 1] });
+                }
+                None => {
+                    first_with.insert(step.action.to_lowercase(), index);
+                }
+            }
+        }
+    }
+
+    /// Puts the steps into `order`, numbers them from 1 and points dependencies and repairs to the new numbers.
+    fn order(&mut self, steps: &mut Vec<SubTask>, needs: &[Vec<usize>], order: &[usize], numbers: &[i64]) {
+        let mut number_of = vec![0_u32; order.len()];
+        for (place, &index) in order.iter().enumerate() {
+            number_of[index] = place as u32 + 1;
+        }
+        for repair in &mut self.repairs {
+            repair.step = repair.step.map(|place| number_of[place as usize - 1]);
+        }
+        for (index, step) in steps.iter_mut().enumerate() {
+            step.step = number_of[index];
+            step.depends_on = needs[index].iter().map(|&needed| number_of[needed]).collect();
+            step.depends_on.sort_unstable();
+        }
+        steps.sort_by_key(|step| step.step);
+        let as_written = order
+            .iter()
+            .enumerate()
+            .all(|(place, &index)| place == index && numbers[index] == place as i64 + 1);
+        if !as_written {
+            self.record(
+                RepairCode::StepsRenumbered,
+                None,
+                "The steps are numbered from 1 in the order in which they can run.",
+            );
+        }
+    }
+
+    /// Ends the plan with a step that verifies, unless it does already.
+    fn verification(&mut self, steps: &mut Vec<SubTask>) {
+        let Some(verifier) = self.registry.verifier() else { return };
+        if steps.last().is_none_or(|last| self.registry.verifies(&last.required_arm)) {
+            return;
+        }
+        let needed: HashSet<u32> = steps.iter().flat_map(|step| step.depends_on.iter().copied()).collect();
+        let mut action = String::from("Verify that the results of all steps together reach the goal");
+        while steps.iter().any(|step| step.action.eq_ignore_ascii_case(&action)) {
+            action.push_str(" once more");
+        }
+        steps.push(SubTask {
+            step: steps.len() as u32 + 1,
+            action,
+            required_arm: verifier.id.clone(),
+            acceptance_criteria: vec![
+                "Every acceptance criterion of the earlier steps is met".into(),
+                "Every constraint of the request is respected".into(),
+            ],
+            depends_on: steps.iter().map(|step| step.step).filter(|step| !needed.contains(step)).collect(),
+            estimated_cost_tier: verifier.cost_tier,
+            estimated_duration_seconds: UNSTATED_SECONDS,
+        });
+        self.record(
+            RepairCode::VerificationAdded,
+            Some(steps.len() - 1),
+            "The plan ended without verification; a verifying last step was added.",
+        );
+    }
+
+    fn rationale(&mut self, written: Option<String>) -> String {
+        let written = written.map(trimmed).filter(|text| !text.is_empty());
+        written.unwrap_or_else(|| {
+            self.record(RepairCode::FieldFilled, None, "The rationale was missing.");
+            "The planner gave no rationale for this plan.".into()
+        })
+    }
+
+    fn confidence(&mut self, written: Option<f64>) -> f64 {
+        let Some(written) = written else {
+            self.record(
+                RepairCode::FieldFilled,
+                None,
+                format!("The confidence was missing; {UNSTATED_CONFIDENCE} is assumed."),
+            );
+            return UNSTATED_CONFIDENCE;
+        };
+        if (0.0..=1.0).contains(&written) {
+            return written;
+        }
+        // `88` is how some write 88 %; just above 1 is overconfidence.
+        let within = if (2.0..=100.0).contains(&written) { written / 100.0 } else { written.clamp(0.0, 1.0) };
+        self.record(
+            RepairCode::Clamped,
+            None,
+            format!("The confidence was not from 0 to 1; it is {within} now."),
+        );
+        within
+    }
+}
+
+fn trimmed(text: String) -> String {
+    if text.trim().len() == text.len() { text } else { text.trim().to_owned() }
+}

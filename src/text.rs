@@ -1,0 +1,104 @@
+//! Comparing words the way people mean them: in any case, spelling of separators and English inflection.
+
+/// `text` in lower case, every run of other characters than letters and digits as one space.
+///
+/// `Safety-Guardian`, `safety_guardian` and ` safety guardian ` fold to the same.
+pub fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_alphanumeric() {
+            folded.extend(c.to_lowercase());
+        } else if !folded.is_empty() && !folded.ends_with(' ') {
+            folded.push(' ');
+        }
+    }
+    if folded.ends_with(' ') {
+        folded.pop();
+    }
+    folded
+}
+
+/// Byte offset of the first place in the folded `text` where the folded `phrase` stands as whole words.
+///
+/// The phrase's last word may carry an English ending (`deploys`, `fixed`, `refactoring`, `codes`).
+pub fn find_phrase(text: &str, phrase: &str) -> Option<usize> {
+    if phrase.is_empty() {
+        return None;
+    }
+    text.match_indices(phrase).find_map(|(at, _)| {
+        let starts_word =
+            at == 0 || text[..at].ends_with(' ') || text[..at].chars().next_back().is_some_and(is_ideograph);
+        let rest = &text[at + phrase.len()..];
+        let tail = rest.split(' ').next().unwrap_or_default();
+        let ends_word = tail.is_empty()
+            || is_inflection(phrase, tail)
+            || phrase.chars().next_back().is_some_and(is_ideograph);
+        (starts_word && ends_word).then_some(at)
+    })
+}
+
+/// Whether `tail` is an English ending that leaves the word before it the same verb or noun.
+fn is_inflection(phrase: &str, tail: &str) -> bool {
+    if matches!(tail, "s" | "es" | "ed" | "d" | "ing") {
+        return true;
+    }
+    // A doubled consonant: run → running, plan → planned.
+    phrase
+        .chars()
+        .next_back()
+        .and_then(|last| tail.strip_prefix(last))
+        .is_some_and(|ending| matches!(ending, "ing" | "ed"))
+}
+
+/// Whether words of this script are written without spaces between them.
+pub fn is_ideograph(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{0e00}'..='\u{0e7f}')
+}
+
+/// `text` cut to at most `max` characters, at a word where there is one, with `…` when it was cut.
+pub fn shorten(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let end = text.char_indices().nth(max.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+    let cut = &text[..end];
+    let at_word = cut.rfind(char::is_whitespace).filter(|&at| at * 2 > end).unwrap_or(end);
+    format!("{}…", cut[..at_word].trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_and_case_fold_away() {
+        assert_eq!(fold(" Safety--Guardian "), "safety guardian");
+        assert_eq!(fold("safety_guardian"), "safety guardian");
+        assert_eq!(fold("Überprüfer!"), "überprüfer");
+        assert_eq!(fold("---"), "");
+    }
+
+    #[test]
+    fn phrases_match_whole_words_and_their_inflections_only() {
+        for (text, phrase, found) in [
+            ("run the tests", "run", Some(0)),
+            ("keep it running", "run", Some(8)),
+            ("prune the tree", "run", None),
+            ("runtime errors", "run", None),
+            ("please look up the docs", "look up", Some(7)),
+            ("deploys nightly", "deploy", Some(0)),
+            ("recheck", "check", None),
+            ("请搜索文档", "搜索", Some(3)),
+            ("anything", "", None),
+        ] {
+            assert_eq!(find_phrase(text, phrase), found, "{phrase:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn shortening_counts_characters_and_prefers_word_ends() {
+        assert_eq!(shorten("short", 10), "short");
+        assert_eq!(shorten("one two three four", 10), "one two…");
+        assert_eq!(shorten("ééééééééééé", 5), "éééé…");
+    }
+}
