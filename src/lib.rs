@@ -1,8 +1,34 @@
 //! The planner arm of OctoLLM: a goal goes in, a sound plan comes out.
+//!
+//! The modules in the order in which a request travels:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cli`] | parses the command line and runs one command |
+//! | [`config`] | settings: a file, the environment, checks that report everything at once |
+//! | [`telemetry`] | logs |
+//! | [`server`], [`lifecycle`] | serve until told to stop, and stop without losing a plan |
+//! | [`app`] | what all requests share, and the router over it |
+//! | [`http`] | limits, authorisation, request ids, problems, documentation |
+//! | [`models`], [`registry`] | the wire types; the arms that a step can be given to |
+//! | [`planner`] | prompt, parse, repair, check, estimate; the embedded planner |
+//! | [`llm`] | one call to a model, and how many of them against which models |
+//! | [`resilience`] | backoff and circuit breaker |
+//! | [`metrics`], [`text`] | every metric; comparing words as people mean them |
+//!
+//! Data goes one way: [`planner`] knows nothing of HTTP, [`http`] nothing of prompts, [`llm`] nothing of plans.
 
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod lifecycle;
 pub mod llm;
+pub mod metrics;
 pub mod models;
 pub mod planner;
 pub mod registry;
 pub mod resilience;
+pub mod server;
+pub mod telemetry;
 pub mod text;

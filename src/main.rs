@@ -1,2 +1,8 @@
-//! x
-fn main() {}
+//! The `planner-arm` binary.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    planner_arm::cli::run().await
+}

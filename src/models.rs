@@ -274,14 +274,17 @@ impl PlanRequest {
                 for (index, item) in items.into_iter().enumerate() {
                     if let Value::String(constraint) = item {
                         request.constraints.push(constraint);
-                    } else {
+                        continue;
+                    }
+                    // Beyond the limit the number of entries is the fault.
+                    if (index as u64) < MAX_CONSTRAINTS {
                         faults.push(FieldError::new(
                             format!("constraints[{index}]"),
                             format!("must be a string, not {}", kind_of(&item)),
                         ));
-                        // Keeps the places of those behind it, and breaks no rule itself.
-                        request.constraints.push("-".into());
                     }
+                    // Keeps the places of those behind it, and breaks no rule itself.
+                    request.constraints.push("-".into());
                 }
             }
             Some(other) => faults.push(FieldError::new(
@@ -306,10 +309,7 @@ impl PlanRequest {
             )),
             None => {}
         }
-        if faults.is_empty() {
-            // Only a key that is there twice reads as a value and not as a request.
-            return Err(whole("has a field twice".into()));
-        }
+        // Without a fault here a key was there twice, of which the last counts, as in Python.
         Ok((request, faults))
     }
 
@@ -319,7 +319,7 @@ impl PlanRequest {
                 errors.field_errors().keys().map(|field| FieldError::new(field.to_string(), rule_of(field))),
             );
         }
-        for (index, constraint) in self.constraints.iter().enumerate() {
+        for (index, constraint) in self.constraints.iter().enumerate().take(MAX_CONSTRAINTS as usize) {
             if constraint.is_empty() || constraint.chars().count() > MAX_CONSTRAINT_CHARS {
                 faults.push(FieldError::new(
                     format!("constraints[{index}]"),

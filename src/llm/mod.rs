@@ -4,6 +4,7 @@
 
 pub mod ladder;
 pub mod openai;
+mod reply;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,1 +1,264 @@
-//! x
+//! One call to an OpenAI-compatible server, through async-openai with types that forgive.
+//!
+//! The crate's own retries are replaced by [`OneExchange`], which sends once and turns whatever is not
+//! a success into a [`CallError`]; how often to call is the ladder's business.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_openai::config::Config;
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use bytes::{Bytes, BytesMut};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::reply::{Reply, failure_of, retry_after};
+use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Question};
+
+/// The largest answer that is read; a plan is a thousand times smaller.
+const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How to reach a server and what to ask of its models.
+#[derive(Debug, Clone)]
+pub struct OpenAiSettings {
+    /// Base URL up to and with the version path, without a slash at its end.
+    pub base_url: String,
+    /// The key; local servers need none.
+    pub api_key: Option<SecretString>,
+    /// Sampling temperature, 0.0 to 2.0.
+    pub temperature: f64,
+    /// Most tokens of one answer.
+    pub max_tokens: u32,
+}
+
+/// A connection pool to one server, from which its models are made.
+#[derive(Clone)]
+pub struct OpenAiServer {
+    client: async_openai::Client<Endpoint>,
+    temperature: f64,
+    max_tokens: u32,
+}
+
+/// One model of a server.
+pub struct OpenAiModel {
+    server: OpenAiServer,
+    name: Arc<str>,
+    /// The strictest [`Structure`] that this model has not refused.
+    structure: AtomicU8,
+}
+
+impl OpenAiServer {
+    /// Prepares the connection pool; nothing is sent.
+    ///
+    /// # Errors
+    /// When the key cannot stand in a header or TLS cannot be set up.
+    pub fn new(settings: OpenAiSettings) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &settings.api_key {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
+                .map_err(|_| "the LLM key has a character that cannot stand in a header".to_owned())?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("planner-arm/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
+        let endpoint =
+            Endpoint { base_url: settings.base_url, headers, api_key: settings.api_key.unwrap_or_default() };
+        Ok(Self {
+            client: async_openai::Client::build(http.clone(), endpoint).with_http_service(OneExchange(http)),
+            temperature: settings.temperature,
+            max_tokens: settings.max_tokens,
+        })
+    }
+
+    /// A model of this server.
+    pub fn model(&self, name: &str) -> OpenAiModel {
+        OpenAiModel { server: self.clone(), name: name.into(), structure: AtomicU8::new(0) }
+    }
+}
+
+impl ChatModel for OpenAiModel {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn call<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+        Box::pin(async move {
+            let structure = self.structure.load(Ordering::Relaxed);
+            let request = ChatRequest {
+                model: &self.name,
+                messages: [
+                    Message { role: "system", content: &question.system },
+                    Message { role: "user", content: &question.user },
+                ],
+                temperature: self.server.temperature,
+                max_tokens: self.server.max_tokens,
+                response_format: response_format(structure, question),
+            };
+            let reply: Result<Reply, OpenAIError> = self.server.client.chat().create_byot(&request).await;
+            let result = reply.map_err(call_error).and_then(Reply::into_completion);
+            match result {
+                Err(error) if error.failure == CallFailure::FormatRefused => Err(self.step_down(structure)),
+                other => other,
+            }
+        })
+    }
+}
+
+impl OpenAiModel {
+    /// Remembers that the model refused `refused`; says so only while there is something less strict.
+    fn step_down(&self, refused: u8) -> CallError {
+        if refused >= 2 {
+            return CallFailure::BadRequest.into();
+        }
+        // Of several calls that were refused at once, one steps down.
+        let _ = self.structure.compare_exchange(refused, refused + 1, Ordering::Relaxed, Ordering::Relaxed);
+        CallFailure::FormatRefused.into()
+    }
+}
+
+#[derive(Serialize)]
+struct ChatRequest<'a> {
+    model: &'a str,
+    messages: [Message<'a>; 2],
+    temperature: f64,
+    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat<'a>>,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
+/// Structured output, from strict to none: a JSON Schema, any JSON object, text.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ResponseFormat<'a> {
+    JsonSchema { json_schema: NamedSchema<'a> },
+    JsonObject,
+}
+
+#[derive(Serialize)]
+struct NamedSchema<'a> {
+    name: &'a str,
+    strict: bool,
+    schema: &'a RawValue,
+}
+
+fn response_format(structure: u8, question: &Question) -> Option<ResponseFormat<'_>> {
+    match structure {
+        0 => Some(ResponseFormat::JsonSchema {
+            json_schema: NamedSchema {
+                name: question.schema.name,
+                strict: true,
+                schema: &question.schema.schema,
+            },
+        }),
+        1 => Some(ResponseFormat::JsonObject),
+        _ => None,
+    }
+}
+
+/// Where the server is; the crate's own configuration would read the process environment.
+#[derive(Clone)]
+struct Endpoint {
+    base_url: String,
+    headers: HeaderMap,
+    api_key: SecretString,
+}
+
+impl Config for Endpoint {
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
+    fn api_base(&self) -> &str {
+        &self.base_url
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.api_key
+    }
+}
+
+/// Sends a request once, reads the answer within bounds, and types whatever is not a success.
+#[derive(Clone)]
+struct OneExchange(reqwest::Client);
+
+impl tower::Service<HttpRequestFactory> for OneExchange {
+    type Response = reqwest::Response;
+    type Error = OpenAIError;
+    type Future = BoxFuture<'static, Result<reqwest::Response, OpenAIError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
+        let client = self.0.clone();
+        Box::pin(async move {
+            let request = request.build().await?;
+            let exchange = exchange(&client, request).await;
+            exchange.map_err(|error| OpenAIError::Boxed(Box::new(error)))
+        })
+    }
+}
+
+async fn exchange(
+    client: &reqwest::Client,
+    request: reqwest::Request,
+) -> Result<reqwest::Response, CallError> {
+    let mut response = client.execute(request).await.map_err(|error| transport_error(&error))?;
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport_error(&error))? {
+        if body.len() + chunk.len() > MOST_ANSWER_BYTES {
+            return Err(CallFailure::Malformed.into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let body: Bytes = body.freeze();
+    let status = response.status();
+    if status.is_success() {
+        return Ok(http::Response::new(body).into());
+    }
+    let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+    Err(CallError { failure: failure_of(status, &said), retry_after: retry_after(response.headers()) })
+}
+
+fn transport_error(error: &reqwest::Error) -> CallError {
+    if error.is_timeout() { CallFailure::Timeout } else { CallFailure::Connection }.into()
+}
+
+fn call_error(error: OpenAIError) -> CallError {
+    match error {
+        OpenAIError::Boxed(inner) => match inner.downcast::<CallError>() {
+            Ok(error) => *error,
+            Err(_) => CallFailure::Connection.into(),
+        },
+        OpenAIError::Reqwest(error) => transport_error(&error),
+        _ => CallFailure::Malformed.into(),
+    }
+}

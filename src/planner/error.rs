@@ -1,6 +1,6 @@
 //! Why no plan came out.
 
-use crate::llm::LlmError;
+use crate::llm::{CallFailure, LlmError};
 
 /// A fault of a proposed plan that has no one right repair.
 ///
@@ -110,6 +110,21 @@ pub enum PlanError {
     /// The time for the request ran out.
     #[error("the time for the request ran out")]
     Deadline,
+}
+
+impl PlanError {
+    /// One word for logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Llm(LlmError::Refused(failure)) => failure.as_str(),
+            Self::Llm(LlmError::Unavailable { cause, .. }) => {
+                cause.map_or("breaker_open", CallFailure::as_str)
+            }
+            Self::Llm(LlmError::Deadline) | Self::Deadline => "deadline",
+            Self::Unreadable(_) => "unreadable",
+            Self::Unsound(_) => "unsound",
+        }
+    }
 }
 
 fn sentences(faults: &[PlanFault]) -> String {

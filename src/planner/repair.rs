@@ -5,12 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::models::{MAX_STEP_SECONDS, Repair, RepairCode, SubTask};
+use crate::models::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, SubTask};
 use crate::registry::{ArmMatch, ArmRegistry};
 
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
-use super::graph;
+use super::{estimate, graph};
 
 /// What a plan must be like in this installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +59,20 @@ impl Plan {
         &self.repairs
     }
 
-    /// The plan in its parts: steps, rationale, repairs.
-    pub fn into_parts(self) -> (Vec<SubTask>, String, Vec<Repair>) {
-        (self.steps, self.rationale, self.repairs)
+    /// The plan in its wire form, without extras, and its repairs.
+    pub fn into_response(self) -> (PlanResponse, Vec<Repair>) {
+        let response = PlanResponse {
+            total_estimated_duration: estimate::total_seconds(&self.steps),
+            complexity_score: estimate::complexity(&self.steps),
+            plan: self.steps,
+            rationale: self.rationale,
+            confidence: self.confidence,
+            plan_id: None,
+            schedule: None,
+            usage: None,
+            repairs: None,
+        };
+        (response, self.repairs)
     }
 }
 

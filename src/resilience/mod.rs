@@ -1,1 +1,7 @@
-//! x
+//! Waiting and leaving alone: shared by everything that calls another service.
+
+pub mod backoff;
+pub mod breaker;
+
+pub use self::backoff::Backoff;
+pub use breaker::Breaker;

@@ -1,0 +1,190 @@
+//! The application: everything that handlers share, and the router over it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Router, middleware};
+use http::HeaderValue;
+use secrecy::SecretString;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
+
+use crate::config::{EngineChoice, FallbackEngine, Settings};
+use crate::http as web;
+use crate::lifecycle::Lifecycle;
+use crate::llm::ChatModel;
+use crate::llm::Ladder;
+use crate::llm::ladder::CallPolicy;
+use crate::llm::openai::{OpenAiServer, OpenAiSettings};
+use crate::metrics::Metrics;
+use crate::planner::embedded::EmbeddedPlanner;
+use crate::planner::{Engine, PlannerArm};
+
+/// Largest request body, in bytes.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// What all requests share.
+pub struct App {
+    /// Makes the plans.
+    pub planner: PlannerArm,
+    /// Counts everything.
+    pub metrics: Arc<Metrics>,
+    /// From start to end.
+    pub lifecycle: Lifecycle,
+    pub(crate) limiter: web::PlanLimiter,
+    pub(crate) auth_tokens: Vec<SecretString>,
+    pub(crate) timeout: Duration,
+    pub(crate) ready_requires_llm: bool,
+    cors_allowed_origins: Vec<HeaderValue>,
+    plans: PlanCount,
+}
+
+/// This process's own experience with plans.
+#[derive(Debug, Default)]
+struct PlanCount {
+    made: AtomicU64,
+    failed: AtomicU64,
+    /// Time that the made ones took, in microseconds.
+    micros: AtomicU64,
+}
+
+/// What an orchestrator may expect of this arm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackRecord {
+    /// Mean time to a plan, in milliseconds.
+    pub average_latency_ms: u64,
+    /// Share of requests that got a plan.
+    pub success_rate: f64,
+}
+
+impl App {
+    /// How long callers wait that come while there is no place.
+    pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+
+    /// Plans until which [`TrackRecord`] is what is usual for this arm.
+    const EXPERIENCE: u64 = 20;
+
+    /// The application with the engine that `settings` name.
+    ///
+    /// # Errors
+    /// When the LLM's client cannot be set up, with the reason.
+    pub fn from_settings(settings: &Settings) -> Result<Arc<Self>, String> {
+        let metrics = Metrics::new();
+        let engine = engine(settings, &metrics)?;
+        Ok(Self::new(settings, engine, metrics))
+    }
+
+    /// The application with `engine`.
+    pub fn new(settings: &Settings, engine: Engine, metrics: Arc<Metrics>) -> Arc<Self> {
+        let registry = Arc::new(settings.arms.clone());
+        let origins =
+            settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
+        Arc::new(Self {
+            planner: PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone()),
+            metrics,
+            lifecycle: Lifecycle::new(settings.max_concurrent_plans),
+            limiter: web::PlanLimiter::new(settings.rate_limit_per_minute),
+            auth_tokens: settings.auth_tokens.clone(),
+            timeout: settings.timeout,
+            ready_requires_llm: settings.ready_requires_llm,
+            cors_allowed_origins: origins.collect(),
+            plans: PlanCount::default(),
+        })
+    }
+
+    /// Takes a finished plan request into the track record. Callers' own faults do not count.
+    pub(crate) fn record(&self, status: u16, took: Duration) {
+        match status {
+            200 => {
+                self.plans.made.fetch_add(1, Ordering::Relaxed);
+                self.plans.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+            }
+            500.. => {
+                self.plans.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    /// This process's own figures once it has made enough plans, until then the usual ones.
+    pub(crate) fn track_record(&self) -> TrackRecord {
+        let made = self.plans.made.load(Ordering::Relaxed);
+        let failed = self.plans.failed.load(Ordering::Relaxed);
+        if made + failed < Self::EXPERIENCE {
+            return TrackRecord { average_latency_ms: 1_500, success_rate: 0.92 };
+        }
+        let micros = self.plans.micros.load(Ordering::Relaxed);
+        let rate = made as f64 / (made + failed) as f64;
+        TrackRecord {
+            average_latency_ms: micros / made.max(1) / 1_000,
+            success_rate: (rate * 10_000.0).round() / 10_000.0,
+        }
+    }
+}
+
+/// The engine that `settings` name.
+fn engine(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String> {
+    let embedded = || EmbeddedPlanner::new(Arc::new(settings.arms.clone()), settings.rules.clone());
+    if settings.engine == EngineChoice::Embedded {
+        return Ok(Engine::Embedded(embedded()));
+    }
+    let server = OpenAiServer::new(OpenAiSettings {
+        base_url: settings.llm_base_url.clone(),
+        api_key: settings.openai_api_key.clone(),
+        temperature: settings.planning_temperature,
+        max_tokens: settings.max_tokens,
+    })?;
+    let names = std::iter::once(&settings.llm_model).chain(&settings.llm_fallback_models);
+    let models = names.map(|name| Box::new(server.model(name)) as Box<dyn ChatModel>).collect();
+    let policy = CallPolicy {
+        max_attempts: settings.llm_max_attempts,
+        breaker_threshold: settings.llm_breaker_threshold,
+        breaker_reset: settings.llm_breaker_reset,
+        fair_time: settings.timeout / 4,
+    };
+    let fallback = (settings.fallback_engine == FallbackEngine::Embedded).then(embedded);
+    Ok(Engine::Llm { ladder: Ladder::new(models, policy, metrics.clone()), fallback })
+}
+
+/// All routes and what surrounds them. Binds nothing: the server and every test use it.
+pub fn router(app: Arc<App>) -> Router {
+    let catcher = app.clone();
+    let cors = cors(&app.cors_allowed_origins);
+    web::api_router()
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
+        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
+            web::panic_response(&catcher, &*panic)
+        }))
+        // Outside of the handlers, as preflight requests reach none of them.
+        .layer(cors)
+        // Outermost, so that whatever happens further in is observed and every response has its id.
+        .layer(middleware::from_fn_with_state(app.clone(), web::observe))
+        .with_state(app)
+}
+
+/// Pages of the named origins may call; without any, no page may.
+fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins.iter().cloned()))
+        .allow_methods(AllowMethods::list([http::Method::GET, http::Method::POST]))
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(ExposeHeaders::list(
+            [
+                "x-request-id",
+                "x-planner-engine",
+                "x-planner-model",
+                "x-planner-cache",
+                "x-planner-attempts",
+                "x-planner-repairs",
+                "retry-after",
+            ]
+            .map(http::HeaderName::from_static),
+        ))
+        .max_age(Duration::from_secs(3_600))
+}

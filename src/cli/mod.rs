@@ -1,0 +1,80 @@
+//! The command line of `planner-arm`: one file for each command.
+
+mod config;
+mod healthcheck;
+mod plan;
+mod render;
+mod serve;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{EXIT_CODE, Settings};
+
+/// The planner arm of OctoLLM: a goal goes in, a sound plan comes out.
+///
+/// Settings are environment variables with the prefix PLANNER_, or a file named by PLANNER_CONFIG_FILE;
+/// `planner-arm config` shows those in force.
+#[derive(Debug, Parser)]
+#[command(name = "planner-arm", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the HTTP API (this is what happens without a command)
+    Serve,
+    /// Make one plan and print it
+    Plan(plan::PlanArguments),
+    /// Ask a running service whether it is healthy: exit code 0 or 1
+    Healthcheck {
+        /// Where to ask [default: /health at PLANNER_HOST and PLANNER_PORT]
+        url: Option<String>,
+    },
+    /// Print the settings in force, secrets masked
+    Config,
+}
+
+/// Runs the command that the process was started with.
+pub async fn run() -> ExitCode {
+    let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    let settings = match Settings::from_process() {
+        Ok(settings) => settings,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(EXIT_CODE);
+        }
+    };
+    let outcome = match command {
+        Command::Serve => serve::serve(settings).await,
+        Command::Plan(arguments) => plan::plan(arguments, &settings).await,
+        Command::Healthcheck { url } => healthcheck::healthcheck(url.unwrap_or(settings.health_url())).await,
+        Command::Config => config::print(&settings),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            complain(&what);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn complain(what: &str) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "planner-arm: {what}");
+}
+
+/// Writes `text` to standard output; a reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write the output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,62 @@
+//! `planner-arm serve`: the service.
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::app::App;
+use crate::config::{EngineChoice, Environment, Settings};
+use crate::{server, telemetry};
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn serve(settings: Settings) -> Result<(), String> {
+    telemetry::init(settings.log_level, settings.log_format, &settings.service_name);
+    warn_about(&settings);
+    let app = App::from_settings(&settings)?;
+    let address = (settings.host.as_str(), settings.port);
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        format!(
+            "cannot listen on {}:{} ({error}); free the port, or set PLANNER_HOST and PLANNER_PORT",
+            settings.host, settings.port
+        )
+    })?;
+    let handler = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut terminate, mut interrupt) =
+        (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        address = %listener.local_addr().map_err(|error| error.to_string())?,
+        engine = settings.engine.as_str(),
+        model = &*app.planner.model(),
+        environment = settings.environment.as_str(),
+        arms = settings.arms.arms().len(),
+        "listening"
+    );
+    let stop = async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    };
+    server::run(listener, app, settings.shutdown_grace, stop)
+        .await
+        .map_err(|error| format!("the server failed: {error}"))
+}
+
+/// What an operator should know and might not have meant.
+fn warn_about(settings: &Settings) {
+    if settings.engine == EngineChoice::Embedded {
+        warn!(
+            "no LLM: plans come from the embedded planner's rules; set PLANNER_OPENAI_API_KEY or PLANNER_LLM_BASE_URL for a model"
+        );
+    }
+    if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
+        warn!("/plan is open to everybody who can reach it; set PLANNER_AUTH_TOKENS to close it");
+    }
+    if settings.redis_url.is_some() {
+        warn!("PLANNER_REDIS_URL is set and not used: this version has no cache");
+    }
+    if !settings.unknown_variables.is_empty() {
+        warn!(
+            variables = settings.unknown_variables.join(","),
+            "these variables mean nothing; check their spelling"
+        );
+    }
+}

@@ -1,0 +1,341 @@
+//! From an environment and a file to checked [`Settings`].
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use ::config::{Config, ConfigError, File, FileFormat};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::planner::repair::PlanRules;
+use crate::registry::{Arm, ArmRegistry};
+
+use super::reader::Reader;
+use super::show::mask_url;
+use super::{
+    EngineChoice, Environment, FallbackEngine, LogFormat, LogLevel, OPENAI_BASE_URL, PREFIX, Settings,
+    SettingsError,
+};
+
+/// Every setting's name as in the file.
+pub(super) const NAMES: &[&str] = &[
+    "engine",
+    "openai_api_key",
+    "llm_base_url",
+    "llm_model",
+    "llm_fallback_models",
+    "llm_max_attempts",
+    "llm_breaker_threshold",
+    "llm_breaker_reset_seconds",
+    "planning_temperature",
+    "max_tokens",
+    "min_plan_steps",
+    "max_plan_steps",
+    "require_verification_step",
+    "timeout_seconds",
+    "fallback_engine",
+    "host",
+    "port",
+    "environment",
+    "service_name",
+    "log_level",
+    "log_format",
+    "cors_allowed_origins",
+    "auth_tokens",
+    "rate_limit_per_minute",
+    "max_concurrent_plans",
+    "cache_ttl_seconds",
+    "cache_max_entries",
+    "redis_url",
+    "ready_requires_llm",
+    "shutdown_grace_seconds",
+];
+
+/// The setting that only a file can hold.
+const ARMS: &str = "arms";
+/// The variable that names the file.
+const CONFIG_FILE: &str = "PLANNER_CONFIG_FILE";
+
+pub(super) fn load(variables: &HashMap<String, String>) -> Result<Settings, SettingsError> {
+    let mut faults = Vec::new();
+    let layers = layers(variables, &mut faults);
+    let mut reader = Reader { layers, faults };
+    let settings = read(&mut reader, variables);
+    match settings {
+        Some(settings) if reader.faults.is_empty() => Ok(settings),
+        _ => Err(SettingsError(reader.faults)),
+    }
+}
+
+/// The file below, the environment above. What cannot be read is a fault and left out.
+fn layers(variables: &HashMap<String, String>, faults: &mut Vec<String>) -> Config {
+    let mut ours: HashMap<String, String> = variables
+        .iter()
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if let Some(key) = variables.get("OPENAI_API_KEY") {
+        ours.entry(format!("{PREFIX}OPENAI_API_KEY")).or_insert_with(|| key.clone());
+    }
+    // Empty is absent, as compose files write it, but for the model, which must not be blank.
+    ours.retain(|name, value| !value.is_empty() || name == "PLANNER_LLM_MODEL");
+    let file = ours.get(CONFIG_FILE).and_then(|path| match read_file(path) {
+        Ok(file) => Some(file),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    });
+    let environment = ::config::Environment::with_prefix(PREFIX.trim_end_matches('_')).source(Some(ours));
+    let build = |file: Option<Config>| {
+        let builder = Config::builder();
+        let builder = match file {
+            Some(file) => builder.add_source(file),
+            None => builder,
+        };
+        builder.add_source(environment).build()
+    };
+    build(file).unwrap_or_else(|error| {
+        faults.push(format!("the settings cannot be read: {error}"));
+        Config::default()
+    })
+}
+
+fn read_file(path: &str) -> Result<Config, String> {
+    let format = match Path::new(path).extension().and_then(|ending| ending.to_str()) {
+        Some("toml") => FileFormat::Toml,
+        Some("yaml" | "yml") => FileFormat::Yaml,
+        _ => return Err(format!("{CONFIG_FILE} is \"{path}\"; it must end in .toml, .yaml or .yml")),
+    };
+    let config =
+        Config::builder().add_source(File::new(path, format)).build().map_err(|error| match error {
+            // The parsers quote the bad line, which may hold a secret.
+            ConfigError::FileParse { .. } => {
+                format!("{CONFIG_FILE} is \"{path}\", which is not valid {format:?}; check its syntax")
+            }
+            _ => format!(
+                "{CONFIG_FILE} is \"{path}\", which cannot be read; check the path and its permissions"
+            ),
+        })?;
+    let table = config.cache.clone().into_table().unwrap_or_default();
+    let mut unknown: Vec<&String> =
+        table.keys().filter(|key| *key != ARMS && !NAMES.contains(&key.as_str())).collect();
+    unknown.sort();
+    if unknown.is_empty() {
+        return Ok(config);
+    }
+    let names: Vec<String> = unknown.iter().map(|key| format!("`{key}`")).collect();
+    Err(format!(
+        "{CONFIG_FILE} is \"{path}\", in which {} is no setting; check the spelling",
+        names.join(", ")
+    ))
+}
+
+fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Settings> {
+    let environment = reader.choice(
+        "environment",
+        Environment::Development,
+        &[
+            ("development", Environment::Development),
+            ("staging", Environment::Staging),
+            ("production", Environment::Production),
+        ],
+    );
+    let log_format = match environment {
+        Environment::Development => LogFormat::Pretty,
+        _ => LogFormat::Json,
+    };
+    let rules = rules(reader);
+    let arms = arms(reader, rules.require_verification);
+    let openai_api_key = api_key(reader);
+    let base_url = base_url(reader);
+    let engine = engine(reader, environment, openai_api_key.as_ref(), base_url.as_deref());
+    Some(Settings {
+        engine,
+        openai_api_key,
+        llm_base_url: base_url.unwrap_or_else(|| OPENAI_BASE_URL.to_owned()),
+        llm_model: reader.not_blank("llm_model", "gpt-3.5-turbo"),
+        llm_fallback_models: reader.list("llm_fallback_models"),
+        llm_max_attempts: reader.number("llm_max_attempts", 3, 1..=10),
+        llm_breaker_threshold: reader.number("llm_breaker_threshold", 5, 1..=100),
+        llm_breaker_reset: seconds(reader, "llm_breaker_reset_seconds", 30.0, 1.0, 600.0),
+        planning_temperature: reader.number("planning_temperature", 0.3, 0.0..=2.0),
+        max_tokens: reader.number("max_tokens", 2_000, 1..=128_000),
+        rules,
+        timeout: seconds(reader, "timeout_seconds", 10.0, 0.1, 600.0),
+        fallback_engine: reader.choice(
+            "fallback_engine",
+            FallbackEngine::None,
+            &[("none", FallbackEngine::None), ("embedded", FallbackEngine::Embedded)],
+        ),
+        host: reader.text("host").unwrap_or_else(|| "0.0.0.0".into()),
+        port: reader.number("port", 8001, 0..=65_535),
+        environment,
+        service_name: reader.text("service_name").unwrap_or_else(|| "planner-arm".into()),
+        log_level: reader.choice(
+            "log_level",
+            LogLevel::Info,
+            &[
+                ("error", LogLevel::Error),
+                ("warn", LogLevel::Warn),
+                ("info", LogLevel::Info),
+                ("debug", LogLevel::Debug),
+                ("trace", LogLevel::Trace),
+            ],
+        ),
+        log_format: reader.choice(
+            "log_format",
+            log_format,
+            &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
+        ),
+        cors_allowed_origins: origins(reader),
+        auth_tokens: tokens(reader),
+        rate_limit_per_minute: reader.number("rate_limit_per_minute", 0, 0..=1_000_000),
+        max_concurrent_plans: reader.number("max_concurrent_plans", 1_024, 1..=1_000_000),
+        shutdown_grace: seconds(reader, "shutdown_grace_seconds", 15.0, 0.0, 3_600.0),
+        ready_requires_llm: reader.flag("ready_requires_llm", false),
+        cache_ttl: seconds(reader, "cache_ttl_seconds", 3_600.0, 0.0, 31_536_000.0),
+        cache_max_entries: reader.number("cache_max_entries", 10_000, 0..=10_000_000),
+        redis_url: redis_url(reader),
+        arms: arms?,
+        unknown_variables: unknown_variables(variables),
+    })
+}
+
+fn seconds(reader: &mut Reader, name: &str, default: f64, low: f64, high: f64) -> Duration {
+    Duration::from_secs_f64(reader.number(name, default, low..=high))
+}
+
+fn rules(reader: &mut Reader) -> PlanRules {
+    let rules = PlanRules {
+        min_steps: reader.number("min_plan_steps", 3, 1..=50),
+        max_steps: reader.number("max_plan_steps", 7, 1..=50),
+        require_verification: reader.flag("require_verification_step", true),
+    };
+    if rules.min_steps > rules.max_steps {
+        let rule = format!("must not be above PLANNER_MAX_PLAN_STEPS, which is {}", rules.max_steps);
+        reader.fault("min_plan_steps", &format!("is {}", rules.min_steps), &rule);
+    }
+    rules
+}
+
+fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry> {
+    let mut refuse = |faults: Vec<String>| {
+        reader.faults.extend(faults.into_iter().map(|fault| format!("the setting `arms` is bad: {fault}")));
+    };
+    match reader.layers.get::<Vec<Arm>>(ARMS) {
+        Ok(arms) => ArmRegistry::new(arms, verification_required).map_err(refuse).ok(),
+        Err(ConfigError::NotFound(_)) => Some(ArmRegistry::default()),
+        Err(error) => {
+            refuse(vec![format!(
+                "{error}; each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases"
+            )]);
+            None
+        }
+    }
+}
+
+fn api_key(reader: &mut Reader) -> Option<SecretString> {
+    let key = reader.secret("openai_api_key")?;
+    if key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(key);
+    }
+    reader.fault("openai_api_key", "has a space or a special character in it", "must be the bare key");
+    None
+}
+
+/// The URL given, without a slash at its end. Some gateways put more behind the version
+/// (`/v1beta/openai`); without any version the calls would go astray.
+fn base_url(reader: &mut Reader) -> Option<String> {
+    let rule =
+        "must be an http or https URL that ends in the version path, such as http://localhost:11434/v1";
+    let url = reader.url("llm_base_url", &["http", "https"], rule)?;
+    let is_version = |part: &str| {
+        part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let has_version = url.path_segments().is_some_and(|mut parts| parts.any(is_version));
+    if !has_version || url.query().is_some() || url.fragment().is_some() {
+        reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
+        return None;
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Decides `auto`, and that there is a key where one is needed.
+fn engine(
+    reader: &mut Reader,
+    environment: Environment,
+    key: Option<&SecretString>,
+    base_url: Option<&str>,
+) -> EngineChoice {
+    let choice = reader.choice(
+        "engine",
+        None,
+        &[("auto", None), ("openai", Some(EngineChoice::OpenAi)), ("embedded", Some(EngineChoice::Embedded))],
+    );
+    // A bad URL or key has its own fault already; it was meant to be there.
+    let any =
+        key.is_some() || reader.text("openai_api_key").is_some() || reader.text("llm_base_url").is_some();
+    let engine = choice.unwrap_or(if any || environment != Environment::Development {
+        EngineChoice::OpenAi
+    } else {
+        EngineChoice::Embedded
+    });
+    let is_openai = base_url.is_none_or(|url| url.contains("://api.openai.com/"));
+    let url_is_bad = base_url.is_none() && reader.text("llm_base_url").is_some();
+    if engine == EngineChoice::OpenAi && is_openai && !url_is_bad && reader.text("openai_api_key").is_none() {
+        reader.fault(
+            "openai_api_key",
+            "is not set",
+            "must be, unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded",
+        );
+    }
+    engine
+}
+
+fn origins(reader: &mut Reader) -> Vec<String> {
+    let origins = reader.list("cors_allowed_origins");
+    for origin in &origins {
+        let is_origin = url::Url::parse(origin).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *origin
+        });
+        if !is_origin {
+            let rule = "must be a comma list of origins such as https://app.example.com, without a path";
+            reader.fault("cors_allowed_origins", &format!("has \"{}\"", mask_url(origin)), rule);
+        }
+    }
+    origins
+}
+
+fn tokens(reader: &mut Reader) -> Vec<SecretString> {
+    let tokens = reader.list("auth_tokens");
+    if tokens.iter().any(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+        reader.fault(
+            "auth_tokens",
+            "has a token with a space or a special character in it",
+            "must be a comma list of tokens of visible ASCII characters",
+        );
+    }
+    tokens.into_iter().map(SecretString::from).collect()
+}
+
+fn redis_url(reader: &mut Reader) -> Option<SecretString> {
+    let rule = "must be a redis:// or rediss:// URL";
+    let url = reader.url("redis_url", &["redis", "rediss"], rule)?;
+    Some(SecretString::from(url.to_string()))
+}
+
+/// Variables with our prefix that mean nothing. `PLANNER_ARM_*` is what Kubernetes sets for a service of
+/// that name, and what callers of this service use.
+fn unknown_variables(variables: &HashMap<String, String>) -> Vec<String> {
+    let mut unknown: Vec<String> = variables
+        .keys()
+        .filter(|name| name.as_str() != CONFIG_FILE && !name.starts_with("PLANNER_ARM_"))
+        .filter(|name| {
+            name.strip_prefix(PREFIX).is_some_and(|rest| !NAMES.contains(&rest.to_lowercase().as_str()))
+        })
+        .cloned()
+        .collect();
+    unknown.sort();
+    unknown
+}

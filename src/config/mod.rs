@@ -1,0 +1,184 @@
+//! Settings: a file, then the environment, then checks that report everything that is wrong at once.
+
+mod load;
+mod reader;
+mod show;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::planner::repair::PlanRules;
+use crate::registry::ArmRegistry;
+
+/// Prefix of every environment variable of the planner arm.
+pub const PREFIX: &str = "PLANNER_";
+
+/// OpenAI's own API.
+pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
+
+/// Exit code for bad settings (`EX_CONFIG` of sysexits.h).
+pub const EXIT_CODE: u8 = 78;
+
+/// What answers requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// LLMs behind an OpenAI-compatible API.
+    OpenAi,
+    /// The rules in this program.
+    Embedded,
+}
+
+/// What answers when every model has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FallbackEngine {
+    /// Nothing: the caller gets the error.
+    None,
+    /// The embedded planner.
+    Embedded,
+}
+
+/// Where the service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// On somebody's desk: readable logs, no key needed.
+    Development,
+    /// Like production, without its users.
+    Staging,
+    /// In earnest.
+    Production,
+}
+
+/// Least severe log level that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Errors only.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And one line for each request.
+    Info,
+    /// And what leads to it.
+    Debug,
+    /// And goals.
+    Trace,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// All settings, checked. The variable of each is its name in upper case behind [`PREFIX`].
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What answers requests, `auto` already decided.
+    pub engine: EngineChoice,
+    /// Key of the LLM server.
+    pub openai_api_key: Option<SecretString>,
+    /// Base URL of the LLM server, without a slash at its end.
+    pub llm_base_url: String,
+    /// The model that is asked first.
+    pub llm_model: String,
+    /// Models that are asked next, in order.
+    pub llm_fallback_models: Vec<String>,
+    /// Calls of one model for one request, 1 to 10.
+    pub llm_max_attempts: u32,
+    /// Failed requests in a row that open a model's breaker, 1 to 100.
+    pub llm_breaker_threshold: u32,
+    /// How long an open breaker leaves a model alone, 1 to 600 s.
+    pub llm_breaker_reset: Duration,
+    /// Sampling temperature, 0.0 to 2.0.
+    pub planning_temperature: f64,
+    /// Most tokens of one answer, 1 to 128,000.
+    pub max_tokens: u32,
+    /// Limits of plans.
+    pub rules: PlanRules,
+    /// The whole time for one request, 0.1 to 600 s.
+    pub timeout: Duration,
+    /// What answers when every model has failed.
+    pub fallback_engine: FallbackEngine,
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 lets the system choose.
+    pub port: u16,
+    /// Where the service runs.
+    pub environment: Environment,
+    /// Name of the service in its logs.
+    pub service_name: String,
+    /// Least severe log level.
+    pub log_level: LogLevel,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// Origins whose pages may call the API.
+    pub cors_allowed_origins: Vec<String>,
+    /// Bearer tokens, any of which opens `/plan`; none: it is open.
+    pub auth_tokens: Vec<SecretString>,
+    /// Plans a minute for one caller; 0: no limit.
+    pub rate_limit_per_minute: u32,
+    /// Plans in flight beyond which more are shed.
+    pub max_concurrent_plans: u32,
+    /// How long plans in flight may take to finish after a signal to stop.
+    pub shutdown_grace: Duration,
+    /// Whether an LLM outage takes the replica out of rotation.
+    pub ready_requires_llm: bool,
+    /// How long an answer may be reused; zero: never.
+    pub cache_ttl: Duration,
+    /// Answers kept at most; 0: none.
+    pub cache_max_entries: u64,
+    /// A cache shared with other replicas.
+    pub redis_url: Option<SecretString>,
+    /// The arms.
+    pub arms: ArmRegistry,
+    /// Variables with our prefix that mean nothing, perhaps misspelled.
+    pub unknown_variables: Vec<String>,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} {}:{}", .0.len(), if .0.len() == 1 { "setting is bad" } else { "settings are bad" }, lines(.0))]
+pub struct SettingsError(pub Vec<String>);
+
+fn lines(faults: &[String]) -> String {
+    faults.iter().map(|fault| format!("\n  - {fault}")).collect()
+}
+
+impl Settings {
+    /// The settings of this process.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn from_process() -> Result<Self, SettingsError> {
+        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        Self::load(&std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect())
+    }
+
+    /// The settings in `variables`, an environment, and in the file that it names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn load(variables: &HashMap<String, String>) -> Result<Self, SettingsError> {
+        load::load(variables)
+    }
+
+    /// Every setting in force as name and value, in the order of the documentation. Secrets are masked.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        show::shown(self)
+    }
+
+    /// The service's health check, for a process on the same machine.
+    pub fn health_url(&self) -> String {
+        let host = match self.host.as_str() {
+            "0.0.0.0" | "" => "127.0.0.1",
+            "::" => "[::1]",
+            host if host.contains(':') => return format!("http://[{host}]:{}/health", self.port),
+            host => host,
+        };
+        format!("http://{host}:{}/health", self.port)
+    }
+}

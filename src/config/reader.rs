@@ -1,0 +1,119 @@
+//! Reads one setting after the other and collects what is wrong instead of stopping at the first.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use config::{Config, Value, ValueKind};
+use secrecy::SecretString;
+
+use super::PREFIX;
+use super::show::mask_url;
+
+/// Layered settings, and the faults found so far.
+pub(super) struct Reader {
+    pub(super) layers: Config,
+    pub(super) faults: Vec<String>,
+}
+
+impl Reader {
+    /// The value's text, without white space around it; `None` when absent or empty.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        let text = self.value(name)?.into_string().ok()?;
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// A text that must not be blank, where a blank one is a fault and not an absence.
+    pub(super) fn not_blank(&mut self, name: &str, default: &str) -> String {
+        match self.value(name).map(Value::into_string) {
+            None => default.to_owned(),
+            Some(Ok(text)) if !text.trim().is_empty() => text.trim().to_owned(),
+            Some(_) => {
+                self.fault(name, "is blank", "must not be");
+                default.to_owned()
+            }
+        }
+    }
+
+    pub(super) fn secret(&mut self, name: &str) -> Option<SecretString> {
+        self.text(name).map(SecretString::from)
+    }
+
+    /// A number within `range`.
+    pub(super) fn number<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: FromStr + PartialOrd + Display + Copy,
+    {
+        let Some(text) = self.text(name) else { return default };
+        match text.parse::<T>() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                let kind = if "0.5".parse::<T>().is_ok() { "a number" } else { "a whole number" };
+                let (low, high) = (range.start(), range.end());
+                self.fault(name, &format!("is \"{text}\""), &format!("must be {kind} from {low} to {high}"));
+                default
+            }
+        }
+    }
+
+    /// One of several words.
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, default: T, words: &[(&str, T)]) -> T {
+        let Some(text) = self.text(name) else { return default };
+        if let Some((_, choice)) = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
+            return *choice;
+        }
+        let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        self.fault(name, &format!("is \"{text}\""), &format!("must be one of {}", allowed.join(", ")));
+        default
+    }
+
+    pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
+        let words =
+            [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)];
+        self.choice(name, default, &words)
+    }
+
+    /// A comma list, or an array in the file; blank entries do not count.
+    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+        let Some(value) = self.value(name) else { return Vec::new() };
+        let entries = match value.kind {
+            ValueKind::Array(entries) => {
+                entries.into_iter().filter_map(|entry| entry.into_string().ok()).collect()
+            }
+            _ => value
+                .into_string()
+                .map(|text| text.split(',').map(str::to_owned).collect())
+                .unwrap_or_default(),
+        };
+        let trimmed = |entry: String| entry.trim().to_owned();
+        let entries: Vec<String> = entries;
+        entries.into_iter().map(trimmed).filter(|entry| !entry.is_empty()).collect()
+    }
+
+    /// An http(s) URL without query; `None` when absent or bad.
+    pub(super) fn url(&mut self, name: &str, schemes: &[&str], rule: &str) -> Option<url::Url> {
+        let text = self.text(name)?;
+        let url = url::Url::parse(&text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
+        if url.is_none() {
+            self.fault(name, &format!("is \"{}\"", mask_url(&text)), rule);
+        }
+        url
+    }
+
+    /// Notes that `name` (as in the file, in lower case) is bad.
+    pub(super) fn fault(&mut self, name: &str, what: &str, rule: &str) {
+        let source = self
+            .layers
+            .get::<Value>(name)
+            .ok()
+            .and_then(|value| value.origin().map(str::to_owned))
+            .filter(|origin| origin != "the environment")
+            .map(|file| format!(" (in {file})"))
+            .unwrap_or_default();
+        self.faults.push(format!("{PREFIX}{}{source} {what}; it {rule}", name.to_uppercase()));
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
+        self.layers.get::<Value>(name).ok().filter(|value| value.kind != ValueKind::Nil)
+    }
+}

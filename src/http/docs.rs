@@ -1,0 +1,66 @@
+//! `GET /docs`: Swagger UI, its assets served from the binary, with no outside address.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+
+use super::problem::Problem;
+
+const PAGE: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Planner arm API</title>
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="icon" href="docs/favicon-32x32.png">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"#;
+
+const START: &str = r##"window.ui = SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"##;
+
+/// Scripts and styles of our own only; Swagger UI sets styles and small pictures inline.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// The page that can try each call.
+#[utoipa::path(get, path = "/docs", tag = "documentation", operation_id = "docs",
+    responses((status = 200, description = "A page that can try each call", body = String, content_type = "text/html")))]
+pub(super) async fn page() -> Response {
+    asset("text/html; charset=utf-8", PAGE.as_bytes().to_vec())
+}
+
+/// One of the page's assets.
+pub(super) async fn page_asset(Path(name): Path<String>) -> Response {
+    if name == "start.js" {
+        return asset("text/javascript; charset=utf-8", START.as_bytes().to_vec());
+    }
+    let config = utoipa_swagger_ui::Config::from("/openapi.json");
+    match utoipa_swagger_ui::serve(&name, std::sync::Arc::new(config)) {
+        Ok(Some(file)) => asset(&file.content_type, file.bytes.into_owned()),
+        _ => Problem::for_status(http::StatusCode::NOT_FOUND).into_response(),
+    }
+}
+
+fn asset(content_type: &str, bytes: Vec<u8>) -> Response {
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "public, max-age=3600"),
+    ];
+    (headers, bytes).into_response()
+}

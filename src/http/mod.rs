@@ -1,0 +1,16 @@
+//! The HTTP side: limits, authorisation, request ids, problems, documentation.
+//!
+//! Nothing here knows prompts.
+
+mod docs;
+mod limit;
+mod middleware;
+pub mod openapi;
+mod ops;
+mod plan;
+pub mod problem;
+mod request;
+
+pub use limit::PlanLimiter;
+pub use middleware::{PlanNotes, observe, panic_response};
+pub(crate) use openapi::api_router;

@@ -1,0 +1,147 @@
+//! The API's description, made from the types and handlers themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use axum::{Router, routing};
+use http::header::CONTENT_TYPE;
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as DocumentedResponse, ResponseBuilder};
+use utoipa::openapi::{ObjectBuilder, schema::Type};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+use super::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
+use super::{docs, ops, plan};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Planner arm",
+        description = "Breaks a goal down into a sound plan: known arms, acyclic dependencies, checkable criteria, costs and times.\n\n\
+                       Every error is an RFC 9457 problem document. Every response has the header X-Request-ID."
+    ),
+    components(schemas(ProblemDocument<'_>)),
+    modifiers(&Common),
+    tags(
+        (name = "planning", description = "From a goal to a plan"),
+        (name = "operations", description = "For orchestrators, Prometheus and container runtimes"),
+        (name = "documentation", description = "This description"),
+    ),
+)]
+struct Description;
+
+/// The routes, and `/openapi.json` that describes them.
+pub(crate) fn api_router() -> Router<Arc<App>> {
+    let (router, api) = described();
+    let json: bytes::Bytes = api.to_json().expect("a description of our own types serialises").into();
+    router
+        .route("/docs/{name}", routing::get(docs::page_asset))
+        .route("/openapi.json", routing::get(move || async move { openapi_json(json) }))
+}
+
+/// The description as a document.
+pub fn description() -> utoipa::openapi::OpenApi {
+    described().1
+}
+
+fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
+    let (router, mut api) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(plan::create_plan))
+        .routes(routes!(ops::health))
+        .routes(routes!(ops::ready))
+        .routes(routes!(ops::metrics))
+        .routes(routes!(ops::capabilities))
+        .routes(routes!(docs::page))
+        .split_for_parts();
+    api.paths.add_path_operation("/openapi.json", vec![HttpMethod::Get], own_operation());
+    Common.modify(&mut api);
+    (router, api)
+}
+
+fn openapi_json(json: bytes::Bytes) -> Response {
+    ([(CONTENT_TYPE, "application/json")], json).into_response()
+}
+
+/// `/openapi.json`, which cannot be described by the document that it is made of.
+fn own_operation() -> Operation {
+    let body = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Object))).build();
+    utoipa::openapi::path::OperationBuilder::new()
+        .tag("documentation")
+        .operation_id(Some("openapi"))
+        .summary(Some("This description, as OpenAPI 3.1."))
+        .response("200", ResponseBuilder::new().description("OpenAPI 3.1").content("application/json", body))
+        .build()
+}
+
+/// What all operations have in common: the request id, and the errors that any of them can end in.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        api.info.version = env!("CARGO_PKG_VERSION").into();
+        api.components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        for (path, item) in &mut api.paths.paths {
+            let operations = [&mut item.get, &mut item.post];
+            for operation in operations.into_iter().flatten() {
+                let codes: &[ErrorCode] =
+                    if path == "/plan" { &ErrorCode::ALL } else { &[ErrorCode::InternalError] };
+                add_problems(operation, codes.iter().filter(|code| **code != ErrorCode::NotFound));
+                for response in operation.responses.responses.values_mut() {
+                    if let RefOr::T(response) = response {
+                        response.headers.insert("X-Request-ID".into(), text_header("The request's id"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One response for each status, naming the codes that come with it.
+fn add_problems<'a>(operation: &mut Operation, codes: impl Iterator<Item = &'a ErrorCode>) {
+    let mut by_status: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for code in codes {
+        by_status.entry(code.status().as_u16().to_string()).or_default().push(code.as_str());
+    }
+    for (status, codes) in by_status {
+        operation
+            .responses
+            .responses
+            .entry(status.clone())
+            .or_insert_with(|| RefOr::T(problem_response(&status, &codes.join(", "))));
+    }
+}
+
+fn problem_response(status: &str, codes: &str) -> DocumentedResponse {
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let mut response = ResponseBuilder::new().description(codes).content(PROBLEM_JSON, body).build();
+    match status {
+        "401" => {
+            response.headers.insert("WWW-Authenticate".into(), text_header("Always Bearer"));
+        }
+        "405" => {
+            response.headers.insert("Allow".into(), text_header("The methods that the path takes"));
+        }
+        "429" | "503" => {
+            response.headers.insert("Retry-After".into(), text_header("Seconds to wait, where known"));
+        }
+        _ => {}
+    }
+    response
+}
+
+fn text_header(description: &str) -> RefOr<Header> {
+    HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .description(Some(description))
+        .build()
+        .into()
+}

@@ -1,0 +1,132 @@
+//! `POST /plan`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::lifecycle::Phase;
+use crate::models::{PlanRequest, PlanResponse, Usage};
+use crate::planner::repair::Plan;
+use crate::planner::{Origin, estimate};
+
+use super::middleware::PlanNotes;
+use super::problem::{ErrorCode, Problem};
+use super::request::{Include, RequestContext, authorize, deadline, plan_request};
+
+/// Breaks a goal down into a sound plan.
+///
+/// The plan keeps these promises: steps numbered from 1 in order of execution, within the configured
+/// limits; arms of the registry; earlier dependencies only; at least one acceptance criterion a step;
+/// no two steps with the same action; and, unless switched off, a verifying last step.
+#[utoipa::path(
+    post,
+    path = "/plan",
+    tag = "planning",
+    operation_id = "create_plan",
+    request_body(content = PlanRequest, content_type = "application/json"),
+    params(
+        ("include" = Option<String>, Query, description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
+        ("X-Request-ID" = Option<String>, Header, description = "The caller's name for this request, at most 128 characters"),
+        ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "Lowers the deadline, in milliseconds above 0"),
+    ),
+    responses((
+        status = 200,
+        description = "A sound plan",
+        body = PlanResponse,
+        headers(
+            ("X-Planner-Engine" = String, description = "Who made the plan: openai or embedded"),
+            ("X-Planner-Model" = String, description = "The model that made it"),
+            ("X-Planner-Cache" = String, description = "Whether it came from a cache; off without one"),
+            ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
+            ("X-Planner-Repairs" = u32, description = "Things changed in what the LLM said"),
+        ),
+    )),
+    security((), ("bearer" = [])),
+)]
+pub(super) async fn create_plan(
+    State(app): State<Arc<App>>,
+    context: RequestContext,
+    RawQuery(query): RawQuery,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let caller = authorize(&parts, &app.auth_tokens)?;
+    let request = plan_request(&parts.headers, body);
+    if let Ok(PlanRequest { request_id: Some(id), .. }) = &request {
+        context.propose_id(id);
+    }
+    let include = Include::from_query(&query.unwrap_or_default())?;
+    let deadline = deadline(&parts.headers, context.arrived, app.timeout)?;
+    let request = request?;
+    if app.lifecycle.phase() >= Phase::Draining {
+        return Err(shutting_down());
+    }
+    app.limiter.admit(&caller)?;
+    let _place = app.lifecycle.place().ok_or_else(|| {
+        Problem::new(
+            ErrorCode::Overloaded,
+            "Too many plans are being made at this moment; try again shortly.",
+        )
+        .retry_after(App::OVERLOAD_WAIT)
+    })?;
+    let _in_flight = app.metrics.plan_in_flight();
+    // Logged lines carry the id from here on, also when nobody gave one.
+    context.id();
+
+    let (origin, result) = tokio::select! {
+        made = app.planner.generate_plan(&request, deadline) => made,
+        () = app.lifecycle.over() => return Err(shutting_down()),
+    };
+    Ok(respond(origin, result.map_err(Problem::from), include))
+}
+
+fn shutting_down() -> Problem {
+    Problem::new(ErrorCode::ShuttingDown, "This replica is stopping; send the request to another.")
+        .retry_after(App::OVERLOAD_WAIT)
+}
+
+fn respond(origin: Origin, result: Result<Plan, Problem>, include: Include) -> Response {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert("x-planner-engine", HeaderValue::from_static(origin.engine.as_str()));
+    if let Ok(model) = HeaderValue::from_bytes(origin.model.as_bytes()) {
+        headers.insert("x-planner-model", model);
+    }
+    headers.insert("x-planner-cache", HeaderValue::from_static("off"));
+    headers.insert("x-planner-attempts", HeaderValue::from(origin.tally.attempts));
+    let (repairs, mut response) = match result {
+        Ok(plan) => {
+            let repairs = plan.repairs().len();
+            headers.insert("x-planner-repairs", HeaderValue::from(repairs));
+            (repairs, Json(present(plan, &origin, include)).into_response())
+        }
+        Err(problem) => (0, problem.into_response()),
+    };
+    response.headers_mut().extend(headers);
+    response.extensions_mut().insert(PlanNotes { origin, repairs });
+    response
+}
+
+/// A plan in its wire form, with the extras that were asked for.
+fn present(plan: Plan, origin: &Origin, include: Include) -> PlanResponse {
+    let (mut response, repairs) = plan.into_response();
+    response.schedule = include.schedule.then(|| estimate::schedule(&response.plan));
+    response.usage = include.usage.then(|| Usage {
+        model: origin.model.to_string(),
+        attempts: origin.tally.attempts,
+        prompt_tokens: origin.tally.prompt_tokens,
+        completion_tokens: origin.tally.completion_tokens,
+        // Null: no price is known.
+        cost_usd: None,
+    });
+    response.repairs = include.repairs.then_some(repairs);
+    response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
+    response
+}

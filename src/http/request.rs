@@ -1,0 +1,220 @@
+//! What is read from a request before its plan is made: who calls, how, by when, and for what.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use http::request::Parts;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::models::{FieldError, MAX_REQUEST_ID_CHARS, PlanRequest};
+
+use super::problem::{ErrorCode, Problem, too_large};
+
+/// Header that names a request.
+pub(super) const X_REQUEST_ID: &str = "x-request-id";
+/// Header with which a caller lowers the deadline, in milliseconds.
+pub(super) const X_REQUEST_TIMEOUT_MS: &str = "x-request-timeout-ms";
+
+/// A request's id and arrival, shared by the middleware and the handlers.
+#[derive(Debug, Clone)]
+pub(super) struct RequestContext {
+    id: Arc<OnceLock<String>>,
+    /// When the head of the request had been read.
+    pub(super) arrived: Instant,
+}
+
+impl RequestContext {
+    /// The context of a request that has just arrived. Its id may be in the header.
+    pub(super) fn new(headers: &HeaderMap) -> Self {
+        let context = Self { id: Arc::default(), arrived: Instant::now() };
+        if let Some(id) =
+            headers.get(X_REQUEST_ID).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
+        {
+            context.propose_id(id);
+        }
+        context
+    }
+
+    /// Takes `id` unless there is one already or it can be none: blank, too long, or not fit for a header.
+    pub(super) fn propose_id(&self, id: &str) {
+        let fits = !id.trim().is_empty()
+            && id.chars().count() as u64 <= MAX_REQUEST_ID_CHARS
+            && !id.chars().any(char::is_control);
+        if fits && self.id.set(id.to_owned()).is_ok() {
+            tracing::Span::current().record("request_id", id);
+        }
+    }
+
+    /// The id; a new one when the caller gave none.
+    pub(super) fn id(&self) -> &str {
+        if self.id.get().is_none() {
+            self.propose_id(&Uuid::new_v4().to_string());
+        }
+        self.id.get().map_or("", String::as_str)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestContext {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::new(&parts.headers)))
+    }
+}
+
+/// Who a caller is to the rate limit: the token, or the address it calls from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Caller {
+    /// The bearer token at this place of the settings.
+    Token(usize),
+    /// The peer's address; `None` where there is none (in-process tests).
+    Address(Option<std::net::IpAddr>),
+}
+
+/// Checks the bearer token, in a time that does not depend on where it differs.
+pub(super) fn authorize(parts: &Parts, tokens: &[SecretString]) -> Result<Caller, Problem> {
+    if tokens.is_empty() {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        return Ok(Caller::Address(peer.map(|ConnectInfo(address)| address.ip())));
+    }
+    let given = parts
+        .headers
+        .get(AUTHORIZATION)
+        .map(http::HeaderValue::as_bytes)
+        .and_then(|value| value.split_at_checked(7))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
+        .map(|(_, token)| token.trim_ascii());
+    let refused = |what: &str| {
+        Problem::new(ErrorCode::Unauthorized, format!("{what} Send one as Authorization: Bearer TOKEN."))
+    };
+    let given = given.ok_or_else(|| refused("This path needs a bearer token."))?;
+    // All are compared, so that the time does not tell which one it is either.
+    let matching = tokens.iter().enumerate().fold(None, |found, (place, token)| {
+        let equal: bool = token.expose_secret().as_bytes().ct_eq(given).into();
+        if equal { Some(place) } else { found }
+    });
+    matching.map(Caller::Token).ok_or_else(|| refused("The bearer token is not one that this service knows."))
+}
+
+/// Extras of a response, as asked for with `include`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Include {
+    pub(super) schedule: bool,
+    pub(super) usage: bool,
+    pub(super) repairs: bool,
+    pub(super) id: bool,
+}
+
+impl Include {
+    pub(super) const WORDS: [&'static str; 4] = ["schedule", "usage", "repairs", "id"];
+
+    pub(super) fn from_query(query: &str) -> Result<Self, Problem> {
+        let mut include = Self::default();
+        let mut unknown = Vec::new();
+        let lists = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "include");
+        for (_, list) in lists {
+            for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+                match word {
+                    "schedule" => include.schedule = true,
+                    "usage" => include.usage = true,
+                    "repairs" => include.repairs = true,
+                    "id" => include.id = true,
+                    _ => unknown.push(FieldError {
+                        field: "include".into(),
+                        message: format!("`{}` does not exist", crate::text::shorten(word, 40)),
+                    }),
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(include);
+        }
+        let detail = format!("include takes a comma list of {}.", Self::WORDS.join(", "));
+        Err(Problem::new(ErrorCode::UnknownInclude, detail).with_errors(unknown))
+    }
+}
+
+/// When the request must be answered: the service's own limit, or the caller's if it is lower.
+pub(super) fn deadline(headers: &HeaderMap, arrived: Instant, limit: Duration) -> Result<Instant, Problem> {
+    let Some(value) = headers.get(X_REQUEST_TIMEOUT_MS) else { return Ok(arrived + limit) };
+    match value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()) {
+        Some(ms) if ms > 0 => Ok(arrived + limit.min(Duration::from_millis(ms))),
+        _ => Err(Problem::from(vec![FieldError {
+            field: "X-Request-Timeout-Ms".into(),
+            message: "must be a whole number of milliseconds above 0".into(),
+        }])),
+    }
+}
+
+/// The request in a JSON body of at most 1 MiB.
+pub(super) fn plan_request(
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<PlanRequest, Problem> {
+    if !is_json(headers) {
+        return Err(Problem::new(
+            ErrorCode::UnsupportedMediaType,
+            "The body must be JSON; send the header Content-Type: application/json.",
+        ));
+    }
+    let body = body.map_err(|rejection| match rejection.status() {
+        http::StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Problem::from(vec![FieldError {
+            field: "body".into(),
+            message: "could not be read to its end".into(),
+        }]),
+    })?;
+    Ok(PlanRequest::from_json(&body)?)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn include_takes_lists_and_names_every_word_that_does_not_exist() {
+        let some = Include { schedule: true, id: true, ..Include::default() };
+        for query in ["include=schedule,id", "include=id&include=schedule", "x=1&include=%20id%20,,schedule"]
+        {
+            assert_eq!(Include::from_query(query), Ok(some), "{query}");
+        }
+        assert_eq!(Include::from_query(""), Ok(Include::default()));
+        let problem = Include::from_query("include=cost,id,time").expect_err("unknown words");
+        assert_eq!((problem.code, problem.errors.len()), (ErrorCode::UnknownInclude, 2));
+    }
+
+    #[test]
+    fn a_caller_can_lower_the_deadline_and_not_raise_it() {
+        let arrived = Instant::now();
+        let limit = Duration::from_secs(10);
+        let with = |value: &str| {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static(X_REQUEST_TIMEOUT_MS),
+                http::HeaderValue::from_str(value).expect("a value"),
+            )]);
+            deadline(&headers, arrived, limit).map(|deadline| deadline - arrived)
+        };
+        assert_eq!(with("1500"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(with("60000"), Ok(limit));
+        assert_eq!(deadline(&HeaderMap::new(), arrived, limit), Ok(arrived + limit));
+        for bad in ["0", "-1", "1.5", "soon", ""] {
+            assert_eq!(with(bad).map_err(|problem| problem.code), Err(ErrorCode::InvalidRequest), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! From start to end of the service: starting, serving, draining, over.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Where the service is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Not yet listening.
+    Starting,
+    /// Plans are made.
+    Serving,
+    /// Plans in flight finish; no new ones.
+    Draining,
+    /// The grace time is up: plans still in flight end with an error.
+    Over,
+}
+
+/// The phase, and how many plans may be in flight.
+#[derive(Debug)]
+pub struct Lifecycle {
+    phase: watch::Sender<Phase>,
+    places: Arc<Semaphore>,
+    most_plans: u32,
+}
+
+impl Lifecycle {
+    /// A service that is starting and will have `most_plans` in flight at most.
+    pub fn new(most_plans: u32) -> Self {
+        Self {
+            phase: watch::Sender::new(Phase::Starting),
+            places: Arc::new(Semaphore::new(most_plans as usize)),
+            most_plans,
+        }
+    }
+
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Enters a later phase; there is no way back.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            let later = phase > *now;
+            if later {
+                *now = phase;
+            }
+            later
+        });
+    }
+
+    /// A place for one plan, until it is dropped; `None` when all are taken.
+    pub fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// Resolves when no plan is in flight.
+    pub async fn idle(&self) {
+        // All places together can be had only when nobody holds one.
+        let _ = self.places.acquire_many(self.most_plans).await;
+    }
+
+    /// Resolves when the grace time is up.
+    pub async fn over(&self) {
+        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Over).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn idle_waits_for_the_last_plan() {
+        let lifecycle = Lifecycle::new(2);
+        let (one, two) = (lifecycle.place().expect("a place"), lifecycle.place().expect("a place"));
+        assert!(lifecycle.place().is_none());
+        drop(one);
+        let mut idle = Box::pin(lifecycle.idle());
+        assert!(futures_ready(&mut idle).await.is_none());
+        drop(two);
+        idle.await;
+        assert!(lifecycle.place().is_some());
+    }
+
+    #[tokio::test]
+    async fn phases_only_go_forward() {
+        let lifecycle = Lifecycle::new(1);
+        lifecycle.enter(Phase::Draining);
+        lifecycle.enter(Phase::Serving);
+        assert_eq!(lifecycle.phase(), Phase::Draining);
+        lifecycle.enter(Phase::Over);
+        lifecycle.over().await;
+    }
+
+    async fn futures_ready<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        tokio::select! { biased; output = future => Some(output), () = std::future::ready(()) => None }
+    }
+}

@@ -1,0 +1,198 @@
+//! Every metric of the service: names, help texts, labels and buckets.
+//!
+//! Labels come from closed sets (routes, methods, outcomes, configured models), never from a request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::models::RepairCode;
+
+/// Buckets for what an LLM does, 10 ms to 60 s, in seconds.
+const LLM_BUCKETS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0, 30.0, 60.0];
+/// Buckets for what is our own work or an LLM's, 50 µs to 60 s, in seconds.
+const ALL_BUCKETS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
+];
+/// Buckets for the number of steps, which the settings limit to 50.
+const STEP_BUCKETS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 30.0, 50.0];
+
+/// All metrics, with the registry that they are written from.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Plan requests by outcome: `ok` or the code of the error.
+    plan_requests: IntCounterVec,
+    /// From a plan request's arrival to its end, in seconds, by outcome.
+    plan_duration: HistogramVec,
+    /// Plans being made now.
+    plans_in_flight: IntGauge,
+    /// Steps of each finished plan.
+    plan_steps: Histogram,
+    /// Things changed in what LLMs said, by code.
+    repairs: IntCounterVec,
+    /// Calls to LLMs by model and outcome.
+    llm_calls: IntCounterVec,
+    /// How long calls to LLMs took, in seconds, by model.
+    llm_call_duration: HistogramVec,
+    /// HTTP requests by route, method and status.
+    http_requests: IntCounterVec,
+    /// How long HTTP requests took, in seconds, by route and method.
+    http_request_duration: HistogramVec,
+    /// Panics caught in handlers.
+    panics: IntCounter,
+}
+
+impl Metrics {
+    /// Registers every metric, and this process's own (memory, processor time, file descriptors).
+    pub fn new() -> Arc<Self> {
+        let registry = Registry::new();
+        let register = Register(&registry);
+        let metrics = Self {
+            plan_requests: register.counters(
+                "planner_plan_requests_total",
+                "Plan requests by outcome: ok, or the code of the error.",
+                &["outcome"],
+            ),
+            plan_duration: register.histograms(
+                "planner_plan_duration_seconds",
+                "Time from a plan request's arrival to its end, by outcome (ok or error).",
+                &["outcome"],
+                ALL_BUCKETS,
+            ),
+            plans_in_flight: register.add(IntGauge::new("planner_plans_in_flight", "Plans being made now.")),
+            plan_steps: register.add(Histogram::with_opts(
+                HistogramOpts::new("planner_plan_steps", "Steps of each finished plan.")
+                    .buckets(STEP_BUCKETS.to_vec()),
+            )),
+            repairs: register.counters(
+                "planner_repairs_total",
+                "Things changed in what LLMs said, by code.",
+                &["code"],
+            ),
+            llm_calls: register.counters(
+                "planner_llm_calls_total",
+                "Calls to LLMs by model and outcome.",
+                &["model", "outcome"],
+            ),
+            llm_call_duration: register.histograms(
+                "planner_llm_call_duration_seconds",
+                "Duration of calls to LLMs by model.",
+                &["model"],
+                LLM_BUCKETS,
+            ),
+            http_requests: register.counters(
+                "planner_http_requests_total",
+                "HTTP requests by route, method and status.",
+                &["route", "method", "status"],
+            ),
+            http_request_duration: register.histograms(
+                "planner_http_request_duration_seconds",
+                "Duration of HTTP requests by route and method.",
+                &["route", "method"],
+                ALL_BUCKETS,
+            ),
+            panics: register
+                .add(IntCounter::new("planner_panics_total", "Panics caught in request handlers.")),
+            registry: registry.clone(),
+        };
+        let build: IntGaugeVec = register.add(IntGaugeVec::new(
+            Opts::new("planner_build_info", "Always 1; the version is in its label."),
+            &["version"],
+        ));
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect("metrics of their own names");
+        // Counters that exist from the start can be alerted on before the first event.
+        for code in RepairCode::ALL {
+            metrics.repairs.with_label_values(&[code.as_str()]);
+        }
+        metrics.plan_requests.with_label_values(&["ok"]);
+        Arc::new(metrics)
+    }
+
+    /// Counts a plan request that is over. `outcome` is `ok` or an error's code.
+    pub fn plan_ended(&self, outcome: &'static str, took: Duration) {
+        self.plan_requests.with_label_values(&[outcome]).inc();
+        let kind = if outcome == "ok" { "ok" } else { "error" };
+        self.plan_duration.with_label_values(&[kind]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a finished plan's steps and repairs.
+    pub fn plan_made(&self, steps: usize, repairs: impl IntoIterator<Item = RepairCode>) {
+        self.plan_steps.observe(steps as f64);
+        for code in repairs {
+            self.repairs.with_label_values(&[code.as_str()]).inc();
+        }
+    }
+
+    /// Counts a plan as in flight until the guard is dropped.
+    pub fn plan_in_flight(self: &Arc<Self>) -> InFlight {
+        self.plans_in_flight.inc();
+        InFlight(self.clone())
+    }
+
+    /// Counts one call to an LLM.
+    pub fn llm_call(&self, model: &str, outcome: &'static str, took: Duration) {
+        self.llm_calls.with_label_values(&[model, outcome]).inc();
+        self.llm_call_duration.with_label_values(&[model]).observe(took.as_secs_f64());
+    }
+
+    /// Counts one HTTP request.
+    pub fn http_request(&self, route: &str, method: &'static str, status: http::StatusCode, took: Duration) {
+        self.http_requests.with_label_values(&[route, method, status.as_str()]).inc();
+        self.http_request_duration.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a panic in a handler.
+    pub fn panic_caught(&self) {
+        self.panics.inc();
+    }
+
+    /// All metrics in Prometheus's text format.
+    pub fn render(&self) -> String {
+        let mut text = Vec::with_capacity(16 * 1024);
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("names and labels were checked when they were registered");
+        String::from_utf8(text).expect("the text format is UTF-8")
+    }
+}
+
+/// A plan being made.
+#[must_use]
+#[derive(Debug)]
+pub struct InFlight(Arc<Metrics>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.plans_in_flight.dec();
+    }
+}
+
+/// Makes metrics and registers them. All names are constants of this module, so that a fault is a bug here.
+struct Register<'a>(&'a Registry);
+
+impl Register<'_> {
+    fn add<M: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
+        let metric = metric.expect("a well-formed metric");
+        self.0.register(Box::new(metric.clone())).expect("a metric of its own name");
+        metric
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
+    }
+}

@@ -1,0 +1,176 @@
+//! A circuit breaker: after repeated failure a service is left alone for a while, then probed once.
+//!
+//! Closed: calls go through. Open: they do not, until the reset time is up. Half-open: one probe is
+//! under way; its success closes the breaker, its failure opens it again.
+//! Source: M. Nygard, *Release It!*, 2nd ed., "Circuit Breaker".
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What callers are told to wait for while a probe decides.
+const PROBE_WAIT: Duration = Duration::from_secs(1);
+
+/// A circuit breaker.
+#[derive(Debug)]
+pub struct Breaker {
+    threshold: u32,
+    reset: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant },
+    HalfOpen,
+}
+
+/// Leave to make one call; say how it ended with [`succeed`](Self::succeed) or [`fail`](Self::fail).
+/// Dropped without a word (the caller went away) it decides nothing, and another call may probe.
+#[must_use]
+#[derive(Debug)]
+pub struct Entry<'a> {
+    breaker: &'a Breaker,
+    probe: bool,
+    decided: bool,
+}
+
+impl Breaker {
+    /// Opens after `threshold` failures in a row, for `reset`.
+    pub fn new(threshold: u32, reset: Duration) -> Self {
+        Self { threshold, reset, state: Mutex::new(State::Closed { failures: 0 }) }
+    }
+
+    /// Asks leave for a call.
+    ///
+    /// # Errors
+    /// How long to wait before asking again.
+    pub fn enter(&self) -> Result<Entry<'_>, Duration> {
+        let mut state = self.state();
+        let probe = match *state {
+            State::Closed { .. } => false,
+            State::HalfOpen => return Err(PROBE_WAIT.min(self.reset)),
+            State::Open { until } => {
+                let left = until.saturating_duration_since(Instant::now());
+                if !left.is_zero() {
+                    return Err(left);
+                }
+                *state = State::HalfOpen;
+                true
+            }
+        };
+        Ok(Entry { breaker: self, probe, decided: false })
+    }
+
+    /// Whether calls go through.
+    pub fn is_closed(&self) -> bool {
+        matches!(*self.state(), State::Closed { .. })
+    }
+
+    fn open(&self) -> State {
+        State::Open { until: Instant::now() + self.reset }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every write is one assignment, so that a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry<'_> {
+    /// The service answered.
+    pub fn succeed(mut self) {
+        self.decided = true;
+        let mut state = self.breaker.state();
+        // A call from before the breaker opened says nothing about now.
+        if self.probe || matches!(*state, State::Closed { .. }) {
+            *state = State::Closed { failures: 0 };
+        }
+    }
+
+    /// The service failed.
+    pub fn fail(mut self) {
+        self.decided = true;
+        let mut state = self.breaker.state();
+        *state = match *state {
+            State::Closed { failures } if failures + 1 < self.breaker.threshold => {
+                State::Closed { failures: failures + 1 }
+            }
+            State::Closed { .. } => self.breaker.open(),
+            State::HalfOpen if self.probe => self.breaker.open(),
+            other => other,
+        };
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        if self.probe && !self.decided {
+            *self.breaker.state() = State::Open { until: Instant::now() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESET: Duration = Duration::from_secs(30);
+
+    fn fail(breaker: &Breaker, times: u32) {
+        for _ in 0..times {
+            breaker.enter().expect("closed").fail();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn opens_only_after_failures_in_a_row() {
+        let breaker = Breaker::new(3, RESET);
+        fail(&breaker, 2);
+        breaker.enter().expect("closed").succeed();
+        fail(&breaker, 2);
+        assert!(breaker.is_closed());
+        fail(&breaker, 1);
+        assert!(!breaker.is_closed());
+        assert_eq!(breaker.enter().err(), Some(RESET));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(breaker.enter().err(), Some(Duration::from_secs(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lets_one_probe_through_whose_end_decides() {
+        let breaker = Breaker::new(1, RESET);
+        fail(&breaker, 1);
+        tokio::time::advance(RESET).await;
+        let probe = breaker.enter().expect("a probe");
+        assert_eq!(breaker.enter().err(), Some(PROBE_WAIT), "only one probe at a time");
+        probe.fail();
+        assert_eq!(breaker.enter().err(), Some(RESET), "open again for the whole time");
+        tokio::time::advance(RESET).await;
+        breaker.enter().expect("a probe").succeed();
+        assert!(breaker.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_abandoned_probe_makes_room_for_the_next() {
+        let breaker = Breaker::new(1, RESET);
+        fail(&breaker, 1);
+        tokio::time::advance(RESET).await;
+        drop(breaker.enter().expect("a probe"));
+        assert!(breaker.enter().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_results_from_before_it_opened_change_nothing() {
+        let breaker = Breaker::new(1, RESET);
+        let (early, other) = (breaker.enter().expect("closed"), breaker.enter().expect("closed"));
+        fail(&breaker, 1);
+        early.succeed();
+        assert!(!breaker.is_closed());
+        tokio::time::advance(Duration::from_secs(20)).await;
+        other.fail();
+        assert_eq!(breaker.enter().err(), Some(Duration::from_secs(10)), "not opened anew");
+    }
+}

@@ -1,0 +1,212 @@
+//! Logs: readable in development, one JSON object a line otherwise.
+//!
+//! Goals, constraints, contexts, answers of LLMs and keys are in no line at debug level or above. Other
+//! crates are heard from warnings up, and async-openai, which quotes answers in its errors, not at all.
+
+use std::fmt;
+use std::io::{IsTerminal, Write as _};
+
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::{LogFormat, LogLevel};
+
+/// Sends the logs of this process to standard output.
+pub fn init(level: LogLevel, format: LogFormat, service: &str) {
+    install(subscriber(level, format, service, std::io::stdout().is_terminal(), std::io::stdout));
+}
+
+/// Sends warnings to standard error, for commands whose output is their result.
+pub fn init_for_command(level: LogLevel) {
+    let level = if level == LogLevel::Info { LogLevel::Warn } else { level };
+    let colours = std::io::stderr().is_terminal();
+    install(subscriber(level, LogFormat::Pretty, "", colours, std::io::stderr));
+}
+
+/// A logger that writes to `writer`.
+pub fn subscriber<W>(
+    level: LogLevel,
+    format: LogFormat,
+    service: &str,
+    colours: bool,
+    writer: W,
+) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let registry = tracing_subscriber::registry().with(targets(level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Pretty => Box::new(registry.with(lines.with_ansi(colours))),
+        LogFormat::Json => Box::new(
+            registry.with(
+                lines
+                    .fmt_fields(JsonFields::new())
+                    .event_format(JsonLines { service: serde_json::Value::from(service).to_string() }),
+            ),
+        ),
+    }
+}
+
+fn install(subscriber: Box<dyn Subscriber + Send + Sync>) {
+    // Only a second call can fail, and then the first logger stays.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+fn targets(level: LogLevel) -> Targets {
+    let level: LevelFilter = level.as_str().parse().expect("a level of tracing's own");
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("planner_arm", level)
+        .with_target("async_openai", LevelFilter::OFF)
+}
+
+/// Flat JSON: timestamp, level, target, service, then the fields of the spans (`request_id`) and of the event.
+struct JsonLines {
+    /// The service's name as a JSON string.
+    service: String,
+}
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        writer.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut writer)?;
+        let metadata = event.metadata();
+        write!(
+            writer,
+            "\",\"level\":\"{}\",\"target\":\"{}\",\"service\":{}",
+            metadata.level(),
+            metadata.target(),
+            self.service
+        )?;
+        for span in context.event_scope().into_iter().flatten() {
+            let extensions = span.extensions();
+            let fields = extensions.get::<FormattedFields<N>>().map(|fields| fields.fields.as_str());
+            // An object of its own: what is between its braces goes into ours.
+            let inner =
+                fields.and_then(|text| text.strip_prefix('{')).and_then(|text| text.strip_suffix('}'));
+            if let Some(inner) = inner.filter(|inner| !inner.is_empty()) {
+                write!(writer, ",{inner}")?;
+            }
+        }
+        let mut fields = Fields(Vec::with_capacity(256));
+        event.record(&mut fields);
+        writer.write_str(std::str::from_utf8(&fields.0).map_err(|_| fmt::Error)?)?;
+        writer.write_str("}\n")
+    }
+}
+
+/// The fields of an event as JSON members, each with a comma before it.
+struct Fields(Vec<u8>);
+
+impl Fields {
+    fn member(&mut self, field: &Field, value: &impl serde::Serialize) {
+        // Writing to memory does not fail, and none of the values has a key that is not a string.
+        let _ = write!(self.0, ",\"{}\":", field.name());
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.member(field, &value);
+    }
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.member(field, &value);
+    }
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.member(field, &value);
+    }
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.member(field, &value);
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.member(field, &value);
+    }
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.member(field, &format_args!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: LogLevel, format: LogFormat, events: impl FnOnce()) -> String {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = subscriber(level, format, "the \"arm\"", false, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, events);
+        let bytes = sink.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn json_lines_are_flat_and_carry_the_span() {
+        let text = logged(LogLevel::Info, LogFormat::Json, || {
+            let span =
+                tracing::info_span!(target: "planner_arm", "request", request_id = tracing::field::Empty);
+            span.record("request_id", "id \"7\"");
+            let _entered = span.enter();
+            tracing::info!(target: "planner_arm", ms = 1.5, status = 200, well = true, "it's \"done\"\n");
+        });
+        let line: serde_json::Value = serde_json::from_str(text.trim_end()).expect("one JSON object");
+        assert_eq!(line["request_id"], "id \"7\"");
+        assert_eq!(line["message"], "it's \"done\"\n");
+        assert_eq!((&line["ms"], &line["status"], &line["well"]), (&1.5.into(), &200.into(), &true.into()));
+        assert_eq!((&line["level"], &line["service"]), (&"INFO".into(), &"the \"arm\"".into()));
+        assert!(line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z')), "{line}");
+    }
+
+    #[test]
+    fn other_crates_are_heard_from_warnings_up_and_async_openai_never() {
+        let text = logged(LogLevel::Trace, LogFormat::Pretty, || {
+            tracing::info!(target: "hyper::client", "chatter");
+            tracing::warn!(target: "hyper::client", "trouble");
+            tracing::error!(target: "async_openai::error", "an answer");
+            tracing::trace!(target: "planner_arm::planner", "detail");
+        });
+        assert!(text.contains("trouble") && text.contains("detail"), "{text}");
+        assert!(!text.contains("chatter") && !text.contains("an answer"), "{text}");
+    }
+
+    #[test]
+    fn levels_below_the_setting_are_silent() {
+        let text = logged(LogLevel::Error, LogFormat::Json, || {
+            tracing::warn!(target: "planner_arm", "quiet");
+            tracing::warn!(target: "hyper", "quiet too");
+        });
+        assert_eq!(text, "");
+    }
+}
