@@ -151,25 +151,26 @@ fn engine(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String>
 /// All routes and what surrounds them. Binds nothing: the server and every test use it.
 pub fn router(app: Arc<App>) -> Router {
     let catcher = app.clone();
-    let cors = cors(&app.cors_allowed_origins);
-    web::api_router()
+    let router = web::api_router()
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
             web::panic_response(&catcher, &*panic)
-        }))
-        // Outside of the handlers, as preflight requests reach none of them.
-        .layer(cors)
+        }));
+    // Outside of the handlers, as preflight requests reach none of them.
+    let router = if app.cors_allowed_origins.is_empty() {
+        router
+    } else {
+        router.layer(cors(&app.cors_allowed_origins))
+    };
+    router
         // Outermost, so that whatever happens further in is observed and every response has its id.
         .layer(middleware::from_fn_with_state(app.clone(), web::observe))
         .with_state(app)
 }
 
-/// Pages of the named origins may call; without any, no page may.
+/// Pages of the named origins may call, and read our headers.
 fn cors(origins: &[HeaderValue]) -> CorsLayer {
-    if origins.is_empty() {
-        return CorsLayer::new();
-    }
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
         .allow_methods(AllowMethods::list([http::Method::GET, http::Method::POST]))

@@ -209,9 +209,11 @@ impl PlanRequest {
     /// # Errors
     /// Everything that is wrong with it, types and rules alike, sorted by field.
     pub fn from_json(body: &[u8]) -> Result<Self, Vec<FieldError>> {
+        // serde would read an array as a struct by the order of its fields.
+        let is_object = body.trim_ascii_start().first() == Some(&b'{');
         let (request, mut faults) = match serde_json::from_slice(body) {
-            Ok(request) => (request, Vec::new()),
-            Err(error) => Self::field_by_field(body, &error)?,
+            Ok(request) if is_object => (request, Vec::new()),
+            _ => Self::field_by_field(body)?,
         };
         request.rule_faults(&mut faults);
         if faults.is_empty() {
@@ -237,19 +239,16 @@ impl PlanRequest {
     }
 
     /// The slow way, for requests with something of the wrong type: what fits is read, the rest named.
-    fn field_by_field(
-        body: &[u8],
-        error: &serde_json::Error,
-    ) -> Result<(Self, Vec<FieldError>), Vec<FieldError>> {
+    fn field_by_field(body: &[u8]) -> Result<(Self, Vec<FieldError>), Vec<FieldError>> {
         let whole = |message: String| vec![FieldError::new("body", message)];
         if body.iter().all(u8::is_ascii_whitespace) {
             return Err(whole("is empty; send a JSON object with a goal".into()));
         }
-        let value: Value = serde_json::from_slice(body).map_err(|_| {
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             whole(match std::str::from_utf8(body) {
                 Err(_) => "is not UTF-8; send JSON in UTF-8".into(),
-                Ok(_) if is_too_deep(error) => "nests deeper than 128 levels".into(),
+                Ok(_) if is_too_deep(&error) => "nests deeper than 128 levels".into(),
                 Ok(_) => format!("is not valid JSON (line {line}, column {column})"),
             })
         })?;

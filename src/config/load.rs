@@ -59,7 +59,8 @@ const CONFIG_FILE: &str = "PLANNER_CONFIG_FILE";
 pub(super) fn load(variables: &HashMap<String, String>) -> Result<Settings, SettingsError> {
     let mut faults = Vec::new();
     let layers = layers(variables, &mut faults);
-    let mut reader = Reader { layers, faults };
+    let values = layers.cache.into_table().unwrap_or_default();
+    let mut reader = Reader { values, faults };
     let settings = read(&mut reader, variables);
     match settings {
         Some(settings) if reader.faults.is_empty() => Ok(settings),
@@ -220,16 +221,15 @@ fn rules(reader: &mut Reader) -> PlanRules {
 }
 
 fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry> {
-    let mut refuse = |faults: Vec<String>| {
-        reader.faults.extend(faults.into_iter().map(|fault| format!("the setting `arms` is bad: {fault}")));
-    };
-    match reader.layers.get::<Vec<Arm>>(ARMS) {
-        Ok(arms) => ArmRegistry::new(arms, verification_required).map_err(refuse).ok(),
-        Err(ConfigError::NotFound(_)) => Some(ArmRegistry::default()),
-        Err(error) => {
-            refuse(vec![format!(
-                "{error}; each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases"
-            )]);
+    let Some(written) = reader.values.get(ARMS) else { return Some(ArmRegistry::default()) };
+    let arms = written.clone().try_deserialize::<Vec<Arm>>().map_err(|error| {
+        vec![format!("{error}; each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases")]
+    });
+    match arms.and_then(|arms| ArmRegistry::new(arms, verification_required)) {
+        Ok(registry) => Some(registry),
+        Err(faults) => {
+            let faults = faults.into_iter().map(|fault| format!("the setting `arms` is bad: {fault}"));
+            reader.faults.extend(faults);
             None
         }
     }
@@ -254,7 +254,13 @@ fn base_url(reader: &mut Reader) -> Option<String> {
         part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     let has_version = url.path_segments().is_some_and(|mut parts| parts.any(is_version));
-    if !has_version || url.query().is_some() || url.fragment().is_some() {
+    let has_more = url.query().is_some() || url.fragment().is_some();
+    if !url.username().is_empty() || url.password().is_some() {
+        let rule = "must be without user and password; the key belongs into PLANNER_OPENAI_API_KEY";
+        reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
+        return None;
+    }
+    if !has_version || has_more {
         reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
         return None;
     }

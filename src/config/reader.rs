@@ -4,15 +4,15 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use config::{Config, Value, ValueKind};
+use config::{Map, Value, ValueKind};
 use secrecy::SecretString;
 
 use super::PREFIX;
 use super::show::mask_url;
 
-/// Layered settings, and the faults found so far.
+/// The settings as they were given, and the faults found so far.
 pub(super) struct Reader {
-    pub(super) layers: Config,
+    pub(super) values: Map<String, Value>,
     pub(super) faults: Vec<String>,
 }
 
@@ -103,17 +103,16 @@ impl Reader {
     /// Notes that `name` (as in the file, in lower case) is bad.
     pub(super) fn fault(&mut self, name: &str, what: &str, rule: &str) {
         let source = self
-            .layers
-            .get::<Value>(name)
-            .ok()
-            .and_then(|value| value.origin().map(str::to_owned))
-            .filter(|origin| origin != "the environment")
+            .values
+            .get(name)
+            .and_then(Value::origin)
+            .filter(|origin| *origin != "the environment")
             .map(|file| format!(" (in {file})"))
             .unwrap_or_default();
         self.faults.push(format!("{PREFIX}{}{source} {what}; it {rule}", name.to_uppercase()));
     }
 
     fn value(&self, name: &str) -> Option<Value> {
-        self.layers.get::<Value>(name).ok().filter(|value| value.kind != ValueKind::Nil)
+        self.values.get(name).filter(|value| value.kind != ValueKind::Nil).cloned()
     }
 }

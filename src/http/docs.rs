@@ -1,7 +1,11 @@
 //! `GET /docs`: Swagger UI, its assets served from the binary, with no outside address.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 
 use super::problem::Problem;
@@ -40,22 +44,28 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
 #[utoipa::path(get, path = "/docs", tag = "documentation", operation_id = "docs",
     responses((status = 200, description = "A page that can try each call", body = String, content_type = "text/html")))]
 pub(super) async fn page() -> Response {
-    asset("text/html; charset=utf-8", PAGE.as_bytes().to_vec())
+    asset("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()))
 }
 
 /// One of the page's assets.
 pub(super) async fn page_asset(Path(name): Path<String>) -> Response {
     if name == "start.js" {
-        return asset("text/javascript; charset=utf-8", START.as_bytes().to_vec());
+        return asset("text/javascript; charset=utf-8", Bytes::from_static(START.as_bytes()));
     }
     let config = utoipa_swagger_ui::Config::from("/openapi.json");
-    match utoipa_swagger_ui::serve(&name, std::sync::Arc::new(config)) {
-        Ok(Some(file)) => asset(&file.content_type, file.bytes.into_owned()),
+    match utoipa_swagger_ui::serve(&name, Arc::new(config)) {
+        Ok(Some(file)) => {
+            let bytes = match file.bytes {
+                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                Cow::Owned(bytes) => bytes.into(),
+            };
+            asset(&file.content_type, bytes)
+        }
         _ => Problem::for_status(http::StatusCode::NOT_FOUND).into_response(),
     }
 }
 
-fn asset(content_type: &str, bytes: Vec<u8>) -> Response {
+fn asset(content_type: &str, bytes: Bytes) -> Response {
     let headers = [
         (CONTENT_TYPE, content_type),
         (CONTENT_SECURITY_POLICY, POLICY),

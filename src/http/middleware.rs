@@ -101,7 +101,7 @@ impl Drop for Record {
         self.app.metrics.http_request(route, self.method, status, took);
 
         let _entered = self.span.enter();
-        let (method, status, ms) = (self.method, status.as_u16(), took.as_secs_f64() * 1_000.0);
+        let (method, status, ms) = (self.method, status.as_u16(), took.as_micros() as f64 / 1_000.0);
         if route != "/plan" || self.method != "POST" {
             info!(method, route, status, ms, "request");
             return;

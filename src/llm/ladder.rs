@@ -127,6 +127,9 @@ impl Ladder {
         let mut tries_left = self.policy.max_attempts;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
+            if left < WORTH_A_CALL {
+                return Err(LlmError::Deadline);
+            }
             let share = time_for_attempt(left, is_last && tries_left <= 1);
             let error = match self.call(rung, question, share, tally).await {
                 Ok(completion) => {
@@ -201,10 +204,12 @@ fn decide(error: &CallError, tries_left: u32, left: Duration, backoff: Duration)
     if !failure.is_transient() {
         return Next::GiveUp(LlmError::Refused(failure));
     }
-    if left < WORTH_A_CALL && failure == CallFailure::Timeout {
-        return Next::GiveUp(LlmError::Deadline);
-    }
-    let wait = backoff.max(error.retry_after.unwrap_or_default());
+    let wait = match failure {
+        CallFailure::Timeout if left < WORTH_A_CALL => return Next::GiveUp(LlmError::Deadline),
+        // The wait has been long enough.
+        CallFailure::Timeout => Duration::ZERO,
+        _ => backoff.max(error.retry_after.unwrap_or_default()),
+    };
     if tries_left == 0 || wait + WORTH_A_CALL > left {
         return Next::GiveUp(LlmError::Unavailable { cause: Some(failure), retry_after: error.retry_after });
     }

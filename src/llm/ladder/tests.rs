@@ -1,1 +1,216 @@
+//! The ladder against models that answer from a script, under paused time.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::llm::{BoxFuture, ResponseSchema};
+
+/// What a scripted model does when it is called.
+#[derive(Clone)]
+enum Act {
+    Say(&'static str),
+    SayAfter(Duration, &'static str),
+    Fail(CallFailure),
+    FailFor(CallFailure, Duration),
+    Hang,
+}
+
+struct Scripted {
+    name: Arc<str>,
+    acts: Arc<Mutex<VecDeque<Act>>>,
+}
+
+impl ChatModel for Scripted {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn call<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+        let act = self.acts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let said =
+            |text: &str| Ok(Completion { content: text.into(), prompt_tokens: 10, ..Completion::default() });
+        Box::pin(async move {
+            match act.expect("another act in the script") {
+                Act::Say(text) => said(text),
+                Act::SayAfter(wait, text) => {
+                    sleep(wait).await;
+                    said(text)
+                }
+                Act::Fail(failure) => Err(failure.into()),
+                Act::FailFor(failure, wait) => Err(CallError { failure, retry_after: Some(wait) }),
+                Act::Hang => std::future::pending().await,
+            }
+        })
+    }
+}
+
+fn ladder(scripts: &[&[Act]]) -> Ladder {
+    let model = |(index, acts): (usize, &&[Act])| {
+        let acts = Arc::new(Mutex::new(acts.iter().cloned().collect()));
+        Box::new(Scripted { name: format!("model-{index}").into(), acts }) as Box<dyn ChatModel>
+    };
+    let policy = CallPolicy {
+        max_attempts: 3,
+        breaker_threshold: 2,
+        breaker_reset: Duration::from_secs(30),
+        fair_time: Duration::from_secs(1),
+    };
+    Ladder::new(scripts.iter().enumerate().map(model).collect(), policy, Metrics::new())
+}
+
+fn question() -> Question {
+    let schema = RawValue::from_string("{}".into()).expect("JSON");
+    Question {
+        system: "s".into(),
+        user: "u".into(),
+        schema: ResponseSchema { name: "plan", schema: schema.into() },
+    }
+}
+
+/// Asks with 10 s to the deadline: the answer's text and model or the error, and the calls made.
+async fn ask(ladder: &Ladder) -> (Result<(String, String), LlmError>, u32) {
+    let mut tally = Tally::default();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let answer = ladder.ask(&question(), deadline, &mut tally).await;
+    let named = answer.map(|answer| (answer.completion.content, answer.model.to_string()));
+    (named, tally.attempts)
+}
+
+fn said(text: &str, model: &str) -> Result<(String, String), LlmError> {
+    Ok((text.into(), model.into()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passes_is_tried_again_within_the_limit() {
+    for failure in
+        [CallFailure::Connection, CallFailure::RateLimited, CallFailure::ServerError, CallFailure::Malformed]
+    {
+        let recovers = ladder(&[&[Act::Fail(failure), Act::Fail(failure), Act::Say("plan")]]);
+        assert_eq!(ask(&recovers).await, (said("plan", "model-0"), 3), "{failure:?}");
+        let stays = ladder(&[&[Act::Fail(failure), Act::Fail(failure), Act::Fail(failure)]]);
+        let error = LlmError::Unavailable { cause: Some(failure), retry_after: None };
+        assert_eq!(ask(&stays).await, (Err(error), 3), "{failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_pass_is_not_tried_again() {
+    for failure in [
+        CallFailure::BadKey,
+        CallFailure::UnknownModel,
+        CallFailure::ContextTooLong,
+        CallFailure::ContentFilter,
+        CallFailure::QuotaExhausted,
+        CallFailure::BadRequest,
+    ] {
+        let ladder = ladder(&[&[Act::Fail(failure)]]);
+        assert_eq!(ask(&ladder).await, (Err(LlmError::Refused(failure)), 1), "{failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_form_is_asked_in_another_without_costing_a_try() {
+    let refused = Act::Fail(CallFailure::FormatRefused);
+    let down = Act::Fail(CallFailure::ServerError);
+    let ladder = ladder(&[&[refused.clone(), refused, down.clone(), down, Act::Say("plan")]]);
+    assert_eq!(ask(&ladder).await, (said("plan", "model-0"), 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_model_answers_for_one_that_fails() {
+    let refuses = ladder(&[&[Act::Fail(CallFailure::UnknownModel)], &[Act::Say("plan")]]);
+    assert_eq!(ask(&refuses).await, (said("plan", "model-1"), 2));
+    let down = Act::Fail(CallFailure::ServerError);
+    let fails = ladder(&[&[down.clone(), down.clone(), down], &[Act::Say("plan")]]);
+    assert_eq!(ask(&fails).await, (said("plan", "model-1"), 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_leaves_time_for_another_try_and_ends_at_the_deadline() {
+    let once = ladder(&[&[Act::Hang, Act::Say("plan")]]);
+    assert_eq!(ask(&once).await, (said("plan", "model-0"), 2));
+    let silent = ladder(&[&[Act::Hang, Act::Hang, Act::Hang]]);
+    let began = Instant::now();
+    let (result, _) = ask(&silent).await;
+    assert_eq!(result, Err(LlmError::Deadline));
+    let took = began.elapsed();
+    assert!(took <= Duration::from_millis(10_100) && took > Duration::from_secs(9), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_says_how_long_to_wait_and_is_heard_when_it_fits() {
+    let limited = |seconds| Act::FailFor(CallFailure::RateLimited, Duration::from_secs(seconds));
+    let fits = ladder(&[&[limited(3), Act::Say("plan")]]);
+    let began = Instant::now();
+    assert_eq!(ask(&fits).await, (said("plan", "model-0"), 2));
+    assert!(began.elapsed() >= Duration::from_secs(3));
+
+    let too_long = ladder(&[&[limited(60)]]);
+    let began = Instant::now();
+    let error = LlmError::Unavailable {
+        cause: Some(CallFailure::RateLimited),
+        retry_after: Some(Duration::from_secs(60)),
+    };
+    assert_eq!(ask(&too_long).await, (Err(error), 1));
+    assert!(began.elapsed() < Duration::from_millis(100), "not worth waiting for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_failed_often_is_left_alone_and_then_probed_once() {
+    let down = Act::Fail(CallFailure::ServerError);
+    let mut script = vec![down; 6];
+    script.push(Act::Say("plan"));
+    let ladder = ladder(&[&script]);
+    assert!(ladder.is_well());
+    ask(&ladder).await.0.expect_err("down");
+    ask(&ladder).await.0.expect_err("down");
+    assert!(!ladder.is_well(), "two requests failed in a row");
+
+    let (result, calls) = ask(&ladder).await;
+    assert!(matches!(result, Err(LlmError::Unavailable { cause: None, retry_after: Some(_) })), "{result:?}");
+    assert_eq!(calls, 0, "nothing was sent");
+
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!(ask(&ladder).await, (said("plan", "model-0"), 1));
+    assert!(ladder.is_well());
+}
+
+#[tokio::test(start_paused = true)]
+async fn impatient_callers_do_not_open_the_breaker() {
+    let ladder = ladder(&[&[Act::Hang, Act::Hang, Act::Hang, Act::Hang, Act::Hang]]);
+    for _ in 0..5 {
+        let deadline = Instant::now() + Duration::from_millis(12);
+        let error = ladder.ask(&question(), deadline, &mut Tally::default()).await.expect_err("no time");
+        assert_ne!(error, LlmError::Unavailable { cause: None, retry_after: None });
+    }
+    assert!(ladder.is_well());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_said_rather_than_a_refusal() {
+    let down = Act::FailFor(CallFailure::RateLimited, Duration::from_secs(99));
+    let outage = LlmError::Unavailable {
+        cause: Some(CallFailure::RateLimited),
+        retry_after: Some(Duration::from_secs(99)),
+    };
+    for scripts in [
+        [[down.clone()], [Act::Fail(CallFailure::UnknownModel)]],
+        [[Act::Fail(CallFailure::UnknownModel)], [down.clone()]],
+    ] {
+        let ladder = ladder(&[&scripts[0], &scripts[1]]);
+        assert_eq!(ask(&ladder).await.0, Err(outage.clone()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_of_all_answers_are_counted() {
+    let ladder =
+        ladder(&[&[Act::Fail(CallFailure::Malformed), Act::SayAfter(Duration::from_secs(1), "plan")]]);
+    let mut tally = Tally::default();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    ladder.ask(&question(), deadline, &mut tally).await.expect("an answer");
+    assert_eq!(tally, Tally { attempts: 2, prompt_tokens: 10, completion_tokens: 0 });
+}

@@ -1,0 +1,16 @@
+//! Everything that a caller, an operator or a developer relies on, in one integration binary.
+
+#![expect(unreachable_pub, reason = "in a binary of its own every item is for its other modules")]
+
+mod cli;
+mod contract;
+mod end_to_end;
+mod http;
+mod llm;
+mod planning;
+mod privacy;
+mod promises;
+mod requests;
+mod settings;
+mod shutdown;
+mod support;

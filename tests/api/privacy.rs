@@ -1,0 +1,165 @@
+//! The service as a process: what it logs, what it keeps to itself, and how it stops.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::cli::binary;
+use crate::support::{FakeLlm, Reply, good_plan};
+
+/// The service in a process of its own, its log read line by line.
+struct Process {
+    child: Child,
+    log: Lines<BufReader<ChildStdout>>,
+    lines: Vec<Value>,
+    url: String,
+}
+
+impl Process {
+    async fn start(variables: &[(&str, &str)]) -> Self {
+        let mut all = vec![("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", "0"), ("PLANNER_LOG_FORMAT", "json")];
+        all.extend_from_slice(variables);
+        let mut child = binary(&all).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process");
+        let log = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut process = Self { child, log, lines: Vec::new(), url: String::new() };
+        let listening = process.line_with("message", "listening").await;
+        process.url = format!("http://{}", listening["address"].as_str().expect("an address"));
+        process
+    }
+
+    /// Reads the log up to a line with this field.
+    async fn line_with(&mut self, field: &str, value: &str) -> Value {
+        loop {
+            let line = self.log.next_line().await.expect("a readable log").expect("another line");
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            self.lines.push(line.clone());
+            if line[field] == json!(value) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends SIGTERM and reads the log to its end: exit code and all lines.
+    async fn stop(mut self) -> (Option<i32>, Vec<Value>) {
+        let id = self.child.id().expect("a running process").to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs").success());
+        while let Some(line) = self.log.next_line().await.expect("a readable log") {
+            self.lines.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")));
+        }
+        (self.child.wait().await.expect("its end").code(), self.lines)
+    }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().expect("a client")
+}
+
+#[tokio::test]
+async fn every_request_has_one_line_with_its_id_and_what_it_took() {
+    let mut broken = good_plan();
+    broken["plan"][0]["required_arm"] = json!("Retriever");
+    let llm = FakeLlm::start([Reply::status(500), Reply::plan(&broken)]).await;
+    let variables = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_SERVICE_NAME", "arm-7")];
+    let mut process = Process::start(&variables).await;
+    let url = format!("{}/plan", process.url);
+    let body = json!({"goal": "g", "request_id": "of-the-body"});
+    assert_eq!(client().post(&url).json(&body).send().await.expect("an answer").status(), 200);
+    let line = process.line_with("message", "request").await;
+    for (field, value) in [
+        ("level", json!("INFO")),
+        ("service", json!("arm-7")),
+        ("request_id", json!("of-the-body")),
+        ("method", json!("POST")),
+        ("route", json!("/plan")),
+        ("status", json!(200)),
+        ("outcome", json!("ok")),
+        ("engine", json!("openai")),
+        ("model", json!("gpt-3.5-turbo")),
+        ("attempts", json!(2)),
+        ("repairs", json!(1)),
+    ] {
+        assert_eq!(line[field], value, "{field} in {line}");
+    }
+    assert!(line["ms"].is_number(), "{line}");
+    let warning = process.lines.iter().find(|line| line["message"] == json!("LLM call failed"));
+    assert_eq!(warning.expect("a warning")["request_id"], json!("of-the-body"));
+
+    let health = format!("{}/health", process.url);
+    client().get(health).header("x-request-id", "of-the-head").send().await.expect("an answer");
+    let line = process.line_with("route", "/health").await;
+    assert_eq!((&line["request_id"], &line["status"]), (&json!("of-the-head"), &json!(200)));
+}
+
+#[tokio::test]
+async fn no_goal_constraint_context_answer_or_key_is_logged_or_answered() {
+    let secret_plan = json!({"plan": [{"action": "canary-answer"}], "rationale": "canary-answer"});
+    let llm = FakeLlm::start([
+        Reply::Text(format!("canary-answer {secret_plan}")),
+        Reply::Text("canary-answer, and no plan".into()),
+        Reply::Body("text/html", "<html>canary-answer</html>".into()),
+        Reply::Status(500, vec![], json!({"error": {"message": "canary-answer"}})),
+        Reply::Status(400, vec![], json!({"error": {"message": "canary-answer"}})),
+        Reply::Status(401, vec![], json!({"error": {"message": "sk-canary is wrong"}})),
+        Reply::plan(&good_plan()),
+    ])
+    .await;
+    for level in ["info", "debug"] {
+        let variables = [
+            ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
+            ("PLANNER_OPENAI_API_KEY", "sk-canary"),
+            ("PLANNER_AUTH_TOKENS", "token-canary"),
+            ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
+            ("PLANNER_LOG_LEVEL", level),
+        ];
+        let process = Process::start(&variables).await;
+        let url = format!("{}/plan", process.url);
+        let body = json!({"goal": "canary-goal", "constraints": ["canary-constraint"], "context": {"canary-key": "canary"}});
+        for call in 0..9 {
+            let token = if call == 8 { "canary-wrong" } else { "token-canary" };
+            let request = client().post(&url).bearer_auth(token).json(&body);
+            let response = request.send().await.expect("an answer");
+            let (status, text) = (response.status(), response.text().await.expect("a body"));
+            assert!(status == 200 || !text.contains("canary"), "{status} {text}");
+        }
+        let bad = client().post(&url).bearer_auth("token-canary").json(&json!({"goal": ["canary-goal"]}));
+        assert!(!bad.send().await.expect("an answer").text().await.expect("a body").contains("canary"));
+        let metrics = client().get(format!("{}/metrics", process.url)).send().await.expect("metrics");
+        assert!(!metrics.text().await.expect("metrics").contains("canary"));
+        let (_, lines) = process.stop().await;
+        assert!(lines.len() > 10, "{lines:?}");
+        for line in lines {
+            assert!(!line.to_string().contains("canary"), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signal_to_stop_ends_the_process_with_0_and_every_line_was_json() {
+    let process = Process::start(&[("PLANNER_ENGINE", "embedded")]).await;
+    let plan = client().post(format!("{}/plan", process.url)).json(&json!({"goal": "g"}));
+    assert_eq!(plan.send().await.expect("an answer").status(), 200);
+    let (code, lines) = process.stop().await;
+    assert_eq!(code, Some(0));
+    let messages: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+    assert!(messages[0].starts_with("no LLM: plans come from the embedded planner's rules"), "{messages:?}");
+    assert_eq!(messages.last(), Some(&"stopped"), "{messages:?}");
+}
+
+#[tokio::test]
+async fn an_open_service_outside_development_and_misspelled_variables_are_warned_about() {
+    let variables = [
+        ("PLANNER_ENGINE", "embedded"),
+        ("PLANNER_ENVIRONMENT", "production"),
+        ("PLANNER_REDIS_URL", "redis://user:canary@localhost"),
+        ("PLANNER_TIMEOUT", "3"),
+    ];
+    let (_, lines) = Process::start(&variables).await.stop().await;
+    let warnings: Vec<String> =
+        lines.iter().filter(|line| line["level"] == json!("WARN")).map(Value::to_string).collect();
+    for part in ["/plan is open to everybody", "PLANNER_REDIS_URL is set and not used", "PLANNER_TIMEOUT\""] {
+        assert!(warnings.iter().any(|line| line.contains(part)), "{part} in {warnings:?}");
+    }
+    assert!(!warnings.concat().contains("canary"));
+}

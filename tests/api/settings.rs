@@ -1,0 +1,361 @@
+//! Settings: layers, defaults, and everything that is wrong with them at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use planner_arm::config::{EngineChoice, Environment, FallbackEngine, LogFormat, Settings};
+use planner_arm::planner::repair::PlanRules;
+use secrecy::ExposeSecret;
+
+use crate::support::settings;
+
+/// Everything that is wrong with the settings in `variables`.
+fn faults(variables: &[(&str, &str)]) -> Vec<String> {
+    settings(variables).expect_err("bad settings").0
+}
+
+fn fault(variables: &[(&str, &str)]) -> String {
+    let faults = faults(variables);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    faults.concat()
+}
+
+/// A settings file of this test, in a folder of its own that goes with the value.
+struct TempFile {
+    folder: PathBuf,
+    path: String,
+}
+
+impl TempFile {
+    fn new(name: &str, text: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("planner-arm-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a file");
+        Self { path: path.to_str().expect("UTF-8").to_owned(), folder }
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn from_file(name: &str, text: &str, more: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    let file = TempFile::new(name, text);
+    let mut variables = vec![("PLANNER_CONFIG_FILE", file.path.as_str())];
+    variables.extend_from_slice(more);
+    settings(&variables).map_err(|error| error.0)
+}
+
+#[test]
+fn the_defaults_are_those_of_the_documentation() {
+    let s = settings(&[]).expect("settings");
+    assert_eq!(s.engine, EngineChoice::Embedded);
+    assert_eq!(
+        (s.llm_base_url.as_str(), s.llm_model.as_str()),
+        ("https://api.openai.com/v1", "gpt-3.5-turbo")
+    );
+    assert_eq!((s.llm_max_attempts, s.llm_breaker_threshold), (3, 5));
+    assert_eq!((s.llm_breaker_reset, s.timeout), (Duration::from_secs(30), Duration::from_secs(10)));
+    assert!((s.planning_temperature - 0.3).abs() < 1e-9 && s.max_tokens == 2_000);
+    assert_eq!(s.rules, PlanRules { min_steps: 3, max_steps: 7, require_verification: true });
+    assert_eq!((s.fallback_engine, s.environment), (FallbackEngine::None, Environment::Development));
+    assert_eq!((s.host.as_str(), s.port, s.service_name.as_str()), ("0.0.0.0", 8001, "planner-arm"));
+    assert_eq!((s.log_format, s.log_level.as_str()), (LogFormat::Pretty, "info"));
+    assert_eq!((s.rate_limit_per_minute, s.max_concurrent_plans), (0, 1_024));
+    assert_eq!((s.cache_ttl, s.cache_max_entries), (Duration::from_secs(3_600), 10_000));
+    assert_eq!((s.shutdown_grace, s.ready_requires_llm), (Duration::from_secs(15), false));
+    assert!(s.auth_tokens.is_empty() && s.cors_allowed_origins.is_empty() && s.redis_url.is_none());
+    assert_eq!(s.arms.arms().len(), 6);
+}
+
+#[test]
+fn every_variable_is_read() {
+    let s = settings(&[
+        ("PLANNER_ENGINE", "openai"),
+        ("PLANNER_OPENAI_API_KEY", "sk-1"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/"),
+        ("PLANNER_LLM_MODEL", "llama"),
+        ("PLANNER_LLM_FALLBACK_MODELS", "a, b,,c "),
+        ("PLANNER_LLM_MAX_ATTEMPTS", "10"),
+        ("PLANNER_LLM_BREAKER_THRESHOLD", "7"),
+        ("PLANNER_LLM_BREAKER_RESET_SECONDS", "1.5"),
+        ("PLANNER_PLANNING_TEMPERATURE", "2"),
+        ("PLANNER_MAX_TOKENS", "128000"),
+        ("PLANNER_MIN_PLAN_STEPS", "1"),
+        ("PLANNER_MAX_PLAN_STEPS", "50"),
+        ("PLANNER_REQUIRE_VERIFICATION_STEP", "false"),
+        ("PLANNER_TIMEOUT_SECONDS", "0.1"),
+        ("PLANNER_FALLBACK_ENGINE", "embedded"),
+        ("PLANNER_HOST", "127.0.0.1"),
+        ("PLANNER_PORT", "9000"),
+        ("PLANNER_ENVIRONMENT", "production"),
+        ("PLANNER_SERVICE_NAME", "planner-7"),
+        ("PLANNER_LOG_LEVEL", "DEBUG"),
+        ("PLANNER_LOG_FORMAT", "pretty"),
+        ("PLANNER_CORS_ALLOWED_ORIGINS", "https://a.example.com,http://localhost:3000"),
+        ("PLANNER_AUTH_TOKENS", "one,two"),
+        ("PLANNER_RATE_LIMIT_PER_MINUTE", "60"),
+        ("PLANNER_MAX_CONCURRENT_PLANS", "9"),
+        ("PLANNER_CACHE_TTL_SECONDS", "0"),
+        ("PLANNER_CACHE_MAX_ENTRIES", "0"),
+        ("PLANNER_REDIS_URL", "redis://localhost:6379/0"),
+        ("PLANNER_READY_REQUIRES_LLM", "yes"),
+        ("PLANNER_SHUTDOWN_GRACE_SECONDS", "0"),
+    ])
+    .expect("settings");
+    let shown: Vec<String> = s.shown().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    ENGINE=openai
+    OPENAI_API_KEY=********
+    LLM_BASE_URL=http://localhost:11434/v1
+    LLM_MODEL=llama
+    LLM_FALLBACK_MODELS=a,b,c
+    LLM_MAX_ATTEMPTS=10
+    LLM_BREAKER_THRESHOLD=7
+    LLM_BREAKER_RESET_SECONDS=1.5
+    PLANNING_TEMPERATURE=2
+    MAX_TOKENS=128000
+    MIN_PLAN_STEPS=1
+    MAX_PLAN_STEPS=50
+    REQUIRE_VERIFICATION_STEP=false
+    TIMEOUT_SECONDS=0.1
+    FALLBACK_ENGINE=embedded
+    HOST=127.0.0.1
+    PORT=9000
+    ENVIRONMENT=production
+    SERVICE_NAME=planner-7
+    LOG_LEVEL=debug
+    LOG_FORMAT=pretty
+    CORS_ALLOWED_ORIGINS=https://a.example.com,http://localhost:3000
+    AUTH_TOKENS=********,********
+    RATE_LIMIT_PER_MINUTE=60
+    MAX_CONCURRENT_PLANS=9
+    CACHE_TTL_SECONDS=0
+    CACHE_MAX_ENTRIES=0
+    REDIS_URL=redis://localhost:6379/0
+    READY_REQUIRES_LLM=true
+    SHUTDOWN_GRACE_SECONDS=0
+    ARMS=planner,retriever,coder,executor,judge,guardian
+    ");
+}
+
+#[test]
+fn values_out_of_range_name_the_variable_the_value_and_what_is_allowed() {
+    for (name, value, allowed) in [
+        ("PLANNER_ENGINE", "gpt", "one of auto, openai, embedded"),
+        ("PLANNER_LLM_MAX_ATTEMPTS", "0", "a whole number from 1 to 10"),
+        ("PLANNER_LLM_MAX_ATTEMPTS", "11", "a whole number from 1 to 10"),
+        ("PLANNER_LLM_BREAKER_THRESHOLD", "101", "a whole number from 1 to 100"),
+        ("PLANNER_LLM_BREAKER_RESET_SECONDS", "0.5", "a number from 1 to 600"),
+        ("PLANNER_PLANNING_TEMPERATURE", "2.1", "a number from 0 to 2"),
+        ("PLANNER_PLANNING_TEMPERATURE", "NaN", "a number from 0 to 2"),
+        ("PLANNER_MAX_TOKENS", "128001", "a whole number from 1 to 128000"),
+        ("PLANNER_MAX_TOKENS", "12.5", "a whole number from 1 to 128000"),
+        ("PLANNER_MIN_PLAN_STEPS", "0", "a whole number from 1 to 50"),
+        ("PLANNER_MAX_PLAN_STEPS", "51", "a whole number from 1 to 50"),
+        ("PLANNER_REQUIRE_VERIFICATION_STEP", "maybe", "one of true, false"),
+        ("PLANNER_TIMEOUT_SECONDS", "0.05", "a number from 0.1 to 600"),
+        ("PLANNER_TIMEOUT_SECONDS", "601", "a number from 0.1 to 600"),
+        ("PLANNER_FALLBACK_ENGINE", "llama", "one of none, embedded"),
+        ("PLANNER_PORT", "70000", "a whole number from 0 to 65535"),
+        ("PLANNER_PORT", "tcp://10.0.0.1:8001", "a whole number from 0 to 65535"),
+        ("PLANNER_ENVIRONMENT", "prod", "one of development, staging, production"),
+        ("PLANNER_LOG_LEVEL", "loud", "one of error, warn, info, debug, trace"),
+        ("PLANNER_LOG_FORMAT", "xml", "one of pretty, json"),
+        ("PLANNER_RATE_LIMIT_PER_MINUTE", "-1", "a whole number from 0"),
+        ("PLANNER_MAX_CONCURRENT_PLANS", "0", "a whole number from 1"),
+        ("PLANNER_CORS_ALLOWED_ORIGINS", "https://a.example.com/path", "a comma list of origins"),
+        ("PLANNER_CORS_ALLOWED_ORIGINS", "*", "a comma list of origins"),
+        ("PLANNER_LLM_BASE_URL", "ftp://example.com/v1", "an http or https URL"),
+        ("PLANNER_LLM_BASE_URL", "localhost:11434", "an http or https URL"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434", "ends in the version path"),
+        ("PLANNER_REDIS_URL", "http://localhost", "a redis:// or rediss:// URL"),
+    ] {
+        let fault = fault(&[(name, value)]);
+        assert!(fault.starts_with(name) && fault.contains(value) && fault.contains(allowed), "{fault}");
+    }
+}
+
+#[test]
+fn all_bad_settings_are_named_at_once() {
+    let error = settings(&[
+        ("PLANNER_PORT", "x"),
+        ("PLANNER_TIMEOUT_SECONDS", "0"),
+        ("PLANNER_ENVIRONMENT", "production"),
+        ("PLANNER_MIN_PLAN_STEPS", "9"),
+    ])
+    .expect_err("bad settings");
+    insta::assert_snapshot!(error, @r#"
+    4 settings are bad:
+      - PLANNER_MIN_PLAN_STEPS is 9; it must not be above PLANNER_MAX_PLAN_STEPS, which is 7
+      - PLANNER_OPENAI_API_KEY is not set; it must be, unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded
+      - PLANNER_TIMEOUT_SECONDS is "0"; it must be a number from 0.1 to 600
+      - PLANNER_PORT is "x"; it must be a whole number from 0 to 65535
+    "#);
+}
+
+#[test]
+fn the_engine_follows_from_key_url_and_environment() {
+    let engine =
+        |variables: &[(&str, &str)]| settings(variables).map(|s| s.engine).map_err(|error| error.0.len());
+    let (key, url) = (("PLANNER_OPENAI_API_KEY", "sk-1"), ("PLANNER_LLM_BASE_URL", "http://localhost:1/v1"));
+    let production = ("PLANNER_ENVIRONMENT", "production");
+    assert_eq!(engine(&[]), Ok(EngineChoice::Embedded));
+    assert_eq!(engine(&[key]), Ok(EngineChoice::OpenAi));
+    assert_eq!(engine(&[url]), Ok(EngineChoice::OpenAi));
+    assert_eq!(engine(&[url, production]), Ok(EngineChoice::OpenAi));
+    assert_eq!(engine(&[key, production]), Ok(EngineChoice::OpenAi));
+    assert_eq!(engine(&[production]), Err(1));
+    assert_eq!(engine(&[("PLANNER_ENVIRONMENT", "staging")]), Err(1));
+    assert_eq!(engine(&[production, ("PLANNER_ENGINE", "embedded")]), Ok(EngineChoice::Embedded));
+    assert_eq!(engine(&[key, ("PLANNER_ENGINE", "embedded")]), Ok(EngineChoice::Embedded));
+    assert_eq!(engine(&[("PLANNER_ENGINE", "openai")]), Err(1));
+    assert_eq!(engine(&[("PLANNER_LLM_BASE_URL", "https://api.openai.com/v1")]), Err(1));
+}
+
+#[test]
+fn the_usual_key_variable_counts_too_and_ours_wins() {
+    let key = |variables: &[(&str, &str)]| {
+        let key = settings(variables).expect("settings").openai_api_key;
+        key.map(|key| key.expose_secret().to_owned())
+    };
+    assert_eq!(key(&[("OPENAI_API_KEY", "usual")]).as_deref(), Some("usual"));
+    assert_eq!(
+        key(&[("OPENAI_API_KEY", "usual"), ("PLANNER_OPENAI_API_KEY", "ours")]).as_deref(),
+        Some("ours")
+    );
+    assert_eq!(key(&[("OPENAI_API_KEY", "")]), None);
+}
+
+#[test]
+fn empty_counts_as_absent_but_for_the_model() {
+    let s = settings(&[("PLANNER_PORT", ""), ("PLANNER_OPENAI_API_KEY", ""), ("PLANNER_LOG_LEVEL", "")]);
+    assert_eq!(s.map(|s| (s.port, s.engine)).ok(), Some((8001, EngineChoice::Embedded)));
+    for blank in ["", "  "] {
+        assert_eq!(fault(&[("PLANNER_LLM_MODEL", blank)]), "PLANNER_LLM_MODEL is blank; it must not be");
+    }
+}
+
+#[test]
+fn base_urls_of_gateways_are_taken_without_their_last_slash() {
+    for (given, kept) in [
+        ("http://localhost:11434/v1", "http://localhost:11434/v1"),
+        ("https://name.openai.azure.com/openai/v1/", "https://name.openai.azure.com/openai/v1"),
+        ("https://host.example.com/v1beta/openai/", "https://host.example.com/v1beta/openai"),
+    ] {
+        assert_eq!(settings(&[("PLANNER_LLM_BASE_URL", given)]).expect("settings").llm_base_url, kept);
+    }
+    assert!(fault(&[("PLANNER_LLM_BASE_URL", "http://h/v1?key=1")]).starts_with("PLANNER_LLM_BASE_URL"));
+}
+
+#[test]
+fn a_file_is_read_and_the_environment_wins() {
+    let toml = "port = 9001\nllm_model = \"from-file\"\nauth_tokens = [\"one\", \"two\"]\nready_requires_llm = true\n";
+    let s = from_file("planner.toml", toml, &[("PLANNER_PORT", "9002")]).expect("settings");
+    assert_eq!(
+        (s.port, s.llm_model.as_str(), s.auth_tokens.len(), s.ready_requires_llm),
+        (9002, "from-file", 2, true)
+    );
+    let yaml = "port: 9001\ntimeout_seconds: 2.5\nllm_fallback_models: a, b\n";
+    let s = from_file("planner.yaml", yaml, &[]).expect("settings");
+    assert_eq!((s.port, s.timeout, s.llm_fallback_models.len()), (9001, Duration::from_millis(2_500), 2));
+}
+
+#[test]
+fn what_is_wrong_in_a_file_says_where() {
+    let bad = from_file("planner.toml", "port = \"x\"\n", &[]).expect_err("a bad port").concat();
+    assert!(bad.starts_with("PLANNER_PORT (in ") && bad.contains("planner.toml) is \"x\""), "{bad}");
+    let unknown = from_file("planner.toml", "llm_modle = \"x\"\n", &[]).expect_err("a misspelling").concat();
+    assert!(unknown.contains("`llm_modle` is no setting"), "{unknown}");
+    let syntax =
+        from_file("planner.toml", "openai_api_key = sk-canary", &[]).expect_err("bad syntax").concat();
+    assert!(syntax.contains("not valid Toml") && !syntax.contains("canary"), "{syntax}");
+    let missing = fault(&[("PLANNER_CONFIG_FILE", "/nowhere/planner.yaml")]);
+    assert!(missing.contains("/nowhere/planner.yaml") && missing.contains("cannot be read"), "{missing}");
+    let ending = fault(&[("PLANNER_CONFIG_FILE", "settings.ini")]);
+    assert!(ending.contains("must end in .toml, .yaml or .yml"), "{ending}");
+}
+
+#[test]
+fn arms_come_from_the_file_and_only_an_id_is_needed() {
+    let yaml = "
+require_verification_step: true
+arms:
+  - id: Übersetzer 译
+    keywords: [translate, übersetzen]
+  - id: prüfer
+    description: checks
+    capabilities: [validation]
+    cost_tier: 1
+    aliases: [checker]
+";
+    let s = from_file("planner.yml", yaml, &[]).expect("settings");
+    let ids: Vec<&str> = s.arms.arms().iter().map(|arm| arm.id.as_str()).collect();
+    assert_eq!(ids, ["Übersetzer 译", "prüfer"]);
+    assert_eq!(s.arms.verifier().map(|arm| arm.id.as_str()), Some("prüfer"));
+}
+
+#[test]
+fn bad_arms_are_named_one_by_one() {
+    let yaml = format!(
+        "arms:\n  - id: ' '\n  - id: a\n  - id: a\n  - id: {}\n  - id: b\n    cost_tier: 9\n",
+        "x".repeat(101)
+    );
+    let faults = from_file("planner.yaml", &yaml, &[]).expect_err("bad arms");
+    for part in [
+        "arms[0].id is blank",
+        "arms[2].id `a` is there twice",
+        "arms[3].id is longer",
+        "arms[4].cost_tier is 9",
+        "no arm with the capability `validation`",
+    ] {
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:?}");
+    }
+    let no_verifier = "require_verification_step: false\narms:\n  - id: a\n";
+    assert!(from_file("planner.yaml", no_verifier, &[]).is_ok());
+    assert!(from_file("planner.yaml", "arms: []\n", &[]).is_err());
+    assert!(from_file("planner.yaml", "arms:\n  - name: a\n", &[]).is_err());
+}
+
+#[test]
+fn no_secret_is_in_a_message_or_in_what_is_shown() {
+    let s = settings(&[
+        ("PLANNER_OPENAI_API_KEY", "sk-canary"),
+        ("PLANNER_AUTH_TOKENS", "canary-1,canary-2"),
+        ("PLANNER_REDIS_URL", "redis://user:canary@localhost:6379"),
+    ])
+    .expect("settings");
+    assert!(!format!("{:?} {s:?}", s.shown()).contains("canary"));
+    let faults = faults(&[
+        ("PLANNER_OPENAI_API_KEY", "sk canary"),
+        ("PLANNER_AUTH_TOKENS", "can ary,canary"),
+        ("PLANNER_REDIS_URL", "http://user:canary@localhost"),
+        ("PLANNER_LLM_BASE_URL", "ftp://user:canary@localhost/v1"),
+    ]);
+    assert_eq!(faults.len(), 4, "{faults:?}");
+    assert!(!faults.concat().contains("canary"), "{faults:?}");
+    let in_url = fault(&[("PLANNER_LLM_BASE_URL", "http://user:canary@localhost/v1")]);
+    assert!(in_url.contains("without user and password") && !in_url.contains("canary"), "{in_url}");
+}
+
+#[test]
+fn variables_that_mean_nothing_are_noticed() {
+    let s = settings(&[("PLANNER_LLM_MODLE", "x"), ("PLANNER_ARM_URL", "http://x"), ("OTHER", "x")]);
+    assert_eq!(s.expect("settings").unknown_variables, ["PLANNER_LLM_MODLE"]);
+}
+
+#[test]
+fn the_health_check_finds_the_service_on_its_own_machine() {
+    for (host, url) in [
+        ("0.0.0.0", "http://127.0.0.1:8001/health"),
+        ("::", "http://[::1]:8001/health"),
+        ("10.1.2.3", "http://10.1.2.3:8001/health"),
+        ("fd00::1", "http://[fd00::1]:8001/health"),
+        ("localhost", "http://localhost:8001/health"),
+    ] {
+        assert_eq!(settings(&[("PLANNER_HOST", host)]).expect("settings").health_url(), url);
+    }
+}
