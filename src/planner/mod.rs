@@ -1,5 +1,6 @@
 //! x
 pub mod draft;
+pub mod embedded;
 pub mod error;
 pub mod estimate;
 pub mod graph;
