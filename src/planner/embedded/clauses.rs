@@ -7,7 +7,7 @@ use crate::text::{fold, is_ideograph};
 
 use super::arms::Arms;
 use super::lexicon::{Lexicon, after_phrase, is_one_of};
-use super::vocabulary::{JOINING, LEAD_INS, OBJECT_STARTS, ORDERING, UNSPACED};
+use super::vocabulary::{JOINING, LEAD_INS, OBJECT_STARTS, ORDERING, PHRASE_ENDS, UNSPACED};
 
 /// More clauses than this are joined with their neighbours before anything is read out of them.
 const MOST_CLAUSES: usize = 64;
@@ -32,7 +32,8 @@ pub(super) fn split(goal: &str, lexicon: &Lexicon, arms: &Arms) -> Vec<Clause> {
     let text = with_breaks(goal, lexicon);
     let mut splitter = Splitter { lexicon, arms, clauses: Vec::new() };
     let mut numbered = false;
-    let mut in_list = false;
+    // How many items the list that a line with a colon opened has so far.
+    let mut list: Option<usize> = None;
     for (sentence, line) in text.split('\n').enumerate() {
         let (line, number) = without_marker(line);
         if line.is_empty() {
@@ -40,17 +41,21 @@ pub(super) fn split(goal: &str, lexicon: &Lexicon, arms: &Arms) -> Vec<Clause> {
             continue;
         }
         let first_words = without_lead_ins(line);
-        if in_list && splitter.action(first_words).is_none() {
-            splitter.extend_last(first_words);
+        if let Some(items) = &mut list
+            && splitter.action(first_words).is_none()
+        {
+            splitter.extend_last(first_words, *items == 0);
+            *items += 1;
             continue;
         }
         splitter.sentence(line, sentence, numbered | number);
         numbered = false;
-        in_list = line.ends_with(':');
+        list = line.ends_with(':').then_some(0);
     }
     let mut clauses = splitter.clauses;
     if clauses.is_empty() {
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = Some(super::tidy(goal)).filter(|text| !text.is_empty());
+        let text = text.unwrap_or_else(|| "(nothing visible)".into());
         clauses.push(Clause { text, after: false, sentence: 0 });
     }
     joined_to_limit(clauses)
@@ -189,6 +194,7 @@ impl Splitter<'_> {
         let (mut start, first) = joint(&words, line, 0);
         let mut after = numbered || first.orders;
         let mut index = start;
+        let first_clause = self.clauses.len();
         while index < words.len() {
             let (next, mut joint) = joint(&words, line, index);
             joint.comma = index > start && word(index - 1).ends_with(',');
@@ -203,7 +209,10 @@ impl Splitter<'_> {
             let chain = behind_verb && index - 1 == start;
             let splits = (joint.orders && (joint.comma || joint.joins))
                 || self.action(text_from(next)).is_some_and(|action| {
-                    chain || action.has_object || !(action.nounish || action.alone || behind_verb)
+                    // In a list of actions, what may be a verb is one.
+                    let listed = self.clauses.len() > first_clause + 1;
+                    let noun = action.nounish && !listed;
+                    chain || action.has_object || !(noun || action.alone || behind_verb)
                 });
             if splits {
                 self.push(&line[words[start].0..words[index - 1].1], after, sentence);
@@ -224,9 +233,16 @@ impl Splitter<'_> {
     }
 
     /// A list item that is no action belongs to what the list is of.
-    fn extend_last(&mut self, item: &str) {
+    fn extend_last(&mut self, item: &str, first: bool) {
         if let Some(last) = self.clauses.last_mut() {
-            last.text.push_str(", ");
+            let open = last.text.rsplit(' ').next().is_some_and(|word| is_one_of(word, PHRASE_ENDS));
+            last.text.push_str(if first && open {
+                " "
+            } else if first {
+                ": "
+            } else {
+                ", "
+            });
             last.text.push_str(item);
         }
     }

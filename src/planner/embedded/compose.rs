@@ -153,7 +153,8 @@ impl Composer<'_> {
     fn run(mut self, parts: &[Part], extras: &Extras, closes: bool, closing: Option<&Part>) -> Vec<Task> {
         let base = self.front(parts, extras);
         let last_code = parts.iter().rposition(|part| is_code(part, self.brief.arms));
-        let last_made = parts.iter().rposition(|part| part.intent == Intent::Make);
+        let first_run = parts.iter().position(|part| part.intent == Intent::Run).unwrap_or(parts.len());
+        let last_made = parts[..first_run].iter().rposition(|part| part.intent == Intent::Make);
         let first_use = parts.iter().position(|part| part.intent > Intent::Gather);
         // Made things are looked at before they are used; else the data before anything is done with it.
         let guard_before = last_made.map_or(first_use.unwrap_or(parts.len()), |made| made + 1);
@@ -261,7 +262,8 @@ impl Composer<'_> {
             base = vec![self.add(Intent::Think, self.brief.arms.rest(), action, criteria, base)];
         }
         if let Some(arm) = extras.gather {
-            let code = parts.iter().any(|part| is_code(part, self.brief.arms));
+            let maker = self.brief.arms.serving(Intent::Make);
+            let code = parts.iter().any(|part| Some(part.arm) == maker);
             let what =
                 if code { "existing code, documentation and requirements" } else { "facts and requirements" };
             let given = &self.brief.context;
@@ -269,7 +271,7 @@ impl Composer<'_> {
                 if given.is_empty() { String::new() } else { format!(", starting from the context {given}") };
             let action = format!("Gather the {what} that concern {about}{from}");
             let criteria = vec![
-                format!("What {about} touches is listed, each entry with its source"),
+                format!("What matters for {about} is listed, each entry with its source"),
                 "Questions that the sources leave open are written down".into(),
             ];
             base = vec![self.add(Intent::Gather, arm, action, criteria, base)];
@@ -342,7 +344,9 @@ impl Composer<'_> {
             let text = shorten(&parts[part].texts[0], 90);
             let action = format!("{} step {} (“{text}”){again}", facet.lead, places[part] + 1);
             let arm = self.brief.arms.serving_or_rest(facet.intent);
-            self.add(facet.intent, arm, action, vec![facet.criterion.into()], vec![places[part]]);
+            let record = format!("What came of it for {} is written down", subject(&parts[part]));
+            let criteria = vec![facet.criterion.into(), record];
+            self.add(facet.intent, arm, action, criteria, vec![places[part]]);
         }
     }
 
@@ -367,6 +371,10 @@ impl Composer<'_> {
         }
         self.add(Intent::Check, arm, action, criteria, leaves);
     }
+}
+
+fn subject(part: &Part) -> &str {
+    if part.object.is_empty() { "that step" } else { &part.object }
 }
 
 /// What the goal is about, from its first two different objects.

@@ -86,9 +86,10 @@ impl EmbeddedPlanner {
         }
         constraints::place(&constraints, &mut tasks, &self.arms, &self.lexicon);
         finish(&mut tasks, limit);
+        let parallel = (1..tasks.len()).any(|at| !tasks[at].needs.contains(&(at - 1)));
         Draft {
             steps: self.steps(tasks),
-            rationale: Some(rationale(recognised, count, limit)),
+            rationale: Some(rationale(recognised, count, parallel, limit)),
             confidence: Some(confidence(understood, merged)),
         }
     }
@@ -174,7 +175,7 @@ fn confidence(understood: f64, merged: bool) -> f64 {
     (confidence.clamp(LOWEST_CONFIDENCE, HIGHEST_CONFIDENCE) * 100.0).round() / 100.0
 }
 
-fn rationale(recognised: usize, count: usize, limit: Option<u32>) -> String {
+fn rationale(recognised: usize, count: usize, parallel: bool, limit: Option<u32>) -> String {
     let what = match (recognised, count) {
         (0, _) => "nothing in the goal was recognised, so the steps are general".to_owned(),
         (1, 1) => "the goal was recognised as one piece of work".to_owned(),
@@ -182,7 +183,7 @@ fn rationale(recognised: usize, count: usize, limit: Option<u32>) -> String {
         (all, count) if all == count => format!("all {count} parts of the goal were recognised"),
         (some, count) => format!("{some} of the {count} parts of the goal were recognised"),
     };
-    let how = if count > 1 { "; parts that do not need each other can run in parallel" } else { "" };
+    let how = if parallel { "; steps that do not need each other can run in parallel" } else { "" };
     let time =
         limit.map_or(String::new(), |s| format!(" The durations are fitted to the limit of {s} seconds."));
     format!("Rule-based plan, made without a language model: {what}{how}.{time}")

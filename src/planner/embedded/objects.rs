@@ -68,13 +68,35 @@ pub(super) fn capitalised(text: &str) -> String {
 
 /// An object as one that was spoken of already: "a parser" becomes "the parser".
 pub(super) fn definite(object: &str) -> String {
-    let object = shorten(object, OBJECT_CHARS);
+    let object = shorten(without_preposition(object), OBJECT_CHARS);
     let (first, rest) = object.split_once(' ').unwrap_or((&object, ""));
     if is_one_of(first, INDEFINITE) && !rest.is_empty() {
         return format!("the {rest}");
     }
+    if first.len() > 1 && is_one_of(first, DEFINITE) {
+        return format!("{}{}", first.to_lowercase(), &object[first.len()..]);
+    }
     let plain = first.starts_with(|c: char| c.is_ascii_lowercase()) && !is_one_of(first, DEFINITE);
     if plain { format!("the {object}") } else { object }
+}
+
+/// "for flights" is about flights.
+fn without_preposition(object: &str) -> &str {
+    match object.split_once(' ') {
+        Some((first, rest))
+            if is_one_of(first, &["for", "on", "about", "with", "at", "through", "into", "over"]) =>
+        {
+            rest
+        }
+        _ => object,
+    }
+}
+
+/// Whether `object` only says where to ("to staging").
+pub(super) fn is_destination(object: &str) -> bool {
+    object
+        .split_once(' ')
+        .is_some_and(|(first, _)| is_one_of(first, &["to", "on", "in", "into", "as", "against"]))
 }
 
 /// `text` with its first pronoun (as in "compare them") replaced by `object`.

@@ -6,7 +6,7 @@ use super::arms::{Arms, Intent};
 use super::clauses::Clause;
 use super::lexicon::{Lexicon, Senses, after_phrase, is_one_of};
 use super::objects::{
-    OBJECT_CHARS, capitalised, definite, shared_tests, tests_for, with_object, without_tests,
+    OBJECT_CHARS, capitalised, definite, is_destination, shared_tests, tests_for, with_object, without_tests,
 };
 use super::vocabulary::{ASKING, OBJECT_STARTS, PHRASE_ENDS, REFERENCES, STATING, UNSPACED_REFERENCES};
 
@@ -24,7 +24,19 @@ const HINTED: f64 = 0.5;
 
 const FIXING: &[&str] = &["fix", "debug", "repair", "resolve", "solve", "troubleshoot", "patch"];
 const SHIPPING: &[&str] = &["deploy", "release", "publish", "ship", "roll out", "launch", "install", "host"];
-const WEIGHING: &[&str] = &["compare", "contrast", "rank", "evaluate", "choose", "select", "pick"];
+const WEIGHING: &[&str] = &[
+    "compare",
+    "contrast",
+    "rank",
+    "choose",
+    "select",
+    "pick",
+    "vergleiche",
+    "compara",
+    "比较",
+    "对比",
+    "сравни",
+];
 
 /// What the wording of a part depends on, beside its intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +178,8 @@ impl Reader<'_> {
         let target = (intent == Intent::Make).then(|| tests_for(own)).flatten();
         let refers = self.refers(head);
         let english = head.lead.as_ref().is_some_and(|(_, senses)| senses.english) || starts_object(own);
-        let object = if own.is_empty() || target == Some(None) {
+        let elsewhere = intent == Intent::Run && is_destination(own) && !self.spoken_of.is_empty();
+        let object = if own.is_empty() || elsewhere || target == Some(None) || is_reference(own) {
             self.spoken_of.clone()
         } else if english {
             let named = with_object(&format!("- {own}"), &self.spoken_of);
@@ -185,14 +198,18 @@ impl Reader<'_> {
         if kind == Kind::Unclear {
             (intent, certainty) = (Intent::Think, 0.0);
         }
-        let goes_back = same_sentence && self.parts.last().is_some_and(|before| before.intent > intent);
+        let goes_back = same_sentence
+            && self.parts.last().is_some_and(|before| before.intent > intent && before.kind != Kind::Ship)
+            || self.is_write_up(head, intent)
+                && self.parts.last().is_some_and(|before| before.intent == intent);
         let link = match head.clause.after {
             _ if self.parts.is_empty() => Link::None,
             true => Link::All,
             false if refers || goes_back => Link::Previous,
             false => Link::None,
         };
-        let text = self.imperative(head, own, intent, kind);
+        let named = if elsewhere { format!("{object} {own}") } else { own.to_owned() };
+        let text = self.imperative(head, &named, intent, kind);
         let text =
             if target == Some(None) && !object.is_empty() { format!("{text} for {object}") } else { text };
         self.spoken_of.clone_from(&object);
@@ -296,6 +313,14 @@ impl Reader<'_> {
             .last()
     }
 
+    /// Whether what was thought is put into words here.
+    fn is_write_up(&self, head: &Head<'_>, intent: Intent) -> bool {
+        let writes = head.lead.as_ref().is_some_and(|(_, senses)| senses.verb == Some(Intent::Make));
+        writes
+            && intent == Intent::Think
+            && self.parts.last().is_some_and(|before| before.kind == Kind::Compare)
+    }
+
     /// Whether the clause speaks of something before it.
     fn refers(&self, head: &Head<'_>) -> bool {
         !self.parts.is_empty()
@@ -310,7 +335,8 @@ impl Reader<'_> {
             && senses.english
         {
             let verb = clause[..clause.len() - head.object.len()].trim();
-            let text = if object.is_empty() && kind != Kind::Tests {
+            let again = !object.is_empty() && definite(object) == self.spoken_of;
+            let text = if (object.is_empty() || again) && kind != Kind::Tests {
                 format!("{verb} {}", self.spoken_of)
             } else {
                 with_object(&format!("{verb} {object}"), &self.spoken_of)
@@ -338,6 +364,14 @@ impl Reader<'_> {
             format!("{verb} what “{text}” asks for")
         }
     }
+}
+
+/// Whether `object` stands for an earlier one ("them", "it to the clinic").
+fn is_reference(object: &str) -> bool {
+    let first = object.split(' ').next().unwrap_or_default();
+    is_one_of(object, REFERENCES)
+        || is_one_of(first, &["it", "them"])
+        || matches!(object, "它" | "它们" | "其")
 }
 
 fn is_question(text: &str) -> bool {

@@ -3,7 +3,6 @@
 use crate::text::shorten;
 
 use super::arms::Intent;
-use super::objects::capitalised;
 use super::reading::{Kind, Part};
 
 /// Longest action of a step that several clauses were put into, in characters.
@@ -47,23 +46,23 @@ pub(super) fn criteria(part: &Part) -> Vec<String> {
             "No other behaviour has changed".into(),
         ],
         (_, Kind::Compare) => [
-            format!("The same measures are applied to everything compared in {o}"),
+            format!("The same measures are applied to all of {o}"),
             "Strengths and weaknesses are listed with their evidence, and a recommendation with its reason"
                 .into(),
         ],
         (_, Kind::Ship) => [
-            format!("{} is in place at its target and passes a first check there", capitalised(o)),
+            format!("At the target a first check of {o} passes"),
             "The way back to the state before is written down".into(),
         ],
         (Intent::Gather, _) => {
             [format!("The findings answer what was asked about {o}"), "Each finding names its source".into()]
         }
         (Intent::Think, _) => [
-            format!("{} is covered completely and in plain words", capitalised(o)),
+            format!("The answer covers all of {o}, in plain words"),
             "Each statement can be traced to a source or a stated reason".into(),
         ],
         (Intent::Make, _) => [
-            format!("{} is complete and does what the goal asks for", capitalised(o)),
+            format!("The result for {o} is complete and does what the goal asks for"),
             "It loads or builds without errors, and wrong or empty input is handled".into(),
         ],
         (Intent::Guard, _) => [
