@@ -163,5 +163,5 @@ impl Arms {
 
 fn intent_of_capability(capability: &str) -> Option<Intent> {
     let begins = |stem: &&str| capability.split(' ').any(|word| word.starts_with(*stem));
-    CAPABILITIES.iter().find(|(_, stems)| stems.iter().any(|stem| begins(&stem))).map(|(intent, _)| *intent)
+    CAPABILITIES.iter().find(|(_, stems)| stems.iter().any(begins)).map(|(intent, _)| *intent)
 }

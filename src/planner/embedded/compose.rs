@@ -1,6 +1,7 @@
 //! From parts to the steps of a plan: what is added around them, and what waits for what.
 
 use super::arms::{Arms, Intent};
+use super::extras::{Extras, is_code};
 use super::fit;
 use super::objects::capitalised;
 use super::reading::{Kind, Link, Part};
@@ -48,79 +49,24 @@ pub(super) fn compose(mut parts: Vec<Part>, brief: &Brief<'_>) -> Vec<Task> {
     } else {
         None
     };
-    let asks_closing = closing.is_some();
-    let guarded = parts.iter().any(|part| part.intent == Intent::Guard);
-    let guard = arms.serving(Intent::Guard).filter(|_| brief.sensitive && !guarded);
-    let fixed = usize::from(brief.must_verify || asks_closing);
+    let fixed = usize::from(brief.must_verify || closing.is_some());
     if brief.max_steps <= fixed {
         parts.extend(closing);
         fit::merge(&mut parts, 1);
         return vec![only_task(&parts[0], brief)];
     }
+    let guarded = parts.iter().any(|part| part.intent == Intent::Guard);
+    let guard = arms.serving(Intent::Guard).filter(|_| brief.sensitive && !guarded);
     let room = brief.max_steps - fixed;
     let reserved = usize::from(guard.is_some() && room > 1);
     fit::merge(&mut parts, room - reserved);
-
-    let mut free = room - parts.len();
-    let mut take = |wanted: bool| {
-        let taken = wanted && free > 0;
-        free -= usize::from(taken);
-        taken
-    };
-    let mut extras = Extras::default();
-    extras.guard = guard.filter(|_| take(true));
-    let closes = fixed == 1 || take(true);
-    let gatherer = arms.serving(Intent::Gather);
-    let starts_with_gathering = parts[0].intent == Intent::Gather;
-    let changes = parts.iter().any(|part| part.intent >= Intent::Make && part.kind != Kind::Unclear);
-    extras.gather = gatherer.filter(|_| !starts_with_gathering && changes && take(true));
-    extras.run = arms.serving(Intent::Run).filter(|_| needs_run(&parts, arms) && take(true));
-
-    let mut missing = brief.min_steps.saturating_sub(brief.max_steps - free);
-    let mut add = |wanted: bool| {
-        let added = wanted && missing > 0;
-        missing -= usize::from(added);
-        added
-    };
-    let unclear = parts[0].kind == Kind::Unclear;
-    extras.clarify = add(unclear);
-    extras.summary = add(parts.iter().all(|part| part.intent == Intent::Gather));
-    if extras.gather.is_none() && !starts_with_gathering {
-        extras.gather = gatherer.filter(|_| add(true));
-    }
-    extras.clarify |= !unclear && add(true);
-    extras.outline = add(true);
-    extras.facets = missing;
-
-    Composer { brief, tasks: Vec::new(), before: Vec::new() }.run(&parts, &extras, closes, closing.as_ref())
-}
-
-/// What is added to the goal's own parts.
-#[derive(Default)]
-struct Extras {
-    guard: Option<usize>,
-    gather: Option<usize>,
-    run: Option<usize>,
-    clarify: bool,
-    outline: bool,
-    summary: bool,
-    facets: usize,
+    let extras = Extras::choose(&parts, brief, guard, fixed == 1);
+    Composer { brief, tasks: Vec::new(), before: Vec::new() }.run(&parts, &extras, closing.as_ref())
 }
 
 /// Whether the goal's last part can end the plan as its verification.
 fn is_closing(part: &Part, arms: &Arms) -> bool {
     part.intent == Intent::Check && arms.verifies(part.arm)
-}
-
-fn is_code(part: &Part, arms: &Arms) -> bool {
-    part.intent == Intent::Make && arms.serving(Intent::Make) == Some(part.arm)
-}
-
-/// Code was made, and nothing that the goal asks for runs it; tests are run before anything is shipped.
-fn needs_run(parts: &[Part], arms: &Arms) -> bool {
-    let Some(last) = parts.iter().rposition(|part| is_code(part, arms)) else { return false };
-    let tests = parts.iter().any(|part| part.kind == Kind::Tests);
-    !parts[last..].iter().any(|part| part.intent == Intent::Run && !(tests && part.kind == Kind::Ship))
 }
 
 /// A plan of one step: the verifier's if there must be one, else that of the part's arm.
@@ -150,7 +96,7 @@ struct Composer<'a> {
 }
 
 impl Composer<'_> {
-    fn run(mut self, parts: &[Part], extras: &Extras, closes: bool, closing: Option<&Part>) -> Vec<Task> {
+    fn run(mut self, parts: &[Part], extras: &Extras, closing: Option<&Part>) -> Vec<Task> {
         let base = self.front(parts, extras);
         let last_code = parts.iter().rposition(|part| is_code(part, self.brief.arms));
         let first_run = parts.iter().position(|part| part.intent == Intent::Run).unwrap_or(parts.len());
@@ -187,7 +133,7 @@ impl Composer<'_> {
             self.summary(parts, places.clone());
         }
         self.facets(parts, &places, extras.facets);
-        if closes {
+        if extras.closing {
             self.closing(closing, parts);
         }
         self.tasks

@@ -25,24 +25,10 @@ const COMMON: &[&str] = &[
 ];
 const FORBIDDING: &[&str] =
     &["not", "never", "no", "don't", "dont", "without", "avoid", "keep", "nicht", "kein", "ohne"];
+#[rustfmt::skip]
 const CHANGING: &[&str] = &[
-    "modify",
-    "change",
-    "changes",
-    "alter",
-    "touch",
-    "break",
-    "breaking",
-    "delete",
-    "drop",
-    "write",
-    "edit",
-    "remove",
-    "downtime",
-    "migrate",
-    "production",
-    "schema",
-    "ändern",
+    "modify", "change", "changes", "alter", "touch", "break", "breaking", "delete", "drop", "write",
+    "edit", "remove", "downtime", "migrate", "production", "schema", "ändern",
 ];
 const TESTING: &[&str] = &["test", "tests", "tested", "coverage"];
 

@@ -12,6 +12,7 @@ const LONGEST_ENTRY: usize = 4;
 
 /// What a word can mean to the rules.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "a word has any of these senses, independently")]
 pub(super) struct Senses {
     pub verb: Option<Intent>,
     /// The verb is an English one, so that the clause reads as an English imperative.
@@ -31,7 +32,7 @@ impl Lexicon {
         let mut senses: HashMap<&'static str, Senses> = HashMap::new();
         for (table, english) in [(OTHER_VERBS, false), (VERBS, true)] {
             for &(intent, verbs) in table {
-                for verb in verbs {
+                for verb in verbs.split(", ") {
                     let entry = senses.entry(verb).or_default();
                     (entry.verb, entry.english) = (Some(intent), english);
                 }
@@ -43,7 +44,7 @@ impl Lexicon {
             (PROSE, |s| s.prose = true),
             (SENSITIVE, |s| s.sensitive = true),
         ] {
-            for noun in nouns {
+            for noun in nouns.split(", ") {
                 mark(senses.entry(noun).or_default());
             }
         }

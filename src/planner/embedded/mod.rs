@@ -6,9 +6,11 @@
 //! registry, and says through its confidence how much of the goal it understood.
 
 mod arms;
+mod choice;
 mod clauses;
 mod compose;
 mod constraints;
+mod extras;
 mod fit;
 mod lexicon;
 mod objects;
@@ -127,20 +129,19 @@ impl EmbeddedPlanner {
     }
 
     fn steps(&self, tasks: Vec<Task>) -> Vec<DraftStep> {
-        let number = |index: usize| index as i64 + 1;
-        let step = |(index, task): (usize, Task)| {
+        let step = |(number, task): (i64, Task)| {
             let arm = &self.registry.arms()[task.arm];
             DraftStep {
-                number: Some(number(index)),
+                number: Some(number),
                 action: task.action,
                 arm: arm.id.clone(),
                 criteria: task.criteria,
-                depends_on: task.needs.into_iter().map(|need| Some(number(need))).collect(),
+                depends_on: task.needs.into_iter().map(|need| i64::try_from(need + 1).ok()).collect(),
                 cost_tier: Some(f64::from(arm.cost_tier)),
                 seconds: Some(f64::from(task.seconds)),
             }
         };
-        tasks.into_iter().enumerate().map(step).collect()
+        (1..).zip(tasks).map(step).collect()
     }
 }
 

@@ -11,41 +11,11 @@ const WORDS_BEFORE_TESTS: usize = 4;
 
 const TESTS: &[&str] = &["test", "tests", "testing"];
 const INDEFINITE: &[&str] = &["a", "an", "some", "any"];
+#[rustfmt::skip]
 const DEFINITE: &[&str] = &[
-    "the",
-    "this",
-    "that",
-    "these",
-    "those",
-    "my",
-    "our",
-    "your",
-    "his",
-    "her",
-    "their",
-    "its",
-    "all",
-    "each",
-    "every",
-    "both",
-    "it",
-    "them",
-    "how",
-    "what",
-    "which",
-    "whether",
-    "if",
-    "for",
-    "with",
-    "on",
-    "into",
-    "between",
-    "about",
-    "to",
-    "that",
-    "from",
-    "in",
-    "everything",
+    "the", "this", "that", "these", "those", "my", "our", "your", "his", "her", "their", "its", "all",
+    "each", "every", "both", "it", "them", "how", "what", "which", "whether", "if", "for", "with",
+    "on", "into", "between", "about", "to", "from", "in", "everything",
 ];
 const ACCOMPANYING: &[&str] =
     &["with", "including", "incl", "plus", "and", "mit", "con", "avec", "und", "y", "et"];
@@ -146,8 +116,8 @@ pub(super) fn without_tests(text: &str) -> &str {
     }
 }
 
-/// Whether `object` is tests and nothing else, and what they are for ("tests for the login").
-pub(super) fn tests_for(object: &str) -> Option<Option<&str>> {
+/// If `object` is tests and nothing else: what they are for ("tests for the login"), empty when unsaid.
+pub(super) fn tests_for(object: &str) -> Option<&str> {
     let mut at = 0;
     for (index, word) in object.split(' ').enumerate() {
         if index > WORDS_BEFORE_TESTS {
@@ -159,8 +129,8 @@ pub(super) fn tests_for(object: &str) -> Option<Option<&str>> {
             let rest = ["suite ", "cases "].iter().find_map(|more| rest.strip_prefix(more)).unwrap_or(rest);
             let target =
                 ["for ", "of ", "to ", "that cover ", "für "].iter().find_map(|lead| rest.strip_prefix(lead));
-            return (rest.is_empty() || target.is_some() || matches!(rest, "suite" | "cases" | "coverage"))
-                .then_some(target);
+            let unsaid = matches!(rest, "" | "suite" | "cases" | "coverage").then_some("");
+            return target.or(unsaid);
         }
         if is_one_of(word, &["for", "of", "that", "which", "with"]) {
             return None;

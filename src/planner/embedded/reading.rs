@@ -3,24 +3,20 @@
 use crate::text::{find_phrase, fold, shorten};
 
 use super::arms::{Arms, Intent};
+use super::choice::Chooser;
 use super::clauses::Clause;
 use super::lexicon::{Lexicon, Senses, after_phrase, is_one_of};
 use super::objects::{
     OBJECT_CHARS, capitalised, definite, is_destination, shared_tests, tests_for, with_object, without_tests,
 };
-use super::vocabulary::{ASKING, OBJECT_STARTS, PHRASE_ENDS, REFERENCES, STATING, UNSPACED_REFERENCES};
+use super::vocabulary::{ASKING, OBJECT_STARTS, REFERENCES, STATING, UNSPACED_REFERENCES};
 
 /// Longest piece of the goal's text in one action, in characters.
 const ACTION_CHARS: usize = 120;
 
-/// How much speaks for an arm: a keyword at the head of the clause, the clause's verb, a keyword further in.
-const LEADING_KEYWORD: u32 = 6;
-const LEADING_VERB: u32 = 3;
-const KEYWORD: u32 = 1;
-
 /// How sure a reading is: the head of the clause was known, or only a word further in.
-const KNOWN: f64 = 1.0;
-const HINTED: f64 = 0.5;
+pub(super) const KNOWN: f64 = 1.0;
+pub(super) const HINTED: f64 = 0.5;
 
 const FIXING: &[&str] = &["fix", "debug", "repair", "resolve", "solve", "troubleshoot", "patch"];
 const SHIPPING: &[&str] = &["deploy", "release", "publish", "ship", "roll out", "launch", "install", "host"];
@@ -88,21 +84,25 @@ pub(super) struct Reading {
 }
 
 /// A clause taken apart.
-struct Head<'a> {
-    clause: &'a Clause,
-    folded: String,
+pub(super) struct Head<'a> {
+    pub clause: &'a Clause,
+    pub folded: String,
     /// The verb or keyword that it begins with, and what that means.
-    lead: Option<(String, Senses)>,
+    pub lead: Option<(String, Senses)>,
     /// What stands behind the lead, or all of it.
-    object: &'a str,
+    pub object: &'a str,
 }
 
 /// Reads `clauses`.
 pub(super) fn read(clauses: &[Clause], lexicon: &Lexicon, arms: &Arms) -> Reading {
     let heads: Vec<Head<'_>> = clauses.iter().map(|clause| head(clause, lexicon, arms)).collect();
     let any_action = heads.iter().any(|head| head.lead.is_some());
-    let mut reader =
-        Reader { lexicon, arms, parts: Vec::new(), background: Vec::new(), spoken_of: String::new() };
+    let mut reader = Reader {
+        chooser: Chooser { lexicon, arms },
+        parts: Vec::new(),
+        background: Vec::new(),
+        spoken_of: String::new(),
+    };
     let mut previous: Option<&Head<'_>> = None;
     for (index, head) in heads.iter().enumerate() {
         if any_action && head.lead.is_none() && reader.is_background(head) {
@@ -142,8 +142,7 @@ fn head<'a>(clause: &'a Clause, lexicon: &Lexicon, arms: &Arms) -> Head<'a> {
 }
 
 struct Reader<'a> {
-    lexicon: &'a Lexicon,
-    arms: &'a Arms,
+    chooser: Chooser<'a>,
     parts: Vec<Part>,
     background: Vec<String>,
     /// What "it" would mean now.
@@ -168,7 +167,7 @@ impl Reader<'_> {
     }
 
     fn part(&mut self, head: &Head<'_>, shared: Option<&str>, same_sentence: bool) {
-        let (mut intent, arm, mut certainty) = self.choose(head, shared.unwrap_or(head.object));
+        let (mut intent, arm, mut certainty) = self.chooser.choose(head, shared.unwrap_or(head.object));
         let makes = |part: &Part| part.intent == Intent::Make;
         let tests_aside = intent == Intent::Make || same_sentence && self.parts.last().is_some_and(makes);
         let whole = shared.unwrap_or(head.object);
@@ -179,11 +178,11 @@ impl Reader<'_> {
         let refers = self.refers(head);
         let english = head.lead.as_ref().is_some_and(|(_, senses)| senses.english) || starts_object(own);
         let elsewhere = intent == Intent::Run && is_destination(own) && !self.spoken_of.is_empty();
-        let object = if own.is_empty() || elsewhere || target == Some(None) || is_reference(own) {
+        let object = if own.is_empty() || elsewhere || target == Some("") || is_reference(own) {
             self.spoken_of.clone()
         } else if english {
             let named = with_object(&format!("- {own}"), &self.spoken_of);
-            definite(target.flatten().unwrap_or(&named[2..]))
+            definite(target.unwrap_or(&named[2..]))
         } else {
             format!("“{}”", shorten(own, OBJECT_CHARS))
         };
@@ -211,7 +210,7 @@ impl Reader<'_> {
         let named = if elsewhere { format!("{object} {own}") } else { own.to_owned() };
         let text = self.imperative(head, &named, intent, kind);
         let text =
-            if target == Some(None) && !object.is_empty() { format!("{text} for {object}") } else { text };
+            if target == Some("") && !object.is_empty() { format!("{text} for {object}") } else { text };
         self.spoken_of.clone_from(&object);
         let words = head.folded.split(' ').count();
         self.push(Part { texts: vec![text], object, intent, kind, arm, link, certainty, words });
@@ -236,81 +235,6 @@ impl Reader<'_> {
         if self.parts.iter().all(|other| other.texts != part.texts) {
             self.parts.push(part);
         }
-    }
-
-    /// What the clause wants, who does it, and how sure that is.
-    fn choose(&self, head: &Head<'_>, object: &str) -> (Intent, usize, f64) {
-        let arms = self.arms;
-        let noun = self.head_noun(object);
-        let mut verb = head.lead.as_ref().and_then(|(_, senses)| senses.verb);
-        if verb == Some(Intent::Make) && noun.is_some_and(|noun| noun.prose && !noun.software) {
-            verb = Some(Intent::Think);
-        }
-        if head.lead.is_none() && is_question(&head.clause.text) {
-            return (Intent::Gather, arms.serving_or_rest(Intent::Gather), HINTED);
-        }
-        // For each arm what speaks for it, and where that first stands in the clause.
-        let mut votes = vec![(0_u32, usize::MAX); arms.count()];
-        for (arm, place) in arms.keywords_in(&head.folded) {
-            let leads = place == 0 && (head.lead.is_some() || verb.is_none());
-            votes[arm].0 += if leads { LEADING_KEYWORD } else { KEYWORD };
-            votes[arm].1 = votes[arm].1.min(place);
-        }
-        if let Some(arm) = verb.and_then(|intent| arms.serving(intent)) {
-            votes[arm].0 += LEADING_VERB;
-        }
-        let best = (0..votes.len()).rev().max_by_key(|&arm| (votes[arm].0, usize::MAX - votes[arm].1));
-        let best = best.filter(|&arm| votes[arm].0 > 0);
-        let certainty = if head.lead.is_some() { KNOWN } else { HINTED };
-        match (verb, best) {
-            (Some(intent), Some(arm)) => {
-                let (intent, arm) = self.maker_first(intent, arm, noun, &votes);
-                let own = arms.serving(intent) == Some(arm) || arms.main_intent(arm).is_none();
-                let thinks = intent == Intent::Think;
-                (if own || thinks { intent } else { arms.main_intent(arm).unwrap_or(intent) }, arm, certainty)
-            }
-            (None, Some(arm)) => (arms.main_intent(arm).unwrap_or(Intent::Think), arm, certainty),
-            (Some(intent), None) => (intent, arms.rest(), certainty),
-            (None, None) => match noun {
-                Some(noun) if noun.software => (Intent::Make, arms.serving_or_rest(Intent::Make), HINTED),
-                Some(_) => (Intent::Think, arms.serving_or_rest(Intent::Think), HINTED),
-                None => (Intent::Think, arms.rest(), 0.0),
-            },
-        }
-    }
-
-    /// Building software is making it before it is running it; and code is analysed by who writes it.
-    fn maker_first(
-        &self,
-        intent: Intent,
-        arm: usize,
-        noun: Option<Senses>,
-        votes: &[(u32, usize)],
-    ) -> (Intent, usize) {
-        let Some(maker) = self.arms.serving(Intent::Make) else { return (intent, arm) };
-        let builds = intent == Intent::Make
-            && noun.is_some_and(|noun| noun.software)
-            && self.arms.main_intent(arm) == Some(Intent::Run);
-        let analyses = intent == Intent::Think && votes[maker].0 > 0 && votes[arm].0 < LEADING_KEYWORD;
-        if builds || analyses { (intent, maker) } else { (intent, arm) }
-    }
-
-    /// The last noun of ours in the head of the object: "parser" in "an email parser for Outlook".
-    fn head_noun(&self, object: &str) -> Option<Senses> {
-        let folded = fold(object);
-        let mut end = 0;
-        for word in folded.split(' ') {
-            if end > 0 && PHRASE_ENDS.contains(&word) {
-                break;
-            }
-            end += word.len() + 1;
-        }
-        let head = &folded[..end.saturating_sub(1).min(folded.len())];
-        self.lexicon
-            .scan(head)
-            .map(|(_, senses)| senses)
-            .filter(|senses| senses.software || senses.prose)
-            .last()
     }
 
     /// Whether what was thought is put into words here.
@@ -374,7 +298,8 @@ fn is_reference(object: &str) -> bool {
         || matches!(object, "它" | "它们" | "其")
 }
 
-fn is_question(text: &str) -> bool {
+/// Whether `text` asks something.
+pub(super) fn is_question(text: &str) -> bool {
     text.ends_with('?') && text.split(' ').next().is_some_and(|word| is_one_of(word, ASKING))
         || ASKING.iter().any(|word| !word.is_ascii() && text.contains(word) && text.ends_with('?'))
 }

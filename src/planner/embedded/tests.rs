@@ -28,8 +28,8 @@ fn planned(registry: &Arc<ArmRegistry>, rules: &PlanRules, request: &PlanRequest
     let planner = EmbeddedPlanner::new(registry.clone(), rules.clone());
     let draft = planner.propose(request);
     assert_eq!(draft, planner.propose(request), "the same request gives the same plan");
-    for (index, step) in draft.steps.iter().enumerate() {
-        assert_eq!(step.number, Some(index as i64 + 1));
+    for (number, step) in (1..).zip(&draft.steps) {
+        assert_eq!(step.number, Some(number));
         assert!(step.depends_on.is_sorted(), "{step:?}");
         assert!(step.criteria.len() >= 2 || rules.min_steps > 7, "{step:?}");
         assert!(!step.criteria.iter().chain([&step.action]).any(|text| text.chars().any(char::is_control)));
@@ -319,7 +319,7 @@ fn arms_are_found_by_their_keywords_whatever_they_are_called() {
     for (goal, arm, tier, action) in [
         ("Male ein Haus und streiche den Zaun", "Maler ✏", 2, "Male ein Haus"),
         ("Male ein Haus und streiche den Zaun", "Maler ✏", 2, "Streiche den Zaun"),
-        ("今天天气怎么样", "气象", 5, "Gather what “今天天气怎么样” asks for"),
+        ("今天天气怎么样", "气象", 5, "Work out what “今天天气怎么样” asks for"),
         ("Juggle three balls", "the rest", 2, "Work on “Juggle three balls”"),
     ] {
         let plan = of(goal);

@@ -9,26 +9,10 @@ const MOST_WORDS: usize = 60;
 const SECONDS_PER_WORD: u32 = 2;
 const LONGEST_LIMIT_SECONDS: f64 = 50.0 * 86_400.0;
 
+#[rustfmt::skip]
 const LIMITING: &[&str] = &[
-    "within",
-    "under",
-    "max",
-    "maximum",
-    "below",
-    "than",
-    "most",
-    "limit",
-    "to",
-    "unter",
-    "innerhalb",
-    "binnen",
-    "maximal",
-    "höchstens",
-    "menos",
-    "máximo",
-    "moins",
-    "exceed",
-    "exceeding",
+    "within", "under", "max", "maximum", "below", "than", "most", "limit", "to", "unter", "innerhalb",
+    "binnen", "maximal", "höchstens", "menos", "máximo", "moins", "exceed", "exceeding",
 ];
 /// These set one with a word or two in between ("within the next 5 minutes").
 const LIMITING_FROM_AFAR: &[&str] = &["within", "innerhalb", "limit"];
@@ -50,48 +34,13 @@ const NUMBERS: &[&[&str]] = &[
 const ENDING: &[&str] =
     &["complete", "completed", "finish", "finished", "done", "deliver", "ready", "fertig"];
 /// With one of these, a time is a property of what is made and no limit for the work.
+#[rustfmt::skip]
 const PROPERTY: &[&str] = &[
-    "respond",
-    "responds",
-    "response",
-    "responses",
-    "latency",
-    "load",
-    "loads",
-    "timeout",
-    "timeouts",
-    "expire",
-    "expires",
-    "expiry",
-    "ttl",
-    "cache",
-    "cached",
-    "interval",
-    "every",
-    "per",
-    "retry",
-    "retries",
-    "request",
-    "requests",
-    "query",
-    "queries",
-    "startup",
-    "render",
-    "renders",
-    "refresh",
-    "session",
-    "sessions",
-    "token",
-    "p95",
-    "p99",
-    "downtime",
-    "uptime",
-    "rto",
-    "rpo",
-    "last",
-    "past",
-    "older",
-    "newer",
+    "respond", "responds", "response", "responses", "latency", "load", "loads", "timeout", "timeouts",
+    "expire", "expires", "expiry", "ttl", "cache", "cached", "interval", "every", "per", "retry",
+    "retries", "request", "requests", "query", "queries", "startup", "render", "renders", "refresh",
+    "session", "sessions", "token", "p95", "p99", "downtime", "uptime", "rto", "rpo", "last", "past",
+    "older", "newer",
 ];
 const UNITS: &[(f64, &[&str])] = &[
     (

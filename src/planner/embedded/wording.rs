@@ -1,5 +1,7 @@
 //! The sentences of steps: what is done, and how to tell that it is.
 
+use std::fmt::Write as _;
+
 use crate::text::shorten;
 
 use super::arms::Intent;
@@ -20,7 +22,7 @@ pub(super) fn action(part: &Part) -> String {
     let each = (MERGED_CHARS / named).max(24);
     let mut action = texts[..named].iter().map(|text| shorten(text, each)).collect::<Vec<_>>().join("; ");
     if texts.len() > named {
-        action.push_str(&format!("; and {} further parts of the goal", texts.len() - named));
+        let _ = write!(action, "; and {} further parts of the goal", texts.len() - named);
     }
     action
 }
