@@ -56,7 +56,11 @@ async fn a_plan_can_come_from_a_model() {
     let (code, out, err) = run(&[url], &["plan", "Ship it", "--context", context]).await;
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("by openai (gpt-3.5-turbo)"), "{out}");
-    assert!(llm.calls()[0]["messages"][1]["content"].as_str().is_some_and(|text| text.contains("example.com/repo")));
+    assert!(
+        llm.calls()[0]["messages"][1]["content"]
+            .as_str()
+            .is_some_and(|text| text.contains("example.com/repo"))
+    );
 }
 
 #[tokio::test]
@@ -96,7 +100,10 @@ async fn the_settings_in_force_are_printed_with_secrets_masked() {
     let variables = [("OPENAI_API_KEY", "sk-canary"), ("PLANNER_PORT", "9000")];
     let (code, out, _) = run(&variables, &["config"]).await;
     assert_eq!(code, 0);
-    assert!(out.contains("PLANNER_PORT=9000\n") && out.contains("PLANNER_OPENAI_API_KEY=********\n"), "{out}");
+    assert!(
+        out.contains("PLANNER_PORT=9000\n") && out.contains("PLANNER_OPENAI_API_KEY=********\n"),
+        "{out}"
+    );
     assert!(!out.contains("canary"));
 }
 
@@ -115,7 +122,13 @@ async fn a_health_check_ends_with_0_or_1() {
 
 #[tokio::test]
 async fn every_command_explains_itself() {
-    for arguments in [&["--help"][..], &["serve", "--help"], &["plan", "--help"], &["healthcheck", "--help"], &["config", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["plan", "--help"],
+        &["healthcheck", "--help"],
+        &["config", "--help"],
+    ] {
         let (code, out, _) = run(&[], arguments).await;
         assert_eq!(code, 0, "{arguments:?}");
         assert!(out.contains("Usage: planner-arm"), "{out}");

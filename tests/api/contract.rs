@@ -90,7 +90,9 @@ async fn every_status_and_header_of_a_plan_is_described() {
     for header in ["Engine", "Model", "Cache", "Attempts", "Repairs"] {
         assert!(responses["200"]["headers"][format!("X-Planner-{header}")].is_object(), "{header}");
     }
-    for (status, header) in [("401", "WWW-Authenticate"), ("429", "Retry-After"), ("503", "Retry-After"), ("405", "Allow")] {
+    for (status, header) in
+        [("401", "WWW-Authenticate"), ("429", "Retry-After"), ("503", "Retry-After"), ("405", "Allow")]
+    {
         assert!(responses[status]["headers"][header].is_object(), "{status} {header}");
     }
 }
@@ -138,8 +140,11 @@ async fn answers_are_as_described() {
     for (path, method, response) in responses {
         let status = response.status().as_u16().to_string();
         let content_type = response.headers()["content-type"].to_str().expect("ASCII").to_owned();
-        for name in response.headers().keys().filter(|name| name.as_str().starts_with("x-planner") && status == "200") {
-            let described = api["paths"][path][method]["responses"][&status]["headers"].as_object().expect("headers");
+        for name in
+            response.headers().keys().filter(|name| name.as_str().starts_with("x-planner") && status == "200")
+        {
+            let described =
+                api["paths"][path][method]["responses"][&status]["headers"].as_object().expect("headers");
             assert!(described.keys().any(|known| known.eq_ignore_ascii_case(name.as_str())), "{name}");
         }
         let schema = &api["paths"][path][method]["responses"][&status]["content"][&content_type]["schema"];
@@ -158,8 +163,14 @@ async fn the_request_is_described_with_its_limits() {
     assert_eq!(schema["required"], json!(["goal"]));
     let fields = &schema["properties"];
     assert_eq!((&fields["goal"]["minLength"], &fields["goal"]["maxLength"]), (&json!(1), &json!(10_000)));
-    assert_eq!((&fields["constraints"]["maxItems"], &fields["request_id"]["maxLength"]), (&json!(50), &json!(128)));
+    assert_eq!(
+        (&fields["constraints"]["maxItems"], &fields["request_id"]["maxLength"]),
+        (&json!(50), &json!(128))
+    );
     for nullable in ["constraints", "context", "request_id"] {
-        assert!(fields[nullable]["type"].as_array().is_some_and(|types| types.contains(&json!("null"))), "{nullable}");
+        assert!(
+            fields[nullable]["type"].as_array().is_some_and(|types| types.contains(&json!("null"))),
+            "{nullable}"
+        );
     }
 }

@@ -19,7 +19,8 @@ struct Process {
 
 impl Process {
     async fn start(variables: &[(&str, &str)]) -> Self {
-        let mut all = vec![("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", "0"), ("PLANNER_LOG_FORMAT", "json")];
+        let mut all =
+            vec![("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", "0"), ("PLANNER_LOG_FORMAT", "json")];
         all.extend_from_slice(variables);
         let mut child = binary(&all).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process");
         let log = BufReader::new(child.stdout.take().expect("its output")).lines();

@@ -54,5 +54,7 @@ async fn plans_that_outlast_the_grace_time_end_with_an_error() {
 async fn an_idle_service_stops_at_once() {
     let mut app = TestApp::embedded().await;
     app.begin_stop();
-    tokio::time::timeout(Duration::from_secs(5), app.ended()).await.expect("long before the grace time of 15 s");
+    tokio::time::timeout(Duration::from_secs(5), app.ended())
+        .await
+        .expect("long before the grace time of 15 s");
 }

@@ -1,0 +1,68 @@
+//! What a careful person adds to what the goal asks for, as far as the limits allow and require.
+
+use super::arms::{Arms, Intent};
+use super::compose::Brief;
+use super::reading::{Kind, Part};
+
+/// What is added to the goal's own parts; arms by their place in the registry.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each addition is there or not, independently")]
+pub(super) struct Extras {
+    /// Looks at personal data and secrets before they are used.
+    pub guard: Option<usize>,
+    /// Gathers context before anything is changed.
+    pub gather: Option<usize>,
+    /// Runs what was made.
+    pub run: Option<usize>,
+    /// Joins and verifies everything at the end.
+    pub closing: bool,
+    pub clarify: bool,
+    pub outline: bool,
+    pub summary: bool,
+    /// How many further looks at the parts.
+    pub facets: usize,
+}
+
+impl Extras {
+    /// First what is good to have while there is room, the most needed first; then what fills a plan that
+    /// would be too short, the most useful first.
+    pub(super) fn choose(parts: &[Part], brief: &Brief<'_>, guard: Option<usize>, closing: bool) -> Self {
+        let arms = brief.arms;
+        let mut count = parts.len() + usize::from(closing);
+        let mut while_below = |limit: usize, wanted: bool| {
+            let taken = wanted && count < limit;
+            count += usize::from(taken);
+            taken
+        };
+        let gatherer = arms.serving(Intent::Gather).filter(|_| parts[0].intent != Intent::Gather);
+        let changes = parts.iter().any(|part| part.intent >= Intent::Make && part.kind != Kind::Unclear);
+        let unclear = parts[0].kind == Kind::Unclear;
+        let only_gathers = parts.iter().all(|part| part.intent == Intent::Gather);
+
+        let most = brief.max_steps;
+        let guard = guard.filter(|_| while_below(most, true));
+        let closing = closing || while_below(most, true);
+        let gather = gatherer.filter(|_| while_below(most, changes));
+        let run = arms.serving(Intent::Run).filter(|_| needs_run(parts, arms) && while_below(most, true));
+
+        let fewest = brief.min_steps;
+        let clarify_first = while_below(fewest, unclear);
+        let summary = while_below(fewest, only_gathers);
+        let gather = gather.or_else(|| gatherer.filter(|_| while_below(fewest, true)));
+        let clarify = clarify_first || while_below(fewest, true);
+        let outline = while_below(fewest, true);
+        Self { guard, gather, run, closing, clarify, outline, summary, facets: fewest.saturating_sub(count) }
+    }
+}
+
+/// Whether the part is made by the arm that writes code.
+pub(super) fn is_code(part: &Part, arms: &Arms) -> bool {
+    part.intent == Intent::Make && arms.serving(Intent::Make) == Some(part.arm)
+}
+
+/// Code was made, and nothing that the goal asks for runs it; tests are run before anything is shipped.
+fn needs_run(parts: &[Part], arms: &Arms) -> bool {
+    let Some(last) = parts.iter().rposition(|part| is_code(part, arms)) else { return false };
+    let tests = parts.iter().any(|part| part.kind == Kind::Tests);
+    !parts[last..].iter().any(|part| part.intent == Intent::Run && !(tests && part.kind == Kind::Ship))
+}

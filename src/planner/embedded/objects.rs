@@ -1,0 +1,140 @@
+//! What clauses are about, as noun phrases that fit into other sentences.
+
+use crate::text::shorten;
+
+use super::lexicon::is_one_of;
+
+/// Longest name of an object within another sentence, in characters.
+pub(super) const OBJECT_CHARS: usize = 70;
+/// How far the word before "tests" may be from it ("with automated unit tests").
+const WORDS_BEFORE_TESTS: usize = 4;
+
+const TESTS: &[&str] = &["test", "tests", "testing"];
+const INDEFINITE: &[&str] = &["a", "an", "some", "any"];
+#[rustfmt::skip]
+const DEFINITE: &[&str] = &[
+    "the", "this", "that", "these", "those", "my", "our", "your", "his", "her", "their", "its", "all",
+    "each", "every", "both", "it", "them", "how", "what", "which", "whether", "if", "for", "with",
+    "on", "into", "between", "about", "to", "from", "in", "everything",
+];
+const ACCOMPANYING: &[&str] =
+    &["with", "including", "incl", "plus", "and", "mit", "con", "avec", "und", "y", "et"];
+const PRONOUNS: &[&str] = &["it", "them"];
+const LAST_PRONOUNS: &[&str] = &["it", "them", "this", "these", "those", "that"];
+
+/// `text` with its first letter in upper case.
+pub(super) fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if first.is_ascii() => {
+            let mut whole = String::with_capacity(text.len());
+            whole.push(first.to_ascii_uppercase());
+            whole.push_str(chars.as_str());
+            whole
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// An object as one that was spoken of already: "a parser" becomes "the parser".
+pub(super) fn definite(object: &str) -> String {
+    let object = shorten(without_preposition(object), OBJECT_CHARS);
+    let (first, rest) = object.split_once(' ').unwrap_or((&object, ""));
+    if is_one_of(first, INDEFINITE) && !rest.is_empty() {
+        return format!("the {rest}");
+    }
+    if first.len() > 1 && is_one_of(first, DEFINITE) {
+        return format!("{}{}", first.to_lowercase(), &object[first.len()..]);
+    }
+    let plain = first.starts_with(|c: char| c.is_ascii_lowercase()) && !is_one_of(first, DEFINITE);
+    if plain { format!("the {object}") } else { object }
+}
+
+/// "for flights" is about flights.
+fn without_preposition(object: &str) -> &str {
+    match object.split_once(' ') {
+        Some((first, rest))
+            if is_one_of(first, &["for", "on", "about", "with", "at", "through", "into", "over"]) =>
+        {
+            rest
+        }
+        _ => object,
+    }
+}
+
+/// Whether `object` only says where to ("to staging").
+pub(super) fn is_destination(object: &str) -> bool {
+    object
+        .split_once(' ')
+        .is_some_and(|(first, _)| is_one_of(first, &["to", "on", "in", "into", "as", "against"]))
+}
+
+/// `text` with its first pronoun (as in "compare them") replaced by `object`.
+pub(super) fn with_object(text: &str, object: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let last = words.len() - 1;
+    let pronoun = words.iter().enumerate().skip(1).position(|(index, word)| {
+        is_one_of(word, PRONOUNS) || index == last && is_one_of(word, LAST_PRONOUNS)
+    });
+    let Some(at) = pronoun.map(|behind_first| behind_first + 1).filter(|_| !object.is_empty()) else {
+        return text.to_owned();
+    };
+    let mut replaced = words;
+    let word = replaced[at];
+    let tail = &word[word.trim_end_matches(|c: char| !c.is_alphanumeric()).len()..];
+    let object = format!("{object}{tail}");
+    replaced[at] = &object;
+    replaced.join(" ")
+}
+
+/// Where in `text` the tests begin that are asked for along with something else ("… with unit tests"):
+/// the byte where their phrase begins and the byte behind it.
+pub(super) fn shared_tests(text: &str) -> Option<(usize, usize)> {
+    let mut recent: Vec<(usize, &str)> = Vec::new();
+    let mut at = 0;
+    for word in text.split(' ') {
+        if is_one_of(word, TESTS) {
+            let phrase =
+                recent.iter().rev().take(WORDS_BEFORE_TESTS).find(|(_, word)| is_one_of(word, ACCOMPANYING));
+            if let Some(&(from, _)) = phrase
+                && from > 0
+            {
+                return Some((from, at + word.len()));
+            }
+        }
+        recent.push((at, word));
+        at += word.len() + 1;
+    }
+    None
+}
+
+/// `text` without the tests that it ends with.
+pub(super) fn without_tests(text: &str) -> &str {
+    match shared_tests(text) {
+        Some((from, to)) if to == text.len() => text[..from].trim_end_matches([' ', ',']),
+        _ => text,
+    }
+}
+
+/// If `object` is tests and nothing else: what they are for ("tests for the login"), empty when unsaid.
+pub(super) fn tests_for(object: &str) -> Option<&str> {
+    let mut at = 0;
+    for (index, word) in object.split(' ').enumerate() {
+        if index > WORDS_BEFORE_TESTS {
+            return None;
+        }
+        at += word.len() + 1;
+        if is_one_of(word, TESTS) {
+            let rest = object.get(at..).unwrap_or("");
+            let rest = ["suite ", "cases "].iter().find_map(|more| rest.strip_prefix(more)).unwrap_or(rest);
+            let target =
+                ["for ", "of ", "to ", "that cover ", "für "].iter().find_map(|lead| rest.strip_prefix(lead));
+            let unsaid = matches!(rest, "" | "suite" | "cases" | "coverage").then_some("");
+            return target.or(unsaid);
+        }
+        if is_one_of(word, &["for", "of", "that", "which", "with"]) {
+            return None;
+        }
+    }
+    None
+}

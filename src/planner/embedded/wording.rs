@@ -1,0 +1,121 @@
+//! The sentences of steps: what is done, and how to tell that it is.
+
+use std::fmt::Write as _;
+
+use crate::text::shorten;
+
+use super::arms::Intent;
+use super::reading::{Kind, Part};
+
+/// Longest action of a step that several clauses were put into, in characters.
+const MERGED_CHARS: usize = 320;
+/// Most clauses that such an action names one by one.
+const MOST_NAMED: usize = 10;
+
+/// The action of a part.
+pub(super) fn action(part: &Part) -> String {
+    let texts = &part.texts;
+    if let [text] = texts.as_slice() {
+        return text.clone();
+    }
+    let named = texts.len().min(MOST_NAMED);
+    let each = (MERGED_CHARS / named).max(24);
+    let mut action = texts[..named].iter().map(|text| shorten(text, each)).collect::<Vec<_>>().join("; ");
+    if texts.len() > named {
+        let _ = write!(action, "; and {} further parts of the goal", texts.len() - named);
+    }
+    action
+}
+
+/// How to tell that a part is done.
+pub(super) fn criteria(part: &Part) -> Vec<String> {
+    let o = if part.object.is_empty() { "the result" } else { &part.object };
+    let lines = match (part.intent, part.kind) {
+        _ if part.texts.len() > 1 => [
+            format!("All {} parts of this step are done, each with a result of its own", part.texts.len()),
+            format!("The results fit together and cover {o}"),
+        ],
+        (_, Kind::Unclear) => [
+            format!("The result addresses all of {o}"),
+            "What was assumed about its meaning is written down".into(),
+        ],
+        (_, Kind::Tests) => [
+            format!("The tests cover normal, edge and failure cases of {o}"),
+            "Each test fails when the behaviour that it covers is broken".into(),
+        ],
+        (_, Kind::Fix) => [
+            format!("The cause of {o} is named, and what was reported no longer happens"),
+            "No other behaviour has changed".into(),
+        ],
+        (_, Kind::Compare) => [
+            format!("The same measures are applied to all of {o}"),
+            "Strengths and weaknesses are listed with their evidence, and a recommendation with its reason"
+                .into(),
+        ],
+        (_, Kind::Ship) => [
+            format!("At the target a first check of {o} passes"),
+            "The way back to the state before is written down".into(),
+        ],
+        (Intent::Gather, _) => {
+            [format!("The findings answer what was asked about {o}"), "Each finding names its source".into()]
+        }
+        (Intent::Think, _) => [
+            format!("The answer covers all of {o}, in plain words"),
+            "Each statement can be traced to a source or a stated reason".into(),
+        ],
+        (Intent::Make, _) => [
+            format!("The result for {o} is complete and does what the goal asks for"),
+            "It loads or builds without errors, and wrong or empty input is handled".into(),
+        ],
+        (Intent::Guard, _) => [
+            format!("No personal data or secret is left unprotected in {o}"),
+            "What was found is listed by place and kind, without repeating the data itself".into(),
+        ],
+        (Intent::Run, _) => [
+            format!("The work on {o} ends without an unexpected error"),
+            "Commands, output and exit status are recorded".into(),
+        ],
+        (Intent::Check, _) => [
+            format!("Each finding about {o} names its place and how serious it is"),
+            "The verdict is clear: accepted, or a list of what has to change".into(),
+        ],
+    };
+    lines.into()
+}
+
+/// A way to look at one part once more, for plans that must have more steps than the goal asks for.
+pub(super) struct Facet {
+    pub intent: Intent,
+    /// Before the part's text.
+    pub lead: &'static str,
+    pub criterion: &'static str,
+}
+
+/// In the order in which they are worth having.
+pub(super) const FACETS: &[Facet] = &[
+    Facet {
+        intent: Intent::Check,
+        lead: "Review the intermediate result of",
+        criterion: "Every acceptance criterion of that step is ticked or its failure explained",
+    },
+    Facet {
+        intent: Intent::Think,
+        lead: "List open risks and assumptions of",
+        criterion: "Each risk has a likelihood, an effect and a way to meet it",
+    },
+    Facet {
+        intent: Intent::Check,
+        lead: "Try edge cases against the result of",
+        criterion: "At least three edge cases are tried and their outcomes recorded",
+    },
+    Facet {
+        intent: Intent::Think,
+        lead: "Write down how to use and maintain the result of",
+        criterion: "Somebody who was not involved can use the result with this note alone",
+    },
+    Facet {
+        intent: Intent::Gather,
+        lead: "Look for known pitfalls of",
+        criterion: "Each pitfall names its source and whether it applies here",
+    },
+];
