@@ -141,7 +141,6 @@ fn completion(text: &str, finish: &str) -> Response {
 pub struct TestApp {
     pub address: SocketAddr,
     pub client: reqwest::Client,
-    pub app: Arc<App>,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -165,11 +164,11 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(server::run(listener, app.clone(), settings.shutdown_grace, async {
+        let server = tokio::spawn(server::run(listener, app, settings.shutdown_grace, async {
             let _ = stopped.await;
         }));
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let app = Self { address, client, app, stop: Some(stop), server: Some(server) };
+        let app = Self { address, client, stop: Some(stop), server: Some(server) };
         while app.get("/ready").await.status() != 200 {
             tokio::task::yield_now().await;
         }
