@@ -27,7 +27,7 @@ impl Chooser<'_> {
         if verb == Some(Intent::Make) && noun.is_some_and(|noun| noun.prose && !noun.software) {
             verb = Some(Intent::Think);
         }
-        if head.lead.is_none() && is_question(&head.clause.text) {
+        if head.lead.is_none() && is_question(head.text) {
             return (Intent::Gather, arms.serving_or_rest(Intent::Gather), HINTED);
         }
         // For each arm what speaks for it, and where that first stands in the clause.

@@ -7,9 +7,9 @@ use crate::text::{fold, is_ideograph};
 
 use super::arms::Arms;
 use super::lexicon::{Lexicon, after_phrase, is_one_of};
-use super::vocabulary::{JOINING, LEAD_INS, OBJECT_STARTS, ORDERING, PHRASE_ENDS, UNSPACED};
+use super::vocabulary::{JOINING, OBJECT_STARTS, ORDERING, PHRASE_ENDS, UNSPACED};
 
-/// More clauses than this are joined with their neighbours before anything is read out of them.
+/// What follows so many clauses stays one with the last of them.
 const MOST_CLAUSES: usize = 64;
 /// How many characters behind a joining word are looked at to see whether an action follows.
 const LOOK_AHEAD_CHARS: usize = 48;
@@ -40,7 +40,11 @@ pub(super) fn split(goal: &str, lexicon: &Lexicon, arms: &Arms) -> Vec<Clause> {
             numbered |= number;
             continue;
         }
-        let first_words = without_lead_ins(line);
+        let first_words = splitter.without_lead_ins(line);
+        if splitter.is_full() {
+            splitter.extend_last(line, false);
+            continue;
+        }
         if let Some(items) = &mut list
             && splitter.action(first_words).is_none()
         {
@@ -58,7 +62,7 @@ pub(super) fn split(goal: &str, lexicon: &Lexicon, arms: &Arms) -> Vec<Clause> {
         let text = text.unwrap_or_else(|| "(nothing visible)".into());
         clauses.push(Clause { text, after: false, sentence: 0 });
     }
-    joined_to_limit(clauses)
+    clauses
 }
 
 /// `goal` on one line for each sentence or list item, without control characters, with ASCII commas, and
@@ -123,31 +127,6 @@ fn without_marker(line: &str) -> (&str, bool) {
     }
 }
 
-/// `text` without "please", "I want you to" and the like in front.
-fn without_lead_ins(text: &str) -> &str {
-    let mut text = text;
-    while let Some(rest) = LEAD_INS.iter().find_map(|phrase| after_phrase(text, phrase)) {
-        if !rest.chars().any(char::is_alphanumeric) {
-            break;
-        }
-        text = rest;
-    }
-    text
-}
-
-/// Evenly joins neighbours where there are too many to be looked at one by one.
-fn joined_to_limit(clauses: Vec<Clause>) -> Vec<Clause> {
-    if clauses.len() <= MOST_CLAUSES {
-        return clauses;
-    }
-    let size = clauses.len().div_ceil(MOST_CLAUSES);
-    let join = |chunk: &[Clause]| Clause {
-        text: chunk.iter().map(|clause| clause.text.as_str()).collect::<Vec<_>>().join(", "),
-        ..chunk[0].clone()
-    };
-    clauses.chunks(size).map(join).collect()
-}
-
 /// An action at the beginning of a text.
 #[derive(Clone, Copy)]
 struct Action {
@@ -165,11 +144,21 @@ struct Splitter<'a> {
 }
 
 impl Splitter<'_> {
+    /// `text` without "please", "I want you to" and the like in front.
+    fn without_lead_ins<'t>(&self, text: &'t str) -> &'t str {
+        let mut text = text;
+        while let Some((phrase, _)) = self.lexicon.at(&beginning(text)).filter(|(_, senses)| senses.lead_in) {
+            match after_phrase(text, phrase) {
+                Some(rest) if rest.chars().any(char::is_alphanumeric) => text = rest,
+                _ => break,
+            }
+        }
+        text
+    }
+
     /// The action that `text` begins with, if any.
     fn action(&self, text: &str) -> Option<Action> {
-        let text = without_lead_ins(text);
-        let end = text.char_indices().nth(LOOK_AHEAD_CHARS).map_or(text.len(), |(at, _)| at);
-        let folded = fold(&text[..end]);
+        let folded = beginning(self.without_lead_ins(text));
         let known = self.lexicon.at(&folded).filter(|(_, senses)| senses.verb.is_some());
         let (phrase, nounish) = match (known, self.arms.leading_keyword(&folded)) {
             (Some((phrase, senses)), _) => (phrase, senses.nounish),
@@ -195,7 +184,7 @@ impl Splitter<'_> {
         let mut after = numbered || first.orders;
         let mut index = start;
         let first_clause = self.clauses.len();
-        while index < words.len() {
+        while index < words.len() && !self.is_full() {
             let (next, mut joint) = joint(&words, line, index);
             joint.comma = index > start && word(index - 1).ends_with(',');
             if next == index && !joint.comma || index == start || next == words.len() {
@@ -225,8 +214,12 @@ impl Splitter<'_> {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.clauses.len() >= MOST_CLAUSES
+    }
+
     fn push(&mut self, text: &str, after: bool, sentence: usize) {
-        let text = without_lead_ins(text.trim_end_matches([' ', ',', '.', ':', '!']).trim_start());
+        let text = self.without_lead_ins(text.trim_end_matches([' ', ',', '.', ':', '!']).trim_start());
         if text.chars().any(char::is_alphanumeric) {
             self.clauses.push(Clause { text: text.to_owned(), after, sentence });
         }
@@ -246,6 +239,12 @@ impl Splitter<'_> {
             last.text.push_str(item);
         }
     }
+}
+
+/// The folded beginning of `text`, long enough for a lead-in or a verb and what follows it.
+fn beginning(text: &str) -> String {
+    let end = text.char_indices().nth(LOOK_AHEAD_CHARS).map_or(text.len(), |(at, _)| at);
+    fold(&text[..end])
 }
 
 /// What stands between two clauses.

@@ -48,15 +48,16 @@ pub(super) fn place(constraints: &[String], tasks: &mut [Task], arms: &Arms, lex
 /// The tasks that `constraint` is about; the last one, which verifies, when none stands out.
 fn concerned(constraint: &str, tasks: &[Task], named: &Named, arms: &Arms, lexicon: &Lexicon) -> Vec<usize> {
     let last = vec![tasks.len() - 1];
-    if timing::limit(std::iter::once(constraint)).is_some() {
-        return last;
-    }
     let all = |fits: &dyn Fn(&Task) -> bool| -> Vec<usize> {
         (0..tasks.len()).filter(|&at| fits(&tasks[at])).collect()
     };
     let words: Vec<&str> = constraint.split_whitespace().take(MOST_WORDS).collect();
+    let text = words.join(" ");
+    if timing::limit(std::iter::once(text.as_str())).is_some() {
+        return last;
+    }
     let has = |table: &[&str]| words.iter().any(|word| is_one_of(word, table));
-    let folded = fold(&words.join(" "));
+    let folded = fold(&text);
     let senses = || lexicon.scan(&folded).map(|(_, senses)| senses);
     let changes = |task: &Task| matches!(task.intent, Intent::Make | Intent::Run | Intent::Guard);
 

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use crate::text::is_ideograph;
 
 use super::arms::Intent;
-use super::vocabulary::{NOUNISH, OTHER_VERBS, PROSE, SENSITIVE, SOFTWARE, VERBS};
+use super::vocabulary::{LEAD_INS, NOUNISH, OTHER_VERBS, PROSE, SENSITIVE, SOFTWARE, VERBS};
 
 /// Most words (or ideographs) of one entry.
-const LONGEST_ENTRY: usize = 4;
+const LONGEST_ENTRY: usize = 6;
+/// No word of ours is longer, in bytes.
+const LONGEST_WORD: usize = 48;
 
 /// What a word can mean to the rules.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,11 +23,17 @@ pub(super) struct Senses {
     pub software: bool,
     pub prose: bool,
     pub sensitive: bool,
+    /// Said before what is wanted ("please").
+    pub lead_in: bool,
 }
 
 /// All tables as one map.
 #[derive(Debug)]
-pub(super) struct Lexicon(HashMap<&'static str, Senses>);
+pub(super) struct Lexicon {
+    senses: HashMap<&'static str, Senses>,
+    /// For each first token of an entry, how many tokens the longest such entry has.
+    longest: HashMap<&'static str, usize>,
+}
 
 impl Lexicon {
     pub(super) fn new() -> Self {
@@ -48,33 +56,38 @@ impl Lexicon {
                 mark(senses.entry(noun).or_default());
             }
         }
-        Self(senses)
+        for phrase in LEAD_INS {
+            senses.entry(phrase).or_default().lead_in = true;
+        }
+        let mut longest: HashMap<&'static str, usize> = HashMap::new();
+        for &phrase in senses.keys() {
+            let first = &phrase[..token_len(phrase)];
+            let tokens = ends(phrase, LONGEST_ENTRY).1;
+            let most = longest.entry(first).or_default();
+            *most = tokens.max(*most);
+        }
+        Self { senses, longest }
     }
 
     /// What the folded `word` wants as a verb.
     pub(super) fn verb(&self, word: &str) -> Option<Intent> {
-        self.0.get(word)?.verb
+        self.senses.get(word)?.verb
     }
 
     /// The longest known phrase at the beginning of the folded `text`. A plural has its noun's senses.
     pub(super) fn at<'t>(&self, text: &'t str) -> Option<(&'t str, Senses)> {
-        let mut ends = [0; LONGEST_ENTRY];
-        let mut known = 0;
-        while known < LONGEST_ENTRY {
-            let from = if known == 0 { 0 } else { ends[known - 1] };
-            let gap = text[from..].len() - text[from..].trim_start_matches(' ').len();
-            let end = from + gap + token_len(&text[from + gap..]);
-            if end == from + gap {
-                break;
-            }
-            ends[known] = end;
-            known += 1;
-        }
+        let first = &text[..token_len(text)];
+        let most = match self.longest.get(first) {
+            Some(&most) => most,
+            None if first.ends_with('s') => 1,
+            None => return None,
+        };
+        let (ends, known) = ends(text, most);
         ends[..known].iter().rev().find_map(|&end| {
             let phrase = &text[..end];
-            let exact = self.0.get(phrase).copied();
+            let exact = self.senses.get(phrase).copied();
             let plural = || {
-                let noun = self.0.get(phrase.strip_suffix('s')?)?;
+                let noun = self.senses.get(phrase.strip_suffix('s')?)?;
                 Some(Senses { verb: None, nounish: false, ..*noun })
             };
             Some((phrase, exact.or_else(plural)?))
@@ -96,6 +109,21 @@ impl Lexicon {
             None
         })
     }
+}
+
+/// The ends of the first `most` tokens of the folded `text`, and how many there are.
+fn ends(text: &str, most: usize) -> ([usize; LONGEST_ENTRY], usize) {
+    let mut ends = [0; LONGEST_ENTRY];
+    let mut end = 0;
+    for known in 0..most.min(LONGEST_ENTRY) {
+        let rest = text[end..].trim_start_matches(' ');
+        if rest.is_empty() {
+            return (ends, known);
+        }
+        end = text.len() - rest.len() + token_len(rest);
+        ends[known] = end;
+    }
+    (ends, most.min(LONGEST_ENTRY))
 }
 
 /// Bytes of the first token of the folded `text`: one ideograph, or the letters up to a space or ideograph.
@@ -127,9 +155,12 @@ pub(super) fn after_phrase<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
 /// Whether `word`, its punctuation aside, is one of `words` in any case.
 pub(super) fn is_one_of(word: &str, words: &[&str]) -> bool {
     let bare = if word == "&" { word } else { word.trim_matches(|c: char| !c.is_alphanumeric()) };
-    !bare.is_empty()
-        && words.iter().any(|known| {
-            bare.eq_ignore_ascii_case(known)
-                || (!bare.is_ascii() && bare.len() == known.len() && bare.to_lowercase() == **known)
-        })
+    if bare.is_empty() || bare.len() > LONGEST_WORD {
+        return false;
+    }
+    if bare.is_ascii() {
+        return words.iter().any(|known| bare.eq_ignore_ascii_case(known));
+    }
+    let lower = bare.to_lowercase();
+    words.contains(&lower.as_str())
 }

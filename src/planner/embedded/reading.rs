@@ -13,6 +13,8 @@ use super::vocabulary::{ASKING, OBJECT_STARTS, REFERENCES, STATING, UNSPACED_REF
 
 /// Longest piece of the goal's text in one action, in characters.
 const ACTION_CHARS: usize = 120;
+/// As much of one clause is read, in characters.
+const READ_CHARS: usize = 1_000;
 
 /// How sure a reading is: the head of the clause was known, or only a word further in.
 pub(super) const KNOWN: f64 = 1.0;
@@ -86,6 +88,8 @@ pub(super) struct Reading {
 /// A clause taken apart.
 pub(super) struct Head<'a> {
     pub clause: &'a Clause,
+    /// The beginning of the clause, as far as it is read.
+    pub text: &'a str,
     pub folded: String,
     /// The verb or keyword that it begins with, and what that means.
     pub lead: Option<(String, Senses)>,
@@ -122,7 +126,9 @@ pub(super) fn read(clauses: &[Clause], lexicon: &Lexicon, arms: &Arms) -> Readin
 }
 
 fn head<'a>(clause: &'a Clause, lexicon: &Lexicon, arms: &Arms) -> Head<'a> {
-    let folded = fold(&clause.text);
+    let end = clause.text.char_indices().nth(READ_CHARS).map_or(clause.text.len(), |(at, _)| at);
+    let text = &clause.text[..end];
+    let folded = fold(text);
     let verb = lexicon.at(&folded).filter(|(_, senses)| senses.verb.is_some());
     let keyword = arms.leading_keyword(&folded).filter(|keyword| {
         // A noun at the head ("privacy policy for the shop") is no action.
@@ -135,10 +141,9 @@ fn head<'a>(clause: &'a Clause, lexicon: &Lexicon, arms: &Arms) -> Head<'a> {
         }
         (None, None) => None,
     };
-    let object = lead.as_ref().map_or(clause.text.as_str(), |(phrase, _)| {
-        after_phrase(&clause.text, phrase).unwrap_or(&clause.text).trim()
-    });
-    Head { clause, folded, lead, object }
+    let object =
+        lead.as_ref().map_or(text, |(phrase, _)| after_phrase(text, phrase).unwrap_or(text)).trim_end();
+    Head { clause, text, folded, lead, object }
 }
 
 struct Reader<'a> {
@@ -152,7 +157,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Takes a sentence that only states something out of the work to be done.
     fn is_background(&mut self, head: &Head<'_>) -> bool {
-        let text = &head.clause.text;
+        let text = head.text;
         let states = |word: &&str| is_one_of(word, STATING);
         let Some(verb) = text.split(' ').skip(1).find(states) else { return false };
         if text.ends_with('?') {
@@ -162,7 +167,7 @@ impl Reader<'_> {
         if !subject.is_empty() {
             self.spoken_of = definite(subject);
         }
-        self.background.push(text.clone());
+        self.background.push(text.to_owned());
         true
     }
 
@@ -254,7 +259,7 @@ impl Reader<'_> {
 
     /// The clause as an English imperative.
     fn imperative(&self, head: &Head<'_>, object: &str, intent: Intent, kind: Kind) -> String {
-        let clause = head.clause.text.as_str();
+        let clause = head.text.trim_end();
         if let Some((_, senses)) = &head.lead
             && senses.english
         {

@@ -74,9 +74,6 @@ pub(super) fn limit<'t>(texts: impl Iterator<Item = &'t str>) -> Option<u32> {
 
 fn limit_in(text: &str) -> Option<u32> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    if words.iter().any(|word| is_one_of(word, PROPERTY)) {
-        return None;
-    }
     let limit = |at: usize| {
         let (sign, number, unit) = amount(&words, at)?;
         let before = |back: usize| at.checked_sub(back).and_then(|at| words.get(at)).copied().unwrap_or("");
@@ -88,7 +85,8 @@ fn limit_in(text: &str) -> Option<u32> {
         let seconds = number * seconds_of(unit)?;
         (marked && (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds)).then_some(seconds as u32)
     };
-    (0..words.len()).filter_map(limit).min().or_else(|| unspaced_limit(text))
+    let seconds = (0..words.len()).filter_map(limit).min().or_else(|| unspaced_limit(text))?;
+    (!words.iter().any(|word| is_one_of(word, PROPERTY))).then_some(seconds)
 }
 
 /// What stands before the number at `at`, the number, and its unit: "<2 minutes", "30s", "two hours".
@@ -96,8 +94,9 @@ fn amount<'w>(words: &[&'w str], at: usize) -> Option<(&'w str, f64, &'w str)> {
     let word = words[at];
     let next = words.get(at + 1).copied();
     let Some(digits) = word.find(|c: char| c.is_ascii_digit()) else {
+        let unit = next.filter(|unit| seconds_of(unit).is_some())?;
         let number = NUMBERS.iter().position(|names| is_one_of(word, names))?;
-        return Some(("", number as f64, next?));
+        return Some(("", number as f64, unit));
     };
     let (sign, figures) = word.split_at(digits);
     let end = figures.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(figures.len());
