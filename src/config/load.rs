@@ -75,11 +75,11 @@ fn layers(variables: &HashMap<String, String>, faults: &mut Vec<String>) -> Conf
         .filter(|(name, _)| name.starts_with(PREFIX))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    if let Some(key) = variables.get("OPENAI_API_KEY") {
+    // Empty is absent, as compose files write it, but for the model, which must not be blank.
+    ours.retain(|name, value| !value.trim().is_empty() || name == "PLANNER_LLM_MODEL");
+    if let Some(key) = variables.get("OPENAI_API_KEY").filter(|key| !key.trim().is_empty()) {
         ours.entry(format!("{PREFIX}OPENAI_API_KEY")).or_insert_with(|| key.clone());
     }
-    // Empty is absent, as compose files write it, but for the model, which must not be blank.
-    ours.retain(|name, value| !value.is_empty() || name == "PLANNER_LLM_MODEL");
     let file = ours.get(CONFIG_FILE).and_then(|path| match read_file(path) {
         Ok(file) => Some(file),
         Err(fault) => {
@@ -344,4 +344,18 @@ fn unknown_variables(variables: &HashMap<String, String>) -> Vec<String> {
         .collect();
     unknown.sort();
     unknown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_key_of_ours_leaves_openais_in_force() {
+        let variables = [("PLANNER_OPENAI_API_KEY", ""), ("OPENAI_API_KEY", "sk-theirs")];
+        let settings = load(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+            .expect("good settings");
+        assert_eq!(settings.engine, EngineChoice::OpenAi);
+        assert_eq!(settings.openai_api_key.expect("a key").expose_secret(), "sk-theirs");
+    }
 }
