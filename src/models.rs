@@ -375,7 +375,7 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// serde_json has no public kind for its nesting limit; its message is the only sign of it.
+/// `serde_json` has no public kind for its nesting limit; its message is the only sign of it.
 fn is_too_deep(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("recursion limit exceeded")
 }

@@ -15,7 +15,7 @@ use crate::config::{EXIT_CODE, Settings};
 
 /// The planner arm of OctoLLM: a goal goes in, a sound plan comes out.
 ///
-/// Settings are environment variables with the prefix PLANNER_, or a file named by PLANNER_CONFIG_FILE;
+/// Settings are environment variables with the prefix `PLANNER_`, or a file named by `PLANNER_CONFIG_FILE`;
 /// `planner-arm config` shows those in force.
 #[derive(Debug, Parser)]
 #[command(name = "planner-arm", version)]
@@ -32,7 +32,7 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Ask a running service whether it is healthy: exit code 0 or 1
     Healthcheck {
-        /// Where to ask [default: /health at PLANNER_HOST and PLANNER_PORT]
+        /// Where to ask [default: /health at `PLANNER_HOST` and `PLANNER_PORT`]
         url: Option<String>,
     },
     /// Print the settings in force, secrets masked

@@ -113,21 +113,19 @@ impl Drop for Record {
         };
         self.app.metrics.plan_ended(outcome, took);
         self.app.record(status, took);
-        match &self.notes {
-            Some(PlanNotes { origin, repairs }) => info!(
-                method,
-                route,
-                status,
-                ms,
-                outcome,
-                engine = origin.engine.as_str(),
-                model = &*origin.model,
-                attempts = origin.tally.attempts,
-                repairs,
-                "request"
-            ),
-            None => info!(method, route, status, ms, outcome, "request"),
-        }
+        let origin = self.notes.as_ref().map(|notes| &notes.origin);
+        info!(
+            method,
+            route,
+            status,
+            ms,
+            outcome,
+            engine = origin.map(|origin| origin.engine.as_str()),
+            model = origin.map(|origin| &*origin.model),
+            attempts = origin.map(|origin| origin.tally.attempts),
+            repairs = self.notes.as_ref().map(|notes| notes.repairs),
+            "request"
+        );
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) struct Capabilities {
     #[schema(example = "planner")]
     arm_id: String,
     /// Its abilities.
+    #[expect(clippy::struct_field_names, reason = "the orchestrator's own word")]
     capabilities: Vec<String>,
     /// What a plan costs, 1 to 5.
     #[schema(minimum = 1, maximum = 5)]

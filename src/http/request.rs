@@ -106,6 +106,7 @@ pub(super) fn authorize(parts: &Parts, tokens: &[SecretString]) -> Result<Caller
 
 /// Extras of a response, as asked for with `include`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the query")]
 pub(super) struct Include {
     pub(super) schedule: bool,
     pub(super) usage: bool,

@@ -1,6 +1,6 @@
 //! One call to an OpenAI-compatible server, through async-openai with types that forgive.
 //!
-//! The crate's own retries are replaced by [`OneExchange`], which sends once and turns whatever is not
+//! The crate's own retries are replaced by `OneExchange`, which sends once and turns whatever is not
 //! a success into a [`CallError`]; how often to call is the ladder's business.
 
 use std::sync::Arc;

@@ -295,7 +295,7 @@ impl Mend<'_> {
     }
 
     /// Puts the steps into `order`, numbers them from 1 and points dependencies and repairs to the new numbers.
-    fn order(&mut self, steps: &mut Vec<SubTask>, needs: &[Vec<usize>], order: &[usize], numbers: &[i64]) {
+    fn order(&mut self, steps: &mut [SubTask], needs: &[Vec<usize>], order: &[usize], numbers: &[i64]) {
         let mut number_of = vec![0_u32; order.len()];
         for (place, &index) in order.iter().enumerate() {
             number_of[index] = place as u32 + 1;
