@@ -11,7 +11,7 @@ use planner_arm::metrics::Metrics;
 use planner_arm::models::{PlanRequest, PlanResponse, Repair, RepairCode};
 use planner_arm::planner::embedded::EmbeddedPlanner;
 use planner_arm::planner::error::{PlanError, PlanFault, Unreadable};
-use planner_arm::planner::repair::PlanRules;
+use planner_arm::planner::repair::{Plan, PlanRules};
 use planner_arm::planner::{Engine, EngineKind, Origin, PlannerArm};
 use planner_arm::registry::{Arm, ArmRegistry};
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ impl Setup {
         let planner = PlannerArm::new(registry.clone(), self.rules.clone(), engine, metrics);
         let deadline = Instant::now() + Duration::from_secs(10);
         let (origin, result) = planner.generate_plan(request, deadline).await;
-        let made = result.map(|plan| plan.into_response());
+        let made = result.map(Plan::into_response);
         if let Ok((plan, _)) = &made {
             assert_sound(plan, &self.rules, &registry);
         }

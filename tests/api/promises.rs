@@ -89,7 +89,7 @@ fn graph() -> impl Strategy<Value = Draft> {
     })
 }
 
-fn check(draft: Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(), TestCaseError> {
+fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(), TestCaseError> {
     match settle(draft.clone(), registry, rules) {
         Ok(plan) => {
             let (response, repairs) = plan.into_response();
@@ -164,7 +164,7 @@ proptest! {
         draft in draft(), custom in any::<bool>(), min in 1..5_usize, more in 0..9_usize, verify in any::<bool>(),
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
-        check(draft, &rules, &registry(custom))?;
+        check(&draft, &rules, &registry(custom))?;
     }
 
     #[test]
@@ -176,7 +176,7 @@ proptest! {
         if let Err(faults) = settled {
             prop_assert!(matches!(&faults[..], [PlanFault::Cycle { steps }] if steps.len() > 1), "{:?}", faults);
         }
-        check(draft, &rules, &registry(false))?;
+        check(&draft, &rules, &registry(false))?;
     }
 
     #[test]
