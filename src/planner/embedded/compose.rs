@@ -255,9 +255,14 @@ impl Composer<'_> {
                 format!("Run the tests for {object}"),
                 format!("All tests for {object} pass; failures are listed"),
             )
+        } else if parts.iter().any(|part| part.kind == Kind::Fix) {
+            (
+                format!("Run the changed code on the cases that concern {object}"),
+                format!("What was reported about {object} does not happen in any of them"),
+            )
         } else {
             (
-                format!("Run the code for {object} on realistic input and record the outcome"),
+                format!("Run what was made for {object} on realistic input and record the outcome"),
                 format!("The run for {object} ends without errors and its output is as expected"),
             )
         };

@@ -60,9 +60,9 @@ pub(super) fn is_code(part: &Part, arms: &Arms) -> bool {
     part.intent == Intent::Make && arms.serving(Intent::Make) == Some(part.arm)
 }
 
-/// Code was made, and nothing that the goal asks for runs it; tests are run before anything is shipped.
+/// Code was made, and nothing that the goal asks for runs it; where there are tests, these are run.
 fn needs_run(parts: &[Part], arms: &Arms) -> bool {
     let Some(last) = parts.iter().rposition(|part| is_code(part, arms)) else { return false };
     let tests = parts.iter().any(|part| part.kind == Kind::Tests);
-    !parts[last..].iter().any(|part| part.intent == Intent::Run && !(tests && part.kind == Kind::Ship))
+    !parts[last..].iter().any(|part| part.intent == Intent::Run && (part.kind == Kind::Trial || !tests))
 }

@@ -15,7 +15,7 @@ const INDEFINITE: &[&str] = &["a", "an", "some", "any"];
 const DEFINITE: &[&str] = &[
     "the", "this", "that", "these", "those", "my", "our", "your", "his", "her", "their", "its", "all",
     "each", "every", "both", "it", "them", "how", "what", "which", "whether", "if", "for", "with",
-    "on", "into", "between", "about", "to", "from", "in", "everything",
+    "on", "into", "between", "about", "to", "from", "in", "everything", "why", "when", "where", "who",
 ];
 const ACCOMPANYING: &[&str] =
     &["with", "including", "incl", "plus", "and", "mit", "con", "avec", "und", "y", "et"];
@@ -36,8 +36,13 @@ pub(super) fn capitalised(text: &str) -> String {
     }
 }
 
+/// Words from which on an object's name says more than which one is meant.
+const ASIDES: &[&str] = &[" without ", " so that ", " when ", " if ", " by ", " into ", " every "];
+
 /// An object as one that was spoken of already: "a parser" becomes "the parser".
 pub(super) fn definite(object: &str) -> String {
+    let aside = ASIDES.iter().filter_map(|aside| object.find(aside)).min();
+    let object = object[..aside.unwrap_or(object.len())].trim_end_matches([' ', ',']);
     let object = shorten(without_preposition(object), OBJECT_CHARS);
     let (first, rest) = object.split_once(' ').unwrap_or((&object, ""));
     if is_one_of(first, INDEFINITE) && !rest.is_empty() {

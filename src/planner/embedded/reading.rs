@@ -22,6 +22,8 @@ pub(super) const HINTED: f64 = 0.5;
 
 const FIXING: &[&str] = &["fix", "debug", "repair", "resolve", "solve", "troubleshoot", "patch"];
 const SHIPPING: &[&str] = &["deploy", "release", "publish", "ship", "roll out", "launch", "install", "host"];
+const TRYING: &[&str] =
+    &["run", "execute", "test", "benchmark", "teste", "starte", "测试", "运行", "запусти"];
 const WEIGHING: &[&str] = &[
     "compare",
     "contrast",
@@ -43,6 +45,8 @@ pub(super) enum Kind {
     Fix,
     Tests,
     Ship,
+    /// Runs what there is, to see how it does.
+    Trial,
     Compare,
     /// Nothing in it was understood.
     Unclear,
@@ -177,17 +181,18 @@ impl Reader<'_> {
         let tests_aside = intent == Intent::Make || same_sentence && self.parts.last().is_some_and(makes);
         let whole = shared.unwrap_or(head.object);
         let own = if tests_aside { without_tests(whole) } else { whole };
+        let resolved = with_object(&format!("- {own}"), &self.spoken_of);
+        let resolved = &resolved[2..];
         let tests_too = intent == Intent::Make && shared_tests(whole).is_some();
 
-        let target = (intent == Intent::Make).then(|| tests_for(own)).flatten();
+        let target = (intent == Intent::Make).then(|| tests_for(resolved)).flatten();
         let refers = self.refers(head);
         let english = head.lead.as_ref().is_some_and(|(_, senses)| senses.english) || starts_object(own);
         let elsewhere = intent == Intent::Run && is_destination(own) && !self.spoken_of.is_empty();
         let object = if own.is_empty() || elsewhere || target == Some("") || is_reference(own) {
             self.spoken_of.clone()
         } else if english {
-            let named = with_object(&format!("- {own}"), &self.spoken_of);
-            definite(target.unwrap_or(&named[2..]))
+            definite(target.unwrap_or(resolved))
         } else {
             format!("“{}”", shorten(own, OBJECT_CHARS))
         };
@@ -195,6 +200,7 @@ impl Reader<'_> {
             _ if target.is_some() => Kind::Tests,
             Some((verb, _)) if FIXING.contains(&verb.as_str()) => Kind::Fix,
             Some((verb, _)) if SHIPPING.contains(&verb.as_str()) => Kind::Ship,
+            Some((verb, _)) if TRYING.contains(&verb.as_str()) => Kind::Trial,
             Some((verb, _)) if WEIGHING.contains(&verb.as_str()) => Kind::Compare,
             None if certainty == 0.0 => Kind::Unclear,
             _ => Kind::Plain,
@@ -212,7 +218,8 @@ impl Reader<'_> {
             false if refers || goes_back => Link::Previous,
             false => Link::None,
         };
-        let named = if elsewhere { format!("{object} {own}") } else { own.to_owned() };
+        let named =
+            if elsewhere && self.parts.len() == 1 { format!("{object} {own}") } else { own.to_owned() };
         let text = self.imperative(head, &named, intent, kind);
         let text =
             if target == Some("") && !object.is_empty() { format!("{text} for {object}") } else { text };
@@ -299,7 +306,7 @@ impl Reader<'_> {
 fn is_reference(object: &str) -> bool {
     let first = object.split(' ').next().unwrap_or_default();
     is_one_of(object, REFERENCES)
-        || is_one_of(first, &["it", "them"])
+        || is_one_of(first, &["it", "them", "why", "sie", "ihn", "lo", "los", "её", "его", "их"])
         || matches!(object, "它" | "它们" | "其")
 }
 

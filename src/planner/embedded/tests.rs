@@ -202,6 +202,24 @@ fn statements_are_taken_into_account_and_not_worked_on() {
         actions(&plan)
     );
     assert!(has_criterion(plan.steps(), "The login page is broken on Safari"));
+    let dropped = self::plan("Our conversion dropped last week. Investigate why and fix the cause.");
+    assert_eq!(arms_of(&dropped), ["retriever", "coder", "executor", "judge"]);
+}
+
+#[test]
+fn tests_that_are_written_are_run_before_what_follows() {
+    let plan = plan("Refactor the user service, write unit tests for it and then open a pull request");
+    let outline = outline(&plan);
+    assert_eq!(outline[2], ("coder", "Write unit tests for the user service", &[2][..]));
+    assert_eq!(outline[3], ("executor", "Run the tests for the user service", &[3][..]));
+    assert_eq!(outline[4], ("executor", "Open a pull request", &[4][..]));
+}
+
+#[test]
+fn work_that_turns_back_waits_for_what_it_turns_back_to() {
+    let plan = plan("Run the tests and fix the failures");
+    let outline = outline(&plan);
+    assert_eq!((outline[1].1, outline[2]), ("Run the tests", ("coder", "Fix the failures", &[2][..])));
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub(super) const VERBS: &[(Intent, &str)] = &[
          design, generate, change, modify, update, upgrade, extend, integrate, rewrite, rename, \
          remove, replace, parse, transform, clean, clean up, simplify, extract, prototype, \
          produce, troubleshoot, document, patch, support, enable, disable, handle, speed up, \
-         reduce, split, merge, style, model, train, profile",
+         reduce, split, merge, style, model, train, profile, visualise, visualize, plot, draw, \
+         render, sort, filter, scaffold, insert",
     ),
     (
         Intent::Guard,
@@ -41,7 +42,8 @@ pub(super) const VERBS: &[(Intent, &str)] = &[
          ship, roll out, roll back, send, delete, schedule, monitor, test, configure, set up, \
          provision, upload, download, import, export, back up, backup, restore, scrape, crawl, \
          benchmark, compile, push, book, order, post, notify, email, trigger, automate, copy, \
-         move, submit, scale, host, invoke, query",
+         move, submit, scale, host, invoke, query, alert, open, \
+         store, save, connect, apply, assign, invite, share, sync, close, commit, load, measure",
     ),
     (
         Intent::Check,
@@ -80,7 +82,7 @@ pub(super) const OTHER_VERBS: &[(Intent, &str)] = &[
     (Intent::Guard, "schwärze, anonymisiere, anonimiza, anonymise les, обезличь, 脱敏, 加密"),
     (
         Intent::Run,
-        "starte, teste, testen, installiere, installieren, sende, lösche, ejecuta, ejecutar, \
+        "starte, stelle, teste, testen, installiere, installieren, sende, lösche, ejecuta, ejecutar, \
          despliega, desplegar, prueba, probar, instala, envía, déploie, déployer, tester, \
          exécute, exécuter, installe, envoie, execute o, запусти, запустить, разверни, \
          протестируй, установи, отправь, удали, 运行, 执行, 部署, 安装, 测试, 发送, 删除, 发布, 実行, テスト, 배포",
@@ -99,7 +101,7 @@ pub(super) const NOUNISH: &str = "search, research, find, plan, report, draft, c
      scale, host, query, review, check, audit, function, script, pii, privacy, secret, safety, \
      compliance, build, port, prototype, answer, profile, present, judge, list, survey, study, \
      start, stop, launch, debug, benchmark, estimate, pull, push, fix, rank, split, merge, \
-     train, outline, read, clean, contrast, grade, restore";
+     train, outline, read, clean, contrast, filter, sort, plot, share, load, store, open, grade, restore";
 
 /// What, built or written, is software.
 pub(super) const SOFTWARE: &str = "api, app, application, website, web site, web page, webpage, page, site, function, \
@@ -168,7 +170,7 @@ pub(super) const LEAD_INS: &[&str] = &[
 pub(super) const OBJECT_STARTS: &[&str] = &[
     "a", "an", "the", "this", "that", "these", "those", "it", "them", "its", "their", "my", "our",
     "your", "his", "her", "all", "any", "each", "every", "some", "both", "for", "with", "against",
-    "into", "on", "if", "whether", "how", "what", "which", "one", "two", "three", "four", "five",
+    "into", "on", "out", "if", "whether", "how", "what", "which", "one", "two", "three", "four", "five",
     "six", "ten", "several", "den", "die", "das", "der", "dem", "ein", "eine", "einen", "sie", "es",
     "alle", "el", "la", "los", "las", "un", "una", "lo", "le", "les", "une", "des", "il", "o", "os",
     "as", "um", "uma", "его", "их", "её", "everything",
@@ -187,9 +189,49 @@ pub(super) const UNSPACED_REFERENCES: &[&str] = &["它", "其", "结果", "そ�
 
 /// Words that make a sentence without a verb of ours a statement about how things are.
 pub(super) const STATING: &[&str] = &[
-    "is", "are", "was", "were", "has", "have", "had", "should", "must", "can", "cannot", "will", "would",
-    "fails", "needs", "uses", "ist", "sind", "hat", "haben", "es", "está", "son", "est", "sont", "does",
-    "do", "got",
+    "is",
+    "are",
+    "was",
+    "were",
+    "has",
+    "have",
+    "had",
+    "should",
+    "must",
+    "can",
+    "cannot",
+    "will",
+    "would",
+    "fails",
+    "needs",
+    "uses",
+    "ist",
+    "sind",
+    "hat",
+    "haben",
+    "es",
+    "está",
+    "son",
+    "est",
+    "sont",
+    "does",
+    "do",
+    "got",
+    "dropped",
+    "stopped",
+    "crashed",
+    "broke",
+    "failed",
+    "keeps",
+    "takes",
+    "shows",
+    "returns",
+    "reports",
+    "complain",
+    "complains",
+    "increased",
+    "decreased",
+    "went",
 ];
 
 /// Words that begin a question.
