@@ -32,7 +32,7 @@ EXPOSE 8001
 # Asks the address that the settings name. It has 3 seconds of patience itself.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["planner-arm", "healthcheck"]
 # On SIGTERM plans in flight may finish within PLANNER_SHUTDOWN_GRACE_SECONDS (15): stop with
-# `docker stop --time 20`, since Docker kills after 10 seconds otherwise.
+# `docker stop -t 20`, since Docker kills after 10 seconds otherwise.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["planner-arm"]
 CMD ["serve"]
