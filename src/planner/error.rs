@@ -10,17 +10,23 @@ pub enum PlanFault {
     /// Fewer steps than allowed.
     #[error("the plan has {found} steps and needs at least {min}")]
     TooFewSteps {
-        /// Steps found, an added verification included.
+        /// Steps found.
         found: usize,
         /// Fewest allowed.
         min: usize,
     },
     /// More steps than allowed.
-    #[error("the plan has {found} steps, its verification included, and may have {max}")]
+    #[error("the plan has {found} steps and may have at most {max}")]
     TooManySteps {
-        /// Steps found, an added verification included.
+        /// Steps found.
         found: usize,
         /// Most allowed.
+        max: usize,
+    },
+    /// As many steps as allowed, of which the last does not verify: there is no room to add one that does.
+    #[error("the last of the {max} allowed steps does not verify the result")]
+    Unverified {
+        /// Most steps allowed.
         max: usize,
     },
     /// Steps that wait for each other.
@@ -59,7 +65,7 @@ impl PlanFault {
     /// Where in the proposal it is, as `plan[2]`.
     pub fn field(&self) -> String {
         match self {
-            Self::TooFewSteps { .. } | Self::TooManySteps { .. } => "plan".into(),
+            Self::TooFewSteps { .. } | Self::TooManySteps { .. } | Self::Unverified { .. } => "plan".into(),
             Self::Cycle { steps } | Self::RepeatedAction { steps } => {
                 format!("plan[{}]", steps.last().map_or(0, |step| step - 1))
             }

@@ -105,14 +105,13 @@ pub fn settle(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result
     let mut steps = mend.steps(draft.steps);
     mend.repeated_actions(&steps);
     mend.order(&mut steps, &needs, &order, &numbers);
-    if rules.require_verification {
-        mend.verification(&mut steps);
+    if found > rules.max_steps {
+        mend.faults.push(PlanFault::TooManySteps { found, max: rules.max_steps });
+    } else if rules.require_verification {
+        mend.verification(&mut steps, rules.max_steps);
     }
     if steps.len() < rules.min_steps {
-        mend.faults.push(PlanFault::TooFewSteps { found: steps.len(), min: rules.min_steps });
-    }
-    if steps.len() > rules.max_steps {
-        mend.faults.push(PlanFault::TooManySteps { found: steps.len(), max: rules.max_steps });
+        mend.faults.push(PlanFault::TooFewSteps { found, min: rules.min_steps });
     }
     let rationale = mend.rationale(draft.rationale);
     let confidence = mend.confidence(draft.confidence);
@@ -322,10 +321,14 @@ impl Mend<'_> {
         }
     }
 
-    /// Ends the plan with a step that verifies, unless it does already.
-    fn verification(&mut self, steps: &mut Vec<SubTask>) {
+    /// Ends the plan with a step that verifies, unless it does already, in at most `max_steps`.
+    fn verification(&mut self, steps: &mut Vec<SubTask>, max_steps: usize) {
         let Some(verifier) = self.registry.verifier() else { return };
         if steps.last().is_none_or(|last| self.registry.verifies(&last.required_arm)) {
+            return;
+        }
+        if steps.len() == max_steps {
+            self.faults.push(PlanFault::Unverified { max: max_steps });
             return;
         }
         let needed: HashSet<u32> = steps.iter().flat_map(|step| step.depends_on.iter().copied()).collect();

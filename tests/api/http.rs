@@ -1,8 +1,15 @@
 //! The HTTP API: status, headers and problems of every endpoint.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use planner_arm::app::App;
+use planner_arm::lifecycle::Phase;
+use planner_arm::llm::ladder::CallPolicy;
+use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ladder, Question};
+use planner_arm::metrics::Metrics;
+use planner_arm::planner::Engine;
 use serde_json::{Value, json};
 
 use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, problem, settings, step};
@@ -261,7 +268,7 @@ async fn an_llm_outage_shows_in_readiness_and_counts_only_when_asked_to() {
 #[tokio::test]
 async fn a_replica_is_not_ready_before_it_serves() {
     let settings = settings(&[("PLANNER_ENGINE", "embedded")]).expect("settings");
-    let app = planner_arm::app::App::from_settings(&settings).expect("an application");
+    let app = App::from_settings(&settings).expect("an application");
     let router = planner_arm::app::router(app);
     let request = http::Request::get("/ready").body(axum::body::Body::empty()).expect("a request");
     let response = tower::ServiceExt::oneshot(router, request).await.expect("an answer");
@@ -480,6 +487,50 @@ async fn a_caller_that_goes_away_frees_its_place() {
         tokio::task::yield_now().await;
     }
     assert!(app.metric("planner_plans_in_flight").await.abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_and_a_metric_and_the_service_lives() {
+    struct Panicking(Arc<str>);
+    impl ChatModel for Panicking {
+        fn name(&self) -> &Arc<str> {
+            &self.0
+        }
+        fn call<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+            panic!("canary")
+        }
+    }
+    let settings = settings(&[]).expect("settings");
+    let metrics = Metrics::new();
+    let policy = CallPolicy {
+        max_attempts: 1,
+        breaker_threshold: 1,
+        breaker_reset: Duration::from_secs(1),
+        fair_time: Duration::from_secs(1),
+    };
+    let ladder = Ladder::new(vec![Box::new(Panicking("panicking".into()))], policy, metrics.clone());
+    let app = App::new(&settings, Engine::Llm { ladder, fallback: None }, metrics.clone());
+    app.lifecycle.enter(Phase::Serving);
+    let router = planner_arm::app::router(app);
+    for _ in 0..2 {
+        let body = axum::body::Body::from(r#"{"goal": "g", "request_id": "of-the-body"}"#);
+        let request = http::Request::post("/plan").header("content-type", "application/json").body(body);
+        let response = tower::ServiceExt::oneshot(router.clone(), request.expect("a request")).await;
+        let (parts, body) = response.expect("an answer").into_parts();
+        let body = axum::body::to_bytes(body, 10_000).await.expect("a body");
+        let document: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(
+            (parts.status, &document["code"]),
+            (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal_error"))
+        );
+        assert_eq!(document["request_id"], json!("of-the-body"));
+        assert!(!document.to_string().contains("canary"), "{document}");
+    }
+    let text = metrics.render();
+    assert!(
+        text.contains("planner_panics_total 2\n") && text.contains("planner_plans_in_flight 0\n"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
