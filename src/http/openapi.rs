@@ -107,35 +107,44 @@ impl Modify for Common {
 
 /// One response for each status, naming the codes that come with it.
 fn add_problems<'a>(operation: &mut Operation, codes: impl Iterator<Item = &'a ErrorCode>) {
-    let mut by_status: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut by_status: BTreeMap<String, Vec<ErrorCode>> = BTreeMap::new();
     for code in codes {
-        by_status.entry(code.status().as_u16().to_string()).or_default().push(code.as_str());
+        by_status.entry(code.status().as_u16().to_string()).or_default().push(*code);
     }
     for (status, codes) in by_status {
-        operation
-            .responses
-            .responses
-            .entry(status.clone())
-            .or_insert_with(|| RefOr::T(problem_response(&status, &codes.join(", "))));
+        let responses = &mut operation.responses.responses;
+        responses.entry(status).or_insert_with(|| RefOr::T(problem_response(&codes)));
     }
 }
 
-fn problem_response(status: &str, codes: &str) -> DocumentedResponse {
+fn problem_response(codes: &[ErrorCode]) -> DocumentedResponse {
+    let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
     let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let mut response = ResponseBuilder::new().description(codes).content(PROBLEM_JSON, body).build();
-    match status {
-        "401" => {
-            response.headers.insert("WWW-Authenticate".into(), text_header("Always Bearer"));
-        }
-        "405" => {
-            response.headers.insert("Allow".into(), text_header("The methods that the path takes"));
-        }
-        "429" | "503" => {
-            response.headers.insert("Retry-After".into(), text_header("Seconds to wait, where known"));
-        }
-        _ => {}
+    let mut response =
+        ResponseBuilder::new().description(names.join(", ")).content(PROBLEM_JSON, body).build();
+    for (name, description) in codes.iter().flat_map(|code| headers_with(*code)) {
+        response.headers.insert((*name).into(), text_header(description));
     }
     response
+}
+
+/// The headers that come with a problem of this code, and what they say.
+fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
+    const RETRY: (&str, &str) = ("Retry-After", "Seconds to wait, where known");
+    const ENGINE: (&str, &str) = ("X-Planner-Engine", "Who was asked: openai or embedded");
+    const MODEL: (&str, &str) = ("X-Planner-Model", "The model that was asked");
+    const CACHE: (&str, &str) = ("X-Planner-Cache", "As with a plan");
+    const ATTEMPTS: (&str, &str) = ("X-Planner-Attempts", "Calls made to LLMs");
+    match code {
+        ErrorCode::Unauthorized => &[("WWW-Authenticate", "Always Bearer")],
+        ErrorCode::MethodNotAllowed => &[("Allow", "The methods that the path takes")],
+        ErrorCode::RateLimited | ErrorCode::Overloaded | ErrorCode::ShuttingDown => &[RETRY],
+        ErrorCode::LlmUnavailable => &[RETRY, ENGINE, MODEL, CACHE, ATTEMPTS],
+        ErrorCode::LlmFailed | ErrorCode::PlanInvalid | ErrorCode::DeadlineExceeded => {
+            &[ENGINE, MODEL, CACHE, ATTEMPTS]
+        }
+        _ => &[],
+    }
 }
 
 fn text_header(description: &str) -> RefOr<Header> {
