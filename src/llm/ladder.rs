@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
 use crate::resilience::{Backoff, Breaker};
@@ -83,9 +85,9 @@ impl Ladder {
         self.rungs[0].model.name()
     }
 
-    /// Whether some model is believed to answer.
+    /// Whether some model would be called now: believed to answer, or due for a probe.
     pub fn is_well(&self) -> bool {
-        self.rungs.iter().any(|rung| rung.breaker.is_closed())
+        self.rungs.iter().any(|rung| rung.breaker.would_admit())
     }
 
     /// Asks the models in order until one answers. `tally` counts along, whatever the end.
@@ -103,7 +105,6 @@ impl Ladder {
             let is_last = index + 1 == self.rungs.len();
             match self.climb(rung, is_last, question, deadline, tally).await {
                 Ok(completion) => return Ok(Answer { completion, model: rung.model.name().clone() }),
-                Err(LlmError::Deadline) => return Err(LlmError::Deadline),
                 Err(error) => said = Some(worth_saying(said, error)),
             }
         }
@@ -123,27 +124,39 @@ impl Ladder {
             .breaker
             .enter()
             .map_err(|wait| LlmError::Unavailable { cause: None, retry_after: Some(wait) })?;
+        let began = Instant::now();
+        let deadline = time_for_model(began, deadline, is_last);
+        let time_left = || deadline.saturating_duration_since(Instant::now());
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut tries_left = self.policy.max_attempts;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+        // A call that takes long stays under way while another is tried beside it.
+        let mut calls = FuturesUnordered::new();
+        let (failure, why) = loop {
+            let left = time_left();
             if left < WORTH_A_CALL {
-                return Err(LlmError::Deadline);
+                break (CallFailure::Timeout, LlmError::Deadline);
             }
-            let share = time_for_attempt(left, is_last && tries_left <= 1);
-            let error = match self.call(rung, question, share, tally).await {
-                Ok(completion) => {
+            let is_only_try = tries_left <= 1 || !is_last || !calls.is_empty();
+            if tries_left > 0 {
+                tally.attempts += 1;
+                calls.push(self.call(rung, question));
+            }
+            let patience = Instant::now() + time_for_attempt(left, is_only_try);
+            let error = match timeout_at(patience, calls.next()).await {
+                Ok(Some(Ok(completion))) => {
                     entry.succeed();
+                    tally.prompt_tokens += completion.prompt_tokens;
+                    tally.completion_tokens += completion.completion_tokens;
                     return Ok(completion);
                 }
-                Err(error) => error,
+                Ok(Some(Err(error))) => error,
+                Ok(None) | Err(_) => CallFailure::Timeout.into(),
             };
             // Asking in another form is not another try at the same thing.
             if error.failure != CallFailure::FormatRefused {
-                tries_left -= 1;
+                tries_left = tries_left.saturating_sub(1);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let next = decide(&error, tries_left, left, backoff.next_wait());
+            let next = decide(&error, tries_left, time_left(), backoff.next_wait());
             warn!(
                 model = %rung.model.name(),
                 failure = error.failure.as_str(),
@@ -153,46 +166,58 @@ impl Ladder {
             );
             match next {
                 Next::TryAfter(wait) => sleep(wait).await,
-                Next::GiveUp(why) => {
-                    if !error.failure.is_transient() {
-                        // It answered, if only to refuse.
-                        entry.succeed();
-                    } else if error.failure != CallFailure::Timeout || share >= self.policy.fair_time {
-                        entry.fail();
-                    }
-                    return Err(why);
-                }
+                // The call that takes long may still answer.
+                Next::GiveUp(_) if error.failure.is_transient() && !calls.is_empty() => tries_left = 0,
+                Next::GiveUp(why) => break (error.failure, why),
             }
+        };
+        if !failure.is_transient() {
+            // It answered, if only to refuse.
+            entry.succeed();
+        } else if failure != CallFailure::Timeout || began.elapsed() >= self.policy.fair_time {
+            entry.fail();
         }
+        Err(why)
     }
 
-    /// One call, of at most `share`, counted and timed.
-    async fn call(
-        &self,
-        rung: &Rung,
-        question: &Question,
-        share: Duration,
-        tally: &mut Tally,
-    ) -> Result<Completion, CallError> {
-        tally.attempts += 1;
-        let began = Instant::now();
-        let result = timeout_at(began + share, rung.model.call(question))
-            .await
-            .unwrap_or_else(|_| Err(CallFailure::Timeout.into()));
-        let outcome = result.as_ref().map_or_else(|error| error.failure.as_str(), |_| "ok");
-        self.metrics.llm_call(rung.model.name(), outcome, began.elapsed());
-        if let Ok(completion) = &result {
-            tally.prompt_tokens += completion.prompt_tokens;
-            tally.completion_tokens += completion.completion_tokens;
-        }
+    /// One call, counted and timed however it ends.
+    async fn call(&self, rung: &Rung, question: &Question) -> Result<Completion, CallError> {
+        let mut record = CallRecord {
+            metrics: &self.metrics,
+            model: rung.model.name(),
+            began: Instant::now(),
+            outcome: "abandoned",
+        };
+        let result = rung.model.call(question).await;
+        record.outcome = result.as_ref().map_or_else(|error| error.failure.as_str(), |_| "ok");
+        debug!(model = %record.model, outcome = record.outcome, ms = record.began.elapsed().as_millis(), "LLM call ended");
         result
     }
 }
 
-/// How long the next call may take: all that is left when it is the last, else three quarters, so that
-/// one silent server does not eat the time for another try.
-fn time_for_attempt(left: Duration, is_last: bool) -> Duration {
-    if is_last { left } else { left.mul_f64(0.75) }
+/// Counts a call when it is over, also when nobody waits for it any more.
+struct CallRecord<'a> {
+    metrics: &'a Metrics,
+    model: &'a str,
+    began: Instant,
+    outcome: &'static str,
+}
+
+impl Drop for CallRecord<'_> {
+    fn drop(&mut self) {
+        self.metrics.llm_call(self.model, self.outcome, self.began.elapsed());
+    }
+}
+
+/// Until when a model may try: the last to the deadline; one before it leaves two fifths to those behind.
+fn time_for_model(now: Instant, deadline: Instant, is_last: bool) -> Instant {
+    if is_last { deadline } else { now + deadline.saturating_duration_since(now).mul_f64(0.6) }
+}
+
+/// How long a call is waited for before another is made beside it: three quarters of what is left, so
+/// that one silent connection does not eat the time for another try.
+fn time_for_attempt(left: Duration, is_only_try: bool) -> Duration {
+    if is_only_try { left } else { left.mul_f64(0.75) }
 }
 
 /// Whether to call the same model again after `error`, with `left` until the deadline.
@@ -206,7 +231,7 @@ fn decide(error: &CallError, tries_left: u32, left: Duration, backoff: Duration)
     }
     let wait = match failure {
         CallFailure::Timeout if left < WORTH_A_CALL => return Next::GiveUp(LlmError::Deadline),
-        // The wait has been long enough.
+        // It has been waited for long enough.
         CallFailure::Timeout => Duration::ZERO,
         _ => backoff.max(error.retry_after.unwrap_or_default()),
     };
@@ -217,9 +242,10 @@ fn decide(error: &CallError, tries_left: u32, left: Duration, backoff: Duration)
 }
 
 /// Of two reasons the one that helps the caller more: an outage passes, a refusal does not; of two
-/// outages the one that says when.
+/// outages the one that says when. That the time ran out says least.
 fn worth_saying(first: Option<LlmError>, second: LlmError) -> LlmError {
     match (first, second) {
+        (Some(first @ LlmError::Unavailable { .. }), LlmError::Deadline) => first,
         (Some(first @ LlmError::Unavailable { .. }), LlmError::Refused(_)) => first,
         (
             Some(LlmError::Unavailable { cause: a, retry_after: Some(first) }),

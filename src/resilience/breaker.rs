@@ -64,9 +64,16 @@ impl Breaker {
         Ok(Entry { breaker: self, probe, decided: false })
     }
 
-    /// Whether calls go through.
-    pub fn is_closed(&self) -> bool {
-        matches!(*self.state(), State::Closed { .. })
+    /// Whether [`enter`](Self::enter) would give leave now.
+    ///
+    /// True also for an open breaker whose time is up: were it not, a service that gets calls only while
+    /// this says so would never be probed.
+    pub fn would_admit(&self) -> bool {
+        match *self.state() {
+            State::Closed { .. } => true,
+            State::Open { until } => until <= Instant::now(),
+            State::HalfOpen => false,
+        }
     }
 
     fn open(&self) -> State {
@@ -131,9 +138,9 @@ mod tests {
         fail(&breaker, 2);
         breaker.enter().expect("closed").succeed();
         fail(&breaker, 2);
-        assert!(breaker.is_closed());
+        assert!(breaker.would_admit());
         fail(&breaker, 1);
-        assert!(!breaker.is_closed());
+        assert!(!breaker.would_admit());
         assert_eq!(breaker.enter().err(), Some(RESET));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(breaker.enter().err(), Some(Duration::from_secs(20)));
@@ -149,8 +156,9 @@ mod tests {
         probe.fail();
         assert_eq!(breaker.enter().err(), Some(RESET), "open again for the whole time");
         tokio::time::advance(RESET).await;
+        assert!(breaker.would_admit(), "or nobody would send the probe");
         breaker.enter().expect("a probe").succeed();
-        assert!(breaker.is_closed());
+        assert!(breaker.would_admit());
     }
 
     #[tokio::test(start_paused = true)]
@@ -168,7 +176,7 @@ mod tests {
         let (early, other) = (breaker.enter().expect("closed"), breaker.enter().expect("closed"));
         fail(&breaker, 1);
         early.succeed();
-        assert!(!breaker.is_closed());
+        assert!(!breaker.would_admit());
         tokio::time::advance(Duration::from_secs(20)).await;
         other.fail();
         assert_eq!(breaker.enter().err(), Some(Duration::from_secs(10)), "not opened anew");

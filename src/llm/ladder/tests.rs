@@ -142,6 +142,44 @@ async fn a_silent_server_leaves_time_for_another_try_and_ends_at_the_deadline() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_answer_is_waited_for_while_another_is_tried_beside_it() {
+    let slow = Act::SayAfter(Duration::from_secs(9), "slow");
+    let beside = ladder(&[&[slow.clone(), Act::Hang]]);
+    assert_eq!(ask(&beside).await, (said("slow", "model-0"), 2));
+    let down = Act::Fail(CallFailure::ServerError);
+    let alone = ladder(&[&[slow.clone(), down.clone(), down]]);
+    assert_eq!(
+        ask(&alone).await,
+        (said("slow", "model-0"), 3),
+        "it is waited for when the others have failed"
+    );
+    let quicker = ladder(&[&[slow, Act::Say("quick")]]);
+    assert_eq!(ask(&quicker).await, (said("quick", "model-0"), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_model_leaves_time_for_the_next() {
+    let next = ladder(&[&[Act::Hang], &[Act::SayAfter(Duration::from_secs(3), "plan")]]);
+    assert_eq!(ask(&next).await, (said("plan", "model-1"), 2));
+    let silent = ladder(&[&[Act::Hang], &[Act::Hang, Act::Hang]]);
+    let began = Instant::now();
+    let (result, _) = ask(&silent).await;
+    assert_eq!(result, Err(LlmError::Deadline));
+    assert!(began.elapsed() <= Duration::from_millis(10_100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_stays_silent_is_left_alone_too() {
+    let ladder = ladder(&[&[Act::Hang, Act::Hang, Act::Hang, Act::Hang]]);
+    ask(&ladder).await.0.expect_err("silent");
+    assert!(ladder.is_well());
+    ask(&ladder).await.0.expect_err("silent");
+    assert!(!ladder.is_well());
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert!(ladder.is_well(), "due for a probe");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_says_how_long_to_wait_and_is_heard_when_it_fits() {
     let limited = |seconds| Act::FailFor(CallFailure::RateLimited, Duration::from_secs(seconds));
     let fits = ladder(&[&[limited(3), Act::Say("plan")]]);
