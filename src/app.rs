@@ -94,17 +94,13 @@ impl App {
         })
     }
 
-    /// Takes a finished plan request into the track record. Callers' own faults do not count.
-    pub(crate) fn record(&self, status: u16, took: Duration) {
-        match status {
-            200 => {
-                self.plans.made.fetch_add(1, Ordering::Relaxed);
-                self.plans.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
-            }
-            500.. => {
-                self.plans.failed.fetch_add(1, Ordering::Relaxed);
-            }
-            _ => {}
+    /// Takes a plan that was made, or could not be, into the track record.
+    pub(crate) fn record(&self, made: bool, took: Duration) {
+        if made {
+            self.plans.made.fetch_add(1, Ordering::Relaxed);
+            self.plans.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+        } else {
+            self.plans.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -118,7 +114,7 @@ impl App {
         let micros = self.plans.micros.load(Ordering::Relaxed);
         let rate = made as f64 / (made + failed) as f64;
         TrackRecord {
-            average_latency_ms: micros / made.max(1) / 1_000,
+            average_latency_ms: micros.checked_div(made).map_or(1_500, |mean| mean / 1_000),
             success_rate: (rate * 10_000.0).round() / 10_000.0,
         }
     }

@@ -82,6 +82,10 @@ impl ArmRegistry {
             if arms[..index].iter().any(|earlier| earlier.id == arm.id) {
                 faults.push(format!("{place}.id `{}` is there twice", arm.id));
             }
+            let words = arm.keywords.iter().chain(&arm.aliases).chain(&arm.capabilities);
+            if words.into_iter().any(|word| word.trim().is_empty()) {
+                faults.push(format!("{place} has a blank keyword, alias or capability"));
+            }
             if !(1..=5).contains(&arm.cost_tier) {
                 faults.push(format!("{place}.cost_tier is {}; it must be from 1 to 5", arm.cost_tier));
             }

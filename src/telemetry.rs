@@ -1,6 +1,6 @@
 //! Logs: readable in development, one JSON object a line otherwise.
 //!
-//! Goals, constraints, contexts, answers of LLMs and keys are in no line at debug level or above. Other
+//! Constraints, contexts, answers of LLMs and keys are in no line, and goals at trace level alone. Other
 //! crates are heard from warnings up, and async-openai, which quotes answers in its errors, not at all.
 
 use std::fmt;
@@ -18,8 +18,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, LogLevel};
 
-/// Sends the logs of this process to standard output.
+/// Sends the logs of this process to standard output, panics among them: where, and not what, since
+/// their messages may quote anything.
 pub fn init(level: LogLevel, format: LogFormat, service: &str) {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
     install(subscriber(level, format, service, std::io::stdout().is_terminal(), std::io::stdout));
 }
 

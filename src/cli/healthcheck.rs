@@ -5,13 +5,13 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Succeeds when `url` answers with a success.
-pub(super) async fn healthcheck(url: String) -> Result<(), String> {
+pub(super) async fn healthcheck(url: &str) -> Result<(), String> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(PATIENCE)
         .build()
         .map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
-    match client.get(&url).send().await {
+    match client.get(url).send().await {
         Ok(response) if response.status().is_success() => Ok(()),
         Ok(response) => Err(format!("{url} answered {}", response.status())),
         Err(error) if error.is_builder() => Err(format!("{url} is not an http URL")),

@@ -42,6 +42,10 @@ enum Command {
 /// Runs the command that the process was started with.
 pub async fn run() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    if let Command::Healthcheck { url: Some(url) } = command {
+        // Needs no settings, so that bad ones do not matter.
+        return exit(healthcheck::healthcheck(&url).await);
+    }
     let settings = match Settings::from_process() {
         Ok(settings) => settings,
         Err(error) => {
@@ -49,12 +53,15 @@ pub async fn run() -> ExitCode {
             return ExitCode::from(EXIT_CODE);
         }
     };
-    let outcome = match command {
+    exit(match command {
         Command::Serve => serve::serve(settings).await,
         Command::Plan(arguments) => plan::plan(arguments, &settings).await,
-        Command::Healthcheck { url } => healthcheck::healthcheck(url.unwrap_or(settings.health_url())).await,
+        Command::Healthcheck { .. } => healthcheck::healthcheck(&settings.health_url()).await,
         Command::Config => config::print(&settings),
-    };
+    })
+}
+
+fn exit(outcome: Result<(), String>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(what) => {

@@ -2,10 +2,12 @@
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::app::App;
 use crate::config::{EngineChoice, Environment, Settings};
+use crate::lifecycle::Phase;
 use crate::{server, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
@@ -32,9 +34,20 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
         arms = settings.arms.arms().len(),
         "listening"
     );
-    let stop = async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    };
+    let (first, stop) = oneshot::channel();
+    let lifecycle = app.clone();
+    tokio::spawn(async move {
+        let mut first = Some(first);
+        loop {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            match first.take() {
+                Some(first) => drop(first.send(())),
+                // Somebody is impatient.
+                None => lifecycle.lifecycle.enter(Phase::Over),
+            }
+        }
+    });
+    let stop = async { drop(stop.await) };
     server::run(listener, app, settings.shutdown_grace, stop)
         .await
         .map_err(|error| format!("the server failed: {error}"))

@@ -80,56 +80,55 @@ fn layers(variables: &HashMap<String, String>, faults: &mut Vec<String>) -> Conf
     if let Some(key) = variables.get("OPENAI_API_KEY").filter(|key| !key.trim().is_empty()) {
         ours.entry(format!("{PREFIX}OPENAI_API_KEY")).or_insert_with(|| key.clone());
     }
-    let file = ours.get(CONFIG_FILE).and_then(|path| match read_file(path) {
-        Ok(file) => Some(file),
-        Err(fault) => {
-            faults.push(fault);
-            None
-        }
-    });
+    // Only a file can hold the arms: a variable of that name would hide them.
+    ours.remove("PLANNER_ARMS");
+    let file = ours.get(CONFIG_FILE).and_then(|path| read_file(path, faults));
     let environment = ::config::Environment::with_prefix(PREFIX.trim_end_matches('_')).source(Some(ours));
-    let build = |file: Option<Config>| {
-        let builder = Config::builder();
-        let builder = match file {
-            Some(file) => builder.add_source(file),
-            None => builder,
-        };
-        builder.add_source(environment).build()
-    };
-    build(file).unwrap_or_else(|error| {
+    let layers = Config::builder().add_source(file.unwrap_or_default()).add_source(environment);
+    layers.build().unwrap_or_else(|error| {
         faults.push(format!("the settings cannot be read: {error}"));
         Config::default()
     })
 }
 
-fn read_file(path: &str) -> Result<Config, String> {
+/// The settings in the file, misspelled ones included, which are a fault as well.
+fn read_file(path: &str, faults: &mut Vec<String>) -> Option<Config> {
+    let mut refuse = |why: &str| faults.push(format!("{CONFIG_FILE} is \"{path}\"{why}"));
     let format = match Path::new(path).extension().and_then(|ending| ending.to_str()) {
         Some("toml") => FileFormat::Toml,
         Some("yaml" | "yml") => FileFormat::Yaml,
-        _ => return Err(format!("{CONFIG_FILE} is \"{path}\"; it must end in .toml, .yaml or .yml")),
+        _ => {
+            refuse("; it must end in .toml, .yaml or .yml");
+            return None;
+        }
     };
-    let config =
-        Config::builder().add_source(File::new(path, format)).build().map_err(|error| match error {
+    let config = match Config::builder().add_source(File::new(path, format)).build() {
+        Ok(config) => config,
+        Err(error) => {
             // The parsers quote the bad line, which may hold a secret.
-            ConfigError::FileParse { .. } => {
-                format!("{CONFIG_FILE} is \"{path}\", which is not valid {format:?}; check its syntax")
-            }
-            _ => format!(
-                "{CONFIG_FILE} is \"{path}\", which cannot be read; check the path and its permissions"
-            ),
-        })?;
+            refuse(match error {
+                ConfigError::FileParse { .. } => {
+                    ", which has a syntax error; check it with a TOML or YAML linter"
+                }
+                _ => ", which cannot be read; check the path and its permissions",
+            });
+            return None;
+        }
+    };
     let table = config.cache.clone().into_table().unwrap_or_default();
-    let mut unknown: Vec<&String> =
-        table.keys().filter(|key| *key != ARMS && !NAMES.contains(&key.as_str())).collect();
-    unknown.sort();
-    if unknown.is_empty() {
-        return Ok(config);
+    let mut unknown: Vec<String> = table
+        .keys()
+        .filter(|key| *key != ARMS && !NAMES.contains(&key.as_str()))
+        .map(|key| format!("`{key}`"))
+        .collect();
+    if !unknown.is_empty() {
+        unknown.sort();
+        refuse(&format!(
+            ", in which these are no settings: {}; check the spelling, in lower case",
+            unknown.join(", ")
+        ));
     }
-    let names: Vec<String> = unknown.iter().map(|key| format!("`{key}`")).collect();
-    Err(format!(
-        "{CONFIG_FILE} is \"{path}\", in which {} is no setting; check the spelling",
-        names.join(", ")
-    ))
+    Some(config)
 }
 
 fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Settings> {
@@ -244,27 +243,35 @@ fn api_key(reader: &mut Reader) -> Option<SecretString> {
     None
 }
 
-/// The URL given, without a slash at its end. Some gateways put more behind the version
-/// (`/v1beta/openai`); without any version the calls would go astray.
+/// The URL given, without a slash at its end.
 fn base_url(reader: &mut Reader) -> Option<String> {
     let rule =
         "must be an http or https URL that ends in the version path, such as http://localhost:11434/v1";
     let url = reader.url("llm_base_url", &["http", "https"], rule)?;
-    let is_version = |part: &str| {
-        part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    let rule = if url.query().is_some() || url.fragment().is_some() || !ends_in_version(&url) {
+        rule
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "must be without user and password; the key belongs into PLANNER_OPENAI_API_KEY"
+    } else {
+        return Some(url.as_str().trim_end_matches('/').to_owned());
     };
-    let has_version = url.path_segments().is_some_and(|mut parts| parts.any(is_version));
-    let has_more = url.query().is_some() || url.fragment().is_some();
-    if !url.username().is_empty() || url.password().is_some() {
-        let rule = "must be without user and password; the key belongs into PLANNER_OPENAI_API_KEY";
-        reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
-        return None;
+    reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
+    None
+}
+
+/// Whether the last part of the path is a version (`v1`, `v1beta`), or `openai` behind one, as some
+/// gateways have it (`/v1beta/openai`).
+fn ends_in_version(url: &url::Url) -> bool {
+    let is_version = |part: &str| {
+        let rest = part.strip_prefix('v').unwrap_or_default();
+        rest.starts_with(|c: char| c.is_ascii_digit()) && rest.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
+    match parts[..] {
+        [.., version, "openai"] if is_version(version) => true,
+        [.., last] => is_version(last),
+        [] => false,
     }
-    if !has_version || has_more {
-        reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
-        return None;
-    }
-    Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// Decides `auto`, and that there is a key where one is needed.

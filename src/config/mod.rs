@@ -59,7 +59,7 @@ pub enum LogLevel {
     Warn,
     /// And one line for each request.
     Info,
-    /// And what leads to it.
+    /// And each call to an LLM.
     Debug,
     /// And goals.
     Trace,

@@ -19,19 +19,19 @@ pub(super) struct Reader {
 impl Reader {
     /// The value's text, without white space around it; `None` when absent or empty.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.value(name)?.into_string().ok()?;
-        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        let text = self.scalar(name)?.trim().to_owned();
+        Some(text).filter(|text| !text.is_empty())
     }
 
     /// A text that must not be blank, where a blank one is a fault and not an absence.
     pub(super) fn not_blank(&mut self, name: &str, default: &str) -> String {
-        match self.value(name).map(Value::into_string) {
-            None => default.to_owned(),
-            Some(Ok(text)) if !text.trim().is_empty() => text.trim().to_owned(),
-            Some(_) => {
-                self.fault(name, "is blank", "must not be");
+        match self.scalar(name).map(|text| text.trim().to_owned()) {
+            Some(text) if text.is_empty() || text.chars().any(char::is_control) => {
+                self.fault(name, "is blank or has a control character in it", "must be a name");
                 default.to_owned()
             }
+            Some(text) => text,
+            None => default.to_owned(),
         }
     }
 
@@ -76,21 +76,20 @@ impl Reader {
     /// A comma list, or an array in the file; blank entries do not count.
     pub(super) fn list(&mut self, name: &str) -> Vec<String> {
         let Some(value) = self.value(name) else { return Vec::new() };
-        let entries = match value.kind {
-            ValueKind::Array(entries) => {
-                entries.into_iter().filter_map(|entry| entry.into_string().ok()).collect()
-            }
-            _ => value
-                .into_string()
-                .map(|text| text.split(',').map(str::to_owned).collect())
-                .unwrap_or_default(),
+        let entries: Option<Vec<String>> = match value.kind {
+            ValueKind::Array(entries) => entries.into_iter().map(|entry| entry.into_string().ok()).collect(),
+            ValueKind::Table(_) => None,
+            _ => value.into_string().ok().map(|text| text.split(',').map(str::to_owned).collect()),
+        };
+        let Some(entries) = entries else {
+            self.fault(name, "is something else", "must be a comma list or an array of texts");
+            return Vec::new();
         };
         let trimmed = |entry: String| entry.trim().to_owned();
-        let entries: Vec<String> = entries;
         entries.into_iter().map(trimmed).filter(|entry| !entry.is_empty()).collect()
     }
 
-    /// An http(s) URL without query; `None` when absent or bad.
+    /// A URL of one of `schemes` with a host; `None` when absent or bad.
     pub(super) fn url(&mut self, name: &str, schemes: &[&str], rule: &str) -> Option<url::Url> {
         let text = self.text(name)?;
         let url = url::Url::parse(&text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
@@ -110,6 +109,15 @@ impl Reader {
             .map(|file| format!(" (in {file})"))
             .unwrap_or_default();
         self.faults.push(format!("{PREFIX}{}{source} {what}; it {rule}", name.to_uppercase()));
+    }
+
+    /// The value as a text; an array or a table is a fault.
+    fn scalar(&mut self, name: &str) -> Option<String> {
+        let text = self.value(name)?.into_string();
+        if text.is_err() {
+            self.fault(name, "is an array or a table", "must be one value");
+        }
+        text.ok()
     }
 
     fn value(&self, name: &str) -> Option<Value> {

@@ -47,8 +47,11 @@ fn masked(secret: Option<&SecretString>) -> String {
     secret.map(|_| MASK.to_owned()).unwrap_or_default()
 }
 
-/// `url` with user and password masked.
+/// `url` with user, password and query masked.
 pub(super) fn mask_url(url: &str) -> String {
+    if let Some((before, _)) = url.split_once('?') {
+        return format!("{}?{MASK}", mask_url(before));
+    }
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = url.split_at(after_scheme);
     match rest.rsplit_once('@') {

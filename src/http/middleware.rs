@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, info, info_span};
 
 use crate::app::App;
 use crate::planner::Origin;
@@ -112,8 +112,11 @@ impl Drop for Record {
             _ => "ok",
         };
         self.app.metrics.plan_ended(outcome, took);
-        self.app.record(status, took);
         let origin = self.notes.as_ref().map(|notes| &notes.origin);
+        if origin.is_some() {
+            // Somebody was asked for a plan: what callers did wrong and what was shed is no experience.
+            self.app.record(self.code.is_none(), took);
+        }
         info!(
             method,
             route,
@@ -148,9 +151,8 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// What a panic in a handler becomes. Its message may quote anything, so it is not logged.
+/// What a panic in a handler becomes. The panic hook has logged where it was.
 pub fn panic_response(app: &App, _: &(dyn Any + Send)) -> Response {
     app.metrics.panic_caught();
-    error!("a request handler panicked");
     internal().into_response()
 }

@@ -46,11 +46,6 @@ pub(crate) fn api_router() -> Router<Arc<App>> {
         .route("/openapi.json", routing::get(move || async move { openapi_json(json) }))
 }
 
-/// The description as a document.
-pub fn description() -> utoipa::openapi::OpenApi {
-    described().1
-}
-
 fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     let (router, mut api) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(plan::create_plan))

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
-use http::request::Parts;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -19,7 +16,7 @@ use crate::planner::{Origin, estimate};
 
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
-use super::request::{Include, RequestContext, authorize, deadline, plan_request};
+use super::request::{Include, RequestContext, authorize, body, deadline};
 
 /// Breaks a goal down into a sound plan.
 ///
@@ -54,18 +51,28 @@ use super::request::{Include, RequestContext, authorize, deadline, plan_request}
 pub(super) async fn create_plan(
     State(app): State<Arc<App>>,
     context: RequestContext,
-    RawQuery(query): RawQuery,
-    parts: Parts,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let caller = authorize(&parts, &app.auth_tokens)?;
-    let request = plan_request(&parts.headers, body);
-    if let Ok(PlanRequest { request_id: Some(id), .. }) = &request {
+    let caller = authorize(&request, &app.auth_tokens)?;
+    let include = Include::from_query(request.uri().query().unwrap_or_default())?;
+    let deadline = deadline(request.headers(), context.arrived, app.timeout);
+    let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
+    let request = PlanRequest::from_json(&body(request, read_by).await?);
+    let request_id = match &request {
+        Ok(request) => &request.request_id,
+        Err(invalid) => &invalid.request_id,
+    };
+    if let Some(id) = request_id {
         context.propose_id(id);
     }
-    let include = Include::from_query(&query.unwrap_or_default())?;
-    let deadline = deadline(&parts.headers, context.arrived, app.timeout)?;
-    let request = request?;
+    let (deadline, request) = match (deadline, request) {
+        (Ok(deadline), Ok(request)) => (deadline, request),
+        (deadline, request) => {
+            let mut faults = request.err().map(|invalid| invalid.faults).unwrap_or_default();
+            faults.extend(deadline.err());
+            return Err(Problem::from(faults));
+        }
+    };
     if app.lifecycle.phase() >= Phase::Draining {
         return Err(shutting_down());
     }

@@ -260,7 +260,10 @@ impl From<PlanError> for Problem {
             }
             PlanError::Llm(LlmError::Deadline) | PlanError::Deadline => Self::new(
                 ErrorCode::DeadlineExceeded,
-                format!("{said} Try again, or allow more with PLANNER_TIMEOUT_SECONDS."),
+                format!(
+                    "{}; try again, or allow more with PLANNER_TIMEOUT_SECONDS.",
+                    said.trim_end_matches('.')
+                ),
             ),
             PlanError::Unreadable(_) => Self::new(
                 ErrorCode::PlanInvalid,

@@ -245,8 +245,7 @@ fn decide(error: &CallError, tries_left: u32, left: Duration, backoff: Duration)
 /// outages the one that says when. That the time ran out says least.
 fn worth_saying(first: Option<LlmError>, second: LlmError) -> LlmError {
     match (first, second) {
-        (Some(first @ LlmError::Unavailable { .. }), LlmError::Deadline) => first,
-        (Some(first @ LlmError::Unavailable { .. }), LlmError::Refused(_)) => first,
+        (Some(first @ LlmError::Unavailable { .. }), LlmError::Refused(_) | LlmError::Deadline) => first,
         (
             Some(LlmError::Unavailable { cause: a, retry_after: Some(first) }),
             LlmError::Unavailable { cause: b, retry_after },

@@ -13,7 +13,8 @@ use super::{CallError, CallFailure, Completion};
 #[derive(Debug, Deserialize)]
 pub(super) struct Reply {
     choices: Option<Vec<Choice>>,
-    usage: Option<TokenCounts>,
+    /// Kept as it came: odd counts are no reason to throw an answer away.
+    usage: Option<Value>,
     /// Some servers send their errors with status 200.
     error: Option<Value>,
 }
@@ -42,19 +43,14 @@ struct Part {
     text: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct TokenCounts {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-}
-
 impl Reply {
     /// The first choice that says something.
     pub(super) fn into_completion(self) -> Result<Completion, CallError> {
-        if let Some(error) = self.error.filter(|error| !error.is_null()) {
-            return Err(failure_of(status_in(&error), &serde_json::json!({ "error": error })).into());
-        }
-        let usage = self.usage.unwrap_or_default();
+        let tokens = |name: &str| {
+            let count = self.usage.as_ref().and_then(|usage| usage.get(name)).and_then(Value::as_f64);
+            // Saturates: negative counts are 0.
+            count.unwrap_or_default() as u64
+        };
         let mut refused = false;
         for choice in self.choices.unwrap_or_default() {
             let finish = choice.finish_reason.as_ref().and_then(Value::as_str).unwrap_or_default();
@@ -69,12 +65,19 @@ impl Reply {
                 return Ok(Completion {
                     content,
                     truncated: finish == "length",
-                    prompt_tokens: usage.prompt_tokens.unwrap_or(0),
-                    completion_tokens: usage.completion_tokens.unwrap_or(0),
+                    prompt_tokens: tokens("prompt_tokens"),
+                    completion_tokens: tokens("completion_tokens"),
                 });
             }
         }
-        Err(if refused { CallFailure::ContentFilter } else { CallFailure::Malformed }.into())
+        Err(match self.error {
+            _ if refused => CallFailure::ContentFilter,
+            Some(error) if !error.is_null() => {
+                failure_of(status_in(&error), &serde_json::json!({ "error": error }))
+            }
+            _ => CallFailure::Malformed,
+        }
+        .into())
     }
 }
 
@@ -177,6 +180,12 @@ mod tests {
         let parts =
             json!({"choices": [{"message": {"content": [{"type": "text", "text": "he"}, {"text": "llo"}]}}]});
         assert_eq!(completion(parts).map(|c| c.content), Ok("hello".into()));
+        let odd = json!({"choices": [{"message": {"content": "hello"}}], "usage": {"prompt_tokens": 12.0,
+            "completion_tokens": -1}, "error": {}});
+        assert_eq!(
+            completion(odd).map(|c| (c.content, c.prompt_tokens, c.completion_tokens)),
+            Ok(("hello".into(), 12, 0))
+        );
         let second = json!({"choices": [{"message": {"content": null}}, {"message": {"content": "hello"}}]});
         assert_eq!(completion(second).map(|c| c.content), Ok("hello".into()));
     }

@@ -14,7 +14,7 @@ pub mod repair;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use tracing::{trace, warn};
 
 use crate::llm::Ladder;
 use crate::llm::ladder::{Answer, Tally};
@@ -112,6 +112,7 @@ impl PlannerArm {
         request: &PlanRequest,
         deadline: Instant,
     ) -> (Origin, Result<Plan, PlanError>) {
+        trace!(goal = request.goal, "planning");
         let (origin, result) = match &self.engine {
             Engine::Embedded(embedded) => self.plan_by_rules(embedded, request, Tally::default()),
             Engine::Llm { ladder, fallback } => {
@@ -127,8 +128,11 @@ impl PlannerArm {
                 }
             }
         };
-        if let Ok(plan) = &result {
-            self.metrics.plan_made(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
+        match &result {
+            Ok(plan) => {
+                self.metrics.plan_made(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
+            }
+            Err(error) => warn!(reason = error.reason(), "no plan"),
         }
         (origin, result)
     }
@@ -163,6 +167,9 @@ impl PlannerArm {
 }
 
 fn read(answer: &Answer) -> Result<Draft, Unreadable> {
-    let draft = parse::read(&answer.completion.content);
-    if answer.completion.truncated && draft.is_err() { Err(Unreadable::Truncated) } else { draft }
+    if answer.completion.truncated {
+        // Even where its JSON happens to be whole, what was to follow is missing.
+        return Err(Unreadable::Truncated);
+    }
+    parse::read(&answer.completion.content)
 }

@@ -280,14 +280,14 @@ impl Mend<'_> {
     }
 
     fn repeated_actions(&mut self, steps: &[SubTask]) {
-        let mut first_with: HashMap<String, usize> = HashMap::new();
+        let mut first_with: HashMap<&str, usize> = HashMap::new();
         for (index, step) in steps.iter().enumerate().filter(|(_, step)| !step.action.is_empty()) {
-            match first_with.get(&step.action.to_lowercase()) {
+            match first_with.get(step.action.as_str()) {
                 Some(&first) => {
                     self.faults.push(PlanFault::RepeatedAction { steps: vec![first + 1, index + 1] });
                 }
                 None => {
-                    first_with.insert(step.action.to_lowercase(), index);
+                    first_with.insert(&step.action, index);
                 }
             }
         }
@@ -333,7 +333,7 @@ impl Mend<'_> {
         }
         let needed: HashSet<u32> = steps.iter().flat_map(|step| step.depends_on.iter().copied()).collect();
         let mut action = String::from("Verify that the results of all steps together reach the goal");
-        while steps.iter().any(|step| step.action.eq_ignore_ascii_case(&action)) {
+        while steps.iter().any(|step| step.action == action) {
             action.push_str(" once more");
         }
         steps.push(SubTask {
@@ -373,7 +373,8 @@ impl Mend<'_> {
             return UNSTATED_CONFIDENCE;
         };
         if (0.0..=1.0).contains(&written) {
-            return written;
+            // Makes 0 of -0.
+            return written + 0.0;
         }
         // `88` is how some write 88 %; just above 1 is overconfidence.
         let within = if (2.0..=100.0).contains(&written) { written / 100.0 } else { written.clamp(0.0, 1.0) };

@@ -120,6 +120,7 @@ async fn a_health_check_ends_with_0_or_1() {
     assert_eq!(code, 1);
     assert!(err.contains("404"), "{err}");
     assert_eq!(run(&[], &["healthcheck", "http://127.0.0.1:9/health"]).await.0, 1);
+    assert_eq!(run(&[("PLANNER_PORT", "x")], &["healthcheck", &url]).await.0, 0, "whatever the settings");
 }
 
 #[tokio::test]

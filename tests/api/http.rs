@@ -11,6 +11,7 @@ use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ladder, Ques
 use planner_arm::metrics::Metrics;
 use planner_arm::planner::Engine;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, problem, settings, step};
 
@@ -384,6 +385,71 @@ async fn each_caller_has_a_limit_of_its_own() {
     assert_eq!((status, &document["code"]), (429, &json!("rate_limited")));
     assert_eq!(document["retry_after_seconds"], json!(wait));
     assert_eq!(ask("b").await.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn callers_without_a_token_are_told_apart_by_address() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1")]).await;
+    app.planned(&json!({"goal": "g"})).await;
+    assert_eq!(app.refused(&json!({"goal": "g"})).await.0, 429);
+    let other = reqwest::Client::builder().no_proxy().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
+    let other = other.build().expect("a client").post(app.url("/plan")).json(&json!({"goal": "g"}));
+    assert_eq!(other.send().await.expect("an answer").status(), 200);
+}
+
+/// Sends `head` and nothing more, and reads what comes back until the connection or 10 s end.
+async fn send_raw(app: &TestApp, head: &str) -> String {
+    let mut connection = tokio::net::TcpStream::connect(app.address).await.expect("a connection");
+    connection.write_all(head.as_bytes()).await.expect("the head goes out");
+    let mut answer = Vec::new();
+    let read = connection.read_to_end(&mut answer);
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("an end").expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_ends_at_the_deadline() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_TIMEOUT_SECONDS", "0.2")]).await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{";
+    let answer = send_raw(&app, head).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 504") && answer.contains("\"code\":\"deadline_exceeded\""),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn who_may_not_plan_is_told_before_the_body_is_read() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_AUTH_TOKENS", "t")]).await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{";
+    assert!(send_raw(&app, head).await.starts_with("HTTP/1.1 401"));
+}
+
+#[tokio::test]
+async fn chunked_bodies_are_read() {
+    let app = TestApp::embedded().await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n\
+                5\r\n{\"goa\r\nb\r\nl\": \"Ship\"}\r\n0\r\n\r\n";
+    assert!(send_raw(&app, head).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn faults_of_headers_and_body_come_together_and_keep_the_callers_id() {
+    let app = TestApp::embedded().await;
+    let request = app
+        .client
+        .post(app.url("/plan"))
+        .header("x-request-timeout-ms", "soon")
+        .json(&json!({"goal": "", "request_id": " mine "}));
+    let (status, document) = problem(request.send().await.expect("an answer")).await;
+    assert_eq!((status, &document["request_id"]), (422, &json!("mine")));
+    let fields: Vec<&str> = document["errors"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|error| error["field"].as_str())
+        .collect();
+    assert_eq!(fields, ["goal", "X-Request-Timeout-Ms"]);
 }
 
 #[tokio::test]

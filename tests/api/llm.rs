@@ -155,6 +155,28 @@ async fn the_fallback_engine_answers_for_a_dead_llm_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_replica_that_waits_for_its_llm_comes_back_with_it() {
+    let llm = FakeLlm::start([Reply::status(500), Reply::plan(&good_plan())]).await;
+    let more = [
+        ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
+        ("PLANNER_LLM_BREAKER_THRESHOLD", "1"),
+        ("PLANNER_LLM_BREAKER_RESET_SECONDS", "1"),
+        ("PLANNER_READY_REQUIRES_LLM", "true"),
+    ];
+    let app = TestApp::with_llm(&llm, &more).await;
+    assert_eq!(app.refused(&goal()).await.0, 503);
+    assert_eq!(app.get("/ready").await.status(), 503);
+    // Nothing but readiness is asked, as by a load balancer that sends no requests meanwhile.
+    let back = async {
+        while app.get("/ready").await.status() != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), back).await.expect("ready again");
+    app.planned(&goal()).await;
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed_with_the_key() {
     let elsewhere = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let to = format!("{}/chat/completions", elsewhere.base_url);

@@ -10,6 +10,7 @@ mod llm;
 mod planning;
 mod privacy;
 mod promises;
+mod readme;
 mod requests;
 mod settings;
 mod shutdown;

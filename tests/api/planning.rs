@@ -426,7 +426,8 @@ async fn blank_and_repeated_criteria_are_left_out() {
 async fn what_has_no_one_right_repair_is_said_all_at_once() {
     let mut blank = step(1, "coder", "  ", &[], 1, 20);
     blank["acceptance_criteria"] = json!([]);
-    let steps = [blank, step(2, "coder", "Write it", &[], 3, 60), step(3, "judge", "write IT", &[2], 2, 30)];
+    let steps =
+        [blank, step(2, "coder", "Write it", &[], 3, 60), step(3, "judge", " Write it ", &[2], 2, 30)];
     assert_eq!(
         Setup::saying(answer(&steps)).faults().await,
         [

@@ -42,10 +42,14 @@ impl Process {
         }
     }
 
-    /// Sends SIGTERM and reads the log to its end: exit code and all lines.
-    async fn stop(mut self) -> (Option<i32>, Vec<Value>) {
+    async fn terminate(&self) {
         let id = self.child.id().expect("a running process").to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs").success());
+    }
+
+    /// Sends SIGTERM and reads the log to its end: exit code and all lines.
+    async fn stop(mut self) -> (Option<i32>, Vec<Value>) {
+        self.terminate().await;
         while let Some(line) = self.log.next_line().await.expect("a readable log") {
             self.lines.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")));
         }
@@ -134,6 +138,41 @@ async fn no_goal_constraint_context_answer_or_key_is_logged_or_answered() {
             assert!(!line.to_string().contains("canary"), "{line}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_second_signal_cuts_the_grace_time_short() {
+    let llm = FakeLlm::start([Reply::Never]).await;
+    let mut process = Process::start(&[("PLANNER_LLM_BASE_URL", llm.base_url.as_str())]).await;
+    let plan = client().post(format!("{}/plan", process.url)).json(&json!({"goal": "g"})).send();
+    let plan = tokio::spawn(plan);
+    while llm.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    process.terminate().await;
+    process.line_with("level", "INFO").await;
+    let began = std::time::Instant::now();
+    let (code, _) = process.stop().await;
+    assert_eq!(code, Some(0));
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(8),
+        "long before the LLM's 10 s and the grace's 15 s"
+    );
+    assert_eq!(plan.await.expect("no panic").expect("an answer").status(), 503);
+}
+
+#[tokio::test]
+async fn a_failed_plan_leaves_its_reason_in_the_log() {
+    let llm = FakeLlm::start([Reply::Text("no plan".into())]).await;
+    let mut process = Process::start(&[("PLANNER_LLM_BASE_URL", llm.base_url.as_str())]).await;
+    let plan =
+        client().post(format!("{}/plan", process.url)).json(&json!({"goal": "g", "request_id": "mine"}));
+    assert_eq!(plan.send().await.expect("an answer").status(), 500);
+    let line = process.line_with("message", "no plan").await;
+    assert_eq!(
+        (&line["level"], &line["reason"], &line["request_id"]),
+        (&json!("WARN"), &json!("unreadable"), &json!("mine"))
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use planner_arm::models::{FieldError, PlanRequest, PlanResponse, RepairCode};
 use serde_json::{Value, json};
 
 fn read(body: &Value) -> Result<PlanRequest, Vec<FieldError>> {
-    PlanRequest::from_json(body.to_string().as_bytes())
+    PlanRequest::from_json(body.to_string().as_bytes()).map_err(|invalid| invalid.faults)
 }
 
 /// The fields that are wrong with `body`.
@@ -14,7 +14,7 @@ fn wrong(body: &Value) -> Vec<String> {
 }
 
 fn whole_fault(body: &[u8]) -> String {
-    let faults = PlanRequest::from_json(body).expect_err("a bad request");
+    let faults = PlanRequest::from_json(body).expect_err("a bad request").faults;
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert_eq!(faults[0].field, "body");
     faults[0].message.clone()
@@ -113,6 +113,14 @@ fn a_request_id_is_a_short_text() {
     assert!(read(&json!({"goal": "g", "request_id": "i".repeat(128)})).is_ok());
     assert_eq!(wrong(&json!({"goal": "g", "request_id": "i".repeat(129)})), ["request_id"]);
     assert_eq!(wrong(&json!({"goal": "g", "request_id": 7})), ["request_id"]);
+}
+
+#[test]
+fn a_bad_request_keeps_its_id() {
+    for body in [json!({"goal": " ", "request_id": "mine"}), json!({"goal": 1, "request_id": "mine"})] {
+        let invalid = PlanRequest::from_json(body.to_string().as_bytes()).expect_err("a bad request");
+        assert_eq!(invalid.request_id.as_deref(), Some("mine"), "{body}");
+    }
 }
 
 #[test]

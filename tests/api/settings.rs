@@ -172,6 +172,8 @@ fn values_out_of_range_name_the_variable_the_value_and_what_is_allowed() {
         ("PLANNER_LLM_BASE_URL", "ftp://example.com/v1", "an http or https URL"),
         ("PLANNER_LLM_BASE_URL", "localhost:11434", "an http or https URL"),
         ("PLANNER_LLM_BASE_URL", "http://localhost:11434", "ends in the version path"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/chat/completions", "ends in the version path"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/vendor", "ends in the version path"),
         ("PLANNER_REDIS_URL", "http://localhost", "a redis:// or rediss:// URL"),
     ] {
         let fault = fault(&[(name, value)]);
@@ -235,7 +237,10 @@ fn empty_counts_as_absent_but_for_the_model() {
     let s = settings(&[("PLANNER_PORT", ""), ("PLANNER_OPENAI_API_KEY", ""), ("PLANNER_LOG_LEVEL", "")]);
     assert_eq!(s.map(|s| (s.port, s.engine)).ok(), Some((8001, EngineChoice::Embedded)));
     for blank in ["", "  "] {
-        assert_eq!(fault(&[("PLANNER_LLM_MODEL", blank)]), "PLANNER_LLM_MODEL is blank; it must not be");
+        assert_eq!(
+            fault(&[("PLANNER_LLM_MODEL", blank)]),
+            "PLANNER_LLM_MODEL is blank or has a control character in it; it must be a name"
+        );
     }
 }
 
@@ -248,7 +253,8 @@ fn base_urls_of_gateways_are_taken_without_their_last_slash() {
     ] {
         assert_eq!(settings(&[("PLANNER_LLM_BASE_URL", given)]).expect("settings").llm_base_url, kept);
     }
-    assert!(fault(&[("PLANNER_LLM_BASE_URL", "http://h/v1?key=1")]).starts_with("PLANNER_LLM_BASE_URL"));
+    let query = fault(&[("PLANNER_LLM_BASE_URL", "http://h/v1?key=canary")]);
+    assert!(query.starts_with("PLANNER_LLM_BASE_URL") && !query.contains("canary"), "{query}");
 }
 
 #[test]
@@ -269,14 +275,48 @@ fn what_is_wrong_in_a_file_says_where() {
     let bad = from_file("planner.toml", "port = \"x\"\n", &[]).expect_err("a bad port").concat();
     assert!(bad.starts_with("PLANNER_PORT (in ") && bad.contains("planner.toml) is \"x\""), "{bad}");
     let unknown = from_file("planner.toml", "llm_modle = \"x\"\n", &[]).expect_err("a misspelling").concat();
-    assert!(unknown.contains("`llm_modle` is no setting"), "{unknown}");
+    assert!(unknown.contains("these are no settings: `llm_modle`"), "{unknown}");
     let syntax =
         from_file("planner.toml", "openai_api_key = sk-canary", &[]).expect_err("bad syntax").concat();
-    assert!(syntax.contains("not valid Toml") && !syntax.contains("canary"), "{syntax}");
+    assert!(syntax.contains("has a syntax error") && !syntax.contains("canary"), "{syntax}");
     let missing = fault(&[("PLANNER_CONFIG_FILE", "/nowhere/planner.yaml")]);
     assert!(missing.contains("/nowhere/planner.yaml") && missing.contains("cannot be read"), "{missing}");
     let ending = fault(&[("PLANNER_CONFIG_FILE", "settings.ini")]);
     assert!(ending.contains("must end in .toml, .yaml or .yml"), "{ending}");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_a_fault_and_not_an_absence() {
+    for name in [
+        "engine",
+        "openai_api_key",
+        "llm_base_url",
+        "llm_model",
+        "llm_max_attempts",
+        "timeout_seconds",
+        "environment",
+        "require_verification_step",
+        "port",
+        "log_level",
+        "redis_url",
+        "auth_tokens",
+        "llm_fallback_models",
+    ] {
+        let table =
+            from_file("planner.yaml", &format!("{name}: {{main: canary}}\n"), &[]).expect_err(name).concat();
+        assert!(table.contains(&format!("PLANNER_{} ", name.to_uppercase())), "{table}");
+        assert!(!table.contains("canary"), "{table}");
+    }
+    assert!(from_file("planner.yaml", "port: [9001]\n", &[]).is_err());
+    assert!(from_file("planner.yaml", "auth_tokens: [{token: canary}, [x]]\n", &[]).is_err());
+}
+
+#[test]
+fn a_misspelled_key_hides_no_other_fault() {
+    let yaml = "log_leve: debug\nport: x\ntimeout_seconds: 0\nopenai_api_key: sk-file\n";
+    let faults =
+        from_file("planner.yaml", yaml, &[("PLANNER_ENVIRONMENT", "production")]).expect_err("bad settings");
+    assert_eq!(faults.len(), 3, "{faults:?}");
 }
 
 #[test]
@@ -343,8 +383,15 @@ fn no_secret_is_in_a_message_or_in_what_is_shown() {
 
 #[test]
 fn variables_that_mean_nothing_are_noticed() {
-    let s = settings(&[("PLANNER_LLM_MODLE", "x"), ("PLANNER_ARM_URL", "http://x"), ("OTHER", "x")]);
-    assert_eq!(s.expect("settings").unknown_variables, ["PLANNER_LLM_MODLE"]);
+    let variables = [
+        ("PLANNER_LLM_MODLE", "x"),
+        ("PLANNER_ARM_URL", "http://x"),
+        ("PLANNER_ARMS", "coder"),
+        ("OTHER", "x"),
+    ];
+    let s = settings(&variables).expect("settings");
+    assert_eq!(s.unknown_variables, ["PLANNER_ARMS", "PLANNER_LLM_MODLE"]);
+    assert_eq!(s.arms.arms().len(), 6);
 }
 
 #[test]

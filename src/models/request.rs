@@ -1,23 +1,22 @@
-//! The wire types of the planner's API: what `POST /plan` takes and gives.
+//! What a plan request may be, and everything that is wrong with one that is something else.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
+use super::FieldError;
+
 /// Longest goal, in characters.
-pub const MAX_GOAL_CHARS: u64 = 10_000;
+const MAX_GOAL_CHARS: u64 = 10_000;
 /// Most constraints in one request.
-pub const MAX_CONSTRAINTS: u64 = 50;
+const MAX_CONSTRAINTS: u64 = 50;
 /// Longest constraint, in characters.
-pub const MAX_CONSTRAINT_CHARS: usize = 2_000;
+const MAX_CONSTRAINT_CHARS: usize = 2_000;
 /// Largest context, in bytes of compact JSON.
-pub const MAX_CONTEXT_BYTES: usize = 64 * 1024;
+const MAX_CONTEXT_BYTES: usize = 64 * 1024;
 /// Longest request id, in characters.
 pub const MAX_REQUEST_ID_CHARS: u64 = 128;
-/// Longest duration of one step, in seconds (one day).
-pub const MAX_STEP_SECONDS: u32 = 86_400;
-
 /// What a plan is wanted for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 pub struct PlanRequest {
@@ -47,158 +46,17 @@ pub struct PlanRequest {
     pub request_id: Option<String>,
 }
 
-/// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SubTask {
-    /// Place in the order of execution, from 1.
-    #[schema(minimum = 1)]
-    pub step: u32,
-    /// What to do, as an imperative sentence.
-    #[schema(min_length = 1)]
-    pub action: String,
-    /// Id of the arm that does it, from the registry.
-    #[schema(example = "coder")]
-    pub required_arm: String,
-    /// How to tell that the step is done; at least one.
-    #[schema(min_items = 1)]
-    pub acceptance_criteria: Vec<String>,
-    /// Earlier steps whose results this one needs, ascending.
-    pub depends_on: Vec<u32>,
-    /// Relative cost, 1 (cheap) to 5.
-    #[schema(minimum = 1, maximum = 5)]
-    pub estimated_cost_tier: u8,
-    /// Expected duration in seconds, 1 to 86,400.
-    #[schema(minimum = 1, maximum = 86_400)]
-    pub estimated_duration_seconds: u32,
-}
-
-/// A sound plan, and on request how it came to be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct PlanResponse {
-    /// The steps, in order of execution.
-    pub plan: Vec<SubTask>,
-    /// Why the goal was broken down this way.
-    pub rationale: String,
-    /// How sure the planner is, 0.0 to 1.0; each repair lowers it.
-    #[schema(minimum = 0.0, maximum = 1.0, example = 0.88)]
-    pub confidence: f64,
-    /// Sum of all durations, in seconds.
-    pub total_estimated_duration: u64,
-    /// How complex the plan is, 0.0 to 1.0, computed from its shape.
-    #[schema(minimum = 0.0, maximum = 1.0, example = 0.47)]
-    pub complexity_score: f64,
-    /// With `include=id`: a name for this plan, `plan_` and letters and digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub plan_id: Option<String>,
-    /// With `include=schedule`: what can run in parallel and what decides the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub schedule: Option<Schedule>,
-    /// With `include=usage`: what the LLM was asked and what that cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub usage: Option<Usage>,
-    /// With `include=repairs`: each thing changed in what the LLM said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub repairs: Option<Vec<Repair>>,
-}
-
-/// The plan as a timetable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Schedule {
-    /// Steps by level: those in one level can run in parallel.
-    pub levels: Vec<Vec<u32>>,
-    /// The chain of dependencies that takes longest.
-    pub critical_path: Vec<u32>,
-    /// Duration of that chain, in seconds.
-    pub critical_path_seconds: u64,
-}
-
-/// What making the plan took from LLMs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Usage {
-    /// The model whose answer became the plan.
-    pub model: String,
-    /// Calls made to LLMs, failed ones included.
-    pub attempts: u32,
-    /// Prompt tokens of all calls, as the LLM counted them.
-    pub prompt_tokens: u64,
-    /// Completion tokens of all calls, as the LLM counted them.
-    pub completion_tokens: u64,
-    /// Cost in US dollars; null when the model's price is not known.
-    pub cost_usd: Option<f64>,
-}
-
-/// One thing changed in what the LLM said, so that the plan is sound.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Repair {
-    /// What kind of change.
-    pub code: RepairCode,
-    /// The step (as numbered in the finished plan), null when the whole plan is meant.
-    pub step: Option<u32>,
-    /// What was changed, in one sentence.
-    pub message: String,
-}
-
-/// The kinds of repairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RepairCode {
-    /// The arm was named by alias, case, capability or keyword.
-    ArmMapped,
-    /// A number was out of its range.
-    Clamped,
-    /// A blank or repeated acceptance criterion was left out.
-    CriterionDropped,
-    /// A dependency on itself, on no step, or named twice was left out.
-    DependencyDropped,
-    /// An optional field was missing and has a usual value.
-    FieldFilled,
-    /// Steps were numbered or ordered otherwise than they run.
-    StepsRenumbered,
-    /// The plan ended without verification.
-    VerificationAdded,
-}
-
-impl RepairCode {
-    /// Every code, for metrics and documentation.
-    pub const ALL: [Self; 7] = [
-        Self::ArmMapped,
-        Self::Clamped,
-        Self::CriterionDropped,
-        Self::DependencyDropped,
-        Self::FieldFilled,
-        Self::StepsRenumbered,
-        Self::VerificationAdded,
-    ];
-
-    /// The code as it stands in JSON and in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ArmMapped => "arm_mapped",
-            Self::Clamped => "clamped",
-            Self::CriterionDropped => "criterion_dropped",
-            Self::DependencyDropped => "dependency_dropped",
-            Self::FieldFilled => "field_filled",
-            Self::StepsRenumbered => "steps_renumbered",
-            Self::VerificationAdded => "verification_added",
-        }
-    }
-}
-
-/// One thing wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-pub struct FieldError {
-    /// The field, as `constraints[3]`.
-    pub field: String,
-    /// What is wrong with it and what is allowed.
-    pub message: String,
+/// A request that breaks rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidRequest {
+    /// Everything that is wrong with it, sorted by field.
+    pub faults: Vec<FieldError>,
+    /// The caller's name for it, where that could be read.
+    pub request_id: Option<String>,
 }
 
 impl FieldError {
-    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
 }
@@ -207,13 +65,16 @@ impl PlanRequest {
     /// Reads a request from JSON.
     ///
     /// # Errors
-    /// Everything that is wrong with it, types and rules alike, sorted by field.
-    pub fn from_json(body: &[u8]) -> Result<Self, Vec<FieldError>> {
+    /// Everything that is wrong with it, types and rules alike.
+    pub fn from_json(body: &[u8]) -> Result<Self, InvalidRequest> {
         // serde would read an array as a struct by the order of its fields.
         let is_object = body.trim_ascii_start().first() == Some(&b'{');
         let (request, mut faults) = match serde_json::from_slice(body) {
             Ok(request) if is_object => (request, Vec::new()),
-            _ => Self::field_by_field(body)?,
+            _ => Self::field_by_field(body).map_err(|message| InvalidRequest {
+                faults: vec![FieldError::new("body", message)],
+                request_id: None,
+            })?,
         };
         request.rule_faults(&mut faults);
         if faults.is_empty() {
@@ -221,7 +82,7 @@ impl PlanRequest {
         }
         faults.sort();
         faults.dedup_by(|a, b| a.field == b.field);
-        Err(faults)
+        Err(InvalidRequest { faults, request_id: request.request_id })
     }
 
     /// Checks the rules of a request that was not read from JSON.
@@ -239,21 +100,21 @@ impl PlanRequest {
     }
 
     /// The slow way, for requests with something of the wrong type: what fits is read, the rest named.
-    fn field_by_field(body: &[u8]) -> Result<(Self, Vec<FieldError>), Vec<FieldError>> {
-        let whole = |message: String| vec![FieldError::new("body", message)];
+    /// Fails with what is wrong with the body as a whole.
+    fn field_by_field(body: &[u8]) -> Result<(Self, Vec<FieldError>), String> {
         if body.iter().all(u8::is_ascii_whitespace) {
-            return Err(whole("is empty; send a JSON object with a goal".into()));
+            return Err("is empty; send a JSON object with a goal".into());
         }
         let value: Value = serde_json::from_slice(body).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            whole(match std::str::from_utf8(body) {
+            match std::str::from_utf8(body) {
                 Err(_) => "is not UTF-8; send JSON in UTF-8".into(),
                 Ok(_) if is_too_deep(&error) => "nests deeper than 128 levels".into(),
                 Ok(_) => format!("is not valid JSON (line {line}, column {column})"),
-            })
+            }
         })?;
         let Value::Object(mut fields) = value else {
-            return Err(whole(format!("is {}; send a JSON object", kind_of(&value))));
+            return Err(format!("is {}; send a JSON object", kind_of(&value)));
         };
         let mut faults = Vec::new();
         let mut take = |name: &str| match fields.remove(name) {

@@ -1,0 +1,60 @@
+//! The README's calls, pasted: each gets the answer that stands behind it.
+
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+
+/// The fenced blocks of the README: language and text.
+fn blocks() -> Vec<(&'static str, &'static str)> {
+    let parts: Vec<&str> = include_str!("../../README.md").split("```").collect();
+    parts.iter().skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect()
+}
+
+/// Path and body of a `curl` command as the README writes them.
+fn call(command: &str) -> Option<(&str, Option<Value>)> {
+    let after = command.split_once("localhost:8001")?.1;
+    let path = after.split(|c: char| c.is_whitespace() || c == '\'').next()?;
+    let body = command.split_once("-d '").and_then(|(_, rest)| rest.split('\'').next());
+    Some((path, body.map(|body| serde_json::from_str(body).expect("a JSON body"))))
+}
+
+/// `answer` without what is new each time.
+fn lasting(mut answer: Value) -> Value {
+    for volatile in ["request_id", "plan_id", "timestamp"] {
+        if let Some(value) = answer.get_mut(volatile) {
+            *value = json!("…");
+        }
+    }
+    answer
+}
+
+#[tokio::test]
+async fn every_call_gets_the_answer_that_stands_behind_it() {
+    let app = TestApp::embedded().await;
+    let blocks = blocks();
+    let mut compared = 0;
+    for pair in blocks.windows(2) {
+        let [("sh", command), ("json", answer)] = pair else { continue };
+        let (path, body) = call(command).unwrap_or_else(|| panic!("a call: {command}"));
+        let response = match body {
+            Some(body) => app.plan_at(path, &body).await,
+            None => app.get(path).await,
+        };
+        let answer: Value = serde_json::from_str(answer).expect("JSON");
+        assert_eq!(lasting(response.json().await.expect("JSON")), lasting(answer), "{command}");
+        compared += 1;
+    }
+    assert_eq!(compared, 6, "plan, plan with extras, a problem, health, readiness, capabilities");
+}
+
+#[test]
+fn every_setting_stands_in_the_readme_and_in_the_example() {
+    let settings = crate::support::settings(&[]).expect("settings");
+    for (name, _) in settings.shown().into_iter().filter(|(name, _)| *name != "ARMS") {
+        assert!(include_str!("../../README.md").contains(&format!("`PLANNER_{name}`")), "README: {name}");
+        assert!(
+            include_str!("../../.env.example").contains(&format!("PLANNER_{name}=")),
+            ".env.example: {name}"
+        );
+    }
+}
