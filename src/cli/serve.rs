@@ -1,5 +1,7 @@
 //! `planner-arm serve`: the service.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -22,9 +24,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
             settings.host, settings.port
         )
     })?;
-    let handler = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut terminate, mut interrupt) =
-        (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let stop = signal_to_stop(&app)?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,
@@ -34,23 +34,28 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
         arms = settings.arms.arms().len(),
         "listening"
     );
+    server::run(listener, app, settings.shutdown_grace, stop)
+        .await
+        .map_err(|error| format!("the server failed: {error}"))
+}
+
+/// Resolves at the first SIGTERM or SIGINT; a second one ends the grace time.
+fn signal_to_stop(app: &Arc<App>) -> Result<impl Future<Output = ()> + use<>, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let (first, stop) = oneshot::channel();
-    let lifecycle = app.clone();
+    let app = app.clone();
     tokio::spawn(async move {
         let mut first = Some(first);
         loop {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             match first.take() {
                 Some(first) => drop(first.send(())),
-                // Somebody is impatient.
-                None => lifecycle.lifecycle.enter(Phase::Over),
+                None => app.lifecycle.enter(Phase::Over),
             }
         }
     });
-    let stop = async { drop(stop.await) };
-    server::run(listener, app, settings.shutdown_grace, stop)
-        .await
-        .map_err(|error| format!("the server failed: {error}"))
+    Ok(async { drop(stop.await) })
 }
 
 /// What an operator should know and might not have meant.

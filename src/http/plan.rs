@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -16,7 +17,7 @@ use crate::planner::{Origin, estimate};
 
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
-use super::request::{Include, RequestContext, authorize, body, deadline};
+use super::request::{Caller, Include, RequestContext, authorize, body, deadline};
 
 /// Breaks a goal down into a sound plan.
 ///
@@ -53,26 +54,7 @@ pub(super) async fn create_plan(
     context: RequestContext,
     request: Request,
 ) -> Result<Response, Problem> {
-    let caller = authorize(&request, &app.auth_tokens)?;
-    let include = Include::from_query(request.uri().query().unwrap_or_default())?;
-    let deadline = deadline(request.headers(), context.arrived, app.timeout);
-    let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
-    let request = PlanRequest::from_json(&body(request, read_by).await?);
-    let request_id = match &request {
-        Ok(request) => &request.request_id,
-        Err(invalid) => &invalid.request_id,
-    };
-    if let Some(id) = request_id {
-        context.propose_id(id);
-    }
-    let (deadline, request) = match (deadline, request) {
-        (Ok(deadline), Ok(request)) => (deadline, request),
-        (deadline, request) => {
-            let mut faults = request.err().map(|invalid| invalid.faults).unwrap_or_default();
-            faults.extend(deadline.err());
-            return Err(Problem::from(faults));
-        }
-    };
+    let Wanted { caller, include, deadline, request } = Wanted::read(&app, &context, request).await?;
     if app.lifecycle.phase() >= Phase::Draining {
         return Err(shutting_down());
     }
@@ -93,6 +75,40 @@ pub(super) async fn create_plan(
         () = app.lifecycle.over() => return Err(shutting_down()),
     };
     Ok(respond(origin, result.map_err(Problem::from), include))
+}
+
+/// What a caller wants, once it is known to be in order.
+struct Wanted {
+    caller: Caller,
+    include: Include,
+    deadline: Instant,
+    request: PlanRequest,
+}
+
+impl Wanted {
+    /// Reads and checks a request, the body last, and all faults of headers and body together.
+    async fn read(app: &App, context: &RequestContext, request: Request) -> Result<Self, Problem> {
+        let caller = authorize(&request, &app.auth_tokens)?;
+        let include = Include::from_query(request.uri().query().unwrap_or_default())?;
+        let deadline = deadline(request.headers(), context.arrived, app.timeout);
+        let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
+        let request = PlanRequest::from_json(&body(request, read_by).await?);
+        let request_id = match &request {
+            Ok(request) => &request.request_id,
+            Err(invalid) => &invalid.request_id,
+        };
+        if let Some(id) = request_id {
+            context.propose_id(id);
+        }
+        match (deadline, request) {
+            (Ok(deadline), Ok(request)) => Ok(Self { caller, include, deadline, request }),
+            (deadline, request) => {
+                let mut faults = request.err().map(|invalid| invalid.faults).unwrap_or_default();
+                faults.extend(deadline.err());
+                Err(Problem::from(faults))
+            }
+        }
+    }
 }
 
 fn shutting_down() -> Problem {

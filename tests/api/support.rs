@@ -312,3 +312,13 @@ pub fn assert_usually_sound(plan: &PlanResponse) {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// A header of a response; empty when it is not there.
+pub fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().expect("ASCII"))
+}
+
+/// The body of a response as JSON.
+pub async fn json_of(response: reqwest::Response) -> Value {
+    response.json().await.expect("JSON")
+}

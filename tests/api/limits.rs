@@ -1,0 +1,219 @@
+//! Who may plan, how often, how many at once, and by when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use planner_arm::app::App;
+use planner_arm::lifecycle::Phase;
+use planner_arm::llm::ladder::CallPolicy;
+use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ladder, Question};
+use planner_arm::metrics::Metrics;
+use planner_arm::planner::Engine;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, problem, settings};
+
+#[tokio::test]
+async fn tokens_close_the_plan_and_nothing_else() {
+    let tokens = ("PLANNER_AUTH_TOKENS", "first-token, second-token");
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), tokens]).await;
+    let with = |authorization: &str| {
+        app.client.post(app.url("/plan")).json(&json!({"goal": "g"})).header("authorization", authorization)
+    };
+    for good in ["Bearer first-token", "bearer second-token", "BEARER  second-token "] {
+        assert_eq!(with(good).send().await.expect("an answer").status(), 200, "{good}");
+    }
+    for bad in [
+        "Bearer first-toke",
+        "Bearer first-token2",
+        "Bearer",
+        "Basic first-token",
+        "first-token",
+        "Bearer ",
+        "é",
+    ] {
+        let response = with(bad).send().await.expect("an answer");
+        assert_eq!(header(&response, "www-authenticate"), "Bearer", "{bad}");
+        let (status, document) = problem(response).await;
+        assert_eq!((status, &document["code"]), (401, &json!("unauthorized")), "{bad}");
+    }
+    // Who may not plan is not told what else is wrong.
+    assert_eq!(app.refused(&json!({"goal": ""})).await.0, 401);
+    for path in ["/health", "/ready", "/metrics", "/capabilities", "/openapi.json", "/docs"] {
+        assert_eq!(app.get(path).await.status(), 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn each_caller_has_a_limit_of_its_own() {
+    let app = TestApp::start(&[
+        ("PLANNER_ENGINE", "embedded"),
+        ("PLANNER_AUTH_TOKENS", "a,b"),
+        ("PLANNER_RATE_LIMIT_PER_MINUTE", "2"),
+    ])
+    .await;
+    let ask = |token: &'static str| {
+        app.client.post(app.url("/plan")).json(&json!({"goal": "g"})).bearer_auth(token).send()
+    };
+    for _ in 0..2 {
+        assert_eq!(ask("a").await.expect("an answer").status(), 200);
+    }
+    let response = ask("a").await.expect("an answer");
+    let wait: u64 = header(&response, "retry-after").parse().expect("seconds");
+    assert!((1..=30).contains(&wait), "{wait}");
+    let (status, document) = problem(response).await;
+    assert_eq!((status, &document["code"]), (429, &json!("rate_limited")));
+    assert_eq!(document["retry_after_seconds"], json!(wait));
+    assert_eq!(ask("b").await.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn callers_without_a_token_are_told_apart_by_address() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1")]).await;
+    app.planned(&json!({"goal": "g"})).await;
+    assert_eq!(app.refused(&json!({"goal": "g"})).await.0, 429);
+    let other = reqwest::Client::builder().no_proxy().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
+    let other = other.build().expect("a client").post(app.url("/plan")).json(&json!({"goal": "g"}));
+    assert_eq!(other.send().await.expect("an answer").status(), 200);
+}
+
+/// Sends `head` and nothing more, and reads what comes back until the connection or 10 s end.
+async fn send_raw(app: &TestApp, head: &str) -> String {
+    let mut connection = tokio::net::TcpStream::connect(app.address).await.expect("a connection");
+    connection.write_all(head.as_bytes()).await.expect("the head goes out");
+    let mut answer = Vec::new();
+    let read = connection.read_to_end(&mut answer);
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("an end").expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_ends_at_the_deadline() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_TIMEOUT_SECONDS", "0.2")]).await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{";
+    let answer = send_raw(&app, head).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 504") && answer.contains("\"code\":\"deadline_exceeded\""),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn who_may_not_plan_is_told_before_the_body_is_read() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_AUTH_TOKENS", "t")]).await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{";
+    assert!(send_raw(&app, head).await.starts_with("HTTP/1.1 401"));
+}
+
+#[tokio::test]
+async fn chunked_bodies_are_read() {
+    let app = TestApp::embedded().await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n\
+                5\r\n{\"goa\r\nb\r\nl\": \"Ship\"}\r\n0\r\n\r\n";
+    assert!(send_raw(&app, head).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn more_plans_than_there_are_places_for_are_shed() {
+    let slow = Reply::plan(&good_plan()).after(Duration::from_millis(300));
+    let llm = FakeLlm::start([slow]).await;
+    let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
+    let goal = json!({"goal": "g"});
+    let (first, second) = tokio::join!(app.plan(&goal), async {
+        while llm.calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        app.plan(&goal).await
+    });
+    assert_eq!(first.status(), 200);
+    assert_eq!(header(&second, "retry-after"), "1");
+    let (status, document) = problem(second).await;
+    assert_eq!((status, &document["code"]), (503, &json!("overloaded")));
+    app.planned(&goal).await;
+}
+
+#[tokio::test]
+async fn only_named_origins_may_call_from_a_page() {
+    let app = TestApp::start(&[
+        ("PLANNER_ENGINE", "embedded"),
+        ("PLANNER_CORS_ALLOWED_ORIGINS", "https://app.example.com"),
+    ])
+    .await;
+    let preflight = |origin: &'static str| {
+        app.client
+            .request(http::Method::OPTIONS, app.url("/plan"))
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type")
+            .send()
+    };
+    let allowed = preflight("https://app.example.com").await.expect("an answer");
+    assert_eq!(header(&allowed, "access-control-allow-origin"), "https://app.example.com");
+    let other = preflight("https://evil.example.com").await.expect("an answer");
+    assert_eq!(header(&other, "access-control-allow-origin"), "");
+    let closed = TestApp::embedded().await;
+    let request = closed.client.get(closed.url("/health")).header("origin", "https://app.example.com");
+    assert_eq!(header(&request.send().await.expect("an answer"), "access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_frees_its_place() {
+    let llm = FakeLlm::start([Reply::Never]).await;
+    let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
+    let goal = json!({"goal": "g"});
+    tokio::select! {
+        _ = app.plan(&goal) => panic!("the LLM never answers"),
+        () = async { while llm.calls().is_empty() { tokio::task::yield_now().await; } } => {}
+    }
+    let gone = "planner_plan_requests_total{outcome=\"client_closed\"}";
+    while app.metric(gone).await < 1.0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(app.metric("planner_plans_in_flight").await.abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_and_a_metric_and_the_service_lives() {
+    struct Panicking(Arc<str>);
+    impl ChatModel for Panicking {
+        fn name(&self) -> &Arc<str> {
+            &self.0
+        }
+        fn call<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+            panic!("canary")
+        }
+    }
+    let settings = settings(&[]).expect("settings");
+    let metrics = Metrics::new();
+    let policy = CallPolicy {
+        max_attempts: 1,
+        breaker_threshold: 1,
+        breaker_reset: Duration::from_secs(1),
+        fair_time: Duration::from_secs(1),
+    };
+    let ladder = Ladder::new(vec![Box::new(Panicking("panicking".into()))], policy, metrics.clone());
+    let app = App::new(&settings, Engine::Llm { ladder, fallback: None }, metrics.clone());
+    app.lifecycle.enter(Phase::Serving);
+    let router = planner_arm::app::router(app);
+    for _ in 0..2 {
+        let body = axum::body::Body::from(r#"{"goal": "g", "request_id": "of-the-body"}"#);
+        let request = http::Request::post("/plan").header("content-type", "application/json").body(body);
+        let response = tower::ServiceExt::oneshot(router.clone(), request.expect("a request")).await;
+        let (parts, body) = response.expect("an answer").into_parts();
+        let body = axum::body::to_bytes(body, 10_000).await.expect("a body");
+        let document: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(
+            (parts.status, &document["code"]),
+            (StatusCode::INTERNAL_SERVER_ERROR, &json!("internal_error"))
+        );
+        assert_eq!(document["request_id"], json!("of-the-body"));
+        assert!(!document.to_string().contains("canary"), "{document}");
+    }
+    let text = metrics.render();
+    assert!(
+        text.contains("planner_panics_total 2\n") && text.contains("planner_plans_in_flight 0\n"),
+        "{text}"
+    );
+}

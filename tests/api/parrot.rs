@@ -1,0 +1,122 @@
+//! A planner whose LLM always says the same.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use planner_arm::llm::ladder::CallPolicy;
+use planner_arm::llm::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ladder, Question};
+use planner_arm::metrics::Metrics;
+use planner_arm::models::{PlanRequest, PlanResponse, Repair, RepairCode};
+use planner_arm::planner::embedded::EmbeddedPlanner;
+use planner_arm::planner::error::{PlanError, PlanFault};
+use planner_arm::planner::repair::{Plan, PlanRules};
+use planner_arm::planner::{Engine, Origin, PlannerArm};
+use planner_arm::registry::ArmRegistry;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::{assert_sound, step};
+
+pub type Said = Result<Completion, CallFailure>;
+
+/// A model that always says the same, and remembers what it was asked.
+struct Parrot {
+    name: Arc<str>,
+    says: Said,
+    asked: Arc<Mutex<Vec<Question>>>,
+}
+
+impl ChatModel for Parrot {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn call<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(question.clone());
+        let said = self.says.clone().map_err(CallError::from);
+        Box::pin(std::future::ready(said))
+    }
+}
+
+/// A planner whose LLM says `says`.
+pub struct Setup {
+    pub says: Said,
+    pub rules: PlanRules,
+    pub registry: ArmRegistry,
+    pub fallback: bool,
+}
+
+impl Setup {
+    pub fn saying(text: impl Into<String>) -> Self {
+        let completion = Completion { content: text.into(), ..Completion::default() };
+        Self {
+            says: Ok(completion),
+            rules: PlanRules::default(),
+            registry: ArmRegistry::default(),
+            fallback: false,
+        }
+    }
+
+    pub async fn run(
+        self,
+        request: &PlanRequest,
+    ) -> (Origin, Result<(PlanResponse, Vec<Repair>), PlanError>, Vec<Question>) {
+        let metrics = Metrics::new();
+        let registry = Arc::new(self.registry);
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let parrot = Parrot { name: "parrot".into(), says: self.says, asked: asked.clone() };
+        let policy = CallPolicy {
+            max_attempts: 1,
+            breaker_threshold: 5,
+            breaker_reset: Duration::from_secs(30),
+            fair_time: Duration::from_secs(1),
+        };
+        let ladder = Ladder::new(vec![Box::new(parrot)], policy, metrics.clone());
+        let fallback = self.fallback.then(|| EmbeddedPlanner::new(registry.clone(), self.rules.clone()));
+        let engine = Engine::Llm { ladder, fallback };
+        let planner = PlannerArm::new(registry.clone(), self.rules.clone(), engine, metrics);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let (origin, result) = planner.generate_plan(request, deadline).await;
+        let made = result.map(Plan::into_response);
+        if let Ok((plan, _)) = &made {
+            assert_sound(plan, &self.rules, &registry);
+        }
+        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (origin, made, asked)
+    }
+
+    pub async fn plan(self) -> (PlanResponse, Vec<Repair>) {
+        self.run(&goal()).await.1.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub async fn error(self) -> PlanError {
+        self.run(&goal()).await.1.expect_err("no plan")
+    }
+
+    pub async fn faults(self) -> Vec<PlanFault> {
+        match self.error().await {
+            PlanError::Unsound(faults) => faults,
+            other => panic!("{other}"),
+        }
+    }
+}
+
+pub fn goal() -> PlanRequest {
+    PlanRequest { goal: "Ship it".into(), ..PlanRequest::default() }
+}
+
+/// An answer with these steps.
+pub fn answer(steps: &[Value]) -> String {
+    json!({ "plan": steps, "rationale": "because", "confidence": 0.8 }).to_string()
+}
+
+/// Three steps in a row that are fine, the first changed by `change`.
+pub fn first_step(change: impl FnOnce(&mut Value)) -> String {
+    let mut first = step(1, "retriever", "Gather the facts", &[], 1, 20);
+    change(&mut first);
+    answer(&[first, step(2, "coder", "Write it", &[1], 3, 60), step(3, "judge", "Verify it", &[2], 2, 30)])
+}
+
+pub fn codes(repairs: &[Repair]) -> Vec<(RepairCode, Option<u32>)> {
+    repairs.iter().map(|repair| (repair.code, repair.step)).collect()
+}
