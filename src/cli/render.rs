@@ -10,6 +10,8 @@ use crate::planner::{Origin, estimate};
 
 /// Width of the table where the terminal's is not known, in columns.
 const USUAL_WIDTH: u16 = 120;
+/// Narrower than this, wrapped lines of a table read better than its columns.
+const NARROWEST: u16 = 60;
 
 /// The plan as a table, with its totals and repairs below.
 pub(super) fn table(plan: &PlanResponse, repairs: &[Repair], origin: &Origin) -> String {
@@ -23,9 +25,8 @@ pub(super) fn table(plan: &PlanResponse, repairs: &[Repair], origin: &Origin) ->
         "Cost",
         "Time",
     ]);
-    if table.width().is_none() {
-        table.set_width(USUAL_WIDTH);
-    }
+    let width = table.width().filter(|&width| width > 0).unwrap_or(USUAL_WIDTH);
+    table.set_width(width.max(NARROWEST));
     for step in &plan.plan {
         table.add_row([
             step.step.to_string(),
