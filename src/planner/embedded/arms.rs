@@ -1,7 +1,9 @@
 //! Which arm does what: read off the registry's capabilities and keywords, never off an id.
 
-use crate::registry::ArmRegistry;
-use crate::text::{find_phrase, fold, is_ideograph};
+use std::sync::Arc;
+
+use crate::registry::{Arm, ArmRegistry};
+use crate::text::{find_phrase, fold};
 
 use super::lexicon::Lexicon;
 
@@ -46,31 +48,25 @@ const CAPABILITY_WEIGHT: u32 = 3;
 /// The registry as the rules need it; arms are named by their place in it.
 #[derive(Debug)]
 pub(super) struct Arms {
+    registry: Arc<ArmRegistry>,
+    /// Folded.
     keywords: Vec<(usize, String)>,
     by_intent: [Option<usize>; 6],
     main_intent: Vec<Option<Intent>>,
     rest: usize,
-    verifies: Vec<bool>,
-    count: usize,
 }
 
 impl Arms {
-    pub(super) fn new(registry: &ArmRegistry, lexicon: &Lexicon) -> Self {
+    pub(super) fn new(registry: Arc<ArmRegistry>, lexicon: &Lexicon) -> Self {
         let arms = registry.arms();
-        let place = |id: &str| arms.iter().position(|arm| arm.id == id);
-        let keywords: Vec<(usize, String)> = arms
-            .iter()
-            .enumerate()
-            .flat_map(|(at, arm)| arm.keywords.iter().map(move |keyword| (at, fold(keyword))))
-            .filter(|(_, keyword)| !keyword.is_empty())
-            .collect();
-
+        let keywords_of = |(at, arm): (usize, &Arm)| -> Vec<(usize, String)> {
+            arm.keywords.iter().map(|word| (at, fold(word))).filter(|(_, word)| !word.is_empty()).collect()
+        };
+        let keywords: Vec<(usize, String)> = arms.iter().enumerate().flat_map(keywords_of).collect();
         let mut scores = vec![[0_u32; 6]; arms.len()];
-        for (at, arm) in arms.iter().enumerate() {
-            for capability in &arm.capabilities {
-                if let Some(intent) = intent_of_capability(&fold(capability)) {
-                    scores[at][intent as usize] += CAPABILITY_WEIGHT;
-                }
+        for (scores, arm) in scores.iter_mut().zip(arms) {
+            for intent in arm.capabilities.iter().filter_map(|name| intent_of_capability(&fold(name))) {
+                scores[intent as usize] += CAPABILITY_WEIGHT;
             }
         }
         for (at, keyword) in &keywords {
@@ -80,27 +76,28 @@ impl Arms {
         }
         let best_arm = |intent: Intent| {
             let score = |at: &usize| scores[*at][intent as usize];
+            // An arm does what it is mostly for or says that it can, not what one keyword hints at.
+            let serves = |at: &usize| {
+                score(at) > 0
+                    && (score(at) >= CAPABILITY_WEIGHT || scores[*at].iter().all(|s| *s <= score(at)))
+            };
             // Of equals the first in the registry.
-            (0..arms.len()).rev().max_by_key(score).filter(|at| score(at) > 0)
+            (0..arms.len()).rev().filter(serves).max_by_key(score)
         };
         let mut by_intent = Intent::ALL.map(best_arm);
-        if let Some(verifier) = registry.verifier() {
-            by_intent[Intent::Check as usize] = place(&verifier.id);
-        }
-        let main_intent = scores
-            .iter()
-            .map(|score| {
-                Intent::ALL.into_iter().max_by_key(|i| score[*i as usize]).filter(|i| score[*i as usize] > 0)
-            })
-            .collect();
-        Self {
-            keywords,
-            by_intent,
-            main_intent,
-            rest: registry.catch_all().and_then(|arm| place(&arm.id)).unwrap_or(0),
-            verifies: arms.iter().map(crate::registry::Arm::verifies).collect(),
-            count: arms.len(),
-        }
+        let verifier = arms.iter().position(Arm::verifies);
+        by_intent[Intent::Check as usize] = verifier.or(by_intent[Intent::Check as usize]);
+        let mainly = |score: &[u32; 6]| {
+            Intent::ALL.into_iter().max_by_key(|i| score[*i as usize]).filter(|i| score[*i as usize] > 0)
+        };
+        let main_intent = scores.iter().map(mainly).collect();
+        let rest = arms.iter().position(|arm| arm.keywords.is_empty()).unwrap_or(0);
+        Self { registry, keywords, by_intent, main_intent, rest }
+    }
+
+    /// All arms, by their places.
+    pub(super) fn list(&self) -> &[Arm] {
+        self.registry.arms()
     }
 
     /// The arm that serves `intent`, if there is one.
@@ -123,41 +120,15 @@ impl Arms {
         self.main_intent[arm]
     }
 
-    /// Whether the arm can verify a plan.
-    pub(super) fn verifies(&self, arm: usize) -> bool {
-        self.verifies[arm]
-    }
-
-    /// How many arms there are.
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
     /// Each arm with a keyword in the folded `text`, and where it stands.
     pub(super) fn keywords_in(&self, text: &str) -> impl Iterator<Item = (usize, usize)> {
         self.keywords.iter().filter_map(move |(arm, keyword)| Some((*arm, find_phrase(text, keyword)?)))
     }
 
-    /// The longest keyword that the folded `text` begins with.
-    pub(super) fn leading_keyword(&self, text: &str) -> Option<&str> {
-        let leads = |keyword: &&str| {
-            text.strip_prefix(*keyword).is_some_and(|rest| {
-                rest.is_empty()
-                    || rest.starts_with(' ')
-                    || keyword.chars().next_back().is_some_and(is_ideograph)
-            })
-        };
-        self.keywords.iter().map(|(_, keyword)| keyword.as_str()).filter(leads).max_by_key(|k| k.len())
-    }
-
     /// Whether a keyword of the guarding arm stands in the folded `text`.
     pub(super) fn guards_against(&self, text: &str) -> bool {
         let guard = self.serving(Intent::Guard);
-        guard.is_some()
-            && self
-                .keywords
-                .iter()
-                .any(|(arm, word)| Some(*arm) == guard && find_phrase(text, word).is_some())
+        guard.is_some() && self.keywords_in(text).any(|(arm, _)| Some(arm) == guard)
     }
 }
 

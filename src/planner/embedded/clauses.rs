@@ -3,18 +3,21 @@
 //! Sentences, lines and list items end a clause always; a comma or an "and" does only if an action
 //! follows, so that noun phrases ("a search and replace dialog") stay whole.
 
-use crate::text::{fold, is_ideograph};
+use crate::text::fold;
 
-use super::arms::Arms;
-use super::lexicon::{Lexicon, after_phrase, is_one_of};
-use super::vocabulary::{JOINING, OBJECT_STARTS, ORDERING, PHRASE_ENDS, UNSPACED};
+use super::lexicon::{Lexicon, Senses, after_phrase, is_one_of};
+use super::lines::{joint, with_breaks, without_marker, words};
+use super::reading::Kind;
+use super::vocabulary::{CONDITIONS, JOINING, OBJECT_STARTS, PHRASE_ENDS, PRONOUNS, REQUIREMENTS, STATING};
 
 /// What follows so many clauses stays one with the last of them.
 const MOST_CLAUSES: usize = 64;
 /// How many characters behind a joining word are looked at to see whether an action follows.
 const LOOK_AHEAD_CHARS: usize = 48;
-/// Ends of words whose full stop does not end a sentence.
-const ABBREVIATIONS: &[&str] = &["e.g", "i.e", "etc", "vs", "approx", "incl", "z.B", "bzw", "ca"];
+/// A label ("Task: …") has at most so many words.
+const LABEL_WORDS: usize = 2;
+/// A condition in front ("if the build fails, …") has at most so many.
+const MOST_CONDITION_WORDS: usize = 40;
 
 /// One thing that is asked for, as it stands in the goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,22 +28,36 @@ pub(super) struct Clause {
     pub after: bool,
     /// The sentence it is part of, from 0.
     pub sentence: usize,
+    /// It says how the work is to be done, or what must not be done.
+    pub requires: bool,
 }
 
 /// The clauses of `goal`; a goal of punctuation alone is one clause, as it stands.
-pub(super) fn split(goal: &str, lexicon: &Lexicon, arms: &Arms) -> Vec<Clause> {
+pub(super) fn split(goal: &str, lexicon: &Lexicon) -> Vec<Clause> {
     let text = with_breaks(goal, lexicon);
-    let mut splitter = Splitter { lexicon, arms, clauses: Vec::new() };
+    let mut splitter = Splitter { lexicon, clauses: Vec::new() };
     let mut numbered = false;
     // How many items the list that a line with a colon opened has so far.
     let mut list: Option<usize> = None;
-    for (sentence, line) in text.split('\n').enumerate() {
-        let (line, number) = without_marker(line);
+    // Under a heading that announces requirements.
+    let mut requiring = false;
+    for (sentence, whole) in text.split('\n').enumerate() {
+        let (line, number) = without_marker(whole);
         if line.is_empty() {
             numbered |= number;
             continue;
         }
         let first_words = splitter.without_lead_ins(line);
+        let heading =
+            whole.trim_start().split_once(' ').is_some_and(|(marks, _)| marks.bytes().all(|b| b == b'#'));
+        if heading || line.ends_with(':') {
+            let title = line.trim_end_matches(':').trim();
+            requiring = is_one_of(title, REQUIREMENTS);
+            if requiring || heading && splitter.action(first_words).is_none() {
+                list = None;
+                continue;
+            }
+        }
         if splitter.is_full() {
             splitter.extend_last(line, false);
             continue;
@@ -52,6 +69,16 @@ pub(super) fn split(goal: &str, lexicon: &Lexicon, arms: &Arms) -> Vec<Clause> {
             *items += 1;
             continue;
         }
+        // "Steps:" above the steps is none itself.
+        if list == Some(0) {
+            let is_label =
+                |last: &mut Clause| last.text.split(' ').count() <= LABEL_WORDS && !acts(lexicon, &last.text);
+            splitter.clauses.pop_if(is_label);
+        }
+        if requiring && splitter.action(first_words).is_none() {
+            splitter.push(line, false, sentence, true);
+            continue;
+        }
         splitter.sentence(line, sentence, numbered | number);
         numbered = false;
         list = line.ends_with(':').then_some(0);
@@ -60,71 +87,17 @@ pub(super) fn split(goal: &str, lexicon: &Lexicon, arms: &Arms) -> Vec<Clause> {
     if clauses.is_empty() {
         let text = Some(super::tidy(goal)).filter(|text| !text.is_empty());
         let text = text.unwrap_or_else(|| "(nothing visible)".into());
-        clauses.push(Clause { text, after: false, sentence: 0 });
+        clauses.push(Clause { text, after: false, sentence: 0, requires: false });
     }
     clauses
 }
 
-/// `goal` on one line for each sentence or list item, without control characters, with ASCII commas, and
-/// with spaces around the joining words of scripts that have none.
-fn with_breaks(goal: &str, lexicon: &Lexicon) -> String {
-    let mut text = String::with_capacity(goal.len() + 16);
-    let mut rest = goal;
-    while let Some(c) = rest.chars().next() {
-        let behind = &rest[c.len_utf8()..];
-        let ends_word = behind.chars().next().is_none_or(char::is_whitespace);
-        match c {
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' | ';' | '；' | '。' | '！' => text.push('\n'),
-            '？' => text.push_str("?\n"),
-            '，' | '、' => text.push_str(", "),
-            '?' if ends_word => text.push_str("?\n"),
-            '!' if ends_word => text.push('\n'),
-            '.' if ends_word && !ABBREVIATIONS.iter().any(|short| text.ends_with(short)) => text.push('\n'),
-            _ if is_ideograph(c) => {
-                let joins = |word: &&&str| {
-                    rest.strip_prefix(**word)
-                        .is_some_and(|next| lexicon.at(next).is_some_and(|(_, senses)| senses.verb.is_some()))
-                };
-                if let Some(word) = UNSPACED.iter().find(joins) {
-                    text.extend([" ", word, " "]);
-                    rest = &rest[word.len()..];
-                    continue;
-                }
-                text.push(c);
-            }
-            _ if c.is_whitespace() || is_unseen(c) => {
-                if !text.ends_with([' ', '\n']) {
-                    text.push(' ');
-                }
-            }
-            _ => text.push(c),
-        }
-        rest = behind;
-    }
-    text
-}
-
-/// Control characters, and those that only change how others are laid out.
-pub(super) fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// A line without its bullet or number, and whether it had a number.
-fn without_marker(line: &str) -> (&str, bool) {
-    let line = line.trim_matches(|c: char| {
-        c.is_whitespace() || matches!(c, '-' | '*' | '•' | '–' | '—' | '#' | '>' | ',' | '·')
-    });
-    let behind_digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
-    let digits = line.len() - behind_digits.len();
-    if !(1..=2).contains(&digits) {
-        return (if line.chars().any(char::is_alphanumeric) { line } else { "" }, false);
-    }
-    match behind_digits.strip_prefix([')', '.', ':']) {
-        Some(item) => (item.trim(), true),
-        None if behind_digits.is_empty() => ("", true),
-        None => (line, false),
-    }
+/// What stands behind a verb.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    Object,
+    Nothing,
+    Other,
 }
 
 /// An action at the beginning of a text.
@@ -132,14 +105,13 @@ fn without_marker(line: &str) -> (&str, bool) {
 struct Action {
     /// The word is a noun as often.
     nounish: bool,
-    /// An object or nothing follows it.
-    has_object: bool,
-    alone: bool,
+    /// No noun phrase goes on like this ("and fix …", "and search for …").
+    sure: bool,
+    follows: Follows,
 }
 
 struct Splitter<'a> {
     lexicon: &'a Lexicon,
-    arms: &'a Arms,
     clauses: Vec<Clause>,
 }
 
@@ -148,6 +120,9 @@ impl Splitter<'_> {
     fn without_lead_ins<'t>(&self, text: &'t str) -> &'t str {
         let mut text = text;
         while let Some((phrase, _)) = self.lexicon.at(&beginning(text)).filter(|(_, senses)| senses.lead_in) {
+            if self.requires(text) {
+                break;
+            }
             match after_phrase(text, phrase) {
                 Some(rest) if rest.chars().any(char::is_alphanumeric) => text = rest,
                 _ => break,
@@ -156,23 +131,48 @@ impl Splitter<'_> {
         text
     }
 
-    /// The action that `text` begins with, if any.
+    /// Whether `text` says how the work is to be done, or what must not be done.
+    fn requires(&self, text: &str) -> bool {
+        let folded = beginning(text);
+        let Some((phrase, _)) = self.lexicon.at(&folded).filter(|(_, senses)| senses.requires) else {
+            return false;
+        };
+        let rest = folded[phrase.len()..].trim_start();
+        let acts = match phrase {
+            "only" => self.lexicon.lead(rest).is_some_and(|(_, senses)| senses.verb.is_some()),
+            "use" => rest.split(' ').any(|word| word == "to"),
+            _ => false,
+        };
+        !acts && !rest.is_empty() && !text.ends_with('?')
+    }
+
+    /// The action or requirement that `text` begins with, if any.
     fn action(&self, text: &str) -> Option<Action> {
-        let folded = beginning(self.without_lead_ins(text));
-        let known = self.lexicon.at(&folded).filter(|(_, senses)| senses.verb.is_some());
-        let (phrase, nounish) = match (known, self.arms.leading_keyword(&folded)) {
-            (Some((phrase, senses)), _) => (phrase, senses.nounish),
-            (None, Some(keyword)) => {
-                (keyword, self.lexicon.at(keyword).is_some_and(|(_, senses)| senses.nounish))
-            }
-            (None, None) => return None,
+        // "GET /users" is a name, and what is quoted is not said.
+        let first = text.split(' ').next().unwrap_or_default();
+        let is_name = first.len() > 1
+            && first.bytes().all(|b| b.is_ascii_uppercase())
+            && text.contains(char::is_lowercase);
+        if is_name || text.starts_with(['"', '\'', '“', '‘', '«', '„', '`']) {
+            return None;
+        }
+        let text = self.without_lead_ins(text);
+        let folded = beginning(text);
+        let (phrase, senses) = match self.lexicon.lead(&folded) {
+            Some(lead) => lead,
+            None => self.lexicon.at(&folded).filter(|_| self.requires(text))?,
         };
         let next = folded[phrase.len()..].split_whitespace().next();
-        Some(Action {
-            nounish,
-            has_object: next.is_some_and(|word| is_one_of(word, OBJECT_STARTS)),
-            alone: next.is_none_or(|word| is_one_of(word, JOINING)),
-        })
+        // "A plan for the year" is no planning.
+        let object =
+            |word: &str| is_one_of(word, OBJECT_STARTS) && !(senses.nounish && is_one_of(word, PHRASE_ENDS));
+        let follows = match next {
+            Some(word) if object(word) => Follows::Object,
+            Some(word) if !is_one_of(word, JOINING) => Follows::Other,
+            _ => Follows::Nothing,
+        };
+        let sure = senses.kind == Kind::Fix || phrase.contains(' ');
+        Some(Action { nounish: senses.nounish, sure, follows })
     }
 
     /// Adds the clauses of one sentence.
@@ -180,13 +180,18 @@ impl Splitter<'_> {
         let words = words(line);
         let text_from = |word: usize| words.get(word).map_or("", |&(at, _)| &line[at..]);
         let word = |index: usize| &line[words[index].0..words[index].1];
-        let (mut start, first) = joint(&words, line, 0);
+        let (first_word, first) = joint(&words, line, 0);
+        let mut start = first_word;
         let mut after = numbered || first.orders;
-        let mut index = start;
         let first_clause = self.clauses.len();
+        let condition = self.condition(line, &words, start);
+        if let Some(behind) = condition {
+            start = behind;
+        }
+        let mut index = start;
         while index < words.len() && !self.is_full() {
             let (next, mut joint) = joint(&words, line, index);
-            joint.comma = index > start && word(index - 1).ends_with(',');
+            joint.comma = index > start && word(index - 1).ends_with([',', ':']);
             if next == index && !joint.comma || index == start || next == words.len() {
                 index = next.max(index + 1);
                 continue;
@@ -194,34 +199,74 @@ impl Splitter<'_> {
             // Behind another verb, "and" joins actions ("build and deploy it") or nouns ("a search and
             // replace dialog"): the sentence's first word is a verb for sure.
             let previous = fold(word(index - 1));
-            let behind_verb = self.lexicon.verb(&previous).is_some();
-            let chain = behind_verb && index - 1 == start;
+            let previous = self.lexicon.at(&previous).map_or_else(Senses::default, |(_, senses)| senses);
+            let chain = previous.verb.is_some() && index - 1 == start;
             let splits = (joint.orders && (joint.comma || joint.joins))
                 || self.action(text_from(next)).is_some_and(|action| {
                     // In a list of actions, what may be a verb is one.
                     let listed = self.clauses.len() > first_clause + 1;
                     let noun = action.nounish && !listed;
-                    chain || action.has_object || !(noun || action.alone || behind_verb)
+                    let behind_verb = previous.verb.is_some() && !(previous.nounish && action.sure);
+                    let last = next + 1 == words.len();
+                    let in_list = self.clauses.len() > first_clause;
+                    let ends = last
+                        && (is_one_of(word(index - 1), PRONOUNS)
+                            || !action.nounish && (!behind_verb || in_list));
+                    let other = action.follows == Follows::Other && !noun && !behind_verb;
+                    chain || ends || action.follows == Follows::Object || other
                 });
             if splits {
-                self.push(&line[words[start].0..words[index - 1].1], after, sentence);
+                let text = &line[words[start].0..words[index - 1].1];
+                let label = text.ends_with(':') && !acts(self.lexicon, text);
+                if !label || index - start > LABEL_WORDS {
+                    // "For the login page: fix the button"; but "the login is broken: fix it".
+                    let states = || text.split(' ').any(|word| is_one_of(word, STATING));
+                    self.push(text, after, sentence, label && !states());
+                }
                 (start, after) = (next, joint.orders);
             }
             index = next.max(index + 1);
         }
         if start < words.len() {
-            self.push(text_from(start), after, sentence);
+            self.push(text_from(start), after, sentence, false);
         }
+        if let Some(behind) = condition
+            && let Some(clause) = self.clauses.get_mut(first_clause)
+        {
+            let condition = line[words[first_word].0..words[behind - 1].1].trim_end_matches(',');
+            let lower = condition.chars().next().map(|first| first.to_ascii_lowercase());
+            clause.text.push(' ');
+            clause.text.extend(lower);
+            clause.text.push_str(&condition[1..]);
+        }
+    }
+
+    /// If the sentence begins with a condition ("if the build fails, …"), the word behind it.
+    fn condition(&self, line: &str, words: &[(usize, usize)], start: usize) -> Option<usize> {
+        let &(from, to) = words.get(start)?;
+        let conditional = is_one_of(&line[from..to], CONDITIONS);
+        let ends = |at: &usize| {
+            line[..words[*at].1].ends_with(',') && self.action(&line[words[at + 1].0..]).is_some()
+        };
+        (start..words.len() - 1)
+            .take(if conditional { MOST_CONDITION_WORDS } else { 0 })
+            .find(ends)
+            .map(|at| at + 1)
     }
 
     fn is_full(&self) -> bool {
         self.clauses.len() >= MOST_CLAUSES
     }
 
-    fn push(&mut self, text: &str, after: bool, sentence: usize) {
+    fn push(&mut self, text: &str, after: bool, sentence: usize, requires: bool) {
         let text = self.without_lead_ins(text.trim_end_matches([' ', ',', '.', ':', '!']).trim_start());
-        if text.chars().any(char::is_alphanumeric) {
-            self.clauses.push(Clause { text: text.to_owned(), after, sentence });
+        let folded = beginning(text);
+        let text = if acts(self.lexicon, text) { text.trim_end_matches('?') } else { text };
+        let courtesy =
+            self.lexicon.at(&folded).is_some_and(|(phrase, senses)| senses.lead_in && phrase == folded);
+        if !courtesy && !folded.is_empty() {
+            let requires = requires || self.requires(text);
+            self.clauses.push(Clause { text: text.to_owned(), after, sentence, requires });
         }
     }
 
@@ -241,52 +286,13 @@ impl Splitter<'_> {
     }
 }
 
+/// Whether `text` begins with a known verb.
+fn acts(lexicon: &Lexicon, text: &str) -> bool {
+    lexicon.lead(&beginning(text)).is_some_and(|(_, senses)| senses.verb.is_some())
+}
+
 /// The folded beginning of `text`, long enough for a lead-in or a verb and what follows it.
 fn beginning(text: &str) -> String {
     let end = text.char_indices().nth(LOOK_AHEAD_CHARS).map_or(text.len(), |(at, _)| at);
     fold(&text[..end])
-}
-
-/// What stands between two clauses.
-#[derive(Clone, Copy, Default)]
-struct Joint {
-    comma: bool,
-    joins: bool,
-    orders: bool,
-}
-
-/// The joining and ordering words from `index` on, and the index of the word behind them.
-fn joint(words: &[(usize, usize)], line: &str, index: usize) -> (usize, Joint) {
-    let mut joint = Joint::default();
-    let mut next = index;
-    while let Some(&(from, to)) = words.get(next) {
-        let word = &line[from..to];
-        if is_one_of(word, JOINING) {
-            joint.joins = true;
-        } else if is_one_of(word, ORDERING) {
-            joint.orders = true;
-        } else if word.eq_ignore_ascii_case("after")
-            && words.get(next + 1).is_some_and(|&(from, to)| is_one_of(&line[from..to], &["that", "this"]))
-        {
-            joint.orders = true;
-            next += 1;
-        } else {
-            break;
-        }
-        next += 1;
-    }
-    (next, joint)
-}
-
-/// Beginning and end of each word between spaces.
-fn words(line: &str) -> Vec<(usize, usize)> {
-    let mut at = 0;
-    let mut words = Vec::new();
-    for word in line.split(' ') {
-        if !word.is_empty() {
-            words.push((at, at + word.len()));
-        }
-        at += word.len() + 1;
-    }
-    words
 }

@@ -1,7 +1,7 @@
 //! From parts to the steps of a plan: what is added around them, and what waits for what.
 
 use super::arms::{Arms, Intent};
-use super::extras::{Extras, is_code};
+use super::extras::Extras;
 use super::fit;
 use super::objects::capitalised;
 use super::reading::{Kind, Link, Part};
@@ -23,6 +23,22 @@ pub(super) struct Task {
     pub seconds: u32,
     /// The goal itself asks for it.
     pub is_part: bool,
+}
+
+impl Task {
+    /// The task that does `part`.
+    fn of(part: &Part) -> Self {
+        Self {
+            action: wording::action(part),
+            intent: part.intent,
+            kind: part.kind,
+            arm: part.arm,
+            criteria: wording::criteria(part),
+            needs: Vec::new(),
+            seconds: usual_seconds(part.intent, part.kind, part.words),
+            is_part: true,
+        }
+    }
 }
 
 /// What composing takes beside the parts.
@@ -66,26 +82,18 @@ pub(super) fn compose(mut parts: Vec<Part>, brief: &Brief<'_>) -> Vec<Task> {
 
 /// Whether the goal's last part can end the plan as its verification.
 fn is_closing(part: &Part, arms: &Arms) -> bool {
-    part.intent == Intent::Check && arms.verifies(part.arm)
+    part.intent == Intent::Check && arms.list()[part.arm].verifies()
 }
 
 /// A plan of one step: the verifier's if there must be one, else that of the part's arm.
 fn only_task(part: &Part, brief: &Brief<'_>) -> Task {
     let arm = if brief.must_verify { brief.arms.serving_or_rest(Intent::Check) } else { part.arm };
     let lead = if brief.must_verify { "Carry out and verify" } else { "Carry out" };
-    let mut criteria = wording::criteria(part);
-    criteria.push(format!("The result does what was asked: “{}”", brief.goal));
-    let seconds = usual_seconds(part.intent, part.kind, part.words);
-    Task {
-        action: format!("{lead}: {}", wording::action(part)),
-        intent: part.intent,
-        kind: part.kind,
-        arm,
-        criteria,
-        needs: Vec::new(),
-        seconds,
-        is_part: true,
-    }
+    let mut task = Task::of(part);
+    task.action = format!("{lead}: {}", task.action);
+    task.arm = arm;
+    task.criteria.push(format!("The result does what was asked: “{}”", brief.goal));
+    task
 }
 
 struct Composer<'a> {
@@ -98,7 +106,7 @@ struct Composer<'a> {
 impl Composer<'_> {
     fn run(mut self, parts: &[Part], extras: &Extras, closing: Option<&Part>) -> Vec<Task> {
         let base = self.front(parts, extras);
-        let last_code = parts.iter().rposition(|part| is_code(part, self.brief.arms));
+        let last_code = parts.iter().rposition(|part| part.runs);
         let first_run = parts.iter().position(|part| part.intent == Intent::Run).unwrap_or(parts.len());
         let last_made = parts[..first_run].iter().rposition(|part| part.intent == Intent::Make);
         let first_use = parts.iter().position(|part| part.intent > Intent::Gather);
@@ -119,15 +127,18 @@ impl Composer<'_> {
                 Link::Previous => places.last().copied().into_iter().collect(),
                 Link::All => places.clone(),
             };
-            needs.extend(
-                (0..at).filter(|&other| parts[other].intent < part.intent).map(|other| places[other]),
-            );
+            // What acts on the world is done in the order of the text: a copy before the deletion.
+            let comes_first = |other: &usize| {
+                let (earlier, this) = (parts[*other].intent, part.intent);
+                earlier < this || earlier == this && this == Intent::Run
+            };
+            needs.extend((0..at).filter(comes_first).map(|other| places[other]));
             needs.extend(guard);
             needs.extend(run.filter(|_| part.intent >= Intent::Run));
             if needs.is_empty() {
                 needs.clone_from(&base);
             }
-            places.push(self.part(part, needs));
+            places.push(self.push(Task::of(part), needs));
         }
         if extras.summary {
             self.summary(parts, places.clone());
@@ -168,31 +179,11 @@ impl Composer<'_> {
         needs: Vec<usize>,
     ) -> usize {
         let seconds = usual_seconds(intent, Kind::Plain, 8);
-        let task = Task {
-            action,
-            intent,
-            kind: Kind::Plain,
-            arm,
-            criteria,
-            needs: Vec::new(),
-            seconds,
-            is_part: false,
-        };
-        self.push(task, needs)
-    }
-
-    fn part(&mut self, part: &Part, needs: Vec<usize>) -> usize {
-        let task = Task {
-            action: wording::action(part),
-            intent: part.intent,
-            kind: part.kind,
-            arm: part.arm,
-            criteria: wording::criteria(part),
-            needs: Vec::new(),
-            seconds: usual_seconds(part.intent, part.kind, part.words),
-            is_part: true,
-        };
-        self.push(task, needs)
+        let kind = Kind::Plain;
+        self.push(
+            Task { action, intent, kind, arm, criteria, needs: Vec::new(), seconds, is_part: false },
+            needs,
+        )
     }
 
     /// What comes before the goal's own parts; gives what these wait for.
@@ -208,8 +199,7 @@ impl Composer<'_> {
             base = vec![self.add(Intent::Think, self.brief.arms.rest(), action, criteria, base)];
         }
         if let Some(arm) = extras.gather {
-            let maker = self.brief.arms.serving(Intent::Make);
-            let code = parts.iter().any(|part| Some(part.arm) == maker);
+            let code = parts.iter().any(|part| part.runs);
             let what =
                 if code { "existing code, documentation and requirements" } else { "facts and requirements" };
             let given = &self.brief.context;
@@ -246,10 +236,9 @@ impl Composer<'_> {
     }
 
     fn trial_run(&mut self, arm: usize, parts: &[Part], places: &[usize], guard: Option<usize>) -> usize {
-        let made = |part: &&Part| is_code(part, self.brief.arms);
+        let made = |part: &&Part| part.runs;
         let tests = parts.iter().find(|part| part.kind == Kind::Tests);
-        let object =
-            tests.or_else(|| parts.iter().find(made)).map_or("the result", |part| part.object.as_str());
+        let object = tests.or_else(|| parts.iter().find(made)).map_or("the result", wording::subject);
         let (action, criterion) = if tests.is_some() {
             (
                 format!("Run the tests for {object}"),
@@ -287,17 +276,17 @@ impl Composer<'_> {
     fn facets(&mut self, parts: &[Part], places: &[usize], count: usize) {
         for index in 0..count {
             let (part, round) = (index % parts.len(), index / parts.len());
-            let facet = &FACETS[round % FACETS.len()];
+            let (intent, lead, criterion) = FACETS[round % FACETS.len()];
             let again = match round / FACETS.len() {
                 0 => String::new(),
                 more => format!(", round {}", more + 1),
             };
             let text = shorten(&parts[part].texts[0], 90);
-            let action = format!("{} step {} (“{text}”){again}", facet.lead, places[part] + 1);
-            let arm = self.brief.arms.serving_or_rest(facet.intent);
-            let record = format!("What came of it for {} is written down", subject(&parts[part]));
-            let criteria = vec![facet.criterion.into(), record];
-            self.add(facet.intent, arm, action, criteria, vec![places[part]]);
+            let action = format!("{lead} step {} (“{text}”){again}", places[part] + 1);
+            let arm = self.brief.arms.serving_or_rest(intent);
+            let record = format!("What came of it for {} is written down", wording::subject(&parts[part]));
+            let criteria = vec![criterion.into(), record];
+            self.add(intent, arm, action, criteria, vec![places[part]]);
         }
     }
 
@@ -317,15 +306,12 @@ impl Composer<'_> {
         ];
         if self.brief.sensitive {
             criteria.push("No personal data or secret is exposed in the result".into());
-        } else if self.brief.has_constraints {
+        }
+        if self.brief.has_constraints {
             criteria.push("Every constraint of the request is respected".into());
         }
         self.add(Intent::Check, arm, action, criteria, leaves);
     }
-}
-
-fn subject(part: &Part) -> &str {
-    if part.object.is_empty() { "that step" } else { &part.object }
 }
 
 /// What the goal is about, from its first two different objects.

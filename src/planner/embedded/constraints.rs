@@ -11,7 +11,7 @@ use super::reading::Kind;
 use super::timing;
 
 /// Longest constraint in a criterion, in characters.
-const CONSTRAINT_CHARS: usize = 160;
+const CONSTRAINT_CHARS: usize = 400;
 /// Most words of a constraint that are looked at.
 const MOST_WORDS: usize = 60;
 /// Shorter words say nothing about which step is meant.
@@ -45,16 +45,15 @@ pub(super) fn place(constraints: &[String], tasks: &mut [Task], arms: &Arms, lex
     }
 }
 
-/// The tasks that `constraint` is about; the last one, which verifies, when none stands out.
+/// The tasks that `constraint` is about: those that do the work when none stands out.
 fn concerned(constraint: &str, tasks: &[Task], named: &Named, arms: &Arms, lexicon: &Lexicon) -> Vec<usize> {
-    let last = vec![tasks.len() - 1];
     let all = |fits: &dyn Fn(&Task) -> bool| -> Vec<usize> {
         (0..tasks.len()).filter(|&at| fits(&tasks[at])).collect()
     };
     let words: Vec<&str> = constraint.split_whitespace().take(MOST_WORDS).collect();
     let text = words.join(" ");
     if timing::limit(std::iter::once(text.as_str())).is_some() {
-        return last;
+        return vec![tasks.len() - 1];
     }
     let has = |table: &[&str]| words.iter().any(|word| is_one_of(word, table));
     let folded = fold(&text);
@@ -77,8 +76,14 @@ fn concerned(constraint: &str, tasks: &[Task], named: &Named, arms: &Arms, lexic
     if !by_name.is_empty() {
         return by_name;
     }
-    let made = all(&|task| task.is_part && task.intent == Intent::Make);
-    if made.is_empty() || !senses().any(|senses| senses.software) { last } else { made }
+    let software = senses().any(|senses| senses.software);
+    let made = |task: &Task| software && task.is_part && task.intent == Intent::Make;
+    let done = |task: &Task| task.is_part && matches!(task.intent, Intent::Make | Intent::Run);
+    let parts = |task: &Task| task.is_part;
+    [all(&made), all(&done), all(&parts)]
+        .into_iter()
+        .find(|places| !places.is_empty())
+        .unwrap_or_else(|| vec![tasks.len() - 1])
 }
 
 /// Which tasks name which words.

@@ -1,6 +1,6 @@
 //! What a careful person adds to what the goal asks for, as far as the limits allow and require.
 
-use super::arms::{Arms, Intent};
+use super::arms::Intent;
 use super::compose::Brief;
 use super::reading::{Kind, Part};
 
@@ -36,17 +36,22 @@ impl Extras {
         };
         let gatherer = arms.serving(Intent::Gather).filter(|_| parts[0].intent != Intent::Gather);
         let changes = parts.iter().any(|part| part.intent >= Intent::Make && part.kind != Kind::Unclear);
-        let unclear = parts[0].kind == Kind::Unclear;
+        let weighs = parts.iter().any(|part| part.kind == Kind::Compare);
+        let unclear = parts[0].kind == Kind::Unclear || parts[0].object.is_empty();
+        let tested = parts.iter().any(|part| part.kind == Kind::Tests);
         let only_gathers = parts.iter().all(|part| part.intent == Intent::Gather);
 
         let most = brief.max_steps;
         let guard = guard.filter(|_| while_below(most, true));
         let closing = closing || while_below(most, true);
-        let gather = gatherer.filter(|_| while_below(most, changes));
-        let run = arms.serving(Intent::Run).filter(|_| needs_run(parts, arms) && while_below(most, true));
-
         let fewest = brief.min_steps;
+        let runner = arms.serving(Intent::Run).filter(|_| needs_run(parts));
+        // Tests that nobody runs prove nothing.
+        let first_run = runner.filter(|_| while_below(most, tested));
         let clarify_first = while_below(fewest, unclear);
+        let gather = gatherer.filter(|_| while_below(most, changes || weighs));
+        let run = first_run.or_else(|| runner.filter(|_| while_below(most, true)));
+
         let summary = while_below(fewest, only_gathers);
         let gather = gather.or_else(|| gatherer.filter(|_| while_below(fewest, true)));
         let clarify = clarify_first || while_below(fewest, true);
@@ -55,14 +60,9 @@ impl Extras {
     }
 }
 
-/// Whether the part is made by the arm that writes code.
-pub(super) fn is_code(part: &Part, arms: &Arms) -> bool {
-    part.intent == Intent::Make && arms.serving(Intent::Make) == Some(part.arm)
-}
-
 /// Code was made, and nothing that the goal asks for runs it; where there are tests, these are run.
-fn needs_run(parts: &[Part], arms: &Arms) -> bool {
-    let Some(last) = parts.iter().rposition(|part| is_code(part, arms)) else { return false };
+fn needs_run(parts: &[Part]) -> bool {
+    let Some(last) = parts.iter().rposition(|part| part.runs) else { return false };
     let tests = parts.iter().any(|part| part.kind == Kind::Tests);
     !parts[last..].iter().any(|part| part.intent == Intent::Run && (part.kind == Kind::Trial || !tests))
 }

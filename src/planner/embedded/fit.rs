@@ -30,6 +30,7 @@ fn join(first: &mut Part, second: Part) {
         first.link = Link::All;
     }
     first.certainty = first.certainty.midpoint(second.certainty);
+    first.runs |= second.runs;
     first.words += second.words;
     first.texts.extend(second.texts);
 }

@@ -2,10 +2,15 @@
 
 use std::collections::HashMap;
 
-use crate::text::is_ideograph;
+use crate::registry::ArmRegistry;
+use crate::text::{fold, is_ideograph};
 
 use super::arms::Intent;
-use super::vocabulary::{LEAD_INS, NOUNISH, OTHER_VERBS, PROSE, SENSITIVE, SOFTWARE, VERBS};
+use super::reading::Kind;
+use super::vocabulary::{
+    ASKING, CONDITIONS, DETERMINERS, FUNCTION_WORDS, JOINING, LEAD_INS, NOUNISH, OBJECT_STARTS, ORDERING,
+    OTHER_VERBS, PHRASE_ENDS, PROSE, REQUIRING, SENSITIVE, SOFTWARE, STATING, VERBS,
+};
 
 /// Most words (or ideographs) of one entry.
 const LONGEST_ENTRY: usize = 6;
@@ -17,32 +22,38 @@ const LONGEST_WORD: usize = 48;
 #[expect(clippy::struct_excessive_bools, reason = "a word has any of these senses, independently")]
 pub(super) struct Senses {
     pub verb: Option<Intent>,
+    /// What kind of work the verb means.
+    pub kind: Kind,
     /// The verb is an English one, so that the clause reads as an English imperative.
     pub english: bool,
     pub nounish: bool,
+    /// A keyword of an arm.
+    pub keyword: bool,
     pub software: bool,
     pub prose: bool,
     pub sensitive: bool,
     /// Said before what is wanted ("please").
     pub lead_in: bool,
+    /// What follows is how it is to be done, or what must not be done ("without").
+    pub requires: bool,
 }
 
 /// All tables as one map.
 #[derive(Debug)]
 pub(super) struct Lexicon {
-    senses: HashMap<&'static str, Senses>,
+    senses: HashMap<String, Senses>,
     /// For each first token of an entry, how many tokens the longest such entry has.
-    longest: HashMap<&'static str, usize>,
+    longest: HashMap<String, usize>,
 }
 
 impl Lexicon {
-    pub(super) fn new() -> Self {
-        let mut senses: HashMap<&'static str, Senses> = HashMap::new();
+    pub(super) fn new(registry: &ArmRegistry) -> Self {
+        let mut senses: HashMap<String, Senses> = HashMap::new();
         for (table, english) in [(OTHER_VERBS, false), (VERBS, true)] {
-            for &(intent, verbs) in table {
+            for &(intent, kind, verbs) in table {
                 for verb in verbs.split(", ") {
-                    let entry = senses.entry(verb).or_default();
-                    (entry.verb, entry.english) = (Some(intent), english);
+                    let entry = senses.entry(verb.into()).or_default();
+                    (entry.verb, entry.kind, entry.english) = (Some(intent), kind, english);
                 }
             }
         }
@@ -53,17 +64,27 @@ impl Lexicon {
             (SENSITIVE, |s| s.sensitive = true),
         ] {
             for noun in nouns.split(", ") {
-                mark(senses.entry(noun).or_default());
+                mark(senses.entry(noun.into()).or_default());
             }
         }
-        for phrase in LEAD_INS {
-            senses.entry(phrase).or_default().lead_in = true;
+        for &phrase in LEAD_INS {
+            senses.entry(phrase.into()).or_default().lead_in = true;
         }
-        let mut longest: HashMap<&'static str, usize> = HashMap::new();
-        for &phrase in senses.keys() {
+        for &phrase in REQUIRING {
+            senses.entry(phrase.into()).or_default().requires = true;
+        }
+        for keyword in registry.arms().iter().flat_map(|arm| &arm.keywords).map(|keyword| fold(keyword)) {
+            let english = keyword.is_ascii();
+            let entry = senses.entry(keyword).or_default();
+            entry.keyword = true;
+            entry.english |= english && entry.verb.is_none();
+        }
+        senses.remove("");
+        let mut longest: HashMap<String, usize> = HashMap::new();
+        for phrase in senses.keys() {
             let first = &phrase[..token_len(phrase)];
             let tokens = ends(phrase, LONGEST_ENTRY).1;
-            let most = longest.entry(first).or_default();
+            let most = longest.entry(first.into()).or_default();
             *most = tokens.max(*most);
         }
         Self { senses, longest }
@@ -88,10 +109,30 @@ impl Lexicon {
             let exact = self.senses.get(phrase).copied();
             let plural = || {
                 let noun = self.senses.get(phrase.strip_suffix('s')?)?;
-                Some(Senses { verb: None, nounish: false, ..*noun })
+                Some(Senses { verb: None, nounish: false, keyword: false, requires: false, ..*noun })
             };
             Some((phrase, exact.or_else(plural)?))
         })
+    }
+
+    /// The action that the folded `text` begins with: a verb, an arm's keyword, or an unknown word before
+    /// "the" or "it", which is an English verb of unknown meaning ("lint the code").
+    pub(super) fn lead<'t>(&self, text: &'t str) -> Option<(&'t str, Senses)> {
+        if let Some((phrase, senses)) = self.at(text) {
+            let acts = senses.verb.is_some() || senses.keyword && !senses.nounish;
+            return acts.then_some((phrase, senses));
+        }
+        let (word, rest) = text.split_once(' ')?;
+        let next = rest.split(' ').next().unwrap_or_default();
+        let known =
+            [ASKING, CONDITIONS, FUNCTION_WORDS, JOINING, OBJECT_STARTS, ORDERING, PHRASE_ENDS, STATING];
+        let verb = is_one_of(next, DETERMINERS)
+            && !is_one_of(next, &[word])
+            && word.len() > 2
+            && word.bytes().all(|b| b.is_ascii_lowercase())
+            && !["s", "ing", "ed", "ly"].iter().any(|ending| word.ends_with(ending))
+            && !known.iter().any(|words| is_one_of(word, words));
+        verb.then_some((word, Senses { english: true, ..Senses::default() }))
     }
 
     /// Every known phrase of the folded `text`, in order.

@@ -13,6 +13,7 @@ mod constraints;
 mod extras;
 mod fit;
 mod lexicon;
+mod lines;
 mod objects;
 mod reading;
 mod timing;
@@ -26,18 +27,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::models::PlanRequest;
-use crate::registry::ArmRegistry;
+use crate::registry::{Arm, ArmRegistry};
 use crate::text::{fold, shorten};
 
 use super::draft::{Draft, DraftStep};
 use super::repair::PlanRules;
 use arms::Arms;
+use choice::FAMILIAR;
+use clauses::Clause;
 use compose::{Brief, Task};
 use lexicon::Lexicon;
-use reading::Reading;
+use reading::{Kind, Reading};
 
 /// Longest piece of the goal that is quoted, in characters.
-const GOAL_CHARS: usize = 120;
+const GOAL_CHARS: usize = 300;
 /// Longest name of a context entry, in characters, and most of them.
 const KEY_CHARS: usize = 30;
 const MOST_KEYS: usize = 5;
@@ -50,7 +53,6 @@ const MERGED_CONFIDENCE: f64 = 0.05;
 /// Plans by rules alone.
 #[derive(Debug)]
 pub struct EmbeddedPlanner {
-    registry: Arc<ArmRegistry>,
     rules: PlanRules,
     lexicon: Lexicon,
     arms: Arms,
@@ -59,25 +61,35 @@ pub struct EmbeddedPlanner {
 impl EmbeddedPlanner {
     /// Prepares what does not depend on a request.
     pub fn new(registry: Arc<ArmRegistry>, rules: PlanRules) -> Self {
-        let lexicon = Lexicon::new();
-        let arms = Arms::new(&registry, &lexicon);
-        Self { registry, rules, lexicon, arms }
+        let lexicon = Lexicon::new(&registry);
+        let arms = Arms::new(registry, &lexicon);
+        Self { rules, lexicon, arms }
     }
 
     /// A plan for `request`: always a draft that `repair::settle` accepts without a single repair.
     pub fn propose(&self, request: &PlanRequest) -> Draft {
-        let constraints: Vec<String> =
+        let mut constraints: Vec<String> =
             request.constraints.iter().map(|text| tidy(text)).filter(|text| !text.is_empty()).collect();
-        let clauses = clauses::split(&request.goal, &self.lexicon, &self.arms);
+        let clauses = clauses::split(&request.goal, &self.lexicon);
         let limit = timing::limit(
             clauses.iter().map(|clause| clause.text.as_str()).chain(constraints.iter().map(String::as_str)),
         );
+        let is_constraint = |clause: &Clause| {
+            let only_limits = || timing::limit(std::iter::once(clause.text.as_str())).is_some();
+            clause.requires || self.lexicon.lead(&fold(&clause.text)).is_none() && only_limits()
+        };
+        let (required, work): (Vec<_>, Vec<_>) = clauses.into_iter().partition(is_constraint);
+        // A goal of requirements alone is read as work all the same.
+        let (clauses, required) = if work.is_empty() { (required, work) } else { (work, required) };
+        constraints.extend(required.into_iter().map(|clause| clause.text));
         let reading = reading::read(&clauses, &self.lexicon, &self.arms);
-        let brief = self.brief(request, &constraints, limit);
+        let explains = reading.parts.iter().all(|part| part.kind == Kind::Explain);
+        let brief = self.brief(request, &constraints, limit, explains);
 
         let (background, understood, count) =
             (reading.background.clone(), understood(&reading), reading.parts.len());
-        let recognised = reading.parts.iter().filter(|part| part.certainty > 0.0).count();
+        let recognised = reading.parts.iter().filter(|part| part.certainty >= FAMILIAR).count();
+        let hinted = reading.parts.iter().any(|part| part.certainty > 0.0);
         let mut tasks = compose::compose(reading.parts, &brief);
         let merged = tasks.iter().filter(|task| task.is_part).count() + 1 < count;
         for statement in background {
@@ -91,12 +103,18 @@ impl EmbeddedPlanner {
         let parallel = (1..tasks.len()).any(|at| !tasks[at].needs.contains(&(at - 1)));
         Draft {
             steps: self.steps(tasks),
-            rationale: Some(rationale(recognised, count, parallel, limit)),
+            rationale: Some(rationale((recognised, hinted), count, parallel, limit)),
             confidence: Some(confidence(understood, merged)),
         }
     }
 
-    fn brief(&self, request: &PlanRequest, constraints: &[String], limit: Option<u32>) -> Brief<'_> {
+    fn brief(
+        &self,
+        request: &PlanRequest,
+        constraints: &[String],
+        limit: Option<u32>,
+        explains: bool,
+    ) -> Brief<'_> {
         let keys: Vec<String> = request
             .context
             .keys()
@@ -111,17 +129,18 @@ impl EmbeddedPlanner {
             arms: &self.arms,
             goal: shorten(&tidy(&request.goal), GOAL_CHARS),
             context: if keys.is_empty() { String::new() } else { format!("({})", keys.join(", ")) },
-            sensitive: self.is_sensitive(request, constraints),
+            sensitive: self.is_sensitive(request, constraints, explains),
             has_constraints: !constraints.is_empty(),
             min_steps,
             max_steps: within_limit,
-            must_verify: require_verification && self.registry.verifier().is_some(),
+            must_verify: require_verification && self.arms.list().iter().any(Arm::verifies),
         }
     }
 
-    /// Whether the goal, a constraint or the name of a context entry speaks of personal data or secrets.
-    fn is_sensitive(&self, request: &PlanRequest, constraints: &[String]) -> bool {
-        let texts = [request.goal.as_str()].into_iter();
+    /// Whether the goal, a constraint or the name of a context entry speaks of personal data or secrets; who
+    /// only has them explained touches none.
+    fn is_sensitive(&self, request: &PlanRequest, constraints: &[String], explains: bool) -> bool {
+        let texts = (!explains).then_some(request.goal.as_str()).into_iter();
         let texts = texts.chain(constraints.iter().map(String::as_str));
         texts.chain(request.context.keys().map(String::as_str)).map(fold).any(|text| {
             self.arms.guards_against(&text) || self.lexicon.scan(&text).any(|(_, senses)| senses.sensitive)
@@ -130,7 +149,7 @@ impl EmbeddedPlanner {
 
     fn steps(&self, tasks: Vec<Task>) -> Vec<DraftStep> {
         let step = |(number, task): (i64, Task)| {
-            let arm = &self.registry.arms()[task.arm];
+            let arm = &self.arms.list()[task.arm];
             DraftStep {
                 number: Some(number),
                 action: task.action,
@@ -176,8 +195,14 @@ fn confidence(understood: f64, merged: bool) -> f64 {
     (confidence.clamp(LOWEST_CONFIDENCE, HIGHEST_CONFIDENCE) * 100.0).round() / 100.0
 }
 
-fn rationale(recognised: usize, count: usize, parallel: bool, limit: Option<u32>) -> String {
+fn rationale(
+    (recognised, hinted): (usize, bool),
+    count: usize,
+    parallel: bool,
+    limit: Option<u32>,
+) -> String {
     let what = match (recognised, count) {
+        (0, _) if hinted => "single words of the goal were recognised".to_owned(),
         (0, _) => "nothing in the goal was recognised, so the steps are general".to_owned(),
         (1, 1) => "the goal was recognised as one piece of work".to_owned(),
         (2, 2) => "both parts of the goal were recognised".to_owned(),
@@ -192,6 +217,6 @@ fn rationale(recognised: usize, count: usize, parallel: bool, limit: Option<u32>
 
 /// `text` on one line, without control characters.
 fn tidy(text: &str) -> String {
-    let text: String = text.chars().map(|c| if clauses::is_unseen(c) { ' ' } else { c }).collect();
+    let text: String = text.chars().map(|c| if lines::is_unseen(c) { ' ' } else { c }).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

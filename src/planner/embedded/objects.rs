@@ -14,11 +14,13 @@ const INDEFINITE: &[&str] = &["a", "an", "some", "any"];
 #[rustfmt::skip]
 const DEFINITE: &[&str] = &[
     "the", "this", "that", "these", "those", "my", "our", "your", "his", "her", "their", "its", "all",
-    "each", "every", "both", "it", "them", "how", "what", "which", "whether", "if", "for", "with",
-    "on", "into", "between", "about", "to", "from", "in", "everything", "why", "when", "where", "who",
+    "each", "every", "both", "what", "which", "everything",
 ];
+const COUNTS: &[&str] = &["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "several"];
 const ACCOMPANYING: &[&str] =
     &["with", "including", "incl", "plus", "and", "mit", "con", "avec", "und", "y", "et"];
+const PREPOSITIONS: &[&str] =
+    &["for", "on", "about", "with", "at", "through", "into", "over", "to", "in", "against"];
 const PRONOUNS: &[&str] = &["it", "them"];
 const LAST_PRONOUNS: &[&str] = &["it", "them", "this", "these", "those", "that"];
 
@@ -37,10 +39,31 @@ pub(super) fn capitalised(text: &str) -> String {
 }
 
 /// Words from which on an object's name says more than which one is meant.
-const ASIDES: &[&str] = &[" without ", " so that ", " when ", " if ", " by ", " into ", " every "];
+const ASIDES: &[&str] = &[
+    " without ",
+    " so that ",
+    " when ",
+    " if ",
+    " by ",
+    " into ",
+    " every ",
+    " after ",
+    " before ",
+    " once ",
+    " unless ",
+    " until ",
+    " given ",
+    " while ",
+];
 
 /// An object as one that was spoken of already: "a parser" becomes "the parser".
 pub(super) fn definite(object: &str) -> String {
+    if let Some((first, rest)) = object.split_once(' ')
+        && is_one_of(first, &["if", "whether", "how", "why"])
+    {
+        let first = if is_one_of(first, &["if"]) { "whether".into() } else { first.to_lowercase() };
+        return shorten(&format!("the question of {first} {rest}"), OBJECT_CHARS);
+    }
     let aside = ASIDES.iter().filter_map(|aside| object.find(aside)).min();
     let object = object[..aside.unwrap_or(object.len())].trim_end_matches([' ', ',']);
     let object = shorten(without_preposition(object), OBJECT_CHARS);
@@ -51,20 +74,15 @@ pub(super) fn definite(object: &str) -> String {
     if first.len() > 1 && is_one_of(first, DEFINITE) {
         return format!("{}{}", first.to_lowercase(), &object[first.len()..]);
     }
-    let plain = first.starts_with(|c: char| c.is_ascii_lowercase()) && !is_one_of(first, DEFINITE);
-    if plain { format!("the {object}") } else { object }
+    if is_one_of(first, COUNTS) { format!("the {object}") } else { object }
 }
 
 /// "for flights" is about flights.
 fn without_preposition(object: &str) -> &str {
-    match object.split_once(' ') {
-        Some((first, rest))
-            if is_one_of(first, &["for", "on", "about", "with", "at", "through", "into", "over"]) =>
-        {
-            rest
-        }
-        _ => object,
-    }
+    object
+        .split_once(' ')
+        .filter(|(first, _)| is_one_of(first, PREPOSITIONS))
+        .map_or(object, |(_, rest)| rest)
 }
 
 /// Whether `object` only says where to ("to staging").
@@ -76,20 +94,16 @@ pub(super) fn is_destination(object: &str) -> bool {
 
 /// `text` with its first pronoun (as in "compare them") replaced by `object`.
 pub(super) fn with_object(text: &str, object: &str) -> String {
-    let words: Vec<&str> = text.split(' ').collect();
+    let mut words: Vec<&str> = text.split(' ').collect();
     let last = words.len() - 1;
-    let pronoun = words.iter().enumerate().skip(1).position(|(index, word)| {
-        is_one_of(word, PRONOUNS) || index == last && is_one_of(word, LAST_PRONOUNS)
-    });
-    let Some(at) = pronoun.map(|behind_first| behind_first + 1).filter(|_| !object.is_empty()) else {
+    let is_pronoun = |at: &usize| is_one_of(words[*at], if *at == last { LAST_PRONOUNS } else { PRONOUNS });
+    let Some(at) = (0..=last).find(is_pronoun).filter(|_| !object.is_empty()) else {
         return text.to_owned();
     };
-    let mut replaced = words;
-    let word = replaced[at];
-    let tail = &word[word.trim_end_matches(|c: char| !c.is_alphanumeric()).len()..];
+    let tail = &words[at][words[at].trim_end_matches(|c: char| !c.is_alphanumeric()).len()..];
     let object = format!("{object}{tail}");
-    replaced[at] = &object;
-    replaced.join(" ")
+    words[at] = &object;
+    words.join(" ")
 }
 
 /// Where in `text` the tests begin that are asked for along with something else ("… with unit tests"):
@@ -132,12 +146,16 @@ pub(super) fn tests_for(object: &str) -> Option<&str> {
         if is_one_of(word, TESTS) {
             let rest = object.get(at..).unwrap_or("");
             let rest = ["suite ", "cases "].iter().find_map(|more| rest.strip_prefix(more)).unwrap_or(rest);
-            let target =
-                ["for ", "of ", "to ", "that cover ", "für "].iter().find_map(|lead| rest.strip_prefix(lead));
+            let target = ["for ", "of ", "to ", "that cover ", "für ", "pour ", "para "]
+                .iter()
+                .find_map(|lead| rest.strip_prefix(lead));
             let unsaid = matches!(rest, "" | "suite" | "cases" | "coverage").then_some("");
             return target.or(unsaid);
         }
-        if is_one_of(word, &["for", "of", "that", "which", "with"]) {
+        if is_one_of(
+            word,
+            &["for", "of", "that", "which", "with", "without", "no", "before", "after", "when", "if"],
+        ) {
             return None;
         }
     }

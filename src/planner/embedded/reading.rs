@@ -3,44 +3,23 @@
 use crate::text::{find_phrase, fold, shorten};
 
 use super::arms::{Arms, Intent};
-use super::choice::Chooser;
+use super::choice::{Choice, Chooser, KNOWN};
 use super::clauses::Clause;
 use super::lexicon::{Lexicon, Senses, after_phrase, is_one_of};
 use super::objects::{
     OBJECT_CHARS, capitalised, definite, is_destination, shared_tests, tests_for, with_object, without_tests,
 };
-use super::vocabulary::{ASKING, OBJECT_STARTS, REFERENCES, STATING, UNSPACED_REFERENCES};
+use super::vocabulary::{PRONOUNS, REFERENCES, RELATING, SPEAKERS, STATING, UNSPACED_REFERENCES, WISHING};
 
 /// Longest piece of the goal's text in one action, in characters.
-const ACTION_CHARS: usize = 120;
+const ACTION_CHARS: usize = 400;
 /// As much of one clause is read, in characters.
 const READ_CHARS: usize = 1_000;
 
-/// How sure a reading is: the head of the clause was known, or only a word further in.
-pub(super) const KNOWN: f64 = 1.0;
-pub(super) const HINTED: f64 = 0.5;
-
-const FIXING: &[&str] = &["fix", "debug", "repair", "resolve", "solve", "troubleshoot", "patch"];
-const SHIPPING: &[&str] = &["deploy", "release", "publish", "ship", "roll out", "launch", "install", "host"];
-const TRYING: &[&str] =
-    &["run", "execute", "test", "benchmark", "teste", "starte", "测试", "运行", "запусти"];
-const WEIGHING: &[&str] = &[
-    "compare",
-    "contrast",
-    "rank",
-    "choose",
-    "select",
-    "pick",
-    "vergleiche",
-    "compara",
-    "比较",
-    "对比",
-    "сравни",
-];
-
 /// What the wording of a part depends on, beside its intent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Kind {
+    #[default]
     Plain,
     Fix,
     Tests,
@@ -48,6 +27,12 @@ pub(super) enum Kind {
     /// Runs what there is, to see how it does.
     Trial,
     Compare,
+    /// Makes a text.
+    Prose,
+    /// Explains a topic, and touches nothing.
+    Explain,
+    /// Done on the way: afterwards "it" is still what it was before.
+    Aside,
     /// Nothing in it was understood.
     Unclear,
 }
@@ -76,6 +61,8 @@ pub(super) struct Part {
     pub link: Link,
     /// 0.0 (not understood) to 1.0.
     pub certainty: f64,
+    /// It makes something that can be run.
+    pub runs: bool,
     /// How long the clause is, in words.
     pub words: usize,
 }
@@ -103,7 +90,7 @@ pub(super) struct Head<'a> {
 
 /// Reads `clauses`.
 pub(super) fn read(clauses: &[Clause], lexicon: &Lexicon, arms: &Arms) -> Reading {
-    let heads: Vec<Head<'_>> = clauses.iter().map(|clause| head(clause, lexicon, arms)).collect();
+    let heads: Vec<Head<'_>> = clauses.iter().map(|clause| head(clause, lexicon)).collect();
     let any_action = heads.iter().any(|head| head.lead.is_some());
     let mut reader = Reader {
         chooser: Chooser { lexicon, arms },
@@ -129,24 +116,15 @@ pub(super) fn read(clauses: &[Clause], lexicon: &Lexicon, arms: &Arms) -> Readin
     Reading { parts: reader.parts, background: reader.background }
 }
 
-fn head<'a>(clause: &'a Clause, lexicon: &Lexicon, arms: &Arms) -> Head<'a> {
+fn head<'a>(clause: &'a Clause, lexicon: &Lexicon) -> Head<'a> {
     let end = clause.text.char_indices().nth(READ_CHARS).map_or(clause.text.len(), |(at, _)| at);
     let text = &clause.text[..end];
     let folded = fold(text);
-    let verb = lexicon.at(&folded).filter(|(_, senses)| senses.verb.is_some());
-    let keyword = arms.leading_keyword(&folded).filter(|keyword| {
-        // A noun at the head ("privacy policy for the shop") is no action.
-        verb.is_some() || lexicon.at(keyword).is_none_or(|(_, senses)| !senses.nounish)
-    });
-    let lead = match (verb, keyword) {
-        (Some((phrase, senses)), _) => Some((phrase.to_owned(), senses)),
-        (None, Some(phrase)) => {
-            Some((phrase.to_owned(), Senses { english: phrase.is_ascii(), ..Senses::default() }))
-        }
-        (None, None) => None,
-    };
+    let lead = lexicon.lead(&folded).map(|(phrase, senses)| (phrase.to_owned(), senses));
     let object =
         lead.as_ref().map_or(text, |(phrase, _)| after_phrase(text, phrase).unwrap_or(text)).trim_end();
+    // "Send me a list" is about a list.
+    let object = ["me ", "us "].iter().find_map(|whom| object.strip_prefix(whom)).unwrap_or(object);
     Head { clause, text, folded, lead, object }
 }
 
@@ -167,8 +145,10 @@ impl Reader<'_> {
         if text.ends_with('?') {
             return false;
         }
-        let subject = text.split(verb).next().unwrap_or_default().trim();
-        if !subject.is_empty() {
+        let (subject, rest) = text.split_once(&format!(" {verb}")).unwrap_or_default();
+        // "We have an app" speaks of the app.
+        let subject = if is_one_of(subject, SPEAKERS) { rest.trim() } else { subject };
+        if !subject.is_empty() && !is_reference(subject) {
             self.spoken_of = definite(subject);
         }
         self.background.push(text.to_owned());
@@ -176,58 +156,64 @@ impl Reader<'_> {
     }
 
     fn part(&mut self, head: &Head<'_>, shared: Option<&str>, same_sentence: bool) {
-        let (mut intent, arm, mut certainty) = self.chooser.choose(head, shared.unwrap_or(head.object));
-        let makes = |part: &Part| part.intent == Intent::Make;
-        let tests_aside = intent == Intent::Make || same_sentence && self.parts.last().is_some_and(makes);
         let whole = shared.unwrap_or(head.object);
+        let topic = if whole.is_empty() || is_reference(whole) { &self.spoken_of } else { whole };
+        let choice = self.chooser.choose(head, &with_object(topic, &self.spoken_of));
+        let makes = |intent: Intent| intent == Intent::Make;
+        let tests_aside =
+            makes(choice.intent) || same_sentence && self.parts.last().is_some_and(|part| makes(part.intent));
         let own = if tests_aside { without_tests(whole) } else { whole };
-        let resolved = with_object(&format!("- {own}"), &self.spoken_of);
-        let resolved = &resolved[2..];
-        let tests_too = intent == Intent::Make && shared_tests(whole).is_some();
-
-        let target = (intent == Intent::Make).then(|| tests_for(resolved)).flatten();
-        let refers = self.refers(head);
-        let english = head.lead.as_ref().is_some_and(|(_, senses)| senses.english) || starts_object(own);
-        let elsewhere = intent == Intent::Run && is_destination(own) && !self.spoken_of.is_empty();
-        let object = if own.is_empty() || elsewhere || target == Some("") || is_reference(own) {
+        let resolved = with_object(own, &self.spoken_of);
+        let target = makes(choice.intent).then(|| tests_for(&resolved)).flatten();
+        let elsewhere = choice.intent == Intent::Run && is_destination(own) && !self.spoken_of.is_empty();
+        let goes_on = own.is_empty() || elsewhere || target == Some("") || is_reference(own);
+        let object = if goes_on {
             self.spoken_of.clone()
-        } else if english {
-            definite(target.unwrap_or(resolved))
         } else {
-            format!("“{}”", shorten(own, OBJECT_CHARS))
+            self.object(head, own, target.unwrap_or(&resolved))
         };
-        let kind = match &head.lead {
-            _ if target.is_some() => Kind::Tests,
-            Some((verb, _)) if FIXING.contains(&verb.as_str()) => Kind::Fix,
-            Some((verb, _)) if SHIPPING.contains(&verb.as_str()) => Kind::Ship,
-            Some((verb, _)) if TRYING.contains(&verb.as_str()) => Kind::Trial,
-            Some((verb, _)) if WEIGHING.contains(&verb.as_str()) => Kind::Compare,
-            None if certainty == 0.0 => Kind::Unclear,
-            _ => Kind::Plain,
-        };
-        if kind == Kind::Unclear {
-            (intent, certainty) = (Intent::Think, 0.0);
-        }
-        let goes_back = same_sentence
-            && self.parts.last().is_some_and(|before| before.intent > intent && before.kind != Kind::Ship)
-            || self.is_write_up(head, intent)
-                && self.parts.last().is_some_and(|before| before.intent == intent);
-        let link = match head.clause.after {
-            _ if self.parts.is_empty() => Link::None,
-            true => Link::All,
-            false if refers || goes_back => Link::Previous,
-            false => Link::None,
-        };
+        let kind = kind(head, &choice, target.is_some());
+        let link = self.link(head, choice.intent, same_sentence);
         let named =
             if elsewhere && self.parts.len() == 1 { format!("{object} {own}") } else { own.to_owned() };
-        let text = self.imperative(head, &named, intent, kind);
+        let text = self.imperative(head, &named, choice.intent, kind);
         let text =
             if target == Some("") && !object.is_empty() { format!("{text} for {object}") } else { text };
-        self.spoken_of.clone_from(&object);
+        if self.spoken_of.is_empty() || !object.is_empty() && !matches!(kind, Kind::Trial | Kind::Aside) {
+            self.spoken_of.clone_from(&object);
+        }
         let words = head.folded.split(' ').count();
-        self.push(Part { texts: vec![text], object, intent, kind, arm, link, certainty, words });
-        if tests_too {
+        let Choice { intent, arm, certainty, software, .. } = choice;
+        let runs = software && makes(intent);
+        self.push(Part { texts: vec![text], object, intent, kind, arm, link, certainty, runs, words });
+        if makes(intent) && shared_tests(whole).is_some() {
             self.push_tests(arm, link, words);
+        }
+    }
+
+    /// What a clause is about whose object is `own`, with pronouns replaced `resolved`; empty when that says
+    /// nothing.
+    fn object(&self, head: &Head<'_>, own: &str, resolved: &str) -> String {
+        match &head.lead {
+            _ if self.chooser.is_vague(resolved) => String::new(),
+            Some((_, senses)) if senses.english => definite(resolved),
+            _ => format!("“{}”", shorten(if own.contains(resolved) { resolved } else { own }, OBJECT_CHARS)),
+        }
+    }
+
+    fn link(&self, head: &Head<'_>, intent: Intent, same_sentence: bool) -> Link {
+        let Some(before) = self.parts.last() else { return Link::None };
+        let goes_back = same_sentence && before.intent > intent && before.kind != Kind::Ship;
+        // A thought builds on the one before it.
+        let goes_on = intent == Intent::Think
+            && before.intent == intent
+            && (same_sentence || before.kind == Kind::Compare);
+        if head.clause.after {
+            Link::All
+        } else if goes_back || goes_on || refers(head) {
+            Link::Previous
+        } else {
+            Link::None
         }
     }
 
@@ -237,9 +223,10 @@ impl Reader<'_> {
             return;
         }
         let object = self.spoken_of.clone();
-        let texts = vec![format!("Write tests for {object}")];
+        let texts =
+            vec![format!("Write tests for {}", if object.is_empty() { "the result" } else { &object })];
         let (intent, kind) = (Intent::Make, Kind::Tests);
-        self.push(Part { texts, object, intent, kind, arm, link, certainty: KNOWN, words });
+        self.push(Part { texts, object, intent, kind, arm, link, certainty: KNOWN, runs: true, words });
     }
 
     /// Adds a part, unless the goal says the same twice.
@@ -247,21 +234,6 @@ impl Reader<'_> {
         if self.parts.iter().all(|other| other.texts != part.texts) {
             self.parts.push(part);
         }
-    }
-
-    /// Whether what was thought is put into words here.
-    fn is_write_up(&self, head: &Head<'_>, intent: Intent) -> bool {
-        let writes = head.lead.as_ref().is_some_and(|(_, senses)| senses.verb == Some(Intent::Make));
-        writes
-            && intent == Intent::Think
-            && self.parts.last().is_some_and(|before| before.kind == Kind::Compare)
-    }
-
-    /// Whether the clause speaks of something before it.
-    fn refers(&self, head: &Head<'_>) -> bool {
-        !self.parts.is_empty()
-            && (head.folded.split(' ').skip(1).any(|word| REFERENCES.contains(&word))
-                || UNSPACED_REFERENCES.iter().any(|word| find_phrase(&head.folded, word).is_some()))
     }
 
     /// The clause as an English imperative.
@@ -280,45 +252,58 @@ impl Reader<'_> {
             return shorten(&capitalised(text.trim()), ACTION_CHARS);
         }
         let text = shorten(clause, ACTION_CHARS);
-        if kind == Kind::Unclear {
-            return format!("Work on “{text}”");
+        if head.lead.is_some() {
+            return capitalised(&text);
         }
         if is_question(clause) {
             return format!("Find the answer to “{text}”");
         }
-        let verb = match intent {
-            Intent::Gather => "Gather",
-            Intent::Think => "Work out",
-            Intent::Make => "Implement",
-            Intent::Guard => "Protect the data in",
-            Intent::Run => "Carry out",
-            Intent::Check => "Check",
+        let verb = match (kind, intent) {
+            (Kind::Unclear, _) => return format!("Work on “{text}”"),
+            (Kind::Fix, _) => return format!("Find and remove the cause of “{text}”"),
+            (_, Intent::Gather) => "Gather",
+            (_, Intent::Think) => "Work out",
+            (_, Intent::Make) => "Implement",
+            (_, Intent::Guard) => "Protect the data in",
+            (_, Intent::Run) => "Carry out",
+            (_, Intent::Check) => "Check",
         };
-        if starts_object(clause) {
-            format!("{verb} {text}")
-        } else {
-            format!("{verb} what “{text}” asks for")
-        }
+        format!("{verb}: {text}")
     }
+}
+
+fn kind(head: &Head<'_>, choice: &Choice, tests: bool) -> Kind {
+    match &head.lead {
+        _ if tests => Kind::Tests,
+        _ if choice.prose => Kind::Prose,
+        Some((_, senses)) => senses.kind,
+        None if is_question(head.text) => Kind::Explain,
+        None if choice.certainty == 0.0 => Kind::Unclear,
+        // "The page is slow", and nothing that says what to do: it is to be mended.
+        None if choice.intent == Intent::Make && reports(head.text) => Kind::Fix,
+        None => Kind::Plain,
+    }
+}
+
+/// Whether `text` says how things are, and not how they should be.
+fn reports(text: &str) -> bool {
+    let mut words = text.split(' ').skip(1).take_while(|word| !is_one_of(word, RELATING));
+    words.find(|word| is_one_of(word, STATING)).is_some_and(|verb| !is_one_of(verb, WISHING))
+}
+
+/// Whether the clause speaks of something before it.
+fn refers(head: &Head<'_>) -> bool {
+    head.folded.split(' ').skip(1).any(|word| REFERENCES.contains(&word))
+        || UNSPACED_REFERENCES.iter().any(|word| find_phrase(&head.folded, word).is_some())
 }
 
 /// Whether `object` stands for an earlier one ("them", "it to the clinic").
 fn is_reference(object: &str) -> bool {
     let first = object.split(' ').next().unwrap_or_default();
-    is_one_of(object, REFERENCES)
-        || is_one_of(first, &["it", "them", "why", "sie", "ihn", "lo", "los", "её", "его", "их"])
-        || matches!(object, "它" | "它们" | "其")
+    is_one_of(object, REFERENCES) || is_one_of(first, PRONOUNS) || matches!(object, "它" | "它们" | "其")
 }
 
 /// Whether `text` asks something.
 pub(super) fn is_question(text: &str) -> bool {
-    text.ends_with('?') && text.split(' ').next().is_some_and(|word| is_one_of(word, ASKING))
-        || ASKING.iter().any(|word| !word.is_ascii() && text.contains(word) && text.ends_with('?'))
-}
-
-/// Whether `text` is an English noun phrase with its article.
-fn starts_object(text: &str) -> bool {
-    text.split_once(' ').is_some_and(|(first, _)| {
-        is_one_of(first, &["a", "an", "the", "my", "our"]) && is_one_of(first, OBJECT_STARTS)
-    })
+    text.ends_with('?') && text.chars().any(char::is_alphabetic)
 }

@@ -11,28 +11,29 @@ const LONGEST_LIMIT_SECONDS: f64 = 50.0 * 86_400.0;
 
 #[rustfmt::skip]
 const LIMITING: &[&str] = &[
-    "within", "under", "max", "maximum", "below", "than", "most", "limit", "to", "unter", "innerhalb",
-    "binnen", "maximal", "höchstens", "menos", "máximo", "moins", "exceed", "exceeding",
+    "within", "under", "max", "maximum", "below", "than", "most", "limit", "deadline", "budget", "unter",
+    "innerhalb", "binnen", "maximal", "höchstens", "menos", "máximo", "moins", "exceed", "exceeding",
 ];
 /// These set one with a word or two in between ("within the next 5 minutes").
-const LIMITING_FROM_AFAR: &[&str] = &["within", "innerhalb", "limit"];
+const LIMITING_FROM_AFAR: &[&str] = &["within", "innerhalb", "limit", "deadline", "budget"];
+/// These set one from behind ("2 minute limit").
+const LIMITING_FROM_BEHIND: &[&str] = &["limit", "max", "maximum", "deadline", "budget", "tops", "maximal"];
 /// Numbers in words, by their place.
+#[rustfmt::skip]
 const NUMBERS: &[&[&str]] = &[
-    &[],
-    &["a", "an", "one", "einer"],
-    &["two", "zwei"],
-    &["three", "drei"],
-    &["four"],
-    &["five", "fünf"],
-    &["six"],
-    &["seven"],
-    &["eight"],
-    &["nine"],
-    &["ten", "zehn"],
+    &[], &["a", "an", "one", "einer"], &["two", "zwei"], &["three", "drei"], &["four"], &["five", "fünf"],
+    &["six"], &["seven"], &["eight"], &["nine"], &["ten", "zehn"],
 ];
 /// With one of these before it, a plain "in" sets a limit too.
 const ENDING: &[&str] =
     &["complete", "completed", "finish", "finished", "done", "deliver", "ready", "fertig"];
+/// Before "longer than" and "under" these leave the time to the work; another noun has it for itself
+/// ("no videos longer than 5 minutes").
+#[rustfmt::skip]
+const OF_THE_WORK: &[&str] = &[
+    "no", "not", "in", "for", "and", "take", "takes", "taking", "be", "is", "it", "this", "never", "last",
+    "work", "plan", "task", "everything", "all", "spend", "stay", "keep", "time", "duration", "run", "runs",
+];
 /// With one of these, a time is a property of what is made and no limit for the work.
 #[rustfmt::skip]
 const PROPERTY: &[&str] = &[
@@ -40,31 +41,19 @@ const PROPERTY: &[&str] = &[
     "expire", "expires", "expiry", "ttl", "cache", "cached", "interval", "every", "per", "retry",
     "retries", "request", "requests", "query", "queries", "startup", "render", "renders", "refresh",
     "session", "sessions", "token", "p95", "p99", "downtime", "uptime", "rto", "rpo", "last", "past",
-    "older", "newer",
+    "older", "newer", "rollback", "recovery",
 ];
+#[rustfmt::skip]
 const UNITS: &[(f64, &[&str])] = &[
-    (
-        1.0,
-        &[
-            "s",
-            "sec",
-            "secs",
-            "second",
-            "seconds",
-            "sekunde",
-            "sekunden",
-            "segundos",
-            "secondes",
-            "секунд",
-            "秒",
-        ],
-    ),
+    (1.0, &[
+        "s", "sec", "secs", "second", "seconds", "sekunde", "sekunden", "segundos", "secondes", "секунд", "秒",
+    ]),
     (60.0, &["m", "min", "mins", "minute", "minutes", "minuten", "minutos", "минут", "минуты", "分钟", "分"]),
-    (
-        3_600.0,
-        &["h", "hr", "hrs", "hour", "hours", "stunde", "stunden", "hora", "horas", "heure", "heures", "小时"],
-    ),
+    (3_600.0, &[
+        "h", "hr", "hrs", "hour", "hours", "stunde", "stunden", "hora", "horas", "heure", "heures", "小时",
+    ]),
     (86_400.0, &["d", "day", "days", "tag", "tage", "tagen", "día", "días", "jour", "jours", "天"]),
+    (604_800.0, &["week", "weeks", "woche", "wochen", "semana", "semanas", "semaine", "semaines"]),
 ];
 
 /// The tightest limit in `texts` for the work as a whole, in whole seconds.
@@ -74,35 +63,76 @@ pub(super) fn limit<'t>(texts: impl Iterator<Item = &'t str>) -> Option<u32> {
 
 fn limit_in(text: &str) -> Option<u32> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let limit = |at: usize| {
-        let (sign, number, unit) = amount(&words, at)?;
-        let before = |back: usize| at.checked_sub(back).and_then(|at| words.get(at)).copied().unwrap_or("");
-        let marked = sign.contains(['<', '≤'])
-            || matches!(before(1), "<" | "≤" | "<=")
-            || is_one_of(before(1), LIMITING)
-            || [2, 3].iter().any(|&back| is_one_of(before(back), LIMITING_FROM_AFAR))
-            || is_one_of(before(1), &["in"]) && words[..at].iter().any(|word| is_one_of(word, ENDING));
-        let seconds = number * seconds_of(unit)?;
-        (marked && (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds)).then_some(seconds as u32)
-    };
-    let seconds = (0..words.len()).filter_map(limit).min().or_else(|| unspaced_limit(text))?;
+    let place = |table: &[&str]| words.iter().position(|word| is_one_of(word, table)).unwrap_or(words.len());
+    let (ending, relative) = (place(ENDING), place(&["that", "which", "whose"]));
+    let mut tightest: Option<f64> = None;
+    let mut at = 0;
+    while at < words.len().min(relative) {
+        let Some((bounded, mut seconds, mut end)) = amount(&words, at) else {
+            at += 1;
+            continue;
+        };
+        // "1 hour 30 minutes"
+        while end < words.len()
+            && let Some((_, more, behind)) = amount(&words, end)
+        {
+            (seconds, end) = (seconds + more, behind);
+        }
+        let is = |place: Option<usize>, table: &[&str]| {
+            place.and_then(|place| words.get(place)).is_some_and(|word| is_one_of(word, table))
+        };
+        let before = |back: usize, table: &[&str]| is(at.checked_sub(back), table);
+        let of_another = |back: usize| {
+            at.checked_sub(back).is_some_and(|place| {
+                !words[place].ends_with([',', ':']) && !before(back, OF_THE_WORK) && !before(back, ENDING)
+            })
+        };
+        let foreign = before(1, &["under", "below"]) && of_another(2)
+            || before(1, &["than"]) && before(2, &["longer", "shorter", "more", "less"]) && of_another(3);
+        let marked = bounded
+            || at == 0 && end == words.len()
+            || at > 0 && matches!(words[at - 1], "<" | "≤" | "<=")
+            || before(1, LIMITING) && !foreign
+            || before(1, &["to"]) && before(2, &["up", "limit", "limited"])
+            || before(1, &["of"]) && before(2, &["max", "maximum"])
+            || (2..=3).any(|back| before(back, LIMITING_FROM_AFAR))
+            || before(1, &["in"]) && ending < at
+            || is(Some(end), LIMITING_FROM_BEHIND)
+            || is(Some(end), &["or"]) && is(Some(end + 1), &["less", "fewer"]);
+        if marked && (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds) {
+            tightest = Some(tightest.map_or(seconds, |known| known.min(seconds)));
+        }
+        at = end;
+    }
+    let seconds = tightest.map(|seconds| seconds as u32).or_else(|| unspaced_limit(text))?;
     (!words.iter().any(|word| is_one_of(word, PROPERTY))).then_some(seconds)
 }
 
-/// What stands before the number at `at`, the number, and its unit: "<2 minutes", "30s", "two hours".
-fn amount<'w>(words: &[&'w str], at: usize) -> Option<(&'w str, f64, &'w str)> {
+/// The amount of time at `at` ("<2 minutes", "30s", "two hours", "half an hour"): whether it has a sign that
+/// bounds it, its seconds, and the word behind it.
+fn amount(words: &[&str], at: usize) -> Option<(bool, f64, usize)> {
     let word = words[at];
-    let next = words.get(at + 1).copied();
+    let unit_at = |place: usize| seconds_of(words.get(place)?);
     let Some(digits) = word.find(|c: char| c.is_ascii_digit()) else {
-        let unit = next.filter(|unit| seconds_of(unit).is_some())?;
+        if word.eq_ignore_ascii_case("half") && words.get(at + 1).is_some_and(|w| is_one_of(w, &["a", "an"]))
+        {
+            return Some((false, unit_at(at + 2)? / 2.0, at + 3));
+        }
+        let unit = unit_at(at + 1)?;
         let number = NUMBERS.iter().position(|names| is_one_of(word, names))?;
-        return Some(("", number as f64, unit));
+        return Some((false, number as f64 * unit, at + 2));
     };
     let (sign, figures) = word.split_at(digits);
-    let end = figures.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(figures.len());
+    let end = figures.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ',')).unwrap_or(figures.len());
     let (number, unit) = figures.split_at(end);
+    let grouped = number.split(',').skip(1).all(|group| group.len() == 3);
+    let number = number.replace(',', if grouped { "" } else { "." });
+    let number: f64 = number.trim_end_matches('.').parse().ok()?;
     let unit = unit.trim_start_matches('-');
-    Some((sign, number.trim_end_matches('.').parse().ok()?, if unit.is_empty() { next? } else { unit }))
+    // "5 m users" are millions.
+    let apart = || unit_at(at + 1).filter(|_| !words[at + 1].eq_ignore_ascii_case("m"));
+    let (unit, end) = if unit.is_empty() { (apart()?, at + 2) } else { (seconds_of(unit)?, at + 1) };
+    Some((sign.contains(['<', '≤']), number * unit, end))
 }
 
 /// As in "请在5分钟内完成": no spaces around the number.

@@ -8,7 +8,7 @@ use super::arms::Intent;
 use super::reading::{Kind, Part};
 
 /// Longest action of a step that several clauses were put into, in characters.
-const MERGED_CHARS: usize = 320;
+const MERGED_CHARS: usize = 1_000;
 /// Most clauses that such an action names one by one.
 const MOST_NAMED: usize = 10;
 
@@ -27,9 +27,14 @@ pub(super) fn action(part: &Part) -> String {
     action
 }
 
+/// What a part is about.
+pub(super) fn subject(part: &Part) -> &str {
+    if part.object.is_empty() { "the result" } else { &part.object }
+}
+
 /// How to tell that a part is done.
 pub(super) fn criteria(part: &Part) -> Vec<String> {
-    let o = if part.object.is_empty() { "the result" } else { &part.object };
+    let o = subject(part);
     let lines = match (part.intent, part.kind) {
         _ if part.texts.len() > 1 => [
             format!("All {} parts of this step are done, each with a result of its own", part.texts.len()),
@@ -51,6 +56,10 @@ pub(super) fn criteria(part: &Part) -> Vec<String> {
             format!("The same measures are applied to all of {o}"),
             "Strengths and weaknesses are listed with their evidence, and a recommendation with its reason"
                 .into(),
+        ],
+        (_, Kind::Prose) => [
+            "The text has the form, length and tone that were asked for".into(),
+            format!("It keeps to {o}, and no fact in it is invented"),
         ],
         (_, Kind::Ship) => [
             format!("At the target a first check of {o} passes"),
@@ -83,39 +92,18 @@ pub(super) fn criteria(part: &Part) -> Vec<String> {
     lines.into()
 }
 
-/// A way to look at one part once more, for plans that must have more steps than the goal asks for.
-pub(super) struct Facet {
-    pub intent: Intent,
-    /// Before the part's text.
-    pub lead: &'static str,
-    pub criterion: &'static str,
-}
-
-/// In the order in which they are worth having.
-pub(super) const FACETS: &[Facet] = &[
-    Facet {
-        intent: Intent::Check,
-        lead: "Review the intermediate result of",
-        criterion: "Every acceptance criterion of that step is ticked or its failure explained",
-    },
-    Facet {
-        intent: Intent::Think,
-        lead: "List open risks and assumptions of",
-        criterion: "Each risk has a likelihood, an effect and a way to meet it",
-    },
-    Facet {
-        intent: Intent::Check,
-        lead: "Try edge cases against the result of",
-        criterion: "At least three edge cases are tried and their outcomes recorded",
-    },
-    Facet {
-        intent: Intent::Think,
-        lead: "Write down how to use and maintain the result of",
-        criterion: "Somebody who was not involved can use the result with this note alone",
-    },
-    Facet {
-        intent: Intent::Gather,
-        lead: "Look for known pitfalls of",
-        criterion: "Each pitfall names its source and whether it applies here",
-    },
+/// Ways to look at one part once more, for plans that must have more steps than the goal asks for, in the
+/// order in which they are worth having: the intent, what stands before the part's text, a criterion.
+#[rustfmt::skip]
+pub(super) const FACETS: &[(Intent, &str, &str)] = &[
+    (Intent::Check, "Review the intermediate result of",
+        "Every acceptance criterion of that step is ticked or its failure explained"),
+    (Intent::Think, "List open risks and assumptions of",
+        "Each risk has a likelihood, an effect and a way to meet it"),
+    (Intent::Check, "Try edge cases against the result of",
+        "At least three edge cases are tried and their outcomes recorded"),
+    (Intent::Think, "Write down how to use and maintain the result of",
+        "Somebody who was not involved can use the result with this note alone"),
+    (Intent::Gather, "Look for known pitfalls of",
+        "Each pitfall names its source and whether it applies here"),
 ];
