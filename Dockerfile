@@ -41,7 +41,6 @@ ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="planner-arm" \
       org.opencontainers.image.description="The planner arm of OctoLLM: a goal goes in, a sound, executable plan comes out." \
-      org.opencontainers.image.source="https://github.com/octollm/planner-arm" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
