@@ -14,10 +14,9 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, Expos
 use crate::config::{EngineChoice, FallbackEngine, Settings};
 use crate::http as web;
 use crate::lifecycle::Lifecycle;
-use crate::llm::ChatModel;
-use crate::llm::Ladder;
 use crate::llm::ladder::CallPolicy;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
+use crate::llm::{ChatModel, Ladder};
 use crate::metrics::Metrics;
 use crate::planner::embedded::EmbeddedPlanner;
 use crate::planner::{Engine, PlannerArm};

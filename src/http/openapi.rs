@@ -28,7 +28,6 @@ use super::{docs, ops, plan};
                        Every error is an RFC 9457 problem document. Every response has the header X-Request-ID."
     ),
     components(schemas(ProblemDocument<'_>)),
-    modifiers(&Common),
     tags(
         (name = "planning", description = "From a goal to a plan"),
         (name = "operations", description = "For orchestrators, Prometheus and container runtimes"),
