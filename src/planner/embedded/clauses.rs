@@ -234,10 +234,10 @@ impl Splitter<'_> {
             && let Some(clause) = self.clauses.get_mut(first_clause)
         {
             let condition = line[words[first_word].0..words[behind - 1].1].trim_end_matches(',');
-            let lower = condition.chars().next().map(|first| first.to_ascii_lowercase());
+            let mut rest = condition.chars();
             clause.text.push(' ');
-            clause.text.extend(lower);
-            clause.text.push_str(&condition[1..]);
+            clause.text.extend(rest.next().map(|first| first.to_ascii_lowercase()));
+            clause.text.push_str(rest.as_str());
         }
     }
 

@@ -155,6 +155,17 @@ fn unknown_verbs_and_verbs_that_are_nouns_too_head_clauses_of_their_own() {
 }
 
 #[test]
+fn a_condition_in_front_may_be_quoted_in_any_script() {
+    for goal in [
+        "“If the build fails, notify the team",
+        "¿If the build fails, notify the team",
+        "«When» it works, deploy it",
+    ] {
+        plan(goal);
+    }
+}
+
+#[test]
 fn a_condition_in_front_stays_with_what_it_is_a_condition_of() {
     assert_parts(&[
         ("After the tests pass, deploy to staging", &["executor Deploy to staging after the tests pass <1"]),
