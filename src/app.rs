@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
-use crate::config::{EngineChoice, FallbackEngine, Settings};
+use crate::config::{FallbackEngine, Settings};
 use crate::http as web;
 use crate::lifecycle::Lifecycle;
 use crate::llm::ladder::CallPolicy;
@@ -19,7 +19,7 @@ use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, Ladder};
 use crate::metrics::Metrics;
 use crate::planner::embedded::EmbeddedPlanner;
-use crate::planner::{Engine, PlannerArm};
+use crate::planner::{Engine, EngineKind, PlannerArm};
 
 /// Largest request body, in bytes.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -122,7 +122,7 @@ impl App {
 /// The engine that `settings` name.
 fn engine(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String> {
     let embedded = || EmbeddedPlanner::new(Arc::new(settings.arms.clone()), settings.rules.clone());
-    if settings.engine == EngineChoice::Embedded {
+    if settings.engine == EngineKind::Embedded {
         return Ok(Engine::Embedded(embedded()));
     }
     let server = OpenAiServer::new(OpenAiSettings {

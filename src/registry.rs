@@ -121,7 +121,7 @@ impl ArmRegistry {
 
     /// The arm that takes what fits nowhere else: the first without keywords (planner by default).
     pub fn catch_all(&self) -> Option<&Arm> {
-        self.arms.iter().find(|arm| arm.keywords.is_empty())
+        self.arms.iter().find(|arm| arm.takes_the_rest())
     }
 
     /// The arm meant by `name`, with the step's `action` to help where the name says nothing.
@@ -175,6 +175,11 @@ impl Arm {
     /// Whether this arm can verify a plan.
     pub fn verifies(&self) -> bool {
         self.capabilities.iter().any(|c| c == VALIDATION)
+    }
+
+    /// Whether this arm takes what fits nowhere else.
+    pub fn takes_the_rest(&self) -> bool {
+        self.keywords.is_empty()
     }
 }
 

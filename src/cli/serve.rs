@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::config::{EngineChoice, Environment, Settings};
+use crate::config::{Environment, Settings};
 use crate::lifecycle::Phase;
+use crate::planner::EngineKind;
 use crate::{server, telemetry};
 
 /// Serves until SIGTERM or SIGINT.
@@ -60,7 +61,7 @@ fn signal_to_stop(app: &Arc<App>) -> Result<impl Future<Output = ()> + use<>, St
 
 /// What an operator should know and might not have meant.
 fn warn_about(settings: &Settings) {
-    if settings.engine == EngineChoice::Embedded {
+    if settings.engine == EngineKind::Embedded {
         warn!(
             "no LLM: plans come from the embedded planner's rules; set PLANNER_OPENAI_API_KEY or PLANNER_LLM_BASE_URL for a model"
         );

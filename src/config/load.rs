@@ -7,14 +7,14 @@ use std::time::Duration;
 use ::config::{Config, ConfigError, File, FileFormat};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::planner::EngineKind;
 use crate::planner::repair::PlanRules;
 use crate::registry::{Arm, ArmRegistry};
 
 use super::reader::Reader;
 use super::show::mask_url;
 use super::{
-    EngineChoice, Environment, FallbackEngine, LogFormat, LogLevel, OPENAI_BASE_URL, PREFIX, Settings,
-    SettingsError,
+    Environment, FallbackEngine, LogFormat, LogLevel, OPENAI_BASE_URL, PREFIX, Settings, SettingsError,
 };
 
 /// Every setting's name as in the file.
@@ -149,7 +149,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     let arms = arms(reader, rules.require_verification);
     let openai_api_key = api_key(reader);
     let base_url = base_url(reader);
-    let engine = engine(reader, environment, openai_api_key.as_ref(), base_url.as_deref());
+    let engine = engine(reader, environment, base_url.as_deref());
     Some(Settings {
         engine,
         openai_api_key,
@@ -275,28 +275,21 @@ fn ends_in_version(url: &url::Url) -> bool {
 }
 
 /// Decides `auto`, and that there is a key where one is needed.
-fn engine(
-    reader: &mut Reader,
-    environment: Environment,
-    key: Option<&SecretString>,
-    base_url: Option<&str>,
-) -> EngineChoice {
+fn engine(reader: &mut Reader, environment: Environment, base_url: Option<&str>) -> EngineKind {
     let choice = reader.choice(
         "engine",
         None,
-        &[("auto", None), ("openai", Some(EngineChoice::OpenAi)), ("embedded", Some(EngineChoice::Embedded))],
+        &[("auto", None), ("openai", Some(EngineKind::OpenAi)), ("embedded", Some(EngineKind::Embedded))],
     );
     // A bad URL or key has its own fault already; it was meant to be there.
-    let any =
-        key.is_some() || reader.text("openai_api_key").is_some() || reader.text("llm_base_url").is_some();
-    let engine = choice.unwrap_or(if any || environment != Environment::Development {
-        EngineChoice::OpenAi
+    let (has_key, has_url) = (reader.is_set("openai_api_key"), reader.is_set("llm_base_url"));
+    let engine = choice.unwrap_or(if has_key || has_url || environment != Environment::Development {
+        EngineKind::OpenAi
     } else {
-        EngineChoice::Embedded
+        EngineKind::Embedded
     });
-    let is_openai = base_url.is_none_or(|url| url.contains("://api.openai.com/"));
-    let url_is_bad = base_url.is_none() && reader.text("llm_base_url").is_some();
-    if engine == EngineChoice::OpenAi && is_openai && !url_is_bad && reader.text("openai_api_key").is_none() {
+    let is_openai = base_url.map_or(!has_url, |url| url.contains("://api.openai.com/"));
+    if engine == EngineKind::OpenAi && is_openai && !has_key {
         reader.fault(
             "openai_api_key",
             "is not set",
@@ -362,7 +355,7 @@ mod tests {
         let variables = [("PLANNER_OPENAI_API_KEY", ""), ("OPENAI_API_KEY", "sk-theirs")];
         let settings = load(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
             .expect("good settings");
-        assert_eq!(settings.engine, EngineChoice::OpenAi);
+        assert_eq!(settings.engine, EngineKind::OpenAi);
         assert_eq!(settings.openai_api_key.expect("a key").expose_secret(), "sk-theirs");
     }
 }

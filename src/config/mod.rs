@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::planner::EngineKind;
 use crate::planner::repair::PlanRules;
 use crate::registry::ArmRegistry;
 
@@ -20,15 +21,6 @@ pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 
 /// Exit code for bad settings (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CODE: u8 = 78;
-
-/// What answers requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EngineChoice {
-    /// LLMs behind an OpenAI-compatible API.
-    OpenAi,
-    /// The rules in this program.
-    Embedded,
-}
 
 /// What answers when every model has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +70,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What answers requests, `auto` already decided.
-    pub engine: EngineChoice,
+    pub engine: EngineKind,
     /// Key of the LLM server.
     pub openai_api_key: Option<SecretString>,
     /// Base URL of the LLM server, without a slash at its end.

@@ -17,6 +17,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Whether there is a value, be it good or bad.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|value| value.into_string().map_or(true, |text| !text.trim().is_empty()))
+    }
+
     /// The value's text, without white space around it; `None` when absent or empty.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let text = self.scalar(name)?.trim().to_owned();

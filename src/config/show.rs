@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{EngineChoice, Environment, FallbackEngine, LogFormat, LogLevel, Settings};
+use super::{Environment, FallbackEngine, LogFormat, LogLevel, Settings};
 
 const MASK: &str = "********";
 
@@ -57,16 +57,6 @@ pub(super) fn mask_url(url: &str) -> String {
     match rest.rsplit_once('@') {
         Some((_, host)) => format!("{scheme}{MASK}@{host}"),
         None => url.to_owned(),
-    }
-}
-
-impl EngineChoice {
-    /// As in the setting.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Embedded => "embedded",
-        }
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use http::header::CONTENT_TYPE;
+use utoipa::OpenApi;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as DocumentedResponse, ResponseBuilder};
 use utoipa::openapi::{ObjectBuilder, schema::Type};
-use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,14 +38,6 @@ struct Description;
 
 /// The routes, and `/openapi.json` that describes them.
 pub(crate) fn api_router() -> Router<Arc<App>> {
-    let (router, api) = described();
-    let json: bytes::Bytes = api.to_json().expect("a description of our own types serialises").into();
-    router
-        .route("/docs/{name}", routing::get(docs::page_asset))
-        .route("/openapi.json", routing::get(move || async move { openapi_json(json) }))
-}
-
-fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     let (router, mut api) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(plan::create_plan))
         .routes(routes!(ops::health))
@@ -55,8 +47,11 @@ fn described() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(docs::page))
         .split_for_parts();
     api.paths.add_path_operation("/openapi.json", vec![HttpMethod::Get], own_operation());
-    Common.modify(&mut api);
-    (router, api)
+    complete(&mut api);
+    let json: bytes::Bytes = api.to_json().expect("a description of our own types serialises").into();
+    router
+        .route("/docs/{name}", routing::get(docs::page_asset))
+        .route("/openapi.json", routing::get(move || async move { openapi_json(json) }))
 }
 
 fn openapi_json(json: bytes::Bytes) -> Response {
@@ -74,25 +69,18 @@ fn own_operation() -> Operation {
         .build()
 }
 
-/// What all operations have in common: the request id, and the errors that any of them can end in.
-struct Common;
-
-impl Modify for Common {
-    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
-        api.info.version = env!("CARGO_PKG_VERSION").into();
-        api.components
-            .get_or_insert_default()
-            .add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-        for (path, item) in &mut api.paths.paths {
-            let operations = [&mut item.get, &mut item.post];
-            for operation in operations.into_iter().flatten() {
-                let codes: &[ErrorCode] =
-                    if path == "/plan" { &ErrorCode::ALL } else { &[ErrorCode::InternalError] };
-                add_problems(operation, codes.iter().filter(|code| **code != ErrorCode::NotFound));
-                for response in operation.responses.responses.values_mut() {
-                    if let RefOr::T(response) = response {
-                        response.headers.insert("X-Request-ID".into(), text_header("The request's id"));
-                    }
+/// Adds what all operations have in common: the request id, and the errors that any of them can end in.
+fn complete(api: &mut utoipa::openapi::OpenApi) {
+    api.info.version = env!("CARGO_PKG_VERSION").into();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    api.components.get_or_insert_default().add_security_scheme("bearer", bearer);
+    for (path, item) in &mut api.paths.paths {
+        let codes: &[ErrorCode] = if path == "/plan" { &ErrorCode::ALL } else { &[ErrorCode::InternalError] };
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            add_problems(operation, codes.iter().filter(|code| **code != ErrorCode::NotFound));
+            for response in operation.responses.responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    response.headers.insert("X-Request-ID".into(), text_header("The request's id"));
                 }
             }
         }

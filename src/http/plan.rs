@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::header::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -51,7 +51,7 @@ use super::request::{Caller, Include, RequestContext, authorize, body, deadline}
 )]
 pub(super) async fn create_plan(
     State(app): State<Arc<App>>,
-    context: RequestContext,
+    Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Wanted { caller, include, deadline, request } = Wanted::read(&app, &context, request).await?;

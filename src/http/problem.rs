@@ -252,46 +252,38 @@ impl From<Vec<FieldError>> for Problem {
 
 impl From<PlanError> for Problem {
     fn from(error: PlanError) -> Self {
-        let said = sentence(&error.to_string());
+        let said = error.to_string();
         match error {
-            PlanError::Llm(LlmError::Refused(_)) => Self::new(ErrorCode::LlmFailed, said),
+            PlanError::Llm(LlmError::Refused(_)) => Self::new(ErrorCode::LlmFailed, sentence(&said)),
             PlanError::Llm(LlmError::Unavailable { retry_after, .. }) => {
-                Self::new(ErrorCode::LlmUnavailable, said).retry_after(retry_after)
+                Self::new(ErrorCode::LlmUnavailable, sentence(&said)).retry_after(retry_after)
             }
-            PlanError::Llm(LlmError::Deadline) | PlanError::Deadline => Self::new(
+            PlanError::Llm(LlmError::Deadline) => Self::new(
                 ErrorCode::DeadlineExceeded,
-                format!(
-                    "{}; try again, or allow more with PLANNER_TIMEOUT_SECONDS.",
-                    said.trim_end_matches('.')
-                ),
+                sentence(&format!("{said}; try again, or allow more with PLANNER_TIMEOUT_SECONDS")),
             ),
-            PlanError::Unreadable(_) => Self::new(
-                ErrorCode::PlanInvalid,
-                format!("The LLM answered, but not with a plan: {}.", lower(&said)),
-            ),
+            PlanError::Unreadable(_) => {
+                Self::new(ErrorCode::PlanInvalid, format!("The LLM answered, but not with a plan: {said}."))
+            }
             PlanError::Unsound(faults) => {
                 let errors = faults
                     .iter()
                     .map(|fault| FieldError { field: fault.field(), message: fault.to_string() })
                     .collect();
-                let detail = format!("The LLM's plan is not sound: {}.", lower(&said));
+                let detail = format!("The LLM's plan is not sound: {said}.");
                 Self::new(ErrorCode::PlanInvalid, detail).with_errors(errors)
             }
         }
     }
 }
 
+/// `text` with a capital at its beginning and a full stop at its end.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
         None => String::new(),
     }
-}
-
-fn lower(sentence: &str) -> String {
-    let mut chars = sentence.trim_end_matches('.').chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// A problem document as it is sent.

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequest, Request};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
-use http::request::Parts;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout_at};
@@ -59,14 +58,6 @@ impl RequestContext {
             self.propose_id(&Uuid::new_v4().to_string());
         }
         self.id.get().map_or("", String::as_str)
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for RequestContext {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::new(&parts.headers)))
     }
 }
 

@@ -51,7 +51,7 @@ pub struct OpenAiServer {
 pub struct OpenAiModel {
     server: OpenAiServer,
     name: Arc<str>,
-    /// The strictest [`Structure`] that this model has not refused.
+    /// What this model has not refused, by strictness: 0 a JSON Schema, 1 any JSON object, 2 text.
     structure: AtomicU8,
 }
 

@@ -131,13 +131,8 @@ pub(super) fn failure_of(status: StatusCode, said: &Value) -> CallFailure {
         408 | 409 | 425 | 500.. => CallFailure::ServerError,
         413 => CallFailure::ContextTooLong,
         429 => CallFailure::RateLimited,
-        _ if mentions(&["model_not_found", "invalid_api_key"]) => {
-            if says.contains("invalid_api_key") {
-                CallFailure::BadKey
-            } else {
-                CallFailure::UnknownModel
-            }
-        }
+        _ if mentions(&["invalid_api_key"]) => CallFailure::BadKey,
+        _ if mentions(&["model_not_found"]) => CallFailure::UnknownModel,
         _ if mentions(&["response_format", "json_schema", "json_object", "structured output", "grammar"]) => {
             CallFailure::FormatRefused
         }

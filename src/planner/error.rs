@@ -113,9 +113,6 @@ pub enum PlanError {
     /// The LLM's plan is not sound and has no one right repair.
     #[error("{}", sentences(.0))]
     Unsound(Vec<PlanFault>),
-    /// The time for the request ran out.
-    #[error("the time for the request ran out")]
-    Deadline,
 }
 
 impl PlanError {
@@ -126,7 +123,7 @@ impl PlanError {
             Self::Llm(LlmError::Unavailable { cause, .. }) => {
                 cause.map_or("breaker_open", CallFailure::as_str)
             }
-            Self::Llm(LlmError::Deadline) | Self::Deadline => "deadline",
+            Self::Llm(LlmError::Deadline) => "deadline",
             Self::Unreadable(_) => "unreadable",
             Self::Unsound(_) => "unsound",
         }

@@ -13,7 +13,7 @@ pub mod repair;
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::{trace, warn};
 
 use crate::llm::Ladder;
@@ -146,9 +146,7 @@ impl PlannerArm {
         model: &mut Arc<str>,
     ) -> Result<Plan, PlanError> {
         let question = self.prompts.question(request);
-        let answer = timeout_at(deadline, ladder.ask(&question, deadline, tally))
-            .await
-            .map_err(|_| PlanError::Deadline)??;
+        let answer = ladder.ask(&question, deadline, tally).await?;
         model.clone_from(&answer.model);
         let draft = read(&answer)?;
         settle(draft, &self.registry, &self.rules).map_err(PlanError::Unsound)

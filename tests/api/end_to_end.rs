@@ -3,7 +3,7 @@
 use planner_arm::models::{PlanResponse, SubTask};
 use serde_json::json;
 
-use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, settings, step};
+use crate::support::{FakeLlm, Reply, TempFile, TestApp, assert_usually_sound, good_plan, settings, step};
 
 async fn planned(goal: &str, constraints: &[&str]) -> PlanResponse {
     let plan = TestApp::embedded().await.planned(&json!({"goal": goal, "constraints": constraints})).await;
@@ -132,16 +132,11 @@ async fn the_longest_goals_are_planned_too() {
 
 #[tokio::test]
 async fn an_installation_with_other_arms_gets_plans_for_those() {
-    let folder = std::env::temp_dir().join(format!("planner-arm-{}", uuid::Uuid::new_v4()));
-    std::fs::create_dir(&folder).expect("a folder");
-    let file = folder.join("arms.yaml");
     let yaml = "arms:\n  - {id: Übersetzer 译, keywords: [translate]}\n  - {id: Prüfer, capabilities: [validation]}\n";
-    std::fs::write(&file, yaml).expect("a file");
-    let path = file.to_str().expect("UTF-8");
-    let variables = [("PLANNER_CONFIG_FILE", path), ("PLANNER_ENGINE", "embedded")];
+    let file = TempFile::new("arms.yaml", yaml);
+    let variables = [("PLANNER_CONFIG_FILE", file.path.as_str()), ("PLANNER_ENGINE", "embedded")];
     let registry = settings(&variables).expect("settings").arms;
     let app = TestApp::start(&variables).await;
-    std::fs::remove_dir_all(&folder).expect("the folder goes");
     let plan = app.planned(&json!({"goal": "Translate the manual into German"})).await;
     crate::support::assert_sound(&plan, &planner_arm::planner::repair::PlanRules::default(), &registry);
     let translate = plan.plan.iter().find(|step| step.action == "Translate the manual into German");

@@ -122,9 +122,7 @@ async fn more_plans_than_there_are_places_for_are_shed() {
     let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
     let goal = json!({"goal": "g"});
     let (first, second) = tokio::join!(app.plan(&goal), async {
-        while llm.calls().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        llm.called().await;
         app.plan(&goal).await
     });
     assert_eq!(first.status(), 200);
@@ -165,7 +163,7 @@ async fn a_caller_that_goes_away_frees_its_place() {
     let goal = json!({"goal": "g"});
     tokio::select! {
         _ = app.plan(&goal) => panic!("the LLM never answers"),
-        () = async { while llm.calls().is_empty() { tokio::task::yield_now().await; } } => {}
+        () = llm.called() => {}
     }
     let gone = "planner_plan_requests_total{outcome=\"client_closed\"}";
     while app.metric(gone).await < 1.0 {

@@ -146,9 +146,7 @@ async fn a_second_signal_cuts_the_grace_time_short() {
     let mut process = Process::start(&[("PLANNER_LLM_BASE_URL", llm.base_url.as_str())]).await;
     let plan = client().post(format!("{}/plan", process.url)).json(&json!({"goal": "g"})).send();
     let plan = tokio::spawn(plan);
-    while llm.calls().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    llm.called().await;
     process.terminate().await;
     process.line_with("level", "INFO").await;
     let began = std::time::Instant::now();

@@ -1,13 +1,13 @@
 //! Settings: layers, defaults, and everything that is wrong with them at once.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use planner_arm::config::{EngineChoice, Environment, FallbackEngine, LogFormat, Settings};
+use planner_arm::config::{Environment, FallbackEngine, LogFormat, Settings};
+use planner_arm::planner::EngineKind;
 use planner_arm::planner::repair::PlanRules;
 use secrecy::ExposeSecret;
 
-use crate::support::settings;
+use crate::support::{TempFile, settings};
 
 /// Everything that is wrong with the settings in `variables`.
 fn faults(variables: &[(&str, &str)]) -> Vec<String> {
@@ -20,28 +20,6 @@ fn fault(variables: &[(&str, &str)]) -> String {
     faults.concat()
 }
 
-/// A settings file of this test, in a folder of its own that goes with the value.
-struct TempFile {
-    folder: PathBuf,
-    path: String,
-}
-
-impl TempFile {
-    fn new(name: &str, text: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("planner-arm-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir(&folder).expect("a folder");
-        let path = folder.join(name);
-        std::fs::write(&path, text).expect("a file");
-        Self { path: path.to_str().expect("UTF-8").to_owned(), folder }
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
 fn from_file(name: &str, text: &str, more: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     let file = TempFile::new(name, text);
     let mut variables = vec![("PLANNER_CONFIG_FILE", file.path.as_str())];
@@ -52,7 +30,7 @@ fn from_file(name: &str, text: &str, more: &[(&str, &str)]) -> Result<Settings, 
 #[test]
 fn the_defaults_are_those_of_the_documentation() {
     let s = settings(&[]).expect("settings");
-    assert_eq!(s.engine, EngineChoice::Embedded);
+    assert_eq!(s.engine, EngineKind::Embedded);
     assert_eq!(
         (s.llm_base_url.as_str(), s.llm_model.as_str()),
         ("https://api.openai.com/v1", "gpt-3.5-turbo")
@@ -205,15 +183,15 @@ fn the_engine_follows_from_key_url_and_environment() {
         |variables: &[(&str, &str)]| settings(variables).map(|s| s.engine).map_err(|error| error.0.len());
     let (key, url) = (("PLANNER_OPENAI_API_KEY", "sk-1"), ("PLANNER_LLM_BASE_URL", "http://localhost:1/v1"));
     let production = ("PLANNER_ENVIRONMENT", "production");
-    assert_eq!(engine(&[]), Ok(EngineChoice::Embedded));
-    assert_eq!(engine(&[key]), Ok(EngineChoice::OpenAi));
-    assert_eq!(engine(&[url]), Ok(EngineChoice::OpenAi));
-    assert_eq!(engine(&[url, production]), Ok(EngineChoice::OpenAi));
-    assert_eq!(engine(&[key, production]), Ok(EngineChoice::OpenAi));
+    assert_eq!(engine(&[]), Ok(EngineKind::Embedded));
+    assert_eq!(engine(&[key]), Ok(EngineKind::OpenAi));
+    assert_eq!(engine(&[url]), Ok(EngineKind::OpenAi));
+    assert_eq!(engine(&[url, production]), Ok(EngineKind::OpenAi));
+    assert_eq!(engine(&[key, production]), Ok(EngineKind::OpenAi));
     assert_eq!(engine(&[production]), Err(1));
     assert_eq!(engine(&[("PLANNER_ENVIRONMENT", "staging")]), Err(1));
-    assert_eq!(engine(&[production, ("PLANNER_ENGINE", "embedded")]), Ok(EngineChoice::Embedded));
-    assert_eq!(engine(&[key, ("PLANNER_ENGINE", "embedded")]), Ok(EngineChoice::Embedded));
+    assert_eq!(engine(&[production, ("PLANNER_ENGINE", "embedded")]), Ok(EngineKind::Embedded));
+    assert_eq!(engine(&[key, ("PLANNER_ENGINE", "embedded")]), Ok(EngineKind::Embedded));
     assert_eq!(engine(&[("PLANNER_ENGINE", "openai")]), Err(1));
     assert_eq!(engine(&[("PLANNER_LLM_BASE_URL", "https://api.openai.com/v1")]), Err(1));
 }
@@ -235,7 +213,7 @@ fn the_usual_key_variable_counts_too_and_ours_wins() {
 #[test]
 fn empty_counts_as_absent_but_for_the_model() {
     let s = settings(&[("PLANNER_PORT", ""), ("PLANNER_OPENAI_API_KEY", ""), ("PLANNER_LOG_LEVEL", "")]);
-    assert_eq!(s.map(|s| (s.port, s.engine)).ok(), Some((8001, EngineChoice::Embedded)));
+    assert_eq!(s.map(|s| (s.port, s.engine)).ok(), Some((8001, EngineKind::Embedded)));
     for blank in ["", "  "] {
         assert_eq!(
             fault(&[("PLANNER_LLM_MODEL", blank)]),
@@ -306,6 +284,7 @@ fn a_value_of_the_wrong_kind_is_a_fault_and_not_an_absence() {
             from_file("planner.yaml", &format!("{name}: {{main: canary}}\n"), &[]).expect_err(name).concat();
         assert!(table.contains(&format!("PLANNER_{} ", name.to_uppercase())), "{table}");
         assert!(!table.contains("canary"), "{table}");
+        assert_eq!(table.matches("PLANNER_").count(), 1, "said once, and nothing else: {table}");
     }
     assert!(from_file("planner.yaml", "port: [9001]\n", &[]).is_err());
     assert!(from_file("planner.yaml", "auth_tokens: [{token: canary}, [x]]\n", &[]).is_err());

@@ -6,12 +6,6 @@ use serde_json::json;
 
 use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, problem};
 
-async fn called(llm: &FakeLlm) {
-    while llm.calls().is_empty() {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn plans_in_flight_finish_while_new_ones_are_turned_away() {
     let slow = Reply::plan(&good_plan()).after(Duration::from_millis(500));
@@ -19,7 +13,7 @@ async fn plans_in_flight_finish_while_new_ones_are_turned_away() {
     let mut app = TestApp::with_llm(&llm, &[]).await;
     let request = app.client.post(app.url("/plan")).json(&json!({"goal": "g"}));
     let in_flight = tokio::spawn(request.send());
-    called(&llm).await;
+    llm.called().await;
     app.begin_stop();
     while app.get("/ready").await.status() != 503 {
         tokio::task::yield_now().await;
@@ -43,7 +37,7 @@ async fn plans_that_outlast_the_grace_time_end_with_an_error() {
     let mut app = TestApp::with_llm(&llm, &[("PLANNER_SHUTDOWN_GRACE_SECONDS", "0.1")]).await;
     let request = app.client.post(app.url("/plan")).json(&json!({"goal": "g"}));
     let in_flight = tokio::spawn(request.send());
-    called(&llm).await;
+    llm.called().await;
     app.begin_stop();
     let (status, document) = problem(in_flight.await.expect("no panic").expect("an answer")).await;
     assert_eq!((status, &document["code"]), (503, &json!("shutting_down")));

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -81,6 +82,13 @@ impl FakeLlm {
     /// The bodies of the calls so far.
     pub fn calls(&self) -> Vec<Value> {
         lock(&self.state.calls).iter().map(|(_, body)| body.clone()).collect()
+    }
+
+    /// Resolves when it has been called.
+    pub async fn called(&self) {
+        while self.calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// A header of the first call.
@@ -254,6 +262,28 @@ pub fn settings(variables: &[(&str, &str)]) -> Result<Settings, planner_arm::con
     let variables: HashMap<String, String> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Settings::load(&variables)
+}
+
+/// A file of one test, in a folder of its own that goes with the value.
+pub struct TempFile {
+    folder: PathBuf,
+    pub path: String,
+}
+
+impl TempFile {
+    pub fn new(name: &str, text: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("planner-arm-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a file");
+        Self { path: path.to_str().expect("UTF-8").to_owned(), folder }
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
 }
 
 /// A clean five-step answer, as a good LLM gives it.

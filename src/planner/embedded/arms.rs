@@ -91,7 +91,7 @@ impl Arms {
             Intent::ALL.into_iter().max_by_key(|i| score[*i as usize]).filter(|i| score[*i as usize] > 0)
         };
         let main_intent = scores.iter().map(mainly).collect();
-        let rest = arms.iter().position(|arm| arm.keywords.is_empty()).unwrap_or(0);
+        let rest = arms.iter().position(Arm::takes_the_rest).unwrap_or(0);
         Self { registry, keywords, by_intent, main_intent, rest }
     }
 
