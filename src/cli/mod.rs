@@ -1,6 +1,7 @@
 //! The command line of `planner-arm`: one file for each command.
 
 mod config;
+mod eval;
 mod healthcheck;
 mod plan;
 mod render;
@@ -30,6 +31,8 @@ enum Command {
     Serve,
     /// Make one plan and print it
     Plan(plan::PlanArguments),
+    /// Measure how well the configured engine plans: run many scenarios and report on them
+    Eval(eval::EvalArguments),
     /// Ask a running service whether it is healthy: exit code 0 or 1
     Healthcheck {
         /// Where to ask [default: /health at `PLANNER_HOST` and `PLANNER_PORT`]
@@ -56,6 +59,7 @@ pub async fn run() -> ExitCode {
     exit(match command {
         Command::Serve => serve::serve(settings).await,
         Command::Plan(arguments) => plan::plan(arguments, &settings).await,
+        Command::Eval(arguments) => eval::eval(arguments, settings).await,
         Command::Healthcheck { .. } => healthcheck::healthcheck(&settings.health_url()).await,
         Command::Config => config::print(&settings),
     })

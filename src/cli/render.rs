@@ -25,8 +25,7 @@ pub(super) fn table(plan: &PlanResponse, repairs: &[Repair], origin: &Origin) ->
         "Cost",
         "Time",
     ]);
-    let width = table.width().filter(|&width| width > 0).unwrap_or(USUAL_WIDTH);
-    table.set_width(width.max(NARROWEST));
+    fit(&mut table);
     for step in &plan.plan {
         table.add_row([
             step.step.to_string(),
@@ -61,6 +60,12 @@ pub(super) fn table(plan: &PlanResponse, repairs: &[Repair], origin: &Origin) ->
         let _ = writeln!(text, "Repaired: {place}{}", repair.message);
     }
     text
+}
+
+/// Makes `table` as wide as the terminal at most.
+pub(super) fn fit(table: &mut Table) {
+    let width = table.width().filter(|&width| width > 0).unwrap_or(USUAL_WIDTH);
+    table.set_width(width.max(NARROWEST));
 }
 
 /// The plan as a Mermaid flowchart, one node a step.
@@ -103,7 +108,7 @@ fn mermaid_text(text: &str) -> String {
 }
 
 /// `text` without control characters, which could steer a terminal.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || *c == '\n').collect()
 }
 

@@ -14,7 +14,8 @@ pub fn binary(variables: &[(&str, &str)]) -> Command {
     command
 }
 
-async fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
+/// Runs the binary: exit code, standard output, standard error.
+pub async fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } =
         binary(variables).args(arguments).output().await.expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
@@ -129,6 +130,7 @@ async fn every_command_explains_itself() {
         &["--help"][..],
         &["serve", "--help"],
         &["plan", "--help"],
+        &["eval", "--help"],
         &["healthcheck", "--help"],
         &["config", "--help"],
     ] {

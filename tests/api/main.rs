@@ -5,6 +5,7 @@
 mod cli;
 mod contract;
 mod end_to_end;
+mod eval;
 mod http;
 mod limits;
 mod llm;

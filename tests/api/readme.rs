@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 
 /// The fenced blocks of the README: language and text.
-fn blocks() -> Vec<(&'static str, &'static str)> {
+pub fn blocks() -> Vec<(&'static str, &'static str)> {
     let parts: Vec<&str> = include_str!("../../README.md").split("```").collect();
     parts.iter().skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect()
 }

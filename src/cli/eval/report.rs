@@ -1,0 +1,272 @@
+//! A run for people and for programs.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use serde::Serialize;
+
+use crate::cli::render::{fit, visible};
+
+use super::score::{Score, Standard};
+use super::summary::{KindSummary, Summary};
+
+/// A whole run, as it stands in the JSON report.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// The version of this program.
+    pub(super) version: &'static str,
+    /// The scenario file, null for the scenarios that ship with the program.
+    pub(super) file: Option<String>,
+    /// The engine that was to answer.
+    pub(super) engine: &'static str,
+    /// Its first model.
+    pub(super) model: String,
+    /// The time for one plan, in seconds.
+    pub(super) timeout_seconds: f64,
+    /// The share of sound plans asked for.
+    pub(super) min_success: f64,
+    /// Whether there are as many.
+    pub(super) passed: bool,
+    /// All scenarios in a few figures.
+    pub(super) summary: Summary,
+    /// The same for each kind.
+    pub(super) kinds: Vec<KindSummary>,
+    /// Each scenario, in the order of the file.
+    pub(super) scenarios: Vec<Score>,
+}
+
+impl Report {
+    /// The report on `scores`, of which there is at least one.
+    pub(super) fn new(
+        file: Option<String>,
+        scores: Vec<Score>,
+        standard: &Standard,
+        timeout_seconds: f64,
+        min_success: f64,
+    ) -> Self {
+        let summary = Summary::of(&scores.iter().collect::<Vec<_>>());
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            file,
+            engine: standard.engine.as_str(),
+            model: standard.model.to_string(),
+            timeout_seconds,
+            min_success,
+            passed: summary.success_rate >= min_success,
+            summary,
+            kinds: Summary::by_kind(&scores),
+            scenarios: scores,
+        }
+    }
+
+    /// That there are fewer sound plans than asked for, in a sentence.
+    pub(super) fn shortfall(&self) -> String {
+        let Summary { sound, scenarios, .. } = self.summary;
+        format!(
+            "{sound} of {scenarios} plans are sound ({}), which is below --min-success {}",
+            percent(sound, scenarios),
+            self.min_success
+        )
+    }
+
+    /// The report as indented JSON.
+    pub(super) fn json(&self) -> Result<String, String> {
+        Ok(serde_json::to_string_pretty(self).map_err(|error| error.to_string())? + "\n")
+    }
+
+    /// The report as tables, with what needs words between and below them.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("{}\n", self.score_table().trim_fmt());
+        let remarks =
+            self.scenarios.iter().flat_map(|score| remarks(score).into_iter().map(move |r| (score, r)));
+        for (index, (score, remark)) in remarks.enumerate() {
+            let gap = if index == 0 { "\n" } else { "" };
+            let _ = writeln!(text, "{gap}{}: {}", visible(&score.name), visible(&remark));
+        }
+        let _ = writeln!(text, "\n{}\n", self.summary_table().trim_fmt());
+        self.write_summary(&mut text);
+        text
+    }
+
+    /// A row for each scenario, under a row for each kind.
+    fn score_table(&self) -> Table {
+        let mut table = Table::new();
+        table.set_header(["Scenario", "Steps", "Arms", "Constr.", "Repairs", "Calls", "Tokens", "Time"]);
+        let mut kind = "";
+        for score in &self.scenarios {
+            if score.kind != kind {
+                kind = &score.kind;
+                table.add_row([visible(kind)]);
+            }
+            table.add_row([
+                format!("{} {}", if score.sound { '✓' } else { '✗' }, visible(&score.name)),
+                score.steps.to_string(),
+                part(score.arms.expected.len() - score.arms.missing.len(), score.arms.expected.len()),
+                part(score.constraints.covered, score.constraints.total),
+                score.repairs.count.to_string(),
+                score.attempts.to_string(),
+                (score.prompt_tokens + score.completion_tokens).to_string(),
+                milliseconds(score.latency_ms),
+            ]);
+        }
+        of_figures(table)
+    }
+
+    fn summary_table(&self) -> Table {
+        let mut table = Table::new();
+        table.set_header(["Kind", "Sound", "Arms", "Constr.", "Repairs", "Calls", "Tokens", "p50", "p95"]);
+        let kinds = self.kinds.iter().map(|kind| (visible(&kind.kind), &kind.summary));
+        for (kind, figures) in kinds.chain([("all".to_owned(), &self.summary)]) {
+            table.add_row([
+                kind,
+                part(figures.sound, figures.scenarios),
+                part(figures.expected_arms.count, figures.expected_arms.total),
+                part(figures.constraints.count, figures.constraints.total),
+                figures.repairs.to_string(),
+                figures.calls.to_string(),
+                (figures.prompt_tokens + figures.completion_tokens).to_string(),
+                milliseconds(figures.latency_p50_ms),
+                milliseconds(figures.latency_p95_ms),
+            ]);
+        }
+        of_figures(table)
+    }
+
+    fn write_summary(&self, text: &mut String) {
+        let all = &self.summary;
+        let _ = write!(
+            text,
+            "{} of {} plans are sound ({}), asked of {} ({})",
+            all.sound,
+            all.scenarios,
+            percent(all.sound, all.scenarios),
+            self.engine,
+            visible(&self.model),
+        );
+        if all.fallbacks > 0 {
+            let _ = write!(text, ", {} answered by a fallback", all.fallbacks);
+        }
+        text.push('\n');
+        for (what, share) in
+            [("expected arms are used", all.expected_arms), ("constraints are taken up", all.constraints)]
+        {
+            if share.total > 0 {
+                let percent = percent(share.count, share.total);
+                let _ = writeln!(text, "{} of {} {what} ({percent})", share.count, share.total);
+            }
+        }
+        let calls =
+            all.calls_per_plan.map_or(String::new(), |calls| format!(", {calls:.1} for each sound plan"));
+        let cost = all.cost_usd.map_or("unknown: no prices are known".into(), |cost| format!("${cost:.4}"));
+        let _ = writeln!(text, "{} calls to LLMs{calls}; cost {cost}", all.calls);
+    }
+}
+
+/// Only a line below the header, so that all columns fit into 80.
+const LINE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// `table` with all but its first column at the right, as wide as the terminal at most.
+fn of_figures(mut table: Table) -> Table {
+    table.load_style(LINE).set_content_arrangement(ContentArrangement::Dynamic);
+    fit(&mut table);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((u16::from(index > 0), 0));
+        column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    table
+}
+
+/// What the figures of a score leave open, one sentence each.
+fn remarks(score: &Score) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(error) = &score.error {
+        remarks.push(error.detail.clone());
+    }
+    if !score.broken_promises.is_empty() {
+        remarks.push(format!("The plan is not sound: {}.", score.broken_promises.join("; ")));
+    }
+    if score.fallback && score.error.is_none() {
+        remarks.push(format!("A fallback answered: {} ({}).", score.engine, score.model));
+    }
+    if score.error.is_none() && !score.arms.missing.is_empty() {
+        remarks.push(format!("No step for {}.", score.arms.missing.join(", ")));
+    }
+    remarks
+}
+
+/// `2/3`, and nothing where there is nothing to count.
+fn part(count: usize, total: usize) -> String {
+    if total == 0 { String::new() } else { format!("{count}/{total}") }
+}
+
+/// Cut rather than rounded to a tenth, so that only all of them are 100 %.
+fn percent(count: usize, total: usize) -> String {
+    let tenths = count * 1_000 / total.max(1);
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole} %"),
+        (whole, tenth) => format!("{whole}.{tenth} %"),
+    }
+}
+
+/// `0.4 ms`, `250 ms`, `12.5 s`.
+fn milliseconds(ms: f64) -> String {
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1_000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.1} s", ms / 1_000.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{score, standard};
+    use super::*;
+
+    fn report(scores: Vec<Score>, min_success: f64) -> Report {
+        Report::new(None, scores, &standard(), 10.0, min_success)
+    }
+
+    #[test]
+    fn a_report_passes_with_the_share_of_sound_plans_asked_for() {
+        let scores = || (0..10).map(|index| score("s", "k", index < 9)).collect::<Vec<_>>();
+        assert!(report(scores(), 0.9).passed);
+        let failed = report(scores(), 0.91);
+        assert!(!failed.passed);
+        assert_eq!(failed.shortfall(), "9 of 10 plans are sound (90 %), which is below --min-success 0.91");
+    }
+
+    #[test]
+    fn tables_say_what_failed_and_why_and_steer_no_terminal() {
+        let mut unsound = score("b\u{1b}[31m", "one", true);
+        unsound.sound = false;
+        unsound.broken_promises = vec!["step 1: no action".into(), "2 steps, not 3 to 7".into()];
+        unsound.arms.missing = vec!["coder".into()];
+        unsound.arms.expected = vec!["coder".into()];
+        let text = report(vec![score("a", "one", true), unsound, score("c", "two", false)], 1.0).text();
+        for part in [
+            "✓ a",
+            "✗ b[31m",
+            "✗ c",
+            "b[31m: The plan is not sound: step 1: no action; 2 steps, not 3 to 7.",
+            "b[31m: No step for coder.",
+            "c: It is no plan.",
+            "1 of 3 plans are sound (33.3 %), asked of embedded (embedded)",
+            "0 of 1 expected arms are used (0 %)",
+            "0 calls to LLMs, 0.0 for each sound plan; cost unknown",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(!text.contains('\u{1b}'));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn percentages_are_cut_and_times_have_their_unit() {
+        for (count, total, said) in [(1, 1, "100 %"), (999, 1_000, "99.9 %"), (9_999, 10_000, "99.9 %")] {
+            assert_eq!(percent(count, total), said);
+        }
+        for (ms, said) in [(0.04, "0.0 ms"), (9.94, "9.9 ms"), (250.4, "250 ms"), (12_540.0, "12.5 s")] {
+            assert_eq!(milliseconds(ms), said);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Judging what one scenario came to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::http::problem::{ErrorCode, Problem};
+use crate::models::{PlanResponse, Repair, RepairCode, SubTask};
+use crate::planner::repair::PlanRules;
+use crate::planner::{EngineKind, Origin};
+use crate::registry::ArmRegistry;
+
+use super::coverage::Vocabulary;
+use super::promises;
+use super::scenarios::Scenario;
+
+/// What the planner did with one scenario.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// Who answered, or was asked last.
+    pub(super) origin: Origin,
+    /// The plan and its repairs, or why there is none.
+    pub(super) result: Result<(PlanResponse, Vec<Repair>), Problem>,
+    /// From question to answer.
+    pub(super) took: Duration,
+}
+
+/// What plans are held against.
+#[derive(Debug, Clone)]
+pub(super) struct Standard {
+    /// The arms in force.
+    pub(super) arms: ArmRegistry,
+    /// The limits in force.
+    pub(super) rules: PlanRules,
+    /// The engine that is to answer.
+    pub(super) engine: EngineKind,
+    /// Its first model.
+    pub(super) model: Arc<str>,
+}
+
+/// One scenario's result, as it stands in the JSON report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Score {
+    /// The scenario's name.
+    pub(super) name: String,
+    /// Its kind.
+    pub(super) kind: String,
+    /// Whether there is a plan that keeps every promise.
+    pub(super) sound: bool,
+    /// Why there is no plan.
+    pub(super) error: Option<Failure>,
+    /// What is wrong with the plan that there is.
+    pub(super) broken_promises: Vec<String>,
+    /// Steps of the plan, 0 without one.
+    pub(super) steps: usize,
+    /// The arms that were expected, and those that the plan uses.
+    pub(super) arms: ArmUse,
+    /// How many constraints the plan takes up.
+    pub(super) constraints: Coverage,
+    /// What was changed in what the LLM said.
+    pub(super) repairs: RepairCount,
+    /// Calls made to LLMs.
+    pub(super) attempts: u32,
+    /// Prompt tokens of all calls.
+    pub(super) prompt_tokens: u64,
+    /// Completion tokens of all calls.
+    pub(super) completion_tokens: u64,
+    /// From question to answer, in milliseconds.
+    pub(super) latency_ms: f64,
+    /// Who answered, or was asked last.
+    pub(super) engine: &'static str,
+    /// Its model.
+    pub(super) model: String,
+    /// Whether that is another than the configured engine and its first model.
+    pub(super) fallback: bool,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Failure {
+    /// As the API would have answered.
+    pub(super) code: ErrorCode,
+    /// One sentence.
+    pub(super) detail: String,
+}
+
+/// Arms by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct ArmUse {
+    /// Those that a good plan uses.
+    pub(super) expected: Vec<String>,
+    /// Those that this plan uses, in order of first use.
+    pub(super) used: Vec<String>,
+    /// The expected ones that it does not use.
+    pub(super) missing: Vec<String>,
+}
+
+/// Constraints by [`Vocabulary::covers`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Coverage {
+    /// How many there are.
+    pub(super) total: usize,
+    /// How many of them the plan takes up.
+    pub(super) covered: usize,
+    /// The others.
+    pub(super) uncovered: Vec<String>,
+}
+
+/// Repairs of one plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct RepairCount {
+    /// How many.
+    pub(super) count: usize,
+    /// One code for each.
+    pub(super) codes: Vec<RepairCode>,
+}
+
+/// Judges what came of `scenario`.
+pub(super) fn judge(scenario: &Scenario, outcome: Outcome, standard: &Standard) -> Score {
+    let Outcome { origin, result, took } = outcome;
+    let (plan, repairs, error) = match result {
+        Ok((plan, repairs)) => (Some(plan), repairs, None),
+        Err(problem) => (None, Vec::new(), Some(Failure { code: problem.code, detail: problem.detail })),
+    };
+    let broken_promises =
+        plan.as_ref().map(|plan| promises::broken(plan, &standard.arms, &standard.rules)).unwrap_or_default();
+    let steps = plan.as_ref().map_or(&[][..], |plan| &plan.plan);
+    Score {
+        name: scenario.name.clone(),
+        kind: scenario.kind.clone(),
+        sound: plan.is_some() && broken_promises.is_empty(),
+        error,
+        broken_promises,
+        steps: steps.len(),
+        arms: arm_use(&scenario.arms, steps),
+        constraints: coverage(&scenario.request.constraints, plan.as_ref()),
+        repairs: RepairCount {
+            count: repairs.len(),
+            codes: repairs.iter().map(|repair| repair.code).collect(),
+        },
+        attempts: origin.tally.attempts,
+        prompt_tokens: origin.tally.prompt_tokens,
+        completion_tokens: origin.tally.completion_tokens,
+        latency_ms: (took.as_secs_f64() * 10_000.0).round() / 10.0,
+        engine: origin.engine.as_str(),
+        model: origin.model.to_string(),
+        fallback: origin.engine != standard.engine || origin.model != standard.model,
+    }
+}
+
+fn arm_use(expected: &[String], steps: &[SubTask]) -> ArmUse {
+    let mut used: Vec<String> = Vec::new();
+    for step in steps {
+        if !used.contains(&step.required_arm) {
+            used.push(step.required_arm.clone());
+        }
+    }
+    let missing = expected.iter().filter(|arm| !used.contains(arm)).cloned().collect();
+    ArmUse { expected: expected.to_vec(), used, missing }
+}
+
+fn coverage(constraints: &[String], plan: Option<&PlanResponse>) -> Coverage {
+    let uncovered: Vec<String> = match plan {
+        Some(plan) => {
+            let vocabulary = vocabulary(plan);
+            constraints.iter().filter(|constraint| !vocabulary.covers(constraint)).cloned().collect()
+        }
+        None => constraints.to_vec(),
+    };
+    Coverage { total: constraints.len(), covered: constraints.len() - uncovered.len(), uncovered }
+}
+
+fn vocabulary(plan: &PlanResponse) -> Vocabulary {
+    let steps = plan.plan.iter();
+    let texts = steps
+        .flat_map(|step| std::iter::once(&step.action).chain(&step.acceptance_criteria))
+        .map(String::as_str);
+    Vocabulary::of(texts.chain(std::iter::once(plan.rationale.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{embedded, scenario, sound_plan, standard};
+    use super::*;
+    use crate::llm::ladder::Tally;
+
+    fn score(scenario: &Scenario, result: Result<(PlanResponse, Vec<Repair>), Problem>) -> Score {
+        let outcome = Outcome { origin: embedded(), result, took: Duration::from_micros(1_260) };
+        judge(scenario, outcome, &standard())
+    }
+
+    #[test]
+    fn a_good_plan_is_sound_and_measured() {
+        let mut scenario = scenario("one");
+        scenario.arms = vec!["coder".into(), "guardian".into()];
+        scenario.request.constraints = vec!["Use Python only".into(), "No downtime".into()];
+        let repair = Repair { code: RepairCode::Clamped, step: None, message: "…".into() };
+        let score = score(&scenario, Ok((sound_plan(), vec![repair])));
+        assert!(score.sound && score.error.is_none() && !score.fallback);
+        assert_eq!(score.steps, 3);
+        assert_eq!(score.arms.used, ["coder", "executor", "judge"]);
+        assert_eq!(score.arms.missing, ["guardian"]);
+        assert_eq!((score.constraints.covered, score.constraints.total), (1, 2));
+        assert_eq!(score.constraints.uncovered, ["No downtime"]);
+        assert_eq!(score.repairs, RepairCount { count: 1, codes: vec![RepairCode::Clamped] });
+        assert_eq!((score.latency_ms * 10.0) as u32, 13);
+    }
+
+    #[test]
+    fn a_plan_that_breaks_a_promise_is_not_sound_whatever_the_planner_says() {
+        let mut plan = sound_plan();
+        plan.plan[0].required_arm = "root".into();
+        let score = score(&scenario("one"), Ok((plan, Vec::new())));
+        assert!(!score.sound && score.error.is_none());
+        assert_eq!(score.broken_promises, ["step 1: there is no arm `root`"]);
+    }
+
+    #[test]
+    fn without_a_plan_nothing_is_used_or_covered_and_the_reason_is_kept() {
+        let mut scenario = scenario("one");
+        scenario.arms = vec!["coder".into()];
+        scenario.request.constraints = vec!["No downtime".into()];
+        let score = score(&scenario, Err(Problem::new(ErrorCode::PlanInvalid, "It is no plan.")));
+        assert!(!score.sound);
+        assert_eq!(score.error.expect("a reason").detail, "It is no plan.");
+        assert_eq!((score.steps, score.arms.missing), (0, vec!["coder".to_owned()]));
+        assert_eq!((score.constraints.covered, score.constraints.total), (0, 1));
+    }
+
+    #[test]
+    fn an_answer_of_another_engine_or_model_is_a_fallback() {
+        let asked = Standard { engine: EngineKind::OpenAi, model: "first".into(), ..standard() };
+        let tally = Tally { attempts: 3, prompt_tokens: 20, completion_tokens: 10 };
+        for (engine, model, fallback) in [
+            (EngineKind::OpenAi, "first", false),
+            (EngineKind::OpenAi, "second", true),
+            (EngineKind::Embedded, "embedded", true),
+        ] {
+            let origin = Origin { engine, model: model.into(), tally };
+            let outcome = Outcome { origin, result: Ok((sound_plan(), Vec::new())), took: Duration::ZERO };
+            let score = judge(&scenario("one"), outcome, &asked);
+            assert_eq!((score.fallback, score.model.as_str()), (fallback, model));
+            assert_eq!((score.attempts, score.prompt_tokens, score.completion_tokens), (3, 20, 10));
+        }
+    }
+}

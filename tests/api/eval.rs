@@ -1,0 +1,237 @@
+//! `planner-arm eval`, run as a user runs it.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::cli::run;
+use crate::readme::blocks;
+use crate::support::{FakeLlm, Reply, TempFile, good_plan};
+
+const EMBEDDED: (&str, &str) = ("PLANNER_ENGINE", "embedded");
+
+/// Two scenarios for OctoLLM's arms.
+const TWO: &str = r#"
+[[scenario]]
+name = "bug"
+kind = "code"
+goal = "Fix the login bug and add tests"
+constraints = ["Use Python only", "Verify every constraint"]
+arms = ["coder", "guardian"]
+
+[[scenario]]
+name = "logs"
+kind = "operations"
+goal = "Gather the logs of last night"
+"#;
+
+/// Runs with `--json -`: exit code, report, standard error.
+async fn report(variables: &[(&str, &str)], arguments: &[&str]) -> (i32, Value, String) {
+    let (code, out, err) = run(variables, &[&["eval", "--json", "-"], arguments].concat()).await;
+    (code, serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}\n{out}\n{err}")), err)
+}
+
+fn keys(value: &Value) -> HashSet<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn the_embedded_planner_plans_every_shipped_scenario_soundly() {
+    let (code, report, err) = report(&[EMBEDDED], &["--min-success", "1.0"]).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{report:#}");
+    let scenarios = report["scenarios"].as_array().expect("a list");
+    assert!(scenarios.len() >= 40, "{}", scenarios.len());
+    for scenario in scenarios {
+        assert_eq!((&scenario["sound"], &scenario["error"]), (&json!(true), &Value::Null), "{scenario}");
+        assert_eq!((&scenario["engine"], &scenario["fallback"]), (&json!("embedded"), &json!(false)));
+    }
+    let kinds: Vec<&str> =
+        report["kinds"].as_array().expect("a list").iter().filter_map(|kind| kind["kind"].as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "code",
+            "operations",
+            "research",
+            "data",
+            "security",
+            "writing",
+            "languages",
+            "vague",
+            "huge",
+            "contradictory",
+            "adversarial"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_json_report_has_the_documented_keys() {
+    let file = TempFile::new("two.toml", TWO);
+    let (code, report, _) = report(&[EMBEDDED], &[&file.path]).await;
+    assert_eq!(code, 0);
+    let top = "version file engine model timeout_seconds min_success passed summary kinds scenarios";
+    let figures = "scenarios sound success_rate fallbacks latency_p50_ms latency_p95_ms calls calls_per_plan \
+                   repairs prompt_tokens completion_tokens cost_usd expected_arms constraints";
+    let scenario = "name kind sound error broken_promises steps arms constraints repairs attempts prompt_tokens \
+                    completion_tokens latency_ms engine model fallback";
+    for (value, names) in [(&report, top), (&report["summary"], figures), (&report["scenarios"][0], scenario)]
+    {
+        assert_eq!(keys(value), names.split_whitespace().collect(), "{value:#}");
+    }
+    assert_eq!(report["summary"]["scenarios"], 2);
+    assert_eq!(report["summary"]["cost_usd"], Value::Null);
+    assert_eq!(report["kinds"][1]["kind"], "operations");
+    let bug = &report["scenarios"][0];
+    assert_eq!(bug["arms"]["missing"], json!(["guardian"]));
+    assert_eq!((&bug["constraints"]["total"], &bug["repairs"]["count"]), (&json!(2), &json!(0)));
+    assert_eq!(report["summary"]["expected_arms"], json!({"count": 1, "total": 2, "share": 0.5}));
+}
+
+#[tokio::test]
+async fn the_report_for_people_says_what_was_measured() {
+    let (file, json_file) = (TempFile::new("two.toml", TWO), TempFile::new("report.json", "old"));
+    let (code, out, err) = run(&[EMBEDDED], &["eval", &file.path, "--json", &json_file.path]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    for part in
+        ["bug", "logs", "sound", "1/2", "bug: No step for guardian.", "2 of 2 plans are sound (100 %)"]
+    {
+        assert!(out.contains(part), "{part}\n{out}");
+    }
+    let written = std::fs::read_to_string(&json_file.path).expect("a file");
+    let written: Value = serde_json::from_str(&written).expect("JSON");
+    assert_eq!(written["passed"], true);
+}
+
+#[tokio::test]
+async fn a_model_that_answers_badly_fails_and_the_reasons_are_said() {
+    let file = TempFile::new("two.toml", TWO);
+    let llm = FakeLlm::start([Reply::Text("I would rather not.".into())]).await;
+    let settings = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str())];
+    let (code, out, err) = run(&settings, &["eval", &file.path, "--concurrency", "1"]).await;
+    assert_eq!(code, 1);
+    assert_eq!(
+        err, "planner-arm: 0 of 2 plans are sound (0 %), which is below --min-success 0.9\n",
+        "one sentence and no log lines"
+    );
+    for name in ["bug", "logs"] {
+        assert!(out.contains(&format!("{name}: The LLM answered, but not with a plan")), "{out}");
+    }
+    let (code, report, _) = report(&settings, &[&file.path, "--min-success", "0"]).await;
+    assert_eq!((code, &report["passed"]), (0, &json!(true)));
+    let bug = &report["scenarios"][0];
+    assert_eq!((&bug["sound"], &bug["steps"]), (&json!(false), &json!(0)));
+    assert_eq!(bug["error"]["code"], "plan_invalid");
+    assert_eq!(report["summary"]["calls_per_plan"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_model_is_measured_with_its_calls_tokens_and_repairs() {
+    let file = TempFile::new("two.toml", TWO);
+    let mut clamped = good_plan();
+    clamped["plan"][0]["estimated_cost_tier"] = json!(9);
+    let llm = FakeLlm::start([Reply::plan(&clamped)]).await;
+    let (code, report, _) = report(&[("PLANNER_LLM_BASE_URL", &llm.base_url)], &[&file.path]).await;
+    assert_eq!(code, 0);
+    assert_eq!((&report["engine"], &report["model"]), (&json!("openai"), &json!("gpt-3.5-turbo")));
+    let summary = &report["summary"];
+    assert_eq!((&summary["calls"], &summary["calls_per_plan"]), (&json!(2), &json!(1.0)));
+    assert_eq!((&summary["prompt_tokens"], &summary["completion_tokens"]), (&json!(840), &json!(1020)));
+    assert_eq!((&summary["repairs"], &summary["fallbacks"]), (&json!(2), &json!(0)));
+    assert_eq!(report["scenarios"][1]["repairs"], json!({"count": 1, "codes": ["clamped"]}));
+    assert_eq!(
+        report["scenarios"][0]["constraints"],
+        json!({"total": 2, "covered": 1, "uncovered": ["Use Python only"]})
+    );
+}
+
+#[tokio::test]
+async fn a_fallback_counts_and_shows() {
+    let file = TempFile::new("two.toml", TWO);
+    let llm = FakeLlm::start([Reply::status(401)]).await;
+    let settings = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_FALLBACK_ENGINE", "embedded")];
+    let (code, out, err) = run(&settings, &["eval", &file.path]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("logs: A fallback answered: embedded (embedded)."), "{out}");
+    assert!(out.contains("(gpt-3.5-turbo), 2 answered by a fallback"), "{out}");
+}
+
+#[tokio::test]
+async fn a_file_can_bring_its_own_arms() {
+    let file = TempFile::new(
+        "ours.toml",
+        r#"
+        [[scenario]]
+        name = "manual"
+        kind = "ours"
+        goal = "Translate the manual into Dutch"
+        arms = ["translator"]
+        [[arms]]
+        id = "translator"
+        keywords = ["translate"]
+        [[arms]]
+        id = "editor"
+        capabilities = ["validation"]
+        "#,
+    );
+    let (code, report, err) = report(&[EMBEDDED], &[&file.path]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    let arms = &report["scenarios"][0]["arms"];
+    assert_eq!(arms["missing"], json!([]));
+    for used in arms["used"].as_array().expect("a list") {
+        assert!(used == "translator" || used == "editor", "{arms}");
+    }
+}
+
+#[tokio::test]
+async fn the_file_in_the_readme_runs() {
+    let mut blocks = blocks().into_iter();
+    let example = blocks.find(|(language, text)| *language == "toml" && text.contains("[[scenario]]"));
+    let file = TempFile::new("scenarios.toml", example.expect("an example").1);
+    let (code, report, err) = report(&[EMBEDDED], &[&file.path]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(report["scenarios"][0]["arms"]["missing"], json!([]));
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_a_file_is_said_and_nothing_is_run() {
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let file = TempFile::new(
+        "bad.toml",
+        "[[scenario]]\nname = \"a\"\nkind = \"k\"\ngoal = \" \"\narms = [\"root\"]\n[[scenario]]\nnom = \"b\"\n",
+    );
+    let json_file = TempFile::new("report.json", "old");
+    let arguments = ["eval", &file.path, "--json", &json_file.path];
+    let (code, out, err) = run(&[("PLANNER_LLM_BASE_URL", &llm.base_url)], &arguments).await;
+    assert_eq!((code, out.as_str()), (1, ""));
+    for said in [
+        "bad.toml\" is bad; nothing was run:",
+        "- scenario \"a\": goal must be 1 to 10,000 characters long and not blank",
+        "- scenario \"a\": arms expects `root`, which is none of planner",
+        "- scenario 2: unknown field `nom`",
+        "- scenario 2: name is missing or blank",
+        "- scenario 2: kind is missing or blank",
+    ] {
+        assert!(err.contains(said), "{said}\n{err}");
+    }
+    assert!(llm.calls().is_empty());
+    assert_eq!(std::fs::read_to_string(&json_file.path).expect("a file"), "old");
+}
+
+#[tokio::test]
+async fn bad_arguments_and_files_are_said_before_anything_is_asked() {
+    for share in ["NaN", "inf", "-0.1", "1.1", "most"] {
+        let (code, _, err) = run(&[], &["eval", &format!("--min-success={share}")]).await;
+        assert_eq!(code, 2, "{share}");
+        assert!(err.contains("must be a number from 0.0 to 1.0"), "{err}");
+    }
+    assert_eq!(run(&[], &["eval", "--concurrency", "0"]).await.0, 2);
+    for (arguments, said) in [
+        (&["eval", "/nowhere.toml"][..], "the scenario file \"/nowhere.toml\" cannot be read"),
+        (&["eval", "--json", "/nowhere/report.json"], "\"/nowhere/report.json\" cannot be written"),
+    ] {
+        let (code, out, err) = run(&[EMBEDDED], arguments).await;
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert!(err.contains(said), "{err}");
+    }
+}
