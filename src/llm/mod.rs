@@ -49,6 +49,9 @@ pub struct Completion {
     pub prompt_tokens: u64,
     /// Tokens of the answer, likewise.
     pub completion_tokens: u64,
+    /// Other texts that may hold the answer when `content` does not: further choices and, last, the
+    /// model's reasoning.
+    pub alternatives: Vec<String>,
 }
 
 /// One model that can be called once.

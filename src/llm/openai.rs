@@ -15,10 +15,9 @@ use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::reply::{Reply, failure_of, retry_after};
+use super::reply::{Reply, normalised, refusal};
 use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Question};
 
 /// The largest answer that is read; a plan is a thousand times smaller.
@@ -242,10 +241,9 @@ async fn exchange(
     let body: Bytes = body.freeze();
     let status = response.status();
     if status.is_success() {
-        return Ok(http::Response::new(body).into());
+        return Ok(http::Response::new(normalised(&body)).into());
     }
-    let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-    Err(CallError { failure: failure_of(status, &said), retry_after: retry_after(response.headers()) })
+    Err(refusal(status, response.headers(), &body))
 }
 
 fn transport_error(error: &reqwest::Error) -> CallError {

@@ -4,8 +4,10 @@
 
 mod cli;
 mod contract;
+mod deviants;
 mod end_to_end;
 mod eval;
+mod faults;
 mod http;
 mod limits;
 mod llm;
@@ -20,3 +22,4 @@ mod requests;
 mod settings;
 mod shutdown;
 mod support;
+mod wire;

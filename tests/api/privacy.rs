@@ -10,15 +10,15 @@ use crate::cli::binary;
 use crate::support::{FakeLlm, Reply, good_plan};
 
 /// The service in a process of its own, its log read line by line.
-struct Process {
+pub struct Process {
     child: Child,
     log: Lines<BufReader<ChildStdout>>,
     lines: Vec<Value>,
-    url: String,
+    pub url: String,
 }
 
 impl Process {
-    async fn start(variables: &[(&str, &str)]) -> Self {
+    pub async fn start(variables: &[(&str, &str)]) -> Self {
         let mut all =
             vec![("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", "0"), ("PLANNER_LOG_FORMAT", "json")];
         all.extend_from_slice(variables);
@@ -48,7 +48,7 @@ impl Process {
     }
 
     /// Sends SIGTERM and reads the log to its end: exit code and all lines.
-    async fn stop(mut self) -> (Option<i32>, Vec<Value>) {
+    pub async fn stop(mut self) -> (Option<i32>, Vec<Value>) {
         self.terminate().await;
         while let Some(line) = self.log.next_line().await.expect("a readable log") {
             self.lines.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")));

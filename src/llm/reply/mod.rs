@@ -1,0 +1,121 @@
+//! What servers that call themselves OpenAI-compatible really send back, good and bad.
+//!
+//! What carries an answer is used, whatever its shape; what does not is a typed error.
+
+mod body;
+mod failure;
+mod lax;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::{CallError, CallFailure, Completion};
+
+pub(super) use body::normalised;
+use failure::hidden_refusal;
+pub(super) use failure::refusal;
+use lax::Lax;
+use shape::{Body, Choice};
+
+/// A chat completion, of which nothing but some text is needed.
+#[derive(Debug)]
+pub(super) struct Reply(Body);
+
+impl<'de> Deserialize<'de> for Reply {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Lax::<Body>::deserialize(from).map(|body| Self(body.0.unwrap_or_default()))
+    }
+}
+
+/// How a choice ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Proper,
+    Cut,
+    Filtered,
+    Failed,
+}
+
+/// The texts of one choice.
+struct Said {
+    end: End,
+    /// What was to be said, best place first.
+    texts: Vec<String>,
+    /// What was thought on the way.
+    thought: Option<String>,
+    error: Option<Value>,
+}
+
+impl From<Choice> for Said {
+    fn from(choice: Choice) -> Self {
+        let message = choice.message.0.or(choice.delta.0).unwrap_or_default();
+        let arguments = message.first_arguments();
+        let content = message.content.0.unwrap_or_default();
+        let is_said = |text: &String| !text.trim().is_empty();
+        let refusals = [message.refusal.0, Some(content.refusal)];
+        let thoughts = [message.reasoning_content.0, message.reasoning.0, Some(content.thought)];
+        let texts = [Some(content.text), choice.text.0, arguments];
+        let finish = choice.finish_reason.0.unwrap_or_default().to_ascii_lowercase();
+        Self {
+            end: match finish.as_str() {
+                _ if refusals.iter().flatten().any(is_said) => End::Filtered,
+                // Gemini adds why, after a colon.
+                finish if finish.starts_with("content_filter") || finish == "safety" => End::Filtered,
+                "error" => End::Failed,
+                "length" | "max_tokens" | "model_length" => End::Cut,
+                _ => End::Proper,
+            },
+            texts: texts.into_iter().flatten().filter(is_said).collect(),
+            thought: thoughts.into_iter().flatten().find(is_said),
+            error: choice.error,
+        }
+    }
+}
+
+impl Reply {
+    /// The text of the first choice that says something, and whatever else may hold the answer.
+    pub(super) fn into_completion(self) -> Result<Completion, CallError> {
+        let Self(mut body) = self;
+        let (mut whole, mut thought, mut cut) = (Vec::new(), Vec::new(), Vec::new());
+        let mut was_filtered = false;
+        for said in body.choices.0.take().unwrap_or_default().into_iter().map(Said::from) {
+            match said.end {
+                End::Proper => {
+                    whole.extend(said.texts);
+                    thought.extend(said.thought);
+                }
+                End::Cut => cut.extend(said.texts.into_iter().chain(said.thought)),
+                End::Filtered => was_filtered = true,
+                End::Failed => {}
+            }
+            body.error = body.error.or(said.error);
+        }
+        let truncated = whole.is_empty() && thought.is_empty();
+        // What was cut off is no alternative to what was not.
+        let texts = if truncated {
+            cut.truncate(1);
+            cut
+        } else {
+            whole.into_iter().chain(thought).collect()
+        };
+        let mut texts = texts.into_iter();
+        if let Some(content) = texts.next() {
+            let usage = body.usage.0.unwrap_or_default();
+            return Ok(Completion {
+                content,
+                truncated,
+                prompt_tokens: usage.prompt(),
+                completion_tokens: usage.completion(),
+                alternatives: texts.collect(),
+            });
+        }
+        Err(match body.complaint() {
+            _ if was_filtered => CallFailure::ContentFilter.into(),
+            Some(said) => hidden_refusal(&said),
+            None => CallFailure::Malformed.into(),
+        })
+    }
+}

@@ -1,0 +1,519 @@
+//! Everything that goes wrong on the way to an LLM and back, at the level of bytes.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::privacy::Process;
+use crate::support::{TestApp, good_plan, header, json_of, problem};
+use crate::wire::{Act, Wire, completion, response, send, send_json};
+
+/// What no caller and no log may see: it stands in the goal, in the key and in everything upstream says.
+const CANARY: &str = "canary";
+
+fn goal() -> Value {
+    json!({"goal": "Ship the canary-goal"})
+}
+
+fn good() -> Vec<Act> {
+    send_json(200, &completion(&good_plan().to_string()))
+}
+
+fn says(status: u16, code: &str) -> Vec<Act> {
+    send_json(status, &json!({"error": {"message": "canary-message", "code": code, "canary": "canary"}}))
+}
+
+/// A good answer of which the last bytes never come.
+fn cut_short() -> Vec<u8> {
+    let mut whole = response(200, "", completion(&good_plan().to_string()).to_string());
+    whole.truncate(whole.len() - 100);
+    whole
+}
+
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+/// What passes: each is tried again.
+fn passing() -> Vec<(&'static str, Vec<Act>)> {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let whole = completion(&good_plan().to_string()).to_string();
+    let unended = format!("{chunked}{}", chunk(&whole));
+    let half = format!("HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n{}", &whole[..whole.len() / 2]);
+    vec![
+        ("500", says(500, "canary")),
+        ("502 with a page", send(502, "content-type: text/html\r\n", "<html>canary</html>")),
+        ("503", says(503, "canary")),
+        ("529", send(529, "", "")),
+        ("408", says(408, "canary")),
+        ("429", says(429, "rate_limit_exceeded")),
+        ("200 with an error", says(200, "rate_limit_exceeded")),
+        ("200 with a page", send(200, "content-type: text/html\r\n", "<html>canary</html>")),
+        ("200 with nothing", send(200, "", "")),
+        ("204", vec![Act::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]),
+        ("reset before the head", vec![Act::Reset]),
+        ("closed before the head", vec![Act::Close]),
+        ("closed within the head", vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-".to_vec()), Act::Close]),
+        ("reset within the body", vec![Act::Send(cut_short()), Act::Reset]),
+        ("body cut, of a length", vec![Act::Send(cut_short()), Act::Close]),
+        ("body cut, in chunks", vec![Act::Send(unended.into()), Act::Close]),
+        ("body cut, up to the close", vec![Act::Send(half.into()), Act::Close]),
+        ("not HTTP", vec![Act::Send(b"canary\r\n\r\n".to_vec()), Act::Close]),
+        ("broken gzip", send(200, "content-encoding: gzip\r\n", "canary")),
+    ]
+}
+
+/// What does not pass: none is tried again.
+fn lasting() -> Vec<(&'static str, Vec<Act>)> {
+    let choice = |choice: Value| send_json(200, &json!({"choices": [choice]}));
+    vec![
+        ("wrong key", says(401, "invalid_api_key")),
+        ("forbidden", says(403, "canary")),
+        ("unknown model", says(404, "model_not_found")),
+        ("context too long", says(400, "context_length_exceeded")),
+        ("filtered question", says(400, "content_filter")),
+        (
+            "filtered answer",
+            choice(json!({"message": {"content": "canary"}, "finish_reason": "content_filter"})),
+        ),
+        (
+            "refusal",
+            choice(json!({"message": {"content": null, "refusal": "canary"}, "finish_reason": "stop"})),
+        ),
+        ("quota gone", says(429, "insufficient_quota")),
+        ("payment required", says(402, "canary")),
+        ("bad request", says(400, "canary")),
+        ("key refused with 200", says(200, "401")),
+    ]
+}
+
+/// What passes too late to wait for it.
+fn passing_late() -> (&'static str, Vec<Act>) {
+    ("429 for long", send(429, "Retry-After: 37\r\n", "canary"))
+}
+
+/// What never ends.
+fn silent() -> Vec<(&'static str, Vec<Act>)> {
+    let whole = response(200, "", completion(&good_plan().to_string()).to_string());
+    vec![
+        ("no answer", vec![Act::Silence]),
+        ("no body", vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec()), Act::Silence]),
+        ("half a body", vec![Act::Send(cut_short()), Act::Silence]),
+        ("drips", vec![Act::Drip(whole, 1, Duration::from_millis(50))]),
+    ]
+}
+
+async fn app(wire: &Wire, more: &[(&str, &str)]) -> TestApp {
+    let mut variables =
+        vec![("PLANNER_LLM_BASE_URL", wire.base_url.as_str()), ("PLANNER_OPENAI_API_KEY", "sk-canary")];
+    variables.extend_from_slice(more);
+    TestApp::start(&variables).await
+}
+
+/// Of a plan that must not have come: status, code, `Retry-After` and the document without a canary.
+async fn refused(response: reqwest::Response) -> (u16, String, Option<u64>, Value) {
+    let wait = header(&response, "retry-after").parse().ok();
+    let (status, document) = problem(response).await;
+    assert!(!document.to_string().contains(CANARY), "{document}");
+    assert_eq!(document["retry_after_seconds"].as_u64(), wait, "{document}");
+    (status, document["code"].as_str().expect("a code").to_owned(), wait, document)
+}
+
+/// One service and one server for many faults: each goal has a fault of its own.
+struct Stage {
+    wire: Wire,
+    app: TestApp,
+}
+
+impl Stage {
+    /// `cast` says for a goal's fault, the number of its call and the model what is done.
+    async fn new(
+        faults: &[(&'static str, Vec<Act>)],
+        more: &[(&str, &str)],
+        cast: impl Fn(&[Act], usize, &str) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
+        let faults: Vec<_> = faults.iter().map(|(_, fault)| fault.clone()).collect();
+        let calls = Mutex::new(vec![0; faults.len()]);
+        let wire = Wire::start(move |_, body| {
+            let number = number_in(body);
+            let call = &mut calls.lock().expect("no panic")[number];
+            *call += 1;
+            cast(&faults[number], *call, body["model"].as_str().expect("a model"))
+        })
+        .await;
+        let more = [more, &[("PLANNER_LLM_BREAKER_THRESHOLD", "100")]].concat();
+        let app = app(&wire, &more).await;
+        Self { wire, app }
+    }
+
+    async fn plan(&self, number: usize) -> reqwest::Response {
+        self.app.plan(&json!({ "goal": format!("Ship the canary-goal number {number}!") })).await
+    }
+
+    /// The models that were called for a goal.
+    fn models(&self, number: usize) -> Vec<String> {
+        let calls = self.wire.calls();
+        let calls = calls.iter().filter(|call| number_in(&call.body) == number);
+        calls.map(|call| call.model().to_owned()).collect()
+    }
+}
+
+/// The number of the goal that a call is for.
+fn number_in(body: &Value) -> usize {
+    let question = body["messages"][1]["content"].as_str().expect("a question");
+    let (_, number) = question.split_once("number ").expect("a number");
+    number.split_once('!').expect("its end").0.parse().expect("digits")
+}
+
+/// Plays all faults at once.
+async fn each<F: Future<Output = ()>>(
+    faults: &[(&'static str, Vec<Act>)],
+    check: impl Fn(usize, &'static str) -> F,
+) {
+    let checks = faults.iter().enumerate().map(|(number, (what, _))| check(number, what));
+    futures_util::future::join_all(checks).await;
+}
+
+#[tokio::test]
+async fn what_passes_once_is_not_seen_by_the_caller() {
+    let faults = passing();
+    let cast = |fault: &[Act], call, _: &str| if call == 1 { fault.to_vec() } else { good() };
+    let stage = Stage::new(&faults, &[], cast).await;
+    each(&faults, async |number, what| {
+        let response = stage.plan(number).await;
+        assert_eq!(response.status(), 200, "{what}");
+        assert_eq!(header(&response, "x-planner-attempts"), "2", "{what}");
+        assert_eq!(stage.models(number).len(), 2, "{what}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_passes_and_lasts_is_an_outage_after_all_attempts() {
+    let faults = passing();
+    let more = [("PLANNER_LLM_MAX_ATTEMPTS", "2")];
+    let stage = Stage::new(&faults, &more, |fault, _, _| fault.to_vec()).await;
+    each(&faults, async |number, what| {
+        let (status, code, ..) = refused(stage.plan(number).await).await;
+        assert_eq!((status, code.as_str()), (503, "llm_unavailable"), "{what}");
+        assert_eq!(stage.models(number).len(), 2, "{what}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_a_failure_after_one_call() {
+    let faults = lasting();
+    let stage = Stage::new(&faults, &[], |fault, _, _| fault.to_vec()).await;
+    each(&faults, async |number, what| {
+        let (status, code, _, document) = refused(stage.plan(number).await).await;
+        assert_eq!((status, code.as_str()), (500, "llm_failed"), "{what}: {document}");
+        assert_eq!(stage.models(number).len(), 1, "{what}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_closed_port_is_an_outage() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+    drop(listener);
+    let more = [("PLANNER_LLM_BASE_URL", url.as_str()), ("PLANNER_LLM_MAX_ATTEMPTS", "2")];
+    let app = TestApp::start(&more).await;
+    let response = app.plan(&goal()).await;
+    assert_eq!(header(&response, "x-planner-attempts"), "2");
+    let (status, document) = problem(response).await;
+    assert_eq!((status, &document["code"]), (503, &json!("llm_unavailable")));
+    assert!(!document.to_string().contains("127.0.0.1"), "{document}");
+}
+
+const TWO_MODELS: [(&str, &str); 4] = [
+    ("PLANNER_LLM_MODEL", "first"),
+    ("PLANNER_LLM_FALLBACK_MODELS", "second"),
+    ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
+    ("PLANNER_TIMEOUT_SECONDS", "1.2"),
+];
+
+#[tokio::test]
+async fn for_whatever_fails_the_next_model_answers_and_is_named() {
+    let faults = [passing(), lasting(), silent(), vec![passing_late()]].concat();
+    let cast = |fault: &[Act], _, model: &str| if model == "second" { good() } else { fault.to_vec() };
+    let stage = Stage::new(&faults, &TWO_MODELS, cast).await;
+    each(&faults, async |number, what| {
+        let response = stage.plan(number).await;
+        let named = ["x-planner-engine", "x-planner-model"].map(|name| header(&response, name));
+        assert_eq!((response.status().as_u16(), named), (200, ["openai", "second"]), "{what}");
+        assert_eq!(stage.models(number), ["first", "second"], "{what}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn when_every_model_fails_the_embedded_planner_may_answer_and_says_so() {
+    let faults = [passing(), lasting(), silent(), vec![passing_late()]].concat();
+    let more = [&TWO_MODELS[..], &[("PLANNER_FALLBACK_ENGINE", "embedded")]].concat();
+    let stage = Stage::new(&faults, &more, |fault, _, _| fault.to_vec()).await;
+    each(&faults, async |number, what| {
+        let response = stage.plan(number).await;
+        let named = ["x-planner-engine", "x-planner-model", "x-planner-attempts"];
+        let named = named.map(|name| header(&response, name));
+        assert_eq!((response.status().as_u16(), named), (200, ["embedded", "embedded", "2"]), "{what}");
+        assert_eq!(stage.models(number), ["first", "second"], "{what}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wait_that_the_server_asks_for_is_kept_when_it_fits() {
+    let limited =
+        |head: &str, message: &str| send(429, head, json!({"error": {"message": message}}).to_string());
+    let faults = [
+        ("milliseconds", limited("retry-after-ms: 300\r\n", "")),
+        ("a fraction", limited("Retry-After: 0.3\r\n", "")),
+        ("a sentence", limited("", "Please try again in 300ms.")),
+        ("no time", limited("Retry-After: 0\r\n", "")),
+        ("a date that is past", limited("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "")),
+    ];
+    let cast = |fault: &[Act], call, _: &str| if call == 1 { fault.to_vec() } else { good() };
+    let stage = Stage::new(&faults, &[], cast).await;
+    each(&faults, async |number, what| {
+        assert_eq!(stage.plan(number).await.status(), 200, "{what}");
+        let calls = stage.wire.calls();
+        let calls: Vec<_> = calls.iter().filter(|call| number_in(&call.body) == number).collect();
+        assert_eq!(calls.len(), 2, "{what}");
+        let least = Duration::from_millis(if number < 3 { 300 } else { 0 });
+        assert!(calls[1].at - calls[0].at >= least, "{what}: {:?}", calls[1].at - calls[0].at);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_date_that_the_server_asks_for_is_kept_when_it_fits() {
+    let date = Arc::new(Mutex::new(None));
+    let told = date.clone();
+    let wire = Wire::start(move |call, _| {
+        if call > 0 {
+            return good();
+        }
+        // Dates are whole seconds: this one is up to a second ahead.
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1));
+        *told.lock().expect("no panic") = httpdate::parse_http_date(&soon).ok();
+        send(429, &format!("Retry-After: {soon}\r\n"), "{}")
+    })
+    .await;
+    assert_eq!(app(&wire, &[]).await.plan(&goal()).await.status(), 200);
+    let calls = wire.calls();
+    assert_eq!(calls.len(), 2);
+    assert!(Some(calls[1].clock) >= *date.lock().expect("no panic"), "{:?}", calls[1].clock);
+}
+
+#[tokio::test]
+async fn a_wait_that_does_not_fit_ends_the_call_at_once_and_is_handed_on() {
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(38));
+    for (head, message) in [
+        ("Retry-After: 37\r\n".to_owned(), ""),
+        ("retry-after-ms: 36500\r\n".to_owned(), ""),
+        (format!("Retry-After: {date}\r\n"), ""),
+        (String::new(), "Please try again in 36.5s."),
+    ] {
+        for status in [429, 503] {
+            let wire =
+                Wire::script([send(status, &head, json!({"error": {"message": message}}).to_string())]).await;
+            let app = app(&wire, &[]).await;
+            let began = Instant::now();
+            let (got, code, wait, _) = refused(app.plan(&goal()).await).await;
+            assert!(began.elapsed() < Duration::from_secs(2), "{head}: {:?}", began.elapsed());
+            assert_eq!((got, code.as_str()), (503, "llm_unavailable"), "{head}");
+            assert!(wait.is_some_and(|wait| (30..=38).contains(&wait)), "{head}: {wait:?}");
+            assert_eq!(wire.calls().len(), 1, "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_would_fit_is_handed_on_when_the_attempts_are_used_up() {
+    let wire = Wire::script([send(503, "Retry-After: 2\r\n", "{}")]).await;
+    let app = app(&wire, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
+    let (status, _, wait, _) = refused(app.plan(&goal()).await).await;
+    assert_eq!((status, wait, wire.calls().len()), (503, Some(2), 1));
+}
+
+#[tokio::test]
+async fn an_outage_opens_the_breaker_and_one_probe_closes_it() {
+    let go_on = Arc::new(Notify::new());
+    let probe = [vec![Act::Until(go_on.clone())], good()].concat();
+    let wire = Wire::script([says(503, "canary"), says(503, "canary"), probe, good()]).await;
+    let more = [
+        ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
+        ("PLANNER_LLM_BREAKER_THRESHOLD", "2"),
+        ("PLANNER_LLM_BREAKER_RESET_SECONDS", "1"),
+    ];
+    let app = app(&wire, &more).await;
+    for (calls, wait) in [(1, None), (2, None), (2, Some(1)), (2, Some(1))] {
+        let (status, code, told, _) = refused(app.plan(&goal()).await).await;
+        assert_eq!((status, code.as_str()), (503, "llm_unavailable"));
+        assert_eq!((wire.calls().len(), told), (calls, wait), "an open breaker makes no call and says when");
+    }
+    while json_of(app.get("/ready").await).await["checks"]["llm"] != json!(true) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let goal = goal();
+    let mut together: FuturesUnordered<_> = (0..8).map(|_| app.plan(&goal)).collect();
+    for _ in 0..7 {
+        let (status, _, wait, _) = refused(together.next().await.expect("an answer")).await;
+        assert_eq!((status, wait), (503, Some(1)), "the probe is under way");
+    }
+    go_on.notify_one();
+    assert_eq!(together.next().await.expect("an answer").status(), 200);
+    assert_eq!(wire.calls().len(), 3, "one probe");
+    app.planned(&goal).await;
+}
+
+#[tokio::test]
+async fn a_server_that_fails_every_other_call_is_not_noticed() {
+    let seen = Mutex::new(HashSet::new());
+    let wire = Wire::start(move |_, body| {
+        let goal = body["messages"][1]["content"].as_str().expect("a goal").to_owned();
+        if seen.lock().expect("no panic").insert(goal) { says(500, "canary") } else { good() }
+    })
+    .await;
+    let app = app(&wire, &[]).await;
+    let requests = (0..20).map(|number| json!({"goal": format!("Ship number {number}")}));
+    let plans = requests.map(async |request| app.plan(&request).await.status().as_u16());
+    assert_eq!(futures_util::future::join_all(plans).await, [200; 20]);
+    assert_eq!(wire.calls().len(), 40);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_costs_no_request() {
+    let wire = Wire::script([[good(), vec![Act::Close]].concat()]).await;
+    let app = app(&wire, &[("PLANNER_LLM_MAX_ATTEMPTS", "2")]).await;
+    for _ in 0..5 {
+        app.planned(&goal()).await;
+    }
+    assert_eq!(wire.calls().len(), 5);
+}
+
+/// Asks where no answer comes within `deadline`: how late the 504 was.
+async fn lateness(what: &str, fault: Vec<Act>, deadline: Duration) -> Duration {
+    let wire = Wire::script([fault]).await;
+    let seconds = deadline.as_secs_f64().to_string();
+    let app = app(&wire, &[("PLANNER_TIMEOUT_SECONDS", &seconds)]).await;
+    let began = Instant::now();
+    let (status, code, ..) = refused(app.plan(&goal()).await).await;
+    let took = began.elapsed();
+    assert_eq!((status, code.as_str()), (504, "deadline_exceeded"), "{what}");
+    // Another call is not begun in the last moments, in which the request may end.
+    assert!(took + Duration::from_millis(20) >= deadline, "{what}: {took:?} is too early");
+    // Neither the call nor the one that was tried beside it goes on without the caller.
+    for call in 0..wire.calls().len() {
+        wire.left(call).await;
+    }
+    took.saturating_sub(deadline)
+}
+
+#[tokio::test]
+async fn whatever_does_not_end_is_over_at_the_deadline() {
+    let mut latest = Duration::ZERO;
+    for (what, fault) in silent() {
+        let late = lateness(what, fault, Duration::from_millis(200)).await;
+        eprintln!("{what}: {late:?} after the deadline");
+        latest = latest.max(late);
+    }
+    // 100 ms are promised; a busy machine may add to it.
+    assert!(latest < Duration::from_millis(500), "{latest:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_is_overtaken_by_another_is_ended() {
+    let wire = Wire::script([vec![Act::Silence], good()]).await;
+    let app = app(&wire, &[("PLANNER_TIMEOUT_SECONDS", "0.8")]).await;
+    app.planned(&goal()).await;
+    wire.left(0).await;
+    assert_eq!(wire.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_in_time_is_an_answer() {
+    let whole = response(200, "", completion(&good_plan().to_string()).to_string());
+    let piece = whole.len() / 10;
+    let wire = Wire::script([vec![Act::Drip(whole, piece, Duration::from_millis(50))]]).await;
+    let response = app(&wire, &[("PLANNER_TIMEOUT_SECONDS", "5")]).await.plan(&goal()).await;
+    assert_eq!((response.status().as_u16(), header(&response, "x-planner-attempts")), (200, "1"));
+}
+
+/// A connection on which a plan has been asked for.
+async fn caller(app: &TestApp) -> TcpStream {
+    let mut caller = TcpStream::connect(app.address).await.expect("a connection");
+    let body = goal().to_string();
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length:";
+    let request = format!("{head} {}\r\n\r\n{body}", body.len());
+    caller.write_all(request.as_bytes()).await.expect("sent");
+    caller
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_ends_the_call_to_the_llm() {
+    for (what, fault) in silent() {
+        let wire = Wire::script([fault]).await;
+        let app = app(&wire, &[]).await;
+        let caller = caller(&app).await;
+        wire.called(1).await;
+        let hung_up = Instant::now();
+        drop(caller);
+        let took = wire.left(0).await.saturating_duration_since(hung_up);
+        eprintln!("{what}: cancelled {took:?} after the caller hung up");
+        // 100 ms are promised; a busy machine may add to it.
+        assert!(took < Duration::from_secs(1), "{what}: {took:?}");
+        assert_eq!(wire.calls().len(), 1, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_between_two_calls_is_not_asked_for_again() {
+    let wire = Wire::script([send(429, "retry-after-ms: 300\r\n", "{}"), good()]).await;
+    let app = app(&wire, &[]).await;
+    let caller = caller(&app).await;
+    while app.metric(r#"planner_llm_calls_total{model="gpt-3.5-turbo",outcome="rate_limited"}"#).await < 1.0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(caller);
+    // That nothing happens can only be waited for.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(wire.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn no_fault_puts_what_was_said_into_the_log() {
+    let faults = [passing(), lasting()].concat();
+    let script: Vec<_> = faults.iter().map(|(_, fault)| fault.clone()).collect();
+    let wire = Wire::script(script).await;
+    let variables = [
+        ("PLANNER_LLM_BASE_URL", wire.base_url.as_str()),
+        ("PLANNER_OPENAI_API_KEY", "sk-canary"),
+        ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
+        ("PLANNER_LLM_BREAKER_THRESHOLD", "100"),
+        ("PLANNER_LOG_LEVEL", "debug"),
+    ];
+    let process = Process::start(&variables).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for (what, _) in &faults {
+        let request = client.post(format!("{}/plan", process.url)).json(&goal());
+        let response = request.send().await.expect("an answer");
+        assert!(!format!("{:?}", response.headers()).contains(CANARY), "{what}");
+        assert!(!response.text().await.expect("a body").contains(CANARY), "{what}");
+    }
+    assert_eq!(wire.calls().len(), faults.len());
+    let (_, lines) = process.stop().await;
+    assert!(lines.len() > 2 * faults.len(), "{lines:?}");
+    for line in lines {
+        assert!(!line.to_string().contains(CANARY), "{line}");
+    }
+}
