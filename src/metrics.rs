@@ -11,6 +11,7 @@ use prometheus::{
 };
 
 use crate::models::RepairCode;
+use crate::resilience::breaker::BreakerState;
 
 /// Buckets for what an LLM does, 10 ms to 60 s, in seconds.
 const LLM_BUCKETS: &[f64] =
@@ -39,6 +40,20 @@ pub struct Metrics {
     repairs: IntCounterVec,
     /// Calls to LLMs by model and outcome.
     llm_calls: IntCounterVec,
+    /// Calls made again after a failure, by its cause.
+    llm_retries: IntCounterVec,
+    /// Calls that were not made again because too many had been.
+    llm_retry_budget_exhausted: IntCounter,
+    /// Calls repeated in another form because the server did not take a part of them, by model and part.
+    llm_downgrades: IntCounterVec,
+    /// Circuit breaker of each model: 0 closed, 1 half-open, 2 open.
+    llm_breaker_state: IntGaugeVec,
+    /// Plans that did not come from the configured model, by what they came from.
+    fallbacks: IntCounterVec,
+    /// Answers of LLMs by how a plan was read in them: strict, tolerant, failed.
+    parses: IntCounterVec,
+    /// Times an LLM was asked again, by what was wrong with its answer; one answer may have several faults.
+    reasks: IntCounterVec,
     /// How long calls to LLMs took, in seconds, by model.
     llm_call_duration: HistogramVec,
     /// HTTP requests by route, method and status.
@@ -80,6 +95,42 @@ impl Metrics {
                 "planner_llm_calls_total",
                 "Calls to LLMs by model and outcome.",
                 &["model", "outcome"],
+            ),
+            llm_retries: register.counters(
+                "planner_llm_retries_total",
+                "Calls to LLMs made again after a failure, by its cause.",
+                &["cause"],
+            ),
+            llm_retry_budget_exhausted: register.add(IntCounter::new(
+                "planner_llm_retry_budget_exhausted_total",
+                "Calls to LLMs that were not made again because too many had been.",
+            )),
+            llm_downgrades: register.counters(
+                "planner_llm_downgrades_total",
+                "Calls repeated in another form because the LLM server did not take a part of them, by model and part.",
+                &["model", "part"],
+            ),
+            llm_breaker_state: register.add(IntGaugeVec::new(
+                Opts::new(
+                    "planner_llm_breaker_state",
+                    "Circuit breaker of each model: 0 closed, 1 half-open, 2 open.",
+                ),
+                &["model"],
+            )),
+            fallbacks: register.counters(
+                "planner_fallbacks_total",
+                "Plans that did not come from the configured model, by what they came from (a model or embedded).",
+                &["to"],
+            ),
+            parses: register.counters(
+                "planner_parses_total",
+                "Answers of LLMs by how a plan was read in them: strict, tolerant or failed.",
+                &["outcome"],
+            ),
+            reasks: register.counters(
+                "planner_reasks_total",
+                "Times an LLM was asked again, by what was wrong with its answer (one answer may have several faults).",
+                &["reason"],
             ),
             llm_call_duration: register.histograms(
                 "planner_llm_call_duration_seconds",
@@ -144,6 +195,43 @@ impl Metrics {
     pub fn llm_call(&self, model: &str, outcome: &'static str, took: Duration) {
         self.llm_calls.with_label_values(&[model, outcome]).inc();
         self.llm_call_duration.with_label_values(&[model]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a call that is made again.
+    pub fn retried(&self, cause: &'static str) {
+        self.llm_retries.with_label_values(&[cause]).inc();
+    }
+
+    /// Counts a call that is not made again for want of budget.
+    pub fn retry_budget_exhausted(&self) {
+        self.llm_retry_budget_exhausted.inc();
+    }
+
+    /// Counts a call that is repeated in another form, without `part`.
+    pub fn downgraded(&self, model: &str, part: &'static str) {
+        self.llm_downgrades.with_label_values(&[model, part]).inc();
+    }
+
+    /// Shows the state of a model's breaker.
+    pub fn breaker_is(&self, model: &str, state: BreakerState) {
+        self.llm_breaker_state.with_label_values(&[model]).set(state as i64);
+    }
+
+    /// Counts a plan that came from `to` rather than from the configured model.
+    pub fn fell_back(&self, to: &str) {
+        self.fallbacks.with_label_values(&[to]).inc();
+    }
+
+    /// Counts an answer by how it was read.
+    pub fn parsed(&self, outcome: &'static str) {
+        self.parses.with_label_values(&[outcome]).inc();
+    }
+
+    /// Counts an LLM being asked again, once for each of the reasons.
+    pub fn reasked(&self, reasons: &[&'static str]) {
+        for reason in reasons {
+            self.reasks.with_label_values(&[reason]).inc();
+        }
     }
 
     /// Counts one HTTP request.

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
-use crate::resilience::{Backoff, Breaker};
+use crate::resilience::breaker::BreakerState;
+use crate::resilience::{Backoff, Breaker, RetryBudget};
 
 use super::{CallError, CallFailure, ChatModel, Completion, LlmError, Question};
 
@@ -44,25 +45,30 @@ pub struct Tally {
     pub completion_tokens: u64,
 }
 
-/// An answer and who gave it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// What was said.
-    pub completion: Completion,
-    /// By which model.
-    pub model: Arc<str>,
-}
-
 /// Models in the order in which they are tried.
 pub struct Ladder {
     rungs: Vec<Rung>,
     policy: CallPolicy,
+    budget: RetryBudget,
     metrics: Arc<Metrics>,
 }
 
 struct Rung {
     model: Box<dyn ChatModel>,
     breaker: Breaker,
+}
+
+/// One request's time with one model, in which it may be asked several things one after the other.
+pub struct Turn<'a> {
+    ladder: &'a Ladder,
+    rung: &'a Rung,
+    is_last: bool,
+    deadline: Instant,
+    /// Calls that may still fail.
+    tries_left: u32,
+    answers: u32,
+    /// How long the last answer took.
+    took: Duration,
 }
 
 /// What follows a failed call.
@@ -77,7 +83,8 @@ impl Ladder {
     pub fn new(models: Vec<Box<dyn ChatModel>>, policy: CallPolicy, metrics: Arc<Metrics>) -> Self {
         let rung =
             |model| Rung { model, breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset) };
-        Self { rungs: models.into_iter().map(rung).collect(), policy, metrics }
+        let rungs = models.into_iter().map(rung).collect();
+        Self { rungs, policy, budget: RetryBudget::default(), metrics }
     }
 
     /// The model that is tried first.
@@ -90,94 +97,26 @@ impl Ladder {
         self.rungs.iter().any(|rung| rung.breaker.would_admit())
     }
 
-    /// Asks the models in order until one answers. `tally` counts along, whatever the end.
-    ///
-    /// # Errors
-    /// Why none did, at `deadline` at the latest. An outage, which passes, is said rather than a refusal.
-    pub async fn ask(
-        &self,
-        question: &Question,
-        deadline: Instant,
-        tally: &mut Tally,
-    ) -> Result<Answer, LlmError> {
-        let mut said: Option<LlmError> = None;
-        for (index, rung) in self.rungs.iter().enumerate() {
-            let is_last = index + 1 == self.rungs.len();
-            match self.climb(rung, is_last, question, deadline, tally).await {
-                Ok(completion) => return Ok(Answer { completion, model: rung.model.name().clone() }),
-                Err(error) => said = Some(worth_saying(said, error)),
-            }
-        }
-        Err(said.unwrap_or(LlmError::Unavailable { cause: None, retry_after: None }))
+    /// Each model and the state of its breaker.
+    pub fn breakers(&self) -> impl Iterator<Item = (&str, BreakerState)> {
+        self.rungs.iter().map(|rung| (&**rung.model.name(), rung.breaker.state()))
     }
 
-    /// Calls one model until it answers or is given up.
-    async fn climb(
-        &self,
-        rung: &Rung,
-        is_last: bool,
-        question: &Question,
-        deadline: Instant,
-        tally: &mut Tally,
-    ) -> Result<Completion, LlmError> {
-        let entry = rung
-            .breaker
-            .enter()
-            .map_err(|wait| LlmError::Unavailable { cause: None, retry_after: Some(wait) })?;
-        let began = Instant::now();
-        let deadline = time_for_model(began, deadline, is_last);
-        let time_left = || deadline.saturating_duration_since(Instant::now());
-        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        let mut tries_left = self.policy.max_attempts;
-        // A call that takes long stays under way while another is tried beside it.
-        let mut calls = FuturesUnordered::new();
-        let (failure, why) = loop {
-            let left = time_left();
-            if left < WORTH_A_CALL {
-                break (CallFailure::Timeout, LlmError::Deadline);
+    /// The models in order for one request that ends at `deadline`; each one's time begins when it is taken.
+    pub fn turns(&self, deadline: Instant) -> impl Iterator<Item = Turn<'_>> {
+        self.budget.pay_in();
+        self.rungs.iter().enumerate().map(move |(index, rung)| {
+            let is_last = index + 1 == self.rungs.len();
+            Turn {
+                ladder: self,
+                rung,
+                is_last,
+                deadline: time_for_model(Instant::now(), deadline, is_last),
+                tries_left: self.policy.max_attempts,
+                answers: 0,
+                took: Duration::ZERO,
             }
-            let is_only_try = tries_left <= 1 || !is_last || !calls.is_empty();
-            if tries_left > 0 {
-                tally.attempts += 1;
-                calls.push(self.call(rung, question));
-            }
-            let patience = Instant::now() + time_for_attempt(left, is_only_try);
-            let error = match timeout_at(patience, calls.next()).await {
-                Ok(Some(Ok(completion))) => {
-                    entry.succeed();
-                    tally.prompt_tokens += completion.prompt_tokens;
-                    tally.completion_tokens += completion.completion_tokens;
-                    return Ok(completion);
-                }
-                Ok(Some(Err(error))) => error,
-                Ok(None) | Err(_) => CallFailure::Timeout.into(),
-            };
-            // Asking in another form is not another try at the same thing.
-            if error.failure != CallFailure::FormatRefused {
-                tries_left = tries_left.saturating_sub(1);
-            }
-            let next = decide(&error, tries_left, time_left(), backoff.next_wait());
-            warn!(
-                model = %rung.model.name(),
-                failure = error.failure.as_str(),
-                attempt = tally.attempts,
-                retrying = matches!(next, Next::TryAfter(_)),
-                "LLM call failed"
-            );
-            match next {
-                Next::TryAfter(wait) => sleep(wait).await,
-                // The call that takes long may still answer.
-                Next::GiveUp(_) if error.failure.is_transient() && !calls.is_empty() => tries_left = 0,
-                Next::GiveUp(why) => break (error.failure, why),
-            }
-        };
-        if !failure.is_transient() {
-            // It answered, if only to refuse.
-            entry.succeed();
-        } else if failure != CallFailure::Timeout || began.elapsed() >= self.policy.fair_time {
-            entry.fail();
-        }
-        Err(why)
+        })
     }
 
     /// One call, counted and timed however it ends.
@@ -192,6 +131,115 @@ impl Ladder {
         record.outcome = result.as_ref().map_or_else(|error| error.failure.as_str(), |_| "ok");
         debug!(model = %record.model, outcome = record.outcome, ms = record.began.elapsed().as_millis(), "LLM call ended");
         result
+    }
+}
+
+impl Turn<'_> {
+    /// Whose turn it is.
+    pub fn model(&self) -> &Arc<str> {
+        self.rung.model.name()
+    }
+
+    /// Whether this model may be asked something else now: within the limit of calls, and with time for an
+    /// answer that takes half as long as the last.
+    pub fn may_ask_again(&self) -> bool {
+        self.answers < self.ladder.policy.max_attempts && self.time_left() > WORTH_A_CALL.max(self.took / 2)
+    }
+
+    /// Asks until the model answers or is given up. `tally` counts along, whatever the end.
+    ///
+    /// # Errors
+    /// Why there is no answer, at the deadline at the latest.
+    pub async fn ask(&mut self, question: &Question, tally: &mut Tally) -> Result<Completion, LlmError> {
+        let entry = self
+            .rung
+            .breaker
+            .enter()
+            .map_err(|wait| LlmError::Unavailable { cause: None, retry_after: Some(wait) })?;
+        let began = Instant::now();
+        // Whoever may ask at all may call once, however many calls failed before.
+        self.tries_left = self.tries_left.max(1);
+        match self.call_until_answered(question, tally).await {
+            Ok(completion) => {
+                entry.succeed();
+                self.answers += 1;
+                self.took = began.elapsed();
+                Ok(completion)
+            }
+            Err((failure, why)) => {
+                if !failure.is_transient() {
+                    // It answered, if only to refuse.
+                    entry.succeed();
+                } else if failure != CallFailure::Timeout || began.elapsed() >= self.ladder.policy.fair_time {
+                    entry.fail();
+                }
+                Err(why)
+            }
+        }
+    }
+
+    async fn call_until_answered(
+        &mut self,
+        question: &Question,
+        tally: &mut Tally,
+    ) -> Result<Completion, (CallFailure, LlmError)> {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        // A call that takes long stays under way while another is tried beside it.
+        let mut calls = FuturesUnordered::new();
+        loop {
+            let left = self.time_left();
+            if left < WORTH_A_CALL {
+                return Err((CallFailure::Timeout, LlmError::Deadline));
+            }
+            let is_only_try = self.tries_left <= 1 || !self.is_last || !calls.is_empty();
+            if self.tries_left > 0 {
+                tally.attempts += 1;
+                calls.push(self.ladder.call(self.rung, question));
+            }
+            let patience = Instant::now() + time_for_attempt(left, is_only_try);
+            let error = match timeout_at(patience, calls.next()).await {
+                Ok(Some(Ok(completion))) => {
+                    tally.prompt_tokens += completion.prompt_tokens;
+                    tally.completion_tokens += completion.completion_tokens;
+                    return Ok(completion);
+                }
+                Ok(Some(Err(error))) => error,
+                Ok(None) | Err(_) => CallFailure::Timeout.into(),
+            };
+            match self.after(&error, backoff.next_wait()) {
+                Next::TryAfter(wait) => sleep(wait).await,
+                // The call that takes long may still answer.
+                Next::GiveUp(_) if error.failure.is_transient() && !calls.is_empty() => self.tries_left = 0,
+                Next::GiveUp(why) => return Err((error.failure, why)),
+            }
+        }
+    }
+
+    /// What to do after a failed call, counted and logged.
+    fn after(&mut self, error: &CallError, backoff: Duration) -> Next {
+        let (failure, metrics) = (error.failure, &self.ladder.metrics);
+        let mut next = decide(error, self.tries_left.saturating_sub(1), self.time_left(), backoff);
+        if let CallFailure::NotTaken(feature) = failure {
+            // Asking in another form is not another try at the same thing.
+            metrics.downgraded(self.model(), feature.as_str());
+        } else {
+            self.tries_left = self.tries_left.saturating_sub(1);
+            if matches!(next, Next::TryAfter(_)) {
+                if self.ladder.budget.take() {
+                    metrics.retried(failure.as_str());
+                } else {
+                    metrics.retry_budget_exhausted();
+                    next = Next::GiveUp(unavailable(error));
+                }
+            }
+        }
+        let retrying = matches!(next, Next::TryAfter(_));
+        warn!(model = %self.model(), failure = failure.as_str(), retrying, "LLM call failed");
+        next
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 }
 
@@ -223,7 +271,7 @@ fn time_for_attempt(left: Duration, is_only_try: bool) -> Duration {
 /// Whether to call the same model again after `error`, with `left` until the deadline.
 fn decide(error: &CallError, tries_left: u32, left: Duration, backoff: Duration) -> Next {
     let failure = error.failure;
-    if failure == CallFailure::FormatRefused {
+    if matches!(failure, CallFailure::NotTaken(_)) {
         return Next::TryAfter(Duration::ZERO);
     }
     if !failure.is_transient() {
@@ -236,25 +284,13 @@ fn decide(error: &CallError, tries_left: u32, left: Duration, backoff: Duration)
         _ => backoff.max(error.retry_after.unwrap_or_default()),
     };
     if tries_left == 0 || wait + WORTH_A_CALL > left {
-        return Next::GiveUp(LlmError::Unavailable { cause: Some(failure), retry_after: error.retry_after });
+        return Next::GiveUp(unavailable(error));
     }
     Next::TryAfter(wait)
 }
 
-/// Of two reasons the one that helps the caller more: an outage passes, a refusal does not; of two
-/// outages the one that says when. That the time ran out says least.
-fn worth_saying(first: Option<LlmError>, second: LlmError) -> LlmError {
-    match (first, second) {
-        (Some(first @ LlmError::Unavailable { .. }), LlmError::Refused(_) | LlmError::Deadline) => first,
-        (
-            Some(LlmError::Unavailable { cause: a, retry_after: Some(first) }),
-            LlmError::Unavailable { cause: b, retry_after },
-        ) => LlmError::Unavailable {
-            cause: b.or(a),
-            retry_after: Some(retry_after.map_or(first, |second| second.min(first))),
-        },
-        (_, second) => second,
-    }
+fn unavailable(error: &CallError) -> LlmError {
+    LlmError::Unavailable { cause: Some(error.failure), retry_after: error.retry_after }
 }
 
 #[cfg(test)]

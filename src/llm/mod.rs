@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a plan is.
 
+mod dialect;
 pub mod ladder;
 pub mod openai;
 mod reply;
@@ -11,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub use ladder::Ladder;
@@ -21,21 +23,44 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What an LLM is asked.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// Who it is and what the rules are.
-    pub system: Arc<str>,
-    /// What is wanted now.
-    pub user: String,
+    /// The conversation so far, the last of it the user's.
+    pub messages: Vec<Message>,
     /// The form that the answer must have.
     pub schema: ResponseSchema,
+    /// The answer is drawn at this sampling temperature at least, so that it may differ from the last one.
+    pub least_temperature: f64,
 }
 
-/// A JSON Schema with a name, as structured output wants it.
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// Whose words they are.
+    pub role: Role,
+    /// The words.
+    pub content: Arc<str>,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Who says what the rules are.
+    System,
+    /// Who wants something.
+    User,
+    /// The LLM.
+    Assistant,
+}
+
+/// A JSON Schema with a name, as structured output wants it, in two strengths.
 #[derive(Debug, Clone)]
 pub struct ResponseSchema {
     /// Letters, digits, dashes and underscores.
     pub name: &'static str,
-    /// The schema itself.
-    pub schema: Arc<RawValue>,
+    /// Everything that a schema can say, for servers that draw answers by it.
+    pub tight: Arc<RawValue>,
+    /// Types, required keys and enumerations, which every server takes that takes a schema.
+    pub plain: Arc<RawValue>,
 }
 
 /// What one call gave.
@@ -95,8 +120,8 @@ pub enum CallFailure {
     ServerError,
     /// An answer that is not a chat completion.
     Malformed,
-    /// The server does not take this `response_format`.
-    FormatRefused,
+    /// The server does not take this part of the call; it is made without it from now on.
+    NotTaken(Feature),
     /// 401 or 403.
     BadKey,
     /// 404, or the server says so.
@@ -111,6 +136,34 @@ pub enum CallFailure {
     BadRequest,
 }
 
+/// Parts of a call that not every server takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// A JSON Schema with all that it says.
+    TightSchema,
+    /// Any JSON Schema.
+    JsonSchema,
+    /// Any `response_format`.
+    ResponseFormat,
+    /// `max_tokens`, which some models call `max_completion_tokens`.
+    MaxTokens,
+    /// A sampling temperature.
+    Temperature,
+}
+
+impl Feature {
+    /// As it stands in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TightSchema => "tight_schema",
+            Self::JsonSchema => "json_schema",
+            Self::ResponseFormat => "response_format",
+            Self::MaxTokens => "max_tokens",
+            Self::Temperature => "temperature",
+        }
+    }
+}
+
 impl CallFailure {
     /// As it stands in metrics and logs.
     pub fn as_str(self) -> &'static str {
@@ -120,7 +173,7 @@ impl CallFailure {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::Malformed => "malformed",
-            Self::FormatRefused => "format_refused",
+            Self::NotTaken(_) => "not_taken",
             Self::BadKey => "bad_key",
             Self::UnknownModel => "unknown_model",
             Self::ContextTooLong => "context_too_long",
@@ -148,7 +201,7 @@ impl CallFailure {
             Self::RateLimited => "the LLM server limits the rate of calls; try again later",
             Self::ServerError => "the LLM server failed; try again later",
             Self::Malformed => "the LLM server's answer is not a chat completion; check PLANNER_LLM_BASE_URL",
-            Self::FormatRefused => "the LLM server takes none of the forms of structured output",
+            Self::NotTaken(_) => "the LLM server takes no form of this call",
             Self::BadKey => "the LLM server refused the key; check PLANNER_OPENAI_API_KEY",
             Self::UnknownModel => "the LLM server does not know the model; check PLANNER_LLM_MODEL",
             Self::ContextTooLong => "the request is longer than the model's context; shorten goal or context",
@@ -178,4 +231,23 @@ pub enum LlmError {
     /// The time ran out first.
     #[error("the time for the request ran out while waiting for the LLM")]
     Deadline,
+}
+
+impl LlmError {
+    /// Of two reasons the one that helps the caller more: an outage passes, a refusal does not; of two
+    /// outages the one that says when. That the time ran out says least.
+    #[must_use]
+    pub fn or_better(self, other: Self) -> Self {
+        match (self, other) {
+            (first @ Self::Unavailable { .. }, Self::Refused(_) | Self::Deadline) => first,
+            (
+                Self::Unavailable { cause: a, retry_after: Some(first) },
+                Self::Unavailable { cause: b, retry_after },
+            ) => Self::Unavailable {
+                cause: b.or(a),
+                retry_after: Some(retry_after.map_or(first, |second| second.min(first))),
+            },
+            (_, second) => second,
+        }
+    }
 }

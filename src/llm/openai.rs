@@ -3,8 +3,8 @@
 //! The crate's own retries are replaced by `OneExchange`, which sends once and turns whatever is not
 //! a success into a [`CallError`]; how often to call is the ladder's business.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,15 +15,19 @@ use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
+use super::dialect::{Dialect, ResponseFormat, TokenLimit};
 use super::reply::{Reply, normalised, refusal};
-use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Question};
+use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Feature, Message, Question};
 
 /// The largest answer that is read; a plan is a thousand times smaller.
 const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long calls wait for the first one to find out what a model takes.
+const FIRST_WORDS: Duration = Duration::from_millis(300);
 
 /// How to reach a server and what to ask of its models.
 #[derive(Debug, Clone)]
@@ -50,8 +54,12 @@ pub struct OpenAiServer {
 pub struct OpenAiModel {
     server: OpenAiServer,
     name: Arc<str>,
-    /// What this model has not refused, by strictness: 0 a JSON Schema, 1 any JSON object, 2 text.
-    structure: AtomicU8,
+    /// What this model has not refused.
+    dialect: Mutex<Dialect>,
+    /// Whether it has answered in its dialect.
+    understood: AtomicBool,
+    /// Who finds out, while it is not known.
+    first_words: Semaphore,
 }
 
 impl OpenAiServer {
@@ -84,7 +92,13 @@ impl OpenAiServer {
 
     /// A model of this server.
     pub fn model(&self, name: &str) -> OpenAiModel {
-        OpenAiModel { server: self.clone(), name: name.into(), structure: AtomicU8::new(0) }
+        OpenAiModel {
+            server: self.clone(),
+            name: name.into(),
+            dialect: Mutex::default(),
+            understood: AtomicBool::new(false),
+            first_words: Semaphore::new(1),
+        }
     }
 }
 
@@ -95,82 +109,67 @@ impl ChatModel for OpenAiModel {
 
     fn call<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
         Box::pin(async move {
-            let structure = self.structure.load(Ordering::Relaxed);
+            let _first = self.first_words().await;
+            let dialect = *self.dialect();
             let request = ChatRequest {
                 model: &self.name,
-                messages: [
-                    Message { role: "system", content: &question.system },
-                    Message { role: "user", content: &question.user },
-                ],
-                temperature: self.server.temperature,
-                max_tokens: self.server.max_tokens,
-                response_format: response_format(structure, question),
+                messages: &question.messages,
+                temperature: dialect.temperature(self.server.temperature.max(question.least_temperature)),
+                token_limit: dialect.token_limit(self.server.max_tokens),
+                response_format: dialect.response_format(question),
             };
             let reply: Result<Reply, OpenAIError> = self.server.client.chat().create_byot(&request).await;
             let result = reply.map_err(call_error).and_then(Reply::into_completion);
             match result {
-                Err(error) if error.failure == CallFailure::FormatRefused => Err(self.step_down(structure)),
-                other => other,
+                Ok(_) => self.understood.store(true, Ordering::Relaxed),
+                Err(CallError { failure: CallFailure::NotTaken(feature), .. }) => {
+                    return Err(self.step_down(dialect, feature));
+                }
+                Err(_) => {}
             }
+            result
         })
     }
 }
 
 impl OpenAiModel {
-    /// Remembers that the model refused `refused`; says so only while there is something less strict.
-    fn step_down(&self, refused: u8) -> CallError {
-        if refused >= 2 {
-            return CallFailure::BadRequest.into();
+    /// Until the model has answered once, one caller at a time finds out what it takes; the others wait for
+    /// that, but not for a whole answer: refusals come at once.
+    async fn first_words(&self) -> Option<SemaphorePermit<'_>> {
+        if self.understood.load(Ordering::Relaxed) {
+            return None;
         }
+        timeout(FIRST_WORDS, self.first_words.acquire()).await.ok()?.ok()
+    }
+
+    /// Remembers that the model refused a part of a call in `spoken`.
+    fn step_down(&self, spoken: Dialect, refused: Feature) -> CallError {
+        let mut dialect = self.dialect();
         // Of several calls that were refused at once, one steps down.
-        let _ = self.structure.compare_exchange(refused, refused + 1, Ordering::Relaxed, Ordering::Relaxed);
-        CallFailure::FormatRefused.into()
+        if *dialect == spoken {
+            match spoken.without(refused) {
+                Some(next) => *dialect = next,
+                None => return CallFailure::BadRequest.into(),
+            }
+        }
+        CallFailure::NotTaken(refused).into()
+    }
+
+    fn dialect(&self) -> MutexGuard<'_, Dialect> {
+        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Serialize)]
 struct ChatRequest<'a> {
     model: &'a str,
-    messages: [Message<'a>; 2],
-    temperature: f64,
-    max_tokens: u32,
+    messages: &'a [Message],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(flatten)]
+    token_limit: TokenLimit,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    role: &'static str,
-    content: &'a str,
-}
-
-/// Structured output, from strict to none: a JSON Schema, any JSON object, text.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum ResponseFormat<'a> {
-    JsonSchema { json_schema: NamedSchema<'a> },
-    JsonObject,
-}
-
-#[derive(Serialize)]
-struct NamedSchema<'a> {
-    name: &'a str,
-    strict: bool,
-    schema: &'a RawValue,
-}
-
-fn response_format(structure: u8, question: &Question) -> Option<ResponseFormat<'_>> {
-    match structure {
-        0 => Some(ResponseFormat::JsonSchema {
-            json_schema: NamedSchema {
-                name: question.schema.name,
-                strict: true,
-                schema: &question.schema.schema,
-            },
-        }),
-        1 => Some(ResponseFormat::JsonObject),
-        _ => None,
-    }
 }
 
 /// Where the server is; the crate's own configuration would read the process environment.

@@ -62,6 +62,20 @@ pub enum PlanFault {
 }
 
 impl PlanFault {
+    /// One word for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooFewSteps { .. } => "too_few_steps",
+            Self::TooManySteps { .. } => "too_many_steps",
+            Self::Unverified { .. } => "unverified",
+            Self::Cycle { .. } => "cycle",
+            Self::RepeatedAction { .. } => "repeated_action",
+            Self::BlankAction { .. } => "blank_action",
+            Self::NoCriteria { .. } => "no_criteria",
+            Self::UnknownArm { .. } => "unknown_arm",
+        }
+    }
+
     /// Where in the proposal it is, as `plan[2]`.
     pub fn field(&self) -> String {
         match self {
@@ -76,7 +90,8 @@ impl PlanFault {
     }
 }
 
-fn list(steps: &[usize]) -> String {
+/// `steps` as people list them: `1, 2 and 3`.
+pub(super) fn list(steps: &[usize]) -> String {
     let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
@@ -90,8 +105,8 @@ pub enum Unreadable {
     /// Nothing but white space.
     #[error("the answer is empty")]
     Empty,
-    /// The answer ended at the token limit.
-    #[error("the answer was cut off at the token limit; raise PLANNER_MAX_TOKENS")]
+    /// The answer ended at the token limit, or somewhere else before the end of its steps.
+    #[error("the answer was cut off before its end; raise PLANNER_MAX_TOKENS")]
     Truncated,
     /// No JSON in it.
     #[error("the answer has no JSON in it that can be read")]
@@ -99,6 +114,51 @@ pub enum Unreadable {
     /// JSON, and no list of steps in it.
     #[error("the answer's JSON has no list of steps in it")]
     NoSteps,
+}
+
+impl Unreadable {
+    /// One word for metrics.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Truncated => "truncated",
+            Self::NotJson => "not_json",
+            Self::NoSteps => "no_steps",
+        }
+    }
+}
+
+/// Why an LLM's answer did not become a plan: what it is told when it is asked again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// It cannot be read as a plan.
+    Unreadable(Unreadable),
+    /// Its plan is not sound and has no one right repair.
+    Unsound(Vec<PlanFault>),
+}
+
+impl Unfit {
+    /// One word for each kind of fault, for metrics.
+    pub fn reasons(&self) -> Vec<&'static str> {
+        match self {
+            Self::Unreadable(unreadable) => vec![unreadable.reason()],
+            Self::Unsound(faults) => {
+                let mut reasons: Vec<_> = faults.iter().map(PlanFault::reason).collect();
+                reasons.sort_unstable();
+                reasons.dedup();
+                reasons
+            }
+        }
+    }
+}
+
+impl From<Unfit> for PlanError {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Unreadable(unreadable) => Self::Unreadable(unreadable),
+            Unfit::Unsound(faults) => Self::Unsound(faults),
+        }
+    }
 }
 
 /// Why no plan came out.
@@ -116,6 +176,18 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    /// Of two models' reasons the one that helps the caller more: an outage passes; what is wrong with an
+    /// answer says more than that another model refused or had no time.
+    #[must_use]
+    pub fn or_better(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Llm(first), Self::Llm(second)) => Self::Llm(first.or_better(second)),
+            (outage @ Self::Llm(LlmError::Unavailable { .. }), _) => outage,
+            (answered, Self::Llm(LlmError::Refused(_) | LlmError::Deadline)) => answered,
+            (_, second) => second,
+        }
+    }
+
     /// One word for logs.
     pub fn reason(&self) -> &'static str {
         match self {

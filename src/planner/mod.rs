@@ -16,20 +16,23 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{trace, warn};
 
-use crate::llm::Ladder;
-use crate::llm::ladder::{Answer, Tally};
+use crate::llm::ladder::{Tally, Turn};
+use crate::llm::{Completion, Ladder, LlmError};
 use crate::metrics::Metrics;
 use crate::models::PlanRequest;
 use crate::registry::ArmRegistry;
 
-use draft::Draft;
 use embedded::EmbeddedPlanner;
-use error::{PlanError, Unreadable};
+use error::{PlanError, Unfit, Unreadable};
+use parse::Reading;
 use prompts::Prompts;
 use repair::{Plan, PlanRules, settle};
 
 /// The name under which the embedded planner answers as a model.
 pub const EMBEDDED_MODEL: &str = "embedded";
+
+/// How often a model is asked again after an answer that is no plan.
+const MOST_REASKS: u32 = 2;
 
 /// Who made a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +109,15 @@ impl PlannerArm {
         }
     }
 
+    /// Shows in the metrics what changes without anything being counted.
+    pub fn report(&self) {
+        if let Engine::Llm { ladder, .. } = &self.engine {
+            for (model, state) in ladder.breakers() {
+                self.metrics.breaker_is(model, state);
+            }
+        }
+    }
+
     /// Makes a plan for `request`, by `deadline` at the latest. The origin is known either way.
     pub async fn generate_plan(
         &self,
@@ -116,15 +128,13 @@ impl PlannerArm {
         let (origin, result) = match &self.engine {
             Engine::Embedded(embedded) => self.plan_by_rules(embedded, request, Tally::default()),
             Engine::Llm { ladder, fallback } => {
-                let mut tally = Tally::default();
-                let mut model = ladder.first_model().clone();
-                let asked = self.plan_by_llm(ladder, request, deadline, &mut tally, &mut model).await;
-                match (asked, fallback) {
-                    (Err(error), Some(embedded)) => {
+                match (self.plan_by_llms(ladder, request, deadline).await, fallback) {
+                    ((origin, Err(error)), Some(embedded)) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
-                        self.plan_by_rules(embedded, request, tally)
+                        self.metrics.fell_back(EMBEDDED_MODEL);
+                        self.plan_by_rules(embedded, request, origin.tally)
                     }
-                    (result, _) => (Origin { engine: EngineKind::OpenAi, model, tally }, result),
+                    (answered, _) => answered,
                 }
             }
         };
@@ -137,19 +147,81 @@ impl PlannerArm {
         (origin, result)
     }
 
-    async fn plan_by_llm(
+    /// Asks the models in order until one gives a plan.
+    async fn plan_by_llms(
         &self,
         ladder: &Ladder,
         request: &PlanRequest,
         deadline: Instant,
+    ) -> (Origin, Result<Plan, PlanError>) {
+        let mut origin = Origin {
+            engine: EngineKind::OpenAi,
+            model: ladder.first_model().clone(),
+            tally: Tally::default(),
+        };
+        let mut reason: Option<PlanError> = None;
+        for turn in ladder.turns(deadline) {
+            origin.model.clone_from(turn.model());
+            match self.plan_by_llm(turn, request, &mut origin.tally).await {
+                Ok(plan) => {
+                    if origin.model != *ladder.first_model() {
+                        self.metrics.fell_back(&origin.model);
+                    }
+                    return (origin, Ok(plan));
+                }
+                Err(error) => {
+                    reason = Some(match reason {
+                        Some(first) => first.or_better(error),
+                        None => error,
+                    });
+                }
+            }
+        }
+        let reason =
+            reason.unwrap_or(PlanError::Llm(LlmError::Unavailable { cause: None, retry_after: None }));
+        (origin, Err(reason))
+    }
+
+    /// Asks one model for a plan, and again with the faults of what it answers: at last more simply.
+    async fn plan_by_llm(
+        &self,
+        mut turn: Turn<'_>,
+        request: &PlanRequest,
         tally: &mut Tally,
-        model: &mut Arc<str>,
     ) -> Result<Plan, PlanError> {
-        let question = self.prompts.question(request);
-        let answer = ladder.ask(&question, deadline, tally).await?;
-        model.clone_from(&answer.model);
-        let draft = read(&answer)?;
-        settle(draft, &self.registry, &self.rules).map_err(PlanError::Unsound)
+        let mut question = self.prompts.question(request);
+        let mut asked_again = 0;
+        loop {
+            let completion = turn.ask(&question, tally).await?;
+            let unfit = match self.plan_in(&completion) {
+                Ok(plan) => return Ok(plan),
+                Err(unfit) => unfit,
+            };
+            if asked_again == MOST_REASKS || !turn.may_ask_again() {
+                return Err(unfit.into());
+            }
+            let reasons = unfit.reasons();
+            warn!(model = %turn.model(), reasons = reasons.join(","), "the LLM is asked again");
+            self.metrics.reasked(&reasons);
+            asked_again += 1;
+            question = if asked_again == MOST_REASKS {
+                self.prompts.simply(request, &unfit)
+            } else {
+                self.prompts.again(request, &unfit)
+            };
+        }
+    }
+
+    /// Reads, mends and checks what an LLM said.
+    fn plan_in(&self, completion: &Completion) -> Result<Plan, Unfit> {
+        let read = read(completion);
+        self.metrics.parsed(match &read {
+            Ok(reading) if reading.is_strict => "strict",
+            Ok(_) => "tolerant",
+            Err(_) => "failed",
+        });
+        let draft = read.map_err(Unfit::Unreadable)?.draft;
+        settle(draft, &self.registry, &self.rules).map_err(Unfit::Unsound)
     }
 
     fn plan_by_rules(
@@ -164,10 +236,12 @@ impl PlannerArm {
     }
 }
 
-fn read(answer: &Answer) -> Result<Draft, Unreadable> {
-    if answer.completion.truncated {
+/// The plan in the first of an answer's texts that holds one.
+fn read(completion: &Completion) -> Result<Reading, Unreadable> {
+    if completion.truncated {
         // Even where its JSON happens to be whole, what was to follow is missing.
         return Err(Unreadable::Truncated);
     }
-    parse::read(&answer.completion.content)
+    parse::read(&completion.content)
+        .or_else(|why| completion.alternatives.iter().find_map(|text| parse::read(text).ok()).ok_or(why))
 }

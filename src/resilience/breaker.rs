@@ -20,6 +20,17 @@ pub struct Breaker {
     state: Mutex<State>,
 }
 
+/// In which of its states a breaker is, as seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Calls go through.
+    Closed = 0,
+    /// One probe is under way or due.
+    HalfOpen = 1,
+    /// Calls do not go through.
+    Open = 2,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum State {
     Closed { failures: u32 },
@@ -48,7 +59,7 @@ impl Breaker {
     /// # Errors
     /// How long to wait before asking again.
     pub fn enter(&self) -> Result<Entry<'_>, Duration> {
-        let mut state = self.state();
+        let mut state = self.lock();
         let probe = match *state {
             State::Closed { .. } => false,
             State::HalfOpen => return Err(PROBE_WAIT.min(self.reset)),
@@ -69,10 +80,19 @@ impl Breaker {
     /// True also for an open breaker whose time is up: were it not, a service that gets calls only while
     /// this says so would never be probed.
     pub fn would_admit(&self) -> bool {
-        match *self.state() {
+        match *self.lock() {
             State::Closed { .. } => true,
             State::Open { until } => until <= Instant::now(),
             State::HalfOpen => false,
+        }
+    }
+
+    /// The state it is in now.
+    pub fn state(&self) -> BreakerState {
+        match *self.lock() {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { until } if until > Instant::now() => BreakerState::Open,
+            State::Open { .. } | State::HalfOpen => BreakerState::HalfOpen,
         }
     }
 
@@ -80,7 +100,7 @@ impl Breaker {
         State::Open { until: Instant::now() + self.reset }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Every write is one assignment, so that a panic elsewhere leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +110,7 @@ impl Entry<'_> {
     /// The service answered.
     pub fn succeed(mut self) {
         self.decided = true;
-        let mut state = self.breaker.state();
+        let mut state = self.breaker.lock();
         // A call from before the breaker opened says nothing about now.
         if self.probe || matches!(*state, State::Closed { .. }) {
             *state = State::Closed { failures: 0 };
@@ -100,7 +120,7 @@ impl Entry<'_> {
     /// The service failed.
     pub fn fail(mut self) {
         self.decided = true;
-        let mut state = self.breaker.state();
+        let mut state = self.breaker.lock();
         *state = match *state {
             State::Closed { failures } if failures + 1 < self.breaker.threshold => {
                 State::Closed { failures: failures + 1 }
@@ -115,7 +135,7 @@ impl Entry<'_> {
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
         if self.probe && !self.decided {
-            *self.breaker.state() = State::Open { until: Instant::now() };
+            *self.breaker.lock() = State::Open { until: Instant::now() };
         }
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod budget;
 
 pub use self::backoff::Backoff;
 pub use breaker::Breaker;
+pub use budget::RetryBudget;

@@ -4,6 +4,7 @@
 
 mod cli;
 mod contract;
+mod corpus;
 mod deviants;
 mod end_to_end;
 mod eval;

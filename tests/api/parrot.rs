@@ -1,5 +1,6 @@
-//! A planner whose LLM always says the same.
+//! A planner whose LLM says what it was told to.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,10 +20,10 @@ use crate::support::{assert_sound, step};
 
 pub type Said = Result<Completion, CallFailure>;
 
-/// A model that always says the same, and remembers what it was asked.
+/// A model that says one thing after the other, the last again and again, and remembers what it was asked.
 struct Parrot {
     name: Arc<str>,
-    says: Said,
+    says: Mutex<VecDeque<Said>>,
     asked: Arc<Mutex<Vec<Question>>>,
 }
 
@@ -33,14 +34,17 @@ impl ChatModel for Parrot {
 
     fn call<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(question.clone());
-        let said = self.says.clone().map_err(CallError::from);
-        Box::pin(std::future::ready(said))
+        let mut says = self.says.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = if says.len() > 1 { says.pop_front() } else { says.front().cloned() };
+        Box::pin(std::future::ready(said.expect("something to say").map_err(CallError::from)))
     }
 }
 
-/// A planner whose LLM says `says`.
+/// A planner whose LLM says `says`, the last of it again and again.
 pub struct Setup {
-    pub says: Said,
+    pub says: Vec<Said>,
+    /// Calls at most; with one, nothing is asked again.
+    pub attempts: u32,
     pub rules: PlanRules,
     pub registry: ArmRegistry,
     pub fallback: bool,
@@ -48,13 +52,20 @@ pub struct Setup {
 
 impl Setup {
     pub fn saying(text: impl Into<String>) -> Self {
-        let completion = Completion { content: text.into(), ..Completion::default() };
         Self {
-            says: Ok(completion),
+            says: vec![Ok(completion(text))],
+            attempts: 1,
             rules: PlanRules::default(),
             registry: ArmRegistry::default(),
             fallback: false,
         }
+    }
+
+    /// And when it is asked again, `text`.
+    pub fn then(mut self, text: impl Into<String>) -> Self {
+        self.says.push(Ok(completion(text)));
+        self.attempts = 3;
+        self
     }
 
     pub async fn run(
@@ -64,9 +75,10 @@ impl Setup {
         let metrics = Metrics::new();
         let registry = Arc::new(self.registry);
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let parrot = Parrot { name: "parrot".into(), says: self.says, asked: asked.clone() };
+        let parrot =
+            Parrot { name: "parrot".into(), says: Mutex::new(self.says.into()), asked: asked.clone() };
         let policy = CallPolicy {
-            max_attempts: 1,
+            max_attempts: self.attempts,
             breaker_threshold: 5,
             breaker_reset: Duration::from_secs(30),
             fair_time: Duration::from_secs(1),
@@ -99,6 +111,10 @@ impl Setup {
             other => panic!("{other}"),
         }
     }
+}
+
+pub fn completion(text: impl Into<String>) -> Completion {
+    Completion { content: text.into(), ..Completion::default() }
 }
 
 pub fn goal() -> PlanRequest {

@@ -118,7 +118,7 @@ async fn an_answer_that_is_no_plan_says_why() {
 async fn a_truncated_answer_is_told_from_a_bad_one() {
     let whole = good_plan().to_string();
     let cut = Completion { content: whole[..200].to_owned(), truncated: true, ..Completion::default() };
-    let setup = Setup { says: Ok(cut), ..Setup::saying("") };
+    let setup = Setup { says: vec![Ok(cut)], ..Setup::saying("") };
     let error = setup.error().await;
     assert!(matches!(error, PlanError::Unreadable(Unreadable::Truncated)), "{error}");
 }
@@ -132,19 +132,20 @@ async fn the_question_has_the_goal_the_constraints_the_context_and_the_arms() {
         request_id: None,
     };
     let (_, _, asked) = Setup::saying(good_plan().to_string()).run(&request).await;
+    let (system, user) = (&asked[0].messages[0].content, &asked[0].messages[1].content);
     for part in ["Grüße 世界 senden", "Use Python only", "https://example.com/r"] {
-        assert!(asked[0].user.contains(part), "{part} in {}", asked[0].user);
-        assert!(!asked[0].system.contains(part), "a caller's words are no rules");
+        assert!(user.contains(part), "{part} in {user}");
+        assert!(!system.contains(part), "a caller's words are no rules");
     }
-    assert!(asked[0].system.contains("guardian") && asked[0].schema.schema.get().contains("guardian"));
+    assert!(system.contains("guardian") && asked[0].schema.tight.get().contains("guardian"));
 }
 
 #[tokio::test]
 async fn when_no_model_answers_the_error_says_so() {
-    let refused = Setup { says: Err(CallFailure::BadKey), ..Setup::saying("") };
+    let refused = Setup { says: vec![Err(CallFailure::BadKey)], ..Setup::saying("") };
     let error = refused.error().await;
     assert!(matches!(error, PlanError::Llm(LlmError::Refused(CallFailure::BadKey))), "{error}");
-    let down = Setup { says: Err(CallFailure::Connection), ..Setup::saying("") };
+    let down = Setup { says: vec![Err(CallFailure::Connection)], ..Setup::saying("") };
     let error = down.error().await;
     assert!(matches!(error, PlanError::Llm(LlmError::Unavailable { .. })), "{error}");
 }
@@ -160,7 +161,7 @@ async fn the_fallback_engine_answers_whatever_failed_and_says_that_it_did() {
     let answering =
         ["no plan".to_owned(), cycle].map(|content| Ok(Completion { content, ..Completion::default() }));
     for says in failing.into_iter().chain(answering) {
-        let setup = Setup { says, fallback: true, ..Setup::saying("") };
+        let setup = Setup { says: vec![says], fallback: true, ..Setup::saying("") };
         let (origin, made, _) = setup.run(&goal()).await;
         let (plan, repairs) = made.expect("a plan by rules");
         assert_usually_sound(&plan);

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::llm::{BoxFuture, ResponseSchema};
+use crate::llm::{BoxFuture, Feature, Message, ResponseSchema, Role};
 
 /// What a scripted model does when it is called.
 #[derive(Clone)]
@@ -62,25 +62,37 @@ fn ladder(scripts: &[&[Act]]) -> Ladder {
 }
 
 fn question() -> Question {
-    let schema = RawValue::from_string("{}".into()).expect("JSON");
+    let schema: Arc<RawValue> = RawValue::from_string("{}".into()).expect("JSON").into();
     Question {
-        system: "s".into(),
-        user: "u".into(),
-        schema: ResponseSchema { name: "plan", schema: schema.into() },
+        messages: vec![Message { role: Role::User, content: "u".into() }],
+        schema: ResponseSchema { name: "plan", tight: schema.clone(), plain: schema },
+        least_temperature: 0.0,
     }
 }
 
-/// Asks with 10 s to the deadline: the answer's text and model or the error, and the calls made.
-async fn ask(ladder: &Ladder) -> (Result<(String, String), LlmError>, u32) {
+type Named = Result<(String, String), LlmError>;
+
+/// Asks one model after the other: the answer's text and model, or the error.
+async fn ask_by(ladder: &Ladder, deadline: Instant, tally: &mut Tally) -> Named {
+    let mut said: Option<LlmError> = None;
+    for mut turn in ladder.turns(deadline) {
+        match turn.ask(&question(), tally).await {
+            Ok(completion) => return Ok((completion.content, turn.model().to_string())),
+            Err(error) => said = Some(said.map_or(error.clone(), |first| first.or_better(error))),
+        }
+    }
+    Err(said.expect("a model"))
+}
+
+/// Asks with 10 s to the deadline, and counts the calls.
+async fn ask(ladder: &Ladder) -> (Named, u32) {
     let mut tally = Tally::default();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let answer = ladder.ask(&question(), deadline, &mut tally).await;
-    let named = answer.map(|answer| (answer.completion.content, answer.model.to_string()));
-    (named, tally.attempts)
+    let result = ask_by(ladder, Instant::now() + Duration::from_secs(10), &mut tally).await;
+    (result, tally.attempts)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "stands beside results in comparisons")]
-fn said(text: &str, model: &str) -> Result<(String, String), LlmError> {
+fn said(text: &str, model: &str) -> Named {
     Ok((text.into(), model.into()))
 }
 
@@ -114,7 +126,7 @@ async fn what_does_not_pass_is_not_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_form_is_asked_in_another_without_costing_a_try() {
-    let refused = Act::Fail(CallFailure::FormatRefused);
+    let refused = Act::Fail(CallFailure::NotTaken(Feature::JsonSchema));
     let down = Act::Fail(CallFailure::ServerError);
     let ladder = ladder(&[&[refused.clone(), refused, down.clone(), down, Act::Say("plan")]]);
     assert_eq!(ask(&ladder).await, (said("plan", "model-0"), 5));
@@ -222,7 +234,7 @@ async fn impatient_callers_do_not_open_the_breaker() {
     let ladder = ladder(&[&[Act::Hang, Act::Hang, Act::Hang, Act::Hang, Act::Hang]]);
     for _ in 0..5 {
         let deadline = Instant::now() + Duration::from_millis(12);
-        let error = ladder.ask(&question(), deadline, &mut Tally::default()).await.expect_err("no time");
+        let error = ask_by(&ladder, deadline, &mut Tally::default()).await.expect_err("no time");
         assert_ne!(error, LlmError::Unavailable { cause: None, retry_after: None });
     }
     assert!(ladder.is_well());
@@ -250,6 +262,55 @@ async fn tokens_of_all_answers_are_counted() {
         ladder(&[&[Act::Fail(CallFailure::Malformed), Act::SayAfter(Duration::from_secs(1), "plan")]]);
     let mut tally = Tally::default();
     let deadline = Instant::now() + Duration::from_secs(10);
-    ladder.ask(&question(), deadline, &mut tally).await.expect("an answer");
+    ask_by(&ladder, deadline, &mut tally).await.expect("an answer");
     assert_eq!(tally, Tally { attempts: 2, prompt_tokens: 10, completion_tokens: 0 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_may_be_asked_again_within_its_calls_and_its_time() {
+    let quick = ladder(&[&[Act::Say("one"), Act::Say("two"), Act::Say("three")]]);
+    let mut turn = quick.turns(Instant::now() + Duration::from_secs(10)).next().expect("a model");
+    let mut tally = Tally::default();
+    for _ in 0..2 {
+        turn.ask(&question(), &mut tally).await.expect("an answer");
+        assert!(turn.may_ask_again());
+    }
+    turn.ask(&question(), &mut tally).await.expect("an answer");
+    assert!(!turn.may_ask_again(), "three calls are the limit");
+
+    let slow = ladder(&[&[Act::SayAfter(Duration::from_secs(7), "one")]]);
+    let mut turn = slow.turns(Instant::now() + Duration::from_secs(10)).next().expect("a model");
+    turn.ask(&question(), &mut tally).await.expect("an answer");
+    assert!(!turn.may_ask_again(), "3 s are left, and the answer took 7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_does_not_multiply_the_calls() {
+    let down = vec![Act::Fail(CallFailure::ServerError); 1_000];
+    let policy = CallPolicy {
+        max_attempts: 3,
+        breaker_threshold: 1_000,
+        breaker_reset: Duration::from_secs(30),
+        fair_time: Duration::from_secs(1),
+    };
+    let ladder = Ladder { policy, ..ladder(&[&down]) };
+    let ladder = Ladder {
+        rungs: ladder
+            .rungs
+            .into_iter()
+            .map(|rung| Rung { breaker: Breaker::new(1_000, Duration::from_secs(30)), ..rung })
+            .collect(),
+        ..ladder
+    };
+    let mut tally = Tally::default();
+    let requests = (0..200).map(|_| async {
+        let mut tally = Tally::default();
+        ask_by(&ladder, Instant::now() + Duration::from_secs(10), &mut tally).await.expect_err("down");
+        tally.attempts
+    });
+    for attempts in futures_util::future::join_all(requests).await {
+        tally.attempts += attempts;
+    }
+    // 200 first tries, a fifth of that, the floor of 10, and one for each second that passes.
+    assert!((240..=260).contains(&tally.attempts), "{}", tally.attempts);
 }

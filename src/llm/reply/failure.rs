@@ -6,6 +6,7 @@ use http::StatusCode;
 use http::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
+use crate::llm::dialect::refused_feature;
 use crate::llm::{CallError, CallFailure};
 
 /// The fields of an error, in any of its shapes, whose words tell what it is. Whatever may repeat the
@@ -54,8 +55,6 @@ const FILTERED: [&str; 5] = [
 const BAD_KEY: [&str; 5] =
     ["invalid_api_key", "incorrect api key", "invalid api key", "api key not valid", "api_key_invalid"];
 const NO_MODEL: [&str; 4] = ["model_not_found", "not a valid model", "invalid model", "unknown model"];
-const BAD_FORM: [&str; 6] =
-    ["response_format", "json_schema", "json_object", "structured output", "grammar", "guided_json"];
 /// Words that stand for a status where an error comes without one.
 const STATUS_WORDS: [(&str, StatusCode); 9] = [
     ("rate_limit", StatusCode::TOO_MANY_REQUESTS),
@@ -142,8 +141,7 @@ pub(super) fn failure_of(status: StatusCode, said: &Value) -> CallFailure {
         429 => CallFailure::RateLimited,
         _ if mentions(&BAD_KEY) => CallFailure::BadKey,
         _ if mentions(&NO_MODEL) => CallFailure::UnknownModel,
-        _ if mentions(&BAD_FORM) => CallFailure::FormatRefused,
-        _ => CallFailure::BadRequest,
+        _ => refused_feature(&says).map_or(CallFailure::BadRequest, CallFailure::NotTaken),
     }
 }
 

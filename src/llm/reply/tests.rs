@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::failure::{failure_of, retry_after};
 use super::*;
+use crate::llm::Feature;
 
 fn answer(body: impl Into<Bytes>) -> Result<Completion, CallError> {
     let body = normalised(&body.into());
@@ -344,15 +345,19 @@ fn statuses_and_what_the_server_says_become_failures() {
             json!({"error": {"innererror": {"code": "ResponsibleAIPolicyViolation"}, "code": "content_filter"}}),
             F::ContentFilter,
         ),
-        (400, error("Invalid parameter: 'response_format'"), F::FormatRefused),
-        (422, json!({"message": "json_schema is not supported"}), F::FormatRefused),
+        (400, error("Invalid parameter: 'response_format'"), F::NotTaken(Feature::ResponseFormat)),
+        (422, json!({"message": "json_schema is not supported"}), F::NotTaken(Feature::JsonSchema)),
         (
             422,
             json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "response_format"], "msg": "Extra inputs are not permitted", "input": {}}]}),
-            F::FormatRefused,
+            F::NotTaken(Feature::ResponseFormat),
         ),
         (422, json!({"detail": [{"loc": ["body", "x"], "msg": "no", "input": "grammar"}]}), F::BadRequest),
-        (400, json!({"error": {"message": "nope", "param": "response_format"}}), F::FormatRefused),
+        (
+            400,
+            json!({"error": {"message": "nope", "param": "response_format"}}),
+            F::NotTaken(Feature::ResponseFormat),
+        ),
         (400, error("nope"), F::BadRequest),
         (400, error("Incorrect API key provided: ***."), F::BadKey),
         (400, error("API key not valid. Please pass a valid API key."), F::BadKey),

@@ -1,0 +1,186 @@
+//! How a model wants to be spoken to, as far as its refusals have told.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Feature, Question};
+
+/// The form in which a model is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Dialect {
+    structure: Structure,
+    /// Newer models know the limit by another name, and some of them take no temperature.
+    max_completion_tokens: bool,
+    no_temperature: bool,
+}
+
+/// Structured output, from the strictest to none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Structure {
+    #[default]
+    TightSchema,
+    PlainSchema,
+    JsonObject,
+    Text,
+}
+
+impl Dialect {
+    /// The dialect without what was not taken; `None` when it was not in use, so that nothing would change.
+    ///
+    /// One refusal goes as far down as it says, so that a model costs one call more in the process's life.
+    pub(super) fn without(mut self, feature: Feature) -> Option<Self> {
+        let before = self;
+        match feature {
+            Feature::TightSchema => self.structure = self.structure.max(Structure::PlainSchema),
+            Feature::JsonSchema => self.structure = self.structure.max(Structure::JsonObject),
+            Feature::ResponseFormat => self.structure = Structure::Text,
+            // Models that know it by another name take no temperature but their own either.
+            Feature::MaxTokens => (self.max_completion_tokens, self.no_temperature) = (true, true),
+            Feature::Temperature => self.no_temperature = true,
+        }
+        // A plain schema that is refused as too rich leaves any JSON object.
+        if self == before && feature == Feature::TightSchema && self.structure == Structure::PlainSchema {
+            self.structure = Structure::JsonObject;
+        }
+        (self != before).then_some(self)
+    }
+
+    /// The part of a call that says what form the answer must have.
+    pub(super) fn response_format(self, question: &Question) -> Option<ResponseFormat<'_>> {
+        let schema = &question.schema;
+        let by_schema = |raw| ResponseFormat::JsonSchema {
+            json_schema: NamedSchema { name: schema.name, strict: true, schema: raw },
+        };
+        match self.structure {
+            Structure::TightSchema => Some(by_schema(&schema.tight)),
+            Structure::PlainSchema => Some(by_schema(&schema.plain)),
+            Structure::JsonObject => Some(ResponseFormat::JsonObject),
+            Structure::Text => None,
+        }
+    }
+
+    /// The limit of tokens under the name that the model knows.
+    pub(super) fn token_limit(self, most: u32) -> TokenLimit {
+        if self.max_completion_tokens {
+            TokenLimit::MaxCompletionTokens(most)
+        } else {
+            TokenLimit::MaxTokens(most)
+        }
+    }
+
+    /// The temperature, where it may be said.
+    pub(super) fn temperature(self, wanted: f64) -> Option<f64> {
+        (!self.no_temperature).then_some(wanted)
+    }
+}
+
+/// What the answer must look like.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ResponseFormat<'a> {
+    JsonSchema { json_schema: NamedSchema<'a> },
+    JsonObject,
+}
+
+#[derive(Serialize)]
+pub(super) struct NamedSchema<'a> {
+    name: &'a str,
+    strict: bool,
+    schema: &'a RawValue,
+}
+
+/// Most tokens of an answer.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TokenLimit {
+    MaxTokens(u32),
+    MaxCompletionTokens(u32),
+}
+
+/// Which part of a call a server refuses, from the words (in lower case) of its 400.
+pub(super) fn refused_feature(says: &str) -> Option<Feature> {
+    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| says.contains(phrase));
+    if mentions(&["max_completion_tokens"]) || (says.contains("max_tokens") && refuses(says)) {
+        return Some(Feature::MaxTokens);
+    }
+    if says.contains("temperature") && refuses(says) {
+        return Some(Feature::Temperature);
+    }
+    if mentions(&[
+        "invalid schema",
+        "schema is invalid",
+        "unsupported schema",
+        "grammar",
+        "minitems",
+        "maxitems",
+    ]) || mentions(&["minlength", "maxlength", "\"minimum\"", "'minimum'", "anyof", "$defs", "$ref"])
+    {
+        return Some(Feature::TightSchema);
+    }
+    if mentions(&["json_schema", "json schema", "structured output"]) {
+        return Some(Feature::JsonSchema);
+    }
+    mentions(&["response_format", "json_object", "json mode", "guided_json"])
+        .then_some(Feature::ResponseFormat)
+}
+
+/// Whether the words say that a parameter is not known, rather than that its value is out of range.
+fn refuses(says: &str) -> bool {
+    ["not support", "unsupported", "unknown", "unrecognized", "not permitted", "not allowed", "deprecated"]
+        .iter()
+        .any(|phrase| says.contains(phrase))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_say_which_part_of_the_call_is_meant() {
+        for (says, feature) in [
+            (
+                "invalid parameter: 'response_format' of type 'json_schema' is not supported with this model",
+                Some(Feature::JsonSchema),
+            ),
+            ("'response_format.type' must be 'json_object' or 'text'", Some(Feature::ResponseFormat)),
+            (
+                "invalid schema for response_format 'plan': in context=(), 'minitems' is not permitted",
+                Some(Feature::TightSchema),
+            ),
+            ("failed to parse grammar", Some(Feature::TightSchema)),
+            ("response_format is not supported", Some(Feature::ResponseFormat)),
+            ("extra inputs are not permitted: response_format", Some(Feature::ResponseFormat)),
+            (
+                "unsupported parameter: 'max_tokens' is not supported with this model. use 'max_completion_tokens' instead.",
+                Some(Feature::MaxTokens),
+            ),
+            (
+                "unsupported value: 'temperature' does not support 0.3 with this model",
+                Some(Feature::Temperature),
+            ),
+            ("max_tokens is too large: 9000", None),
+            ("temperature must be between 0 and 1", None),
+            ("messages must not be empty", None),
+        ] {
+            assert_eq!(refused_feature(says), feature, "{says}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_steps_down_once_and_never_up() {
+        let all = Dialect::default();
+        let plain = all.without(Feature::TightSchema).expect("less");
+        assert_eq!(plain.structure, Structure::PlainSchema);
+        let object = plain.without(Feature::TightSchema).expect("less");
+        assert_eq!(object.structure, Structure::JsonObject);
+        assert_eq!(all.without(Feature::JsonSchema), Some(object));
+        assert_eq!(object.without(Feature::TightSchema), None);
+        assert_eq!(object.without(Feature::JsonSchema), None);
+        let text = object.without(Feature::ResponseFormat).expect("less");
+        assert_eq!(text.structure, Structure::Text);
+        assert_eq!(text.without(Feature::ResponseFormat), None);
+        let newer = text.without(Feature::MaxTokens).expect("other");
+        assert_eq!(newer.temperature(0.3), None);
+        assert_eq!(newer.without(Feature::MaxTokens), None);
+    }
+}

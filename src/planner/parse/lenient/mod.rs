@@ -1,0 +1,308 @@
+//! JSON as LLMs write it: comments, other quotes or none, quotes inside of texts, commas and brackets
+//! missing or too many, words of Python.
+//!
+//! One pass with bounded look-ahead, so that time grows with the length of the text alone. Valid JSON is
+//! read as what it is.
+
+mod text;
+
+use serde_json::{Map, Number, Value};
+
+use text::{is_comma, is_quote};
+
+/// Objects and lists inside each other beyond which nothing is read.
+const MOST_DEPTH: usize = 64;
+
+/// What was read.
+#[derive(Debug, PartialEq)]
+pub(super) struct Document {
+    /// Without lists that did not end, and members whose value did not.
+    pub(super) value: Value,
+    /// Byte offset behind it.
+    pub(super) end: usize,
+    /// Whether the text ended before the value did.
+    pub(super) is_cut: bool,
+    /// Whether it says `...` where values should be.
+    pub(super) is_abridged: bool,
+}
+
+/// Reads the object or list that begins at `at`; `None` when what is there is no such thing.
+pub(super) fn read_at(text: &str, at: usize) -> Option<Document> {
+    let mut reader = Reader { text, at, depth: 0, is_cut: false, is_abridged: false };
+    let value = reader.value(Within::List)?;
+    Some(Document {
+        value: value.unwrap_or_default(),
+        end: reader.at,
+        is_cut: reader.is_cut,
+        is_abridged: reader.is_abridged,
+    })
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+    is_cut: bool,
+    is_abridged: bool,
+}
+
+/// What a value stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Object,
+    List,
+}
+
+/// Outer `None`: no JSON of any kind. Inner `None`: the text ended before the value did.
+type Read = Option<Option<Value>>;
+
+impl Reader<'_> {
+    fn value(&mut self, within: Within) -> Read {
+        self.skip_space();
+        let value = match self.peek() {
+            Some('{') => self.object()?,
+            Some('[') => self.list()?,
+            Some(quote) if is_quote(quote) => self.string(within).map(Value::String),
+            // Nothing stands between colon and comma.
+            Some(c) if is_comma(c) || matches!(c, '}' | ']') => Some(Value::Null),
+            Some(_) => self.word(within),
+            None => None,
+        };
+        self.is_cut |= value.is_none();
+        Some(value)
+    }
+
+    fn object(&mut self) -> Read {
+        self.enter()?;
+        let mut members = Map::new();
+        loop {
+            self.skip_separators();
+            match self.peek() {
+                None => {
+                    self.is_cut = true;
+                    break;
+                }
+                Some('}') => {
+                    self.bump();
+                    break;
+                }
+                // Either this bracket is one too many, or the brace before it is missing.
+                Some(']') if self.a_member_follows() => self.bump(),
+                Some(']') => break,
+                Some(_) => match self.key_at(self.at) {
+                    Some((key, behind)) => {
+                        let key = key.to_owned();
+                        self.at = behind;
+                        if let Some(value) = self.value(Within::Object)? {
+                            members.insert(key, value);
+                        }
+                    }
+                    // Braces around something else, as in prose.
+                    None if members.is_empty() => return None,
+                    None => self.skip_junk(),
+                },
+            }
+        }
+        self.depth -= 1;
+        Some(Some(Value::Object(members)))
+    }
+
+    /// A list; none when the text ended before it did, as what it lacks cannot be told.
+    fn list(&mut self) -> Read {
+        self.enter()?;
+        let mut items = Vec::new();
+        let has_end = loop {
+            self.skip_separators();
+            match self.peek() {
+                None => break false,
+                Some(']') => {
+                    self.bump();
+                    break true;
+                }
+                // Either this brace is one too many, or the bracket before it is missing.
+                Some('}') if items.last().is_some_and(Value::is_object) && self.an_item_follows() => {
+                    self.bump()
+                }
+                Some('}') => break true,
+                Some(_) if self.key_at(self.at).is_some() => break true,
+                Some(_) => match self.value(Within::List)? {
+                    Some(value) => items.push(value),
+                    None => break false,
+                },
+            }
+        };
+        self.depth -= 1;
+        Some(has_end.then_some(Value::Array(items)))
+    }
+
+    fn enter(&mut self) -> Option<()> {
+        self.bump();
+        self.depth += 1;
+        (self.depth <= MOST_DEPTH).then_some(())
+    }
+
+    /// A value without quotes; none at the end of the text, where the rest of it may be missing.
+    fn word(&mut self, within: Within) -> Option<Value> {
+        let from = self.at;
+        while let Some(c) = self.peek() {
+            let ends = match c {
+                '}' | ']' | '\n' => true,
+                '/' | '#' => self.text[..self.at].ends_with(' ') && self.begins_comment(),
+                c if !is_comma(c) => false,
+                c => {
+                    let behind = self.at + c.len_utf8();
+                    let is_literal = !meaning(self.text[from..self.at].trim()).is_string();
+                    let of_thousands =
+                        is_literal && self.text[behind..].starts_with(|c: char| c.is_ascii_digit());
+                    within == Within::List
+                        || is_literal && !of_thousands
+                        || self.may_follow_comma(behind, within)
+                }
+            };
+            if ends {
+                let word = self.text[from..self.at].trim();
+                if word.is_empty() {
+                    self.bump();
+                }
+                self.is_abridged |= is_ellipsis(word);
+                return Some(meaning(word));
+            }
+            self.bump();
+        }
+        None
+    }
+
+    /// Passes over something that is no member, up to where one may begin.
+    fn skip_junk(&mut self) {
+        let from = self.at;
+        self.bump();
+        while let Some(c) = self.peek() {
+            if is_comma(c) || is_quote(c) || matches!(c, '\n' | '}' | ']' | '{' | '[') {
+                break;
+            }
+            self.bump();
+        }
+        // What is opened here is no member either.
+        if matches!(self.peek(), Some('{' | '[')) {
+            self.bump();
+        }
+        self.is_abridged |= is_ellipsis(self.text[from..self.at].trim());
+    }
+}
+
+fn is_ellipsis(word: &str) -> bool {
+    word.starts_with("...") || word.starts_with('…')
+}
+
+/// What a value without quotes means.
+fn meaning(word: &str) -> Value {
+    match word {
+        "true" | "True" | "TRUE" => return Value::Bool(true),
+        "false" | "False" | "FALSE" => return Value::Bool(false),
+        "" | "null" | "None" | "nil" | "NULL" | "Null" | "undefined" | "NaN" => return Value::Null,
+        _ => {}
+    }
+    let digits: String = word.trim_start_matches('+').chars().filter(|c| !matches!(c, '_' | ',')).collect();
+    if digits.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) {
+        if let Ok(whole) = digits.parse::<i64>() {
+            return whole.into();
+        }
+        if let Some(number) = digits.parse().ok().and_then(Number::from_f64) {
+            return Value::Number(number);
+        }
+    }
+    Value::String(word.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(text: &str) -> Value {
+        let document = read_at(text, 0).unwrap_or_else(|| panic!("{text}"));
+        assert!(!document.is_cut && !document.is_abridged, "{text}: {document:?}");
+        document.value
+    }
+
+    #[test]
+    fn valid_json_is_read_as_what_it_is() {
+        for text in [
+            r#"{"a":[1,-2.5,1e3,true,false,null,"x"],"b":{"c":{}},"d":[]}"#,
+            r#"{"quote \" inside":"a \"b\", c: {d} [e] \\ \/ \b\f\n\r\t \u00e9 \ud83d\ude00"}"#,
+            r##"["a, b", "c: d", "// no comment", "# none", "'", "", "}", "]"]"##,
+            "[ 1 ,\n\t2 ]",
+        ] {
+            assert_eq!(read(text), serde_json::from_str::<Value>(text).expect("valid"), "{text}");
+        }
+    }
+
+    #[test]
+    fn punctuation_may_be_wrong() {
+        for (text, value) in [
+            ("{'a': 'it's', 'b': \"say \"hi\" now\",}", json!({"a": "it's", "b": "say \"hi\" now"})),
+            ("{“a”: “b”, „c“: 1}", json!({"a": "b", "c": 1})),
+            ("{a: b c, d-e: 1, f: [x, y,],}", json!({"a": "b c", "d-e": 1, "f": ["x", "y"]})),
+            ("{\"a\": 1 // one\n, /* two */ \"b\": 2 # three\n}", json!({"a": 1, "b": 2})),
+            ("{\"a\": \"x\"\n \"b\": [\"y\"\n \"z\"]}", json!({"a": "x", "b": ["y", "z"]})),
+            ("{\"a\": [1, 2, \"b\": 3}", json!({"a": [1, 2], "b": 3})),
+            ("[{\"a\": [1}, {\"a\": [2]}]", json!([{"a": [1]}, {"a": [2]}])),
+            ("[{\"a\": 1}}, {\"a\": 2}]", json!([{"a": 1}, {"a": 2}])),
+            ("[{\"a\": [1]], \"b\": 2}]", json!([{"a": [1], "b": 2}])),
+            ("[{\"a\": 1, {\"a\": 2}]", json!([{"a": 1}, {"a": 2}])),
+            ("{\"a\"：1，\"b\"：\"x\"}", json!({"a": 1, "b": "x"})),
+            (
+                "{\"a\" => None, \"b\": True, \"c\": +1_000, \"d\": .5}",
+                json!({"a": null, "b": true, "c": 1000, "d": 0.5}),
+            ),
+            (
+                "{\"a\": \"\"\"two\nlines\"\"\", \"b\": \"raw\nline\"}",
+                json!({"a": "two\nlines", "b": "raw\nline"}),
+            ),
+            (r#"{"a": "\d+ \_ \u12 \'x\'"}"#, json!({"a": "\\d+ _ \\u12 'x'"})),
+            ("{\"a\": , \"b\": }", json!({"a": null, "b": null})),
+            (
+                r#"{"a": "He said "yes", and left", "b": ["x "y" z", "w"]}"#,
+                json!({"a": "He said \"yes\", and left", "b": ["x \"y\" z", "w"]}),
+            ),
+        ] {
+            assert_eq!(read(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_text_does_not_end_is_left_out_and_told() {
+        for (text, value) in [
+            ("{\"a\": 1, \"b\": [1, 2", json!({"a": 1})),
+            ("{\"a\": 1, \"b\": \"x", json!({"a": 1})),
+            ("{\"a\": 1, \"b", json!({"a": 1})),
+            ("{\"a\": [1], \"b\": 12", json!({"a": [1]})),
+            ("{\"a\": {\"b\": [1]}", json!({"a": {"b": [1]}})),
+            ("[{\"a\": 1}", json!(null)),
+        ] {
+            let document = read_at(text, 0).expect(text);
+            assert!(document.is_cut, "{text}");
+            assert_eq!(document.value, value, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_ellipsis_says_that_something_was_left_out() {
+        for text in
+            ["[{\"a\": 1}, ...]", "[{\"a\": 1}, …]", "{\"a\": 1, ...}", "[{\"a\": 1} // ... and so on\n]"]
+        {
+            assert!(read_at(text, 0).expect(text).is_abridged, "{text}");
+        }
+        assert!(!read_at("[\"...\"]", 0).expect("a list").is_abridged, "a text may say so");
+    }
+
+    #[test]
+    fn braces_in_prose_and_nesting_without_end_are_no_json() {
+        for text in ["{as asked}", "{ }}{", "{\"just a text\"}"] {
+            let read = read_at(text, 0);
+            assert!(read.as_ref().is_none_or(|document| document.value == json!({})), "{text}: {read:?}");
+        }
+        assert_eq!(read_at(&"[".repeat(1_000), 0), None);
+        assert_eq!(read_at(&"{\"a\":".repeat(1_000), 0), None);
+    }
+}

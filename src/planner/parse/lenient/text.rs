@@ -1,0 +1,241 @@
+//! Characters, quotes and look-ahead of the lenient reader.
+
+use super::{Reader, Within, is_ellipsis};
+
+/// How far ahead is looked for the colon behind a key, in bytes.
+const KEY_AHEAD: usize = 96;
+
+pub(super) fn is_comma(c: char) -> bool {
+    matches!(c, ',' | '，' | '、' | ';')
+}
+
+pub(super) fn is_colon(c: char) -> bool {
+    matches!(c, ':' | '：' | '=')
+}
+
+pub(super) fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '\'' | '“' | '”' | '„' | '‘' | '’' | '`' | '«' | '「' | '＂')
+}
+
+/// Whether `c` can end a text that `open` began.
+fn closes(open: char, c: char) -> bool {
+    match open {
+        '"' | '“' | '”' | '„' | '＂' => matches!(c, '"' | '”' | '“' | '＂'),
+        '\'' | '‘' | '’' => matches!(c, '\'' | '’' | '‘'),
+        '«' => c == '»',
+        '「' => c == '」',
+        other => c == other,
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn peek(&self) -> Option<char> {
+        self.rest(self.at).chars().next()
+    }
+
+    pub(super) fn bump(&mut self) {
+        self.at += self.peek().map_or(0, char::len_utf8);
+    }
+
+    fn rest(&self, at: usize) -> &'a str {
+        &self.text[at..]
+    }
+
+    /// The first character at or behind `at` that is no white space, and its place.
+    fn next_mark(&self, at: usize) -> Option<(usize, char)> {
+        let rest = self.rest(at).trim_start();
+        rest.chars().next().map(|c| (self.text.len() - rest.len(), c))
+    }
+
+    /// Passes over white space and comments.
+    pub(super) fn skip_space(&mut self) {
+        loop {
+            self.at = self.next_mark(self.at).map_or(self.text.len(), |(at, _)| at);
+            if !self.begins_comment() {
+                return;
+            }
+            let rest = self.rest(self.at);
+            let (said, length) = if let Some(said) = rest.strip_prefix("/*") {
+                let length = said.find("*/").unwrap_or(said.len());
+                (&said[..length], (length + 4).min(rest.len()))
+            } else {
+                let length = rest.find('\n').unwrap_or(rest.len());
+                (&rest[..length], length)
+            };
+            self.is_abridged |= is_ellipsis(said.trim_start_matches(['/', '#', ' ']));
+            self.at += length;
+        }
+    }
+
+    pub(super) fn begins_comment(&self) -> bool {
+        let rest = self.rest(self.at);
+        rest.starts_with('#') || rest.starts_with("//") || rest.starts_with("/*")
+    }
+
+    pub(super) fn skip_separators(&mut self) {
+        loop {
+            self.skip_space();
+            match self.peek() {
+                Some(c) if is_comma(c) => self.bump(),
+                _ => return,
+            }
+        }
+    }
+
+    /// The key that stands at `at`, in quotes or without, and the place behind its colon.
+    pub(super) fn key_at(&self, at: usize) -> Option<(&'a str, usize)> {
+        let open = self.rest(at).chars().next()?;
+        let from = if is_quote(open) { at + open.len_utf8() } else { at };
+        for (ahead, c) in self.rest(from).char_indices().take_while(|(ahead, _)| *ahead <= KEY_AHEAD) {
+            let here = from + ahead;
+            if is_quote(open) {
+                if c == '\n' {
+                    return None;
+                }
+                if closes(open, c) {
+                    match self.next_mark(here + c.len_utf8())? {
+                        (colon, c) if is_colon(c) => {
+                            return Some((&self.text[from..here], self.behind_colon(colon, c)));
+                        }
+                        (_, c) if is_comma(c) || matches!(c, '}' | ']') => return None,
+                        _ => {}
+                    }
+                }
+            } else if is_colon(c) {
+                let key = self.text[from..here].trim();
+                return (!key.is_empty()).then(|| (key, self.behind_colon(here, c)));
+            } else if !(c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '$' | '*')) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// The place behind a colon, or behind `=>`.
+    fn behind_colon(&self, at: usize, colon: char) -> usize {
+        let behind = at + colon.len_utf8();
+        behind + usize::from(colon == '=' && self.rest(behind).starts_with('>'))
+    }
+
+    /// Whether the object goes on behind the bracket that stands here.
+    pub(super) fn a_member_follows(&self) -> bool {
+        self.next_mark(self.at + 1).is_some_and(|(at, c)| {
+            let at =
+                if is_comma(c) { self.next_mark(at + c.len_utf8()).map_or(at, |(at, _)| at) } else { at };
+            self.key_at(at).is_some()
+        })
+    }
+
+    /// Whether the list goes on, or ends, behind the brace that stands here.
+    pub(super) fn an_item_follows(&self) -> bool {
+        self.next_mark(self.at + 1).is_some_and(|(at, c)| {
+            c == ']' || (is_comma(c) && self.next_mark(at + c.len_utf8()).is_some_and(|(_, c)| c == '{'))
+        })
+    }
+
+    /// A text in quotes; none when it has no end.
+    pub(super) fn string(&mut self, within: Within) -> Option<String> {
+        let open = self.peek()?;
+        if let Some(inside) = self.rest(self.at).strip_prefix("\"\"\"") {
+            let length = inside.find("\"\"\"")?;
+            self.at += length + 6;
+            return Some(inside[..length].to_owned());
+        }
+        self.bump();
+        let mut said = String::new();
+        let mut from = self.at;
+        loop {
+            let Some(c) = self.peek() else {
+                return None;
+            };
+            if c == '\\' {
+                said.push_str(&self.text[from..self.at]);
+                self.escape(&mut said);
+                from = self.at;
+            } else if closes(open, c) && self.ends_string(self.at + c.len_utf8(), within) {
+                said.push_str(&self.text[from..self.at]);
+                self.bump();
+                return Some(said);
+            } else {
+                self.bump();
+            }
+        }
+    }
+
+    /// Whether the quote in front of `at` ends a text, by what comes behind it.
+    fn ends_string(&self, at: usize, within: Within) -> bool {
+        let Some((mark, c)) = self.next_mark(at) else { return true };
+        match c {
+            '}' | ']' => true,
+            '/' | '#' => self.rest(mark).starts_with("//") || self.rest(mark).starts_with("/*") || mark > at,
+            c if is_comma(c) => self.may_follow_comma(mark + c.len_utf8(), within),
+            // The comma is missing.
+            '{' | '[' => mark > at,
+            c if is_quote(c) && mark > at => within == Within::List || self.key_at(mark).is_some(),
+            // On a line of its own a key may stand without quotes.
+            _ => self.text[at..mark].contains('\n') && self.key_at(mark).is_some(),
+        }
+    }
+
+    /// Whether what stands at `at` may follow a comma, rather than being more of the text before it.
+    pub(super) fn may_follow_comma(&self, at: usize, within: Within) -> bool {
+        let Some((at, c)) = self.next_mark(at) else { return true };
+        let is_item = || match c {
+            '{' | '[' | '.' | '…' => true,
+            c if is_quote(c) => true,
+            c if c.is_ascii_digit() || c == '-' => true,
+            _ => ["true", "false", "null", "True", "False", "None"]
+                .iter()
+                .any(|w| self.rest(at).starts_with(w)),
+        };
+        match c {
+            '}' | ']' | '/' | '#' => true,
+            c if is_comma(c) => true,
+            _ if self.key_at(at).is_some() => true,
+            '.' | '…' => is_ellipsis(self.rest(at)),
+            // A step may begin before the one in front of it was ended.
+            '{' => true,
+            _ => within == Within::List && is_item(),
+        }
+    }
+
+    /// Reads an escape; one that JSON does not have stays as it is, or is the character itself.
+    fn escape(&mut self, said: &mut String) {
+        self.bump();
+        let Some(c) = self.peek() else { return };
+        self.bump();
+        match c {
+            'n' => said.push('\n'),
+            't' => said.push('\t'),
+            'r' => said.push('\r'),
+            'b' => said.push('\u{8}'),
+            'f' => said.push('\u{c}'),
+            'u' => match self.code_unit(self.at) {
+                Some(unit) => self.unicode(unit, said),
+                None => said.push_str("\\u"),
+            },
+            c if c.is_ascii_alphanumeric() => said.extend(['\\', c]),
+            c => said.push(c),
+        }
+    }
+
+    /// The character of a `\u` escape whose digits stand here, which may be half of a pair.
+    fn unicode(&mut self, unit: u16, said: &mut String) {
+        self.at += 4;
+        let second = self.rest(self.at).starts_with("\\u").then(|| self.code_unit(self.at + 2)).flatten();
+        let units = [unit, second.unwrap_or_default()];
+        if let Some(Ok(c)) = char::decode_utf16(units).next() {
+            said.push(c);
+            if c.len_utf16() == 2 {
+                self.at += 6;
+            }
+        } else {
+            said.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+
+    fn code_unit(&self, at: usize) -> Option<u16> {
+        let digits = self.text.get(at..at + 4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        u16::from_str_radix(digits, 16).ok()
+    }
+}

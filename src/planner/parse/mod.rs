@@ -1,0 +1,304 @@
+//! Reading a plan out of what an LLM says.
+//!
+//! Strictly first, so that clean answers cost one pass. Then tolerantly: reasoning blocks, fences and
+//! prose around the JSON ([`read`]), JSON that is broken ([`lenient`]), wrappers, other names for keys and
+//! other shapes of steps ([`shapes`]), numbers in words ([`values`]). None of that is a repair: the plan is
+//! what the LLM said.
+//!
+//! Crates that mend JSON were tried on the answers in `tests/corpus`: of those that neither panic nor overflow
+//! the stack nor take quadratic time, the best reads nine tenths of the broken ones, cuts texts short at
+//! inner quotes, and takes three times as long for hostile input as we allow ourselves.
+
+mod lenient;
+mod shapes;
+mod values;
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::draft::{Draft, DraftStep};
+use super::error::Unreadable;
+use lenient::{Document, read_at};
+use shapes::Held;
+
+/// How many places in an answer may turn out not to be the beginning of JSON.
+const MOST_FALSE_BEGINNINGS: usize = 16;
+/// How many objects and lists in an answer are looked into.
+const MOST_DOCUMENTS: usize = 256;
+
+/// A plan as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// What was said.
+    pub draft: Draft,
+    /// Whether it was said as it was asked for.
+    pub is_strict: bool,
+}
+
+/// Reads the plan in an LLM's answer.
+///
+/// # Errors
+/// When there is none in it.
+pub fn read(answer: &str) -> Result<Reading, Unreadable> {
+    if let Ok(written) = serde_json::from_str::<Written>(answer) {
+        return Ok(Reading { draft: written.into(), is_strict: true });
+    }
+    let answer = without_reasoning(answer.trim_start_matches('\u{feff}'));
+    if answer.trim().is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    let draft = tolerant(&decoded(answer))?;
+    Ok(Reading { draft, is_strict: false })
+}
+
+/// What was found in an answer on the way to its end.
+#[derive(Default)]
+struct Found {
+    /// The last plan of which each step says what, who and how to tell.
+    complete: Option<Draft>,
+    /// The last plan.
+    any: Option<Draft>,
+    /// Steps that stand on their own, one after the other.
+    loose: Vec<Value>,
+    has_object: bool,
+    is_cut: bool,
+    is_abridged: bool,
+}
+
+fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
+    let mut found = Found { has_object: serde_json::from_str::<Value>(answer).is_ok(), ..Found::default() };
+    let mut false_beginnings = 0;
+    let mut at = 0;
+    for _ in 0..MOST_DOCUMENTS {
+        let Some(ahead) = answer[at..].find(['{', '[']) else { break };
+        at += ahead;
+        if let Some(document) = document_at(answer, at) {
+            at = document.end.max(at + 1);
+            found.look_into(document);
+        } else {
+            at += 1;
+            false_beginnings += 1;
+            if false_beginnings == MOST_FALSE_BEGINNINGS {
+                break;
+            }
+        }
+    }
+    found.plan()
+}
+
+/// The object or list at `at`: as JSON if it is, else as far as it can be understood.
+fn document_at(answer: &str, at: usize) -> Option<Document> {
+    let mut values = serde_json::Deserializer::from_str(&answer[at..]).into_iter::<Value>();
+    if let Some(Ok(value)) = values.next() {
+        let end = at + values.byte_offset();
+        return Some(Document { value, end, is_cut: false, is_abridged: false });
+    }
+    read_at(answer, at)
+}
+
+impl Found {
+    fn look_into(&mut self, document: Document) {
+        let held = shapes::held_in(&document.value);
+        self.has_object |= document.value.is_object() || held != Held::Nothing;
+        match held {
+            _ if document.is_abridged => self.is_abridged = true,
+            Held::Abridged => self.is_abridged = true,
+            Held::Plan(draft) => {
+                if is_complete(&draft) {
+                    self.complete = Some(draft);
+                } else if !draft.steps.is_empty() || self.any.is_none() {
+                    self.any = Some(draft);
+                }
+            }
+            Held::Step if !document.is_cut => self.loose.push(document.value),
+            Held::Step | Held::Nothing => self.is_cut |= document.is_cut,
+        }
+    }
+
+    fn plan(self) -> Result<Draft, Unreadable> {
+        if let Some(draft) = self.complete {
+            return Ok(draft);
+        }
+        if self.is_abridged {
+            return Err(Unreadable::NotJson);
+        }
+        if self.is_cut {
+            return Err(Unreadable::Truncated);
+        }
+        self.any
+            .or_else(|| shapes::draft_of(&self.loose).filter(|draft| !draft.steps.is_empty()))
+            .ok_or(if self.has_object { Unreadable::NoSteps } else { Unreadable::NotJson })
+    }
+}
+
+fn is_complete(draft: &Draft) -> bool {
+    let says_all = |step: &DraftStep| {
+        !step.action.trim().is_empty()
+            && !step.arm.is_empty()
+            && step.criteria.iter().any(|c| !c.trim().is_empty())
+    };
+    !draft.steps.is_empty() && draft.steps.iter().all(says_all)
+}
+
+/// What follows the last reasoning block.
+fn without_reasoning(answer: &str) -> &str {
+    ["</think>", "</thinking>", "</reasoning>"]
+        .iter()
+        .filter_map(|end| answer.rfind(end).map(|at| &answer[at + end.len()..]))
+        .min_by_key(|rest| rest.len())
+        .unwrap_or(answer)
+}
+
+/// The JSON in an answer that was encoded once too often: as a JSON string, or as one without its quotes, or
+/// with its quotes as HTML writes them.
+fn decoded(answer: &str) -> Cow<'_, str> {
+    let answer = answer.trim();
+    if answer.starts_with('"')
+        && let Ok(inner) = serde_json::from_str::<String>(answer)
+    {
+        return inner.into();
+    }
+    let first_quote = answer.find('"').unwrap_or(answer.len());
+    if answer[..first_quote].ends_with("{\\") {
+        let escaped = answer.replace("\\\"", "\"").replace("\\n", "\n").replace("\\\\", "\\");
+        return escaped.into();
+    }
+    if first_quote == answer.len() && answer.contains("&quot;") {
+        return answer
+            .replace("&quot;", "\"")
+            .replace("&#39;", "'")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&")
+            .into();
+    }
+    answer.into()
+}
+
+/// The answer as it was asked for.
+#[derive(Deserialize)]
+struct Written {
+    plan: Vec<WrittenStep>,
+    rationale: Option<String>,
+    confidence: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct WrittenStep {
+    step: i64,
+    action: String,
+    required_arm: String,
+    acceptance_criteria: Vec<String>,
+    depends_on: Vec<i64>,
+    estimated_cost_tier: Option<f64>,
+    estimated_duration_seconds: Option<f64>,
+}
+
+impl From<Written> for Draft {
+    fn from(written: Written) -> Self {
+        let steps = written.plan.into_iter().map(|step| DraftStep {
+            number: Some(step.step),
+            action: step.action,
+            arm: step.required_arm,
+            criteria: step.acceptance_criteria,
+            depends_on: step.depends_on.into_iter().map(Some).collect(),
+            cost_tier: step.estimated_cost_tier,
+            seconds: step.estimated_duration_seconds,
+        });
+        Self { steps: steps.collect(), rationale: written.rationale, confidence: written.confidence }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: &str = r#"{"step":1,"action":"Do it","required_arm":"coder","acceptance_criteria":["done"],
+        "depends_on":[],"estimated_cost_tier":2,"estimated_duration_seconds":30}"#;
+
+    fn draft(answer: &str) -> Result<Draft, Unreadable> {
+        read(answer).map(|reading| reading.draft)
+    }
+
+    fn read_one(answer: &str) -> DraftStep {
+        let draft = draft(answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        assert_eq!(draft.steps.len(), 1, "{answer}");
+        draft.steps.into_iter().next().expect("one step")
+    }
+
+    #[test]
+    fn what_stands_around_the_json_is_read_past() {
+        let plan = format!(r#"{{"plan":[{STEP}],"rationale":"because","confidence":0.8}}"#);
+        let clean = draft(&plan).expect("clean");
+        for answer in [
+            format!("```json\n{plan}\n```"),
+            format!("Here is [your] plan {{as asked}}:\n{plan}\nGood luck!"),
+            format!("<think>Maybe {{\"plan\": []}}? No.</think>{plan}"),
+            format!("\u{feff}{plan}"),
+            format!(r#"{{"result":{{"data":{plan}}}}}"#),
+            serde_json::json!({ "plan": plan }).to_string(),
+        ] {
+            assert_eq!(draft(&answer).as_ref(), Ok(&clean), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_bare_list_of_steps_is_a_plan_without_rationale() {
+        let read = draft(&format!("[{STEP}]")).expect("a plan");
+        assert_eq!((read.steps.len(), read.rationale, read.confidence), (1, None, None));
+    }
+
+    #[test]
+    fn keys_have_other_names_and_values_other_forms() {
+        let step = read_one(
+            r#"{"steps":[{"stepNumber":"Step 3","description":"Do it","ARM ID":"coder","criteria":"done",
+                "dependencies":"1, step 2","costTier":"2","estimated_duration":"1.5 minutes"}],
+                "reasoning":"because","confidence":"80%"}"#,
+        );
+        assert_eq!(
+            step,
+            DraftStep {
+                number: Some(3),
+                action: "Do it".into(),
+                arm: "coder".into(),
+                criteria: vec!["done".into()],
+                depends_on: vec![Some(1), Some(2)],
+                cost_tier: Some(2.0),
+                seconds: Some(90.0),
+            }
+        );
+    }
+
+    #[test]
+    fn null_lists_are_empty_and_unreadable_dependencies_are_kept_as_such() {
+        let step = read_one(
+            r#"[{"step":"Write it","arm":"coder","acceptance_criteria":null,"depends_on":[1.5,{"step":2},"x"]}]"#,
+        );
+        assert_eq!((step.number, step.action.as_str()), (Some(1), "Write it"), "a name is number enough");
+        assert_eq!(step.criteria, Vec::<String>::new());
+        assert_eq!(step.depends_on, vec![None, Some(2), None]);
+        assert_eq!((step.cost_tier, step.seconds), (None, None));
+    }
+
+    #[test]
+    fn what_is_no_plan_is_refused_with_its_reason() {
+        for (answer, why) in [
+            ("  \n", Unreadable::Empty),
+            ("I cannot help with that.", Unreadable::NotJson),
+            ("{\"plan\": [", Unreadable::Truncated),
+            ("{\"answer\": 42}", Unreadable::NoSteps),
+            ("[1, 2, 3]", Unreadable::NoSteps),
+        ] {
+            assert_eq!(draft(answer), Err(why), "{answer}");
+        }
+        assert_eq!(draft(&"[".repeat(100_000)), Err(Unreadable::NotJson));
+        assert_eq!(draft(&"{\"a\":".repeat(10_000)), Err(Unreadable::NotJson));
+    }
+
+    #[test]
+    fn an_empty_plan_is_a_plan_with_too_few_steps() {
+        assert_eq!(draft(r#"{"plan":[],"rationale":"x","confidence":1}"#).map(|d| d.steps.len()), Ok(0));
+    }
+}

@@ -1,0 +1,350 @@
+//! Finding the plan in a JSON value: wrappers, other names for keys, steps in other shapes.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::planner::draft::{Draft, DraftStep};
+
+use super::values::{fraction, is_blank, number, seconds, text, texts, whole};
+
+/// How many objects deep a plan may be wrapped.
+const MOST_WRAPPERS: usize = 4;
+/// Steps of a plan that are read; a plan of half as many is refused as too long already.
+const MOST_STEPS: usize = 2_000;
+
+const STEPS_KEYS: &[&str] = &["plan", "steps", "subtasks", "tasks", "actions"];
+const PHASES_KEYS: &[&str] = &["phases", "stages", "milestones"];
+const RATIONALE_KEYS: &[&str] = &["rationale", "reasoning", "explanation"];
+const CONFIDENCE_KEYS: &[&str] = &["confidence", "confidencescore"];
+const NUMBER_KEYS: &[&str] = &["step", "stepnumber", "number", "stepid", "id", "index", "order"];
+const NAME_KEYS: &[&str] = &["id", "stepid", "step", "taskid", "key", "name", "title"];
+const ACTION_KEYS: &[&str] = &["action", "description", "task", "instruction", "title", "name"];
+const ARM_KEYS: &[&str] = &["requiredarm", "arm", "armid", "assignedarm", "agent", "assignedto", "assignee"];
+const CRITERIA_KEYS: &[&str] =
+    &["acceptancecriteria", "criteria", "successcriteria", "acceptancecriterion", "donewhen"];
+const NEEDS_KEYS: &[&str] =
+    &["dependson", "dependencies", "dependency", "deps", "requires", "prerequisites", "after"];
+const COST_KEYS: &[&str] = &["estimatedcosttier", "costtier", "estimatedcost", "cost"];
+const SECONDS_KEYS: &[&str] = &[
+    "estimateddurationseconds",
+    "durationseconds",
+    "estimatedduration",
+    "estimatedseconds",
+    "durationinseconds",
+    "duration",
+    "seconds",
+    "estimatedtime",
+    "time",
+];
+const MINUTES_KEYS: &[&str] = &["estimateddurationminutes", "durationminutes", "estimatedminutes", "minutes"];
+
+/// What a value holds.
+#[derive(Debug, PartialEq)]
+pub(super) enum Held {
+    /// A plan.
+    Plan(Draft),
+    /// A plan of which the LLM left a part out (`"..."`).
+    Abridged,
+    /// One step on its own.
+    Step,
+    /// Nothing of the kind.
+    Nothing,
+}
+
+/// What `value` holds.
+pub(super) fn held_in(value: &Value) -> Held {
+    let mut search = Search { is_abridged: false };
+    let draft = search.draft(value, MOST_WRAPPERS);
+    match draft {
+        _ if search.is_abridged => Held::Abridged,
+        Some(draft) => Held::Plan(draft),
+        None if is_step(value) => Held::Step,
+        None => Held::Nothing,
+    }
+}
+
+/// A plan of steps that stand on their own.
+pub(super) fn draft_of(steps: &[Value]) -> Option<Draft> {
+    Search { is_abridged: false }.listed(steps)
+}
+
+struct Search {
+    is_abridged: bool,
+}
+
+impl Search {
+    /// The draft in `value`, which may be wrapped in up to `wrappers` objects.
+    fn draft(&mut self, value: &Value, wrappers: usize) -> Option<Draft> {
+        match value {
+            Value::Array(items) => match items.as_slice() {
+                [only @ Value::Object(_)] if wrappers > 0 && !is_step(only) => self.draft(only, wrappers - 1),
+                items => self.listed(items),
+            },
+            Value::Object(object) if wrappers > 0 => {
+                let mut draft = self.in_object(object, wrappers - 1)?;
+                draft.rationale = draft.rationale.or_else(|| text(field(object, RATIONALE_KEYS)?));
+                draft.confidence = draft.confidence.or_else(|| fraction(field(object, CONFIDENCE_KEYS)?));
+                Some(draft)
+            }
+            // JSON inside a JSON string.
+            Value::String(inner) if wrappers > 0 && inner.contains(['{', '[']) => {
+                self.draft(&serde_json::from_str(inner).ok()?, wrappers - 1)
+            }
+            _ => None,
+        }
+    }
+
+    fn in_object(&mut self, object: &Map<String, Value>, wrappers: usize) -> Option<Draft> {
+        let mut empty = None;
+        for name in STEPS_KEYS {
+            let Some(value) = field(object, &[*name]) else { continue };
+            match self.draft(value, wrappers) {
+                Some(draft) if draft.steps.is_empty() => empty = Some(draft),
+                None => {}
+                found => return found,
+            }
+        }
+        if let Some(Value::Array(phases)) = field(object, PHASES_KEYS)
+            && let Some(steps) = in_phases(phases)
+        {
+            return self.listed(&steps);
+        }
+        if let Some(steps) = keyed(object) {
+            return self.listed(&steps);
+        }
+        object
+            .values()
+            .filter(|value| value.is_object() || value.is_string() || is_tool_calls(value))
+            .find_map(|value| self.draft(value, wrappers))
+            .or(empty)
+    }
+
+    /// The steps in a list that has at least one, or nothing at all in it.
+    fn listed(&mut self, items: &[Value]) -> Option<Draft> {
+        self.is_abridged |= items
+            .iter()
+            .any(|item| item.as_str().is_some_and(|text| is_blank(text) && !text.trim().is_empty()));
+        let unwrapped: Vec<&Value> =
+            items.iter().filter(|item| !item.is_null()).take(MOST_STEPS).map(unwrapped).collect();
+        let has_steps = unwrapped.iter().any(|item| is_step(item));
+        if !has_steps && !unwrapped.is_empty() {
+            return None;
+        }
+        Some(Draft { steps: steps(&unwrapped), ..Draft::default() })
+    }
+}
+
+/// `[{"function": {"arguments": "…"}}]`
+fn is_tool_calls(value: &Value) -> bool {
+    matches!(value.as_array().map(Vec::as_slice), Some([Value::Object(_)]))
+}
+
+/// `{"step1": {…}}` or `{"step": {…}}` in a list stands for what is in it.
+fn unwrapped(item: &Value) -> &Value {
+    match item.as_object() {
+        Some(object) if object.len() == 1 => {
+            object.values().next().filter(|inner| is_step(inner)).unwrap_or(item)
+        }
+        _ => item,
+    }
+}
+
+/// `{"1": {…}, "2": {…}}` or `{"step_1": {…}, …}`: the steps in the order that their keys say.
+fn keyed(object: &Map<String, Value>) -> Option<Vec<Value>> {
+    let mut steps: Vec<(i64, Value)> = Vec::new();
+    for (key, value) in object.iter().filter(|(_, value)| is_step(value)) {
+        let place = whole(&Value::from(key.as_str()))?;
+        let mut step = value.clone();
+        if let Some(step) = step.as_object_mut()
+            && field(step, NUMBER_KEYS).is_none()
+        {
+            step.insert("step".into(), place.into());
+        }
+        steps.push((place, step));
+    }
+    steps.sort_by_key(|(place, _)| *place);
+    (!steps.is_empty()).then(|| steps.into_iter().map(|(_, step)| step).collect())
+}
+
+/// The steps of phases whose numbers run on; where they begin anew, dependencies could mean either.
+fn in_phases(phases: &[Value]) -> Option<Vec<Value>> {
+    let mut steps = Vec::new();
+    for phase in phases {
+        steps.extend(field(phase.as_object()?, STEPS_KEYS)?.as_array()?.iter().cloned());
+    }
+    let mut numbers: Vec<i64> =
+        steps.iter().filter_map(|step| whole(field(step.as_object()?, NUMBER_KEYS)?)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    (numbers.len() == steps.len()).then_some(steps)
+}
+
+fn is_step(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| {
+        let has = |names| field(object, names).is_some();
+        let is_text = |names| field(object, names).is_some_and(|value| value.is_string());
+        has(ARM_KEYS)
+            || has(CRITERIA_KEYS)
+            || is_text(&["action"])
+            || is_text(ACTION_KEYS) && has(NUMBER_KEYS)
+    })
+}
+
+/// The steps with their dependencies resolved: to numbers, to the names of steps, to all before.
+fn steps(items: &[&Value]) -> Vec<DraftStep> {
+    let empty = Map::new();
+    let objects: Vec<&Map<String, Value>> =
+        items.iter().map(|item| item.as_object().unwrap_or(&empty)).collect();
+    let mut steps: Vec<DraftStep> =
+        items.iter().zip(&objects).map(|(item, object)| step(item, object)).collect();
+
+    let mut numbers: Vec<i64> = steps.iter().filter_map(|step| step.number).collect();
+    let mut distinct = numbers.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    // As the check does it: numbers that each step has for itself, else places.
+    if distinct.len() != steps.len() {
+        numbers = (1..=steps.len() as i64).collect();
+    }
+    let names = names(&objects, &numbers);
+    let is_named = |object: &&Map<String, Value>| field(object, NUMBER_KEYS).is_some_and(Value::is_string);
+    if steps.iter().all(|step| step.number.is_none()) && objects.iter().all(is_named) {
+        // Names are numbers enough.
+        for (step, number) in steps.iter_mut().zip(&numbers) {
+            step.number = Some(*number);
+        }
+    }
+    for (place, (step, object)) in steps.iter_mut().zip(&objects).enumerate() {
+        if let Some(value) = field(object, NEEDS_KEYS) {
+            step.depends_on = Needs { names: &names, before: &numbers[..place] }.read(value);
+        }
+    }
+    steps
+}
+
+/// The numbers of steps by what else they are called.
+fn names(objects: &[&Map<String, Value>], numbers: &[i64]) -> HashMap<String, i64> {
+    let mut names = HashMap::new();
+    for (object, number) in objects.iter().zip(numbers) {
+        for key in NAME_KEYS {
+            if let Some(Value::String(name)) = field(object, &[*key]) {
+                names.entry(name.trim().to_lowercase()).or_insert(*number);
+            }
+        }
+    }
+    names
+}
+
+fn step(item: &Value, object: &Map<String, Value>) -> DraftStep {
+    let number_value = field(object, NUMBER_KEYS);
+    let action = field(object, ACTION_KEYS)
+        // `"step": "Write the tests"`
+        .or_else(|| number_value.filter(|value| value.is_string() && whole(value).is_none()))
+        .or(Some(item).filter(|item| item.is_string()));
+    let minutes = || Some(number(field(object, MINUTES_KEYS)?)? * 60.0);
+    DraftStep {
+        number: number_value.and_then(whole),
+        action: action.and_then(text).filter(|action| !is_blank(action)).unwrap_or_default(),
+        arm: field(object, ARM_KEYS).and_then(arm).unwrap_or_default(),
+        criteria: field(object, CRITERIA_KEYS).map(texts).unwrap_or_default(),
+        depends_on: Vec::new(),
+        cost_tier: field(object, COST_KEYS).and_then(number),
+        seconds: field(object, SECONDS_KEYS).and_then(seconds).or_else(minutes),
+    }
+}
+
+/// An arm's name: alone, the first of several, or inside an object.
+fn arm(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(arms) => arm(arms.first()?),
+        Value::Object(object) => text(field(object, &["id", "name", "arm"])?),
+        other => text(other),
+    }
+}
+
+/// How dependencies of a step are understood.
+struct Needs<'a> {
+    names: &'a HashMap<String, i64>,
+    /// Numbers of the steps before.
+    before: &'a [i64],
+}
+
+impl Needs<'_> {
+    /// Step numbers as a list, one alone, or in words; `None` for one that means no step.
+    fn read(&self, value: &Value) -> Vec<Option<i64>> {
+        match value {
+            Value::Array(items) => items.iter().flat_map(|item| self.one(item)).collect(),
+            Value::Null => Vec::new(),
+            other => self.one(other),
+        }
+    }
+
+    fn one(&self, value: &Value) -> Vec<Option<i64>> {
+        match value {
+            Value::String(words) => self.in_words(words),
+            Value::Object(object) if object.is_empty() => Vec::new(),
+            Value::Object(object) => match field(object, NUMBER_KEYS) {
+                Some(inner) if !inner.is_object() => self.one(inner),
+                _ => vec![None],
+            },
+            Value::Number(_) => vec![whole(value)],
+            _ => vec![None],
+        }
+    }
+
+    /// `"step 1 and 2"`, `"1-3"`, `"gather"`, `"all previous steps"`, `"none"`.
+    fn in_words(&self, words: &str) -> Vec<Option<i64>> {
+        let words = words.trim().trim_end_matches('.').to_lowercase();
+        if let Some(&number) = self.names.get(&words) {
+            return vec![Some(number)];
+        }
+        if matches!(
+            words.as_str(),
+            "" | "none" | "n/a" | "na" | "-" | "–" | "null" | "nothing" | "[]" | "keine"
+        ) {
+            return Vec::new();
+        }
+        let is_all = |words: &str| {
+            words.starts_with("all")
+                && ["previous", "prior", "earlier", "above", "preceding", "before"]
+                    .iter()
+                    .any(|w| words.contains(w))
+        };
+        if words == "all" || is_all(&words) {
+            return self.before.iter().copied().map(Some).collect();
+        }
+        if matches!(words.as_str(), "previous" | "previous step" | "the previous step") {
+            return self.before.last().copied().map(Some).into_iter().collect();
+        }
+        let parts = words.replace(" and ", ",").replace(" und ", ",").replace('&', ",");
+        parts
+            .split([',', ';', '/'])
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .flat_map(|part| match range(part) {
+                Some((first, last)) => (first..=last).map(Some).collect(),
+                None => vec![self.names.get(part).copied().or_else(|| whole(&Value::from(part)))],
+            })
+            .collect()
+    }
+}
+
+/// `1-3`, `steps 1 to 3`.
+fn range(part: &str) -> Option<(i64, i64)> {
+    let (first, last) = ["-", "–", " to ", ".."].iter().find_map(|dash| part.split_once(dash))?;
+    let (first, last) = (whole(&Value::from(first))?, whole(&Value::from(last))?);
+    (first < last && last - first < 50).then_some((first, last))
+}
+
+/// The value under the first of `names` that is there and not null, however the key is spelled.
+fn field<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
+    names.iter().find_map(|name| {
+        object.iter().find(|(key, value)| !value.is_null() && is_key(key, name)).map(|(_, value)| value)
+    })
+}
+
+/// Whether `key` is `name` but for case and separators (`stepNumber`, `Step Number`, `step_number`).
+fn is_key(key: &str, name: &str) -> bool {
+    key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).eq(name.chars())
+}

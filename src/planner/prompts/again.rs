@@ -1,0 +1,53 @@
+//! What an LLM is told about an answer that was no use: the exact faults, and what would be right.
+
+use crate::planner::error::{PlanFault, Unfit, Unreadable, list};
+use crate::registry::ArmRegistry;
+
+/// More faults than these are not listed; one answer may have hundreds.
+const MOST_FAULTS: usize = 12;
+
+/// The faults of an answer as a list for the LLM that gave it.
+pub(super) fn faults(unfit: &Unfit, registry: &ArmRegistry) -> String {
+    let sentences = match unfit {
+        Unfit::Unreadable(unreadable) => vec![unreadable_for_llm(*unreadable).to_owned()],
+        Unfit::Unsound(faults) => {
+            faults.iter().take(MOST_FAULTS).map(|fault| fault_for_llm(fault, registry)).collect()
+        }
+    };
+    sentences.iter().map(|sentence| format!("- {sentence}\n")).collect()
+}
+
+fn unreadable_for_llm(unreadable: Unreadable) -> &'static str {
+    match unreadable {
+        Unreadable::Empty => "It was empty.",
+        Unreadable::Truncated => {
+            "It was cut off before its end. Use fewer words: one short sentence for each action and criterion."
+        }
+        Unreadable::NotJson => "It was not JSON. Answer with one JSON object and nothing else.",
+        Unreadable::NoSteps => "Its JSON had no list of steps under \"plan\".",
+    }
+}
+
+fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
+    match fault {
+        PlanFault::TooFewSteps { found, min } => format!("It had {found} steps; at least {min} are needed."),
+        PlanFault::TooManySteps { found, max } => {
+            format!("It had {found} steps; at most {max} are allowed. Put together what belongs together.")
+        }
+        PlanFault::Unverified { max } => format!(
+            "It had {max} steps, and the last of them did not verify the result with the arm \"{}\".",
+            registry.verifier().map_or("", |arm| &arm.id)
+        ),
+        PlanFault::Cycle { steps } => {
+            format!("Steps {} wait for each other. A step may depend on earlier steps only.", list(steps))
+        }
+        PlanFault::RepeatedAction { steps } => {
+            format!("Steps {} had the same action. Each step must do something else.", list(steps))
+        }
+        PlanFault::BlankAction { step } => format!("Step {step} had no action."),
+        PlanFault::NoCriteria { step } => format!("Step {step} had no acceptance criteria."),
+        PlanFault::UnknownArm { step } => {
+            format!("Step {step} named an arm that is not in the list of arms.")
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Every answer of `tests/corpus` comes to what its label says.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use planner_arm::llm::CallFailure;
+use planner_arm::planner::error::PlanError;
+use serde::Deserialize;
+
+use crate::parrot::{Setup, completion, goal};
+use crate::support::good_plan;
+
+/// One bad answer, and what must come of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BadAnswer {
+    name: String,
+    becomes: Becomes,
+    #[serde(default)]
+    repairs: Vec<String>,
+    #[serde(default)]
+    reasons: Vec<String>,
+    #[serde(default)]
+    actions: Vec<String>,
+    finish: Option<String>,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Becomes {
+    /// The plan as the LLM said it.
+    Used,
+    /// That plan with these repairs.
+    Repaired,
+    /// The LLM is asked again for these reasons.
+    AskedAgain,
+    /// An error at once.
+    Refused,
+}
+
+fn corpus() -> Vec<BadAnswer> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        answer: Vec<BadAnswer>,
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        toml::from_str::<File>(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())).answer
+    };
+    paths.into_iter().flat_map(read).collect()
+}
+
+/// What came of an answer, in the words of the labels.
+async fn came_of(answer: &BadAnswer) -> String {
+    let mut setup = Setup::saying(answer.text.as_str()).then(good_plan().to_string());
+    match answer.finish.as_deref() {
+        Some("length") => {
+            setup.says[0] =
+                Ok(planner_arm::llm::Completion { truncated: true, ..completion(answer.text.as_str()) });
+        }
+        Some("content_filter") => setup.says[0] = Err(CallFailure::ContentFilter),
+        _ => {}
+    }
+    let (_, result, asked) = setup.run(&goal()).await;
+    let (plan, repairs) = match result {
+        Ok(made) => made,
+        Err(PlanError::Llm(error)) => return format!("Refused ({error})"),
+        Err(other) => return format!("error ({other})"),
+    };
+    if asked.len() > 1 {
+        let told = &asked[1].messages[asked[1].messages.len() - 1].content;
+        let faults: String = told.lines().filter(|line| line.starts_with("- ")).collect();
+        return format!("AskedAgain {faults}");
+    }
+    let actions: Vec<_> = plan.plan.iter().map(|step| step.action.as_str()).collect();
+    let mut codes: Vec<_> = repairs.iter().map(|repair| repair.code.as_str()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    format!("{:?} {codes:?} {actions:?}", if codes.is_empty() { Becomes::Used } else { Becomes::Repaired })
+}
+
+fn wanted(answer: &BadAnswer) -> String {
+    match answer.becomes {
+        Becomes::Refused => "Refused".into(),
+        Becomes::AskedAgain => {
+            // The LLM is told in sentences; a few words of each say which it is.
+            let sentence = |reason: &String| match reason.as_str() {
+                "empty" => "It was empty",
+                "truncated" => "It was cut off",
+                "not_json" => "It was not JSON",
+                "no_steps" => "had no list of steps",
+                "too_few_steps" => "are needed",
+                "too_many_steps" => "are allowed",
+                "unverified" => "did not verify",
+                "cycle" => "wait for each other",
+                "repeated_action" => "had the same action",
+                "blank_action" => "had no action",
+                "no_criteria" => "had no acceptance criteria",
+                other => panic!("{other} is no reason"),
+            };
+            format!("AskedAgain {}", answer.reasons.iter().map(sentence).collect::<Vec<_>>().join("|"))
+        }
+        becomes => format!("{becomes:?} {:?} {:?}", answer.repairs, answer.actions),
+    }
+}
+
+#[tokio::test]
+async fn each_answer_comes_to_what_its_label_says() {
+    let corpus = corpus();
+    assert!(corpus.len() >= 120, "{} answers", corpus.len());
+    let mut wrong = String::new();
+    for answer in &corpus {
+        let (came, wanted) = (came_of(answer).await, wanted(answer));
+        let is_right = match answer.becomes {
+            Becomes::Refused => came.starts_with("Refused"),
+            Becomes::AskedAgain => {
+                let kinds = wanted.trim_start_matches("AskedAgain ");
+                came.starts_with("AskedAgain") && kinds.split('|').all(|words| came.contains(words))
+            }
+            _ => came == wanted,
+        };
+        if !is_right {
+            let _ = writeln!(wrong, "{}\n  wanted {wanted}\n  came   {came}", answer.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{wrong}", wrong.matches("  wanted").count(), corpus.len());
+}
+
+#[test]
+fn names_are_unique_and_every_label_is_there() {
+    let corpus = corpus();
+    let mut names: Vec<_> = corpus.iter().map(|answer| &answer.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), corpus.len());
+    for becomes in [Becomes::Used, Becomes::Repaired, Becomes::AskedAgain, Becomes::Refused] {
+        assert!(corpus.iter().any(|answer| answer.becomes == becomes), "{becomes:?}");
+    }
+}
