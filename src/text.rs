@@ -55,6 +55,11 @@ pub fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{0e00}'..='\u{0e7f}')
 }
 
+/// Whether `text` says nothing: white space, or dots as in an example.
+pub fn says_nothing(text: &str) -> bool {
+    matches!(text.trim(), "" | "..." | "…")
+}
+
 /// `text` cut to at most `max` characters, at a word where there is one, with `…` when it was cut.
 pub fn shorten(text: &str, max: usize) -> String {
     if text.chars().count() <= max {

@@ -4,7 +4,7 @@
 //! a success into a [`CallError`]; how often to call is the ladder's business.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::dialect::{Dialect, ResponseFormat, TokenLimit};
 use super::reply::{Reply, normalised, refusal};
@@ -26,7 +26,7 @@ use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Feature, M
 const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long calls wait for the first one to find out what a model takes.
+/// How long after the first call others wait for it to find out what a model takes.
 const FIRST_WORDS: Duration = Duration::from_millis(300);
 
 /// How to reach a server and what to ask of its models.
@@ -60,6 +60,8 @@ pub struct OpenAiModel {
     understood: AtomicBool,
     /// Who finds out, while it is not known.
     first_words: Semaphore,
+    /// When that began.
+    first_call: OnceLock<Instant>,
 }
 
 impl OpenAiServer {
@@ -98,6 +100,7 @@ impl OpenAiServer {
             dialect: Mutex::default(),
             understood: AtomicBool::new(false),
             first_words: Semaphore::new(1),
+            first_call: OnceLock::new(),
         }
     }
 }
@@ -133,13 +136,14 @@ impl ChatModel for OpenAiModel {
 }
 
 impl OpenAiModel {
-    /// Until the model has answered once, one caller at a time finds out what it takes; the others wait for
+    /// Until the model has answered once, one caller at a time finds out what it takes. The others wait for
     /// that, but not for a whole answer: refusals come at once.
     async fn first_words(&self) -> Option<SemaphorePermit<'_>> {
         if self.understood.load(Ordering::Relaxed) {
             return None;
         }
-        timeout(FIRST_WORDS, self.first_words.acquire()).await.ok()?.ok()
+        let until = *self.first_call.get_or_init(Instant::now) + FIRST_WORDS;
+        timeout_at(until, self.first_words.acquire()).await.ok()?.ok()
     }
 
     /// Remembers that the model refused a part of a call in `spoken`.

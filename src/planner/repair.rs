@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::models::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, SubTask};
 use crate::registry::{ArmMatch, ArmRegistry};
+use crate::text::says_nothing;
 
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
@@ -191,7 +192,7 @@ impl Mend<'_> {
 
     fn step(&mut self, index: usize, draft: DraftStep) -> SubTask {
         let action = trimmed(draft.action);
-        if action.is_empty() {
+        if says_nothing(&action) {
             self.faults.push(PlanFault::BlankAction { step: index + 1 });
         }
         let (required_arm, usual_tier) = self.arm(index, draft.arm, &action);
@@ -238,7 +239,7 @@ impl Mend<'_> {
         let mut criteria: Vec<String> = Vec::with_capacity(written.len());
         let mut dropped = false;
         for criterion in written.into_iter().map(trimmed) {
-            if criterion.is_empty() || criteria.contains(&criterion) {
+            if says_nothing(&criterion) || criteria.contains(&criterion) {
                 dropped = true;
             } else {
                 criteria.push(criterion);
@@ -281,7 +282,7 @@ impl Mend<'_> {
 
     fn repeated_actions(&mut self, steps: &[SubTask]) {
         let mut first_with: HashMap<&str, usize> = HashMap::new();
-        for (index, step) in steps.iter().enumerate().filter(|(_, step)| !step.action.is_empty()) {
+        for (index, step) in steps.iter().enumerate().filter(|(_, step)| !says_nothing(&step.action)) {
             match first_with.get(step.action.as_str()) {
                 Some(&first) => {
                     self.faults.push(PlanFault::RepeatedAction { steps: vec![first + 1, index + 1] });

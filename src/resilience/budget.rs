@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// What a first try pays in, in retries.
 const PER_FIRST_TRY: f64 = 0.2;
 /// Retries that are there without any first try; used up, they come back at one a second.
-const FLOOR: f64 = 10.0;
+const FLOOR: f64 = 20.0;
 /// More is not saved up.
 const MOST: f64 = 100.0;
 
@@ -74,7 +74,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_retry_for_five_first_tries_beyond_the_floor() {
         let budget = RetryBudget::default();
-        assert_eq!(taken(&budget), 10);
+        assert_eq!(taken(&budget), 20);
         for _ in 0..50 {
             budget.pay_in();
         }
@@ -88,7 +88,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!(taken(&budget), 3);
         tokio::time::advance(Duration::from_secs(3_600)).await;
-        assert_eq!(taken(&budget), 10);
+        assert_eq!(taken(&budget), 20);
     }
 
     #[tokio::test(start_paused = true)]

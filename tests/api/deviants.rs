@@ -200,7 +200,6 @@ async fn errors_are_typed_in_whatever_shape_they_come() {
 }
 
 #[tokio::test]
-#[ignore = "the planner does not read alternatives yet"]
 async fn a_plan_that_is_not_in_the_first_text_is_looked_for_in_the_others() {
     let text = good_plan().to_string();
     let choice = |content: &str| json!({"message": {"content": content}, "finish_reason": "stop"});

@@ -29,7 +29,8 @@ async fn the_call_carries_model_key_limits_and_schema() {
     assert_eq!(call["messages"][0]["role"], "system");
     assert_eq!(call["messages"][1]["role"], "user");
     assert_eq!(call["response_format"]["type"], "json_schema");
-    assert_eq!(call["response_format"]["json_schema"]["schema"]["properties"]["plan"]["minItems"], 2);
+    let schema = &call["response_format"]["json_schema"]["schema"];
+    assert_eq!(schema["properties"]["plan"]["anyOf"][0]["minItems"], 2);
 }
 
 #[tokio::test]
@@ -53,8 +54,8 @@ async fn failures_become_the_right_problem_after_the_right_number_of_calls() {
         ("down", Reply::status(503), 503, "llm_unavailable", 2),
         ("limited", said(429, "rate_limit_exceeded"), 503, "llm_unavailable", 2),
         ("HTML", Reply::Body("text/html", "<html>hello</html>".into()), 503, "llm_unavailable", 2),
-        ("no plan", Reply::Text("I would rather not.".into()), 500, "plan_invalid", 1),
-        ("cut off", Reply::Truncated("{\"plan\": [".into()), 500, "plan_invalid", 1),
+        ("no plan", Reply::Text("I would rather not.".into()), 500, "plan_invalid", 2),
+        ("cut off", Reply::Truncated("{\"plan\": [".into()), 500, "plan_invalid", 2),
     ] {
         let llm = FakeLlm::start([reply]).await;
         let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "2")]).await;
@@ -192,4 +193,135 @@ async fn an_answer_without_end_is_given_up() {
     let llm = FakeLlm::start([flood]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
     assert_eq!(app.refused(&goal()).await.0, 503);
+}
+
+/// A plan whose steps two and three wait for each other.
+fn circular_plan() -> serde_json::Value {
+    let mut plan = good_plan();
+    plan["plan"][1]["depends_on"] = json!([3]);
+    plan["plan"][2]["depends_on"] = json!([2]);
+    plan
+}
+
+#[tokio::test]
+async fn an_unsound_answer_is_asked_again_with_its_faults_and_a_warmer_mind() {
+    let llm = FakeLlm::start([
+        Reply::plan(&circular_plan()),
+        Reply::Text("I would rather not.".into()),
+        Reply::plan(&good_plan()),
+    ])
+    .await;
+    let app = TestApp::with_llm(&llm, &[]).await;
+    let response = app.plan(&goal()).await;
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["x-planner-attempts"]),
+        (200, &"3".parse().expect("a value"))
+    );
+    let calls = llm.calls();
+    let told = |call: usize| {
+        let messages = calls[call]["messages"].as_array().expect("messages");
+        messages.last().expect("one")["content"].as_str().expect("a text").to_owned()
+    };
+    assert!(!told(0).contains("could not be used"));
+    assert!(told(1).contains("- Steps 2 and 3 wait for each other."), "{}", told(1));
+    assert!(told(2).contains("- It was not JSON."), "{}", told(2));
+    assert!(!told(2).contains("wait for each other"), "the last answer's faults, not the history");
+    let temperatures: Vec<f64> = calls.iter().filter_map(|call| call["temperature"].as_f64()).collect();
+    assert_eq!(temperatures, [0.3, 0.7, 0.9]);
+    for (metric, count) in [
+        ("planner_reasks_total{reason=\"cycle\"}", 1.0),
+        ("planner_reasks_total{reason=\"not_json\"}", 1.0),
+        ("planner_parses_total{outcome=\"strict\"}", 2.0),
+        ("planner_parses_total{outcome=\"failed\"}", 1.0),
+    ] {
+        assert_eq!(app.metric(metric).await, count, "{metric}");
+    }
+}
+
+#[tokio::test]
+async fn what_stays_unsound_is_asked_for_three_times_and_then_of_the_next_model() {
+    let llm = FakeLlm::start([Reply::plan(&circular_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[]).await;
+    let (status, document) = app.refused(&goal()).await;
+    assert_eq!((status, &document["code"], llm.calls().len()), (500, &json!("plan_invalid"), 3));
+    assert_eq!(document["errors"][0]["field"], "plan[2]", "{document}");
+
+    let bad = || Reply::plan(&circular_plan());
+    let llm = FakeLlm::start([bad(), bad(), bad(), Reply::plan(&good_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_FALLBACK_MODELS", "other")]).await;
+    assert_eq!(app.plan(&goal()).await.headers()["x-planner-model"], "other");
+    assert_eq!(app.metric("planner_fallbacks_total{to=\"other\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn one_call_means_that_nothing_is_asked_again() {
+    let llm = FakeLlm::start([Reply::plan(&circular_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
+    assert_eq!(app.refused(&goal()).await.0, 500);
+    assert_eq!(llm.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn without_time_for_another_answer_the_faults_are_said_at_once() {
+    let llm = FakeLlm::start([Reply::plan(&circular_plan()).after(Duration::from_millis(700))]).await;
+    let app = TestApp::with_llm(&llm, &[("PLANNER_TIMEOUT_SECONDS", "1")]).await;
+    let (status, document) = app.refused(&goal()).await;
+    assert_eq!((status, &document["code"]), (500, &json!("plan_invalid")), "{document}");
+}
+
+#[tokio::test]
+async fn a_model_that_refuses_a_form_costs_one_call_however_many_ask_at_once() {
+    let refusal = json!({"error": {"message": "'response_format' of type 'json_schema' is not supported"}});
+    let llm = FakeLlm::start([Reply::Status(400, vec![], refusal), Reply::plan(&good_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[]).await;
+    let request = goal();
+    let requests = (0..20).map(|_| app.plan(&request));
+    for response in futures_util::future::join_all(requests).await {
+        assert_eq!(response.status(), 200);
+    }
+    assert_eq!(llm.calls().len(), 21);
+    let metric = "planner_llm_downgrades_total{model=\"gpt-3.5-turbo\",part=\"json_schema\"}";
+    assert_eq!(app.metric(metric).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_schema_that_is_too_rich_is_said_more_plainly() {
+    let refusal = json!({"error": {"message": "Invalid schema for response_format 'plan': 'prefixItems' is not permitted."}});
+    let llm = FakeLlm::start([Reply::Status(400, vec![], refusal), Reply::plan(&good_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[]).await;
+    app.planned(&goal()).await;
+    let schemas: Vec<String> =
+        llm.calls().iter().map(|call| call["response_format"]["json_schema"]["schema"].to_string()).collect();
+    assert!(schemas[0].contains("prefixItems") && !schemas[1].contains("prefixItems"));
+    assert!(schemas[1].contains("\"enum\""));
+}
+
+#[tokio::test]
+async fn models_that_know_the_token_limit_by_another_name_are_asked_by_it() {
+    let refusal = json!({"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this \
+        model. Use 'max_completion_tokens' instead.", "code": "unsupported_parameter"}});
+    let llm = FakeLlm::start([Reply::Status(400, vec![], refusal), Reply::plan(&good_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[]).await;
+    app.planned(&goal()).await;
+    let calls = llm.calls();
+    assert_eq!((&calls[0]["max_tokens"], &calls[0]["max_completion_tokens"]), (&json!(2000), &json!(null)));
+    assert_eq!((&calls[1]["max_tokens"], &calls[1]["max_completion_tokens"]), (&json!(null), &json!(2000)));
+    assert_eq!(calls[1]["temperature"], json!(null), "nor do they take a temperature");
+}
+
+#[tokio::test]
+async fn the_breaker_and_the_retries_show_in_the_metrics() {
+    let llm = FakeLlm::start([Reply::status(500)]).await;
+    let more = [
+        ("PLANNER_LLM_BREAKER_THRESHOLD", "1"),
+        ("PLANNER_LLM_MODEL", "m"),
+        ("PLANNER_FALLBACK_ENGINE", "embedded"),
+    ];
+    let app = TestApp::with_llm(&llm, &more).await;
+    let state = "planner_llm_breaker_state{model=\"m\"}";
+    assert_eq!(app.metric(state).await, 0.0);
+    assert_eq!(app.plan(&goal()).await.status(), 200);
+    assert_eq!(app.metric(state).await, 2.0);
+    assert_eq!(app.metric("planner_llm_retries_total{cause=\"server_error\"}").await, 2.0);
+    assert_eq!(app.metric("planner_fallbacks_total{to=\"embedded\"}").await, 1.0);
 }

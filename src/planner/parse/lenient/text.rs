@@ -92,6 +92,16 @@ impl<'a> Reader<'a> {
                 if c == '\n' {
                     return None;
                 }
+                // The quote at the key's end is missing.
+                if is_colon(c)
+                    && let Some(quote) =
+                        self.rest(here + c.len_utf8()).chars().next().filter(|c| is_quote(*c))
+                    && self
+                        .next_mark(here + c.len_utf8() + quote.len_utf8())
+                        .is_none_or(|(_, c)| !is_colon(c))
+                {
+                    return Some((&self.text[from..here], here + c.len_utf8()));
+                }
                 if closes(open, c) {
                     match self.next_mark(here + c.len_utf8())? {
                         (colon, c) if is_colon(c) => {
@@ -102,9 +112,11 @@ impl<'a> Reader<'a> {
                     }
                 }
             } else if is_colon(c) {
-                let key = self.text[from..here].trim();
+                let key = self.text[from..here].trim().trim_end_matches('"');
                 return (!key.is_empty()).then(|| (key, self.behind_colon(here, c)));
-            } else if !(c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '$' | '*')) {
+            } else if !(c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '$' | '*'))
+                && !(c == '"' && ahead > 0 && self.rest(here + 1).starts_with(':'))
+            {
                 return None;
             }
         }
@@ -133,8 +145,24 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A text in quotes, or several with plus signs between them; none when it has no end.
+    pub(super) fn texts(&mut self, within: Within) -> Option<String> {
+        let mut said = self.string(within)?;
+        while let Some(more) = self.more_of_text(self.at) {
+            self.at = more;
+            said.push_str(&self.string(within)?);
+        }
+        Some(said)
+    }
+
+    /// Where the text goes on behind a plus sign.
+    fn more_of_text(&self, at: usize) -> Option<usize> {
+        let (plus, _) = self.next_mark(at).filter(|(_, c)| *c == '+')?;
+        self.next_mark(plus + 1).filter(|(_, c)| is_quote(*c)).map(|(quote, _)| quote)
+    }
+
     /// A text in quotes; none when it has no end.
-    pub(super) fn string(&mut self, within: Within) -> Option<String> {
+    fn string(&mut self, within: Within) -> Option<String> {
         let open = self.peek()?;
         if let Some(inside) = self.rest(self.at).strip_prefix("\"\"\"") {
             let length = inside.find("\"\"\"")?;
@@ -171,6 +199,7 @@ impl<'a> Reader<'a> {
             c if is_comma(c) => self.may_follow_comma(mark + c.len_utf8(), within),
             // The comma is missing.
             '{' | '[' => mark > at,
+            '+' => self.more_of_text(at).is_some(),
             c if is_quote(c) && mark > at => within == Within::List || self.key_at(mark).is_some(),
             // On a line of its own a key may stand without quotes.
             _ => self.text[at..mark].contains('\n') && self.key_at(mark).is_some(),
