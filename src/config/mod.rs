@@ -79,7 +79,7 @@ pub struct Settings {
     pub llm_model: String,
     /// Models that are asked next, in order.
     pub llm_fallback_models: Vec<String>,
-    /// Calls of one model for one request, 1 to 10.
+    /// Calls of one model for one request that may fail, and answers that it may be asked for, 1 to 10.
     pub llm_max_attempts: u32,
     /// Failed requests in a row that open a model's breaker, 1 to 100.
     pub llm_breaker_threshold: u32,

@@ -24,7 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(4);
 /// How patient the ladder is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallPolicy {
-    /// Calls of one model for one request, at least 1.
+    /// Calls of one model for one request that may fail, and answers that it may be asked for, at least 1.
     pub max_attempts: u32,
     /// Failed requests in a row that open a model's breaker.
     pub breaker_threshold: u32,
