@@ -97,31 +97,47 @@ pub(super) enum TokenLimit {
     MaxCompletionTokens(u32),
 }
 
+/// Words of schemas, and of what draws answers by them, that stand in no other refusal.
+const OF_SCHEMAS: [&str; 12] = [
+    "prefixitems",
+    "minitems",
+    "maxitems",
+    "minlength",
+    "maxlength",
+    "anyof",
+    "$defs",
+    "$ref",
+    "'minimum'",
+    "additionalproperties",
+    "grammar",
+    "response_schema",
+];
+/// What is said of a schema that is too rich.
+const BAD_SCHEMA: [&str; 6] = [
+    "invalid schema",
+    "invalid json schema",
+    "invalid response_format schema",
+    "schema is invalid",
+    "unsupported schema",
+    "schema is too",
+];
+const ANY_SCHEMA: [&str; 3] = ["json_schema", "json schema", "structured output"];
+const ANY_FORMAT: [&str; 4] = ["response_format", "json_object", "json mode", "guided_json"];
+
 /// Which part of a call a server refuses, from the words (in lower case) of its 400.
 pub(super) fn refused_feature(says: &str) -> Option<Feature> {
     let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| says.contains(phrase));
-    if mentions(&["max_completion_tokens"]) || (says.contains("max_tokens") && refuses(says)) {
-        return Some(Feature::MaxTokens);
+    if says.contains("max_completion_tokens") || says.contains("max_tokens") && refuses(says) {
+        Some(Feature::MaxTokens)
+    } else if says.contains("temperature") && refuses(says) {
+        Some(Feature::Temperature)
+    } else if mentions(&OF_SCHEMAS) || mentions(&BAD_SCHEMA) {
+        Some(Feature::TightSchema)
+    } else if mentions(&ANY_SCHEMA) {
+        Some(Feature::JsonSchema)
+    } else {
+        mentions(&ANY_FORMAT).then_some(Feature::ResponseFormat)
     }
-    if says.contains("temperature") && refuses(says) {
-        return Some(Feature::Temperature);
-    }
-    if mentions(&[
-        "invalid schema",
-        "schema is invalid",
-        "unsupported schema",
-        "grammar",
-        "minitems",
-        "maxitems",
-    ]) || mentions(&["minlength", "maxlength", "\"minimum\"", "'minimum'", "anyof", "$defs", "$ref"])
-    {
-        return Some(Feature::TightSchema);
-    }
-    if mentions(&["json_schema", "json schema", "structured output"]) {
-        return Some(Feature::JsonSchema);
-    }
-    mentions(&["response_format", "json_object", "json mode", "guided_json"])
-        .then_some(Feature::ResponseFormat)
 }
 
 /// Whether the words say that a parameter is not known, rather than that its value is out of range.
@@ -148,6 +164,11 @@ mod tests {
                 Some(Feature::TightSchema),
             ),
             ("failed to parse grammar", Some(Feature::TightSchema)),
+            ("invalid json schema for response_format: 'plan'", Some(Feature::TightSchema)),
+            (
+                "unknown name \"prefixitems\" at 'generation_config.response_schema'",
+                Some(Feature::TightSchema),
+            ),
             ("response_format is not supported", Some(Feature::ResponseFormat)),
             ("extra inputs are not permitted: response_format", Some(Feature::ResponseFormat)),
             (

@@ -136,6 +136,10 @@ pub(super) fn failure_of(status: StatusCode, said: &Value) -> CallFailure {
         401 | 403 => CallFailure::BadKey,
         402 => CallFailure::QuotaExhausted,
         404 => CallFailure::UnknownModel,
+        // Some servers fail over a schema rather than refuse it.
+        500 if mentions(&["grammar", "json_schema", "json schema"]) => {
+            refused_feature(&says).map_or(CallFailure::ServerError, CallFailure::NotTaken)
+        }
         408 | 409 | 425 | 500.. => CallFailure::ServerError,
         413 => CallFailure::ContextTooLong,
         429 => CallFailure::RateLimited,

@@ -346,6 +346,7 @@ fn statuses_and_what_the_server_says_become_failures() {
             F::ContentFilter,
         ),
         (400, error("Invalid parameter: 'response_format'"), F::NotTaken(Feature::ResponseFormat)),
+        (500, error("failed to parse grammar"), F::NotTaken(Feature::TightSchema)),
         (422, json!({"message": "json_schema is not supported"}), F::NotTaken(Feature::JsonSchema)),
         (
             422,
