@@ -28,26 +28,24 @@ pub fn find_phrase(text: &str, phrase: &str) -> Option<usize> {
     text.match_indices(phrase).find_map(|(at, _)| {
         let starts_word =
             at == 0 || text[..at].ends_with(' ') || text[..at].chars().next_back().is_some_and(is_ideograph);
-        let rest = &text[at + phrase.len()..];
-        let tail = rest.split(' ').next().unwrap_or_default();
-        let ends_word = tail.is_empty()
-            || is_inflection(phrase, tail)
-            || phrase.chars().next_back().is_some_and(is_ideograph);
-        (starts_word && ends_word).then_some(at)
+        let ends_word = || ends_word(phrase, &text[at + phrase.len()..]);
+        (starts_word && ends_word()).then_some(at)
     })
 }
 
-/// Whether `tail` is an English ending that leaves the word before it the same verb or noun.
-fn is_inflection(phrase: &str, tail: &str) -> bool {
-    if matches!(tail, "s" | "es" | "ed" | "d" | "ing") {
-        return true;
-    }
-    // A doubled consonant: run → running, plan → planned.
-    phrase
-        .chars()
-        .next_back()
-        .and_then(|last| tail.strip_prefix(last))
-        .is_some_and(|ending| matches!(ending, "ing" | "ed"))
+/// Whether the word that ends in `phrase` ends there, or with an English ending that leaves it the same verb
+/// or noun. Looks no further into `rest` than an ending is long.
+fn ends_word(phrase: &str, rest: &str) -> bool {
+    let Some(last) = phrase.chars().next_back() else { return false };
+    let is_end = |rest: &str| rest.is_empty() || rest.starts_with(' ');
+    let has_ending = |rest: &str, endings: &[&str]| {
+        endings.iter().any(|ending| rest.strip_prefix(ending).is_some_and(is_end))
+    };
+    is_end(rest)
+        || is_ideograph(last)
+        || has_ending(rest, &["s", "es", "ed", "d", "ing"])
+        // A doubled consonant: run → running, plan → planned.
+        || rest.strip_prefix(last).is_some_and(|rest| has_ending(rest, &["ing", "ed"]))
 }
 
 /// Whether words of this script are written without spaces between them.
