@@ -236,15 +236,12 @@ impl Mend<'_> {
     }
 
     fn criteria(&mut self, index: usize, written: Vec<String>) -> Vec<String> {
-        let mut criteria: Vec<String> = Vec::with_capacity(written.len());
-        let mut dropped = false;
-        for criterion in written.into_iter().map(trimmed) {
-            if says_nothing(&criterion) || criteria.contains(&criterion) {
-                dropped = true;
-            } else {
-                criteria.push(criterion);
-            }
-        }
+        let written: Vec<String> = written.into_iter().map(trimmed).collect();
+        let mut seen = HashSet::with_capacity(written.len());
+        let is_new: Vec<bool> = written.iter().map(|text| !says_nothing(text) && seen.insert(text)).collect();
+        let dropped = is_new.contains(&false);
+        let criteria: Vec<String> =
+            written.into_iter().zip(is_new).filter_map(|(text, is_new)| is_new.then_some(text)).collect();
         if criteria.is_empty() {
             self.faults.push(PlanFault::NoCriteria { step: index + 1 });
         } else if dropped {
