@@ -18,15 +18,20 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::draft::{Draft, DraftStep};
 use super::error::Unreadable;
 use crate::text::says_nothing;
-use lenient::{Document, read_at};
+use lenient::{Document, MOST_PIECES, read_at};
 use shapes::Held;
 
 /// How many places in an answer may turn out not to be the beginning of JSON.
 const MOST_FALSE_BEGINNINGS: usize = 16;
+/// How many bytes may be read from false beginnings, one inside the other, before the rest is given up.
+const MOST_WASTED_BYTES: usize = 128 * 1024;
+/// How often broken JSON is looked over in the hope that it is none; what follows is read tolerantly at once.
+const MOST_BROKEN: usize = 3;
 /// How many objects and lists in an answer are looked into.
 const MOST_DOCUMENTS: usize = 256;
 
@@ -76,33 +81,51 @@ fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
     let is_json = serde_json::from_str::<IgnoredAny>(answer).is_ok();
     let mut found = Found { has_json: is_json, ..Found::default() };
     let answer = &*decoded(answer);
-    let mut false_beginnings = 0;
+    let (mut false_beginnings, mut wasted, mut broken, mut pieces) = (0, 0, 0, 0);
     let mut at = 0;
     for _ in 0..MOST_DOCUMENTS {
         let Some(ahead) = answer[at..].find(['{', '[']) else { break };
         at += ahead;
-        if let Some(document) = document_at(answer, at) {
-            at = document.end.max(at + 1);
-            found.look_into(document);
-        } else {
-            at += 1;
-            false_beginnings += 1;
-            if false_beginnings == MOST_FALSE_BEGINNINGS {
-                break;
+        let valid = if broken < MOST_BROKEN { valid_at(answer, at) } else { None };
+        broken += usize::from(valid.is_none());
+        match valid.map_or_else(|| read_at(answer, at), Ok) {
+            Ok(document) => {
+                at = document.end.max(at + 1);
+                pieces += document.pieces;
+                found.look_into(document);
+                if pieces > MOST_PIECES {
+                    break;
+                }
+            }
+            Err(read_to) => {
+                false_beginnings += 1;
+                wasted += read_to - at;
+                if false_beginnings == MOST_FALSE_BEGINNINGS || wasted > MOST_WASTED_BYTES {
+                    break;
+                }
+                at += 1;
             }
         }
     }
     found.plan()
 }
 
-/// The object or list at `at`: as JSON if it is, else as far as it can be understood.
-fn document_at(answer: &str, at: usize) -> Option<Document> {
-    let mut values = serde_json::Deserializer::from_str(&answer[at..]).into_iter::<Value>();
-    if let Some(Ok(value)) = values.next() {
-        let end = at + values.byte_offset();
-        return Some(Document { value, end, is_cut: false, is_abridged: false });
+/// The object or list at `at` if it is JSON.
+fn valid_at(answer: &str, at: usize) -> Option<Document> {
+    // Looked over before anything is built of it, as most of what comes here is broken.
+    let mut values = serde_json::Deserializer::from_str(&answer[at..]).into_iter::<&RawValue>();
+    let (value, pieces) = value_of(values.next()?.ok()?.get())?;
+    let end = at + values.byte_offset();
+    Some(Document { value, end, is_cut: false, is_abridged: false, pieces })
+}
+
+/// The value of valid JSON and about how many values it is made of; none when there are too many.
+fn value_of(json: &str) -> Option<(Value, usize)> {
+    let pieces = json.bytes().filter(|byte| matches!(byte, b',' | b'{' | b'[')).count();
+    if pieces > MOST_PIECES {
+        return None;
     }
-    read_at(answer, at)
+    Some((serde_json::from_str(json).ok()?, pieces))
 }
 
 impl Found {

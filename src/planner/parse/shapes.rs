@@ -9,12 +9,17 @@ use crate::planner::draft::{Draft, DraftStep};
 
 use crate::text::says_nothing;
 
+use super::value_of;
 use super::values::{fraction, number, seconds, text, texts, whole};
 
 /// How many objects deep a plan may be wrapped.
 const MOST_WRAPPERS: usize = 8;
 /// Steps of a plan that are read; a plan of half as many is refused as too long already.
 const MOST_STEPS: usize = 2_000;
+/// Members beyond which an object has no fields: no plan and no step has so many.
+const MOST_MEMBERS: usize = 1_000;
+/// Dependencies of a step that are read, and that one text may stand for: no plan has so many steps.
+const MOST_NEEDS: usize = 100;
 
 const STEPS_KEYS: &[&str] = &["plan", "steps", "subtasks", "tasks", "actions"];
 const PHASES_KEYS: &[&str] = &["phases", "stages", "milestones"];
@@ -108,7 +113,7 @@ impl Search {
             }
             // JSON inside a JSON string.
             Value::String(inner) if wrappers > 0 && inner.contains(['{', '[']) => {
-                self.draft(&serde_json::from_str(inner).ok()?, wrappers - 1)
+                self.draft(&value_of(inner)?.0, wrappers - 1)
             }
             _ => None,
         }
@@ -116,20 +121,22 @@ impl Search {
 
     fn in_object(&mut self, object: &Map<String, Value>, wrappers: usize) -> Option<Draft> {
         let mut empty = None;
+        let mut without: Vec<&Value> = Vec::new();
         for name in STEPS_KEYS {
-            let found = match field(object, &[*name]) {
-                None => continue,
-                Some(Value::Array(items)) if items.is_empty() => {
+            let Some(value) = field(object, &[*name]) else { continue };
+            let found = match value {
+                Value::Array(items) if items.is_empty() => {
                     empty = Some(Draft::default());
                     continue;
                 }
                 // One that is no list.
-                Some(value) if is_step(value) => self.listed(std::slice::from_ref(value)),
-                Some(value) => self.draft(value, wrappers),
+                value if is_step(value) => self.listed(std::slice::from_ref(value)),
+                value => self.draft(value, wrappers),
             };
             if found.is_some() {
                 return found;
             }
+            without.push(value);
         }
         if let Some(Value::Array(phases)) = field(object, PHASES_KEYS)
             && let Some(steps) = in_phases(phases)
@@ -142,6 +149,8 @@ impl Search {
         object
             .values()
             .filter(|value| value.is_object() || value.is_string() || is_tool_calls(value))
+            // Each is looked into once: twice at each of the wrappers would be many times in all.
+            .filter(|value| !without.iter().any(|seen| std::ptr::eq(*seen, *value)))
             .find_map(|value| self.draft(value, wrappers))
             .or(empty)
     }
@@ -170,7 +179,7 @@ fn unwrapped(item: &Value) -> Cow<'_, Value> {
             _ => Cow::Borrowed(item),
         },
         Value::String(text) if text.trim_start().starts_with('{') => {
-            serde_json::from_str(text).map_or(Cow::Borrowed(item), Cow::Owned)
+            value_of(text).map_or(Cow::Borrowed(item), |(value, _)| Cow::Owned(value))
         }
         _ => Cow::Borrowed(item),
     }
@@ -202,7 +211,8 @@ fn keyed(object: &Map<String, Value>) -> Option<Vec<Value>> {
 fn in_phases(phases: &[Value]) -> Option<Vec<Value>> {
     let mut steps = Vec::new();
     for phase in phases {
-        steps.extend(field(phase.as_object()?, STEPS_KEYS)?.as_array()?.iter().cloned());
+        let room = MOST_STEPS - steps.len();
+        steps.extend(field(phase.as_object()?, STEPS_KEYS)?.as_array()?.iter().take(room).cloned());
     }
     let mut numbers: Vec<i64> =
         steps.iter().filter_map(|step| whole(field(step.as_object()?, NUMBER_KEYS)?)).collect();
@@ -305,7 +315,7 @@ impl Needs<'_> {
     /// Step numbers as a list, one alone, or in words; `None` for one that means no step.
     fn read(&self, value: &Value) -> Vec<Option<i64>> {
         match value {
-            Value::Array(items) => items.iter().flat_map(|item| self.one(item)).collect(),
+            Value::Array(items) => items.iter().flat_map(|item| self.one(item)).take(MOST_NEEDS).collect(),
             Value::Null => Vec::new(),
             other => self.one(other),
         }
@@ -346,7 +356,7 @@ impl Needs<'_> {
                     .any(|w| words.contains(w))
         };
         if words == "all" || is_all(&words) {
-            return self.before.iter().copied().map(Some).collect();
+            return self.before.iter().copied().map(Some).take(MOST_NEEDS).collect();
         }
         if matches!(words.as_str(), "previous" | "previous step" | "the previous step") {
             return self.before.last().copied().map(Some).into_iter().collect();
@@ -360,6 +370,7 @@ impl Needs<'_> {
                 Some((first, last)) => (first..=last).map(Some).collect(),
                 None => vec![self.names.get(part).copied().or_else(|| whole(&Value::from(part)))],
             })
+            .take(MOST_NEEDS)
             .collect()
     }
 }
@@ -373,6 +384,7 @@ fn range(part: &str) -> Option<(i64, i64)> {
 
 /// The value under the first of `names` that is there and not null, however the key is spelled.
 fn field<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
+    let names = if object.len() > MOST_MEMBERS { &[] } else { names };
     names.iter().find_map(|name| {
         object.iter().find(|(key, value)| !value.is_null() && is_key(key, name)).map(|(_, value)| value)
     })
@@ -380,5 +392,5 @@ fn field<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value
 
 /// Whether `key` is `name` but for case and separators (`stepNumber`, `Step Number`, `step_number`).
 fn is_key(key: &str, name: &str) -> bool {
-    key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).eq(name.chars())
+    key.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase()).eq(name.bytes())
 }

@@ -12,6 +12,10 @@ use text::{is_comma, is_quote};
 
 /// Objects and lists inside each other beyond which nothing is read.
 const MOST_DEPTH: usize = 64;
+/// Values, and pieces that are none, beyond which nothing is read: five for each field of the longest plan.
+pub(super) const MOST_PIECES: usize = 50_000;
+/// Bytes in which every number and every word of JSON or Python fits.
+const LONGEST_LITERAL: usize = 32;
 
 /// What was read.
 #[derive(Debug, PartialEq)]
@@ -24,29 +28,36 @@ pub(super) struct Document {
     pub(super) is_cut: bool,
     /// Whether it says `...` where values should be.
     pub(super) is_abridged: bool,
+    /// How many values, and pieces that are none, it is made of.
+    pub(super) pieces: usize,
 }
 
-/// Reads the object or list that begins at `at`; `None` when what is there is no such thing.
-pub(super) fn read_at(text: &str, at: usize) -> Option<Document> {
-    let mut reader = Reader { text, at, depth: 0, is_cut: false, is_abridged: false };
-    let value = reader.value(Within::List)?;
-    Some(Document {
+/// Reads the object or list that begins at `at`.
+///
+/// # Errors
+/// When what is there is no such thing: the byte offset up to which it was read to find out.
+pub(super) fn read_at(text: &str, at: usize) -> Result<Document, usize> {
+    let mut reader = Reader::new(text, at);
+    let value = reader.value(Within::List).ok_or(reader.at)?;
+    Ok(Document {
         value: value.unwrap_or_default(),
         end: reader.at,
         is_cut: reader.is_cut,
         is_abridged: reader.is_abridged,
+        pieces: reader.pieces,
     })
 }
 
 /// Whether an object without its brace begins here.
 pub(super) fn begins_with_key(text: &str) -> bool {
-    Reader { text, at: 0, depth: 0, is_cut: false, is_abridged: false }.key_at(0).is_some()
+    Reader::new(text, 0).key_at(0).is_some()
 }
 
 struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    pieces: usize,
     is_cut: bool,
     is_abridged: bool,
 }
@@ -61,8 +72,13 @@ enum Within {
 /// Outer `None`: no JSON of any kind. Inner `None`: the text ended before the value did.
 type Read = Option<Option<Value>>;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, at: usize) -> Self {
+        Self { text, at, depth: 0, pieces: 0, is_cut: false, is_abridged: false }
+    }
+
     fn value(&mut self, within: Within) -> Read {
+        self.count()?;
         self.skip_space();
         let value = match self.peek() {
             Some('{') => self.object()?,
@@ -108,7 +124,10 @@ impl Reader<'_> {
                     }
                     // Braces around something else, as in prose.
                     None if members.is_empty() => return None,
-                    None => self.skip_junk(),
+                    None => {
+                        self.count()?;
+                        self.skip_junk();
+                    }
                 },
             }
         }
@@ -155,6 +174,11 @@ impl Reader<'_> {
         (self.depth <= MOST_DEPTH).then_some(())
     }
 
+    fn count(&mut self) -> Option<()> {
+        self.pieces += 1;
+        (self.pieces <= MOST_PIECES).then_some(())
+    }
+
     /// A value without quotes; none at the end of the text, where the rest of it may be missing.
     fn word(&mut self, within: Within) -> Option<Value> {
         let from = self.at;
@@ -164,14 +188,14 @@ impl Reader<'_> {
                 ' ' if within == Within::List => !meaning(&self.text[from..self.at]).is_string(),
                 '/' | '#' => self.text[..self.at].ends_with(' ') && self.begins_comment(),
                 c if !is_comma(c) => false,
+                _ if within == Within::List => true,
                 c => {
                     let behind = self.at + c.len_utf8();
-                    let is_literal = !meaning(self.text[from..self.at].trim()).is_string();
+                    let said = self.text[from..self.at].trim();
+                    let is_literal = said.len() <= LONGEST_LITERAL && !meaning(said).is_string();
                     let of_thousands =
                         is_literal && self.text[behind..].starts_with(|c: char| c.is_ascii_digit());
-                    within == Within::List
-                        || is_literal && !of_thousands
-                        || self.may_follow_comma(behind, within)
+                    is_literal && !of_thousands || self.may_follow_comma(behind, within)
                 }
             };
             if ends {
@@ -212,8 +236,12 @@ fn meaning(word: &str) -> Value {
         "" | "null" | "None" | "nil" | "NULL" | "Null" | "undefined" | "NaN" => return Value::Null,
         _ => {}
     }
-    let digits: String = word.trim_start_matches('+').chars().filter(|c| !matches!(c, '_' | ',')).collect();
-    if digits.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) {
+    let digits = word.trim_start_matches('+');
+    if digits.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.' | '_' | ',')) {
+        if let Ok(whole) = digits.parse::<i64>() {
+            return whole.into();
+        }
+        let digits = digits.replace(['_', ','], "");
         if let Ok(whole) = digits.parse::<i64>() {
             return whole.into();
         }
@@ -230,7 +258,7 @@ mod tests {
     use serde_json::json;
 
     fn read(text: &str) -> Value {
-        let document = read_at(text, 0).unwrap_or_else(|| panic!("{text}"));
+        let document = read_at(text, 0).unwrap_or_else(|_| panic!("{text}"));
         assert!(!document.is_cut && !document.is_abridged, "{text}: {document:?}");
         document.value
     }
@@ -314,9 +342,12 @@ mod tests {
     fn braces_in_prose_and_nesting_without_end_are_no_json() {
         for text in ["{as asked}", "{ }}{", "{\"just a text\"}"] {
             let read = read_at(text, 0);
-            assert!(read.as_ref().is_none_or(|document| document.value == json!({})), "{text}: {read:?}");
+            assert!(
+                read.as_ref().ok().is_none_or(|document| document.value == json!({})),
+                "{text}: {read:?}"
+            );
         }
-        assert_eq!(read_at(&"[".repeat(1_000), 0), None);
-        assert_eq!(read_at(&"{\"a\":".repeat(1_000), 0), None);
+        assert_eq!(read_at(&"[".repeat(1_000), 0), Err(MOST_DEPTH + 1));
+        assert_eq!(read_at(&"{\"a\":".repeat(1_000), 0), Err(5 * MOST_DEPTH + 1));
     }
 }

@@ -4,6 +4,8 @@ use super::{Reader, Within, is_ellipsis};
 
 /// How far ahead is looked for the colon behind a key, in bytes.
 const KEY_AHEAD: usize = 96;
+/// How many quotes may stand inside of a key.
+const MOST_QUOTES_IN_KEY: usize = 1;
 
 pub(super) fn is_comma(c: char) -> bool {
     matches!(c, ',' | '，' | '、' | ';')
@@ -43,7 +45,12 @@ impl<'a> Reader<'a> {
 
     /// The first character at or behind `at` that is no white space, and its place.
     fn next_mark(&self, at: usize) -> Option<(usize, char)> {
-        let rest = self.rest(at).trim_start();
+        let rest = self.rest(at);
+        // Most often there is no space to pass over.
+        if let Some(&mark @ b'!'..=b'~') = rest.as_bytes().first() {
+            return Some((at, char::from(mark)));
+        }
+        let rest = rest.trim_start();
         rest.chars().next().map(|c| (self.text.len() - rest.len(), c))
     }
 
@@ -85,10 +92,12 @@ impl<'a> Reader<'a> {
     /// The key that stands at `at`, in quotes or without, and the place behind its colon.
     pub(super) fn key_at(&self, at: usize) -> Option<(&'a str, usize)> {
         let open = self.rest(at).chars().next()?;
-        let from = if is_quote(open) { at + open.len_utf8() } else { at };
+        let is_quoted = is_quote(open);
+        let from = if is_quoted { at + open.len_utf8() } else { at };
+        let mut quotes = 0;
         for (ahead, c) in self.rest(from).char_indices().take_while(|(ahead, _)| *ahead <= KEY_AHEAD) {
             let here = from + ahead;
-            if is_quote(open) {
+            if is_quoted {
                 if c == '\n' {
                     return None;
                 }
@@ -108,7 +117,8 @@ impl<'a> Reader<'a> {
                             return Some((&self.text[from..here], self.behind_colon(colon, c)));
                         }
                         (_, c) if is_comma(c) || matches!(c, '}' | ']') => return None,
-                        _ => {}
+                        _ if quotes == MOST_QUOTES_IN_KEY => return None,
+                        _ => quotes += 1,
                     }
                 }
             } else if is_colon(c) {
