@@ -116,7 +116,8 @@ impl<'a> Reader<'a> {
                         (colon, c) if is_colon(c) => {
                             return Some((&self.text[from..here], self.behind_colon(colon, c)));
                         }
-                        (_, c) if is_comma(c) || matches!(c, '}' | ']') => return None,
+                        // A text with a comma, an end or a comment behind it.
+                        (_, c) if is_comma(c) || matches!(c, '}' | ']' | '/' | '#') => return None,
                         _ if quotes == MOST_QUOTES_IN_KEY => return None,
                         _ => quotes += 1,
                     }
