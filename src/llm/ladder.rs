@@ -1,6 +1,6 @@
 //! How often which model is called: tries, waits, breakers and the next model, all inside one deadline.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -56,7 +56,12 @@ pub struct Ladder {
 struct Rung {
     model: Box<dyn ChatModel>,
     breaker: Breaker,
+    pace: Pace,
 }
+
+/// How long a model's slower answers take, as seen lately; zero until it has answered.
+#[derive(Debug, Default)]
+struct Pace(Mutex<Duration>);
 
 /// One request's time with one model, in which it may be asked several things one after the other.
 pub struct Turn<'a> {
@@ -81,8 +86,11 @@ enum Next {
 impl Ladder {
     /// A ladder of `models`, of which there must be at least one.
     pub fn new(models: Vec<Box<dyn ChatModel>>, policy: CallPolicy, metrics: Arc<Metrics>) -> Self {
-        let rung =
-            |model| Rung { model, breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset) };
+        let rung = |model| Rung {
+            model,
+            breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset),
+            pace: Pace::default(),
+        };
         let rungs = models.into_iter().map(rung).collect();
         Self { rungs, policy, budget: RetryBudget::default(), metrics }
     }
@@ -128,6 +136,9 @@ impl Ladder {
             outcome: "abandoned",
         };
         let result = rung.model.call(question).await;
+        if result.is_ok() {
+            rung.pace.answered_in(record.began.elapsed());
+        }
         record.outcome = result.as_ref().map_or_else(|error| error.failure.as_str(), |_| "ok");
         debug!(model = %record.model, outcome = record.outcome, ms = record.began.elapsed().as_millis(), "LLM call ended");
         result
@@ -196,7 +207,7 @@ impl Turn<'_> {
                 tally.attempts += 1;
                 calls.push(self.ladder.call(self.rung, question));
             }
-            let patience = Instant::now() + time_for_attempt(left, is_only_try);
+            let patience = Instant::now() + time_for_attempt(left, is_only_try, self.rung.pace.usual());
             let error = match timeout_at(patience, calls.next()).await {
                 Ok(Some(Ok(completion))) => {
                     tally.prompt_tokens += completion.prompt_tokens;
@@ -262,10 +273,28 @@ fn time_for_model(now: Instant, deadline: Instant, is_last: bool) -> Instant {
     if is_last { deadline } else { now + deadline.saturating_duration_since(now).mul_f64(0.6) }
 }
 
-/// How long a call is waited for before another is made beside it: three quarters of what is left, so
-/// that one silent connection does not eat the time for another try.
-fn time_for_attempt(left: Duration, is_only_try: bool) -> Duration {
-    if is_only_try { left } else { left.mul_f64(0.75) }
+/// How long a call is waited for before another is made beside it, so that one silent connection does not
+/// eat the time for another try: half as long again as the model usually takes, but between two fifths
+/// and three quarters of what is left; where nothing is usual yet, the latter.
+fn time_for_attempt(left: Duration, is_only_try: bool, usual: Duration) -> Duration {
+    let longest = left.mul_f64(0.75);
+    match usual {
+        _ if is_only_try => left,
+        Duration::ZERO => longest,
+        usual => usual.mul_f64(1.5).clamp(left.mul_f64(0.4), longest),
+    }
+}
+
+impl Pace {
+    /// A slower answer counts at once; a slow one is forgotten over some dozens of quicker ones.
+    fn answered_in(&self, took: Duration) {
+        let mut usual = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *usual = took.max(usual.mul_f64(0.97));
+    }
+
+    fn usual(&self) -> Duration {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Whether to call the same model again after `error`, with `left` until the deadline.

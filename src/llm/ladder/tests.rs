@@ -170,6 +170,25 @@ async fn a_slow_answer_is_waited_for_while_another_is_tried_beside_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silent_call_of_a_model_that_is_known_to_be_quick_is_not_waited_for_as_long() {
+    let second = Duration::from_secs(1);
+    for (usual, patience) in [(second, 4), (3 * second, 4), (4 * second, 6), (6 * second, 7), (9 * second, 7)]
+    {
+        let ladder = ladder(&[&[Act::SayAfter(usual, "first"), Act::Hang, Act::Say("plan")]]);
+        if usual == 9 * second {
+            // Known from a caller who waits for longer.
+            let patient = Instant::now() + Duration::from_secs(60);
+            ask_by(&ladder, patient, &mut Tally::default()).await.expect("an answer");
+        } else {
+            ask(&ladder).await.0.expect("an answer");
+        }
+        let began = Instant::now();
+        assert_eq!(ask(&ladder).await, (said("plan", "model-0"), 2));
+        assert_eq!(began.elapsed().as_secs(), patience, "{usual:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_model_leaves_time_for_the_next() {
     let next = ladder(&[&[Act::Hang], &[Act::SayAfter(Duration::from_secs(3), "plan")]]);
     assert_eq!(ask(&next).await, (said("plan", "model-1"), 2));
