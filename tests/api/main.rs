@@ -22,5 +22,6 @@ mod repairs;
 mod requests;
 mod settings;
 mod shutdown;
+mod simulation;
 mod support;
 mod wire;

@@ -311,27 +311,42 @@ pub fn step(number: i64, arm: &str, action: &str, needs: &[i64], tier: i64, seco
 
 /// Fails unless the plan keeps every promise of the API.
 pub fn assert_sound(plan: &PlanResponse, rules: &PlanRules, registry: &ArmRegistry) {
+    assert_eq!(broken_promise(plan, rules, registry), None, "{plan:?}");
+}
+
+/// The first promise of the API that the plan breaks.
+pub fn broken_promise(plan: &PlanResponse, rules: &PlanRules, registry: &ArmRegistry) -> Option<String> {
     let steps = &plan.plan;
-    assert!((rules.min_steps..=rules.max_steps).contains(&steps.len()), "{} steps", steps.len());
+    if !(rules.min_steps..=rules.max_steps).contains(&steps.len()) {
+        return Some(format!("{} steps", steps.len()));
+    }
     for (index, step) in steps.iter().enumerate() {
         let number = index as u32 + 1;
-        assert_eq!(step.step, number);
-        assert!(!step.action.trim().is_empty(), "{step:?}");
-        assert!(registry.get(&step.required_arm).is_some(), "{step:?}");
-        assert!(!step.acceptance_criteria.is_empty(), "{step:?}");
-        assert!(step.acceptance_criteria.iter().all(|criterion| !criterion.trim().is_empty()), "{step:?}");
-        assert!(step.depends_on.is_sorted_by(|a, b| a < b), "{step:?}");
-        assert!(step.depends_on.iter().all(|&needed| (1..number).contains(&needed)), "{step:?}");
-        assert!((1..=5).contains(&step.estimated_cost_tier), "{step:?}");
-        assert!((1..=86_400).contains(&step.estimated_duration_seconds), "{step:?}");
-        assert!(steps[..index].iter().all(|earlier| earlier.action != step.action), "{step:?}");
+        let criteria = &step.acceptance_criteria;
+        let promises = [
+            ("number", step.step == number),
+            ("action", !step.action.trim().is_empty()),
+            ("arm", registry.get(&step.required_arm).is_some()),
+            ("criteria", !criteria.is_empty() && criteria.iter().all(|text| !text.trim().is_empty())),
+            ("order of dependencies", step.depends_on.is_sorted_by(|a, b| a < b)),
+            ("dependencies", step.depends_on.iter().all(|&needed| (1..number).contains(&needed))),
+            ("cost tier", (1..=5).contains(&step.estimated_cost_tier)),
+            ("duration", (1..=86_400).contains(&step.estimated_duration_seconds)),
+            ("another action", steps[..index].iter().all(|earlier| earlier.action != step.action)),
+        ];
+        if let Some((promise, _)) = promises.iter().find(|(_, is_kept)| !is_kept) {
+            return Some(format!("{promise} of step {number}"));
+        }
     }
-    if rules.require_verification {
-        assert!(registry.verifies(&steps[steps.len() - 1].required_arm), "{steps:?}");
-    }
-    assert!((0.0..=1.0).contains(&plan.confidence) && (0.0..=1.0).contains(&plan.complexity_score));
     let sum: u64 = steps.iter().map(|step| u64::from(step.estimated_duration_seconds)).sum();
-    assert_eq!(plan.total_estimated_duration, sum);
+    let verifies = steps.last().is_some_and(|last| registry.verifies(&last.required_arm));
+    let promises = [
+        ("verification", verifies || !rules.require_verification),
+        ("confidence", (0.0..=1.0).contains(&plan.confidence)),
+        ("complexity", (0.0..=1.0).contains(&plan.complexity_score)),
+        ("total duration", plan.total_estimated_duration == sum),
+    ];
+    promises.iter().find(|(_, is_kept)| !is_kept).map(|(promise, _)| (*promise).to_owned())
 }
 
 /// As [`assert_sound`] with the usual rules and arms.
