@@ -18,6 +18,7 @@ mod planning;
 mod privacy;
 mod promises;
 mod readme;
+mod real_llm;
 mod repairs;
 mod requests;
 mod settings;
