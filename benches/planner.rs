@@ -1,7 +1,12 @@
 //! What the planner's own work takes: `cargo bench`.
 
+#[expect(unreachable_pub, reason = "shared with the tests")]
+#[path = "../tests/api/hostile/kinds.rs"]
+mod kinds;
+
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use planner_arm::models::PlanRequest;
@@ -10,6 +15,10 @@ use planner_arm::planner::parse;
 use planner_arm::planner::prompts::Prompts;
 use planner_arm::planner::repair::{PlanRules, settle};
 use planner_arm::registry::ArmRegistry;
+
+/// As in the service.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn request(goal: &str) -> PlanRequest {
     PlanRequest {
@@ -59,11 +68,53 @@ fn planner(c: &mut Criterion) {
     for (name, answer) in [("clean", &clean), ("fenced", &fenced)] {
         c.bench_function(&format!("parse, repair and check, a {name} answer"), |b| {
             b.iter(|| {
-                settle(parse::read(black_box(answer)).expect("a draft"), &registry, &rules).expect("a plan")
+                let reading = parse::read(black_box(answer)).expect("a draft");
+                settle(reading.draft, &registry, &rules).expect("a plan")
             });
         });
     }
 }
 
-criterion_group!(benches, planner);
+/// Answers that have to be mended before they can be read.
+fn broken(c: &mut Criterion) {
+    let clean = clean_answer();
+    let missing = clean.replacen("}],\"rationale\"", "},\"rationale\"", 1);
+    for (name, answer) in [
+        ("single quotes and trailing commas", clean.replace('"', "'").replace('}', ",}").replace(']', ",]")),
+        ("missing brackets", missing.trim_end_matches('}').to_owned()),
+        ("prose and a fence without end", format!("Here is [the] plan:\n```json\n{clean}")),
+    ] {
+        c.bench_function(&format!("parse, {name}"), |b| {
+            b.iter(|| parse::read(black_box(&answer)).expect("a draft"));
+        });
+    }
+}
+
+/// The kinds of hostile answers that take longest.
+const WORST: [&str; 10] = [
+    "([)*",
+    "({\"a\":)*",
+    "{\"a\":'(' )*",
+    "{\"a\":(b,)*",
+    "[({\"a\":1},)*",
+    "many keys, wrapped",
+    "keyed steps",
+    "an action of keywords",
+    "long lists of objects that are broken",
+    "a list behind objects that end early",
+];
+
+fn hostile(c: &mut Criterion) {
+    let (registry, rules) = (ArmRegistry::default(), PlanRules::default());
+    let mut group = c.benchmark_group("hostile, 1 MiB");
+    group.sample_size(10).measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(200));
+    for (name, make) in kinds::kinds().into_iter().filter(|(name, _)| WORST.contains(&name.as_str())) {
+        let answer = make(1 << 20);
+        group.bench_function(name, |b| {
+            b.iter(|| parse::read(black_box(&answer)).map(|read| settle(read.draft, &registry, &rules)));
+        });
+    }
+}
+
+criterion_group!(benches, planner, broken, hostile);
 criterion_main!(benches);

@@ -13,8 +13,8 @@ use crate::support::good_plan;
 /// One bad answer, and what must come of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BadAnswer {
-    name: String,
+pub struct BadAnswer {
+    pub name: String,
     becomes: Becomes,
     #[serde(default)]
     repairs: Vec<String>,
@@ -23,7 +23,7 @@ struct BadAnswer {
     #[serde(default)]
     actions: Vec<String>,
     finish: Option<String>,
-    text: String,
+    pub text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -39,7 +39,7 @@ enum Becomes {
     Refused,
 }
 
-fn corpus() -> Vec<BadAnswer> {
+pub fn corpus() -> Vec<BadAnswer> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct File {

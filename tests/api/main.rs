@@ -9,6 +9,7 @@ mod deviants;
 mod end_to_end;
 mod eval;
 mod faults;
+mod hostile;
 mod http;
 mod limits;
 mod llm;

@@ -12,8 +12,8 @@ use text::{is_comma, is_quote};
 
 /// Objects and lists inside each other beyond which nothing is read.
 const MOST_DEPTH: usize = 64;
-/// Values, and pieces that are none, beyond which nothing is read: five for each field of the longest plan.
-pub(super) const MOST_PIECES: usize = 50_000;
+/// Values, and pieces that are none, beyond which nothing is read: the longest plan has a tenth.
+pub(super) const MOST_PIECES: usize = 20_000;
 /// Bytes in which every number and every word of JSON or Python fits.
 const LONGEST_LITERAL: usize = 32;
 
