@@ -229,12 +229,12 @@ async fn an_unsound_answer_is_asked_again_with_its_faults_and_a_warmer_mind() {
     let temperatures: Vec<f64> = calls.iter().filter_map(|call| call["temperature"].as_f64()).collect();
     assert_eq!(temperatures, [0.3, 0.7, 0.9]);
     for (metric, count) in [
-        ("planner_reasks_total{reason=\"cycle\"}", 1.0),
-        ("planner_reasks_total{reason=\"not_json\"}", 1.0),
-        ("planner_parses_total{outcome=\"strict\"}", 2.0),
-        ("planner_parses_total{outcome=\"failed\"}", 1.0),
+        ("planner_reasks_total{reason=\"cycle\"}", 1),
+        ("planner_reasks_total{reason=\"not_json\"}", 1),
+        ("planner_parses_total{outcome=\"strict\"}", 2),
+        ("planner_parses_total{outcome=\"failed\"}", 1),
     ] {
-        assert_eq!(app.metric(metric).await, count, "{metric}");
+        assert_eq!(app.count(metric).await, count, "{metric}");
     }
 }
 
@@ -250,7 +250,7 @@ async fn what_stays_unsound_is_asked_for_three_times_and_then_of_the_next_model(
     let llm = FakeLlm::start([bad(), bad(), bad(), Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_FALLBACK_MODELS", "other")]).await;
     assert_eq!(app.plan(&goal()).await.headers()["x-planner-model"], "other");
-    assert_eq!(app.metric("planner_fallbacks_total{to=\"other\"}").await, 1.0);
+    assert_eq!(app.count("planner_fallbacks_total{to=\"other\"}").await, 1);
 }
 
 #[tokio::test]
@@ -281,7 +281,7 @@ async fn a_model_that_refuses_a_form_costs_one_call_however_many_ask_at_once() {
     }
     assert_eq!(llm.calls().len(), 21);
     let metric = "planner_llm_downgrades_total{model=\"gpt-3.5-turbo\",part=\"json_schema\"}";
-    assert_eq!(app.metric(metric).await, 1.0);
+    assert_eq!(app.count(metric).await, 1);
 }
 
 #[tokio::test]
@@ -319,9 +319,9 @@ async fn the_breaker_and_the_retries_show_in_the_metrics() {
     ];
     let app = TestApp::with_llm(&llm, &more).await;
     let state = "planner_llm_breaker_state{model=\"m\"}";
-    assert_eq!(app.metric(state).await, 0.0);
+    assert_eq!(app.count(state).await, 0);
     assert_eq!(app.plan(&goal()).await.status(), 200);
-    assert_eq!(app.metric(state).await, 2.0);
-    assert_eq!(app.metric("planner_llm_retries_total{cause=\"server_error\"}").await, 2.0);
-    assert_eq!(app.metric("planner_fallbacks_total{to=\"embedded\"}").await, 1.0);
+    assert_eq!(app.count(state).await, 2);
+    assert_eq!(app.count("planner_llm_retries_total{cause=\"server_error\"}").await, 2);
+    assert_eq!(app.count("planner_fallbacks_total{to=\"embedded\"}").await, 1);
 }

@@ -222,6 +222,11 @@ impl TestApp {
             .unwrap_or(0.0)
     }
 
+    /// The value of a metric that counts.
+    pub async fn count(&self, name_and_labels: &str) -> u64 {
+        self.metric(name_and_labels).await as u64
+    }
+
     /// Tells the service to stop, without waiting.
     pub fn begin_stop(&mut self) {
         let _ = self.stop.take().expect("stopped once").send(());

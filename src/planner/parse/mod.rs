@@ -144,7 +144,7 @@ impl Found {
             }
             Held::Step if !document.is_cut => self.loose.push(document.value),
             Held::Nothing if !document.is_cut && shapes::is_rest(&document.value) => {
-                self.rest = document.value
+                self.rest = document.value;
             }
             Held::Step | Held::Nothing => self.is_cut |= document.is_cut,
         }

@@ -224,7 +224,7 @@ fn in_phases(phases: &[Value]) -> Option<Vec<Value>> {
 fn is_step(value: &Value) -> bool {
     value.as_object().is_some_and(|object| {
         let has = |names| field(object, names).is_some();
-        let is_text = |names| field(object, names).is_some_and(|value| value.is_string());
+        let is_text = |names| field(object, names).is_some_and(Value::is_string);
         has(ARM_KEYS)
             || has(CRITERIA_KEYS)
             || is_text(&["action"])

@@ -149,13 +149,13 @@ fn plan_of(plan: &str, rationale: &str, confidence: &str, definitions: &str) -> 
 
 /// An object with exactly these properties, in this order; `more` is what else its schema says.
 fn object(properties: &[(&str, &str)], more: &str) -> String {
-    let named: Vec<String> =
-        properties.iter().map(|(name, schema)| format!("{}:{schema}", quoted(name))).collect();
-    let names: Vec<String> = properties.iter().map(|(name, _)| quoted(name)).collect();
+    let keys: Vec<String> = properties.iter().map(|(key, _)| quoted(key)).collect();
+    let members: Vec<String> =
+        keys.iter().zip(properties).map(|(key, (_, schema))| format!("{key}:{schema}")).collect();
     format!(
         r#"{{"type":"object","additionalProperties":false,"required":[{}],"properties":{{{}}}{more}}}"#,
-        names.join(","),
-        named.join(",")
+        keys.join(","),
+        members.join(",")
     )
 }
 

@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
                 }
                 // Either this bracket is one too many, or the brace before it is missing.
                 Some(']') if self.text[..self.at].trim_end().ends_with(']') && self.a_member_follows() => {
-                    self.bump()
+                    self.bump();
                 }
                 Some(']') => break,
                 // The brace before it is missing.
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
                 }
                 // Either this brace is one too many, or the bracket before it is missing.
                 Some('}') if items.last().is_some_and(Value::is_object) && self.an_item_follows() => {
-                    self.bump()
+                    self.bump();
                 }
                 // It stands for the bracket.
                 Some('}') if self.a_member_follows() => {

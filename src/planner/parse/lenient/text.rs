@@ -125,10 +125,12 @@ impl<'a> Reader<'a> {
             } else if is_colon(c) {
                 let key = self.text[from..here].trim().trim_end_matches('"');
                 return (!key.is_empty()).then(|| (key, self.behind_colon(here, c)));
-            } else if !(c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '$' | '*'))
-                && !(c == '"' && ahead > 0 && self.rest(here + 1).starts_with(':'))
-            {
-                return None;
+            } else {
+                // The quote at the key's beginning is missing.
+                let is_last_quote = c == '"' && ahead > 0 && self.rest(here + 1).starts_with(':');
+                if !(c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '$' | '*') || is_last_quote) {
+                    return None;
+                }
             }
         }
         None
@@ -184,9 +186,7 @@ impl<'a> Reader<'a> {
         let mut said = String::new();
         let mut from = self.at;
         loop {
-            let Some(c) = self.peek() else {
-                return None;
-            };
+            let c = self.peek()?;
             if c == '\\' {
                 said.push_str(&self.text[from..self.at]);
                 self.escape(&mut said);
