@@ -185,14 +185,13 @@ impl<'a> Reader<'a> {
         while let Some(c) = self.peek() {
             let ends = match c {
                 '}' | ']' | '\n' => true,
-                ' ' if within == Within::List => !meaning(&self.text[from..self.at]).is_string(),
+                ' ' if within == Within::List => self.is_literal(from),
                 '/' | '#' => self.text[..self.at].ends_with(' ') && self.begins_comment(),
                 c if !is_comma(c) => false,
                 _ if within == Within::List => true,
                 c => {
                     let behind = self.at + c.len_utf8();
-                    let said = self.text[from..self.at].trim();
-                    let is_literal = said.len() <= LONGEST_LITERAL && !meaning(said).is_string();
+                    let is_literal = self.is_literal(from);
                     let of_thousands =
                         is_literal && self.text[behind..].starts_with(|c: char| c.is_ascii_digit());
                     is_literal && !of_thousands || self.may_follow_comma(behind, within)
@@ -208,6 +207,12 @@ impl<'a> Reader<'a> {
         }
         // A number looks whole where the text ends.
         Some(meaning(self.text[from..].trim())).filter(|value| !value.is_string())
+    }
+
+    /// Whether what was read since `from` is a number or a word of JSON.
+    fn is_literal(&self, from: usize) -> bool {
+        let said = self.text[from..self.at].trim();
+        said.len() <= LONGEST_LITERAL && !meaning(said).is_string()
     }
 
     /// Passes over something that is no member, up to where one may begin.
