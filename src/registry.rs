@@ -133,7 +133,7 @@ impl ArmRegistry {
         }
         let folded = fold(name);
         if !folded.is_empty()
-            && let Some(arm) = self.by_folded_name(&folded)
+            && let Some(arm) = self.by_folded_name(&folded).or_else(|| self.first_named_in(&folded))
         {
             return Some((arm, ArmMatch::Name));
         }
@@ -154,6 +154,21 @@ impl ArmRegistry {
             .find(|arm| is(&arm.id))
             .or_else(|| arms().find(|arm| arm.aliases.iter().any(is)))
             .or_else(|| arms().find(|arm| arm.capabilities.iter().any(is)))
+    }
+
+    /// Of the arms whose id or alias stands in the folded `text` (`coder or executor`) the first.
+    fn first_named_in(&self, text: &str) -> Option<&Arm> {
+        let place = |arm: &Arm| {
+            std::iter::once(&arm.id)
+                .chain(&arm.aliases)
+                .filter_map(|name| find_phrase(text, &fold(name)))
+                .min()
+        };
+        self.arms
+            .iter()
+            .filter_map(|arm| Some((place(arm)?, arm)))
+            .min_by_key(|(at, _)| *at)
+            .map(|(_, arm)| arm)
     }
 
     /// The arm with the most keywords in the folded `text`; among equals the one named first in it.

@@ -203,12 +203,14 @@ impl CallFailure {
             Self::Malformed => "the LLM server's answer is not a chat completion; check PLANNER_LLM_BASE_URL",
             Self::NotTaken(_) => "the LLM server takes no form of this call",
             Self::BadKey => "the LLM server refused the key; check PLANNER_OPENAI_API_KEY",
-            Self::UnknownModel => "the LLM server does not know the model; check PLANNER_LLM_MODEL",
+            Self::UnknownModel => {
+                "the LLM server does not know the model; check PLANNER_LLM_MODEL and PLANNER_LLM_BASE_URL"
+            }
             Self::ContextTooLong => "the request is longer than the model's context; shorten goal or context",
             Self::ContentFilter => "the LLM refused to answer; word the goal differently",
             Self::QuotaExhausted => "the account at the LLM server has no quota left; check its billing",
             Self::BadRequest => {
-                "the LLM server refused the call; check that the model takes chat completions"
+                "the LLM server refused the call; check PLANNER_MAX_TOKENS and that the model takes chat completions"
             }
         }
     }

@@ -80,9 +80,10 @@ impl OpenAiServer {
         let http = reqwest::Client::builder()
             .user_agent(concat!("planner-arm/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
+            .redirect(reqwest::redirect::Policy::none());
+        // What runs on this machine is not reached through a proxy.
+        let http = if is_on_this_machine(&settings.base_url) { http.no_proxy() } else { http };
+        let http = http.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
         let endpoint =
             Endpoint { base_url: settings.base_url, headers, api_key: settings.api_key.unwrap_or_default() };
         Ok(Self {
@@ -226,6 +227,15 @@ impl tower::Service<HttpRequestFactory> for OneExchange {
             let exchange = exchange(&client, request).await;
             exchange.map_err(|error| OpenAIError::Boxed(Box::new(error)))
         })
+    }
+}
+
+fn is_on_this_machine(base_url: &str) -> bool {
+    match url::Url::parse(base_url).ok().as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

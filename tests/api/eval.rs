@@ -146,12 +146,13 @@ async fn a_model_is_measured_with_its_calls_tokens_and_repairs() {
 }
 
 #[tokio::test]
-async fn a_fallback_counts_and_shows() {
+async fn plans_of_the_fallback_engine_show_and_do_not_count() {
     let file = TempFile::new("two.toml", TWO);
     let llm = FakeLlm::start([Reply::status(401)]).await;
     let settings = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_FALLBACK_ENGINE", "embedded")];
     let (code, out, err) = run(&settings, &["eval", &file.path]).await;
-    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(code, 1);
+    assert!(err.contains("0 of 2 plans are sound"), "{err}");
     assert!(out.contains("logs: A fallback answered: embedded (embedded)."), "{out}");
     assert!(out.contains("(gpt-3.5-turbo), 2 answered by a fallback"), "{out}");
 }

@@ -16,6 +16,8 @@ async fn arms_are_found_by_alias_case_and_capability() {
         ("web_search", "retriever"),
         ("Code Generation", "coder"),
         ("validator", "judge"),
+        ("coder/executor", "coder"),
+        ("either the executor or the coder", "executor"),
     ] {
         let text = first_step(|step| step["required_arm"] = json!(name));
         let (plan, repairs) = Setup::saying(text).plan().await;

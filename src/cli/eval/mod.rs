@@ -21,7 +21,8 @@
 //!   words (see [`coverage`]). Neither decides on success; without a plan none count as used or taken up.
 //! - Latencies are of all scenarios, failed ones too; percentiles are values at the nearest rank.
 //! - *Calls for each plan* are all calls, those of failed scenarios too, out of the sound plans.
-//! - A *fallback* is an answer from another than the configured engine and its first model.
+//! - A *fallback* is an answer from another than the configured engine and its first model. A plan of the
+//!   fallback engine is not counted as sound: it says nothing of what is measured.
 
 mod coverage;
 mod promises;
@@ -82,6 +83,11 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     });
     let scenarios = load(arguments.file.as_deref(), &mut settings)?;
     let json_file = arguments.json.as_deref().filter(|&file| file != STANDARD_OUTPUT);
+    if json_file.is_some_and(|file| Some(file) == arguments.file.as_deref() || file.ends_with(".toml")) {
+        return Err(
+            "--json names where the report goes; a scenario file stands before it, without --json".into()
+        );
+    }
     json_file.map_or(Ok(()), must_be_writable)?;
 
     let app = App::from_settings(&settings)?;

@@ -46,7 +46,7 @@ pub(super) struct Score {
     pub(super) name: String,
     /// Its kind.
     pub(super) kind: String,
-    /// Whether there is a plan that keeps every promise.
+    /// Whether there is a plan of the configured engine that keeps every promise.
     pub(super) sound: bool,
     /// Why there is no plan.
     pub(super) error: Option<Failure>,
@@ -129,7 +129,8 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, standard: &Standard) 
     Score {
         name: scenario.name.clone(),
         kind: scenario.kind.clone(),
-        sound: plan.is_some() && broken_promises.is_empty(),
+        // What the fallback engine makes says nothing of the engine that is measured.
+        sound: plan.is_some() && broken_promises.is_empty() && origin.engine == standard.engine,
         error,
         broken_promises,
         steps: steps.len(),
@@ -232,15 +233,16 @@ mod tests {
     fn an_answer_of_another_engine_or_model_is_a_fallback() {
         let asked = Standard { engine: EngineKind::OpenAi, model: "first".into(), ..standard() };
         let tally = Tally { attempts: 3, prompt_tokens: 20, completion_tokens: 10 };
-        for (engine, model, fallback) in [
-            (EngineKind::OpenAi, "first", false),
-            (EngineKind::OpenAi, "second", true),
-            (EngineKind::Embedded, "embedded", true),
+        for (engine, model, fallback, sound) in [
+            (EngineKind::OpenAi, "first", false, true),
+            (EngineKind::OpenAi, "second", true, true),
+            (EngineKind::Embedded, "embedded", true, false),
         ] {
             let origin = Origin { engine, model: model.into(), tally };
             let outcome = Outcome { origin, result: Ok((sound_plan(), Vec::new())), took: Duration::ZERO };
             let score = judge(&scenario("one"), outcome, &asked);
             assert_eq!((score.fallback, score.model.as_str()), (fallback, model));
+            assert_eq!(score.sound, sound, "{model}");
             assert_eq!((score.attempts, score.prompt_tokens, score.completion_tokens), (3, 20, 10));
         }
     }

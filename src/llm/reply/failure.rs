@@ -109,6 +109,13 @@ pub(super) fn stated_status(said: &Value) -> Option<StatusCode> {
 fn status_in(said: &Value) -> StatusCode {
     stated_status(said).unwrap_or_else(|| {
         let says = words(said);
+        let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| says.contains(phrase));
+        if mentions(&BAD_KEY) {
+            return StatusCode::UNAUTHORIZED;
+        }
+        if mentions(&NO_MODEL) {
+            return StatusCode::NOT_FOUND;
+        }
         let known = STATUS_WORDS.into_iter().find(|(word, _)| says.contains(word));
         known.map_or(StatusCode::BAD_GATEWAY, |(_, status)| status)
     })

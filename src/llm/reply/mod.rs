@@ -30,6 +30,18 @@ impl<'de> Deserialize<'de> for Reply {
     }
 }
 
+/// Words with which models end an answer that was filtered. Gemini adds why, after a colon.
+const FILTERS: [&str; 8] = [
+    "content_filter",
+    "safety",
+    "sensitive",
+    "recitation",
+    "prohibited_content",
+    "blocklist",
+    "spii",
+    "refusal",
+];
+
 /// How a choice ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -58,12 +70,11 @@ impl From<Choice> for Said {
         let refusals = [message.refusal.0, Some(content.refusal)];
         let thoughts = [message.reasoning_content.0, message.reasoning.0, Some(content.thought)];
         let texts = [Some(content.text), choice.text.0, arguments];
-        let finish = choice.finish_reason.0.unwrap_or_default().to_ascii_lowercase();
+        let finish = choice.finish_reason.0.unwrap_or_default().to_ascii_lowercase().replace('-', "_");
         Self {
             end: match finish.as_str() {
                 _ if refusals.iter().flatten().any(is_said) => End::Filtered,
-                // Gemini adds why, after a colon.
-                finish if finish.starts_with("content_filter") || finish == "safety" => End::Filtered,
+                finish if FILTERS.iter().any(|word| finish.starts_with(word)) => End::Filtered,
                 "error" => End::Failed,
                 "length" | "max_tokens" | "model_length" => End::Cut,
                 _ => End::Proper,
@@ -80,20 +91,24 @@ impl Reply {
     pub(super) fn into_completion(self) -> Result<Completion, CallError> {
         let Self(mut body) = self;
         let (mut whole, mut thought, mut cut) = (Vec::new(), Vec::new(), Vec::new());
-        let mut was_filtered = false;
+        let (mut was_filtered, mut was_ended, mut was_cut) = (false, false, false);
         for said in body.choices.0.take().unwrap_or_default().into_iter().map(Said::from) {
             match said.end {
                 End::Proper => {
+                    was_ended = true;
                     whole.extend(said.texts);
                     thought.extend(said.thought);
                 }
-                End::Cut => cut.extend(said.texts.into_iter().chain(said.thought)),
+                End::Cut => {
+                    was_cut = true;
+                    cut.extend(said.texts.into_iter().chain(said.thought));
+                }
                 End::Filtered => was_filtered = true,
                 End::Failed => {}
             }
             body.error = body.error.or(said.error);
         }
-        let truncated = whole.is_empty() && thought.is_empty();
+        let truncated = whole.is_empty() && thought.is_empty() && was_cut;
         // What was cut off is no alternative to what was not.
         let texts = if truncated {
             cut.truncate(1);
@@ -102,20 +117,23 @@ impl Reply {
             whole.into_iter().chain(thought).collect()
         };
         let mut texts = texts.into_iter();
-        if let Some(content) = texts.next() {
-            let usage = body.usage.0.unwrap_or_default();
-            return Ok(Completion {
-                content,
-                truncated,
-                prompt_tokens: usage.prompt(),
-                completion_tokens: usage.completion(),
-                alternatives: texts.collect(),
-            });
+        let content = texts.next();
+        if content.is_none() {
+            match body.complaint() {
+                _ if was_filtered => return Err(CallFailure::ContentFilter.into()),
+                Some(said) => return Err(hidden_refusal(&said)),
+                // It answered, if with nothing.
+                None if was_ended || was_cut => {}
+                None => return Err(CallFailure::Malformed.into()),
+            }
         }
-        Err(match body.complaint() {
-            _ if was_filtered => CallFailure::ContentFilter.into(),
-            Some(said) => hidden_refusal(&said),
-            None => CallFailure::Malformed.into(),
+        let usage = body.usage.0.unwrap_or_default();
+        Ok(Completion {
+            content: content.unwrap_or_default(),
+            truncated,
+            prompt_tokens: usage.prompt(),
+            completion_tokens: usage.completion(),
+            alternatives: texts.collect(),
         })
     }
 }

@@ -149,6 +149,21 @@ fn tokens_are_counted_however_they_are_written() {
 }
 
 #[test]
+fn a_choice_that_says_nothing_is_an_empty_answer() {
+    for said in [json!({"content": "  "}), json!({"content": 7}), json!({"content": [{"type": "image_url"}]})]
+    {
+        let said = completion(&message(&said)).expect("an answer");
+        assert_eq!((said.content.as_str(), said.truncated), ("", false));
+    }
+    let thought_all_the_time = json!({
+        "choices": [{"message": {"content": null}, "finish_reason": "length"}],
+        "usage": {"prompt_tokens": 50, "completion_tokens": 2000},
+    });
+    let said = completion(&thought_all_the_time).expect("an answer");
+    assert_eq!((said.content.as_str(), said.truncated, said.completion_tokens), ("", true, 2000));
+}
+
+#[test]
 fn answers_without_text_are_typed_errors() {
     use CallFailure as F;
     for (reply, failure) in [
@@ -159,9 +174,6 @@ fn answers_without_text_are_typed_errors() {
         (json!({"choices": []}), F::Malformed),
         (json!({"choices": {}}), F::Malformed),
         (json!({"choices": [null]}), F::Malformed),
-        (message(&json!({"content": "  "})), F::Malformed),
-        (message(&json!({"content": 7})), F::Malformed),
-        (message(&json!({"content": [{"type": "image_url"}]})), F::Malformed),
         (message(&json!({"content": null, "refusal": "I cannot"})), F::ContentFilter),
         (message(&json!({"content": [{"type": "refusal", "refusal": "I cannot"}]})), F::ContentFilter),
         (
@@ -169,6 +181,18 @@ fn answers_without_text_are_typed_errors() {
             F::ContentFilter,
         ),
         (choices(&json!([{"finish_reason": "content_filter: PROHIBITED_CONTENT"}])), F::ContentFilter),
+        (
+            choices(&json!([{"message": {"content": "x"}, "finish_reason": "content-filter"}])),
+            F::ContentFilter,
+        ),
+        (
+            choices(&json!([{"message": {"content": ""}, "finish_reason": "PROHIBITED_CONTENT"}])),
+            F::ContentFilter,
+        ),
+        (choices(&json!([{"message": {"content": ""}, "finish_reason": "sensitive"}])), F::ContentFilter),
+        (json!({"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}), F::BadKey),
+        (json!({"error": "Invalid API key"}), F::BadKey),
+        (json!({"error": {"code": "model_not_found"}}), F::UnknownModel),
         (choices(&json!([{"message": {"content": "x"}, "finish_reason": "error"}])), F::Malformed),
         (choices(&json!([{"finish_reason": "error", "error": {"code": 429}}])), F::RateLimited),
     ] {
@@ -525,7 +549,7 @@ proptest! {
             format!("data: {json}\n\ndata: {}\n\ndata: [DONE]", json!({"choices": [{"delta": choice}]})),
         ] {
             if let Ok(done) = answer(body) {
-                prop_assert!(!done.content.trim().is_empty());
+                prop_assert!(!done.content.trim().is_empty() || done.alternatives.is_empty());
                 prop_assert!(done.alternatives.iter().all(|text| !text.trim().is_empty()));
             }
         }

@@ -26,7 +26,7 @@ pub(super) fn texts(value: &Value) -> Vec<String> {
         Value::String(text) if text.trim().contains('\n') => {
             text.lines().map(without_bullet).filter(|line| !line.is_empty()).map(str::to_owned).collect()
         }
-        other => text(other).into_iter().collect(),
+        other => text(other).into_iter().map(|text| without_bullet(&text).to_owned()).collect(),
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
 /// A number, or the only one in a text (`"3"`, `"tier 3"`, `"2/5"` is the first of a scale).
 pub(super) fn number(value: &Value) -> Option<f64> {
     let Value::String(text) = value else { return value.as_f64() };
-    let text = text.split_once('/').map_or(text.as_str(), |(first, _)| first);
+    let text = with_points(text.split_once('/').map_or(text, |(first, _)| first));
     let mut numbers = text
         .split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'))
         .filter_map(|word| word.trim_end_matches('.').parse::<f64>().ok());
@@ -81,7 +81,7 @@ pub(super) fn number(value: &Value) -> Option<f64> {
 /// the upper end of `"5-10 minutes"`.
 pub(super) fn seconds(value: &Value) -> Option<f64> {
     let text = match value {
-        Value::String(text) => text.trim().to_lowercase(),
+        Value::String(text) => with_points(&text.trim().to_lowercase()),
         // `{"value": 5, "unit": "minutes"}`
         Value::Object(parts) => format!("{} {}", parts.get("value")?, parts.get("unit")?.as_str()?),
         other => return other.as_f64(),
@@ -108,6 +108,22 @@ pub(super) fn seconds(value: &Value) -> Option<f64> {
     }
 }
 
+/// A text in which commas between digits are left out where they part thousands (`1,200`), and points
+/// where they stand for one (`1,5`).
+fn with_points(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        let behind = &text[at + c.len_utf8()..];
+        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+        if c != ',' || digits == 0 || !plain.ends_with(|c: char| c.is_ascii_digit()) {
+            plain.push(c);
+        } else if digits != 3 {
+            plain.push('.');
+        }
+    }
+    plain
+}
+
 /// `0:05:00` and `5:00`.
 fn clock(text: &str) -> Option<f64> {
     let parts: Vec<f64> =
@@ -132,10 +148,7 @@ fn upper_end(text: &str) -> &str {
 pub(super) fn fraction(value: &Value) -> Option<f64> {
     let Value::String(text) = value else { return value.as_f64() };
     let text = text.trim().trim_start_matches(['~', '≈']);
-    let text = match text.split_once(',') {
-        Some((whole, rest)) if whole.len() == 1 => format!("{whole}.{rest}"),
-        _ => text.to_owned(),
-    };
+    let text = with_points(text);
     let (number, rest) = split_number(&text)?;
     let rest = rest.trim_start();
     let divisor = match rest.strip_prefix('/').and_then(|scale| split_number(scale.trim_start())) {
@@ -167,6 +180,10 @@ mod tests {
             (json!("90"), Some(90.0)),
             (json!("90 s"), Some(90.0)),
             (json!("45.5 sec"), Some(45.5)),
+            (json!("1,200"), Some(1_200.0)),
+            (json!("2,400 s"), Some(2_400.0)),
+            (json!("1,5 minutes"), Some(90.0)),
+            (json!("1 week"), Some(604_800.0)),
             (json!("1.5 minutes"), Some(90.0)),
             (json!("About 2 Minutes"), Some(120.0)),
             (json!("~30s"), Some(30.0)),
