@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
@@ -45,6 +45,14 @@ pub struct Tally {
     pub completion_tokens: u64,
 }
 
+impl Tally {
+    /// Servers may say anything.
+    fn add_tokens(&mut self, completion: &Completion) {
+        self.prompt_tokens = self.prompt_tokens.saturating_add(completion.prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(completion.completion_tokens);
+    }
+}
+
 /// Models in the order in which they are tried.
 pub struct Ladder {
     rungs: Vec<Rung>,
@@ -67,6 +75,7 @@ struct Pace(Mutex<Duration>);
 pub struct Turn<'a> {
     ladder: &'a Ladder,
     rung: &'a Rung,
+    is_first: bool,
     is_last: bool,
     deadline: Instant,
     /// Calls that may still fail.
@@ -112,12 +121,12 @@ impl Ladder {
 
     /// The models in order for one request that ends at `deadline`; each one's time begins when it is taken.
     pub fn turns(&self, deadline: Instant) -> impl Iterator<Item = Turn<'_>> {
-        self.budget.pay_in();
         self.rungs.iter().enumerate().map(move |(index, rung)| {
             let is_last = index + 1 == self.rungs.len();
             Turn {
                 ladder: self,
                 rung,
+                is_first: index == 0,
                 is_last,
                 deadline: time_for_model(Instant::now(), deadline, is_last),
                 tries_left: self.policy.max_attempts,
@@ -167,6 +176,9 @@ impl Turn<'_> {
             .breaker
             .enter()
             .map_err(|wait| LlmError::Unavailable { cause: None, retry_after: Some(wait) })?;
+        if self.is_first && self.answers == 0 {
+            self.ladder.budget.pay_in();
+        }
         let began = Instant::now();
         // Whoever may ask at all may call once, however many calls failed before.
         self.tries_left = self.tries_left.max(1);
@@ -210,15 +222,24 @@ impl Turn<'_> {
             let patience = Instant::now() + time_for_attempt(left, is_only_try, self.rung.pace.usual());
             let error = match timeout_at(patience, calls.next()).await {
                 Ok(Some(Ok(completion))) => {
-                    tally.prompt_tokens += completion.prompt_tokens;
-                    tally.completion_tokens += completion.completion_tokens;
+                    tally.add_tokens(&completion);
                     return Ok(completion);
                 }
                 Ok(Some(Err(error))) => error,
                 Ok(None) | Err(_) => CallFailure::Timeout.into(),
             };
             match self.after(&error, backoff.next_wait()) {
-                Next::TryAfter(wait) => sleep(wait).await,
+                Next::TryAfter(wait) => {
+                    let until = Instant::now() + wait;
+                    // A call that takes long may answer meanwhile.
+                    if !calls.is_empty()
+                        && let Ok(Some(Ok(completion))) = timeout_at(until, calls.next()).await
+                    {
+                        tally.add_tokens(&completion);
+                        return Ok(completion);
+                    }
+                    sleep_until(until).await;
+                }
                 // The call that takes long may still answer.
                 Next::GiveUp(_) if error.failure.is_transient() && !calls.is_empty() => self.tries_left = 0,
                 Next::GiveUp(why) => return Err((error.failure, why)),

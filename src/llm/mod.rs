@@ -74,8 +74,8 @@ pub struct Completion {
     pub prompt_tokens: u64,
     /// Tokens of the answer, likewise.
     pub completion_tokens: u64,
-    /// Other texts that may hold the answer when `content` does not: further choices and, last, the
-    /// model's reasoning.
+    /// Other texts that may hold the answer when `content` does not: further choices, or arguments of a tool.
+    /// A model's reasoning stands in only where it said nothing else.
     pub alternatives: Vec<String>,
 }
 
@@ -241,7 +241,8 @@ impl LlmError {
     #[must_use]
     pub fn or_better(self, other: Self) -> Self {
         match (self, other) {
-            (first @ Self::Unavailable { .. }, Self::Refused(_) | Self::Deadline) => first,
+            (first @ Self::Unavailable { .. }, Self::Refused(_)) => first,
+            (first @ (Self::Unavailable { .. } | Self::Refused(_)), Self::Deadline) => first,
             (
                 Self::Unavailable { cause: a, retry_after: Some(first) },
                 Self::Unavailable { cause: b, retry_after },

@@ -111,6 +111,9 @@ pub enum Unreadable {
     /// No JSON in it.
     #[error("the answer has no JSON in it that can be read")]
     NotJson,
+    /// The example that the question gave.
+    #[error("the answer is the example of the question")]
+    Example,
     /// JSON, and no list of steps in it.
     #[error("the answer's JSON has no list of steps in it")]
     NoSteps,
@@ -123,6 +126,7 @@ impl Unreadable {
             Self::Empty => "empty",
             Self::Truncated => "truncated",
             Self::NotJson => "not_json",
+            Self::Example => "example",
             Self::NoSteps => "no_steps",
         }
     }
@@ -176,11 +180,12 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// Of two models' reasons the one that helps the caller more: an outage passes; what is wrong with an
+    /// Of two reasons the one that helps the caller more: an outage passes; what is wrong with an
     /// answer says more than that another model refused or had no time.
     #[must_use]
-    pub fn or_better(self, other: Self) -> Self {
-        match (self, other) {
+    pub fn best(first: Option<Self>, second: Self) -> Self {
+        let Some(first) = first else { return second };
+        match (first, second) {
             (Self::Llm(first), Self::Llm(second)) => Self::Llm(first.or_better(second)),
             (outage @ Self::Llm(LlmError::Unavailable { .. }), _) => outage,
             (answered, Self::Llm(LlmError::Refused(_) | LlmError::Deadline)) => answered,

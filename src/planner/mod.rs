@@ -169,12 +169,7 @@ impl PlannerArm {
                     }
                     return (origin, Ok(plan));
                 }
-                Err(error) => {
-                    reason = Some(match reason {
-                        Some(first) => first.or_better(error),
-                        None => error,
-                    });
-                }
+                Err(error) => reason = Some(PlanError::best(reason, error)),
             }
         }
         let reason =
@@ -191,8 +186,12 @@ impl PlannerArm {
     ) -> Result<Plan, PlanError> {
         let mut question = self.prompts.question(request);
         let mut asked_again = 0;
+        let mut reason: Option<PlanError> = None;
         loop {
-            let completion = turn.ask(&question, tally).await?;
+            let completion = match turn.ask(&question, tally).await {
+                Ok(completion) => completion,
+                Err(error) => return Err(PlanError::best(reason, error.into())),
+            };
             let unfit = match self.plan_in(&completion) {
                 Ok(plan) => return Ok(plan),
                 Err(unfit) => unfit,
@@ -204,6 +203,7 @@ impl PlannerArm {
             warn!(model = %turn.model(), reasons = reasons.join(","), "the LLM is asked again");
             self.metrics.reasked(&reasons);
             asked_again += 1;
+            reason = Some(unfit.clone().into());
             question = if asked_again == MOST_REASKS {
                 self.prompts.simply(request, &unfit)
             } else {
@@ -221,6 +221,9 @@ impl PlannerArm {
             Err(_) => "failed",
         });
         let draft = read.map_err(Unfit::Unreadable)?.draft;
+        if self.prompts.is_example(&draft) {
+            return Err(Unfit::Unreadable(Unreadable::Example));
+        }
         settle(draft, &self.registry, &self.rules).map_err(Unfit::Unsound)
     }
 

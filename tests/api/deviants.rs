@@ -164,6 +164,7 @@ async fn tokens_are_counted_however_they_are_written() {
 async fn errors_are_typed_in_whatever_shape_they_come() {
     let failed = (500, "llm_failed");
     let down = (503, "llm_unavailable");
+    let empty = (500, "plan_invalid");
     let ok = |body: Value| send_json(200, &body);
     let answers = vec![
         (failed, ok(json!({"error": {"message": "x", "code": 401}}))),
@@ -188,7 +189,8 @@ async fn errors_are_typed_in_whatever_shape_they_come() {
         (down, send(502, "content-type: text/html\r\n", "<html>context_length_exceeded</html>")),
         (down, send_json(503, &json!({"error": {"code": 503, "message": "Loading model"}}))),
         (down, send_json(429, &json!([{"error": {"message": "x", "status": "RESOURCE_EXHAUSTED"}}]))),
-        (down, ok(json!({"choices": [{"message": {"content": null}}]}))),
+        (empty, ok(json!({"choices": [{"message": {"content": null}}]}))),
+        (empty, ok(json!({"choices": [{"message": {"content": ""}, "finish_reason": "length"}]}))),
         (down, ok(json!({"choices": null}))),
         (down, send(200, "", "{\"choices\": [{\"text\": \"{}\"}]}\n{\"done\": true}\n")),
         (down, send(200, "", "data: {\"choices\": [{\"delta\": {\"content\": \"{}\"}}]}\n\n")),
@@ -208,7 +210,6 @@ async fn a_plan_that_is_not_in_the_first_text_is_looked_for_in_the_others() {
             "second choice",
             send_json(200, &json!({"choices": [choice("I would rather not."), choice(&text)]})),
         ),
-        ("reasoning", message(&json!({"content": "See above.", "reasoning_content": text}))),
         (
             "tool call after words",
             message(

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::value::RawValue;
 
+use tokio::time::sleep;
+
 use super::*;
 use crate::llm::{BoxFuture, Feature, Message, ResponseSchema, Role};
 
@@ -165,6 +167,11 @@ async fn a_slow_answer_is_waited_for_while_another_is_tried_beside_it() {
         (said("slow", "model-0"), 3),
         "it is waited for when the others have failed"
     );
+    let limited = Act::FailFor(CallFailure::RateLimited, Duration::from_secs(2));
+    let waiting = ladder(&[&[Act::SayAfter(Duration::from_millis(7_700), "slow"), limited, Act::Hang]]);
+    let began = Instant::now();
+    assert_eq!(ask(&waiting).await, (said("slow", "model-0"), 2), "also while the next try is waited for");
+    assert_eq!(began.elapsed(), Duration::from_millis(7_700));
     let quicker = ladder(&[&[slow, Act::Say("quick")]]);
     assert_eq!(ask(&quicker).await, (said("quick", "model-0"), 2));
 }

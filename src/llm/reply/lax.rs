@@ -119,7 +119,7 @@ impl Carried for Count {
     }
 
     fn from_number(number: f64) -> Option<Self> {
-        // Saturates.
-        number.is_finite().then_some(Self(number as u64))
+        // Servers may say anything; no count of tokens is as large as this.
+        number.is_finite().then_some(Self(number.clamp(0.0, 1e12) as u64))
     }
 }

@@ -114,7 +114,8 @@ impl Reply {
             cut.truncate(1);
             cut
         } else {
-            whole.into_iter().chain(thought).collect()
+            // What was thought is no answer where something else was said.
+            if whole.is_empty() { thought } else { whole }
         };
         let mut texts = texts.into_iter();
         let content = texts.next();

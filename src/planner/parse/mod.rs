@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use super::draft::{Draft, DraftStep};
 use super::error::Unreadable;
 use crate::text::says_nothing;
-use lenient::{Document, MOST_PIECES, read_at};
+use lenient::{Document, MOST_PIECES, NoDocument, read_at};
 use shapes::Held;
 
 /// How many places in an answer may turn out not to be the beginning of JSON.
@@ -75,6 +75,8 @@ struct Found {
     has_json: bool,
     is_cut: bool,
     is_abridged: bool,
+    is_broken: bool,
+    has_false_beginning: bool,
 }
 
 fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
@@ -97,16 +99,19 @@ fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
                     break;
                 }
             }
-            Err(read_to) => {
+            Err(NoDocument { to, is_broken }) => {
+                found.is_broken |= is_broken;
                 false_beginnings += 1;
-                wasted += read_to - at;
+                wasted += to - at;
                 if false_beginnings == MOST_FALSE_BEGINNINGS || wasted > MOST_WASTED_BYTES {
                     break;
                 }
-                at += 1;
+                // Pieces of what is broken are no documents of their own.
+                at = if is_broken { to } else { at + 1 };
             }
         }
     }
+    found.has_false_beginning = false_beginnings > 0;
     found.plan()
 }
 
@@ -154,14 +159,19 @@ impl Found {
         if let Some(draft) = self.complete {
             return Ok(draft);
         }
-        if self.is_abridged {
+        if self.is_abridged || self.is_broken {
             return Err(Unreadable::NotJson);
         }
         if self.is_cut {
             return Err(Unreadable::Truncated);
         }
         self.any
-            .or_else(|| shapes::draft_of(&self.loose, &self.rest).filter(is_complete))
+            // Of steps on their own, one that cannot be read would not be missed.
+            .or_else(|| {
+                let is_whole =
+                    |draft: &Draft| !self.has_false_beginning && is_complete(draft) && is_gapless(draft);
+                shapes::draft_of(&self.loose, &self.rest).filter(is_whole)
+            })
             .ok_or(if self.has_json { Unreadable::NoSteps } else { Unreadable::NotJson })
     }
 }
@@ -171,6 +181,13 @@ fn is_complete(draft: &Draft) -> bool {
         !says_nothing(&step.action) && !step.arm.is_empty() && step.criteria.iter().any(|c| !says_nothing(c))
     };
     !draft.steps.is_empty() && draft.steps.iter().all(says_all)
+}
+
+/// Whether the steps' numbers, where they have some, leave none out.
+fn is_gapless(draft: &Draft) -> bool {
+    let mut numbers: Vec<i64> = draft.steps.iter().filter_map(|step| step.number).collect();
+    numbers.sort_unstable();
+    numbers.windows(2).all(|pair| pair[1] - pair[0] <= 1)
 }
 
 /// What follows the reasoning block that the answer begins with. Without its opening tag nothing is left
@@ -227,10 +244,11 @@ fn decoded_string(text: &str) -> Option<String> {
 #[derive(Deserialize)]
 struct Written {
     plan: Vec<WrittenStep>,
-    rationale: Option<String>,
-    confidence: Option<f64>,
+    rationale: String,
+    confidence: f64,
 }
 
+/// Every field is required: where one is missing, it may be there under another name.
 #[derive(Deserialize)]
 struct WrittenStep {
     step: i64,
@@ -238,8 +256,8 @@ struct WrittenStep {
     required_arm: String,
     acceptance_criteria: Vec<String>,
     depends_on: Vec<i64>,
-    estimated_cost_tier: Option<f64>,
-    estimated_duration_seconds: Option<f64>,
+    estimated_cost_tier: f64,
+    estimated_duration_seconds: f64,
 }
 
 impl From<Written> for Draft {
@@ -250,10 +268,14 @@ impl From<Written> for Draft {
             arm: step.required_arm,
             criteria: step.acceptance_criteria,
             depends_on: step.depends_on.into_iter().map(Some).collect(),
-            cost_tier: step.estimated_cost_tier,
-            seconds: step.estimated_duration_seconds,
+            cost_tier: Some(step.estimated_cost_tier),
+            seconds: Some(step.estimated_duration_seconds),
         });
-        Self { steps: steps.collect(), rationale: written.rationale, confidence: written.confidence }
+        Self {
+            steps: steps.collect(),
+            rationale: Some(written.rationale),
+            confidence: Some(written.confidence),
+        }
     }
 }
 

@@ -146,13 +146,17 @@ impl Search {
         if let Some(steps) = keyed(object) {
             return self.listed(&steps);
         }
-        object
+        let mut drafts = object
             .values()
             .filter(|value| value.is_object() || value.is_string() || is_tool_calls(value))
             // Each is looked into once: twice at each of the wrappers would be many times in all.
             .filter(|value| !without.iter().any(|seen| std::ptr::eq(*seen, *value)))
-            .find_map(|value| self.draft(value, wrappers))
-            .or(empty)
+            .filter_map(|value| self.draft(value, wrappers));
+        match (drafts.next(), drafts.next()) {
+            // Which of them is meant, or whether both are, is not for us to say.
+            (Some(_), Some(_)) => None,
+            (draft, _) => draft.or(empty),
+        }
     }
 
     /// The steps in a list that has at least one.
@@ -349,19 +353,14 @@ impl Needs<'_> {
         ) {
             return Vec::new();
         }
-        let is_all = |words: &str| {
-            words.starts_with("all")
-                && ["previous", "prior", "earlier", "above", "preceding", "before"]
-                    .iter()
-                    .any(|w| words.contains(w))
-        };
-        if words == "all" || is_all(&words) {
-            return self.before.iter().copied().map(Some).take(MOST_NEEDS).collect();
+        if is_all(&words) {
+            return self.before.iter().copied().map(Some).collect();
         }
         if matches!(words.as_str(), "previous" | "previous step" | "the previous step") {
             return self.before.last().copied().map(Some).into_iter().collect();
         }
-        let parts = words.replace(" and ", ",").replace(" und ", ",").replace('&', ",");
+        let words = words.trim_matches(['[', ']']);
+        let parts = words.replace(" and ", ",").replace(" und ", ",").replace(" or ", ",").replace('&', ",");
         parts
             .split([',', ';', '/'])
             .map(str::trim)
@@ -375,9 +374,30 @@ impl Needs<'_> {
     }
 }
 
+/// Whether nothing is said but that all steps before are meant.
+fn is_all(words: &str) -> bool {
+    let of_all = [
+        "all",
+        "of",
+        "the",
+        "previous",
+        "prior",
+        "earlier",
+        "preceding",
+        "above",
+        "before",
+        "other",
+        "steps",
+        "step",
+        "tasks",
+    ];
+    words.starts_with("all") && words.split(' ').all(|word| of_all.contains(&word))
+}
+
 /// `1-3`, `steps 1 to 3`.
 fn range(part: &str) -> Option<(i64, i64)> {
-    let (first, last) = ["-", "–", " to ", ".."].iter().find_map(|dash| part.split_once(dash))?;
+    let (first, last) =
+        ["-", "–", " to ", " through ", "...", ".."].iter().find_map(|dash| part.split_once(dash))?;
     let (first, last) = (whole(&Value::from(first))?, whole(&Value::from(last))?);
     (first < last && last - first < 50).then_some((first, last))
 }

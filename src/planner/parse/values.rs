@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A text, or a number as one; of several texts a list of them.
 pub(super) fn text(value: &Value) -> Option<String> {
@@ -22,7 +22,9 @@ pub(super) fn text(value: &Value) -> Option<String> {
 pub(super) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().filter_map(text_in).collect(),
-        Value::Object(members) => members.values().filter_map(text_in).collect(),
+        Value::Object(members) => {
+            in_order(members).into_iter().filter_map(|(key, value)| member_text(key, value)).collect()
+        }
         Value::String(text) if text.trim().contains('\n') => {
             text.lines().map(without_bullet).filter(|line| !line.is_empty()).map(str::to_owned).collect()
         }
@@ -30,17 +32,44 @@ pub(super) fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-/// A text, or the first one in an object.
+/// Keys under which a criterion that is an object says what it is.
+const TELLING_KEYS: [&str; 8] =
+    ["criterion", "description", "text", "statement", "condition", "requirement", "name", "title"];
+
+/// A text, or the one in an object that tells; where none does, all of them with their keys.
 fn text_in(value: &Value) -> Option<String> {
-    match value {
-        Value::Object(members) => members.values().find_map(text),
-        other => text(other),
+    let Value::Object(members) = value else { return text(value) };
+    if let Some(telling) = TELLING_KEYS.iter().find_map(|key| text(members.get(*key)?)) {
+        return Some(telling);
     }
+    let said: Vec<String> = members.iter().filter_map(|(key, value)| member_text(key, value)).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// `"1": "x"` says x, `"x": true` too, and `"x": "y"` says both.
+fn member_text(key: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(true) => Some(key.to_owned()),
+        other if whole(&Value::from(key)).is_some() => text_in(other),
+        other => text(other).map(|text| format!("{key}: {text}")),
+    }
+}
+
+/// The members of an object that stands for a list, by the numbers in their keys where they have some.
+fn in_order(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_by_key(|(key, _)| whole(&Value::from(key.as_str())));
+    members
 }
 
 /// A line of a list without what marks it as one: `- `, `* `, `• `, `1. `, `2) `, `[ ] `.
 fn without_bullet(line: &str) -> &str {
-    let line = line.trim().trim_start_matches(['-', '*', '•', '–', '·']).trim_start();
+    let line = line.trim();
+    let line = ["- ", "* ", "• ", "•", "– ", "· "]
+        .iter()
+        .find_map(|bullet| line.strip_prefix(bullet))
+        .unwrap_or(line);
+    let line = line.trim_start();
     let line = line.strip_prefix("[ ]").or_else(|| line.strip_prefix("[x]")).unwrap_or(line).trim_start();
     let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
     match digits.strip_prefix(['.', ')']) {
@@ -49,30 +78,46 @@ fn without_bullet(line: &str) -> &str {
     }
 }
 
-/// A whole number: `3`, `3.0`, `"3"`, `"step 3"`, `"#3"`, `"T3"`.
+/// Words in front of a step's number.
+const STEP_WORDS: [&str; 20] = [
+    "step", "steps", "task", "tasks", "subtask", "item", "action", "stage", "node", "id", "number", "no",
+    "nr", "s", "t", "schritt", "paso", "étape", "etape", "passo",
+];
+
+/// A whole number: `3`, `3.0`, `"3"`, `"step 3"`, `"Step 3: Write"`, `"#3"`, `"T3"`.
 pub(super) fn whole(value: &Value) -> Option<i64> {
-    match value {
-        Value::String(text) => {
-            let text = text.split(" of ").next().unwrap_or_default().trim().trim_end_matches(['.', ':', ')']);
-            let digits = text.strip_prefix(char::is_alphabetic).map_or(text, |rest| {
-                rest.trim_start_matches(|c: char| c.is_alphabetic() || " _-#.".contains(c))
-            });
-            digits.trim_start_matches(['#', '(']).parse().ok()
-        }
-        other => {
-            let number = other.as_f64()?;
-            (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
-        }
+    let Value::String(text) = value else {
+        let number = value.as_f64()?;
+        return (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64);
+    };
+    let text = text.trim().to_lowercase();
+    let digits = text.trim_start_matches(char::is_alphabetic);
+    let word = &text[..text.len() - digits.len()];
+    if !word.is_empty() && !STEP_WORDS.contains(&word) {
+        return None;
     }
+    let digits = digits.trim_start_matches([' ', '_', '-', '#', '.', '(']);
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let (number, rest) = digits.split_at(end);
+    // `2.0`, `Step 3: Write`, `step 3 (Write)`, `Step 1 of 3`, `2.`
+    let is_whole = rest.trim_start_matches(".0").trim_end_matches(['.', ')', ':']).is_empty()
+        || !word.is_empty() && rest.trim_start().starts_with([':', '(', '–'])
+        || rest.starts_with(" of ");
+    // `-1` is a number, if not a step's.
+    let number = if word.is_empty() && text.starts_with('-') { &text[..=end] } else { number };
+    is_whole.then(|| number.parse().ok()).flatten()
 }
 
 /// A number, or the only one in a text (`"3"`, `"tier 3"`, `"2/5"` is the first of a scale).
 pub(super) fn number(value: &Value) -> Option<f64> {
     let Value::String(text) = value else { return value.as_f64() };
     let text = with_points(text.split_once('/').map_or(text, |(first, _)| first));
-    let mut numbers = text
-        .split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'))
-        .filter_map(|word| word.trim_end_matches('.').parse::<f64>().ok());
+    // `tier-3` is no negative number.
+    let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'));
+    let mut numbers = words.filter_map(|word| {
+        let word = if text.starts_with(word) { word } else { word.trim_start_matches('-') };
+        word.trim_end_matches('.').parse::<f64>().ok()
+    });
     let first = numbers.next()?;
     numbers.next().is_none().then_some(first)
 }
@@ -88,7 +133,8 @@ pub(super) fn seconds(value: &Value) -> Option<f64> {
     };
     let text = text.trim_start_matches(|c: char| c.is_alphabetic() || " ~≈<>≤.".contains(c));
     // What led here may have been the `PT` of ISO 8601.
-    let text = text.split(['(', ',', ';']).next()?.trim();
+    let text = &text.replace(['(', ')', ',', ';'], " ");
+    let text = text.trim();
     if let Some(clock) = clock(text) {
         return Some(clock);
     }
@@ -110,12 +156,16 @@ pub(super) fn seconds(value: &Value) -> Option<f64> {
 
 /// A text in which commas between digits are left out where they part thousands (`1,200`), and points
 /// where they stand for one (`1,5`).
-fn with_points(text: &str) -> String {
+pub(super) fn with_points(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
-        let behind = &text[at + c.len_utf8()..];
-        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
-        if c != ',' || digits == 0 || !plain.ends_with(|c: char| c.is_ascii_digit()) {
+        if c != ',' {
+            plain.push(c);
+            continue;
+        }
+        // More than three are as good as four.
+        let digits = text[at + 1..].bytes().take(4).take_while(u8::is_ascii_digit).count();
+        if digits == 0 || !plain.ends_with(|c: char| c.is_ascii_digit()) {
             plain.push(c);
         } else if digits != 3 {
             plain.push('.');
@@ -150,13 +200,15 @@ pub(super) fn fraction(value: &Value) -> Option<f64> {
     let text = text.trim().trim_start_matches(['~', '≈']);
     let text = with_points(text);
     let (number, rest) = split_number(&text)?;
-    let rest = rest.trim_start();
-    let divisor = match rest.strip_prefix('/').and_then(|scale| split_number(scale.trim_start())) {
-        Some((scale, _)) if scale > 0.0 => scale,
-        _ if rest.starts_with('%') => 100.0,
-        _ => 1.0,
-    };
-    Some(number / divisor)
+    // What is added in brackets says the same in words.
+    let rest = rest.split('(').next()?.trim().replace("out of", "/");
+    match rest.strip_prefix('/').map(|scale| split_number(scale)) {
+        Some(scale) => {
+            scale.filter(|(scale, more)| *scale > 0.0 && more.is_empty()).map(|(scale, _)| number / scale)
+        }
+        None if rest.is_empty() => Some(number),
+        None => (rest == "%").then_some(number / 100.0),
+    }
 }
 
 fn split_number(text: &str) -> Option<(f64, &str)> {
@@ -189,6 +241,9 @@ mod tests {
             (json!("~30s"), Some(30.0)),
             (json!("1h 30m"), Some(5_400.0)),
             (json!("1 hour and 30 minutes"), Some(5_400.0)),
+            (json!("1 hour, 30 minutes"), Some(5_400.0)),
+            (json!("20 (minutes)"), Some(1_200.0)),
+            (json!("5 apples"), None),
             (json!("PT5M"), Some(300.0)),
             (json!("PT1H30M"), Some(5_400.0)),
             (json!("0:05:00"), Some(300.0)),
@@ -216,12 +271,17 @@ mod tests {
             (json!("80 %"), Some(0.8)),
             (json!("8/10"), Some(0.8)),
             (json!("0,85 (hoch)"), Some(0.85)),
+            (json!("9 out of 10"), Some(0.9)),
+            (json!("0.8 to 0.9"), None),
+            (json!("1e-1"), None),
             (json!("high"), None),
         ] {
             assert_eq!(fraction(&said), meant, "{said}");
         }
         for (said, meant) in [
             (json!("tier 3"), Some(3.0)),
+            (json!("Tier-3"), Some(3.0)),
+            (json!("-3"), Some(-3.0)),
             (json!("2/5"), Some(2.0)),
             (json!("3"), Some(3.0)),
             (json!("low"), None),
@@ -243,6 +303,18 @@ mod tests {
             (json!("#4"), Some(4)),
             (json!(1.5), None),
             (json!("gather"), None),
+            (json!("step 2: Write code"), Some(2)),
+            (json!("step 2 (Write code)"), Some(2)),
+            (json!("2.0"), Some(2)),
+            (json!("2."), Some(2)),
+            (json!("-1"), Some(-1)),
+            (json!("API v2"), None),
+            (json!("v2"), None),
+            (json!("Q3"), None),
+            (json!("python 3"), None),
+            (json!("step n-1"), None),
+            (json!("1.5"), None),
+            (json!("2 days"), None),
         ] {
             assert_eq!(whole(&said), meant, "{said}");
         }
@@ -256,11 +328,17 @@ mod tests {
             json!("- one\n- two"),
             json!("1. one\n2. two\n"),
             json!("[ ] one\n[x] two"),
-            json!({"a": "one", "b": "two"}),
+            json!({"1": "one", "2": "two"}),
+            json!({"one": true, "two": true}),
+            json!([{"description": "one", "category": "x"}, {"text": "two", "id": "AC2"}]),
             json!([{"criterion": "one"}, {"criterion": "two"}]),
         ] {
             assert_eq!(texts(&said), two, "{said}");
         }
         assert_eq!(texts(&json!("one")), ["one"]);
+        assert_eq!(texts(&json!("• one")), ["one"]);
+        assert_eq!(texts(&json!("-5 degrees\n--flag works")), ["-5 degrees", "--flag works"]);
+        assert_eq!(texts(&json!({"10": "ten", "9": "nine"})), ["nine", "ten"]);
+        assert_eq!(texts(&json!([{"coverage": "90 %", "lint": "clean"}])), ["coverage: 90 %, lint: clean"]);
     }
 }

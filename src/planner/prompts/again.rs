@@ -24,6 +24,7 @@ fn unreadable_for_llm(unreadable: Unreadable) -> &'static str {
             "It was cut off before its end. Use fewer words: one short sentence for each action and criterion."
         }
         Unreadable::NotJson => "It was not JSON. Answer with one JSON object and nothing else.",
+        Unreadable::Example => "It was the example, not a plan for this request.",
         Unreadable::NoSteps => "Its JSON had no list of steps under \"plan\".",
     }
 }

@@ -16,6 +16,7 @@ use crate::llm::{Message, Question, ResponseSchema, Role};
 use crate::models::{MAX_STEP_SECONDS, PlanRequest, SubTask};
 use crate::registry::ArmRegistry;
 
+use super::draft::Draft;
 use super::error::Unfit;
 use super::repair::PlanRules;
 use schema::Room;
@@ -83,6 +84,13 @@ impl Prompts {
         let mut messages = self.simple.opening.to_vec();
         messages.push(Message { role: Role::User, content: user.into() });
         Question { messages, schema: self.simple.schema.clone(), least_temperature: WARMER }
+    }
+
+    /// Whether a draft is nothing but steps of the example, as very small models make it.
+    pub fn is_example(&self, draft: &Draft) -> bool {
+        let example = &self.simple.opening[2].content;
+        !draft.steps.is_empty()
+            && draft.steps.iter().all(|step| example.contains(&format!("\"{}\"", step.action)))
     }
 
     fn in_full(&self, user: String, least_temperature: f64) -> Question {

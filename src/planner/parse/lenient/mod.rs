@@ -8,6 +8,7 @@ mod text;
 
 use serde_json::{Map, Number, Value};
 
+use super::values::with_points;
 use text::{is_comma, is_quote};
 
 /// Objects and lists inside each other beyond which nothing is read.
@@ -26,19 +27,30 @@ pub(super) struct Document {
     pub(super) end: usize,
     /// Whether the text ended before the value did.
     pub(super) is_cut: bool,
-    /// Whether it says `...` where values should be.
+    /// Whether something of it is lost: it says `...` where values should be, or something unreadable.
     pub(super) is_abridged: bool,
     /// How many values, and pieces that are none, it is made of.
     pub(super) pieces: usize,
 }
 
+/// What is no document.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoDocument {
+    /// The byte offset up to which it was read to find out.
+    pub(super) to: usize,
+    /// Whether it began like one, so that something of it is lost.
+    pub(super) is_broken: bool,
+}
+
 /// Reads the object or list that begins at `at`.
 ///
 /// # Errors
-/// When what is there is no such thing: the byte offset up to which it was read to find out.
-pub(super) fn read_at(text: &str, at: usize) -> Result<Document, usize> {
+/// When what is there is no such thing.
+pub(super) fn read_at(text: &str, at: usize) -> Result<Document, NoDocument> {
     let mut reader = Reader::new(text, at);
-    let value = reader.value(Within::List).ok_or(reader.at)?;
+    let Some(value) = reader.value(Within::List) else {
+        return Err(NoDocument { to: reader.at, is_broken: reader.depth > 1 });
+    };
     Ok(Document {
         value: value.unwrap_or_default(),
         end: reader.at,
@@ -65,7 +77,10 @@ struct Reader<'a> {
 /// What a value stands in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
+    /// An object whose keys are in quotes.
     Object,
+    /// One whose keys are not, as in JavaScript.
+    BareObject,
     List,
 }
 
@@ -116,10 +131,14 @@ impl<'a> Reader<'a> {
                 Some('{') if !members.is_empty() => break,
                 Some(_) => match self.key_at(self.at) {
                     Some((key, behind)) => {
-                        let key = key.to_owned();
+                        let within = if self.peek().is_some_and(is_quote) {
+                            Within::Object
+                        } else {
+                            Within::BareObject
+                        };
                         self.at = behind;
-                        if let Some(value) = self.value(Within::Object)? {
-                            members.insert(key, value);
+                        if let Some(value) = self.value(within)? {
+                            members.insert(key.to_owned(), value);
                         }
                     }
                     // Braces around something else, as in prose.
@@ -192,9 +211,9 @@ impl<'a> Reader<'a> {
                 c => {
                     let behind = self.at + c.len_utf8();
                     let is_literal = self.is_literal(from);
-                    let of_thousands =
+                    let of_number =
                         is_literal && self.text[behind..].starts_with(|c: char| c.is_ascii_digit());
-                    is_literal && !of_thousands || self.may_follow_comma(behind, within)
+                    is_literal && !of_number || self.may_follow_comma(behind, within)
                 }
             };
             if ends {
@@ -215,7 +234,8 @@ impl<'a> Reader<'a> {
         said.len() <= LONGEST_LITERAL && !meaning(said).is_string()
     }
 
-    /// Passes over something that is no member, up to where one may begin.
+    /// Passes over something that is no member, up to where one may begin. Unless the text ends there,
+    /// something of the answer is lost with it.
     fn skip_junk(&mut self) {
         let from = self.at;
         self.bump();
@@ -225,7 +245,9 @@ impl<'a> Reader<'a> {
             }
             self.bump();
         }
-        self.is_abridged |= is_ellipsis(self.text[from..self.at].trim());
+        let junk = self.text[from..self.at].trim();
+        self.is_abridged |=
+            is_ellipsis(junk) || self.peek().is_some() && junk.contains(char::is_alphanumeric);
     }
 }
 
@@ -246,7 +268,7 @@ fn meaning(word: &str) -> Value {
         if let Ok(whole) = digits.parse::<i64>() {
             return whole.into();
         }
-        let digits = digits.replace(['_', ','], "");
+        let digits = with_points(&digits.replace('_', ""));
         if let Ok(whole) = digits.parse::<i64>() {
             return whole.into();
         }
@@ -353,7 +375,10 @@ mod tests {
                 "{text}: {read:?}"
             );
         }
-        assert_eq!(read_at(&"[".repeat(1_000), 0), Err(MOST_DEPTH + 1));
-        assert_eq!(read_at(&"{\"a\":".repeat(1_000), 0), Err(5 * MOST_DEPTH + 1));
+        assert_eq!(read_at(&"[".repeat(1_000), 0), Err(NoDocument { to: MOST_DEPTH + 1, is_broken: true }));
+        assert_eq!(
+            read_at(&"{\"a\":".repeat(1_000), 0),
+            Err(NoDocument { to: 5 * MOST_DEPTH + 1, is_broken: true })
+        );
     }
 }

@@ -219,7 +219,8 @@ impl<'a> Reader<'a> {
 
     /// Whether what stands at `at` may follow a comma, rather than being more of the text before it.
     pub(super) fn may_follow_comma(&self, at: usize, within: Within) -> bool {
-        let Some((at, c)) = self.next_mark(at) else { return true };
+        let from = at;
+        let Some((at, c)) = self.next_mark(from) else { return true };
         let is_item = || match c {
             '{' | '[' | '.' | '…' => true,
             c if is_quote(c) => true,
@@ -231,11 +232,14 @@ impl<'a> Reader<'a> {
         match c {
             '}' | ']' | '/' | '#' => true,
             c if is_comma(c) => true,
-            _ if self.key_at(at).is_some() => true,
+            c if within != Within::Object || is_quote(c) => {
+                self.key_at(at).is_some() || within == Within::List && is_item()
+            }
+            // Where keys have quotes, one without begins a line of its own.
+            _ if self.text[from..at].contains('\n') => self.key_at(at).is_some(),
             '.' | '…' => is_ellipsis(self.rest(at)),
             // A step may begin before the one in front of it was ended.
-            '{' => true,
-            _ => within == Within::List && is_item(),
+            _ => c == '{',
         }
     }
 
