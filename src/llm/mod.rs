@@ -241,8 +241,8 @@ impl LlmError {
     #[must_use]
     pub fn or_better(self, other: Self) -> Self {
         match (self, other) {
-            (first @ Self::Unavailable { .. }, Self::Refused(_)) => first,
-            (first @ (Self::Unavailable { .. } | Self::Refused(_)), Self::Deadline) => first,
+            (first @ Self::Unavailable { .. }, Self::Refused(_) | Self::Deadline)
+            | (first @ Self::Refused(_), Self::Deadline) => first,
             (
                 Self::Unavailable { cause: a, retry_after: Some(first) },
                 Self::Unavailable { cause: b, retry_after },

@@ -83,7 +83,7 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     });
     let scenarios = load(arguments.file.as_deref(), &mut settings)?;
     let json_file = arguments.json.as_deref().filter(|&file| file != STANDARD_OUTPUT);
-    if json_file.is_some_and(|file| Some(file) == arguments.file.as_deref() || file.ends_with(".toml")) {
+    if json_file.is_some_and(|file| Some(file) == arguments.file.as_deref() || is_toml(file)) {
         return Err(
             "--json names where the report goes; a scenario file stands before it, without --json".into()
         );
@@ -110,6 +110,11 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
         report.text()
     })?;
     if report.passed { Ok(()) } else { Err(report.shortfall()) }
+}
+
+/// `--json` taken for a switch would write the report over the scenarios.
+fn is_toml(file: &str) -> bool {
+    std::path::Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }
 
 /// The scenarios of `file`, or the shipped ones; arms that the file brings go into `settings`.

@@ -74,16 +74,17 @@ struct Found {
     /// Whether it is JSON at all.
     has_json: bool,
     is_cut: bool,
-    is_abridged: bool,
-    is_broken: bool,
-    has_false_beginning: bool,
+    /// Whether something of it is left out or unreadable.
+    is_lossy: bool,
+    /// Places that looked like the beginning of JSON and were none.
+    false_beginnings: usize,
 }
 
 fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
     let is_json = serde_json::from_str::<IgnoredAny>(answer).is_ok();
     let mut found = Found { has_json: is_json, ..Found::default() };
     let answer = &*decoded(answer);
-    let (mut false_beginnings, mut wasted, mut broken, mut pieces) = (0, 0, 0, 0);
+    let (mut wasted, mut broken, mut pieces) = (0, 0, 0);
     let mut at = 0;
     for _ in 0..MOST_DOCUMENTS {
         let Some(ahead) = answer[at..].find(['{', '[']) else { break };
@@ -100,10 +101,10 @@ fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
                 }
             }
             Err(NoDocument { to, is_broken }) => {
-                found.is_broken |= is_broken;
-                false_beginnings += 1;
+                found.is_lossy |= is_broken;
+                found.false_beginnings += 1;
                 wasted += to - at;
-                if false_beginnings == MOST_FALSE_BEGINNINGS || wasted > MOST_WASTED_BYTES {
+                if found.false_beginnings == MOST_FALSE_BEGINNINGS || wasted > MOST_WASTED_BYTES {
                     break;
                 }
                 // Pieces of what is broken are no documents of their own.
@@ -111,7 +112,6 @@ fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
             }
         }
     }
-    found.has_false_beginning = false_beginnings > 0;
     found.plan()
 }
 
@@ -138,8 +138,8 @@ impl Found {
         let held = shapes::held_in(&document.value);
         self.has_json |= document.value.is_object() || held != Held::Nothing;
         match held {
-            _ if document.is_abridged => self.is_abridged = true,
-            Held::Abridged => self.is_abridged = true,
+            _ if document.is_abridged => self.is_lossy = true,
+            Held::Abridged => self.is_lossy = true,
             Held::Plan(draft) => {
                 if is_complete(&draft) {
                     self.complete = Some(draft);
@@ -159,7 +159,7 @@ impl Found {
         if let Some(draft) = self.complete {
             return Ok(draft);
         }
-        if self.is_abridged || self.is_broken {
+        if self.is_lossy {
             return Err(Unreadable::NotJson);
         }
         if self.is_cut {
@@ -169,7 +169,7 @@ impl Found {
             // Of steps on their own, one that cannot be read would not be missed.
             .or_else(|| {
                 let is_whole =
-                    |draft: &Draft| !self.has_false_beginning && is_complete(draft) && is_gapless(draft);
+                    |draft: &Draft| self.false_beginnings == 0 && is_complete(draft) && is_gapless(draft);
                 shapes::draft_of(&self.loose, &self.rest).filter(is_whole)
             })
             .ok_or(if self.has_json { Unreadable::NoSteps } else { Unreadable::NotJson })
