@@ -119,6 +119,12 @@ impl ArmRegistry {
         self.arms.iter().find(|arm| arm.verifies())
     }
 
+    /// The arms that cannot verify a plan; none when all can.
+    pub fn without_verifiers(&self) -> Option<Self> {
+        let arms: Vec<Arm> = self.arms.iter().filter(|arm| !arm.verifies()).cloned().collect();
+        (!arms.is_empty()).then_some(Self { arms })
+    }
+
     /// The arm that takes what fits nowhere else: the first without keywords (planner by default).
     pub fn catch_all(&self) -> Option<&Arm> {
         self.arms.iter().find(|arm| arm.takes_the_rest())

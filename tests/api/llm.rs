@@ -227,7 +227,7 @@ async fn an_unsound_answer_is_asked_again_with_its_faults_and_a_warmer_mind() {
     assert!(told(2).contains("- It was not JSON."), "{}", told(2));
     assert!(!told(2).contains("wait for each other"), "the last answer's faults, not the history");
     let temperatures: Vec<f64> = calls.iter().filter_map(|call| call["temperature"].as_f64()).collect();
-    assert_eq!(temperatures, [0.3, 0.7, 0.9]);
+    assert_eq!(temperatures, [0.3, 0.7, 1.0]);
     for (metric, count) in [
         ("planner_reasks_total{reason=\"cycle\"}", 1),
         ("planner_reasks_total{reason=\"not_json\"}", 1),

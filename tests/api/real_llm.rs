@@ -50,8 +50,8 @@ async fn a_real_llm_gives_sound_plans_and_every_failure_has_a_plain_reason() {
         ("PLANNER_LLM_MODEL", MODEL),
         ("PLANNER_FALLBACK_ENGINE", "none"),
         ("PLANNER_TIMEOUT_SECONDS", "600"),
-        // It rarely finds an end by itself; a plan of three steps needs half as many.
-        ("PLANNER_MAX_TOKENS", "700"),
+        // It rarely finds an end by itself; the short plan that it is asked for at last needs fewer.
+        ("PLANNER_MAX_TOKENS", "400"),
     ];
     let arguments = ["eval", &file.path, "--json", &json_file.path, "--concurrency", "1"];
     let (code, out, err) = run(&settings, &[&arguments[..], &["--min-success", "0.6"]].concat()).await;

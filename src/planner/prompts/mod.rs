@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::llm::{Message, Question, ResponseSchema, Role};
@@ -21,12 +20,12 @@ use super::error::Unfit;
 use super::repair::PlanRules;
 use schema::Room;
 
-/// Steps of the plan that the simple question asks for, as far as the limits allow.
+/// Steps of the plan that comes of the simple question, as far as the limits allow.
 const SIMPLE_STEPS: usize = 3;
 /// An answer that must differ from the last is drawn at this temperature at least.
 const WARM: f64 = 0.7;
 /// And the last one at this.
-const WARMER: f64 = 0.9;
+const WARMER: f64 = 1.0;
 
 /// The constant parts of every question.
 #[derive(Debug, Clone)]
@@ -61,7 +60,7 @@ impl Prompts {
         Self {
             registry: registry.clone(),
             system: system_prompt(registry, rules, &steps).into(),
-            simple: SimplePrompt::new(registry, rules, plain.clone()),
+            simple: SimplePrompt::new(registry, rules),
             schema: ResponseSchema { name: "plan", tight, plain },
             steps,
         }
@@ -110,8 +109,19 @@ impl Prompts {
 }
 
 impl SimplePrompt {
-    fn new(registry: &ArmRegistry, rules: &PlanRules, plain: Arc<RawValue>) -> Self {
+    fn new(registry: &ArmRegistry, rules: &PlanRules) -> Self {
         let length = SIMPLE_STEPS.clamp(rules.min_steps, rules.max_steps);
+        match registry.without_verifiers() {
+            // Verification is what we can add ourselves: that leaves less to get wrong.
+            Some(others) if rules.require_verification && length > 1 => {
+                Self::of(&others, &PlanRules { require_verification: false, ..rules.clone() }, length - 1)
+            }
+            _ => Self::of(registry, rules, length),
+        }
+    }
+
+    /// The prompt for plans of exactly `length` steps.
+    fn of(registry: &ArmRegistry, rules: &PlanRules, length: usize) -> Self {
         let steps = format!("exactly {length}");
         let room = Room { action: 140, criteria: 2, criterion: 100, rationale: 160 };
         let tight = schema::tight(registry, rules, length..=length, room);
@@ -121,9 +131,9 @@ impl SimplePrompt {
             opening: [
                 say(Role::System, simple_system_prompt(registry, rules, &steps)),
                 say(Role::User, fenced(&example)),
-                say(Role::Assistant, picnic(registry, length)),
+                say(Role::Assistant, picnic(registry, rules, length)),
             ],
-            schema: ResponseSchema { name: "plan", tight, plain },
+            schema: ResponseSchema { name: "plan", tight, plain: schema::plain(registry) },
         }
     }
 }
@@ -228,11 +238,11 @@ fn simple_system_prompt(registry: &ArmRegistry, rules: &PlanRules, steps: &str) 
 }
 
 /// A plan of `length` steps, far from any goal that may come, with arms that exist.
-fn picnic(registry: &ArmRegistry, length: usize) -> String {
+fn picnic(registry: &ArmRegistry, rules: &PlanRules, length: usize) -> String {
     let arms = registry.arms();
-    let last_arm = registry.verifier().unwrap_or(&arms[arms.len() - 1]);
+    let verifier = registry.verifier().filter(|_| rules.require_verification);
     let say = |place: usize| match place {
-        _ if place == length => {
+        _ if place == length && verifier.is_some() => {
             ("Check that everything on the list is packed".to_owned(), "Nothing on the list is missing")
         }
         1 => (
@@ -245,7 +255,7 @@ fn picnic(registry: &ArmRegistry, length: usize) -> String {
     let steps: Vec<SubTask> = (1..=length)
         .map(|place| {
             let (action, criterion) = say(place);
-            let arm = if place == length { last_arm } else { &arms[place % arms.len()] };
+            let arm = verifier.filter(|_| place == length).unwrap_or(&arms[place % arms.len()]);
             SubTask {
                 step: place as u32,
                 action,
