@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use planner_arm::llm::Completion;
+use planner_arm::models::SubTask;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -23,6 +24,9 @@ pub struct BadAnswer {
     reasons: Vec<String>,
     #[serde(default)]
     actions: Vec<String>,
+    /// Each step as `arm [dependencies] cost tier, seconds`, where that is what the answer is about.
+    #[serde(default)]
+    steps: Vec<String>,
     finish: Option<String>,
     pub text: String,
 }
@@ -99,7 +103,14 @@ async fn came_of(answer: &BadAnswer) -> String {
     }
     let actions: Vec<_> = plan.plan.iter().map(|step| step.action.as_str()).collect();
     let codes: BTreeSet<_> = repairs.iter().map(|repair| repair.code.as_str()).collect();
-    format!("{:?} {codes:?} {actions:?}", if codes.is_empty() { Becomes::Used } else { Becomes::Repaired })
+    let steps: Vec<_> = plan.plan.iter().filter(|_| !answer.steps.is_empty()).map(shape).collect();
+    let becomes = if codes.is_empty() { Becomes::Used } else { Becomes::Repaired };
+    format!("{becomes:?} {codes:?} {actions:?} {steps:?}")
+}
+
+fn shape(step: &SubTask) -> String {
+    let SubTask { required_arm, depends_on, estimated_cost_tier, estimated_duration_seconds, .. } = step;
+    format!("{required_arm} {depends_on:?} {estimated_cost_tier}, {estimated_duration_seconds}")
 }
 
 /// What comes of an answer that its server filtered, over the wire.
@@ -116,7 +127,7 @@ fn wanted(answer: &BadAnswer) -> String {
     match answer.becomes {
         Becomes::Refused => "Refused".into(),
         Becomes::AskedAgain => format!("AskedAgain {}", set(&answer.reasons)),
-        becomes => format!("{becomes:?} {} {:?}", set(&answer.repairs), answer.actions),
+        becomes => format!("{becomes:?} {} {:?} {:?}", set(&answer.repairs), answer.actions, answer.steps),
     }
 }
 
