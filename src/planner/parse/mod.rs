@@ -1,8 +1,8 @@
 //! Reading a plan out of what an LLM says.
 //!
 //! Strictly first, so that clean answers cost one pass. Then tolerantly: reasoning blocks, fences and
-//! prose around the JSON ([`read`]), JSON that is broken ([`lenient`]), wrappers, other names for keys and
-//! other shapes of steps ([`shapes`]), numbers in words ([`values`]). None of that is a repair: the plan is
+//! prose around the JSON ([`read`]), JSON that is broken (`lenient`), wrappers, other names for keys and
+//! other shapes of steps (`shapes`), numbers in words (`values`). None of that is a repair: the plan is
 //! what the LLM said.
 //!
 //! Crates that mend JSON were tried on the answers in `tests/corpus`: of those that neither panic nor overflow
