@@ -40,8 +40,8 @@ pub struct Prompts {
 /// The constant parts of the question that is asked last: few rules, one example, a short plan.
 #[derive(Debug, Clone)]
 struct SimplePrompt {
-    /// The rules, and an example as a turn of its own.
-    opening: [Message; 3],
+    /// The rules, and two examples as turns of their own: a single one is copied by very small models.
+    opening: [Message; 5],
     schema: ResponseSchema,
 }
 
@@ -85,11 +85,14 @@ impl Prompts {
         Question { messages, schema: self.simple.schema.clone(), least_temperature: WARMER }
     }
 
-    /// Whether a draft is nothing but steps of the example, as very small models make it.
+    /// Whether a draft is nothing but steps of the examples, as very small models make it.
     pub fn is_example(&self, draft: &Draft) -> bool {
-        let example = &self.simple.opening[2].content;
-        !draft.steps.is_empty()
-            && draft.steps.iter().all(|step| example.contains(&format!("\"{}\"", step.action)))
+        let examples = || self.simple.opening.iter().filter(|message| message.role == Role::Assistant);
+        let is_copied = |action: &str| {
+            let quoted = format!("\"{action}\"");
+            examples().any(|example| example.content.contains(&quoted))
+        };
+        !draft.steps.is_empty() && draft.steps.iter().all(|step| is_copied(&step.action))
     }
 
     fn in_full(&self, user: String, least_temperature: f64) -> Question {
@@ -126,12 +129,17 @@ impl SimplePrompt {
         let room = Room { action: 140, criteria: 2, criterion: 100, rationale: 160 };
         let tight = schema::tight(registry, rules, length..=length, room);
         let say = |role, text: String| Message { role, content: text.into() };
-        let example = PlanRequest { goal: "Organise a picnic".into(), ..PlanRequest::default() };
+        let asked = |goal: &str| {
+            say(Role::User, fenced(&PlanRequest { goal: goal.into(), ..PlanRequest::default() }))
+        };
+        let answered = |example| say(Role::Assistant, example_plan(registry, rules, example, length));
         Self {
             opening: [
                 say(Role::System, simple_system_prompt(registry, rules, &steps)),
-                say(Role::User, fenced(&example)),
-                say(Role::Assistant, picnic(registry, rules, length)),
+                asked(PICNIC.goal),
+                answered(&PICNIC),
+                asked(BICYCLE.goal),
+                answered(&BICYCLE),
             ],
             schema: ResponseSchema { name: "plan", tight, plain: schema::plain(registry) },
         }
@@ -237,20 +245,42 @@ fn simple_system_prompt(registry: &ArmRegistry, rules: &PlanRules, steps: &str) 
     prompt
 }
 
-/// A plan of `length` steps, far from any goal that may come, with arms that exist.
-fn picnic(registry: &ArmRegistry, rules: &PlanRules, length: usize) -> String {
+/// An example, far from any goal that may come: actions with their criteria.
+struct Example {
+    goal: &'static str,
+    first: [(&'static str, &'static str); 2],
+    last: (&'static str, &'static str),
+    rationale: &'static str,
+}
+
+const PICNIC: Example = Example {
+    goal: "Organise a picnic",
+    first: [
+        ("List the food and drinks that six people need for a day", "The list names amounts for six people"),
+        ("Buy what is on the list", "The receipt shows every item"),
+    ],
+    last: ("Check that everything on the list is packed", "Nothing on the list is missing"),
+    rationale: "Know what is needed, get it.",
+};
+
+const BICYCLE: Example = Example {
+    goal: "Repair the bicycle",
+    first: [
+        ("Look up how the chain of this bicycle is mounted", "The instructions name the tools"),
+        ("Replace the worn chain and oil it", "The chain runs without a sound"),
+    ],
+    last: ("Verify that all gears shift on a test ride", "Every gear was used once"),
+    rationale: "Learn how, then do it.",
+};
+
+/// A plan of `length` steps as it would answer an example, with arms that exist.
+fn example_plan(registry: &ArmRegistry, rules: &PlanRules, example: &Example, length: usize) -> String {
     let arms = registry.arms();
     let verifier = registry.verifier().filter(|_| rules.require_verification);
     let say = |place: usize| match place {
-        _ if place == length && verifier.is_some() => {
-            ("Check that everything on the list is packed".to_owned(), "Nothing on the list is missing")
-        }
-        1 => (
-            "List the food and drinks that six people need for a day".to_owned(),
-            "The list names amounts for six people",
-        ),
-        2 => ("Buy what is on the list".to_owned(), "The receipt shows every item"),
-        _ => (format!("Pack basket {}", place - 2), "The basket closes"),
+        _ if place == length && verifier.is_some() => (example.last.0.to_owned(), example.last.1),
+        1 | 2 => (example.first[place - 1].0.to_owned(), example.first[place - 1].1),
+        _ => (format!("Write down part {} of what was done", place - 2), "It is written down"),
     };
     let steps: Vec<SubTask> = (1..=length)
         .map(|place| {
@@ -267,7 +297,7 @@ fn picnic(registry: &ArmRegistry, rules: &PlanRules, length: usize) -> String {
             }
         })
         .collect();
-    written(&steps, "Know what is needed, get it, check it.", 0.9)
+    written(&steps, example.rationale, 0.9)
 }
 
 /// The form of the answer, with an arm that exists.

@@ -160,14 +160,19 @@ fn a_question_asked_again_quotes_every_fault_and_not_the_answer() {
 }
 
 #[test]
-fn the_example_of_the_simple_question_is_a_plan_of_that_length() {
+fn the_examples_of_the_simple_question_are_plans_of_that_length_and_known_when_they_come_back() {
     for (min_steps, max_steps, length) in [(3, 7, 3), (1, 2, 2), (5, 9, 5), (1, 1, 1)] {
         let rules = PlanRules { min_steps, max_steps, require_verification: true };
         let registry = Arc::new(ArmRegistry::default());
-        let example = &Prompts::new(&registry, &rules).simple.opening[2].content.clone();
-        let draft = crate::planner::parse::read(example).expect("a plan").draft;
-        let plan = crate::planner::repair::settle(draft, &registry, &rules).expect("sound");
-        assert_eq!(plan.steps().len(), length);
-        assert!(plan.repairs().iter().all(|repair| repair.code == RepairCode::VerificationAdded));
+        let prompts = Prompts::new(&registry, &rules);
+        for example in [&prompts.simple.opening[2], &prompts.simple.opening[4]] {
+            let mut draft = crate::planner::parse::read(&example.content).expect("a plan").draft;
+            let plan = crate::planner::repair::settle(draft.clone(), &registry, &rules).expect("sound");
+            assert_eq!(plan.steps().len(), length);
+            assert!(plan.repairs().iter().all(|repair| repair.code == RepairCode::VerificationAdded));
+            assert!(prompts.is_example(&draft));
+            draft.steps[0].action = "Rotate the keys".into();
+            assert!(!prompts.is_example(&draft), "one step of its own is enough");
+        }
     }
 }
