@@ -187,7 +187,7 @@ fn is_complete(draft: &Draft) -> bool {
 fn is_gapless(draft: &Draft) -> bool {
     let mut numbers: Vec<i64> = draft.steps.iter().filter_map(|step| step.number).collect();
     numbers.sort_unstable();
-    numbers.windows(2).all(|pair| pair[1] - pair[0] <= 1)
+    numbers.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) <= 1)
 }
 
 /// What follows the reasoning block that the answer begins with. Without its opening tag nothing is left
@@ -363,6 +363,16 @@ mod tests {
         }
         assert_eq!(draft(&"[".repeat(100_000)), Err(Unreadable::NotJson));
         assert_eq!(draft(&"{\"a\":".repeat(10_000)), Err(Unreadable::NotJson));
+    }
+
+    #[test]
+    fn steps_on_their_own_of_which_one_is_missing_are_no_plan() {
+        let numbered = |number: i64| STEP.replacen(r#""step":1"#, &format!(r#""step":"{number}""#), 1);
+        let lines = |numbers: [i64; 2]| numbers.map(numbered).join("\n");
+        assert_eq!(draft(&lines([1, 2])).map(|draft| draft.steps.len()), Ok(2));
+        for numbers in [[1, 3], [i64::MIN, i64::MAX]] {
+            assert_eq!(draft(&lines(numbers)), Err(Unreadable::NoSteps), "{numbers:?}");
+        }
     }
 
     #[test]

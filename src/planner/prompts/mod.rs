@@ -37,7 +37,7 @@ pub struct Prompts {
     simple: SimplePrompt,
 }
 
-/// The constant parts of the question that is asked last: few rules, one example, a short plan.
+/// The constant parts of the question that is asked last: few rules, two examples, a short plan.
 #[derive(Debug, Clone)]
 struct SimplePrompt {
     /// The rules, and two examples as turns of their own: a single one is copied by very small models.
