@@ -22,7 +22,7 @@ use crate::planner::embedded::EmbeddedPlanner;
 use crate::planner::{Engine, EngineKind, PlannerArm};
 
 /// Largest request body, in bytes.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// What all requests share.
 pub struct App {

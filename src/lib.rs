@@ -14,6 +14,7 @@
 //! | [`planner`] | prompt, parse, repair, check, estimate; the embedded planner |
 //! | [`llm`] | one call to a model, and how many of them against which models |
 //! | [`resilience`] | backoff and circuit breaker |
+//! | `outbound` | calls to other services: HTTP clients, bounded answers |
 //! | [`metrics`], [`text`] | every metric; comparing words as people mean them |
 //!
 //! Data goes one way: [`planner`] knows nothing of HTTP, [`http`] nothing of prompts, [`llm`] nothing of plans.
@@ -26,6 +27,7 @@ pub mod lifecycle;
 pub mod llm;
 pub mod metrics;
 pub mod models;
+mod outbound;
 pub mod planner;
 pub mod registry;
 pub mod resilience;

@@ -56,15 +56,20 @@ impl Lifecycle {
         self.places.clone().try_acquire_owned().ok()
     }
 
+    /// Waits for a place for one plan.
+    pub async fn next_place(&self) -> OwnedSemaphorePermit {
+        self.places.clone().acquire_owned().await.expect("the semaphore is never closed")
+    }
+
     /// Resolves when no plan is in flight.
     pub async fn idle(&self) {
         // All places together can be had only when nobody holds one.
         let _ = self.places.acquire_many(self.most_plans).await;
     }
 
-    /// Resolves when the grace time is up.
-    pub async fn over(&self) {
-        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Over).await;
+    /// Resolves when `phase` or a later one has been entered.
+    pub async fn reached(&self, phase: Phase) {
+        let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 }
 
@@ -92,7 +97,7 @@ mod tests {
         lifecycle.enter(Phase::Serving);
         assert_eq!(lifecycle.phase(), Phase::Draining);
         lifecycle.enter(Phase::Over);
-        lifecycle.over().await;
+        lifecycle.reached(Phase::Over).await;
     }
 
     async fn futures_ready<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

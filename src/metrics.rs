@@ -14,10 +14,10 @@ use crate::models::RepairCode;
 use crate::resilience::breaker::BreakerState;
 
 /// Buckets for what an LLM does, 10 ms to 60 s, in seconds.
-const LLM_BUCKETS: &[f64] =
+pub(crate) const LLM_BUCKETS: &[f64] =
     &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0, 30.0, 60.0];
 /// Buckets for what is our own work or an LLM's, 50 µs to 60 s, in seconds.
-const ALL_BUCKETS: &[f64] = &[
+pub(crate) const ALL_BUCKETS: &[f64] = &[
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0, 30.0, 60.0,
 ];
@@ -153,15 +153,7 @@ impl Metrics {
                 .add(IntCounter::new("planner_panics_total", "Panics caught in request handlers.")),
             registry: registry.clone(),
         };
-        let build: IntGaugeVec = register.add(IntGaugeVec::new(
-            Opts::new("planner_build_info", "Always 1; the version is in its label."),
-            &["version"],
-        ));
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        #[cfg(target_os = "linux")]
-        registry
-            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
-            .expect("metrics of their own names");
+        register.process("planner");
         // Counters that exist from the start can be alerted on before the first event.
         for code in RepairCode::ALL {
             metrics.repairs.with_label_values(&[code.as_str()]);
@@ -247,12 +239,17 @@ impl Metrics {
 
     /// All metrics in Prometheus's text format.
     pub fn render(&self) -> String {
-        let mut text = Vec::with_capacity(16 * 1024);
-        TextEncoder::new()
-            .encode(&self.registry.gather(), &mut text)
-            .expect("names and labels were checked when they were registered");
-        String::from_utf8(text).expect("the text format is UTF-8")
+        render(&self.registry)
     }
+}
+
+/// All metrics of `registry` in Prometheus's text format.
+pub(crate) fn render(registry: &Registry) -> String {
+    let mut text = Vec::with_capacity(16 * 1024);
+    TextEncoder::new()
+        .encode(&registry.gather(), &mut text)
+        .expect("names and labels were checked when they were registered");
+    String::from_utf8(text).expect("the text format is UTF-8")
 }
 
 /// A plan being made.
@@ -266,21 +263,42 @@ impl Drop for InFlight {
     }
 }
 
-/// Makes metrics and registers them. All names are constants of this module, so that a fault is a bug here.
-struct Register<'a>(&'a Registry);
+/// Makes metrics and registers them. All names are constants of this program, so that a fault is a bug here.
+pub(crate) struct Register<'a>(pub(crate) &'a Registry);
 
 impl Register<'_> {
-    fn add<M: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
+    /// The version as `SERVICE_build_info`, and the process's own metrics (memory, processor time, files).
+    pub(crate) fn process(&self, service: &str) {
+        let name = format!("{service}_build_info");
+        let opts = Opts::new(name, "Always 1; the version is in its label.");
+        let build: IntGaugeVec = self.add(IntGaugeVec::new(opts, &["version"]));
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        self.0
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect("metrics of their own names");
+    }
+
+    pub(crate) fn add<M: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: prometheus::Result<M>,
+    ) -> M {
         let metric = metric.expect("a well-formed metric");
         self.0.register(Box::new(metric.clone())).expect("a metric of its own name");
         metric
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    pub(crate) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.add(IntCounterVec::new(Opts::new(name, help), labels))
     }
 
-    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+    pub(crate) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> HistogramVec {
         self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
 }

@@ -5,21 +5,35 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 
 use crate::app::{App, router};
-use crate::lifecycle::Phase;
+use crate::lifecycle::{Lifecycle, Phase};
 
 /// How long connections may take to close once all plans are done.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 /// How often callers whose rate limit is whole again are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
-/// Serves on `listener` until `stop` resolves; then lets plans in flight finish for up to `grace`.
+/// Listens on `host` and `port`.
+///
+/// # Errors
+/// When that cannot be done, with what to do about it; `prefix` is that of the settings.
+pub(crate) async fn bind(host: &str, port: u16, prefix: &str) -> Result<TcpListener, String> {
+    TcpListener::bind((host, port)).await.map_err(|error| {
+        format!(
+            "cannot listen on {host}:{port} ({error}); free the port, or set {prefix}HOST and {prefix}PORT"
+        )
+    })
+}
+
+/// Serves plans on `listener` until `stop` resolves; then lets plans in flight finish for up to `grace`.
 ///
 /// While it drains it keeps answering: `/ready` with 503, new plans with 503 `shutting_down`.
 ///
@@ -31,6 +45,23 @@ pub async fn run(
     grace: Duration,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let housekeeping = tokio::spawn(keep_house(app.clone()));
+    let ended = serve(listener, router(app.clone()), &app.lifecycle, grace, stop).await;
+    housekeeping.abort();
+    ended
+}
+
+/// Serves `router` until `stop` resolves, and leads `lifecycle` from its start to its end.
+///
+/// # Errors
+/// When the listener fails.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    lifecycle: &Lifecycle,
+    grace: Duration,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     // Small writes go out at once: without this a response can wait 40 ms for an acknowledgement.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
@@ -38,36 +69,54 @@ pub async fn run(
         }
     });
     let (close, closed) = oneshot::channel::<()>();
-    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service).with_graceful_shutdown(async {
         let _ = closed.await;
     });
     let mut server = tokio::spawn(server.into_future());
-    let housekeeping = tokio::spawn(keep_house(app.clone()));
-    app.lifecycle.enter(Phase::Serving);
+    lifecycle.enter(Phase::Serving);
 
     let ended = tokio::select! {
         ended = &mut server => Some(ended),
         () = stop => None,
     };
     if let Some(ended) = ended {
-        housekeeping.abort();
         return ended.unwrap_or_else(|panic| Err(io::Error::other(panic)));
     }
 
-    app.lifecycle.enter(Phase::Draining);
+    lifecycle.enter(Phase::Draining);
     info!(grace_seconds = grace.as_secs_f64(), "stopping: plans in flight finish, no new ones begin");
-    if timeout(grace, app.lifecycle.idle()).await.is_err() {
+    if timeout(grace, lifecycle.idle()).await.is_err() {
         warn!("the grace time is up; plans still in flight end with an error");
-        app.lifecycle.enter(Phase::Over);
+        lifecycle.enter(Phase::Over);
     }
     let _ = close.send(());
     if timeout(CLOSING_TIME, &mut server).await.is_err() {
         server.abort();
     }
-    housekeeping.abort();
     info!("stopped");
     Ok(())
+}
+
+/// Resolves at the first SIGTERM or SIGINT; a second one calls `hurry`.
+///
+/// # Errors
+/// When the process cannot listen for signals.
+pub(crate) fn signal_to_stop(hurry: impl Fn() + Send + 'static) -> Result<impl Future<Output = ()>, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let (first, stop) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut first = Some(first);
+        loop {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            match first.take() {
+                Some(first) => drop(first.send(())),
+                None => hurry(),
+            }
+        }
+    });
+    Ok(async { drop(stop.await) })
 }
 
 async fn keep_house(app: Arc<App>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Succeeds when `url` answers with a success.
-pub(super) async fn healthcheck(url: &str) -> Result<(), String> {
+pub(crate) async fn healthcheck(url: &str) -> Result<(), String> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(PATIENCE)

@@ -14,6 +14,8 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{EXIT_CODE, Settings};
 
+pub(crate) use healthcheck::healthcheck;
+
 /// The planner arm of OctoLLM: a goal goes in, a sound plan comes out.
 ///
 /// Settings are environment variables with the prefix `PLANNER_`, or a file named by `PLANNER_CONFIG_FILE`;
@@ -47,37 +49,35 @@ pub async fn run() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
     if let Command::Healthcheck { url: Some(url) } = command {
         // Needs no settings, so that bad ones do not matter.
-        return exit(healthcheck::healthcheck(&url).await);
+        return exit(healthcheck(&url).await);
     }
     let settings = match Settings::from_process() {
         Ok(settings) => settings,
-        Err(error) => {
-            complain(&error.to_string());
-            return ExitCode::from(EXIT_CODE);
-        }
+        Err(error) => return exit_as("planner-arm", Err(error.to_string()), EXIT_CODE),
     };
     exit(match command {
         Command::Serve => serve::serve(settings).await,
         Command::Plan(arguments) => plan::plan(arguments, &settings).await,
         Command::Eval(arguments) => eval::eval(arguments, settings).await,
-        Command::Healthcheck { .. } => healthcheck::healthcheck(&settings.health_url()).await,
+        Command::Healthcheck { .. } => healthcheck(&settings.health_url()).await,
         Command::Config => config::print(&settings),
     })
 }
 
 fn exit(outcome: Result<(), String>) -> ExitCode {
+    exit_as("planner-arm", outcome, 1)
+}
+
+/// How `program` ends: when it failed with `code`, and with what went wrong on standard error.
+pub(crate) fn exit_as(program: &str, outcome: Result<(), String>, code: u8) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(what) => {
-            complain(&what);
-            ExitCode::FAILURE
+            // Nobody is left to tell when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{program}: {what}");
+            ExitCode::from(code)
         }
     }
-}
-
-fn complain(what: &str) {
-    // Nobody is left to tell when standard error is closed.
-    let _ = writeln!(std::io::stderr(), "planner-arm: {what}");
 }
 
 /// Writes `text` to standard output; a reader that has seen enough (`| head`) is no error.

@@ -1,14 +1,9 @@
 //! `planner-arm serve`: the service.
 
-use std::sync::Arc;
-
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::config::{Environment, Settings};
+use crate::config::{Environment, PREFIX, Settings};
 use crate::lifecycle::Phase;
 use crate::planner::EngineKind;
 use crate::{server, telemetry};
@@ -18,14 +13,9 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
     telemetry::init(settings.log_level, settings.log_format, &settings.service_name);
     warn_about(&settings);
     let app = App::from_settings(&settings)?;
-    let address = (settings.host.as_str(), settings.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        format!(
-            "cannot listen on {}:{} ({error}); free the port, or set PLANNER_HOST and PLANNER_PORT",
-            settings.host, settings.port
-        )
-    })?;
-    let stop = signal_to_stop(&app)?;
+    let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
+    let hurried = app.clone();
+    let stop = server::signal_to_stop(move || hurried.lifecycle.enter(Phase::Over))?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,
@@ -38,25 +28,6 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
     server::run(listener, app, settings.shutdown_grace, stop)
         .await
         .map_err(|error| format!("the server failed: {error}"))
-}
-
-/// Resolves at the first SIGTERM or SIGINT; a second one ends the grace time.
-fn signal_to_stop(app: &Arc<App>) -> Result<impl Future<Output = ()> + use<>, String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let (first, stop) = oneshot::channel();
-    let app = app.clone();
-    tokio::spawn(async move {
-        let mut first = Some(first);
-        loop {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            match first.take() {
-                Some(first) => drop(first.send(())),
-                None => app.lifecycle.enter(Phase::Over),
-            }
-        }
-    });
-    Ok(async { drop(stop.await) })
 }
 
 /// What an operator should know and might not have meant.

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
 use ::config::{Config, ConfigError, File, FileFormat};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::planner::EngineKind;
 use crate::planner::repair::PlanRules;
@@ -13,9 +12,7 @@ use crate::registry::{Arm, ArmRegistry};
 
 use super::reader::Reader;
 use super::show::mask_url;
-use super::{
-    Environment, FallbackEngine, LogFormat, LogLevel, OPENAI_BASE_URL, PREFIX, Settings, SettingsError,
-};
+use super::{Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError};
 
 /// Every setting's name as in the file.
 pub(super) const NAMES: &[&str] = &[
@@ -60,7 +57,7 @@ pub(super) fn load(variables: &HashMap<String, String>) -> Result<Settings, Sett
     let mut faults = Vec::new();
     let layers = layers(variables, &mut faults);
     let values = layers.cache.into_table().unwrap_or_default();
-    let mut reader = Reader { values, faults };
+    let mut reader = Reader { prefix: PREFIX, values, faults };
     let settings = read(&mut reader, variables);
     match settings {
         Some(settings) if reader.faults.is_empty() => Ok(settings),
@@ -147,7 +144,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     };
     let rules = rules(reader);
     let arms = arms(reader, rules.require_verification);
-    let openai_api_key = api_key(reader);
+    let openai_api_key = reader.visible_ascii("openai_api_key", "key");
     let base_url = base_url(reader);
     let engine = engine(reader, environment, base_url.as_deref());
     Some(Settings {
@@ -158,11 +155,11 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         llm_fallback_models: reader.list("llm_fallback_models"),
         llm_max_attempts: reader.number("llm_max_attempts", 3, 1..=10),
         llm_breaker_threshold: reader.number("llm_breaker_threshold", 5, 1..=100),
-        llm_breaker_reset: seconds(reader, "llm_breaker_reset_seconds", 30.0, 1.0, 600.0),
+        llm_breaker_reset: reader.seconds("llm_breaker_reset_seconds", 30.0, 1.0, 600.0),
         planning_temperature: reader.number("planning_temperature", 0.3, 0.0..=2.0),
         max_tokens: reader.number("max_tokens", 2_000, 1..=128_000),
         rules,
-        timeout: seconds(reader, "timeout_seconds", 10.0, 0.1, 600.0),
+        timeout: reader.seconds("timeout_seconds", 10.0, 0.1, 600.0),
         fallback_engine: reader.choice(
             "fallback_engine",
             FallbackEngine::None,
@@ -172,38 +169,20 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         port: reader.number("port", 8001, 0..=65_535),
         environment,
         service_name: reader.text("service_name").unwrap_or_else(|| "planner-arm".into()),
-        log_level: reader.choice(
-            "log_level",
-            LogLevel::Info,
-            &[
-                ("error", LogLevel::Error),
-                ("warn", LogLevel::Warn),
-                ("info", LogLevel::Info),
-                ("debug", LogLevel::Debug),
-                ("trace", LogLevel::Trace),
-            ],
-        ),
-        log_format: reader.choice(
-            "log_format",
-            log_format,
-            &[("pretty", LogFormat::Pretty), ("json", LogFormat::Json)],
-        ),
+        log_level: reader.log_level(),
+        log_format: reader.log_format(log_format),
         cors_allowed_origins: origins(reader),
         auth_tokens: tokens(reader),
         rate_limit_per_minute: reader.number("rate_limit_per_minute", 0, 0..=1_000_000),
         max_concurrent_plans: reader.number("max_concurrent_plans", 1_024, 1..=1_000_000),
-        shutdown_grace: seconds(reader, "shutdown_grace_seconds", 15.0, 0.0, 3_600.0),
+        shutdown_grace: reader.seconds("shutdown_grace_seconds", 15.0, 0.0, 3_600.0),
         ready_requires_llm: reader.flag("ready_requires_llm", false),
-        cache_ttl: seconds(reader, "cache_ttl_seconds", 3_600.0, 0.0, 31_536_000.0),
+        cache_ttl: reader.seconds("cache_ttl_seconds", 3_600.0, 0.0, 31_536_000.0),
         cache_max_entries: reader.number("cache_max_entries", 10_000, 0..=10_000_000),
         redis_url: redis_url(reader),
         arms: arms?,
         unknown_variables: unknown_variables(variables),
     })
-}
-
-fn seconds(reader: &mut Reader, name: &str, default: f64, low: f64, high: f64) -> Duration {
-    Duration::from_secs_f64(reader.number(name, default, low..=high))
 }
 
 fn rules(reader: &mut Reader) -> PlanRules {
@@ -232,15 +211,6 @@ fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry>
             None
         }
     }
-}
-
-fn api_key(reader: &mut Reader) -> Option<SecretString> {
-    let key = reader.secret("openai_api_key")?;
-    if key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(key);
-    }
-    reader.fault("openai_api_key", "has a space or a special character in it", "must be the bare key");
-    None
 }
 
 /// The URL given, without a slash at its end.
@@ -348,6 +318,8 @@ fn unknown_variables(variables: &HashMap<String, String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]

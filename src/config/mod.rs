@@ -13,6 +13,11 @@ use crate::planner::EngineKind;
 use crate::planner::repair::PlanRules;
 use crate::registry::ArmRegistry;
 
+#[cfg(feature = "orchestrator")]
+pub(crate) use reader::Reader;
+#[cfg(feature = "orchestrator")]
+pub(crate) use show::mask_url;
+
 /// Prefix of every environment variable of the planner arm.
 pub const PREFIX: &str = "PLANNER_";
 
@@ -146,8 +151,7 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn from_process() -> Result<Self, SettingsError> {
-        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        Self::load(&std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect())
+        Self::load(&process_variables())
     }
 
     /// The settings in `variables`, an environment, and in the file that it names.
@@ -165,12 +169,22 @@ impl Settings {
 
     /// The service's health check, for a process on the same machine.
     pub fn health_url(&self) -> String {
-        let host = match self.host.as_str() {
-            "0.0.0.0" | "" => "127.0.0.1",
-            "::" => "[::1]",
-            host if host.contains(':') => return format!("http://[{host}]:{}/health", self.port),
-            host => host,
-        };
-        format!("http://{host}:{}/health", self.port)
+        health_url(&self.host, self.port)
+    }
+}
+
+/// Every environment variable of this process.
+pub(crate) fn process_variables() -> HashMap<String, String> {
+    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
+}
+
+/// The health check of a service that listens there, for a process on the same machine.
+pub(crate) fn health_url(host: &str, port: u16) -> String {
+    match host {
+        "0.0.0.0" | "" => format!("http://127.0.0.1:{port}/health"),
+        "::" => format!("http://[::1]:{port}/health"),
+        host if host.contains(':') => format!("http://[{host}]:{port}/health"),
+        host => format!("http://{host}:{port}/health"),
     }
 }

@@ -3,33 +3,36 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use config::{Map, Value, ValueKind};
 use secrecy::SecretString;
 
-use super::PREFIX;
 use super::show::mask_url;
+use super::{LogFormat, LogLevel};
 
 /// The settings as they were given, and the faults found so far.
-pub(super) struct Reader {
-    pub(super) values: Map<String, Value>,
-    pub(super) faults: Vec<String>,
+pub(crate) struct Reader {
+    /// Prefix of the variables.
+    pub(crate) prefix: &'static str,
+    pub(crate) values: Map<String, Value>,
+    pub(crate) faults: Vec<String>,
 }
 
 impl Reader {
     /// Whether there is a value, be it good or bad.
-    pub(super) fn is_set(&self, name: &str) -> bool {
+    pub(crate) fn is_set(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| value.into_string().map_or(true, |text| !text.trim().is_empty()))
     }
 
     /// The value's text, without white space around it; `None` when absent or empty.
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let text = self.scalar(name)?.trim().to_owned();
         Some(text).filter(|text| !text.is_empty())
     }
 
     /// A text that must not be blank, where a blank one is a fault and not an absence.
-    pub(super) fn not_blank(&mut self, name: &str, default: &str) -> String {
+    pub(crate) fn not_blank(&mut self, name: &str, default: &str) -> String {
         match self.scalar(name).map(|text| text.trim().to_owned()) {
             Some(text) if text.is_empty() || text.chars().any(char::is_control) => {
                 self.fault(name, "is blank or has a control character in it", "must be a name");
@@ -40,12 +43,35 @@ impl Reader {
         }
     }
 
-    pub(super) fn secret(&mut self, name: &str) -> Option<SecretString> {
-        self.text(name).map(SecretString::from)
+    /// A secret of visible ASCII characters; what it is to be said to be, as `key`, stands in its fault.
+    pub(crate) fn visible_ascii(&mut self, name: &str, noun: &str) -> Option<SecretString> {
+        let secret = self.text(name)?;
+        if secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Some(SecretString::from(secret));
+        }
+        self.fault(name, "has a space or a special character in it", &format!("must be the bare {noun}"));
+        None
+    }
+
+    /// A time in seconds.
+    pub(crate) fn seconds(&mut self, name: &str, default: f64, low: f64, high: f64) -> Duration {
+        Duration::from_secs_f64(self.number(name, default, low..=high))
+    }
+
+    /// The setting `log_level`.
+    pub(crate) fn log_level(&mut self) -> LogLevel {
+        let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+        self.choice("log_level", LogLevel::Info, &levels.map(|level| (level.as_str(), level)))
+    }
+
+    /// The setting `log_format`.
+    pub(crate) fn log_format(&mut self, default: LogFormat) -> LogFormat {
+        let formats = [LogFormat::Pretty, LogFormat::Json];
+        self.choice("log_format", default, &formats.map(|format| (format.as_str(), format)))
     }
 
     /// A number within `range`.
-    pub(super) fn number<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
+    pub(crate) fn number<T>(&mut self, name: &str, default: T, range: RangeInclusive<T>) -> T
     where
         T: FromStr + PartialOrd + Display + Copy,
     {
@@ -62,7 +88,7 @@ impl Reader {
     }
 
     /// One of several words.
-    pub(super) fn choice<T: Copy>(&mut self, name: &str, default: T, words: &[(&str, T)]) -> T {
+    pub(crate) fn choice<T: Copy>(&mut self, name: &str, default: T, words: &[(&str, T)]) -> T {
         let Some(text) = self.text(name) else { return default };
         if let Some((_, choice)) = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text)) {
             return *choice;
@@ -72,14 +98,14 @@ impl Reader {
         default
     }
 
-    pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
+    pub(crate) fn flag(&mut self, name: &str, default: bool) -> bool {
         let words =
             [("true", true), ("false", false), ("1", true), ("0", false), ("yes", true), ("no", false)];
         self.choice(name, default, &words)
     }
 
     /// A comma list, or an array in the file; blank entries do not count.
-    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+    pub(crate) fn list(&mut self, name: &str) -> Vec<String> {
         let Some(value) = self.value(name) else { return Vec::new() };
         let entries: Option<Vec<String>> = match value.kind {
             ValueKind::Array(entries) => entries.into_iter().map(|entry| entry.into_string().ok()).collect(),
@@ -95,7 +121,7 @@ impl Reader {
     }
 
     /// A URL of one of `schemes` with a host; `None` when absent or bad.
-    pub(super) fn url(&mut self, name: &str, schemes: &[&str], rule: &str) -> Option<url::Url> {
+    pub(crate) fn url(&mut self, name: &str, schemes: &[&str], rule: &str) -> Option<url::Url> {
         let text = self.text(name)?;
         let url = url::Url::parse(&text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host());
         if url.is_none() {
@@ -105,7 +131,7 @@ impl Reader {
     }
 
     /// Notes that `name` (as in the file, in lower case) is bad.
-    pub(super) fn fault(&mut self, name: &str, what: &str, rule: &str) {
+    pub(crate) fn fault(&mut self, name: &str, what: &str, rule: &str) {
         let source = self
             .values
             .get(name)
@@ -113,7 +139,7 @@ impl Reader {
             .filter(|origin| *origin != "the environment")
             .map(|file| format!(" (in {file})"))
             .unwrap_or_default();
-        self.faults.push(format!("{PREFIX}{}{source} {what}; it {rule}", name.to_uppercase()));
+        self.faults.push(format!("{}{}{source} {what}; it {rule}", self.prefix, name.to_uppercase()));
     }
 
     /// The value as a text; an array or a table is a fault.

@@ -48,7 +48,7 @@ fn masked(secret: Option<&SecretString>) -> String {
 }
 
 /// `url` with user, password and query masked.
-pub(super) fn mask_url(url: &str) -> String {
+pub(crate) fn mask_url(url: &str) -> String {
     if let Some((before, _)) = url.split_once('?') {
         return format!("{}?{MASK}", mask_url(before));
     }

@@ -47,6 +47,13 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
 
 /// Completes `response` and takes down what is logged and counted of it.
 fn finish(record: &mut Record, response: &mut Response) {
+    record.code = complete(response, record.context.id());
+    record.status = Some(response.status());
+    record.notes = response.extensions_mut().remove::<PlanNotes>();
+}
+
+/// Writes the problem document of a `response` that is an error, and the request's id; gives the error's code.
+pub(crate) fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
     let status = response.status();
     let mut problem = response.extensions_mut().remove::<Problem>();
     if problem.is_none()
@@ -56,20 +63,17 @@ fn finish(record: &mut Record, response: &mut Response) {
         // A library answered, with a bare status.
         problem = Some(Problem::for_status(status));
     }
-    let id = record.context.id();
     if let Some(problem) = &problem {
-        let body = serde_json::to_vec(&problem.document(id)).unwrap_or_default();
+        let body = serde_json::to_vec(&problem.document(request_id)).unwrap_or_default();
         *response.status_mut() = problem.code.status();
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
         problem.headers(response.headers_mut());
         *response.body_mut() = body.into();
     }
-    if let Ok(id) = HeaderValue::try_from(id) {
+    if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
-    record.status = Some(response.status());
-    record.code = problem.map(|problem| problem.code);
-    record.notes = response.extensions_mut().remove::<PlanNotes>();
+    problem.map(|problem| problem.code)
 }
 
 /// Whether this is `/ready` saying that it is not, which is no problem document.
@@ -138,7 +142,7 @@ fn metric_route(path: &str) -> &str {
 }
 
 /// The method as a label of a closed set.
-fn known_method(method: &Method) -> &'static str {
+pub(crate) fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -1,6 +1,5 @@
 //! What operators and orchestrators ask: health, readiness, metrics, capabilities.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,63 +8,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::lifecycle::Phase;
-
-/// That the process lives.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(super) struct Health {
-    /// Always `healthy`.
-    #[schema(example = "healthy")]
-    status: String,
-    /// Version of the service.
-    version: String,
-    /// The model that answers when all is well.
-    #[schema(example = "gpt-3.5-turbo")]
-    model: String,
-    /// Now, RFC 3339.
-    #[schema(format = DateTime)]
-    timestamp: String,
-}
-
-/// Whether this replica should get requests.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(super) struct Readiness {
-    /// Whether it should.
-    ready: bool,
-    /// What that was concluded from; `llm` counts only with `PLANNER_READY_REQUIRES_LLM`.
-    #[schema(example = json!({"config": true, "llm": true, "serving": true}))]
-    checks: BTreeMap<String, bool>,
-    /// Now, RFC 3339.
-    #[schema(format = DateTime)]
-    timestamp: String,
-}
-
-/// What this arm can do, for the orchestrator's registry.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub(super) struct Capabilities {
-    /// Always `planner`.
-    #[schema(example = "planner")]
-    arm_id: String,
-    /// Its abilities.
-    #[expect(clippy::struct_field_names, reason = "the orchestrator's own word")]
-    capabilities: Vec<String>,
-    /// What a plan costs, 1 to 5.
-    #[schema(minimum = 1, maximum = 5)]
-    cost_tier: u8,
-    /// Mean time to a plan in milliseconds; this process's own after 20 plans.
-    average_latency_ms: u64,
-    /// Share of requests that got a plan, 0.0 to 1.0; this process's own after 20 plans.
-    #[schema(minimum = 0.0, maximum = 1.0)]
-    success_rate: f64,
-}
+use crate::models::{Capabilities, Health, Readiness};
 
 /// Marks the response of a replica that is not ready, which is a report and no problem.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NotReady;
+pub(crate) struct NotReady;
 
 /// Whether the process lives, whatever the LLM does.
 #[utoipa::path(get, path = "/health", tag = "operations", operation_id = "health",
@@ -124,6 +74,7 @@ pub(super) async fn capabilities(State(app): State<Arc<App>>) -> Json<Capabiliti
     })
 }
 
-fn now() -> String {
+/// Now, RFC 3339.
+pub(crate) fn now() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }

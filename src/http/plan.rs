@@ -17,7 +17,7 @@ use crate::planner::{Origin, estimate};
 
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
-use super::request::{Caller, Include, RequestContext, authorize, body, deadline};
+use super::request::{Caller, Include, RequestContext, authorize, deadline, json_body};
 
 /// Breaks a goal down into a sound plan.
 ///
@@ -72,7 +72,7 @@ pub(super) async fn create_plan(
 
     let (origin, result) = tokio::select! {
         made = app.planner.generate_plan(&request, deadline) => made,
-        () = app.lifecycle.over() => return Err(shutting_down()),
+        () = app.lifecycle.reached(Phase::Over) => return Err(shutting_down()),
     };
     Ok(respond(origin, result.map_err(Problem::from), include))
 }
@@ -92,7 +92,7 @@ impl Wanted {
         let include = Include::from_query(request.uri().query().unwrap_or_default())?;
         let deadline = deadline(request.headers(), context.arrived, app.timeout);
         let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
-        let request = PlanRequest::from_json(&body(request, read_by).await?);
+        let request = PlanRequest::from_json(&json_body(request, read_by).await?);
         let request_id = match &request {
             Ok(request) => &request.request_id,
             Err(invalid) => &invalid.request_id,

@@ -54,10 +54,13 @@ pub enum ErrorCode {
     ShuttingDown,
     /// The time for the request ran out.
     DeadlineExceeded,
+    /// The orchestrator's database is away.
+    #[cfg(feature = "orchestrator")]
+    DatabaseUnavailable,
 }
 
 impl ErrorCode {
-    /// Every code, for documentation.
+    /// Every code of the planner, for documentation.
     pub const ALL: [Self; 15] = [
         Self::InvalidRequest,
         Self::UnknownInclude,
@@ -90,6 +93,8 @@ impl ErrorCode {
             Self::LlmFailed | Self::PlanInvalid | Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::LlmUnavailable | Self::Overloaded | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+            #[cfg(feature = "orchestrator")]
+            Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -111,6 +116,8 @@ impl ErrorCode {
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
             Self::DeadlineExceeded => "deadline_exceeded",
+            #[cfg(feature = "orchestrator")]
+            Self::DatabaseUnavailable => "database_unavailable",
         }
     }
 
@@ -131,6 +138,8 @@ impl ErrorCode {
             Self::Overloaded => "Overloaded",
             Self::ShuttingDown => "Shutting down",
             Self::DeadlineExceeded => "Deadline exceeded",
+            #[cfg(feature = "orchestrator")]
+            Self::DatabaseUnavailable => "The database is unavailable",
         }
     }
 }
@@ -190,7 +199,7 @@ impl Problem {
     /// The document, for the request of this id.
     pub fn document<'a>(&'a self, request_id: &'a str) -> ProblemDocument<'a> {
         ProblemDocument {
-            kind: format!("urn:octollm:planner:problem:{}", self.code.as_str()),
+            kind: format!("urn:octollm:problem:{}", self.code.as_str()),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             detail: &self.detail,
@@ -219,7 +228,7 @@ pub(super) fn too_large() -> Problem {
 }
 
 /// The problem for a fault of ours.
-pub(super) fn internal() -> Problem {
+pub(crate) fn internal() -> Problem {
     Problem::new(
         ErrorCode::InternalError,
         "The service failed on this request; its log says why under the request's id.",
@@ -292,7 +301,7 @@ fn sentence(text: &str) -> String {
 pub struct ProblemDocument<'a> {
     /// A name for this kind of problem.
     #[serde(rename = "type")]
-    #[schema(example = "urn:octollm:planner:problem:invalid_request")]
+    #[schema(example = "urn:octollm:problem:invalid_request")]
     kind: String,
     /// The kind in words.
     title: &'a str,

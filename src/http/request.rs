@@ -23,15 +23,15 @@ pub(super) const X_REQUEST_TIMEOUT_MS: &str = "x-request-timeout-ms";
 
 /// A request's id and arrival, shared by the middleware and the handlers.
 #[derive(Debug, Clone)]
-pub(super) struct RequestContext {
+pub(crate) struct RequestContext {
     id: Arc<OnceLock<String>>,
     /// When the head of the request had been read.
-    pub(super) arrived: Instant,
+    pub(crate) arrived: Instant,
 }
 
 impl RequestContext {
     /// The context of a request that has just arrived. Its id may be in the header.
-    pub(super) fn new(headers: &HeaderMap) -> Self {
+    pub(crate) fn new(headers: &HeaderMap) -> Self {
         let context = Self { id: Arc::default(), arrived: Instant::now() };
         if let Some(id) =
             headers.get(X_REQUEST_ID).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
@@ -53,7 +53,7 @@ impl RequestContext {
     }
 
     /// The id; a new one when the caller gave none.
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         if self.id.get().is_none() {
             self.propose_id(&Uuid::new_v4().to_string());
         }
@@ -151,13 +151,23 @@ pub(super) fn deadline(
 }
 
 /// The bytes of a JSON body of at most 1 MiB, if they are all there by `deadline`.
-pub(super) async fn body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
-    if !is_json(request.headers()) {
-        return Err(Problem::new(
-            ErrorCode::UnsupportedMediaType,
-            "The body must be JSON; send the header Content-Type: application/json.",
-        ));
+pub(super) async fn json_body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
+    if !has_media_type(request.headers(), "application/json") {
+        return Err(unsupported_media_type());
     }
+    body(request, deadline).await
+}
+
+/// The problem for a body that is not declared as JSON.
+pub(crate) fn unsupported_media_type() -> Problem {
+    Problem::new(
+        ErrorCode::UnsupportedMediaType,
+        "The body must be JSON; send the header Content-Type: application/json.",
+    )
+}
+
+/// The bytes of a body of at most 1 MiB, if they are all there by `deadline`.
+pub(crate) async fn body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
     match timeout_at(deadline, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
@@ -169,12 +179,13 @@ pub(super) async fn body(request: Request, deadline: Instant) -> Result<Bytes, P
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is declared to be of `media_type`, parameters left aside.
+pub(crate) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+        .is_some_and(|declared| declared.trim().eq_ignore_ascii_case(media_type))
 }
 
 #[cfg(test)]

@@ -11,12 +11,13 @@ use std::time::Duration;
 use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
-use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
+
+use crate::outbound::{body_within, http_client};
 
 use super::dialect::{Dialect, ResponseFormat, TokenLimit};
 use super::reply::{Reply, normalised, refusal};
@@ -24,8 +25,6 @@ use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Feature, M
 
 /// The largest answer that is read; a plan is a thousand times smaller.
 const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long after the first call others wait for it to find out what a model takes.
 const FIRST_WORDS: Duration = Duration::from_millis(300);
 
@@ -77,13 +76,7 @@ impl OpenAiServer {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("planner-arm/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none());
-        // What runs on this machine is not reached through a proxy.
-        let http = if is_on_this_machine(&settings.base_url) { http.no_proxy() } else { http };
-        let http = http.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))?;
+        let http = http_client(&settings.base_url)?;
         let endpoint =
             Endpoint { base_url: settings.base_url, headers, api_key: settings.api_key.unwrap_or_default() };
         Ok(Self {
@@ -230,28 +223,14 @@ impl tower::Service<HttpRequestFactory> for OneExchange {
     }
 }
 
-fn is_on_this_machine(base_url: &str) -> bool {
-    match url::Url::parse(base_url).ok().as_ref().and_then(url::Url::host) {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 async fn exchange(
     client: &reqwest::Client,
     request: reqwest::Request,
 ) -> Result<reqwest::Response, CallError> {
     let mut response = client.execute(request).await.map_err(|error| transport_error(&error))?;
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport_error(&error))? {
-        if body.len() + chunk.len() > MOST_ANSWER_BYTES {
-            return Err(CallFailure::Malformed.into());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let body: Bytes = body.freeze();
+    let body =
+        body_within(&mut response, MOST_ANSWER_BYTES).await.map_err(|error| transport_error(&error))?;
+    let body = body.ok_or(CallFailure::Malformed)?;
     let status = response.status();
     if status.is_success() {
         return Ok(http::Response::new(normalised(&body)).into());

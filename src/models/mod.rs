@@ -1,11 +1,14 @@
 //! The wire types of the planner's API: what `POST /plan` takes and gives.
 
+pub(crate) mod fields;
+mod ops;
 mod request;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use request::{InvalidRequest, MAX_REQUEST_ID_CHARS, PlanRequest};
+pub use ops::{Capabilities, Health, Readiness};
+pub use request::{InvalidRequest, MAX_CONTEXT_BYTES, MAX_REQUEST_ID_CHARS, PlanRequest};
 
 /// Longest duration of one step, in seconds (one day).
 pub const MAX_STEP_SECONDS: u32 = 86_400;

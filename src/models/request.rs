@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use super::FieldError;
+use super::fields::FieldReader;
 
 /// Longest goal, in characters.
 const MAX_GOAL_CHARS: u64 = 10_000;
@@ -14,9 +15,10 @@ const MAX_CONSTRAINTS: u64 = 50;
 /// Longest constraint, in characters.
 const MAX_CONSTRAINT_CHARS: usize = 2_000;
 /// Largest context, in bytes of compact JSON.
-const MAX_CONTEXT_BYTES: usize = 64 * 1024;
+pub const MAX_CONTEXT_BYTES: usize = 64 * 1024;
 /// Longest request id, in characters.
 pub const MAX_REQUEST_ID_CHARS: u64 = 128;
+
 /// What a plan is wanted for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 pub struct PlanRequest {
@@ -71,10 +73,8 @@ impl PlanRequest {
         let is_object = body.trim_ascii_start().first() == Some(&b'{');
         let (request, mut faults) = match serde_json::from_slice(body) {
             Ok(request) if is_object => (request, Vec::new()),
-            _ => Self::field_by_field(body).map_err(|message| InvalidRequest {
-                faults: vec![FieldError::new("body", message)],
-                request_id: None,
-            })?,
+            _ => Self::field_by_field(body)
+                .map_err(|fault| InvalidRequest { faults: vec![fault], request_id: None })?,
         };
         request.rule_faults(&mut faults);
         if faults.is_empty() {
@@ -101,76 +101,17 @@ impl PlanRequest {
 
     /// The slow way, for requests with something of the wrong type: what fits is read, the rest named.
     /// Fails with what is wrong with the body as a whole.
-    fn field_by_field(body: &[u8]) -> Result<(Self, Vec<FieldError>), String> {
-        if body.iter().all(u8::is_ascii_whitespace) {
-            return Err("is empty; send a JSON object with a goal".into());
-        }
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            match std::str::from_utf8(body) {
-                Err(_) => "is not UTF-8; send JSON in UTF-8".into(),
-                Ok(_) if is_too_deep(&error) => "nests deeper than 128 levels".into(),
-                Ok(_) => format!("is not valid JSON (line {line}, column {column})"),
-            }
-        })?;
-        let Value::Object(mut fields) = value else {
-            return Err(format!("is {}; send a JSON object", kind_of(&value)));
+    fn field_by_field(body: &[u8]) -> Result<(Self, Vec<FieldError>), FieldError> {
+        let mut fields = FieldReader::of_body(body, "a goal")?;
+        let request = Self {
+            // What is missing has its own fault and breaks no rule besides.
+            goal: fields.required_text("goal").unwrap_or_else(|| "read".into()),
+            constraints: fields.texts("constraints", MAX_CONSTRAINTS as usize),
+            context: fields.object("context").unwrap_or_default(),
+            request_id: fields.text("request_id"),
         };
-        let mut faults = Vec::new();
-        let mut take = |name: &str| match fields.remove(name) {
-            Some(Value::Null) | None => None,
-            Some(value) => Some(value),
-        };
-        let mut request = Self { goal: "read".into(), ..Self::default() };
-        match take("goal") {
-            Some(Value::String(goal)) => request.goal = goal,
-            Some(other) => {
-                faults.push(FieldError::new("goal", format!("must be a string, not {}", kind_of(&other))));
-            }
-            None => faults.push(FieldError::new("goal", "is required")),
-        }
-        match take("constraints") {
-            Some(Value::Array(items)) => {
-                for (index, item) in items.into_iter().enumerate() {
-                    if let Value::String(constraint) = item {
-                        request.constraints.push(constraint);
-                        continue;
-                    }
-                    // Beyond the limit the number of entries is the fault.
-                    if (index as u64) < MAX_CONSTRAINTS {
-                        faults.push(FieldError::new(
-                            format!("constraints[{index}]"),
-                            format!("must be a string, not {}", kind_of(&item)),
-                        ));
-                    }
-                    // Keeps the places of those behind it, and breaks no rule itself.
-                    request.constraints.push("-".into());
-                }
-            }
-            Some(other) => faults.push(FieldError::new(
-                "constraints",
-                format!("must be an array of strings, not {}", kind_of(&other)),
-            )),
-            None => {}
-        }
-        match take("context") {
-            Some(Value::Object(context)) => request.context = context,
-            Some(other) => {
-                faults
-                    .push(FieldError::new("context", format!("must be an object, not {}", kind_of(&other))));
-            }
-            None => {}
-        }
-        match take("request_id") {
-            Some(Value::String(id)) => request.request_id = Some(id),
-            Some(other) => faults.push(FieldError::new(
-                "request_id",
-                format!("must be a string or null, not {}", kind_of(&other)),
-            )),
-            None => {}
-        }
         // Without a fault here a key was there twice, of which the last counts, as in Python.
-        Ok((request, faults))
+        Ok((request, fields.faults))
     }
 
     fn rule_faults(&self, faults: &mut Vec<FieldError>) {
@@ -234,22 +175,6 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// `serde_json` has no public kind for its nesting limit; its message is the only sign of it.
-fn is_too_deep(error: &serde_json::Error) -> bool {
-    error.to_string().starts_with("recursion limit exceeded")
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 fn constraints_schema() -> utoipa::openapi::schema::Schema {

@@ -109,7 +109,7 @@ async fn a_bad_request_is_a_problem_with_every_fault() {
       "request_id": "(the request's)",
       "status": 422,
       "title": "Invalid request",
-      "type": "urn:octollm:planner:problem:invalid_request"
+      "type": "urn:octollm:problem:invalid_request"
     }
     "#);
 }

@@ -1,13 +1,14 @@
 //! What it means when a server says no, by status, by header or in its own words.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{HeaderMap, RETRY_AFTER};
+use http::header::HeaderMap;
 use serde_json::Value;
 
 use crate::llm::dialect::refused_feature;
 use crate::llm::{CallError, CallFailure};
+use crate::resilience::retry_after::{retry_after, wait_of};
 
 /// The fields of an error, in any of its shapes, whose words tell what it is. Whatever may repeat the
 /// question (`input`, `body`) is not among them.
@@ -19,8 +20,6 @@ const TELLING: [&str; 14] = [
 const DEEPEST: u8 = 6;
 /// A text longer than this is a page, not a message.
 const LONGEST_MESSAGE: usize = 4_096;
-/// Nothing waits longer than a day.
-const LONGEST_WAIT_SECONDS: f64 = 86_400.0;
 
 const NO_QUOTA: [&str; 5] = [
     "insufficient_quota",
@@ -184,28 +183,7 @@ fn collect(said: &Value, depth: u8, words: &mut String) {
     }
 }
 
-/// How long the server asks to be left alone: `retry-after-ms`, or `Retry-After` in seconds or as a date
-/// (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let milliseconds = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok());
-    if let Some(wait) = milliseconds.and_then(|ms| wait_of(ms / 1_000.0)) {
-        return Some(wait);
-    }
-    let value = text(RETRY_AFTER.as_str())?;
-    if let Some(wait) = value.parse().ok().and_then(wait_of) {
-        return Some(wait);
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-fn wait_of(seconds: f64) -> Option<Duration> {
-    (seconds.is_finite() && seconds >= 0.0)
-        .then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT_SECONDS)))
-}
-
-/// The same where only the body says it: "Please try again in 1m2.5s" (OpenAI), "retry after 7 seconds"
+/// What no header but only the body says: "Please try again in 1m2.5s" (OpenAI), "retry after 7 seconds"
 /// (Azure), `"retryDelay": "30s"` (Gemini).
 fn retry_after_said(said: &Value) -> Option<Duration> {
     let says = words(said);

@@ -1,6 +1,6 @@
 //! Every shape of an answer that some server has been seen to send.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -8,7 +8,7 @@ use http::header::HeaderMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::failure::{failure_of, retry_after};
+use super::failure::failure_of;
 use super::*;
 use crate::llm::Feature;
 
@@ -429,28 +429,6 @@ fn errors_may_be_plain_text_and_pages_say_nothing() {
     assert_eq!(failure(502, " <html>content_filter</html>"), CallFailure::ServerError);
     assert_eq!(failure(400, ""), CallFailure::BadRequest);
     assert_eq!(failure(500, &"\u{fffd}".repeat(5_000)), CallFailure::ServerError);
-}
-
-#[test]
-fn retry_after_has_three_forms() {
-    let headers = |name: &'static str, value: &str| {
-        HeaderMap::from_iter([(
-            http::HeaderName::from_static(name),
-            http::HeaderValue::from_str(value).expect("a value"),
-        )])
-    };
-    assert_eq!(retry_after(&headers("retry-after", "2")), Some(Duration::from_secs(2)));
-    assert_eq!(retry_after(&headers("retry-after", "0.5")), Some(Duration::from_millis(500)));
-    assert_eq!(retry_after(&headers("retry-after-ms", "1500")), Some(Duration::from_millis(1_500)));
-    assert_eq!(retry_after(&headers("retry-after", "soon")), None);
-    assert_eq!(retry_after(&headers("retry-after", "-1")), None);
-    assert_eq!(retry_after(&headers("retry-after", "1e300")), Some(Duration::from_secs(86_400)));
-    assert_eq!(retry_after(&HeaderMap::new()), None);
-    let past = httpdate::fmt_http_date(SystemTime::now() - Duration::from_secs(60));
-    assert_eq!(retry_after(&headers("retry-after", &past)), Some(Duration::ZERO));
-    let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
-    let wait = retry_after(&headers("retry-after", &soon)).expect("a wait");
-    assert!((50..=60).contains(&wait.as_secs()), "{wait:?}");
 }
 
 #[test]

@@ -1,0 +1,168 @@
+//! Reads a JSON object field by field and collects what is wrong with it instead of stopping at the first.
+
+use serde_json::{Map, Value};
+
+use super::FieldError;
+
+/// The fields of an object that are still to be read, and the faults found so far.
+#[derive(Debug, Default)]
+pub(crate) struct FieldReader {
+    fields: Map<String, Value>,
+    /// What stands before the name of each field, as `budget.`.
+    place: &'static str,
+    pub(crate) faults: Vec<FieldError>,
+}
+
+impl FieldReader {
+    /// The object in `body`.
+    ///
+    /// # Errors
+    /// What is wrong with the body as a whole. `needs` says what is missing in an empty one.
+    pub(crate) fn of_body(body: &[u8], needs: &str) -> Result<Self, FieldError> {
+        let wrong = |what: String| FieldError::new("body", what);
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Err(wrong(format!("is empty; send a JSON object with {needs}")));
+        }
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            wrong(match std::str::from_utf8(body) {
+                Err(_) => "is not UTF-8; send JSON in UTF-8".into(),
+                Ok(_) if is_too_deep(&error) => "nests deeper than 128 levels".into(),
+                Ok(_) => format!("is not valid JSON (line {line}, column {column})"),
+            })
+        })?;
+        match value {
+            Value::Object(fields) => Ok(Self { fields, ..Self::default() }),
+            other => Err(wrong(format!("is {}; send a JSON object", kind_of(&other)))),
+        }
+    }
+
+    /// A text; `None` when absent, null or something else, which is a fault.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            other => self.wrong_kind(name, "a string", &other),
+        }
+    }
+
+    /// A text that must be there.
+    pub(crate) fn required_text(&mut self, name: &str) -> Option<String> {
+        if self.fields.get(name).is_none_or(Value::is_null) {
+            self.fault(name, "is required");
+        }
+        self.text(name)
+    }
+
+    /// An object; `None` as with [`text`](Self::text).
+    pub(crate) fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.take(name)? {
+            Value::Object(fields) => Some(fields),
+            other => self.wrong_kind(name, "an object", &other),
+        }
+    }
+
+    /// A list of texts. One of something else is a fault, unless it stands beyond `most`, where the number
+    /// of entries is the fault; `-` keeps its place, and breaks no rule itself.
+    pub(crate) fn texts(&mut self, name: &str, most: usize) -> Vec<String> {
+        let items = match self.take(name) {
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                return self.wrong_kind(name, "an array of strings", &other).unwrap_or_default();
+            }
+            None => return Vec::new(),
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            match item {
+                Value::String(text) => texts.push(text),
+                other => {
+                    if index < most {
+                        self.wrong_kind::<()>(&format!("{name}[{index}]"), "a string", &other);
+                    }
+                    texts.push("-".into());
+                }
+            }
+        }
+        texts
+    }
+
+    /// Notes that the field `name` is bad.
+    pub(crate) fn fault(&mut self, name: &str, message: impl Into<String>) {
+        self.faults.push(FieldError::new(format!("{}{name}", self.place), message));
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.fields.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn wrong_kind<T>(&mut self, name: &str, expected: &str, found: &Value) -> Option<T> {
+        self.fault(name, format!("must be {expected}, not {}", kind_of(found)));
+        None
+    }
+}
+
+/// What only the orchestrator's API has: objects within objects, and numbers.
+#[cfg(feature = "orchestrator")]
+impl FieldReader {
+    /// Reads the object `name`, whose fields stand after `place` in what is said of them.
+    pub(crate) fn within<T>(
+        &mut self,
+        name: &str,
+        place: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let mut inner = Self { fields: self.object(name).unwrap_or_default(), place, faults: Vec::new() };
+        let value = read(&mut inner);
+        self.faults.append(&mut inner.faults);
+        value
+    }
+
+    /// One of several words, or `default` when absent.
+    pub(crate) fn choice<T: Copy>(&mut self, name: &str, default: T, words: &[(&str, T)]) -> T {
+        let Some(text) = self.text(name) else { return default };
+        if let Some((_, choice)) = words.iter().find(|(word, _)| *word == text) {
+            return *choice;
+        }
+        let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        self.fault(name, format!("must be one of {}", allowed.join(", ")));
+        default
+    }
+
+    /// A number from `low` to `high`, or `default` when absent.
+    pub(crate) fn number(&mut self, name: &str, default: f64, low: f64, high: f64) -> f64 {
+        match self.take(name).as_ref().map(|value| (value, value.as_f64())) {
+            None => default,
+            Some((_, Some(number))) if (low..=high).contains(&number) => number,
+            Some((_, Some(_))) => {
+                self.fault(name, format!("must be from {low} to {high}"));
+                default
+            }
+            Some((other, None)) => self.wrong_kind(name, "a number", other).unwrap_or(default),
+        }
+    }
+
+    /// A whole number from `low` to `high`, or `default` when absent.
+    pub(crate) fn whole_number(&mut self, name: &str, default: u32, low: u32, high: u32) -> u32 {
+        let number = self.number(name, default.into(), low.into(), high.into());
+        if number.fract() != 0.0 {
+            self.fault(name, "must be a whole number");
+        }
+        number as u32
+    }
+}
+
+/// `serde_json` has no public kind for its nesting limit; its message is the only sign of it.
+fn is_too_deep(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

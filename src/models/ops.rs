@@ -1,0 +1,53 @@
+//! What the planner says of itself: health, readiness, capabilities.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// That the process lives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// Always `healthy`.
+    #[schema(example = "healthy")]
+    pub status: String,
+    /// Version of the service.
+    pub version: String,
+    /// The model that answers when all is well.
+    #[schema(example = "gpt-3.5-turbo")]
+    pub model: String,
+    /// Now, RFC 3339.
+    #[schema(format = DateTime)]
+    pub timestamp: String,
+}
+
+/// Whether this replica should get requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Readiness {
+    /// Whether it should.
+    pub ready: bool,
+    /// What that was concluded from; `llm` counts only with `PLANNER_READY_REQUIRES_LLM`.
+    #[schema(example = json!({"config": true, "llm": true, "serving": true}))]
+    pub checks: BTreeMap<String, bool>,
+    /// Now, RFC 3339.
+    #[schema(format = DateTime)]
+    pub timestamp: String,
+}
+
+/// What this arm can do, for the orchestrator's registry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Capabilities {
+    /// Always `planner`.
+    #[schema(example = "planner")]
+    pub arm_id: String,
+    /// Its abilities.
+    pub capabilities: Vec<String>,
+    /// What a plan costs, 1 to 5.
+    #[schema(minimum = 1, maximum = 5)]
+    pub cost_tier: u8,
+    /// Mean time to a plan in milliseconds; this process's own after 20 plans.
+    pub average_latency_ms: u64,
+    /// Share of requests that got a plan, 0.0 to 1.0; this process's own after 20 plans.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    pub success_rate: f64,
+}

@@ -1,0 +1,48 @@
+//! Calls to other services: HTTP clients that are set up alike, and answers within bounds.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client for the service at `base_url`: no redirects, and no proxy for what runs on this machine.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("planner-arm/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none());
+    let client = if is_on_this_machine(base_url) { client.no_proxy() } else { client };
+    client.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))
+}
+
+fn is_on_this_machine(base_url: &str) -> bool {
+    match url::Url::parse(base_url).ok().as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The body of an answer; `None` when it is longer than `most_bytes`, which is then not read to its end.
+///
+/// # Errors
+/// When the connection fails before its end.
+pub(crate) async fn body_within(
+    response: &mut reqwest::Response,
+    most_bytes: usize,
+) -> reqwest::Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > most_bytes {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
+}
