@@ -21,12 +21,15 @@
 
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod http;
 pub mod lifecycle;
 pub mod llm;
 pub mod metrics;
 pub mod models;
+#[cfg(feature = "orchestrator")]
+pub mod orchestrator;
 mod outbound;
 pub mod planner;
 pub mod registry;

@@ -1,0 +1,126 @@
+//! What a client counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts};
+
+use crate::metrics::{LLM_BUCKETS, Register};
+use crate::models::PlanResponse;
+use crate::resilience::Breaker;
+
+use super::ClientError;
+use super::answer::NoPlan;
+use super::error::Outage;
+
+/// The metrics of one client.
+#[derive(Debug)]
+pub(super) struct ClientMetrics {
+    registry: prometheus::Registry,
+    /// Plans asked for by outcome.
+    requests: IntCounterVec,
+    /// From asking for a plan to its arrival or failure, in seconds.
+    request_duration: Histogram,
+    /// Single calls by outcome.
+    calls: IntCounterVec,
+    /// How long single calls took, in seconds.
+    call_duration: Histogram,
+    /// Calls made again by what the one before ended with.
+    retries: IntCounterVec,
+    breaker_state: IntGauge,
+    breaker: Arc<Breaker>,
+}
+
+impl ClientMetrics {
+    pub(super) fn new(breaker: Arc<Breaker>) -> Self {
+        let registry = prometheus::Registry::new();
+        let register = Register(&registry);
+        let seconds = |name: &str, help: &str| {
+            let opts = HistogramOpts::new(name, help).buckets(LLM_BUCKETS.to_vec());
+            register.add(Histogram::with_opts(opts))
+        };
+        let metrics = Self {
+            requests: register.counters(
+                "planner_client_requests_total",
+                "Plans asked of the planner arm by outcome: ok, rejected, unavailable, circuit_open or deadline.",
+                &["outcome"],
+            ),
+            request_duration: seconds(
+                "planner_client_request_duration_seconds",
+                "Time from asking the planner arm for a plan to its arrival or failure, retries included.",
+            ),
+            calls: register.counters(
+                "planner_client_calls_total",
+                "Single calls to the planner arm by outcome.",
+                &["outcome"],
+            ),
+            call_duration: seconds(
+                "planner_client_call_duration_seconds",
+                "Duration of single calls to the planner arm.",
+            ),
+            retries: register.counters(
+                "planner_client_retries_total",
+                "Calls to the planner arm made again, by what the one before ended with.",
+                &["cause"],
+            ),
+            breaker_state: register.add(IntGauge::with_opts(Opts::new(
+                "planner_client_breaker_state",
+                "Circuit breaker before the planner arm: 0 closed, 1 half-open, 2 open.",
+            ))),
+            breaker,
+            registry: registry.clone(),
+        };
+        // Counters that exist from the start can be alerted on before the first event.
+        metrics.requests.with_label_values(&["ok"]);
+        for outage in Outage::ALL {
+            metrics.calls.with_label_values(&[outage.as_str()]);
+        }
+        metrics
+    }
+
+    pub(super) fn plan_ended(&self, result: &Result<PlanResponse, ClientError>, took: Duration) {
+        let outcome = result.as_ref().map_or_else(ClientError::as_str, |_| "ok");
+        self.requests.with_label_values(&[outcome]).inc();
+        self.request_duration.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn called(&self, answer: &Result<PlanResponse, NoPlan>, took: Duration) {
+        let outcome = match answer {
+            Ok(_) => "ok",
+            Err(NoPlan::Rejected(_)) => "rejected",
+            Err(NoPlan::Failed(error)) => error.outage.as_str(),
+        };
+        self.calls.with_label_values(&[outcome]).inc();
+        self.call_duration.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn retried(&self, cause: Outage) {
+        self.retries.with_label_values(&[cause.as_str()]).inc();
+    }
+}
+
+/// A client's metrics as somebody else's registry collects them.
+pub(super) struct Collected(pub(super) Arc<ClientMetrics>);
+
+impl Collector for Collected {
+    fn desc(&self) -> Vec<&Desc> {
+        let metrics = &*self.0;
+        let collectors: [&dyn Collector; 6] = [
+            &metrics.requests,
+            &metrics.request_duration,
+            &metrics.calls,
+            &metrics.call_duration,
+            &metrics.retries,
+            &metrics.breaker_state,
+        ];
+        collectors.into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        // It changes with time, without anything being counted.
+        self.0.breaker_state.set(self.0.breaker.state() as i64);
+        self.0.registry.gather()
+    }
+}

@@ -1,0 +1,292 @@
+//! The caller's side: what a Rust orchestrator links against.
+//!
+//! ```no_run
+//! use planner_arm::client::{ClientError, ClientOptions, PlannerClient};
+//! use serde_json::{Map, json};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let planner = PlannerClient::new("http://planner-arm:8001", ClientOptions::default())?;
+//! let constraints = ["Use Python only".to_owned()];
+//! let context = Map::from_iter([("repository".to_owned(), json!("https://example.com/repo"))]);
+//! match planner.create_plan("task-17", "Fix the login", &constraints, &context).await {
+//!     Ok(plan) => println!("{} steps, {} s", plan.plan.len(), plan.total_estimated_duration),
+//!     Err(ClientError::Rejected(why)) => println!("no use trying again: {}", why.detail),
+//!     Err(later) => println!("{later}; try again in {:?}", later.retry_after()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod error;
+mod metrics;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::debug;
+
+use crate::models::{Health, PlanResponse, Readiness};
+use crate::outbound::http_client;
+use crate::resilience::breaker::{BreakerState, Entry};
+use crate::resilience::{Backoff, Breaker};
+
+pub use error::{ClientError, Outage, Rejection, SetupError};
+
+use answer::{Answer, NoPlan};
+use error::CallError;
+use metrics::ClientMetrics;
+
+/// With less time left than this, another call is not begun.
+const WORTH_A_CALL: Duration = Duration::from_millis(10);
+/// The first wait is drawn from zero to this.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// A planner that asks for a longer wait is not waited for: the caller learns how long it is.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long a planner may take to say how it is.
+const PROBE_TIME: Duration = Duration::from_secs(2);
+
+/// How patient a [`PlannerClient`] is, and how it identifies itself.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Longest time for one call, 10 s.
+    pub timeout: Duration,
+    /// Calls made after a first one that failed, 3 at most.
+    pub max_retries: u32,
+    /// Calls failed in a row that open the circuit breaker, 5.
+    pub breaker_threshold: u32,
+    /// How long an open breaker leaves the planner alone before one probe, 60 s.
+    pub breaker_reset: Duration,
+    /// One of the planner's `PLANNER_AUTH_TOKENS`, where it has any.
+    pub token: Option<SecretString>,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            max_retries: 3,
+            breaker_threshold: 5,
+            breaker_reset: Duration::from_secs(60),
+            token: None,
+        }
+    }
+}
+
+/// Calls a planner arm: with retries for what passes, a circuit breaker, and a deadline that it passes on.
+#[derive(Debug)]
+pub struct PlannerClient {
+    http: reqwest::Client,
+    base_url: String,
+    /// What every call carries.
+    headers: HeaderMap,
+    options: ClientOptions,
+    breaker: Arc<Breaker>,
+    metrics: Arc<ClientMetrics>,
+}
+
+/// The body of a call for a plan.
+#[derive(Serialize)]
+struct PlanCall<'a> {
+    goal: &'a str,
+    constraints: &'a [String],
+    context: &'a Map<String, Value>,
+}
+
+impl PlannerClient {
+    /// A client of the planner at `base_url` (without a path of the API). Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the URL or the token cannot be used.
+    pub fn new(base_url: &str, options: ClientOptions) -> Result<Self, SetupError> {
+        let url = url::Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        if url.is_none_or(|url| url.query().is_some() || url.fragment().is_some()) {
+            return Err(SetupError::Url);
+        }
+        let mut headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        if let Some(token) = &options.token {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+                .map_err(|_| SetupError::Token)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let breaker = Arc::new(Breaker::new(options.breaker_threshold, options.breaker_reset));
+        Ok(Self {
+            http: http_client(base_url).map_err(SetupError::Tls)?,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            headers,
+            metrics: Arc::new(ClientMetrics::new(breaker.clone())),
+            options,
+            breaker,
+        })
+    }
+
+    /// Adds this client's metrics, `planner_client_…`, to `registry`.
+    ///
+    /// # Errors
+    /// When another client's are there already.
+    pub fn register(&self, registry: &prometheus::Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(metrics::Collected(self.metrics.clone())))
+    }
+
+    /// Asks for a plan, for as long as the options allow.
+    ///
+    /// `task_id` becomes the request's id (`X-Request-ID`), in the planner's log and in its problems. What
+    /// goal, constraints and context may be, [`PlanRequest`](crate::models::PlanRequest) says.
+    ///
+    /// # Errors
+    /// Why there is no plan, after all retries.
+    pub async fn create_plan(
+        &self,
+        task_id: &str,
+        goal: &str,
+        constraints: &[String],
+        context: &Map<String, Value>,
+    ) -> Result<PlanResponse, ClientError> {
+        let longest = (self.options.timeout + LONGEST_WAIT) * (self.options.max_retries + 1);
+        self.create_plan_within(longest, task_id, goal, constraints, context).await
+    }
+
+    /// As [`create_plan`](Self::create_plan), but for `time` at most, retries and waits included. The planner
+    /// is told how long it has (`X-Request-Timeout-Ms`).
+    ///
+    /// # Errors
+    /// As [`create_plan`](Self::create_plan).
+    pub async fn create_plan_within(
+        &self,
+        time: Duration,
+        task_id: &str,
+        goal: &str,
+        constraints: &[String],
+        context: &Map<String, Value>,
+    ) -> Result<PlanResponse, ClientError> {
+        let began = Instant::now();
+        let body = serde_json::to_vec(&PlanCall { goal, constraints, context })
+            .expect("texts and JSON values serialise");
+        let mut headers = self.headers.clone();
+        if let Ok(id) = HeaderValue::try_from(task_id) {
+            headers.insert("x-request-id", id);
+        }
+        let result = self.call_until_planned(&body.into(), &headers, began + time).await;
+        self.metrics.plan_ended(&result, began.elapsed());
+        result
+    }
+
+    /// Whether the planner's process lives, and what it says of itself.
+    ///
+    /// # Errors
+    /// When it does not answer so.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.probe("/health").await
+    }
+
+    /// Whether the planner takes requests: also when the answer is that it does not.
+    ///
+    /// # Errors
+    /// When it does not say.
+    pub async fn ready(&self) -> Result<Readiness, ClientError> {
+        self.probe("/ready").await
+    }
+
+    /// The circuit breaker's state: while it is open, every call fails at once.
+    pub fn breaker_state(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
+    async fn call_until_planned(
+        &self,
+        body: &bytes::Bytes,
+        headers: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<PlanResponse, ClientError> {
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let mut retries_left = self.options.max_retries;
+        let mut failed: Option<CallError> = None;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left < WORTH_A_CALL {
+                return Err(ClientError::Deadline { cause: failed.map(|error| error.outage) });
+            }
+            let entry = match (self.breaker.enter(), failed) {
+                (Ok(entry), _) => entry,
+                (Err(retry_after), Some(error)) => return Err(error.last(Some(retry_after))),
+                (Err(retry_after), None) => return Err(ClientError::CircuitOpen { retry_after }),
+            };
+            let error = match self.call(entry, body.clone(), headers, left).await {
+                Ok(plan) => return Ok(plan),
+                Err(NoPlan::Rejected(why)) => return Err(ClientError::Rejected(why)),
+                Err(NoPlan::Failed(error)) => error,
+            };
+            let wait = backoff.next_wait().max(error.retry_after.unwrap_or_default());
+            if retries_left == 0 || wait > LONGEST_WAIT {
+                return Err(error.last(None));
+            }
+            if Instant::now() + wait >= deadline {
+                return Err(ClientError::Deadline { cause: Some(error.outage) });
+            }
+            retries_left -= 1;
+            self.metrics.retried(error.outage);
+            failed = Some(error);
+            sleep(wait).await;
+        }
+    }
+
+    /// One call for a plan, with `left` until the deadline; the breaker learns how it ended.
+    async fn call(
+        &self,
+        entry: Entry<'_>,
+        body: bytes::Bytes,
+        headers: &HeaderMap,
+        left: Duration,
+    ) -> Result<PlanResponse, NoPlan> {
+        let began = Instant::now();
+        let time = left.min(self.options.timeout);
+        let request = self
+            .http
+            .post(format!("{}/plan", self.base_url))
+            .headers(headers.clone())
+            .header("x-request-timeout-ms", time_to_pass_on(time).as_millis().max(1).to_string())
+            .body(body);
+        let result = match timeout(time, Answer::to(request)).await {
+            Ok(answer) => answer.map_err(NoPlan::from).and_then(Answer::plan),
+            Err(_) => Err(Outage::Silent.into()),
+        };
+        self.metrics.called(&result, began.elapsed());
+        match &result {
+            // It answered, if only to refuse.
+            Ok(_) | Err(NoPlan::Rejected(_)) => entry.succeed(),
+            Err(NoPlan::Failed(error)) => {
+                debug!(outage = error.outage.as_str(), "call to the planner arm failed");
+                match error.outage {
+                    // It is there, and asks this caller to slow down.
+                    Outage::RateLimited => entry.succeed(),
+                    // A caller in a hurry says nothing about the planner: the entry is dropped without a word.
+                    Outage::Silent | Outage::GatewayTimeout if time < self.options.timeout / 4 => drop(entry),
+                    _ => entry.fail(),
+                }
+            }
+        }
+        result
+    }
+
+    async fn probe<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let request = self.http.get(format!("{}{path}", self.base_url)).headers(self.headers.clone());
+        match timeout(PROBE_TIME.min(self.options.timeout), Answer::to(request)).await {
+            Ok(Ok(answer)) => answer.report(),
+            Ok(Err(outage)) => Err(CallError::from(outage).last(None)),
+            Err(_) => Err(CallError::from(Outage::Silent).last(None)),
+        }
+    }
+}
+
+/// What the planner is told of a call's time: a little less, so that its own answer can arrive within it.
+fn time_to_pass_on(time: Duration) -> Duration {
+    time.saturating_sub((time / 10).min(Duration::from_millis(100)))
+}

@@ -1,0 +1,76 @@
+//! The command line of `orchestrator`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing::{info, warn};
+
+use crate::cli::{exit_as, healthcheck};
+use crate::config::{EXIT_CODE, health_url};
+use crate::lifecycle::Phase;
+use crate::{server, telemetry};
+
+use super::{Orchestrator, Settings};
+
+/// The reference orchestrator of OctoLLM: takes tasks in, has the planner arm plan them, stores the plans.
+///
+/// Settings are environment variables with the prefix `ORCHESTRATOR_`; the README explains each.
+#[derive(Debug, Parser)]
+#[command(name = "orchestrator", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the HTTP API and plan tasks (this is what happens without a command)
+    Serve,
+    /// Ask a running orchestrator whether it is healthy: exit code 0 or 1
+    Healthcheck {
+        /// Where to ask [default: /health at `ORCHESTRATOR_HOST` and `ORCHESTRATOR_PORT`]
+        url: Option<String>,
+    },
+}
+
+/// Runs the command that the process was started with.
+pub async fn run() -> ExitCode {
+    const NAME: &str = "orchestrator";
+    let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    if let Command::Healthcheck { url: Some(url) } = &command {
+        // Needs no settings, so that bad ones do not matter.
+        return exit_as(NAME, healthcheck(url).await, 1);
+    }
+    let settings = match Settings::from_process() {
+        Ok(settings) => settings,
+        Err(error) => return exit_as(NAME, Err(error.to_string()), EXIT_CODE),
+    };
+    let outcome = match command {
+        Command::Serve => serve(&settings).await,
+        Command::Healthcheck { .. } => healthcheck(&health_url(&settings.host, settings.port)).await,
+    };
+    exit_as(NAME, outcome, 1)
+}
+
+/// Serves until SIGTERM or SIGINT.
+async fn serve(settings: &Settings) -> Result<(), String> {
+    telemetry::init(settings.log_level, settings.log_format, "orchestrator");
+    if !settings.unknown_variables.is_empty() {
+        let variables = settings.unknown_variables.join(",");
+        warn!(variables, "these variables mean nothing; check their spelling");
+    }
+    let listener = server::bind(&settings.host, settings.port, super::PREFIX).await?;
+    let orchestrator = Orchestrator::start(settings).await?;
+    let hurried = orchestrator.clone();
+    let stop = server::signal_to_stop(move || hurried.lifecycle.enter(Phase::Over))?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        address = %listener.local_addr().map_err(|error| error.to_string())?,
+        database = %settings.database,
+        planner_arm = settings.planner_arm_url,
+        "listening"
+    );
+    super::run(listener, orchestrator, settings.shutdown_grace, stop)
+        .await
+        .map_err(|error| format!("the server failed: {error}"))
+}

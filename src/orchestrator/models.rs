@@ -1,0 +1,295 @@
+//! What `POST /submit` takes, what `GET /tasks/{id}` gives, and what the planner is asked.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::models::fields::FieldReader;
+use crate::models::{FieldError, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse};
+use crate::text::shorten;
+
+/// Longest text context, in characters.
+const MAX_CONTEXT_CHARS: usize = 50_000;
+/// Acceptance criteria, in one task at most; the planner has a limit for them and the constraints together.
+const MAX_CRITERIA: usize = 50;
+/// Longest name of an arm, in characters, as in the planner's registry.
+const MAX_ARM_CHARS: usize = 100;
+
+/// A task as it was submitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    /// What is to be achieved.
+    pub goal: String,
+    /// Rules, by name.
+    pub constraints: Map<String, Value>,
+    /// What else there is to know.
+    pub context: Option<String>,
+    /// How to tell that it is achieved.
+    pub acceptance_criteria: Vec<String>,
+    /// What it may cost.
+    pub budget: Budget,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// The arm that is to do it all; no plan is made then.
+    pub assigned_arm: Option<String>,
+    /// The caller's own notes.
+    pub metadata: Map<String, Value>,
+}
+
+/// What a task may cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    /// Tokens, 1 to 100,000. Kept for the arms; planning has limits of its own.
+    pub max_tokens: u32,
+    /// Time to a plan, in seconds, 1 to 3,600.
+    pub max_time_seconds: u32,
+    /// US dollars, 0 to 100. Kept for the arms.
+    pub max_cost_usd: f64,
+}
+
+/// How urgent a task is: more urgent ones are planned first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// When nothing else waits.
+    Low,
+    /// The usual.
+    Medium,
+    /// Before the usual.
+    High,
+    /// Before everything else.
+    Critical,
+}
+
+impl Priority {
+    const ALL: [(&'static str, Self); 4] =
+        [("low", Self::Low), ("medium", Self::Medium), ("high", Self::High), ("critical", Self::Critical)];
+
+    /// As it is stored, 1 to 4.
+    pub(super) fn rank(self) -> i16 {
+        match self {
+            Self::Low => 1,
+            Self::Medium => 2,
+            Self::High => 3,
+            Self::Critical => 4,
+        }
+    }
+}
+
+/// Where a task is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskStatus {
+    /// Waits for a plan.
+    Pending,
+    /// Is being planned.
+    Processing,
+    /// Has a plan.
+    Completed,
+    /// Has none and gets none.
+    Failed,
+    /// Is no longer wanted.
+    Cancelled,
+}
+
+impl TaskStatus {
+    /// As it is stored.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "pending" => Self::Pending,
+            "processing" => Self::Processing,
+            "completed" => Self::Completed,
+            "failed" => Self::Failed,
+            "cancelled" => Self::Cancelled,
+            _ => return None,
+        })
+    }
+}
+
+/// A task as `GET /tasks/{id}` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Task {
+    /// Its id, a UUID.
+    pub task_id: String,
+    /// Where it is on its way.
+    pub status: TaskStatus,
+    /// What is to be achieved.
+    pub goal: String,
+    /// The plan, once it is made.
+    pub result: Option<PlanResponse>,
+    /// Why it failed, or why it still waits.
+    pub error: Option<String>,
+    /// RFC 3339.
+    pub created_at: String,
+    /// RFC 3339.
+    pub updated_at: String,
+    /// From being taken up first to its end, in milliseconds.
+    pub processing_time_ms: Option<i64>,
+}
+
+impl Submission {
+    /// Reads a task from JSON.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: what the planner would not take is found out here as well.
+    pub fn from_json(body: &[u8]) -> Result<Self, Vec<FieldError>> {
+        let mut fields = FieldReader::of_body(body, "a goal").map_err(|fault| vec![fault])?;
+        let task = Self {
+            // What is missing has its own fault and breaks no rule besides.
+            goal: fields.required_text("goal").unwrap_or_else(|| "read".into()),
+            constraints: fields.object("constraints").unwrap_or_default(),
+            context: fields.text("context"),
+            acceptance_criteria: fields.texts("acceptance_criteria", MAX_CRITERIA),
+            budget: fields.within("budget", "budget.", |budget| Budget {
+                max_tokens: budget.whole_number("max_tokens", 10_000, 1, 100_000),
+                max_time_seconds: budget.whole_number("max_time_seconds", 300, 1, 3_600),
+                max_cost_usd: budget.number("max_cost_usd", 1.0, 0.0, 100.0),
+            }),
+            priority: fields.choice("priority", Priority::Medium, &Priority::ALL),
+            assigned_arm: fields.text("assigned_arm"),
+            metadata: fields.object("metadata").unwrap_or_default(),
+        };
+        let mut faults = fields.faults;
+        task.rule_faults(&mut faults);
+        if faults.is_empty() {
+            return Ok(task);
+        }
+        faults.sort();
+        faults.dedup_by(|a, b| a.field == b.field);
+        Err(faults)
+    }
+
+    fn rule_faults(&self, faults: &mut Vec<FieldError>) {
+        let mut fault = |field: String, message: &str| faults.push(FieldError::new(field, message));
+        if self.context.as_ref().is_some_and(|context| context.chars().count() > MAX_CONTEXT_CHARS) {
+            fault("context".into(), "must be at most 50,000 characters long");
+        }
+        if let Some(arm) = &self.assigned_arm
+            && (arm.trim().is_empty() || arm.chars().count() > MAX_ARM_CHARS)
+        {
+            fault("assigned_arm".into(), "must be 1 to 100 characters long and not blank");
+        }
+        for (index, text) in self.acceptance_criteria.iter().enumerate() {
+            if text.trim().is_empty() {
+                fault(format!("acceptance_criteria[{index}]"), "must not be blank");
+            }
+        }
+        // Databases do not store it.
+        let texts = [
+            ("goal", Some(&self.goal)),
+            ("context", self.context.as_ref()),
+            ("assigned_arm", self.assigned_arm.as_ref()),
+        ];
+        for (field, _) in texts.into_iter().filter(|(_, text)| text.is_some_and(|text| text.contains('\0'))) {
+            fault(field.into(), "must not contain the character U+0000");
+        }
+        for (index, _) in self.acceptance_criteria.iter().enumerate().filter(|(_, text)| text.contains('\0'))
+        {
+            fault(format!("acceptance_criteria[{index}]"), "must not contain the character U+0000");
+        }
+        for (field, object) in [("constraints", &self.constraints), ("metadata", &self.metadata)] {
+            if has_nul(object) {
+                fault(field.into(), "must not contain the character U+0000");
+            }
+        }
+        faults.extend(self.faults_for_planner());
+    }
+
+    /// What the planner would not take, by the names that it has here.
+    fn faults_for_planner(&self) -> Vec<FieldError> {
+        let question = question(
+            self.goal.clone(),
+            &self.constraints,
+            self.context.as_deref(),
+            &self.acceptance_criteria,
+        );
+        let names: Vec<String> = named_constraints(&self.constraints)
+            .map(|(name, _)| format!("constraints.{}", shorten(name, 40)))
+            .chain((0..self.acceptance_criteria.len()).map(|index| format!("acceptance_criteria[{index}]")))
+            .collect();
+        let mut faults = question.check().err().unwrap_or_default();
+        for fault in &mut faults {
+            let index = fault.field.strip_prefix("constraints[").and_then(|rest| rest.strip_suffix(']'));
+            if let Some(name) = index.and_then(|index| names.get(index.parse::<usize>().ok()?)) {
+                fault.field.clone_from(name);
+                let longest = if name.starts_with("constraints.") {
+                    "2,000 characters long, its name included"
+                } else {
+                    "1,978 characters long"
+                };
+                fault.message = format!("must be 1 to {longest}");
+            } else if fault.field == "constraints" {
+                fault.message = "must have at most 50 entries, acceptance criteria included".into();
+            }
+        }
+        faults
+    }
+}
+
+/// What the planner is asked for a task.
+///
+/// Constraints become its list, `{"max_time": "5 min"}` as `max_time: 5 min`, and acceptance criteria stand
+/// behind them. A text context becomes an object with the text in it.
+pub(super) fn question(
+    goal: String,
+    constraints: &Map<String, Value>,
+    context: Option<&str>,
+    acceptance_criteria: &[String],
+) -> PlanRequest {
+    let criteria = acceptance_criteria.iter().map(|text| format!("Acceptance criterion: {text}"));
+    let constraints = named_constraints(constraints).map(|(name, value)| match value {
+        Value::String(text) if text.is_empty() => name.clone(),
+        Value::String(text) => format!("{name}: {text}"),
+        other => format!("{name}: {other}"),
+    });
+    PlanRequest {
+        goal,
+        constraints: constraints.chain(criteria).collect(),
+        context: context.map(context_object).unwrap_or_default(),
+        request_id: None,
+    }
+}
+
+/// The constraints that say something: null counts as absent.
+fn named_constraints(constraints: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    constraints.iter().filter(|(_, value)| !value.is_null())
+}
+
+/// The text as the planner's context; one that is too long for it is cut, and says so.
+fn context_object(text: &str) -> Map<String, Value> {
+    let object = |text: &str, note: Option<String>| {
+        let fields = [("text", Some(json!(text))), ("note", note.map(Value::from))];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        fields.collect::<Map<_, _>>()
+    };
+    let size = |object: &Map<String, Value>| serde_json::to_string(object).map_or(0, |text| text.len());
+    let whole = object(text, None);
+    if size(&whole) <= MAX_CONTEXT_BYTES {
+        return whole;
+    }
+    let chars = text.chars().count();
+    let cut = |kept: usize| {
+        let end = text.char_indices().nth(kept).map_or(text.len(), |(at, _)| at);
+        object(
+            &text[..end],
+            Some(format!("The text is cut: these are its first {kept} of {chars} characters.")),
+        )
+    };
+    // The most that fits: each character takes at least a byte, and more of them never take less.
+    let (mut fits, mut too_many) = (0, chars);
+    while too_many - fits > 1 {
+        let middle = usize::midpoint(fits, too_many);
+        if size(&cut(middle)) <= MAX_CONTEXT_BYTES { fits = middle } else { too_many = middle }
+    }
+    cut(fits)
+}
+
+fn has_nul(fields: &Map<String, Value>) -> bool {
+    fn in_value(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(items) => items.iter().any(in_value),
+            Value::Object(fields) => has_nul(fields),
+            _ => false,
+        }
+    }
+    fields.iter().any(|(name, value)| name.contains('\0') || in_value(value))
+}

@@ -1,0 +1,185 @@
+//! Which database, and its tables.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use super::{PATIENCE, Pool, Store, StoreError, postgres, sqlite};
+use crate::config::mask_url;
+
+/// How long to wait for a connection. Less than for the statement itself.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a database may take to come up.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Connections to PostgreSQL at most.
+const CONNECTIONS: u32 = 10;
+
+/// A database, as the setting names it.
+#[derive(Debug, Clone)]
+pub struct Database {
+    options: Options,
+    /// The URL without its password.
+    shown: String,
+}
+
+#[derive(Debug, Clone)]
+enum Options {
+    Postgres(Box<PgConnectOptions>),
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+impl FromStr for Database {
+    type Err = ();
+
+    /// Reads `sqlite:FILE`, `sqlite://FILE` or `postgresql://…`. In memory a task would not outlive the process.
+    fn from_str(url: &str) -> Result<Self, ()> {
+        let options =
+            if url.starts_with("sqlite:") && !url.contains(":memory:") && !url.contains("mode=memory") {
+                SqliteConnectOptions::from_str(url)
+                    .ok()
+                    .filter(|options| options.get_filename() != Path::new(""))
+                    .map(|options| {
+                        let options = options
+                            .create_if_missing(true)
+                            .foreign_keys(true)
+                            .journal_mode(SqliteJournalMode::Wal)
+                            // A task that was accepted is not lost when the power fails either.
+                            .synchronous(SqliteSynchronous::Full)
+                            .busy_timeout(PATIENCE);
+                        Options::Sqlite(Box::new(options))
+                    })
+            } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+                PgConnectOptions::from_str(url)
+                    .ok()
+                    .map(|options| Options::Postgres(Box::new(options.application_name("orchestrator"))))
+            } else {
+                None
+            };
+        Ok(Self { options: options.ok_or(())?, shown: mask_url(url) })
+    }
+}
+
+impl std::fmt::Display for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl Store {
+    /// Connects to `database` and brings its tables up to date; waits a while for one that is coming up.
+    ///
+    /// # Errors
+    /// Why that cannot be done, in a sentence.
+    pub async fn connect(database: &Database) -> Result<Self, String> {
+        let give_up = Instant::now() + START_PATIENCE;
+        loop {
+            let why = match Self::try_connect(&database.options).await {
+                Ok(store) => return Ok(store),
+                Err(error) if is_away(&error) => "it does not answer".to_owned(),
+                Err(error) => return Err(unusable(database, &error.to_string())),
+            };
+            if Instant::now() > give_up {
+                return Err(unusable(database, &why));
+            }
+            warn!(%database, "waiting for the database");
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn try_connect(options: &Options) -> Result<Self, MigrateError> {
+        match options {
+            Options::Postgres(options) => {
+                let pool = PgPoolOptions::new()
+                    .max_connections(CONNECTIONS)
+                    .acquire_timeout(CONNECT_PATIENCE)
+                    .connect_lazy_with((**options).clone());
+                migrations(include_str!("migrations/postgres_1_tasks.sql")).run(&pool).await?;
+                Ok(Self { pool: Pool::Postgres(pool), sql: &postgres::SQL, file: None })
+            }
+            Options::Sqlite(options) => {
+                // One connection: SQLite writes one thing after the other anyway, and waiting for it here is
+                // fairer than its own.
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(CONNECT_PATIENCE)
+                    .idle_timeout(None)
+                    .max_lifetime(None)
+                    .connect_with((**options).clone())
+                    .await?;
+                migrations(include_str!("migrations/sqlite_1_tasks.sql")).run(&pool).await?;
+                let file = DatabaseFile::at(options.get_filename()).map_err(sqlx::Error::Io)?;
+                Ok(Self { pool: Pool::Sqlite(pool), sql: &sqlite::SQL, file: Some(file) })
+            }
+        }
+    }
+
+    /// Fails when the database is a file that was moved or deleted: SQLite would go on writing to what is left
+    /// of it.
+    pub(super) fn file_is_there(&self) -> Result<(), StoreError> {
+        match &self.file {
+            Some(file) if !file.is_there() => {
+                Err(StoreError::Unavailable("its file was moved or deleted; put it back or restart".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        match &self.pool {
+            Pool::Postgres(pool) => pool.close().await,
+            Pool::Sqlite(pool) => pool.close().await,
+        }
+    }
+}
+
+/// Whether the database may only be coming up.
+fn is_away(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+}
+
+fn unusable(database: &Database, why: &str) -> String {
+    format!(
+        "cannot use the database {database} ({why}); check ORCHESTRATOR_DATABASE_URL and that the database runs"
+    )
+}
+
+/// The changes to the tables, in order. What has been released is not edited any more: add the next number.
+fn migrations(first: &'static str) -> Migrator {
+    let migration = Migration::new(1, "tasks".into(), MigrationType::Simple, first.into_sql_str(), false);
+    Migrator::with_migrations(vec![migration])
+}
+
+/// Which file a database was opened from.
+#[derive(Debug)]
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    /// Device and number of the file.
+    identity: (u64, u64),
+}
+
+impl DatabaseFile {
+    fn at(path: &Path) -> std::io::Result<Self> {
+        let path = std::path::absolute(path)?;
+        Ok(Self { identity: identity(&path)?, path })
+    }
+
+    fn is_there(&self) -> bool {
+        identity(&self.path).is_ok_and(|now| now == self.identity)
+    }
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}

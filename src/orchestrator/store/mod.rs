@@ -1,0 +1,338 @@
+//! Where tasks, plans and subtasks are kept, and the queue that they form: all SQL is here.
+//!
+//! An orchestrator *claims* tasks for the time of a lease, which it renews while it works on them. When it dies,
+//! the lease runs out and the next one claims the task. Whatever is written about a claimed task is written
+//! under the name of the claim, so that one who lost it changes nothing any more.
+
+mod connect;
+mod postgres;
+mod sqlite;
+
+use std::time::Duration;
+
+use sqlx::{PgPool, SqlitePool};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::models::{PlanRequest, PlanResponse};
+
+pub use connect::Database;
+
+use super::models::{Submission, Task, TaskStatus, question};
+
+/// How long the database may take for one thing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The database.
+#[derive(Debug)]
+pub struct Store {
+    pool: Pool,
+    sql: &'static Sql,
+    /// The database's file, where it is one: a file that is gone takes writes all the same.
+    file: Option<connect::DatabaseFile>,
+}
+
+#[derive(Debug)]
+enum Pool {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+/// The statements, whose parameters and columns are the same for both databases.
+#[derive(Debug)]
+struct Sql {
+    ping: &'static str,
+    insert_task: &'static str,
+    find_task: &'static str,
+    claim: &'static str,
+    renew: &'static str,
+    complete: &'static str,
+    insert_result: &'static str,
+    insert_subtask: &'static str,
+    fail: &'static str,
+    postpone: &'static str,
+    expire: &'static str,
+    waiting: &'static str,
+}
+
+/// Why something could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is gone, full or too slow; it may be back later.
+    #[error("the database does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database does not take these data, or holds some that cannot be read.
+    #[error("the data do not fit the database")]
+    Misfit(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// One task taken up, and under which name.
+#[derive(Debug)]
+pub struct Claim {
+    /// The task.
+    pub task_id: String,
+    /// Who took it up.
+    pub worker: Uuid,
+    /// The how-manieth time that was.
+    pub number: i32,
+    /// What the planner is to be asked; `None` when the task was changed by others so that it cannot be read.
+    pub question: Option<PlanRequest>,
+    /// What is left of the task's time budget.
+    pub time_left: Duration,
+}
+
+/// How work on a claimed task ended.
+#[derive(Debug)]
+pub enum Settlement {
+    /// With a plan.
+    Completed(Box<PlanResponse>),
+    /// For good, with the reason.
+    Failed(String),
+    /// Not yet: to be tried again after a while, with the reason where there is one.
+    Postponed(Duration, Option<String>),
+}
+
+/// A statement about a claimed task, its first three parameters bound.
+macro_rules! about {
+    ($claim:expr, $sql:expr) => {
+        sqlx::query($sql).bind(&$claim.task_id).bind($claim.worker.to_string()).bind($claim.number)
+    };
+}
+
+/// Runs the same code on whichever pool there is, for as long as there is patience: to sqlx databases are types.
+macro_rules! on {
+    ($store:expr, $pool:ident => $work:expr) => {{
+        let work = async {
+            match &$store.pool {
+                Pool::Postgres($pool) => $work,
+                Pool::Sqlite($pool) => $work,
+            }
+        };
+        match timeout(PATIENCE, work).await {
+            Ok(result) => result.map_err(StoreError::from),
+            Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
+        }
+    }};
+}
+
+impl Store {
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.file_is_there()?;
+        on!(self, pool => sqlx::query(self.sql.ping).execute(pool).await.map(drop))
+    }
+
+    /// Stores a new task. Once this has succeeded the task is not lost.
+    ///
+    /// # Errors
+    /// When it is not stored, or when that is not known.
+    pub async fn insert(&self, id: Uuid, task: &Submission) -> Result<(), StoreError> {
+        let budget = &task.budget;
+        let (constraints, criteria) = (json(&task.constraints), json(&task.acceptance_criteria));
+        let metadata = json(&task.metadata);
+        self.file_is_there()?;
+        on!(self, pool => sqlx::query(self.sql.insert_task)
+            .bind(id.to_string())
+            .bind(&task.goal)
+            .bind(&constraints)
+            .bind(&task.context)
+            .bind(&criteria)
+            .bind(budget.max_tokens as i32)
+            .bind(budget.max_time_seconds as i32)
+            .bind(budget.max_cost_usd)
+            .bind(task.priority.rank())
+            .bind(&task.assigned_arm)
+            .bind(&metadata)
+            .execute(pool)
+            .await
+            .map(drop))?;
+        // It may have gone meanwhile.
+        self.file_is_there()
+    }
+
+    /// The task of this id.
+    ///
+    /// # Errors
+    /// When the database does not answer, or holds something else than a task.
+    pub async fn find(&self, id: Uuid) -> Result<Option<Task>, StoreError> {
+        type Row = (String, String, String, Option<String>, Option<String>, i64, i64, Option<i64>);
+        self.file_is_there()?;
+        let row: Option<Row> = on!(self, pool => sqlx::query_as(self.sql.find_task)
+            .bind(id.to_string())
+            .fetch_optional(pool)
+            .await)?;
+        let Some((task_id, status, goal, plan, error, created, updated, processing)) = row else {
+            return Ok(None);
+        };
+        Ok(Some(Task {
+            task_id,
+            status: TaskStatus::named(&status).ok_or_else(|| misfit(format!("the status {status}")))?,
+            goal,
+            result: plan.map(|plan| serde_json::from_str(&plan)).transpose().map_err(misfit)?,
+            error,
+            created_at: rfc3339(created),
+            updated_at: rfc3339(updated),
+            processing_time_ms: processing,
+        }))
+    }
+
+    /// Claims up to `most` tasks that are due, the most urgent and oldest, for the time of `lease`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn claim(&self, worker: Uuid, most: usize, lease: Duration) -> Result<Vec<Claim>, StoreError> {
+        type Row = (String, i32, String, String, Option<String>, String, i64);
+        self.file_is_there()?;
+        let rows: Vec<Row> = on!(self, pool => sqlx::query_as(self.sql.claim)
+            .bind(worker.to_string())
+            .bind(most as i64)
+            .bind(millis(lease))
+            .fetch_all(pool)
+            .await)?;
+        let claim = |(task_id, number, goal, constraints, context, criteria, left): Row| {
+            let read = serde_json::from_str(&constraints).ok().zip(serde_json::from_str(&criteria).ok());
+            Claim {
+                task_id,
+                worker,
+                number,
+                question: read.map(|(constraints, criteria): (_, Vec<String>)| {
+                    question(goal, &constraints, context.as_deref(), &criteria)
+                }),
+                time_left: Duration::from_millis(u64::try_from(left).unwrap_or_default()),
+            }
+        };
+        Ok(rows.into_iter().map(claim).collect())
+    }
+
+    /// Takes a claim's lease to `lease` from now; false when the claim is lost.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool, StoreError> {
+        on!(self, pool => about!(claim, self.sql.renew)
+            .bind(millis(lease))
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected() == 1))
+    }
+
+    /// Writes down how work on a claim ended: all of it, or nothing. False when the claim was lost before.
+    ///
+    /// # Errors
+    /// When nothing is written, or when that is not known.
+    pub async fn settle(&self, claim: &Claim, end: &Settlement) -> Result<bool, StoreError> {
+        self.file_is_there()?;
+        match end {
+            Settlement::Completed(plan) => self.complete(claim, plan).await,
+            Settlement::Failed(reason) => {
+                on!(self, pool => about!(claim, self.sql.fail)
+                    .bind(reason)
+                    .execute(pool)
+                    .await
+                    .map(|done| done.rows_affected() == 1))
+            }
+            Settlement::Postponed(wait, reason) => {
+                on!(self, pool => about!(claim, self.sql.postpone)
+                    .bind(millis(*wait))
+                    .bind(reason)
+                    .execute(pool)
+                    .await
+                    .map(|done| done.rows_affected() == 1))
+            }
+        }
+    }
+
+    /// The plan and its steps in one transaction with the end of the task.
+    async fn complete(&self, claim: &Claim, plan: &PlanResponse) -> Result<bool, StoreError> {
+        let whole = json(plan);
+        on!(self, pool => {
+            let mut transaction = pool.begin().await?;
+            let ours = about!(claim, self.sql.complete)
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected() == 1;
+            if !ours {
+                return transaction.rollback().await.map(|()| false);
+            }
+            sqlx::query(self.sql.insert_result)
+                .bind(&claim.task_id)
+                .bind(&whole)
+                .execute(&mut *transaction)
+                .await?;
+            for step in &plan.plan {
+                sqlx::query(self.sql.insert_subtask)
+                    .bind(&claim.task_id)
+                    .bind(step.step as i32)
+                    .bind(&step.action)
+                    .bind(&step.required_arm)
+                    .bind(json(&step.acceptance_criteria))
+                    .bind(json(&step.depends_on))
+                    .bind(i16::from(step.estimated_cost_tier))
+                    .bind(step.estimated_duration_seconds as i32)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await.map(|()| true)
+        })
+    }
+
+    /// Lets tasks fail whose time budget is used up; how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn expire(&self) -> Result<u64, StoreError> {
+        on!(self, pool => sqlx::query(self.sql.expire).execute(pool).await.map(|done| done.rows_affected()))
+    }
+
+    /// How many tasks wait for a plan.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn waiting(&self) -> Result<i64, StoreError> {
+        self.file_is_there()?;
+        on!(self, pool => sqlx::query_scalar(self.sql.waiting).fetch_one(pool).await)
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error;
+        let misfits = match &error {
+            Error::Decode(_) | Error::ColumnDecode { .. } | Error::Encode(_) | Error::ColumnNotFound(_) => {
+                true
+            }
+            Error::Database(error) => match error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+                // Classes 22, data exception, and 23, integrity constraint violation.
+                Some(error) => matches!(error.code().get(..2), Some("22" | "23")),
+                // SQLITE_CONSTRAINT, SQLITE_MISMATCH and SQLITE_TOOBIG with their extended codes.
+                None => error
+                    .code()
+                    .and_then(|code| code.parse::<u32>().ok())
+                    .is_some_and(|code| matches!(code & 0xff, 18..=20)),
+            },
+            _ => false,
+        };
+        if misfits { Self::Misfit(error.into()) } else { Self::Unavailable(error.into()) }
+    }
+}
+
+fn misfit(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Misfit(why.into())
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("texts, numbers and lists of them serialise")
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A time in milliseconds since 1970 as RFC 3339 has it.
+fn rfc3339(millis: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+    humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
+}

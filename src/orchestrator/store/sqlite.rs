@@ -1,0 +1,71 @@
+//! The SQL for SQLite: as for PostgreSQL, with times in milliseconds since 1970. Each statement is atomic, also
+//! between processes, so that claims need no locks of their own.
+
+use super::Sql;
+
+/// The time of the statement, in milliseconds since 1970.
+macro_rules! now {
+    () => {
+        "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)"
+    };
+}
+
+pub(super) const SQL: Sql = Sql {
+    ping: "SELECT 1",
+    insert_task: concat!(
+        "INSERT INTO tasks (id, goal, constraints, context, acceptance_criteria, max_tokens, max_time_seconds,
+                            max_cost_usd, priority, assigned_arm, metadata, expires_at, due_at,
+                            created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                 ", now!(), " + $7 * 1000, CASE WHEN $10 IS NULL THEN ", now!(), " END, ", now!(), ", ", now!(), ")"
+    ),
+    find_task: "
+        SELECT tasks.id, status, goal, plan, error, tasks.created_at, updated_at, finished_at - started_at
+        FROM tasks LEFT JOIN task_results ON task_id = tasks.id
+        WHERE tasks.id = $1",
+    claim: concat!(
+        "UPDATE tasks
+         SET status = 'processing', claimed_by = $1, claims = claims + 1, due_at = ", now!(), " + $3,
+             started_at = COALESCE(started_at, ", now!(), "), updated_at = ", now!(), "
+         WHERE id IN (
+             SELECT id FROM tasks
+             WHERE due_at <= ", now!(), " AND expires_at > ", now!(), " AND status IN ('pending', 'processing')
+             ORDER BY priority DESC, created_at
+             LIMIT $2
+         )
+         RETURNING id, claims, goal, constraints, context, acceptance_criteria, expires_at - ", now!()
+    ),
+    renew: concat!(
+        "UPDATE tasks SET due_at = ", now!(), " + $4
+         WHERE id = $1 AND claimed_by = $2 AND claims = $3 AND status = 'processing'"
+    ),
+    complete: concat!(
+        "UPDATE tasks
+         SET status = 'completed', error = NULL, due_at = NULL, finished_at = ", now!(), ", updated_at = ", now!(), "
+         WHERE id = $1 AND claimed_by = $2 AND claims = $3 AND status = 'processing'"
+    ),
+    insert_result: concat!("INSERT INTO task_results (task_id, plan, created_at) VALUES ($1, $2, ", now!(), ")"),
+    insert_subtask: "
+        INSERT INTO subtasks (task_id, step, action, required_arm, acceptance_criteria, depends_on,
+                              estimated_cost_tier, estimated_duration_seconds)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    fail: concat!(
+        "UPDATE tasks
+         SET status = 'failed', error = $4, due_at = NULL, finished_at = ", now!(), ", updated_at = ", now!(), "
+         WHERE id = $1 AND claimed_by = $2 AND claims = $3 AND status = 'processing'"
+    ),
+    postpone: concat!(
+        "UPDATE tasks
+         SET status = 'pending', error = COALESCE($5, error), due_at = ", now!(), " + $4, updated_at = ", now!(), "
+         WHERE id = $1 AND claimed_by = $2 AND claims = $3 AND status = 'processing'"
+    ),
+    expire: concat!(
+        "UPDATE tasks
+         SET status = 'failed', due_at = NULL, finished_at = ", now!(), ", updated_at = ", now!(), ",
+             error = 'the time budget of ' || max_time_seconds || ' s was used up before there was a plan'
+                     || COALESCE('; ' || error, '')
+         WHERE expires_at <= ", now!(), "
+           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= ", now!(), "))"
+    ),
+    waiting: "SELECT count(*) FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL",
+};
