@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "in a binary of its own every item is for its other modules")]
 
 mod cli;
+mod client;
 mod contract;
 mod corpus;
 mod deviants;
@@ -14,6 +15,8 @@ mod http;
 mod limits;
 mod llm;
 mod ops;
+#[cfg(feature = "orchestrator")]
+mod orchestrator;
 mod parrot;
 mod planning;
 mod privacy;

@@ -10,7 +10,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use planner_arm::app::App;
 use planner_arm::config::Settings;
 use planner_arm::models::PlanResponse;
@@ -53,9 +52,12 @@ impl Reply {
     }
 }
 
-/// An OpenAI-compatible server with a script; its last reply is repeated.
+/// A server with a script, whose last reply is repeated: an OpenAI-compatible one, or any other.
 pub struct FakeLlm {
+    /// Where chat completions are.
     pub base_url: String,
+    /// Where everything is.
+    pub origin: String,
     state: Arc<FakeState>,
     server: JoinHandle<()>,
 }
@@ -70,13 +72,13 @@ impl FakeLlm {
     pub async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let state =
             Arc::new(FakeState { script: Mutex::new(script.into_iter().collect()), calls: Mutex::default() });
-        let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(state.clone());
+        let router = Router::new().fallback(answer).with_state(state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the fake LLM runs");
         });
-        Self { base_url: format!("http://{address}/v1"), state, server }
+        Self { base_url: format!("http://{address}/v1"), origin: format!("http://{address}"), state, server }
     }
 
     /// The bodies of the calls so far.
@@ -93,8 +95,15 @@ impl FakeLlm {
 
     /// A header of the first call.
     pub fn first_header(&self, name: &str) -> Option<String> {
-        let calls = lock(&self.state.calls);
-        calls.first()?.0.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        self.headers(name).into_iter().next().flatten()
+    }
+
+    /// A header of each call.
+    pub fn headers(&self, name: &str) -> Vec<Option<String>> {
+        let value = |(headers, _): &(http::HeaderMap, Value)| {
+            headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        lock(&self.state.calls).iter().map(value).collect()
     }
 }
 
@@ -104,8 +113,17 @@ impl Drop for FakeLlm {
     }
 }
 
-async fn answer(State(state): State<Arc<FakeState>>, headers: http::HeaderMap, body: Bytes) -> Response {
-    let call = serde_json::from_slice(&body).expect("the planner sends JSON");
+async fn answer(
+    State(state): State<Arc<FakeState>>,
+    method: http::Method,
+    headers: http::HeaderMap,
+    body: Bytes,
+) -> Response {
+    if method == http::Method::GET {
+        // A planner is asked how it is; that is no part of the script.
+        return axum::Json(json!({ "ready": true, "checks": {}, "timestamp": "" })).into_response();
+    }
+    let call = serde_json::from_slice(&body).expect("JSON");
     lock(&state.calls).push((headers, call));
     let reply = {
         let mut script = lock(&state.script);
@@ -304,6 +322,19 @@ pub fn good_plan() -> Value {
         "rationale": "Gather context, change, test, run, verify.",
         "confidence": 0.88,
     })
+}
+
+/// What a planner answers when its plan is the good one.
+pub fn planner_answer() -> Value {
+    let mut answer = good_plan();
+    answer["total_estimated_duration"] = json!(245);
+    answer["complexity_score"] = json!(0.5);
+    answer
+}
+
+/// A problem as a planner answers with it.
+pub fn planner_problem(status: u16, code: &str, detail: &str) -> Reply {
+    Reply::Status(status, Vec::new(), json!({ "code": code, "detail": detail, "status": status }))
 }
 
 pub fn step(number: i64, arm: &str, action: &str, needs: &[i64], tier: i64, seconds: i64) -> Value {

@@ -1,0 +1,194 @@
+//! From `POST /submit` to a plan in the database.
+
+use planner_arm::models::{PlanRequest, PlanResponse};
+use serde_json::{Value, json};
+
+use crate::support::{
+    FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, planner_answer, planner_problem,
+};
+
+use super::support::{TestDatabase, TestOrchestrator, on_each_database};
+
+on_each_database!(
+    a_submitted_task_is_planned_and_stored,
+    a_plan_of_a_model_is_stored_as_well,
+    all_that_was_submitted_reaches_the_planner,
+    a_context_that_is_too_long_for_the_planner_is_cut_and_says_so,
+    a_task_for_one_arm_is_kept_and_not_planned,
+    a_refused_task_fails_at_once_with_the_reason,
+    a_plan_that_the_database_does_not_take_is_a_failure,
+    a_task_that_others_made_unreadable_fails_and_holds_up_none,
+    a_cancelled_task_stays_cancelled,
+);
+
+async fn a_submitted_task_is_planned_and_stored(database: TestDatabase) {
+    let planner = TestApp::embedded().await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.url("")).await;
+    let goal = "Write a function to calculate fibonacci";
+    let id = orchestrator.api.submit(&json!({ "goal": goal })).await;
+    let task = orchestrator.api.ended(&id).await;
+
+    let keys: Vec<&String> = task.as_object().expect("an object").keys().collect();
+    let mut expected =
+        ["task_id", "status", "goal", "result", "error", "created_at", "updated_at", "processing_time_ms"];
+    expected.sort_unstable();
+    assert_eq!(keys, expected, "{task}");
+    assert_eq!((&task["task_id"], &task["status"]), (&json!(id), &json!("completed")));
+    assert_eq!((&task["goal"], &task["error"]), (&json!(goal), &Value::Null));
+    assert!(task["processing_time_ms"].as_i64().is_some_and(|ms| (0..60_000).contains(&ms)), "{task}");
+    let time = |name: &str| humantime::parse_rfc3339(task[name].as_str().expect("a text")).expect("a time");
+    assert!(time("created_at") <= time("updated_at"), "{task}");
+
+    let plan: PlanResponse = serde_json::from_value(task["result"].clone()).expect("a plan");
+    assert_usually_sound(&plan);
+    assert_eq!(plan, planner.planned(&json!({ "goal": goal })).await, "the planner's own words");
+
+    let subtasks = database.subtasks().await;
+    assert_eq!(subtasks.len(), plan.plan.len());
+    for (subtask, step) in subtasks.iter().zip(&plan.plan) {
+        assert_eq!((&subtask.task_id, &subtask.status), (&id, &"pending".to_owned()));
+        assert_eq!((subtask.step, &subtask.action), (step.step as i32, &step.action));
+        assert_eq!(subtask.required_arm, step.required_arm);
+        assert_eq!(subtask.acceptance_criteria, json!(step.acceptance_criteria));
+        assert_eq!(subtask.depends_on, json!(step.depends_on));
+        assert_eq!(subtask.cost_tier, i32::from(step.estimated_cost_tier));
+        assert_eq!(subtask.seconds, step.estimated_duration_seconds as i32);
+    }
+    assert!((orchestrator.api.metric("orchestrator_tasks_submitted_total").await - 1.0).abs() < 0.1);
+    let completed = "orchestrator_tasks_finished_total{status=\"completed\"}";
+    assert!((orchestrator.api.metric(completed).await - 1.0).abs() < 0.1);
+    assert!(
+        (orchestrator.api.metric("planner_client_requests_total{outcome=\"ok\"}").await - 1.0).abs() < 0.1
+    );
+}
+
+async fn a_plan_of_a_model_is_stored_as_well(database: TestDatabase) {
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let planner = TestApp::with_llm(&llm, &[("PLANNER_AUTH_TOKENS", "secret")]).await;
+    let token = [("PLANNER_ARM_TOKEN", "secret")];
+    let orchestrator = TestOrchestrator::with(&database, &planner.url(""), &token).await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix the login" })).await;
+    let task = orchestrator.api.ended(&id).await;
+    assert_eq!(task["result"]["confidence"], 0.88, "{task}");
+    assert_eq!(database.subtasks().await.len(), 5);
+}
+
+async fn all_that_was_submitted_reaches_the_planner(database: TestDatabase) {
+    let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let task = json!({
+        "goal": "Fix the login \u{1f511}",
+        "constraints": {
+            "max_time": "5 min", "steps": 4, "online": false, "unset": null, "bare": "",
+            "tools": ["pytest", "ruff"],
+        },
+        "context": "The login is in auth.py.",
+        "acceptance_criteria": ["All tests pass"],
+        "budget": { "max_tokens": 500, "max_time_seconds": 20, "max_cost_usd": 0.5 },
+        "priority": "high", "metadata": { "ticket": 17 }, "assigned_arm": null, "unknown": true,
+    });
+    let id = orchestrator.api.submit(&task).await;
+    let ended = orchestrator.api.ended(&id).await;
+    assert_eq!(ended["result"], planner_answer(), "{ended}");
+    let asked = json!({
+        "goal": "Fix the login \u{1f511}",
+        "constraints": [
+            "bare", "max_time: 5 min", "online: false", "steps: 4", "tools: [\"pytest\",\"ruff\"]",
+            "Acceptance criterion: All tests pass",
+        ],
+        "context": { "text": "The login is in auth.py." },
+    });
+    assert_eq!(planner.calls(), [asked]);
+    assert_eq!(planner.first_header("x-request-id"), Some(id));
+    assert_eq!(planner.first_header("x-request-timeout-ms").as_deref(), Some("9900"), "PLANNER_ARM_TIMEOUT");
+}
+
+async fn a_context_that_is_too_long_for_the_planner_is_cut_and_says_so(database: TestDatabase) {
+    let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let context = "計".repeat(50_000);
+    let id = orchestrator.api.submit(&json!({ "goal": "g", "context": context })).await;
+    assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
+    let asked = serde_json::to_vec(&planner.calls()[0]).expect("JSON");
+    let question = PlanRequest::from_json(&asked).expect("what the planner takes");
+    let kept = question.context["text"].as_str().expect("a text");
+    assert!(
+        context.starts_with(kept) && kept.chars().count() > 21_000,
+        "{} characters",
+        kept.chars().count()
+    );
+    let note = format!("The text is cut: these are its first {} of 50000 characters.", kept.chars().count());
+    assert_eq!(question.context["note"], json!(note));
+}
+
+async fn a_task_for_one_arm_is_kept_and_not_planned(database: TestDatabase) {
+    let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let response = orchestrator.api.post(&json!({ "goal": "Fix it", "assigned_arm": "coder" })).await;
+    let answer: Value = response.json().await.expect("JSON");
+    assert_eq!(answer["message"], "The task is stored for the arm coder; it is not planned.");
+    // One that is planned comes after it.
+    let other = orchestrator.api.submit(&json!({ "goal": "Plan it" })).await;
+    orchestrator.api.ended(&other).await;
+    let kept = orchestrator.api.task(answer["task_id"].as_str().expect("an id")).await;
+    assert_eq!((&kept["status"], &kept["result"]), (&json!("pending"), &Value::Null));
+    assert_eq!(planner.calls().len(), 1);
+}
+
+async fn a_refused_task_fails_at_once_with_the_reason(database: TestDatabase) {
+    let planner =
+        FakeLlm::start([planner_problem(500, "plan_invalid", "The LLM's plan is not sound.")]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    let task = orchestrator.api.ended(&id).await;
+    assert_eq!((&task["status"], &task["result"]), (&json!("failed"), &Value::Null));
+    let reason = "the planner arm refused the request (plan_invalid): The LLM's plan is not sound";
+    assert_eq!(task["error"], reason);
+    assert_eq!(planner.calls().len(), 1);
+    assert_eq!(database.subtasks().await, []);
+}
+
+async fn a_plan_that_the_database_does_not_take_is_a_failure(database: TestDatabase) {
+    let mut answer = planner_answer();
+    answer["plan"][1]["action"] = json!("Write\u{0}it");
+    let planner = FakeLlm::start([Reply::Body("application/json", answer.to_string())]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    let task = orchestrator.api.ended(&id).await;
+    // SQLite takes it.
+    if database.file().is_none() {
+        assert_eq!(task["error"], "the plan has something in it that the database does not store");
+        assert_eq!(database.subtasks().await, [], "all or nothing");
+    }
+    assert_eq!(planner.calls().len(), 1, "{task}");
+}
+
+async fn a_task_that_others_made_unreadable_fails_and_holds_up_none(database: TestDatabase) {
+    let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
+    let assigned = TestOrchestrator::start(&database, &planner.origin).await;
+    let unreadable = assigned.api.submit(&json!({ "goal": "Fix it", "assigned_arm": "coder" })).await;
+    assigned.stop().await;
+    database.execute("UPDATE tasks SET acceptance_criteria = '{}', due_at = created_at").await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let readable = orchestrator.api.submit(&json!({ "goal": "Plan it" })).await;
+    assert_eq!(orchestrator.api.ended(&unreadable).await["error"], "the task as it is stored cannot be read");
+    assert_eq!(orchestrator.api.ended(&readable).await["status"], "completed");
+}
+
+async fn a_cancelled_task_stays_cancelled(database: TestDatabase) {
+    let wait = std::time::Duration::from_millis(300);
+    let answer = Reply::Body("application/json", planner_answer().to_string());
+    let planner = FakeLlm::start([answer.after(wait)]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    planner.called().await;
+    database.execute("UPDATE tasks SET status = 'cancelled', due_at = NULL").await;
+    let dropped = async || {
+        let in_progress = orchestrator.api.metric("orchestrator_tasks_in_progress").await;
+        if in_progress < 0.5 { Ok(()) } else { Err(in_progress) }
+    };
+    super::support::until(dropped).await;
+    let task = orchestrator.api.task(&id).await;
+    assert_eq!((&task["status"], &task["result"]), (&json!("cancelled"), &Value::Null));
+    assert_eq!(database.subtasks().await, []);
+}

@@ -1,0 +1,167 @@
+//! When the planner or the database is away for a while.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::support::{FakeLlm, Reply, TestApp, planner_answer, problem};
+
+use super::support::{Api, TestDatabase, TestOrchestrator, on_each_database, until};
+
+on_each_database!(all_tasks_are_planned_after_an_outage_of_the_planner);
+
+async fn all_tasks_are_planned_after_an_outage_of_the_planner(database: TestDatabase) {
+    let planner = TestApp::embedded().await;
+    let line = Line::to(planner.address).await;
+    let reset = [("PLANNER_ARM_CIRCUIT_BREAKER_RESET_TIMEOUT", "1")];
+    let orchestrator = TestOrchestrator::with(&database, &format!("http://{}", line.address), &reset).await;
+    let api = orchestrator.api.clone();
+
+    let mut ids = submit(&api, 40).await;
+    line.is_up.send_replace(false);
+    ids.extend(submit(&api, 40).await);
+    until(async || match api.metric("planner_client_breaker_state").await {
+        state if (state - 2.0).abs() < 0.1 => Ok(()),
+        state => Err(state),
+    })
+    .await;
+    ids.extend(submit(&api, 40).await);
+    let (status, ready) = is_ready(&api).await;
+    assert_eq!((status, &ready["ready"]), (200, &json!(true)), "tasks are accepted meanwhile: {ready}");
+    assert_eq!(ready["checks"]["planner_arm"], json!(false), "{ready}");
+
+    line.is_up.send_replace(true);
+    for id in &ids {
+        let task = api.ended(id).await;
+        assert_eq!((&task["status"], &task["error"]), (&json!("completed"), &Value::Null), "{task}");
+    }
+    let with_plan = database.count("SELECT count(DISTINCT task_id) FROM subtasks").await;
+    assert_eq!(with_plan, ids.len() as i64);
+}
+
+/// Submits tasks, each of which must be accepted quickly.
+async fn submit(api: &Api, tasks: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0..tasks {
+        let began = Instant::now();
+        ids.push(api.submit(&json!({ "goal": format!("Write the report number {number}") })).await);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    ids
+}
+
+/// Passes connections on to a server, and cuts them when told to.
+struct Line {
+    address: SocketAddr,
+    is_up: watch::Sender<bool>,
+    server: JoinHandle<()>,
+}
+
+impl Line {
+    async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let is_up = watch::Sender::new(true);
+        let state = is_up.clone();
+        let server = tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.expect("a connection");
+                let mut state = state.subscribe();
+                tokio::spawn(async move {
+                    if !*state.borrow_and_update() {
+                        return;
+                    }
+                    let mut server = TcpStream::connect(server).await.expect("the server");
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        _ = state.wait_for(|is_up| !is_up) => {}
+                    }
+                });
+            }
+        });
+        Self { address, is_up, server }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn is_ready(api: &Api) -> (u16, Value) {
+    let response = api.get("/ready").await;
+    (response.status().as_u16(), response.json().await.expect("JSON"))
+}
+
+/// Whatever needs the database says that it is away.
+async fn assert_away(api: &Api, id: &str) {
+    let (status, ready) = is_ready(api).await;
+    assert_eq!((status, &ready["ready"], &ready["checks"]["database"]), (503, &json!(false), &json!(false)));
+    let (status, refused) = problem(api.post(&json!({ "goal": "Too late" })).await).await;
+    assert_eq!((status, refused["code"].as_str()), (503, Some("database_unavailable")), "{refused}");
+    assert_eq!(refused["retry_after_seconds"], 5);
+    let (status, _) = problem(api.get(&format!("/tasks/{id}")).await).await;
+    assert_eq!(status, 503);
+    assert_eq!(api.get("/health").await.status(), 200);
+    let metrics = api.get("/metrics").await.text().await.expect("metrics");
+    assert!(metrics.contains("\norchestrator_tasks_waiting NaN\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_database_file_that_is_gone_takes_no_tasks() {
+    let database = TestDatabase::sqlite();
+    let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    orchestrator.api.ended(&id).await;
+    let file = database.file().expect("a file");
+    let aside = file.with_extension("aside");
+    std::fs::rename(&file, &aside).expect("moved");
+    assert_away(&orchestrator.api, &id).await;
+    std::fs::write(&file, "").expect("another file in its place");
+    assert_away(&orchestrator.api, &id).await;
+    std::fs::rename(&aside, &file).expect("moved back");
+    assert_eq!(is_ready(&orchestrator.api).await.0, 200);
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_postgresql_server_that_is_gone_for_a_while_costs_no_task() {
+    let Some(database) = TestDatabase::postgresql().await else { return };
+    let mut url = url::Url::parse(&database.url).expect("a URL");
+    let server = (url.host_str().expect("a host").to_owned(), url.port().unwrap_or(5432));
+    let server = tokio::net::lookup_host(server).await.expect("its address").next().expect("an address");
+    let line = Line::to(server).await;
+    url.set_host(Some("127.0.0.1")).expect("a host");
+    url.set_port(Some(line.address.port())).expect("a port");
+
+    let planner = FakeLlm::start([
+        Reply::Body("application/json", planner_answer().to_string()).after(Duration::from_millis(500))
+    ])
+    .await;
+    let settings =
+        super::support::settings(&[("DATABASE_URL", url.as_str()), ("PLANNER_ARM_URL", &planner.origin)]);
+    let orchestrator = TestOrchestrator::from_settings(&settings.expect("settings")).await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    planner.called().await;
+    line.is_up.send_replace(false);
+    let began = Instant::now();
+    assert_away(&orchestrator.api, &id).await;
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    line.is_up.send_replace(true);
+
+    let task = orchestrator.api.ended(&id).await;
+    assert_eq!(task["status"], "completed", "{task}");
+    assert_eq!(planner.calls().len(), 1, "the plan was kept while the database was away");
+    assert_eq!(is_ready(&orchestrator.api).await.0, 200);
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
+    assert_eq!(database.count("SELECT count(*) FROM tasks").await, 2, "what was refused is not there");
+}

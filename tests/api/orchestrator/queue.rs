@@ -1,0 +1,200 @@
+//! Who works on which task, and when: urgency, leases, several orchestrators, time budgets.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use planner_arm::models::PlanResponse;
+use planner_arm::orchestrator::{Settlement, Store};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::{FakeLlm, Reply, TestApp, planner_answer};
+
+use super::support::{TestDatabase, TestOrchestrator, on_each_database, until};
+
+on_each_database!(
+    more_urgent_tasks_come_first_and_older_ones_among_equals,
+    several_orchestrators_plan_each_task_once,
+    what_a_dead_orchestrator_left_is_taken_up_and_it_can_change_nothing_any_more,
+    a_lease_is_renewed_for_as_long_as_the_claim_holds,
+    a_stop_puts_tasks_in_work_back_at_once,
+    a_stop_lets_plans_finish_within_the_grace_time,
+    a_task_waits_for_its_planner_until_its_time_is_up,
+    a_task_that_nobody_could_take_up_in_time_fails,
+);
+
+fn good() -> Reply {
+    Reply::Body("application/json", planner_answer().to_string())
+}
+
+const LEASE: Duration = Duration::from_secs(30);
+
+async fn store(database: &TestDatabase) -> Store {
+    Store::connect(&database.url.parse().expect("a database")).await.expect("a store")
+}
+
+async fn more_urgent_tasks_come_first_and_older_ones_among_equals(database: TestDatabase) {
+    let planner = FakeLlm::start([good().after(Duration::from_millis(500)), good()]).await;
+    let orchestrator =
+        TestOrchestrator::with(&database, &planner.origin, &[("MAX_CONCURRENT_TASKS", "1")]).await;
+    let first = orchestrator.api.submit(&json!({ "goal": "first" })).await;
+    planner.called().await;
+    let mut ids = HashMap::from([(first, "first")]);
+    for (name, priority) in [
+        ("low", "low"),
+        ("medium", "medium"),
+        ("high", "high"),
+        ("also high", "high"),
+        ("critical", "critical"),
+    ] {
+        let id = orchestrator.api.submit(&json!({ "goal": name, "priority": priority })).await;
+        ids.insert(id, name);
+    }
+    for id in ids.keys() {
+        orchestrator.api.ended(id).await;
+    }
+    let asked = planner.headers("x-request-id");
+    let order: Vec<&str> = asked.iter().flatten().map(|id| ids[id]).collect();
+    assert_eq!(order, ["first", "critical", "high", "also high", "medium", "low"]);
+}
+
+async fn several_orchestrators_plan_each_task_once(database: TestDatabase) {
+    let planner = FakeLlm::start([good().after(Duration::from_millis(30))]).await;
+    let one = TestOrchestrator::start(&database, &planner.origin).await;
+    let two = TestOrchestrator::start(&database, &planner.origin).await;
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        let api = if number % 2 == 0 { &one.api } else { &two.api };
+        ids.push(api.submit(&json!({ "goal": format!("Task {number}") })).await);
+    }
+    for id in &ids {
+        assert_eq!(one.api.ended(id).await["status"], "completed");
+    }
+    let mut asked: Vec<String> = planner.headers("x-request-id").into_iter().flatten().collect();
+    asked.sort();
+    ids.sort();
+    assert_eq!(asked, ids, "each was planned, and once");
+    assert_eq!(database.subtasks().await.len(), 60 * 5);
+    let shares = [&one, &two].map(|orchestrator| orchestrator.api.clone());
+    for api in shares {
+        let done = api.metric("orchestrator_tasks_finished_total{status=\"completed\"}").await;
+        assert!(done > 0.5, "both worked: {done}");
+    }
+}
+
+async fn what_a_dead_orchestrator_left_is_taken_up_and_it_can_change_nothing_any_more(
+    database: TestDatabase,
+) {
+    // One that claims a task, and dies: its lease runs out.
+    let planner = FakeLlm::start([good()]).await;
+    let task = planner_arm::orchestrator::Submission::from_json(br#"{"goal": "Fix it"}"#).expect("a task");
+    let (dead, id) = (store(&database).await, Uuid::new_v4());
+    dead.insert(id, &task).await.expect("stored");
+    let claims = dead.claim(Uuid::new_v4(), 10, Duration::from_millis(400)).await.expect("claimed");
+    assert_eq!(claims.len(), 1);
+    assert!(
+        dead.claim(Uuid::new_v4(), 10, LEASE).await.expect("an answer").is_empty(),
+        "it is claimed already"
+    );
+
+    let began = Instant::now();
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let ended = orchestrator.api.ended(&id.to_string()).await;
+    assert_eq!(ended["status"], "completed");
+    assert!(began.elapsed() < LEASE, "the short lease counted, and not the usual one");
+
+    // It was not dead after all, and comes with a plan of its own.
+    let mut late: PlanResponse = serde_json::from_value(planner_answer()).expect("a plan");
+    late.plan.truncate(3);
+    for end in [
+        Settlement::Completed(Box::new(late)),
+        Settlement::Failed("late".into()),
+        Settlement::Postponed(Duration::ZERO, Some("late".into())),
+    ] {
+        assert!(!dead.settle(&claims[0], &end).await.expect("an answer"), "{end:?}");
+    }
+    assert!(!dead.renew(&claims[0], LEASE).await.expect("an answer"));
+    assert_eq!(orchestrator.api.task(&id.to_string()).await, ended);
+    assert_eq!(database.subtasks().await.len(), 5);
+}
+
+async fn a_lease_is_renewed_for_as_long_as_the_claim_holds(database: TestDatabase) {
+    let task = planner_arm::orchestrator::Submission::from_json(br#"{"goal": "Fix it"}"#).expect("a task");
+    let (store, worker) = (store(&database).await, Uuid::new_v4());
+    store.insert(Uuid::new_v4(), &task).await.expect("stored");
+    let first = store.claim(worker, 1, Duration::from_millis(1)).await.expect("claimed").remove(0);
+    assert_eq!(
+        (first.number, first.question.as_ref().map(|question| question.goal.as_str())),
+        (1, Some("Fix it"))
+    );
+    assert!(store.renew(&first, LEASE).await.expect("an answer"));
+    assert!(store.claim(worker, 1, LEASE).await.expect("an answer").is_empty(), "the lease is longer now");
+    assert!(store.renew(&first, Duration::ZERO).await.expect("an answer"));
+    // The same worker claims it again: the number tells the two claims apart.
+    let second = store.claim(worker, 1, LEASE).await.expect("claimed").remove(0);
+    assert_eq!((second.worker, second.number), (worker, 2));
+    assert!(!store.renew(&first, LEASE).await.expect("an answer"));
+    assert!(store.renew(&second, LEASE).await.expect("an answer"));
+}
+
+async fn a_stop_puts_tasks_in_work_back_at_once(database: TestDatabase) {
+    let planner = FakeLlm::start([Reply::Never, good()]).await;
+    let grace = [("SHUTDOWN_GRACE_SECONDS", "0.1")];
+    let orchestrator = TestOrchestrator::with(&database, &planner.origin, &grace).await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    planner.called().await;
+    let began = Instant::now();
+    orchestrator.stop().await;
+    let next = TestOrchestrator::start(&database, &planner.origin).await;
+    assert_eq!(next.api.ended(&id).await["status"], "completed");
+    assert!(began.elapsed() < LEASE, "without waiting for the lease to run out");
+}
+
+async fn a_stop_lets_plans_finish_within_the_grace_time(database: TestDatabase) {
+    let planner = FakeLlm::start([good().after(Duration::from_millis(500))]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    planner.called().await;
+    orchestrator.stop().await;
+    assert_eq!(planner.calls().len(), 1);
+    let task = store(&database).await.find(Uuid::parse_str(&id).expect("an id")).await.expect("an answer");
+    assert_eq!(json!(task.expect("the task").status), "completed");
+}
+
+async fn a_task_waits_for_its_planner_until_its_time_is_up(database: TestDatabase) {
+    let nobody = FakeLlm::start([]).await.origin.clone();
+    let orchestrator = TestOrchestrator::start(&database, &nobody).await;
+    let budget = json!({ "max_time_seconds": 3 });
+    let began = Instant::now();
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it", "budget": budget })).await;
+    let waiting = |task: &serde_json::Value| task["status"] == "pending" && task["error"].is_string();
+    let task = orchestrator.api.task_when(&id, |task| waiting(task) || task["status"] == "failed").await;
+    assert_eq!(task["status"], "pending", "it is tried again");
+    let task = orchestrator.api.ended(&id).await;
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    let error = task["error"].as_str().expect("a reason");
+    let used_up = "the time budget of 3 s was used up before there was a plan; ";
+    assert!(error.starts_with(used_up) && error.contains("the planner arm"), "{error}");
+    assert_eq!(task["status"], "failed");
+}
+
+async fn a_task_that_nobody_could_take_up_in_time_fails(database: TestDatabase) {
+    let task = planner_arm::orchestrator::Submission::from_json(
+        br#"{"goal": "Fix it", "budget": {"max_time_seconds": 1}}"#,
+    )
+    .expect("a task");
+    let (store, id) = (store(&database).await, Uuid::new_v4());
+    store.insert(id, &task).await.expect("stored");
+    assert_eq!(store.expire().await.expect("an answer"), 0, "its time is not up yet");
+    until(async || match store.expire().await.expect("an answer") {
+        1 => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    assert!(store.claim(Uuid::new_v4(), 1, LEASE).await.expect("an answer").is_empty());
+    let planner = TestApp::embedded().await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.url("")).await;
+    let task = orchestrator.api.task(&id.to_string()).await;
+    assert_eq!(task["error"], "the time budget of 1 s was used up before there was a plan");
+    assert_eq!((&task["status"], &task["processing_time_ms"]), (&json!("failed"), &json!(null)));
+}
