@@ -13,7 +13,9 @@
 //! | [`models`], [`registry`] | the wire types; the arms that a step can be given to |
 //! | [`planner`] | prompt, parse, repair, check, estimate; the embedded planner |
 //! | [`llm`] | one call to a model, and how many of them against which models |
-//! | [`resilience`] | backoff and circuit breaker |
+//! | [`resilience`] | backoff, circuit breaker, retry budget: for whatever calls another service |
+//! | [`client`] | the caller's side: what an orchestrator links against |
+//! | `orchestrator` | the reference orchestrator, with the feature of that name |
 //! | `outbound` | calls to other services: HTTP clients, bounded answers |
 //! | [`metrics`], [`text`] | every metric; comparing words as people mean them |
 //!

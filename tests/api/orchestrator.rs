@@ -4,7 +4,9 @@
 mod api;
 mod cli;
 mod crash;
+mod deploy;
 mod flow;
 mod outage;
 mod queue;
+mod readme;
 mod support;

@@ -35,6 +35,10 @@ async fn every_call_gets_the_answer_that_stands_behind_it() {
     let mut compared = 0;
     for pair in blocks.windows(2) {
         let [("sh", command), ("json", answer)] = pair else { continue };
+        if command.contains("localhost:8000") {
+            // The orchestrator's, which has a test of its own.
+            continue;
+        }
         let (path, body) = call(command).unwrap_or_else(|| panic!("a call: {command}"));
         let response = match body {
             Some(body) => app.plan_at(path, &body).await,

@@ -1,0 +1,63 @@
+//! The README's walk through the orchestrator, pasted.
+
+use planner_arm::orchestrator::Settings;
+use serde_json::Value;
+
+use crate::readme::blocks;
+use crate::support::TestApp;
+
+use super::support::{TestDatabase, TestOrchestrator};
+
+/// The JSON answer that stands behind the README's call whose command has `part` in it, and the command.
+fn call(part: &str) -> (&'static str, Value) {
+    let blocks = blocks();
+    let answered = blocks.windows(2).find_map(|pair| match pair {
+        [("sh", command), ("json", answer)] if command.contains(part) => Some((*command, *answer)),
+        _ => None,
+    });
+    let (command, answer) = answered.unwrap_or_else(|| panic!("a call of {part}"));
+    (command, serde_json::from_str(answer).expect("JSON"))
+}
+
+/// `answer` without what is new each time.
+fn lasting(mut answer: Value) -> Value {
+    for volatile in ["created_at", "updated_at", "processing_time_ms"] {
+        if let Some(value) = answer.get_mut(volatile) {
+            assert!(!value.is_null(), "{volatile}");
+            *value = Value::Null;
+        }
+    }
+    answer
+}
+
+#[tokio::test]
+async fn a_task_is_submitted_and_followed_to_its_plan() {
+    let planner = TestApp::embedded().await;
+    let database = TestDatabase::sqlite();
+    let orchestrator = TestOrchestrator::start(&database, &planner.url("")).await;
+    let (submit, accepted) = call("localhost:8000/submit");
+    let body = submit.split('\'').nth(1).expect("a body");
+    // curl declares a body as a form, and says nothing of JSON.
+    let response = orchestrator.api.post_as(Some("application/x-www-form-urlencoded"), body).await;
+    assert_eq!(response.status(), 202);
+    let answer: Value = response.json().await.expect("JSON");
+    let (id, in_readme) = (answer["task_id"].as_str(), accepted["task_id"].as_str());
+    let (id, in_readme) = id.zip(in_readme).expect("ids");
+    assert_eq!(answer.to_string(), accepted.to_string().replace(in_readme, id));
+
+    let (follow, task) = call("localhost:8000/tasks/");
+    assert!(follow.trim_end().ends_with(in_readme), "{follow}");
+    let expected: Value = serde_json::from_str(&task.to_string().replace(in_readme, id)).expect("JSON");
+    assert_eq!(lasting(orchestrator.api.ended(id).await), lasting(expected));
+}
+
+#[test]
+fn every_setting_stands_in_the_readme_and_in_the_example() {
+    for variable in Settings::variables() {
+        assert!(include_str!("../../../README.md").contains(&format!("`{variable}`")), "README: {variable}");
+        assert!(
+            include_str!("../../../.env.example").contains(&format!("{variable}=")),
+            ".env.example: {variable}"
+        );
+    }
+}
