@@ -160,7 +160,7 @@ pub fn router(app: Arc<App>) -> Router {
     };
     router
         // Outermost, so that whatever happens further in is observed and every response has its id.
-        .layer(middleware::from_fn_with_state(app.clone(), web::observe))
+        .layer(middleware::from_fn_with_state(app.clone(), web::observe::<App>))
         .with_state(app)
 }
 

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 
@@ -48,6 +48,7 @@ pub async fn run(
     let housekeeping = tokio::spawn(keep_house(app.clone()));
     let ended = serve(listener, router(app.clone()), &app.lifecycle, grace, stop).await;
     housekeeping.abort();
+    info!("stopped");
     ended
 }
 
@@ -87,36 +88,48 @@ pub(crate) async fn serve(
     lifecycle.enter(Phase::Draining);
     info!(grace_seconds = grace.as_secs_f64(), "stopping: plans in flight finish, no new ones begin");
     if timeout(grace, lifecycle.idle()).await.is_err() {
-        warn!("the grace time is up; plans still in flight end with an error");
+        warn!("the grace time is up; work on what is still in flight ends");
         lifecycle.enter(Phase::Over);
     }
     let _ = close.send(());
     if timeout(CLOSING_TIME, &mut server).await.is_err() {
         server.abort();
     }
-    info!("stopped");
     Ok(())
 }
 
-/// Resolves at the first SIGTERM or SIGINT; a second one calls `hurry`.
-///
-/// # Errors
-/// When the process cannot listen for signals.
-pub(crate) fn signal_to_stop(hurry: impl Fn() + Send + 'static) -> Result<impl Future<Output = ()>, String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let (first, stop) = oneshot::channel();
-    tokio::spawn(async move {
-        let mut first = Some(first);
-        loop {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            match first.take() {
-                Some(first) => drop(first.send(())),
-                None => hurry(),
+/// How many times the process was told to stop, by SIGTERM or SIGINT.
+#[derive(Debug, Clone)]
+pub(crate) struct StopSignals(watch::Receiver<u32>);
+
+impl StopSignals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the process cannot listen for signals.
+    pub(crate) fn listen() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        let (mut terminate, mut interrupt) =
+            (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        let (count, signals) = watch::channel(0);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+                count.send_modify(|count| *count += 1);
             }
-        }
-    });
-    Ok(async { drop(stop.await) })
+        });
+        Ok(Self(signals))
+    }
+
+    /// Resolves at the first signal.
+    pub(crate) async fn first(mut self) {
+        let _ = self.0.wait_for(|count| *count >= 1).await;
+    }
+
+    /// Resolves at the second: there is a hurry.
+    pub(crate) async fn second(mut self) {
+        let _ = self.0.wait_for(|count| *count >= 2).await;
+    }
 }
 
 async fn keep_house(app: Arc<App>) {

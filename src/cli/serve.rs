@@ -6,7 +6,8 @@ use crate::app::App;
 use crate::config::{Environment, PREFIX, Settings};
 use crate::lifecycle::Phase;
 use crate::planner::EngineKind;
-use crate::{server, telemetry};
+use crate::server::{self, StopSignals};
+use crate::telemetry;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn serve(settings: Settings) -> Result<(), String> {
@@ -14,8 +15,12 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
     warn_about(&settings);
     let app = App::from_settings(&settings)?;
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
-    let hurried = app.clone();
-    let stop = server::signal_to_stop(move || hurried.lifecycle.enter(Phase::Over))?;
+    let signals = StopSignals::listen()?;
+    let (hurry, hurried) = (signals.clone(), app.clone());
+    tokio::spawn(async move {
+        hurry.second().await;
+        hurried.lifecycle.enter(Phase::Over);
+    });
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,
@@ -25,7 +30,7 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
         arms = settings.arms.arms().len(),
         "listening"
     );
-    server::run(listener, app, settings.shutdown_grace, stop)
+    server::run(listener, app, settings.shutdown_grace, signals.first())
         .await
         .map_err(|error| format!("the server failed: {error}"))
 }

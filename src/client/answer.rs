@@ -18,6 +18,9 @@ const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// A longer explanation is cut.
 const LONGEST_DETAIL: usize = 500;
 
+/// Codes of a 500 that another try does not change.
+const FOR_GOOD: [&str; 2] = ["llm_failed", "plan_invalid"];
+
 /// An answer, read to its end.
 pub(super) struct Answer {
     status: StatusCode,
@@ -61,16 +64,21 @@ impl Answer {
             let plan = serde_json::from_slice(&self.body).ok().filter(is_in_order);
             return plan.ok_or_else(|| Outage::Malformed.into());
         }
+        let problem = self.problem();
         let outage = match self.status {
             StatusCode::TOO_MANY_REQUESTS => Outage::RateLimited,
             StatusCode::BAD_GATEWAY => Outage::BadGateway,
             StatusCode::SERVICE_UNAVAILABLE => Outage::Unavailable,
             StatusCode::GATEWAY_TIMEOUT => Outage::GatewayTimeout,
+            StatusCode::INTERNAL_SERVER_ERROR if FOR_GOOD.contains(&&*problem.code) => {
+                return Err(NoPlan::Rejected(Box::new(problem.rejection(self.status))));
+            }
+            status if status.is_server_error() => Outage::Failed,
             // 2xx without a plan.
-            status if status.is_success() => return Err(Outage::Malformed.into()),
-            _ => return Err(NoPlan::Rejected(Box::new(self.rejection()))),
+            status if status.is_success() => Outage::Malformed,
+            status => return Err(NoPlan::Rejected(Box::new(problem.rejection(status)))),
         };
-        let Problem { detail, .. } = self.problem();
+        let detail = if outage == Outage::Malformed { String::new() } else { problem.detail };
         Err(NoPlan::Failed(CallError { outage, detail, retry_after: retry_after(&self.headers) }))
     }
 
@@ -80,12 +88,24 @@ impl Answer {
             let report = serde_json::from_slice(&self.body);
             return report.map_err(|_| CallError::from(Outage::Malformed).last(None));
         }
-        Err(ClientError::Rejected(Box::new(self.rejection())))
+        Err(ClientError::Rejected(Box::new(self.problem().rejection(self.status))))
     }
 
-    fn rejection(&self) -> Rejection {
-        let status = self.status.as_u16();
-        let Problem { mut code, mut detail, errors } = self.problem();
+    fn problem(&self) -> Problem {
+        let mut problem: Problem = serde_json::from_slice(&self.body).unwrap_or_default();
+        for text in [&mut problem.code, &mut problem.detail] {
+            // It goes on into logs and databases.
+            text.retain(|c| !c.is_control());
+            *text = shorten(text, LONGEST_DETAIL);
+        }
+        problem
+    }
+}
+
+impl Problem {
+    fn rejection(self, status: StatusCode) -> Rejection {
+        let status = status.as_u16();
+        let Self { mut code, mut detail, errors } = self;
         if code.is_empty() {
             code = format!("status_{status}");
         }
@@ -93,13 +113,6 @@ impl Answer {
             detail = "it did not say why; check that its URL leads to a planner arm".into();
         }
         Rejection { status, code, detail, errors }
-    }
-
-    fn problem(&self) -> Problem {
-        let mut problem: Problem = serde_json::from_slice(&self.body).unwrap_or_default();
-        problem.detail = shorten(&problem.detail, LONGEST_DETAIL);
-        problem.code = shorten(&problem.code, LONGEST_DETAIL);
-        problem
     }
 }
 

@@ -8,7 +8,7 @@ use crate::models::FieldError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// The URL is none.
-    #[error("the planner arm's URL must be an http or https URL without a query")]
+    #[error("the planner arm's URL must be an http or https URL without user, password and query")]
     Url,
     /// The token cannot stand in a header.
     #[error("the planner arm's token must be of visible ASCII characters")]
@@ -76,18 +76,21 @@ pub enum Outage {
     Unavailable,
     /// 504: the planner, or a gateway before it, ran out of time.
     GatewayTimeout,
+    /// A fault of the planner's or of a gateway's: 5xx, unless the planner says that it is for good.
+    Failed,
     /// An answer that is no plan: something else listens there, or a proxy answered.
     Malformed,
 }
 
 impl Outage {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Unreachable,
         Self::Silent,
         Self::RateLimited,
         Self::BadGateway,
         Self::Unavailable,
         Self::GatewayTimeout,
+        Self::Failed,
         Self::Malformed,
     ];
 
@@ -100,6 +103,7 @@ impl Outage {
             Self::BadGateway => "bad_gateway",
             Self::Unavailable => "unavailable",
             Self::GatewayTimeout => "gateway_timeout",
+            Self::Failed => "failed",
             Self::Malformed => "malformed",
         }
     }
@@ -113,6 +117,7 @@ impl Outage {
             Self::BadGateway => "the gateway before the planner arm failed",
             Self::Unavailable => "the planner arm is unavailable",
             Self::GatewayTimeout => "the planner arm ran out of time",
+            Self::Failed => "the planner arm failed",
             Self::Malformed => "what answers in the planner arm's place does not send plans",
         }
     }

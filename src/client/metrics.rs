@@ -18,7 +18,6 @@ use super::error::Outage;
 /// The metrics of one client.
 #[derive(Debug)]
 pub(super) struct ClientMetrics {
-    registry: prometheus::Registry,
     /// Plans asked for by outcome.
     requests: IntCounterVec,
     /// From asking for a plan to its arrival or failure, in seconds.
@@ -70,14 +69,26 @@ impl ClientMetrics {
                 "Circuit breaker before the planner arm: 0 closed, 1 half-open, 2 open.",
             ))),
             breaker,
-            registry: registry.clone(),
         };
         // Counters that exist from the start can be alerted on before the first event.
-        metrics.requests.with_label_values(&["ok"]);
-        for outage in Outage::ALL {
-            metrics.calls.with_label_values(&[outage.as_str()]);
+        for outcome in ["ok", "rejected", "unavailable", "circuit_open", "deadline"] {
+            metrics.requests.with_label_values(&[outcome]);
+        }
+        for outcome in Outage::ALL.map(Outage::as_str).into_iter().chain(["ok", "rejected"]) {
+            metrics.calls.with_label_values(&[outcome]);
         }
         metrics
+    }
+
+    fn collectors(&self) -> [&dyn Collector; 6] {
+        [
+            &self.requests,
+            &self.request_duration,
+            &self.calls,
+            &self.call_duration,
+            &self.retries,
+            &self.breaker_state,
+        ]
     }
 
     pub(super) fn plan_ended(&self, result: &Result<PlanResponse, ClientError>, took: Duration) {
@@ -106,21 +117,12 @@ pub(super) struct Collected(pub(super) Arc<ClientMetrics>);
 
 impl Collector for Collected {
     fn desc(&self) -> Vec<&Desc> {
-        let metrics = &*self.0;
-        let collectors: [&dyn Collector; 6] = [
-            &metrics.requests,
-            &metrics.request_duration,
-            &metrics.calls,
-            &metrics.call_duration,
-            &metrics.retries,
-            &metrics.breaker_state,
-        ];
-        collectors.into_iter().flat_map(Collector::desc).collect()
+        self.0.collectors().into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         // It changes with time, without anything being counted.
         self.0.breaker_state.set(self.0.breaker.state() as i64);
-        self.0.registry.gather()
+        self.0.collectors().into_iter().flat_map(Collector::collect).collect()
     }
 }

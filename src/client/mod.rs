@@ -49,6 +49,8 @@ const WORTH_A_CALL: Duration = Duration::from_millis(10);
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// A planner that asks for a longer wait is not waited for: the caller learns how long it is.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Nobody means a longer time for one plan.
+const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// How long a planner may take to say how it is.
 const PROBE_TIME: Duration = Duration::from_secs(2);
 
@@ -106,7 +108,14 @@ impl PlannerClient {
     /// When the URL or the token cannot be used.
     pub fn new(base_url: &str, options: ClientOptions) -> Result<Self, SetupError> {
         let url = url::Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        if url.is_none_or(|url| url.query().is_some() || url.fragment().is_some()) {
+        // The token has its own place, and whatever stands in the URL is shown.
+        let is_bare = |url: &url::Url| {
+            url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
+                && url.password().is_none()
+        };
+        if !url.as_ref().is_some_and(is_bare) {
             return Err(SetupError::Url);
         }
         let mut headers =
@@ -150,7 +159,8 @@ impl PlannerClient {
         constraints: &[String],
         context: &Map<String, Value>,
     ) -> Result<PlanResponse, ClientError> {
-        let longest = (self.options.timeout + LONGEST_WAIT) * (self.options.max_retries + 1);
+        let calls = self.options.max_retries.saturating_add(1);
+        let longest = self.options.timeout.saturating_add(LONGEST_WAIT).saturating_mul(calls);
         self.create_plan_within(longest, task_id, goal, constraints, context).await
     }
 
@@ -174,7 +184,8 @@ impl PlannerClient {
         if let Ok(id) = HeaderValue::try_from(task_id) {
             headers.insert("x-request-id", id);
         }
-        let result = self.call_until_planned(&body.into(), &headers, began + time).await;
+        let deadline = began + time.min(LONGEST_TIME);
+        let result = self.call_until_planned(&body.into(), &headers, deadline).await;
         self.metrics.plan_ended(&result, began.elapsed());
         result
     }
@@ -198,6 +209,11 @@ impl PlannerClient {
     /// The circuit breaker's state: while it is open, every call fails at once.
     pub fn breaker_state(&self) -> BreakerState {
         self.breaker.state()
+    }
+
+    /// Whether a call would be made now: not while the breaker is open or its probe is under way.
+    pub fn would_call(&self) -> bool {
+        self.breaker.would_admit()
     }
 
     async fn call_until_planned(

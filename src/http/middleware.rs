@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
 
 use crate::app::App;
@@ -25,35 +27,81 @@ pub struct PlanNotes {
     pub repairs: usize,
 }
 
-/// Gives each request its id, a log line at its end, and its place in the metrics; writes problems.
-pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// What a service makes of a request that is over.
+pub(crate) trait Observer: Send + Sync + 'static {
+    /// Counts and logs it; the request's span is entered.
+    fn ended(&self, request: &Ended);
+}
+
+/// A request that is over, also when its caller went away before.
+pub(crate) struct Ended {
+    path: Option<MatchedPath>,
+    /// One of a closed set.
+    pub(crate) method: &'static str,
+    /// What was answered; `None` when nobody was left to answer.
+    pub(crate) status: Option<StatusCode>,
+    /// From the head's arrival.
+    pub(crate) took: Duration,
+    /// The kind of error, where it was one.
+    pub(crate) code: Option<ErrorCode>,
+    /// What a handler noted.
+    pub(crate) notes: Option<PlanNotes>,
+}
+
+/// What nginx made usual for a caller that went away.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+impl Ended {
+    /// The route, one of a closed set.
+    pub(crate) fn route(&self) -> &str {
+        self.path.as_ref().map_or("unmatched", |path| metric_route(path.as_str()))
+    }
+
+    /// The status for metrics and logs.
+    pub(crate) fn shown_status(&self) -> StatusCode {
+        let gone = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST);
+        self.status.unwrap_or(gone)
+    }
+
+    /// How long it took, in milliseconds.
+    pub(crate) fn ms(&self) -> f64 {
+        self.took.as_micros() as f64 / 1_000.0
+    }
+}
+
+/// Gives each request its id, shows its end to the service, and writes problems.
+pub(crate) async fn observe<O: Observer>(
+    State(observer): State<Arc<O>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let span = info_span!("request", request_id = tracing::field::Empty);
     let context = span.in_scope(|| RequestContext::new(request.headers()));
     request.extensions_mut().insert(context.clone());
     let mut record = Record {
-        route: request.extensions().get::<MatchedPath>().cloned(),
-        method: known_method(request.method()),
-        app,
-        context,
+        observer,
         span: span.clone(),
-        status: None,
-        code: None,
-        notes: None,
+        arrived: context.arrived,
+        ended: Ended {
+            path: request.extensions().get::<MatchedPath>().cloned(),
+            method: known_method(request.method()),
+            status: None,
+            took: Duration::ZERO,
+            code: None,
+            notes: None,
+        },
     };
     let mut response = next.run(request).instrument(span.clone()).await;
-    span.in_scope(|| finish(&mut record, &mut response));
+    span.in_scope(|| {
+        record.ended.code = complete(&mut response, context.id());
+        record.ended.status = Some(response.status());
+        record.ended.notes = response.extensions_mut().remove::<PlanNotes>();
+    });
     response
 }
 
-/// Completes `response` and takes down what is logged and counted of it.
-fn finish(record: &mut Record, response: &mut Response) {
-    record.code = complete(response, record.context.id());
-    record.status = Some(response.status());
-    record.notes = response.extensions_mut().remove::<PlanNotes>();
-}
-
 /// Writes the problem document of a `response` that is an error, and the request's id; gives the error's code.
-pub(crate) fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
+fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
     let status = response.status();
     let mut problem = response.extensions_mut().remove::<Problem>();
     if problem.is_none()
@@ -81,45 +129,41 @@ fn is_ready_report(response: &Response) -> bool {
     response.extensions().get::<super::ops::NotReady>().is_some()
 }
 
-/// What is logged and counted when a request is over, also when its caller went away before.
-struct Record {
-    route: Option<MatchedPath>,
-    method: &'static str,
-    app: Arc<App>,
-    context: RequestContext,
+/// Shows a request to its observer when it is over, also when its caller goes away before.
+struct Record<O: Observer> {
+    observer: Arc<O>,
     span: tracing::Span,
-    status: Option<StatusCode>,
-    code: Option<ErrorCode>,
-    notes: Option<PlanNotes>,
+    arrived: Instant,
+    ended: Ended,
 }
 
-/// What nginx made usual for a caller that went away.
-const CLIENT_CLOSED_REQUEST: u16 = 499;
-
-impl Drop for Record {
+impl<O: Observer> Drop for Record<O> {
     fn drop(&mut self) {
-        let took = self.context.arrived.elapsed();
-        let gone = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST);
-        let status = self.status.unwrap_or(gone);
-        let route = self.route.as_ref().map_or("unmatched", |path| metric_route(path.as_str()));
-        self.app.metrics.http_request(route, self.method, status, took);
-
+        self.ended.took = self.arrived.elapsed();
         let _entered = self.span.enter();
-        let (method, status, ms) = (self.method, status.as_u16(), took.as_micros() as f64 / 1_000.0);
-        if route != "/plan" || self.method != "POST" {
+        self.observer.ended(&self.ended);
+    }
+}
+
+impl Observer for App {
+    fn ended(&self, request: &Ended) {
+        let (method, route, took) = (request.method, request.route(), request.took);
+        self.metrics.http_request(route, method, request.shown_status(), took);
+        let (status, ms) = (request.shown_status().as_u16(), request.ms());
+        if route != "/plan" || method != "POST" {
             info!(method, route, status, ms, "request");
             return;
         }
-        let outcome = match (self.status, self.code) {
+        let outcome = match (request.status, request.code) {
             (None, _) => "client_closed",
             (_, Some(code)) => code.as_str(),
             _ => "ok",
         };
-        self.app.metrics.plan_ended(outcome, took);
-        let origin = self.notes.as_ref().map(|notes| &notes.origin);
+        self.metrics.plan_ended(outcome, took);
+        let origin = request.notes.as_ref().map(|notes| &notes.origin);
         if origin.is_some() {
             // Somebody was asked for a plan: what callers did wrong and what was shed is no experience.
-            self.app.record(self.code.is_none(), took);
+            self.record(request.code.is_none(), took);
         }
         info!(
             method,
@@ -130,7 +174,7 @@ impl Drop for Record {
             engine = origin.map(|origin| origin.engine.as_str()),
             model = origin.map(|origin| &*origin.model),
             attempts = origin.map(|origin| origin.tally.attempts),
-            repairs = self.notes.as_ref().map(|notes| notes.repairs),
+            repairs = request.notes.as_ref().map(|notes| notes.repairs),
             "request"
         );
     }
@@ -142,7 +186,7 @@ fn metric_route(path: &str) -> &str {
 }
 
 /// The method as a label of a closed set.
-pub(crate) fn known_method(method: &Method) -> &'static str {
+fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

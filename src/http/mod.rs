@@ -12,11 +12,12 @@ pub mod problem;
 mod request;
 
 pub use limit::PlanLimiter;
-pub use middleware::{PlanNotes, observe, panic_response};
+pub(crate) use middleware::observe;
+pub use middleware::{PlanNotes, panic_response};
 pub(crate) use openapi::api_router;
 #[cfg(feature = "orchestrator")]
 pub(crate) use {
-    middleware::{complete, known_method},
+    middleware::{Ended, Observer},
     ops::{NotReady, now},
     request::{RequestContext, body as read_body, has_media_type, unsupported_media_type},
 };

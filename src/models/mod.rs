@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use ops::{Capabilities, Health, Readiness};
-pub use request::{InvalidRequest, MAX_CONTEXT_BYTES, MAX_REQUEST_ID_CHARS, PlanRequest};
+pub use request::{
+    InvalidRequest, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, MAX_REQUEST_ID_CHARS,
+    PlanRequest,
+};
 
 /// Longest duration of one step, in seconds (one day).
 pub const MAX_STEP_SECONDS: u32 = 86_400;

@@ -11,9 +11,9 @@ use super::fields::FieldReader;
 /// Longest goal, in characters.
 const MAX_GOAL_CHARS: u64 = 10_000;
 /// Most constraints in one request.
-const MAX_CONSTRAINTS: u64 = 50;
+pub const MAX_CONSTRAINTS: u64 = 50;
 /// Longest constraint, in characters.
-const MAX_CONSTRAINT_CHARS: usize = 2_000;
+pub const MAX_CONSTRAINT_CHARS: usize = 2_000;
 /// Largest context, in bytes of compact JSON.
 pub const MAX_CONTEXT_BYTES: usize = 64 * 1024;
 /// Longest request id, in characters.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -12,14 +13,16 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{Instrument, info, info_span};
+use tracing::info;
 use uuid::Uuid;
 
 use crate::app::MAX_BODY_BYTES;
 use crate::http::problem::{ErrorCode, Problem, internal};
 use crate::http::{
-    NotReady, RequestContext, complete, has_media_type, known_method, now, read_body, unsupported_media_type,
+    Ended, NotReady, Observer, RequestContext, has_media_type, now, observe, read_body,
+    unsupported_media_type,
 };
 use crate::lifecycle::Phase;
 use crate::models::Readiness;
@@ -31,6 +34,10 @@ use super::store::StoreError;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
+/// How long a task may wait for a place to be read and stored in.
+const PLACE_TIME: Duration = Duration::from_secs(10);
+/// How long the planner may take to say whether it is ready: probes of this service are impatient.
+const PLANNER_TIME: Duration = Duration::from_millis(400);
 /// When a submit is worth trying again while the database is away.
 const STORE_WAIT: Duration = Duration::from_secs(5);
 
@@ -49,7 +56,7 @@ pub fn router(orchestrator: Arc<Orchestrator>) -> Router {
         // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
         .layer(CatchPanicLayer::custom(|_| internal().into_response()))
         // Outermost, so that whatever happens further in is observed and every response has its id.
-        .layer(from_fn_with_state(orchestrator.clone(), observe))
+        .layer(from_fn_with_state(orchestrator.clone(), observe::<Orchestrator>))
         .with_state(orchestrator)
 }
 
@@ -63,13 +70,12 @@ async fn submit(
         return Err(unsupported_media_type());
     }
     let body = read_body(request, context.arrived + BODY_TIME).await?;
+    let place = timeout(PLACE_TIME, orchestrator.submissions.acquire()).await;
+    let _place = place.map_err(|_| overloaded())?;
     let task = Submission::from_json(&body)?;
     let id = Uuid::new_v4();
     let stored = orchestrator.store.insert(id, &task).await;
-    let fault = stored.as_ref().err().map(problem);
-    if let (None, Some(fault)) = (orchestrator.noted(StoreTask::Insert, stored), fault) {
-        return Err(fault);
-    }
+    orchestrator.noted(StoreTask::Insert, stored)?;
     orchestrator.metrics.submitted();
     info!(task_id = %id, "task accepted");
     let message = match &task.assigned_arm {
@@ -100,15 +106,14 @@ fn may_be_json(headers: &HeaderMap) -> bool {
 }
 
 /// Where a task is on its way, and its plan.
-async fn task(State(orchestrator): Shared, Path(id): Path<String>) -> Result<Json<Task>, Problem> {
+async fn task(
+    State(orchestrator): Shared,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Task>, Problem> {
     let none = || not_found("There is no task of this id.");
-    let id = Uuid::parse_str(&id).map_err(|_| none())?;
+    let id = id.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(none)?;
     let found = orchestrator.store.find(id).await;
-    let fault = found.as_ref().err().map(problem);
-    match (orchestrator.noted(StoreTask::Find, found), fault) {
-        (Some(task), _) => task.map(Json).ok_or_else(none),
-        (None, fault) => Err(fault.unwrap_or_else(internal)),
-    }
+    orchestrator.noted(StoreTask::Find, found)?.map(Json).ok_or_else(none)
 }
 
 /// Whether the process lives.
@@ -119,10 +124,11 @@ async fn health() -> Response {
 
 /// Whether tasks can be accepted. They can without the planner arm: they wait for it.
 async fn ready(State(orchestrator): Shared) -> Response {
-    let (database, planner) = tokio::join!(orchestrator.store.ping(), orchestrator.planner.ready());
+    let planner = timeout(PLANNER_TIME, orchestrator.planner.ready());
+    let (database, planner) = tokio::join!(orchestrator.store.ping(), planner);
     let serving = orchestrator.lifecycle.phase() == Phase::Serving;
     let ready = serving && database.is_ok();
-    let planner = planner.is_ok_and(|planner| planner.ready);
+    let planner = planner.is_ok_and(|report| report.is_ok_and(|report| report.ready));
     let checks = [("database", database.is_ok()), ("planner_arm", planner), ("serving", serving)];
     let checks = checks.into_iter().map(|(name, well)| (name.to_owned(), well)).collect();
     let report = Json(Readiness { ready, checks, timestamp: now() });
@@ -140,35 +146,32 @@ async fn metrics(State(orchestrator): Shared) -> Response {
     ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], orchestrator.metrics.render()).into_response()
 }
 
-/// Gives each request its id, a log line at its end, and its place in the metrics; writes problems.
-async fn observe(State(orchestrator): Shared, mut request: Request, next: Next) -> Response {
-    let span = info_span!("request", request_id = tracing::field::Empty);
-    let context = span.in_scope(|| RequestContext::new(request.headers()));
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = known_method(request.method());
-    request.extensions_mut().insert(context.clone());
-    let mut response = next.run(request).instrument(span.clone()).await;
-    span.in_scope(|| {
-        let code = complete(&mut response, context.id());
-        let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-        let (status, took) = (response.status(), context.arrived.elapsed());
-        orchestrator.metrics.http_request(route, method, status, took);
-        let ms = took.as_micros() as f64 / 1_000.0;
-        info!(method, route, status = status.as_u16(), ms, code = code.map(ErrorCode::as_str), "request");
-    });
-    response
+impl Observer for Orchestrator {
+    fn ended(&self, request: &Ended) {
+        let (method, route, status) = (request.method, request.route(), request.shown_status());
+        self.metrics.http_request(route, method, status, request.took);
+        let (status, ms, code) = (status.as_u16(), request.ms(), request.code.map(ErrorCode::as_str));
+        info!(method, route, status, ms, code, "request");
+    }
 }
 
 fn not_found(detail: &str) -> Problem {
     Problem::new(ErrorCode::NotFound, detail)
 }
 
-fn problem(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(_) => {
-            let detail = "The database does not answer; send the request again later.";
-            Problem::new(ErrorCode::DatabaseUnavailable, detail).retry_after(STORE_WAIT)
+fn overloaded() -> Problem {
+    let detail = "Too many tasks are being submitted at this moment; try again shortly.";
+    Problem::new(ErrorCode::Overloaded, detail).retry_after(STORE_WAIT)
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => {
+                let detail = "The database does not answer; send the request again later.";
+                Self::new(ErrorCode::DatabaseUnavailable, detail).retry_after(STORE_WAIT)
+            }
+            StoreError::Misfit(_) => internal(),
         }
-        StoreError::Misfit(_) => internal(),
     }
 }

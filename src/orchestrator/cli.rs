@@ -8,7 +8,8 @@ use tracing::{info, warn};
 use crate::cli::{exit_as, healthcheck};
 use crate::config::{EXIT_CODE, health_url};
 use crate::lifecycle::Phase;
-use crate::{server, telemetry};
+use crate::server::{self, StopSignals};
+use crate::telemetry;
 
 use super::{Orchestrator, Settings};
 
@@ -59,10 +60,18 @@ async fn serve(settings: &Settings) -> Result<(), String> {
         let variables = settings.unknown_variables.join(",");
         warn!(variables, "these variables mean nothing; check their spelling");
     }
+    // From here on, as the database may take a while.
+    let signals = StopSignals::listen()?;
+    let orchestrator = tokio::select! {
+        started = Orchestrator::start(settings) => started?,
+        () = signals.clone().first() => return Ok(()),
+    };
+    let (hurry, hurried) = (signals.clone(), orchestrator.clone());
+    tokio::spawn(async move {
+        hurry.second().await;
+        hurried.lifecycle.enter(Phase::Over);
+    });
     let listener = server::bind(&settings.host, settings.port, super::PREFIX).await?;
-    let orchestrator = Orchestrator::start(settings).await?;
-    let hurried = orchestrator.clone();
-    let stop = server::signal_to_stop(move || hurried.lifecycle.enter(Phase::Over))?;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,
@@ -70,7 +79,7 @@ async fn serve(settings: &Settings) -> Result<(), String> {
         planner_arm = settings.planner_arm_url,
         "listening"
     );
-    super::run(listener, orchestrator, settings.shutdown_grace, stop)
+    super::run(listener, orchestrator, settings.shutdown_grace, signals.first())
         .await
         .map_err(|error| format!("the server failed: {error}"))
 }

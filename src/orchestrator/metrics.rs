@@ -46,6 +46,8 @@ pub enum StoreTask {
     Settle,
     /// Let tasks fail whose time is up.
     Expire,
+    /// Leave tasks some time after a start.
+    Extend,
 }
 
 impl StoreTask {
@@ -57,6 +59,7 @@ impl StoreTask {
             Self::Renew => "renew",
             Self::Settle => "settle",
             Self::Expire => "expire",
+            Self::Extend => "extend",
         }
     }
 }

@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
@@ -30,8 +31,14 @@ pub use api::router;
 pub use metrics::{Metrics, StoreTask};
 pub use models::{Budget, Priority, Submission, Task, TaskStatus};
 pub use settings::{PREFIX, Settings};
+use worker::Worker;
+
 pub use store::{Claim, Database, Settlement, Store, StoreError};
 
+/// Tasks that are read and stored at the same time, at most: as JSON they take twenty times their bytes.
+const MOST_SUBMISSIONS: usize = 16;
+/// What is left at least of the time budget of each task that is there when an orchestrator starts.
+const TIME_AFTER_START: Duration = Duration::from_secs(30);
 /// How long tasks in work may take to be put off once the grace time is up.
 const PUTTING_OFF: Duration = Duration::from_secs(2);
 
@@ -48,7 +55,9 @@ pub struct Orchestrator {
     pub lifecycle: Lifecycle,
     /// Tells the worker that a task was stored.
     submitted: Notify,
-    /// Whether the database did what it was last asked to, so that an outage is logged once.
+    /// Places for tasks that are read and stored now.
+    submissions: Semaphore,
+    /// Whether the database did what it was last asked to.
     store_is_well: AtomicBool,
 }
 
@@ -62,37 +71,42 @@ impl Orchestrator {
             .map_err(|error| error.to_string())?;
         let metrics = Metrics::new();
         planner.register(metrics.registry()).map_err(|error| error.to_string())?;
-        Ok(Arc::new(Self {
+        let orchestrator = Arc::new(Self {
             store: Store::connect(&settings.database).await?,
             planner,
             metrics,
             lifecycle: Lifecycle::new(settings.max_concurrent_tasks),
             submitted: Notify::new(),
+            submissions: Semaphore::new(MOST_SUBMISSIONS),
             store_is_well: AtomicBool::new(true),
-        }))
+        });
+        // Their time ran while there may have been no orchestrator.
+        let extended = orchestrator.store.extend(TIME_AFTER_START).await;
+        if let Ok(tasks @ 1..) = orchestrator.noted(StoreTask::Extend, extended) {
+            let seconds = TIME_AFTER_START.as_secs();
+            info!(tasks, seconds, "tasks whose time budget is nearly used up have so long from now");
+        }
+        Ok(orchestrator)
     }
 
-    /// What the database gave; what it did not do is counted and logged.
-    fn noted<T>(&self, task: StoreTask, result: Result<T, StoreError>) -> Option<T> {
-        match result {
-            Ok(value) => {
-                if !self.store_is_well.swap(true, Ordering::Relaxed) {
-                    info!("the database answers again");
-                }
-                Some(value)
+    /// Counts and logs what the database did not do, and hands on what it gave.
+    fn noted<T>(&self, task: StoreTask, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        let Err(error) = &result else {
+            if !self.store_is_well.swap(true, Ordering::Relaxed) {
+                info!("the database answers again");
             }
-            Err(error) => {
-                self.metrics.store_failed(task);
-                let cause = error.source().map(ToString::to_string);
-                let is_new = self.store_is_well.swap(false, Ordering::Relaxed);
-                if is_new || matches!(error, StoreError::Misfit(_)) {
-                    warn!(?task, %error, cause, "the database failed");
-                } else {
-                    debug!(?task, %error, cause, "the database failed");
-                }
-                None
-            }
+            return result;
+        };
+        self.metrics.store_failed(task);
+        let cause = error.source().map(ToString::to_string);
+        // An outage is logged once.
+        let is_news = self.store_is_well.swap(false, Ordering::Relaxed);
+        if is_news || matches!(error, StoreError::Misfit(_)) {
+            warn!(?task, %error, cause, "the database failed");
+        } else {
+            debug!(?task, %error, cause, "the database failed");
         }
+        result
     }
 }
 
@@ -107,14 +121,42 @@ pub async fn run(
     grace: Duration,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let worker = tokio::spawn(worker::run(orchestrator.clone()));
+    let mut worker = tokio::spawn(Worker::new(orchestrator.clone()).run());
     let router = router(orchestrator.clone());
-    let ended = server::serve(listener, router, &orchestrator.lifecycle, grace, stop).await;
+    let serving = server::serve(listener, router, &orchestrator.lifecycle, grace, stop);
+    let ended = tokio::select! {
+        ended = serving => ended,
+        // Without it tasks would be accepted and never planned.
+        panic = panicked(&mut worker) => Err(panic),
+    };
     orchestrator.lifecycle.enter(Phase::Over);
     if timeout(PUTTING_OFF, orchestrator.lifecycle.idle()).await.is_err() {
         warn!("some tasks could not be put off; they are there again when their leases run out");
     }
     worker.abort();
     orchestrator.store.close().await;
+    info!("stopped");
     ended
+}
+
+/// Resolves when the worker panics; never when it ends as it should.
+async fn panicked(worker: &mut JoinHandle<()>) -> io::Error {
+    match worker.await {
+        Err(panic) => io::Error::other(panic),
+        Ok(()) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_panics_is_noticed_and_one_that_ends_is_not() {
+        let mut worker = tokio::spawn(async { panic!("a bug") });
+        assert!(panicked(&mut worker).await.to_string().contains("panic"));
+        let mut worker = tokio::spawn(async {});
+        let waited = timeout(Duration::from_millis(50), panicked(&mut worker)).await;
+        assert!(waited.is_err(), "{waited:?}");
+    }
 }

@@ -4,13 +4,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::models::fields::FieldReader;
-use crate::models::{FieldError, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse};
-use crate::text::shorten;
+use crate::models::{
+    FieldError, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse,
+};
 
 /// Longest text context, in characters.
 const MAX_CONTEXT_CHARS: usize = 50_000;
-/// Acceptance criteria, in one task at most; the planner has a limit for them and the constraints together.
-const MAX_CRITERIA: usize = 50;
+/// What is wrong with rules for which the planner has no room.
+const TOO_LONG_FOR_PLANNER: &str = "must, with acceptance_criteria, leave at most 64 KiB for the planner beyond 50 entries of 2,000 characters";
 /// Longest name of an arm, in characters, as in the planner's registry.
 const MAX_ARM_CHARS: usize = 100;
 
@@ -137,7 +138,7 @@ impl Submission {
             goal: fields.required_text("goal").unwrap_or_else(|| "read".into()),
             constraints: fields.object("constraints").unwrap_or_default(),
             context: fields.text("context"),
-            acceptance_criteria: fields.texts("acceptance_criteria", MAX_CRITERIA),
+            acceptance_criteria: fields.texts("acceptance_criteria", usize::MAX),
             budget: fields.within("budget", "budget.", |budget| Budget {
                 max_tokens: budget.whole_number("max_tokens", 10_000, 1, 100_000),
                 max_time_seconds: budget.whole_number("max_time_seconds", 300, 1, 3_600),
@@ -195,91 +196,71 @@ impl Submission {
 
     /// What the planner would not take, by the names that it has here.
     fn faults_for_planner(&self) -> Vec<FieldError> {
-        let question = question(
-            self.goal.clone(),
-            &self.constraints,
-            self.context.as_deref(),
-            &self.acceptance_criteria,
-        );
-        let names: Vec<String> = named_constraints(&self.constraints)
-            .map(|(name, _)| format!("constraints.{}", shorten(name, 40)))
-            .chain((0..self.acceptance_criteria.len()).map(|index| format!("acceptance_criteria[{index}]")))
-            .collect();
-        let mut faults = question.check().err().unwrap_or_default();
-        for fault in &mut faults {
-            let index = fault.field.strip_prefix("constraints[").and_then(|rest| rest.strip_suffix(']'));
-            if let Some(name) = index.and_then(|index| names.get(index.parse::<usize>().ok()?)) {
-                fault.field.clone_from(name);
-                let longest = if name.starts_with("constraints.") {
-                    "2,000 characters long, its name included"
-                } else {
-                    "1,978 characters long"
-                };
-                fault.message = format!("must be 1 to {longest}");
-            } else if fault.field == "constraints" {
-                fault.message = "must have at most 50 entries, acceptance criteria included".into();
-            }
-        }
-        faults
+        let (goal, context) = (self.goal.clone(), self.context.as_deref());
+        let question = question(goal, &self.constraints, context, &self.acceptance_criteria);
+        let faults = question.check().err().unwrap_or_default().into_iter();
+        let faults = faults.map(|fault| match fault.field.as_str() {
+            // The text is cut to what is left: the rest alone is too long.
+            "context" => FieldError::new("constraints", TOO_LONG_FOR_PLANNER),
+            _ => fault,
+        });
+        // The goal has the same limits whether or not it is planned.
+        faults.filter(|fault| fault.field == "goal" || self.assigned_arm.is_none()).collect()
     }
 }
 
 /// What the planner is asked for a task.
 ///
 /// Constraints become its list, `{"max_time": "5 min"}` as `max_time: 5 min`, and acceptance criteria stand
-/// behind them. A text context becomes an object with the text in it.
+/// behind them; those for which its list has no place stand in the context, as does a text.
 pub(super) fn question(
     goal: String,
     constraints: &Map<String, Value>,
     context: Option<&str>,
     acceptance_criteria: &[String],
 ) -> PlanRequest {
-    let criteria = acceptance_criteria.iter().map(|text| format!("Acceptance criterion: {text}"));
-    let constraints = named_constraints(constraints).map(|(name, value)| match value {
+    // Null counts as absent.
+    let constraints = constraints.iter().filter(|(_, value)| !value.is_null());
+    let constraints = constraints.map(|(name, value)| match value {
         Value::String(text) if text.is_empty() => name.clone(),
         Value::String(text) => format!("{name}: {text}"),
         other => format!("{name}: {other}"),
     });
-    PlanRequest {
-        goal,
-        constraints: constraints.chain(criteria).collect(),
-        context: context.map(context_object).unwrap_or_default(),
-        request_id: None,
+    let criteria = acceptance_criteria.iter().map(|text| format!("Acceptance criterion: {text}"));
+    let (mut listed, mut others) = (Vec::new(), Vec::new());
+    for rule in constraints.chain(criteria).filter(|rule| !rule.is_empty()) {
+        let fits = listed.len() < MAX_CONSTRAINTS as usize && rule.chars().count() <= MAX_CONSTRAINT_CHARS;
+        if fits { listed.push(rule) } else { others.push(rule) }
     }
+    PlanRequest { goal, constraints: listed, context: context_object(context, &others), request_id: None }
 }
 
-/// The constraints that say something: null counts as absent.
-fn named_constraints(constraints: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    constraints.iter().filter(|(_, value)| !value.is_null())
-}
-
-/// The text as the planner's context; one that is too long for it is cut, and says so.
-fn context_object(text: &str) -> Map<String, Value> {
-    let object = |text: &str, note: Option<String>| {
-        let fields = [("text", Some(json!(text))), ("note", note.map(Value::from))];
+/// The planner's context: a text, which is cut where it is too long and then says so, and more constraints.
+fn context_object(text: Option<&str>, more_constraints: &[String]) -> Map<String, Value> {
+    let object = |text: Option<&str>, note: Option<String>| {
+        let more = (!more_constraints.is_empty()).then(|| json!(more_constraints));
+        let fields =
+            [("text", text.map(Value::from)), ("note", note.map(Value::from)), ("more_constraints", more)];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         fields.collect::<Map<_, _>>()
     };
-    let size = |object: &Map<String, Value>| serde_json::to_string(object).map_or(0, |text| text.len());
+    let fits =
+        |object: &Map<_, _>| serde_json::to_string(object).is_ok_and(|json| json.len() <= MAX_CONTEXT_BYTES);
     let whole = object(text, None);
-    if size(&whole) <= MAX_CONTEXT_BYTES {
-        return whole;
-    }
+    let Some(text) = text.filter(|_| !fits(&whole)) else { return whole };
     let chars = text.chars().count();
     let cut = |kept: usize| {
         let end = text.char_indices().nth(kept).map_or(text.len(), |(at, _)| at);
-        object(
-            &text[..end],
-            Some(format!("The text is cut: these are its first {kept} of {chars} characters.")),
-        )
+        let note = format!("The text is cut: these are its first {kept} of {chars} characters.");
+        object(Some(&text[..end]), Some(note))
     };
-    // The most that fits: each character takes at least a byte, and more of them never take less.
-    let (mut fits, mut too_many) = (0, chars);
-    while too_many - fits > 1 {
-        let middle = usize::midpoint(fits, too_many);
-        if size(&cut(middle)) <= MAX_CONTEXT_BYTES { fits = middle } else { too_many = middle }
+    // The most that fits: more characters never take fewer bytes.
+    let (mut most, mut too_many) = (0, chars);
+    while too_many - most > 1 {
+        let middle = usize::midpoint(most, too_many);
+        if fits(&cut(middle)) { most = middle } else { too_many = middle }
     }
-    cut(fits)
+    cut(most)
 }
 
 fn has_nul(fields: &Map<String, Value>) -> bool {

@@ -1,10 +1,11 @@
 //! Claims tasks, has them planned, and stores the plans.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -18,96 +19,250 @@ use super::metrics::StoreTask;
 use super::store::{Claim, Settlement, StoreError};
 
 /// For how long a task is claimed. When its orchestrator dies, the task waits for so long.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(10);
 /// How often the lease of a task in work is renewed.
-const RENEWAL: Duration = Duration::from_secs(10);
+const RENEWAL: Duration = Duration::from_secs(3);
 /// How long to look for tasks again when there were none; those submitted here are seen at once.
 const ROUND: Duration = Duration::from_millis(500);
 /// How often tasks are looked for whose time is up.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Tasks claimed at once at most, so that several orchestrators share a burst.
 const MOST_CLAIMS: usize = 16;
-/// The longest wait before a task is tried again, unless the planner asks for a longer one.
+/// The longest wait of ours before a task is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How long a finished plan is kept while the database is away. Planning it again costs more than waiting.
-const SETTLING_TIME: Duration = Duration::from_secs(60);
+/// A planner that asks for a longer wait is asked again after this one all the same.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// How long a plan is kept while the database is away. Making it again costs more than waiting.
+const SETTLING_TIME: Duration = Duration::from_secs(600);
+/// The longest wait before it is tried to store it again: shorter than a round, so that it is stored before
+/// another orchestrator claims its task.
+const LONGEST_SETTLING_WAIT: Duration = Duration::from_millis(400);
 
-/// Works until the service stops, and lets tasks fail whose time is up.
-pub(super) async fn run(orchestrator: Arc<Orchestrator>) {
-    tokio::join!(claim_tasks(&orchestrator), let_tasks_expire(&orchestrator));
+/// Why a task failed whose plan, or whose reason to fail, has a character that the database does not take.
+const UNSTORABLE: &str = "the planner arm's answer has something in it that the database does not store";
+
+/// What works on tasks.
+pub(super) struct Worker {
+    orchestrator: Arc<Orchestrator>,
+    /// Under which name it claims.
+    id: Uuid,
+    /// Tasks whose end the database has not taken yet.
+    unsettled: AtomicUsize,
+    /// What the planner's last answer was, where it was none.
+    trouble: Mutex<Option<String>>,
 }
 
-async fn claim_tasks(orchestrator: &Arc<Orchestrator>) {
-    let worker = Uuid::new_v4();
-    loop {
-        // What is claimed is worked on, so that a stop comes between two rounds and not within one.
-        let claimed = tokio::select! {
-            biased;
-            () = orchestrator.lifecycle.reached(Phase::Draining) => return,
-            place = orchestrator.lifecycle.next_place() => claim_round(orchestrator, worker, place).await,
-        };
-        if claimed == 0 {
-            tokio::select! {
-                () = orchestrator.lifecycle.reached(Phase::Draining) => return,
-                () = orchestrator.submitted.notified() => {}
-                () = sleep(ROUND) => {}
+impl Worker {
+    pub(super) fn new(orchestrator: Arc<Orchestrator>) -> Arc<Self> {
+        Arc::new(Self {
+            orchestrator,
+            id: Uuid::new_v4(),
+            unsettled: AtomicUsize::new(0),
+            trouble: Mutex::default(),
+        })
+    }
+
+    /// Works until the service stops, and lets tasks fail whose time is up.
+    pub(super) async fn run(self: Arc<Self>) {
+        tokio::join!(self.claim_tasks(), self.let_tasks_expire());
+    }
+
+    async fn claim_tasks(self: &Arc<Self>) {
+        let Orchestrator { lifecycle, submitted, .. } = &*self.orchestrator;
+        loop {
+            // What is claimed is worked on, so that a stop comes between two rounds and not within one.
+            let may_be_more = tokio::select! {
+                biased;
+                () = lifecycle.reached(Phase::Draining) => return,
+                place = lifecycle.next_place() => self.claim_round(place).await,
+            };
+            if !may_be_more {
+                tokio::select! {
+                    () = lifecycle.reached(Phase::Draining) => return,
+                    () = submitted.notified() => {}
+                    () = sleep(ROUND) => {}
+                }
             }
         }
     }
-}
 
-/// Claims as many tasks as there are places for, and begins to work on them; how many.
-async fn claim_round(orchestrator: &Arc<Orchestrator>, worker: Uuid, first: OwnedSemaphorePermit) -> usize {
-    let most = match orchestrator.planner.breaker_state() {
-        BreakerState::Closed => MOST_CLAIMS,
-        // One probe, and the others would be put off.
-        BreakerState::HalfOpen => 1,
-        BreakerState::Open => return 0,
-    };
-    let more = std::iter::from_fn(|| orchestrator.lifecycle.place());
-    let places: Vec<OwnedSemaphorePermit> = std::iter::once(first).chain(more).take(most).collect();
-    let claimed = orchestrator.store.claim(worker, places.len(), LEASE).await;
-    let Some(claims) = orchestrator.noted(StoreTask::Claim, claimed) else { return 0 };
-    let claimed = claims.len();
-    for (claim, place) in claims.into_iter().zip(places) {
-        let orchestrator = orchestrator.clone();
-        tokio::spawn(async move {
-            work(&orchestrator, &claim).await;
-            drop(place);
-        });
+    /// Claims as many tasks as there are places for, and begins to work on them; whether there may be more.
+    async fn claim_round(self: &Arc<Self>, first: OwnedSemaphorePermit) -> bool {
+        let Orchestrator { planner, store, lifecycle, .. } = &*self.orchestrator;
+        // While the database takes no plans, tasks whose leases have run out meanwhile may be our own.
+        if self.has_unsettled() || !planner.would_call() {
+            return false;
+        }
+        // One is enough for a probe; the others would be put off.
+        let is_probe = planner.breaker_state() != BreakerState::Closed;
+        let most = if is_probe { 1 } else { MOST_CLAIMS };
+        let more = std::iter::from_fn(|| lifecycle.place());
+        let places: Vec<OwnedSemaphorePermit> = std::iter::once(first).chain(more).take(most).collect();
+        let claimed = store.claim(self.id, places.len(), LEASE).await;
+        let Ok(claims) = self.orchestrator.noted(StoreTask::Claim, claimed) else { return false };
+        let may_be_more = !claims.is_empty() && !is_probe;
+        for (claim, place) in claims.into_iter().zip(places) {
+            let worker = self.clone();
+            tokio::spawn(async move {
+                worker.work(&claim).await;
+                drop(place);
+            });
+        }
+        if is_probe {
+            // Until it is under way, the breaker would let others through.
+            sleep(ROUND).await;
+        }
+        may_be_more
     }
-    claimed
+
+    /// Has a claimed task planned and writes down how that ended, unless the claim is lost meanwhile.
+    async fn work(&self, claim: &Claim) {
+        let _in_progress = self.orchestrator.metrics.work_begins();
+        let end = tokio::select! {
+            end = self.plan(claim) => end,
+            () = self.lose(claim) => {
+                warn!(task_id = claim.task_id, "the claim was lost; another orchestrator has the task");
+                return;
+            }
+            // Another orchestrator, or this one after its restart, takes it up.
+            () = self.orchestrator.lifecycle.reached(Phase::Over) => Settlement::Postponed(Duration::ZERO, None),
+        };
+        self.settle(claim, end).await;
+    }
+
+    /// Has a task planned; what is left of its time budget is all the time there is.
+    async fn plan(&self, claim: &Claim) -> Settlement {
+        let Some(question) = &claim.question else {
+            return Settlement::Failed("the task as it is stored cannot be read".into());
+        };
+        let (goal, constraints, context) = (&question.goal, &question.constraints, &question.context);
+        let client = &self.orchestrator.planner;
+        match client.create_plan_within(claim.time_left, &claim.task_id, goal, constraints, context).await {
+            Ok(plan) => {
+                self.set_trouble(None);
+                Settlement::Completed(Box::new(plan))
+            }
+            Err(refused @ ClientError::Rejected(_)) => Settlement::Failed(refused.to_string()),
+            Err(passing) => {
+                let mut reason = passing.to_string();
+                if matches!(passing, ClientError::CircuitOpen { .. }) {
+                    // That it is being left alone says less than what came before that.
+                    reason = self.trouble().unwrap_or(reason);
+                } else {
+                    self.set_trouble(Some(reason.clone()));
+                }
+                let asked_for = passing.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
+                Settlement::Postponed(asked_for + wait_before_next(claim.number), Some(reason))
+            }
+        }
+    }
+
+    /// Renews the lease for as long as that can be done; resolves when the claim is lost.
+    async fn lose(&self, claim: &Claim) {
+        loop {
+            sleep(RENEWAL).await;
+            let renewed = self.orchestrator.store.renew(claim, LEASE).await;
+            // Nobody else can claim it either for as long as the database is away.
+            if let Ok(false) = self.orchestrator.noted(StoreTask::Renew, renewed) {
+                return;
+            }
+        }
+    }
+
+    /// Writes down how work on a task ended; waits for a database that is away.
+    async fn settle(&self, claim: &Claim, mut end: Settlement) {
+        let give_up = Instant::now() + SETTLING_TIME;
+        let mut backoff = Backoff::new(LONGEST_SETTLING_WAIT / 4, LONGEST_SETTLING_WAIT);
+        let mut unsettled = None;
+        loop {
+            let settled = self.orchestrator.store.settle(claim, &end).await;
+            match self.orchestrator.noted(StoreTask::Settle, settled) {
+                Ok(true) => return self.report(claim, &end),
+                Ok(false) => {
+                    // Or an earlier write arrived after all, whose answer did not.
+                    warn!(task_id = claim.task_id, "the claim was over before its end could be stored");
+                    return;
+                }
+                Err(StoreError::Misfit(_)) => end = Settlement::Failed(UNSTORABLE.into()),
+                Err(StoreError::Unavailable(_)) if Instant::now() > give_up => {
+                    warn!(
+                        task_id = claim.task_id,
+                        "the task's end could not be stored; it will be planned again"
+                    );
+                    return;
+                }
+                Err(StoreError::Unavailable(_)) => {}
+            }
+            unsettled.get_or_insert_with(|| Unsettled::one_of(&self.unsettled));
+            sleep(backoff.next_wait()).await;
+        }
+    }
+
+    fn report(&self, claim: &Claim, end: &Settlement) {
+        let (task_id, claims) = (&claim.task_id, claim.number);
+        let metrics = &self.orchestrator.metrics;
+        match end {
+            Settlement::Completed(plan) => {
+                metrics.finished("completed", 1);
+                info!(task_id, claims, steps = plan.plan.len(), "task planned");
+            }
+            Settlement::Failed(reason) => {
+                metrics.finished("failed", 1);
+                warn!(task_id, claims, reason, "task failed");
+            }
+            Settlement::Postponed(wait, reason) => {
+                metrics.postponed(if reason.is_some() { "planner" } else { "shutdown" });
+                info!(task_id, claims, wait_seconds = wait.as_secs_f64(), reason, "task put off");
+            }
+        }
+    }
+
+    async fn let_tasks_expire(&self) {
+        let mut sweeps = interval(SWEEP);
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.orchestrator.lifecycle.reached(Phase::Draining) => return,
+                _ = sweeps.tick() => {}
+            }
+            if self.has_unsettled() {
+                continue;
+            }
+            let reason = self.trouble().unwrap_or_else(|| "there were too many tasks before it".into());
+            let expired = self.orchestrator.store.expire(&reason).await;
+            if let Ok(tasks @ 1..) = self.orchestrator.noted(StoreTask::Expire, expired) {
+                self.orchestrator.metrics.finished("failed", tasks);
+                warn!(tasks, reason, "tasks failed as their time budget was used up");
+            }
+        }
+    }
+
+    fn has_unsettled(&self) -> bool {
+        self.unsettled.load(Ordering::Relaxed) > 0
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
 }
 
-/// Has a claimed task planned and writes down how that ended, unless the claim is lost meanwhile.
-async fn work(orchestrator: &Orchestrator, claim: &Claim) {
-    let _in_progress = orchestrator.metrics.work_begins();
-    let end = tokio::select! {
-        end = plan(orchestrator, claim) => end,
-        () = lose(orchestrator, claim) => {
-            warn!(task_id = claim.task_id, "the claim was lost; another orchestrator has the task");
-            return;
-        }
-        // Another orchestrator, or this one after its restart, takes it up.
-        () = orchestrator.lifecycle.reached(Phase::Over) => Settlement::Postponed(Duration::ZERO, None),
-    };
-    settle(orchestrator, claim, end).await;
+/// Counts a task as unsettled until it is dropped.
+struct Unsettled<'a>(&'a AtomicUsize);
+
+impl<'a> Unsettled<'a> {
+    fn one_of(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
 }
 
-/// Has a task planned; what is left of its time budget is all the time there is.
-async fn plan(orchestrator: &Orchestrator, claim: &Claim) -> Settlement {
-    let Some(question) = &claim.question else {
-        return Settlement::Failed("the task as it is stored cannot be read".into());
-    };
-    let (goal, constraints, context) = (&question.goal, &question.constraints, &question.context);
-    let planner = &orchestrator.planner;
-    match planner.create_plan_within(claim.time_left, &claim.task_id, goal, constraints, context).await {
-        Ok(plan) => Settlement::Completed(Box::new(plan)),
-        Err(refused @ ClientError::Rejected(_)) => Settlement::Failed(refused.to_string()),
-        Err(passing) => {
-            let wait = passing.retry_after().unwrap_or_default() + wait_before_next(claim.number);
-            Settlement::Postponed(wait, Some(passing.to_string()))
-        }
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -116,81 +271,4 @@ fn wait_before_next(claims: i32) -> Duration {
     let doublings = u32::try_from(claims - 1).unwrap_or_default().min(5);
     let bound = (Duration::from_secs(1) * 2_u32.pow(doublings)).min(LONGEST_WAIT);
     Backoff::new(bound, bound).next_wait()
-}
-
-/// Renews the lease for as long as that can be done; resolves when the claim is lost.
-async fn lose(orchestrator: &Orchestrator, claim: &Claim) {
-    loop {
-        sleep(RENEWAL).await;
-        let renewed = orchestrator.store.renew(claim, LEASE).await;
-        // Nobody else can claim it either for as long as the database is away.
-        if orchestrator.noted(StoreTask::Renew, renewed) == Some(false) {
-            return;
-        }
-    }
-}
-
-async fn settle(orchestrator: &Orchestrator, claim: &Claim, mut end: Settlement) {
-    let give_up = Instant::now() + SETTLING_TIME;
-    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-    loop {
-        let settled = orchestrator.store.settle(claim, &end).await;
-        let misfits = matches!(settled, Err(StoreError::Misfit(_)));
-        match orchestrator.noted(StoreTask::Settle, settled) {
-            Some(true) => return report(orchestrator, claim, &end),
-            Some(false) => {
-                warn!(task_id = claim.task_id, "the claim was lost; what was made of the task is dropped");
-                return;
-            }
-            None if misfits && matches!(end, Settlement::Completed(_)) => {
-                end = Settlement::Failed(
-                    "the plan has something in it that the database does not store".into(),
-                );
-                continue;
-            }
-            None => {}
-        }
-        if Instant::now() > give_up {
-            warn!(task_id = claim.task_id, "the task's end could not be stored; it will be planned again");
-            return;
-        }
-        sleep(backoff.next_wait()).await;
-    }
-}
-
-fn report(orchestrator: &Orchestrator, claim: &Claim, end: &Settlement) {
-    let (task_id, claims) = (&claim.task_id, claim.number);
-    match end {
-        Settlement::Completed(plan) => {
-            orchestrator.metrics.finished("completed", 1);
-            info!(task_id, claims, steps = plan.plan.len(), "task planned");
-        }
-        Settlement::Failed(reason) => {
-            orchestrator.metrics.finished("failed", 1);
-            warn!(task_id, claims, reason, "task failed");
-        }
-        Settlement::Postponed(wait, reason) => {
-            orchestrator.metrics.postponed(if reason.is_some() { "planner" } else { "shutdown" });
-            info!(task_id, claims, wait_ms = millis(*wait), reason, "task put off");
-        }
-    }
-}
-
-async fn let_tasks_expire(orchestrator: &Orchestrator) {
-    let mut sweeps = interval(SWEEP);
-    loop {
-        tokio::select! {
-            () = orchestrator.lifecycle.reached(Phase::Draining) => return,
-            _ = sweeps.tick() => {}
-        }
-        let expired = orchestrator.store.expire().await;
-        if let Some(tasks @ 1..) = orchestrator.noted(StoreTask::Expire, expired) {
-            orchestrator.metrics.finished("failed", tasks);
-            warn!(tasks, "tasks failed as their time budget was used up");
-        }
-    }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

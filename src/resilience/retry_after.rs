@@ -19,7 +19,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(wait);
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    wait_of(date.duration_since(SystemTime::now()).unwrap_or_default().as_secs_f64())
 }
 
 /// A wait of so many seconds, if that can be one.
@@ -49,6 +49,8 @@ mod tests {
         assert_eq!(retry_after(&HeaderMap::new()), None);
         let past = httpdate::fmt_http_date(SystemTime::now() - Duration::from_secs(60));
         assert_eq!(retry_after(&headers("retry-after", &past)), Some(Duration::ZERO));
+        let far = "Fri, 31 Dec 9999 23:59:59 GMT";
+        assert_eq!(retry_after(&headers("retry-after", far)), Some(Duration::from_secs(86_400)));
         let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
         let wait = retry_after(&headers("retry-after", &soon)).expect("a wait");
         assert!((50..=60).contains(&wait.as_secs()), "{wait:?}");

@@ -95,6 +95,9 @@ async fn what_passes_is_tried_again() {
         (Reply::status(502), "bad_gateway"),
         (Reply::status(503), "unavailable"),
         (Reply::status(504), "gateway_timeout"),
+        (Reply::status(500), "failed"),
+        (Reply::status(507), "failed"),
+        (planner_problem(500, "internal_error", "A fault of ours."), "failed"),
         (Reply::Body("text/html", "<html>".into()), "malformed"),
         (no_plan, "malformed"),
         (jumbled, "malformed"),
@@ -117,7 +120,7 @@ async fn what_was_refused_for_good_is_not_tried_again() {
     for (status, code) in
         [(400, "unknown_include"), (401, "unauthorized"), (404, "not_found"), (422, "invalid_request")]
             .into_iter()
-            .chain([(500, "llm_failed"), (500, "plan_invalid"), (500, "internal_error")])
+            .chain([(500, "llm_failed"), (500, "plan_invalid")])
     {
         let planner = FakeLlm::start([planner_problem(status, code, "That is why."), good()]).await;
         let client = client(&planner, options());
@@ -250,6 +253,27 @@ async fn a_planner_that_is_not_there_is_said_to_be_unreachable() {
 }
 
 #[tokio::test]
+async fn what_goes_on_into_logs_and_databases_is_short_and_has_no_control_characters() {
+    let detail = format!("a\u{0}b\r\nc {}", "word ".repeat(1_000));
+    let planner = FakeLlm::start([planner_problem(422, "invalid\u{0}request", &detail)]).await;
+    let Err(ClientError::Rejected(why)) = ask(&client(&planner, options())).await else {
+        panic!("a refusal")
+    };
+    assert_eq!(why.code, "invalidrequest");
+    assert!(why.detail.starts_with("abc word") && why.detail.chars().count() <= 500, "{}", why.detail);
+}
+
+#[tokio::test]
+async fn there_may_be_as_much_time_as_somebody_can_say() {
+    let planner = FakeLlm::start([good()]).await;
+    let patient = ClientOptions { timeout: Duration::MAX, max_retries: u32::MAX, ..options() };
+    ask(&client(&planner, patient.clone())).await.expect("a plan");
+    let client = client(&planner, patient);
+    let context = Map::new();
+    client.create_plan_within(Duration::MAX, "t", "Ship it", &[], &context).await.expect("a plan");
+}
+
+#[tokio::test]
 async fn an_answer_without_end_is_not_read_to_its_end() {
     let planner = FakeLlm::start([Reply::Body("application/json", " ".repeat(5 * 1024 * 1024))]).await;
     let client = client(&planner, ClientOptions { max_retries: 0, ..options() });
@@ -263,7 +287,9 @@ fn what_cannot_be_a_url_or_a_token_is_refused_at_once() {
         let options = ClientOptions { token: token.map(Into::into), ..ClientOptions::default() };
         PlannerClient::new(url, options).err()
     };
-    for url in ["", "planner-arm:8001", "ftp://planner-arm", "http://planner-arm?x=1"] {
+    for url in
+        ["", "planner-arm:8001", "ftp://planner-arm", "http://planner-arm?x=1", "http://u:p@planner-arm"]
+    {
         assert_eq!(setup(url, None), Some(SetupError::Url), "{url}");
     }
     assert_eq!(setup("http://planner-arm", Some("a\nb")), Some(SetupError::Token));

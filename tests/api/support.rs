@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use planner_arm::app::App;
 use planner_arm::config::Settings;
 use planner_arm::models::PlanResponse;
@@ -52,11 +53,11 @@ impl Reply {
     }
 }
 
-/// A server with a script, whose last reply is repeated: an OpenAI-compatible one, or any other.
+/// An OpenAI-compatible server with a script, whose last reply is repeated; or a planner.
 pub struct FakeLlm {
     /// Where chat completions are.
     pub base_url: String,
-    /// Where everything is.
+    /// Where the planner is.
     pub origin: String,
     state: Arc<FakeState>,
     server: JoinHandle<()>,
@@ -72,7 +73,15 @@ impl FakeLlm {
     pub async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
         let state =
             Arc::new(FakeState { script: Mutex::new(script.into_iter().collect()), calls: Mutex::default() });
-        let router = Router::new().fallback(answer).with_state(state.clone());
+        let router = Router::new()
+            .route("/v1/chat/completions", post(answer))
+            .route("/plan", post(answer))
+            // A planner is asked how it is; that is no part of the script.
+            .route(
+                "/ready",
+                get(|| async { axum::Json(json!({ "ready": true, "checks": {}, "timestamp": "" })) }),
+            )
+            .with_state(state.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(async move {
@@ -113,16 +122,7 @@ impl Drop for FakeLlm {
     }
 }
 
-async fn answer(
-    State(state): State<Arc<FakeState>>,
-    method: http::Method,
-    headers: http::HeaderMap,
-    body: Bytes,
-) -> Response {
-    if method == http::Method::GET {
-        // A planner is asked how it is; that is no part of the script.
-        return axum::Json(json!({ "ready": true, "checks": {}, "timestamp": "" })).into_response();
-    }
+async fn answer(State(state): State<Arc<FakeState>>, headers: http::HeaderMap, body: Bytes) -> Response {
     let call = serde_json::from_slice(&body).expect("JSON");
     lock(&state.calls).push((headers, call));
     let reply = {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use tokio::time::{Instant, sleep};
+use sqlx::{Connection, SqlSafeStr};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 use super::{PATIENCE, Pool, Store, StoreError, postgres, sqlite};
@@ -17,20 +17,24 @@ use crate::config::mask_url;
 
 /// How long to wait for a connection. Less than for the statement itself.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a connection may take to say that it is well before it is used again.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the connections may take to end.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a database may take to come up.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Connections to PostgreSQL at most.
 const CONNECTIONS: u32 = 10;
 
 /// A database, as the setting names it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Database {
     options: Options,
     /// The URL without its password.
     shown: String,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Options {
     Postgres(Box<PgConnectOptions>),
     Sqlite(Box<SqliteConnectOptions>),
@@ -67,6 +71,12 @@ impl FromStr for Database {
     }
 }
 
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Database").field(&self.shown).finish()
+    }
+}
+
 impl std::fmt::Display for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.shown)
@@ -100,6 +110,13 @@ impl Store {
                 let pool = PgPoolOptions::new()
                     .max_connections(CONNECTIONS)
                     .acquire_timeout(CONNECT_PATIENCE)
+                    // The pool asks each connection that comes back whether it is well, without a limit of time.
+                    .after_release(|connection, _| {
+                        Box::pin(async move {
+                            let well = timeout(RELEASE_PATIENCE, connection.ping()).await;
+                            well.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                        })
+                    })
                     .connect_lazy_with((**options).clone());
                 migrations(include_str!("migrations/postgres_1_tasks.sql")).run(&pool).await?;
                 Ok(Self { pool: Pool::Postgres(pool), sql: &postgres::SQL, file: None })
@@ -132,11 +149,16 @@ impl Store {
         }
     }
 
-    /// Ends all connections.
+    /// Ends all connections, but does not wait long for one that hangs.
     pub async fn close(&self) {
-        match &self.pool {
-            Pool::Postgres(pool) => pool.close().await,
-            Pool::Sqlite(pool) => pool.close().await,
+        let closed = async {
+            match &self.pool {
+                Pool::Postgres(pool) => pool.close().await,
+                Pool::Sqlite(pool) => pool.close().await,
+            }
+        };
+        if timeout(CLOSING_PATIENCE, closed).await.is_err() {
+            warn!("some connections to the database hang and are left");
         }
     }
 }

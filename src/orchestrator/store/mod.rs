@@ -10,7 +10,7 @@ mod sqlite;
 
 use std::time::Duration;
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -52,6 +52,7 @@ struct Sql {
     fail: &'static str,
     postpone: &'static str,
     expire: &'static str,
+    extend: &'static str,
     waiting: &'static str,
 }
 
@@ -99,30 +100,38 @@ macro_rules! about {
     };
 }
 
-/// Runs the same code on whichever pool there is, for as long as there is patience: to sqlx databases are types.
+/// Does the same work on a connection of whichever pool there is, for as long as there is patience: to sqlx
+/// databases are types.
+///
+/// A connection on which that did not go well is not used again: it may hang, or lead to a server that has
+/// become read-only. Dropping it would make the pool wait for its last words.
 macro_rules! on {
-    ($store:expr, $pool:ident => $work:expr) => {{
-        let work = async {
-            match &$store.pool {
-                Pool::Postgres($pool) => $work,
-                Pool::Sqlite($pool) => $work,
-            }
-        };
-        match timeout(PATIENCE, work).await {
-            Ok(result) => result.map_err(StoreError::from),
-            Err(elapsed) => Err(StoreError::Unavailable(elapsed.into())),
+    ($store:expr, $connection:ident => $work:expr) => {
+        match &$store.pool {
+            Pool::Postgres(pool) => on!(in pool, $connection => $work),
+            Pool::Sqlite(pool) => on!(in pool, $connection => $work),
         }
+    };
+    (in $pool:expr, $connection:ident => $work:expr) => {{
+        let mut held = $pool.acquire().await?;
+        let $connection = &mut *held;
+        let done = timeout(PATIENCE, async { $work }).await;
+        let result = done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)).map_err(StoreError::from);
+        if matches!(result, Err(StoreError::Unavailable(_))) {
+            drop(held.detach());
+        }
+        result
     }};
 }
 
 impl Store {
-    /// Whether the database answers.
+    /// Whether the database answers, and takes writes.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.file_is_there()?;
-        on!(self, pool => sqlx::query(self.sql.ping).execute(pool).await.map(drop))
+        on!(self, connection => sqlx::query(self.sql.ping).fetch_one(connection).await.map(drop))
     }
 
     /// Stores a new task. Once this has succeeded the task is not lost.
@@ -134,7 +143,7 @@ impl Store {
         let (constraints, criteria) = (json(&task.constraints), json(&task.acceptance_criteria));
         let metadata = json(&task.metadata);
         self.file_is_there()?;
-        on!(self, pool => sqlx::query(self.sql.insert_task)
+        on!(self, connection => sqlx::query(self.sql.insert_task)
             .bind(id.to_string())
             .bind(&task.goal)
             .bind(&constraints)
@@ -146,7 +155,7 @@ impl Store {
             .bind(task.priority.rank())
             .bind(&task.assigned_arm)
             .bind(&metadata)
-            .execute(pool)
+            .execute(connection)
             .await
             .map(drop))?;
         // It may have gone meanwhile.
@@ -160,9 +169,9 @@ impl Store {
     pub async fn find(&self, id: Uuid) -> Result<Option<Task>, StoreError> {
         type Row = (String, String, String, Option<String>, Option<String>, i64, i64, Option<i64>);
         self.file_is_there()?;
-        let row: Option<Row> = on!(self, pool => sqlx::query_as(self.sql.find_task)
+        let row: Option<Row> = on!(self, connection => sqlx::query_as(self.sql.find_task)
             .bind(id.to_string())
-            .fetch_optional(pool)
+            .fetch_optional(connection)
             .await)?;
         let Some((task_id, status, goal, plan, error, created, updated, processing)) = row else {
             return Ok(None);
@@ -186,11 +195,11 @@ impl Store {
     pub async fn claim(&self, worker: Uuid, most: usize, lease: Duration) -> Result<Vec<Claim>, StoreError> {
         type Row = (String, i32, String, String, Option<String>, String, i64);
         self.file_is_there()?;
-        let rows: Vec<Row> = on!(self, pool => sqlx::query_as(self.sql.claim)
+        let rows: Vec<Row> = on!(self, connection => sqlx::query_as(self.sql.claim)
             .bind(worker.to_string())
             .bind(most as i64)
             .bind(millis(lease))
-            .fetch_all(pool)
+            .fetch_all(connection)
             .await)?;
         let claim = |(task_id, number, goal, constraints, context, criteria, left): Row| {
             let read = serde_json::from_str(&constraints).ok().zip(serde_json::from_str(&criteria).ok());
@@ -212,9 +221,9 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool, StoreError> {
-        on!(self, pool => about!(claim, self.sql.renew)
+        on!(self, connection => about!(claim, self.sql.renew)
             .bind(millis(lease))
-            .execute(pool)
+            .execute(connection)
             .await
             .map(|done| done.rows_affected() == 1))
     }
@@ -228,17 +237,17 @@ impl Store {
         match end {
             Settlement::Completed(plan) => self.complete(claim, plan).await,
             Settlement::Failed(reason) => {
-                on!(self, pool => about!(claim, self.sql.fail)
+                on!(self, connection => about!(claim, self.sql.fail)
                     .bind(reason)
-                    .execute(pool)
+                    .execute(connection)
                     .await
                     .map(|done| done.rows_affected() == 1))
             }
             Settlement::Postponed(wait, reason) => {
-                on!(self, pool => about!(claim, self.sql.postpone)
+                on!(self, connection => about!(claim, self.sql.postpone)
                     .bind(millis(*wait))
                     .bind(reason)
-                    .execute(pool)
+                    .execute(connection)
                     .await
                     .map(|done| done.rows_affected() == 1))
             }
@@ -248,8 +257,8 @@ impl Store {
     /// The plan and its steps in one transaction with the end of the task.
     async fn complete(&self, claim: &Claim, plan: &PlanResponse) -> Result<bool, StoreError> {
         let whole = json(plan);
-        on!(self, pool => {
-            let mut transaction = pool.begin().await?;
+        on!(self, connection => {
+            let mut transaction = connection.begin().await?;
             let ours = about!(claim, self.sql.complete)
                 .execute(&mut *transaction)
                 .await?
@@ -279,12 +288,28 @@ impl Store {
         })
     }
 
-    /// Lets tasks fail whose time budget is used up; how many.
+    /// Lets tasks fail whose time budget is used up; how many. `reason` is for those that never had a try.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn expire(&self) -> Result<u64, StoreError> {
-        on!(self, pool => sqlx::query(self.sql.expire).execute(pool).await.map(|done| done.rows_affected()))
+    pub async fn expire(&self, reason: &str) -> Result<u64, StoreError> {
+        on!(self, connection => sqlx::query(self.sql.expire)
+            .bind(reason)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected()))
+    }
+
+    /// Sees to it that no task that is not finished expires within `time`; how many would have.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn extend(&self, time: Duration) -> Result<u64, StoreError> {
+        on!(self, connection => sqlx::query(self.sql.extend)
+            .bind(millis(time))
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected()))
     }
 
     /// How many tasks wait for a plan.
@@ -293,7 +318,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn waiting(&self) -> Result<i64, StoreError> {
         self.file_is_there()?;
-        on!(self, pool => sqlx::query_scalar(self.sql.waiting).fetch_one(pool).await)
+        on!(self, connection => sqlx::query_scalar(self.sql.waiting).fetch_one(connection).await)
     }
 }
 

@@ -3,7 +3,8 @@
 use super::Sql;
 
 pub(super) const SQL: Sql = Sql {
-    ping: "SELECT 1",
+    // No row, which is an error, on a server that takes no writes, as after a failover.
+    ping: "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'",
     insert_task: "
         INSERT INTO tasks (id, goal, constraints, context, acceptance_criteria, max_tokens, max_time_seconds,
                            max_cost_usd, priority, assigned_arm, metadata, expires_at, due_at)
@@ -58,8 +59,11 @@ pub(super) const SQL: Sql = Sql {
         UPDATE tasks
         SET status = 'failed', due_at = NULL, finished_at = now(), updated_at = now(),
             error = 'the time budget of ' || max_time_seconds || ' s was used up before there was a plan'
-                    || COALESCE('; ' || error, '')
+                    || '; ' || COALESCE(error, $1)
         WHERE expires_at <= now()
           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= now()))",
+    extend: "
+        UPDATE tasks SET expires_at = now() + $1 * interval '1 millisecond'
+        WHERE due_at IS NOT NULL AND expires_at < now() + $1 * interval '1 millisecond'",
     waiting: "SELECT count(*) FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL",
 };

@@ -63,9 +63,17 @@ pub(super) const SQL: Sql = Sql {
         "UPDATE tasks
          SET status = 'failed', due_at = NULL, finished_at = ", now!(), ", updated_at = ", now!(), ",
              error = 'the time budget of ' || max_time_seconds || ' s was used up before there was a plan'
-                     || COALESCE('; ' || error, '')
+                     || '; ' || COALESCE(error, $1)
          WHERE expires_at <= ", now!(), "
            AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= ", now!(), "))"
+    ),
+    extend: concat!(
+        "UPDATE tasks SET expires_at = ",
+        now!(),
+        " + $1
+         WHERE due_at IS NOT NULL AND expires_at < ",
+        now!(),
+        " + $1"
     ),
     waiting: "SELECT count(*) FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL",
 };

@@ -20,8 +20,8 @@ async fn a_task_at_every_limit_is_stored(database: TestDatabase) {
     let orchestrator = orchestrator(&database).await;
     let long = |chars: usize| "é".repeat(chars);
     let constraints: serde_json::Map<String, Value> =
-        (0..25).map(|number| (format!("c{number}"), json!(long(1_995)))).collect();
-    let criteria: Vec<String> = (0..25).map(|_| long(1_978)).collect();
+        (0..100).map(|number| (format!("c{number}"), json!(long(1_995)))).collect();
+    let criteria: Vec<String> = (0..60).map(|_| long(3_000)).collect();
     let task = json!({
         "goal": long(10_000), "constraints": constraints, "context": long(50_000),
         "acceptance_criteria": criteria, "priority": "critical", "assigned_arm": long(100),
@@ -43,7 +43,6 @@ async fn a_task_at_every_limit_is_stored(database: TestDatabase) {
 
 async fn a_task_that_breaks_a_rule_is_refused_with_all_its_faults(database: TestDatabase) {
     let orchestrator = orchestrator(&database).await;
-    let many: serde_json::Map<String, Value> = (0..51).map(|number| (number.to_string(), json!(1))).collect();
     for (task, faults) in [
         (json!({}), &[("goal", "is required")][..]),
         (json!({ "goal": null }), &[("goal", "is required")]),
@@ -94,19 +93,19 @@ async fn a_task_that_breaks_a_rule_is_refused_with_all_its_faults(database: Test
             ],
         ),
         (
-            json!({ "goal": "g", "constraints": { "long": "c".repeat(2_000), "": "" },
-                    "acceptance_criteria": ["ok", " ", 1, "c".repeat(1_979)] }),
+            json!({ "goal": "g", "acceptance_criteria": ["ok", " ", 1] }),
             &[
                 ("acceptance_criteria[1]", "must not be blank"),
                 ("acceptance_criteria[2]", "must be a string, not a number"),
-                ("acceptance_criteria[3]", "must be 1 to 1,978 characters long"),
-                ("constraints.", "must be 1 to 2,000 characters long, its name included"),
-                ("constraints.long", "must be 1 to 2,000 characters long, its name included"),
             ],
         ),
         (
-            json!({ "goal": "g", "constraints": many }),
-            &[("constraints", "must have at most 50 entries, acceptance criteria included")],
+            json!({ "goal": "g", "constraints": { "a": "c".repeat(40_000) },
+                    "acceptance_criteria": ["c".repeat(30_000)], "context": "cut to nothing" }),
+            &[(
+                "constraints",
+                "must, with acceptance_criteria, leave at most 64 KiB for the planner beyond 50 entries of 2,000 characters",
+            )],
         ),
         (
             json!({ "goal": "a\u{0}", "constraints": { "a": [{ "\u{0}": 1 }] }, "context": "\u{0}",
@@ -176,6 +175,7 @@ async fn what_does_not_exist_is_not_found() {
         "/tasks/17",
         "/tasks/not-an-id",
         "/tasks/%00",
+        "/tasks/%ff",
         "/tasks/",
         "/tasks",
         "/plan",
@@ -224,4 +224,20 @@ async fn a_planner_that_hangs_does_not_hang_readiness() {
     let began = std::time::Instant::now();
     assert_eq!(orchestrator.api.get("/ready").await.status(), 200);
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn many_tasks_at_once_are_all_stored() {
+    let database = TestDatabase::sqlite();
+    let orchestrator = orchestrator(&database).await;
+    let submits = (0..300).map(|number| {
+        let api = orchestrator.api.clone();
+        tokio::spawn(async move { api.submit(&json!({ "goal": format!("Task {number}") })).await })
+    });
+    let mut ids = std::collections::HashSet::new();
+    for submit in submits.collect::<Vec<_>>() {
+        ids.insert(submit.await.expect("accepted"));
+    }
+    assert_eq!(ids.len(), 300);
+    assert_eq!(database.count("SELECT count(*) FROM tasks").await, 300);
 }

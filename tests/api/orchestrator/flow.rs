@@ -14,6 +14,7 @@ on_each_database!(
     a_plan_of_a_model_is_stored_as_well,
     all_that_was_submitted_reaches_the_planner,
     a_context_that_is_too_long_for_the_planner_is_cut_and_says_so,
+    rules_beyond_the_planners_list_stand_in_the_context,
     a_task_for_one_arm_is_kept_and_not_planned,
     a_refused_task_fails_at_once_with_the_reason,
     a_plan_that_the_database_does_not_take_is_a_failure,
@@ -121,6 +122,27 @@ async fn a_context_that_is_too_long_for_the_planner_is_cut_and_says_so(database:
     assert_eq!(question.context["note"], json!(note));
 }
 
+async fn rules_beyond_the_planners_list_stand_in_the_context(database: TestDatabase) {
+    let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    let criteria: Vec<String> = (1..=55).map(|number| format!("Test {number} passes")).collect();
+    let long = "c".repeat(2_500);
+    let task = json!({
+        "goal": "g", "constraints": { "long": long, "": "" }, "acceptance_criteria": criteria,
+        "context": "t".repeat(50_000),
+    });
+    let id = orchestrator.api.submit(&task).await;
+    assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
+    let asked = serde_json::to_vec(&planner.calls()[0]).expect("JSON");
+    let question = PlanRequest::from_json(&asked).expect("what the planner takes");
+    assert_eq!(question.constraints.len(), 50);
+    assert_eq!(question.constraints[49], "Acceptance criterion: Test 50 passes");
+    let more = question.context["more_constraints"].as_array().expect("a list");
+    assert_eq!((more.len(), &more[0]), (6, &json!(format!("long: {long}"))));
+    assert_eq!(more[5], "Acceptance criterion: Test 55 passes");
+    assert_eq!(question.context["text"].as_str().map(str::len), Some(50_000), "there is room for all of it");
+}
+
 async fn a_task_for_one_arm_is_kept_and_not_planned(database: TestDatabase) {
     let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
@@ -155,9 +177,13 @@ async fn a_plan_that_the_database_does_not_take_is_a_failure(database: TestDatab
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
     let task = orchestrator.api.ended(&id).await;
-    // SQLite takes it.
-    if database.file().is_none() {
-        assert_eq!(task["error"], "the plan has something in it that the database does not store");
+    if database.file().is_some() {
+        assert_eq!((&task["status"], &task["result"]), (&json!("completed"), &answer), "SQLite takes it");
+    } else {
+        assert_eq!(
+            task["error"],
+            "the planner arm's answer has something in it that the database does not store"
+        );
         assert_eq!(database.subtasks().await, [], "all or nothing");
     }
     assert_eq!(planner.calls().len(), 1, "{task}");

@@ -23,7 +23,7 @@ async fn all_tasks_are_planned_after_an_outage_of_the_planner(database: TestData
     let api = orchestrator.api.clone();
 
     let mut ids = submit(&api, 40).await;
-    line.is_up.send_replace(false);
+    line.enter(LineState::Cut);
     ids.extend(submit(&api, 40).await);
     until(async || match api.metric("planner_client_breaker_state").await {
         state if (state - 2.0).abs() < 0.1 => Ok(()),
@@ -35,7 +35,7 @@ async fn all_tasks_are_planned_after_an_outage_of_the_planner(database: TestData
     assert_eq!((status, &ready["ready"]), (200, &json!(true)), "tasks are accepted meanwhile: {ready}");
     assert_eq!(ready["checks"]["planner_arm"], json!(false), "{ready}");
 
-    line.is_up.send_replace(true);
+    line.enter(LineState::Up);
     for id in &ids {
         let task = api.ended(id).await;
         assert_eq!((&task["status"], &task["error"]), (&json!("completed"), &Value::Null), "{task}");
@@ -55,36 +55,56 @@ async fn submit(api: &Api, tasks: usize) -> Vec<String> {
     ids
 }
 
-/// Passes connections on to a server, and cuts them when told to.
+/// Passes connections on to a server.
 struct Line {
     address: SocketAddr,
-    is_up: watch::Sender<bool>,
+    state: watch::Sender<LineState>,
     server: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum LineState {
+    Up,
+    /// Connections are cut, and new ones end at once.
+    Cut,
+    /// Nothing passes on connections that were there before; new ones work, as after a failover.
+    Frozen,
 }
 
 impl Line {
     async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let is_up = watch::Sender::new(true);
-        let state = is_up.clone();
+        let state = watch::Sender::new(LineState::Up);
+        let lines = state.clone();
         let server = tokio::spawn(async move {
             loop {
                 let (mut client, _) = listener.accept().await.expect("a connection");
-                let mut state = state.subscribe();
+                let mut state = lines.subscribe();
                 tokio::spawn(async move {
-                    if !*state.borrow_and_update() {
+                    if *state.borrow_and_update() == LineState::Cut {
                         return;
                     }
                     let mut server = TcpStream::connect(server).await.expect("the server");
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut client, &mut server) => {}
-                        _ = state.wait_for(|is_up| !is_up) => {}
+                    let changed = async {
+                        let _ = state.changed().await;
+                        *state.borrow()
+                    };
+                    let state = tokio::select! {
+                        _ = copy_bidirectional(&mut client, &mut server) => return,
+                        state = changed => state,
+                    };
+                    if state == LineState::Frozen {
+                        std::future::pending::<()>().await;
                     }
                 });
             }
         });
-        Self { address, is_up, server }
+        Self { address, state, server }
+    }
+
+    fn enter(&self, state: LineState) {
+        self.state.send_replace(state);
     }
 }
 
@@ -132,36 +152,118 @@ async fn a_database_file_that_is_gone_takes_no_tasks() {
     assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
 }
 
+/// PostgreSQL behind a line, and an orchestrator at its end.
+struct Far {
+    database: TestDatabase,
+    line: Line,
+    orchestrator: TestOrchestrator,
+}
+
+impl Far {
+    async fn start(planner: &FakeLlm) -> Option<Self> {
+        let database = TestDatabase::postgresql().await?;
+        let mut url = url::Url::parse(&database.url).expect("a URL");
+        let server = (url.host_str().expect("a host").to_owned(), url.port().unwrap_or(5432));
+        let server = tokio::net::lookup_host(server).await.expect("its address").next().expect("an address");
+        let line = Line::to(server).await;
+        url.set_host(Some("127.0.0.1")).expect("a host");
+        url.set_port(Some(line.address.port())).expect("a port");
+        let variables = [("DATABASE_URL", url.as_str()), ("PLANNER_ARM_URL", &planner.origin)];
+        let settings = super::support::settings(&variables).expect("settings");
+        let orchestrator = TestOrchestrator::from_settings(&settings).await;
+        Some(Self { database, line, orchestrator })
+    }
+}
+
+fn plan_after(millis: u64) -> Reply {
+    Reply::Body("application/json", planner_answer().to_string()).after(Duration::from_millis(millis))
+}
+
+/// A database that is away for longer than a lease: what was planned before is stored after all.
 #[tokio::test]
-async fn a_postgresql_server_that_is_gone_for_a_while_costs_no_task() {
-    let Some(database) = TestDatabase::postgresql().await else { return };
-    let mut url = url::Url::parse(&database.url).expect("a URL");
-    let server = (url.host_str().expect("a host").to_owned(), url.port().unwrap_or(5432));
-    let server = tokio::net::lookup_host(server).await.expect("its address").next().expect("an address");
-    let line = Line::to(server).await;
-    url.set_host(Some("127.0.0.1")).expect("a host");
-    url.set_port(Some(line.address.port())).expect("a port");
-
-    let planner = FakeLlm::start([
-        Reply::Body("application/json", planner_answer().to_string()).after(Duration::from_millis(500))
-    ])
+async fn a_postgresql_server_that_is_gone_for_a_while_costs_no_task_and_no_plan() {
+    let planner = FakeLlm::start([plan_after(500)]).await;
+    let Some(Far { database, line, orchestrator }) = Far::start(&planner).await else { return };
+    let mut ids = Vec::new();
+    for number in 0..8 {
+        ids.push(orchestrator.api.submit(&json!({ "goal": format!("Fix it {number}") })).await);
+    }
+    until(async || match planner.calls().len() {
+        8 => Ok(()),
+        calls => Err(calls),
+    })
     .await;
-    let settings =
-        super::support::settings(&[("DATABASE_URL", url.as_str()), ("PLANNER_ARM_URL", &planner.origin)]);
-    let orchestrator = TestOrchestrator::from_settings(&settings.expect("settings")).await;
-    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
-    planner.called().await;
-    line.is_up.send_replace(false);
+    line.enter(LineState::Cut);
     let began = Instant::now();
-    assert_away(&orchestrator.api, &id).await;
+    assert_away(&orchestrator.api, &ids[0]).await;
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
-    line.is_up.send_replace(true);
-
-    let task = orchestrator.api.ended(&id).await;
-    assert_eq!(task["status"], "completed", "{task}");
-    assert_eq!(planner.calls().len(), 1, "the plan was kept while the database was away");
+    // All leases run out.
+    tokio::time::sleep(Duration::from_secs(12).saturating_sub(began.elapsed())).await;
+    line.enter(LineState::Up);
+    for id in &ids {
+        let task = orchestrator.api.ended(id).await;
+        assert_eq!(task["status"], "completed", "{task}");
+    }
+    assert_eq!(planner.calls().len(), 8, "every plan was kept while the database was away");
     assert_eq!(is_ready(&orchestrator.api).await.0, 200);
     let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
     assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
-    assert_eq!(database.count("SELECT count(*) FROM tasks").await, 2, "what was refused is not there");
+    assert_eq!(database.count("SELECT count(*) FROM tasks").await, 9, "what was refused is not there");
+}
+
+#[tokio::test]
+async fn connections_that_hang_are_left_behind() {
+    let planner = FakeLlm::start([plan_after(10)]).await;
+    let Some(Far { database: _database, line, orchestrator }) = Far::start(&planner).await else { return };
+    let submits = |tasks: usize| {
+        let submits = (0..tasks).map(|number| {
+            let api = orchestrator.api.clone();
+            tokio::spawn(
+                async move { api.post(&json!({ "goal": format!("Fix it {number}") })).await.status() },
+            )
+        });
+        submits.collect::<Vec<_>>()
+    };
+    let under_way = submits(60);
+    line.enter(LineState::Frozen);
+    for submit in under_way {
+        let status = submit.await.expect("an answer");
+        assert!(status == 202 || status == 503, "{status}");
+    }
+    until(async || match is_ready(&orchestrator.api).await {
+        (200, _) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    for submit in submits(60) {
+        assert_eq!(submit.await.expect("an answer"), 202);
+    }
+    orchestrator.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_not_ready_and_its_connections_are_left_behind() {
+    let planner = FakeLlm::start([plan_after(0)]).await;
+    let Some(Far { database, line, orchestrator }) = Far::start(&planner).await else { return };
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    orchestrator.api.ended(&id).await;
+    database.set_read_only(true).await;
+    line.enter(LineState::Cut);
+    line.enter(LineState::Up);
+    let (status, ready) = until(async || match is_ready(&orchestrator.api).await {
+        (503, ready) => Ok((503, ready)),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!((status, &ready["checks"]["database"]), (503, &json!(false)));
+    let (status, _) = problem(orchestrator.api.post(&json!({ "goal": "Too late" })).await).await;
+    assert_eq!(status, 503);
+    database.set_read_only(false).await;
+    until(async || match is_ready(&orchestrator.api).await {
+        (200, _) => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
+    assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
 }

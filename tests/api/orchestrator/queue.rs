@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use planner_arm::models::PlanResponse;
-use planner_arm::orchestrator::{Settlement, Store};
+use planner_arm::orchestrator::{Settlement, Store, Submission};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{FakeLlm, Reply, TestApp, planner_answer};
+use crate::support::{FakeLlm, Reply, TestApp, planner_answer, planner_problem};
 
 use super::support::{TestDatabase, TestOrchestrator, on_each_database, until};
 
@@ -21,25 +21,28 @@ on_each_database!(
     a_stop_lets_plans_finish_within_the_grace_time,
     a_task_waits_for_its_planner_until_its_time_is_up,
     a_task_that_nobody_could_take_up_in_time_fails,
+    a_task_behind_an_open_breaker_fails_with_the_planners_trouble,
+    an_orchestrator_that_starts_gives_every_task_another_try,
+    a_slow_probe_holds_up_the_others_without_touching_them,
 );
 
 fn good() -> Reply {
     Reply::Body("application/json", planner_answer().to_string())
 }
 
-const LEASE: Duration = Duration::from_secs(30);
+/// Longer than that of an orchestrator.
+const LEASE: Duration = Duration::from_secs(60);
 
 async fn store(database: &TestDatabase) -> Store {
     Store::connect(&database.url.parse().expect("a database")).await.expect("a store")
 }
 
+fn task(json: &str) -> Submission {
+    Submission::from_json(json.as_bytes()).expect("a task")
+}
+
 async fn more_urgent_tasks_come_first_and_older_ones_among_equals(database: TestDatabase) {
-    let planner = FakeLlm::start([good().after(Duration::from_millis(500)), good()]).await;
-    let orchestrator =
-        TestOrchestrator::with(&database, &planner.origin, &[("MAX_CONCURRENT_TASKS", "1")]).await;
-    let first = orchestrator.api.submit(&json!({ "goal": "first" })).await;
-    planner.called().await;
-    let mut ids = HashMap::from([(first, "first")]);
+    let (store, mut names) = (store(&database).await, HashMap::new());
     for (name, priority) in [
         ("low", "low"),
         ("medium", "medium"),
@@ -47,15 +50,22 @@ async fn more_urgent_tasks_come_first_and_older_ones_among_equals(database: Test
         ("also high", "high"),
         ("critical", "critical"),
     ] {
-        let id = orchestrator.api.submit(&json!({ "goal": name, "priority": priority })).await;
-        ids.insert(id, name);
+        let id = Uuid::new_v4();
+        let task = task(&format!(r#"{{"goal": "{name}", "priority": "{priority}"}}"#));
+        store.insert(id, &task).await.expect("stored");
+        names.insert(id.to_string(), name);
+        // So that no two are of the same millisecond.
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    for id in ids.keys() {
+    let planner = FakeLlm::start([good()]).await;
+    let one = [("MAX_CONCURRENT_TASKS", "1")];
+    let orchestrator = TestOrchestrator::with(&database, &planner.origin, &one).await;
+    for id in names.keys() {
         orchestrator.api.ended(id).await;
     }
     let asked = planner.headers("x-request-id");
-    let order: Vec<&str> = asked.iter().flatten().map(|id| ids[id]).collect();
-    assert_eq!(order, ["first", "critical", "high", "also high", "medium", "low"]);
+    let order: Vec<&str> = asked.iter().flatten().map(|id| names[id]).collect();
+    assert_eq!(order, ["critical", "high", "also high", "medium", "low"]);
 }
 
 async fn several_orchestrators_plan_each_task_once(database: TestDatabase) {
@@ -87,7 +97,7 @@ async fn what_a_dead_orchestrator_left_is_taken_up_and_it_can_change_nothing_any
 ) {
     // One that claims a task, and dies: its lease runs out.
     let planner = FakeLlm::start([good()]).await;
-    let task = planner_arm::orchestrator::Submission::from_json(br#"{"goal": "Fix it"}"#).expect("a task");
+    let task = task(r#"{"goal": "Fix it"}"#);
     let (dead, id) = (store(&database).await, Uuid::new_v4());
     dead.insert(id, &task).await.expect("stored");
     let claims = dead.claim(Uuid::new_v4(), 10, Duration::from_millis(400)).await.expect("claimed");
@@ -119,7 +129,7 @@ async fn what_a_dead_orchestrator_left_is_taken_up_and_it_can_change_nothing_any
 }
 
 async fn a_lease_is_renewed_for_as_long_as_the_claim_holds(database: TestDatabase) {
-    let task = planner_arm::orchestrator::Submission::from_json(br#"{"goal": "Fix it"}"#).expect("a task");
+    let task = task(r#"{"goal": "Fix it"}"#);
     let (store, worker) = (store(&database).await, Uuid::new_v4());
     store.insert(Uuid::new_v4(), &task).await.expect("stored");
     let first = store.claim(worker, 1, Duration::from_millis(1)).await.expect("claimed").remove(0);
@@ -179,14 +189,12 @@ async fn a_task_waits_for_its_planner_until_its_time_is_up(database: TestDatabas
 }
 
 async fn a_task_that_nobody_could_take_up_in_time_fails(database: TestDatabase) {
-    let task = planner_arm::orchestrator::Submission::from_json(
-        br#"{"goal": "Fix it", "budget": {"max_time_seconds": 1}}"#,
-    )
-    .expect("a task");
+    let task = task(r#"{"goal": "Fix it", "budget": {"max_time_seconds": 1}}"#);
     let (store, id) = (store(&database).await, Uuid::new_v4());
     store.insert(id, &task).await.expect("stored");
-    assert_eq!(store.expire().await.expect("an answer"), 0, "its time is not up yet");
-    until(async || match store.expire().await.expect("an answer") {
+    let reason = "nobody had time";
+    assert_eq!(store.expire(reason).await.expect("an answer"), 0, "its time is not up yet");
+    until(async || match store.expire(reason).await.expect("an answer") {
         1 => Ok(()),
         other => Err(other),
     })
@@ -195,6 +203,63 @@ async fn a_task_that_nobody_could_take_up_in_time_fails(database: TestDatabase) 
     let planner = TestApp::embedded().await;
     let orchestrator = TestOrchestrator::start(&database, &planner.url("")).await;
     let task = orchestrator.api.task(&id.to_string()).await;
-    assert_eq!(task["error"], "the time budget of 1 s was used up before there was a plan");
+    assert_eq!(task["error"], "the time budget of 1 s was used up before there was a plan; nobody had time");
     assert_eq!((&task["status"], &task["processing_time_ms"]), (&json!("failed"), &json!(null)));
+}
+
+async fn a_task_behind_an_open_breaker_fails_with_the_planners_trouble(database: TestDatabase) {
+    let planner = FakeLlm::start([planner_problem(503, "llm_unavailable", "The LLM is down.")]).await;
+    let threshold = [("PLANNER_ARM_CIRCUIT_BREAKER_THRESHOLD", "1")];
+    let orchestrator = TestOrchestrator::with(&database, &planner.origin, &threshold).await;
+    let first = orchestrator.api.submit(&json!({ "goal": "Open the breaker" })).await;
+    orchestrator.api.task_when(&first, |task| task["error"].is_string()).await;
+    let budget = json!({ "max_time_seconds": 1 });
+    let id = orchestrator.api.submit(&json!({ "goal": "Fix it", "budget": budget })).await;
+    let task = orchestrator.api.ended(&id).await;
+    let error = "the time budget of 1 s was used up before there was a plan; \
+                 the planner arm is unavailable: The LLM is down";
+    assert_eq!((&task["status"], &task["error"]), (&json!("failed"), &json!(error)));
+    assert_eq!(planner.calls().len(), 1, "the planner was left alone");
+}
+
+async fn an_orchestrator_that_starts_gives_every_task_another_try(database: TestDatabase) {
+    let (store, pending, half_done) = (store(&database).await, Uuid::new_v4(), Uuid::new_v4());
+    let task = task(r#"{"goal": "Fix it", "budget": {"max_time_seconds": 1}}"#);
+    store.insert(half_done, &task).await.expect("stored");
+    let claims = store.claim(Uuid::new_v4(), 1, Duration::from_millis(100)).await.expect("claimed");
+    assert_eq!(claims.len(), 1);
+    store.insert(pending, &task).await.expect("stored");
+    // Nobody is there until the time of both is up.
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let planner = TestApp::embedded().await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.url("")).await;
+    for id in [pending, half_done] {
+        let task = orchestrator.api.ended(&id.to_string()).await;
+        assert_eq!(task["status"], "completed", "{task}");
+    }
+}
+
+async fn a_slow_probe_holds_up_the_others_without_touching_them(database: TestDatabase) {
+    let planner = FakeLlm::start([Reply::status(503), Reply::Never]).await;
+    let settings = [
+        ("PLANNER_ARM_CIRCUIT_BREAKER_THRESHOLD", "1"),
+        ("PLANNER_ARM_CIRCUIT_BREAKER_RESET_TIMEOUT", "1"),
+        ("PLANNER_ARM_MAX_RETRIES", "1"),
+    ];
+    let orchestrator = TestOrchestrator::with(&database, &planner.origin, &settings).await;
+    let first = orchestrator.api.submit(&json!({ "goal": "Open the breaker" })).await;
+    orchestrator.api.task_when(&first, |task| task["error"].is_string()).await;
+    for number in 0..20 {
+        orchestrator.api.submit(&json!({ "goal": format!("Wait {number}") })).await;
+    }
+    until(async || match planner.calls().len() {
+        2 => Ok(()),
+        calls => Err(calls),
+    })
+    .await;
+    // Some rounds of the worker, in each of which it could claim, and put off again, one after the other.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(planner.calls().len(), 2, "the probe is under way all the time");
+    let claims = database.count("SELECT CAST(sum(claims) AS bigint) FROM tasks").await;
+    assert!(claims <= 8, "one to open it, one for the probe, and hardly more: {claims}");
 }

@@ -145,6 +145,13 @@ impl TestDatabase {
         }
     }
 
+    /// Whether new sessions may write, on PostgreSQL.
+    pub async fn set_read_only(&self, is_read_only: bool) {
+        let Kind::Postgresql { server, name } = &self.kind else { panic!("not on SQLite") };
+        let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = {is_read_only}");
+        execute(server, sql).await;
+    }
+
     /// Runs a statement, as another user of the database would.
     pub async fn execute(&self, sql: &'static str) {
         match &self.kind {
