@@ -124,7 +124,10 @@ async fn submit(apis: &[watch::Receiver<Api>]) -> Vec<String> {
 }
 
 async fn survive(database: TestDatabase, orchestrators: usize) {
-    let Ok(crashes) = std::env::var("ORCHESTRATOR_TEST_CRASHES") else { return };
+    let Ok(crashes) = std::env::var("ORCHESTRATOR_TEST_CRASHES") else {
+        eprintln!("skipped: ORCHESTRATOR_TEST_CRASHES is not set to the number of crashes");
+        return;
+    };
     let crashes: u32 = crashes.parse().expect("ORCHESTRATOR_TEST_CRASHES is a number");
     let planner = planner().await;
     let mut processes = Vec::new();
