@@ -18,6 +18,6 @@ pub(crate) use openapi::api_router;
 #[cfg(feature = "orchestrator")]
 pub(crate) use {
     middleware::{Ended, Observer},
-    ops::{NotReady, now},
+    ops::{now, readiness},
     request::{RequestContext, body as read_body, has_media_type, unsupported_media_type},
 };

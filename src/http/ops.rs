@@ -15,7 +15,7 @@ use crate::models::{Capabilities, Health, Readiness};
 
 /// Marks the response of a replica that is not ready, which is a report and no problem.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NotReady;
+pub(super) struct NotReady;
 
 /// Whether the process lives, whatever the LLM does.
 #[utoipa::path(get, path = "/health", tag = "operations", operation_id = "health",
@@ -39,7 +39,11 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let serving = app.lifecycle.phase() == Phase::Serving;
     let llm = app.planner.is_well();
     let ready = serving && (llm || !app.ready_requires_llm);
-    let checks = [("config", true), ("llm", llm), ("serving", serving)];
+    readiness(ready, [("config", true), ("llm", llm), ("serving", serving)])
+}
+
+/// The report of a service that is ready or not, and what that was concluded from.
+pub(crate) fn readiness(ready: bool, checks: [(&str, bool); 3]) -> Response {
     let checks = checks.into_iter().map(|(name, well)| (name.to_owned(), well)).collect();
     let report = Json(Readiness { ready, checks, timestamp: now() });
     if ready {

@@ -21,11 +21,10 @@ use uuid::Uuid;
 use crate::app::MAX_BODY_BYTES;
 use crate::http::problem::{ErrorCode, Problem, internal};
 use crate::http::{
-    Ended, NotReady, Observer, RequestContext, has_media_type, now, observe, read_body,
+    Ended, Observer, RequestContext, has_media_type, now, observe, read_body, readiness,
     unsupported_media_type,
 };
 use crate::lifecycle::Phase;
-use crate::models::Readiness;
 
 use super::Orchestrator;
 use super::metrics::StoreTask;
@@ -129,15 +128,7 @@ async fn ready(State(orchestrator): Shared) -> Response {
     let serving = orchestrator.lifecycle.phase() == Phase::Serving;
     let ready = serving && database.is_ok();
     let planner = planner.is_ok_and(|report| report.is_ok_and(|report| report.ready));
-    let checks = [("database", database.is_ok()), ("planner_arm", planner), ("serving", serving)];
-    let checks = checks.into_iter().map(|(name, well)| (name.to_owned(), well)).collect();
-    let report = Json(Readiness { ready, checks, timestamp: now() });
-    if ready {
-        return report.into_response();
-    }
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, report).into_response();
-    response.extensions_mut().insert(NotReady);
-    response
+    readiness(ready, [("database", database.is_ok()), ("planner_arm", planner), ("serving", serving)])
 }
 
 /// The metrics, in Prometheus's text format.

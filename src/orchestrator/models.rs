@@ -173,25 +173,25 @@ impl Submission {
                 fault(format!("acceptance_criteria[{index}]"), "must not be blank");
             }
         }
-        // Databases do not store it.
-        let texts = [
-            ("goal", Some(&self.goal)),
-            ("context", self.context.as_ref()),
-            ("assigned_arm", self.assigned_arm.as_ref()),
-        ];
-        for (field, _) in texts.into_iter().filter(|(_, text)| text.is_some_and(|text| text.contains('\0'))) {
-            fault(field.into(), "must not contain the character U+0000");
-        }
-        for (index, _) in self.acceptance_criteria.iter().enumerate().filter(|(_, text)| text.contains('\0'))
-        {
-            fault(format!("acceptance_criteria[{index}]"), "must not contain the character U+0000");
-        }
-        for (field, object) in [("constraints", &self.constraints), ("metadata", &self.metadata)] {
-            if has_nul(object) {
-                fault(field.into(), "must not contain the character U+0000");
-            }
+        for field in self.fields_with_nul() {
+            fault(field, "must not contain the character U+0000");
         }
         faults.extend(self.faults_for_planner());
+    }
+
+    /// Fields that have the character U+0000 somewhere, which databases do not store.
+    fn fields_with_nul(&self) -> Vec<String> {
+        let has_nul = |text: &String| text.contains('\0');
+        let fields = [
+            ("goal", has_nul(&self.goal)),
+            ("context", self.context.as_ref().is_some_and(has_nul)),
+            ("assigned_arm", self.assigned_arm.as_ref().is_some_and(has_nul)),
+            ("constraints", object_has_nul(&self.constraints)),
+            ("metadata", object_has_nul(&self.metadata)),
+        ];
+        let fields = fields.into_iter().filter(|(_, has_nul)| *has_nul).map(|(field, _)| field.to_owned());
+        let criteria = self.acceptance_criteria.iter().enumerate().filter(|(_, text)| has_nul(text));
+        fields.chain(criteria.map(|(index, _)| format!("acceptance_criteria[{index}]"))).collect()
     }
 
     /// What the planner would not take, by the names that it has here.
@@ -246,6 +246,7 @@ fn context_object(text: Option<&str>, more_constraints: &[String]) -> Map<String
     };
     let fits =
         |object: &Map<_, _>| serde_json::to_string(object).is_ok_and(|json| json.len() <= MAX_CONTEXT_BYTES);
+    let text = text.filter(|text| !text.trim().is_empty());
     let whole = object(text, None);
     let Some(text) = text.filter(|_| !fits(&whole)) else { return whole };
     let chars = text.chars().count();
@@ -263,14 +264,14 @@ fn context_object(text: Option<&str>, more_constraints: &[String]) -> Map<String
     cut(most)
 }
 
-fn has_nul(fields: &Map<String, Value>) -> bool {
-    fn in_value(value: &Value) -> bool {
+fn object_has_nul(fields: &Map<String, Value>) -> bool {
+    fn has_nul(value: &Value) -> bool {
         match value {
             Value::String(text) => text.contains('\0'),
-            Value::Array(items) => items.iter().any(in_value),
-            Value::Object(fields) => has_nul(fields),
+            Value::Array(items) => items.iter().any(has_nul),
+            Value::Object(fields) => object_has_nul(fields),
             _ => false,
         }
     }
-    fields.iter().any(|(name, value)| name.contains('\0') || in_value(value))
+    fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
 }
