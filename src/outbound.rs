@@ -20,6 +20,11 @@ pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
     client.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))
 }
 
+/// Whether nothing stands in `url` but where to go: no user, password, query or fragment.
+pub(crate) fn is_bare(url: &url::Url) -> bool {
+    url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
+}
+
 fn is_on_this_machine(base_url: &str) -> bool {
     match url::Url::parse(base_url).ok().as_ref().and_then(url::Url::host) {
         Some(url::Host::Domain(name)) => name == "localhost",

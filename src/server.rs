@@ -126,9 +126,14 @@ impl StopSignals {
         let _ = self.0.wait_for(|count| *count >= 1).await;
     }
 
-    /// Resolves at the second: there is a hurry.
-    pub(crate) async fn second(mut self) {
-        let _ = self.0.wait_for(|count| *count >= 2).await;
+    /// Does `hurry` at the second.
+    pub(crate) fn on_second(&self, hurry: impl FnOnce() + Send + 'static) {
+        let mut signals = self.0.clone();
+        tokio::spawn(async move {
+            if signals.wait_for(|count| *count >= 2).await.is_ok() {
+                hurry();
+            }
+        });
     }
 }
 

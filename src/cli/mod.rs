@@ -15,6 +15,8 @@ use clap::{Parser, Subcommand};
 use crate::config::{EXIT_CODE, Settings};
 
 pub(crate) use healthcheck::healthcheck;
+#[cfg(feature = "orchestrator")]
+pub(crate) use serve::warn_about_unknown;
 
 /// The planner arm of OctoLLM: a goal goes in, a sound plan comes out.
 ///

@@ -16,11 +16,8 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
     let app = App::from_settings(&settings)?;
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
     let signals = StopSignals::listen()?;
-    let (hurry, hurried) = (signals.clone(), app.clone());
-    tokio::spawn(async move {
-        hurry.second().await;
-        hurried.lifecycle.enter(Phase::Over);
-    });
+    let hurried = app.clone();
+    signals.on_second(move || hurried.lifecycle.enter(Phase::Over));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,
@@ -48,10 +45,13 @@ fn warn_about(settings: &Settings) {
     if settings.redis_url.is_some() {
         warn!("PLANNER_REDIS_URL is set and not used: this version has no cache");
     }
-    if !settings.unknown_variables.is_empty() {
-        warn!(
-            variables = settings.unknown_variables.join(","),
-            "these variables mean nothing; check their spelling"
-        );
+    warn_about_unknown(&settings.unknown_variables);
+}
+
+/// Variables that look like settings and are none.
+pub(crate) fn warn_about_unknown(variables: &[String]) {
+    if !variables.is_empty() {
+        let variables = variables.join(",");
+        warn!(variables, "these variables mean nothing; check their spelling");
     }
 }

@@ -61,6 +61,13 @@ pub struct Rejection {
     pub errors: Vec<FieldError>,
 }
 
+impl Rejection {
+    /// Whether another request might be taken: not when the URL or the token is wrong.
+    pub fn is_about_the_request(&self) -> bool {
+        matches!(self.status, 400 | 413 | 422 | 500)
+    }
+}
+
 /// How a call failed that may succeed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {

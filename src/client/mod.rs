@@ -33,7 +33,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use crate::models::{Health, PlanResponse, Readiness};
-use crate::outbound::http_client;
+use crate::outbound::{http_client, is_bare};
 use crate::resilience::breaker::{BreakerState, Entry};
 use crate::resilience::{Backoff, Breaker};
 
@@ -109,12 +109,6 @@ impl PlannerClient {
     pub fn new(base_url: &str, options: ClientOptions) -> Result<Self, SetupError> {
         let url = url::Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         // The token has its own place, and whatever stands in the URL is shown.
-        let is_bare = |url: &url::Url| {
-            url.query().is_none()
-                && url.fragment().is_none()
-                && url.username().is_empty()
-                && url.password().is_none()
-        };
         if !url.as_ref().is_some_and(is_bare) {
             return Err(SetupError::Url);
         }
@@ -283,6 +277,8 @@ impl PlannerClient {
                 match error.outage {
                     // It is there, and asks this caller to slow down.
                     Outage::RateLimited => entry.succeed(),
+                    // It is there, and says that it failed on this request.
+                    Outage::Failed if !error.detail.is_empty() => entry.succeed(),
                     // A caller in a hurry says nothing about the planner: the entry is dropped without a word.
                     Outage::Silent | Outage::GatewayTimeout if time < self.options.timeout / 4 => drop(entry),
                     _ => entry.fail(),

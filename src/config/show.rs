@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Environment, FallbackEngine, LogFormat, LogLevel, Settings};
 
 const MASK: &str = "********";
+const MASK_AT: &str = "********@";
 
 pub(super) fn shown(s: &Settings) -> Vec<(&'static str, String)> {
     let arms: Vec<&str> = s.arms.arms().iter().map(|arm| arm.id.as_str()).collect();
@@ -49,14 +50,13 @@ fn masked(secret: Option<&SecretString>) -> String {
 
 /// `url` with user, password and query masked.
 pub(crate) fn mask_url(url: &str) -> String {
-    if let Some((before, _)) = url.split_once('?') {
-        return format!("{}?{MASK}", mask_url(before));
-    }
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = url.split_at(after_scheme);
-    match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}{MASK}@{host}"),
-        None => url.to_owned(),
+    // A password may have a question mark in it, and even an @.
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| (MASK_AT, rest));
+    match rest.split_once('?') {
+        Some((place, _)) => format!("{scheme}{user}{place}?{MASK}"),
+        None => format!("{scheme}{user}{rest}"),
     }
 }
 

@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use super::FieldError;
 
+/// More faults of one request are not listed: a list of them can be far longer than the request.
+pub(crate) const MOST_FAULTS: usize = 100;
+
 /// The fields of an object that are still to be read, and the faults found so far.
 #[derive(Debug, Default)]
 pub(crate) struct FieldReader {
@@ -86,8 +89,11 @@ impl FieldReader {
         texts
     }
 
-    /// Notes that the field `name` is bad.
+    /// Notes that the field `name` is bad, unless there are enough faults.
     pub(crate) fn fault(&mut self, name: &str, message: impl Into<String>) {
+        if self.faults.len() == MOST_FAULTS {
+            return;
+        }
         self.faults.push(FieldError::new(format!("{}{name}", self.place), message));
     }
 

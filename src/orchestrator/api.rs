@@ -27,7 +27,7 @@ use crate::http::{
 use crate::lifecycle::Phase;
 
 use super::Orchestrator;
-use super::metrics::StoreTask;
+use super::metrics::Operation;
 use super::models::{Submission, Task, TaskStatus};
 use super::store::StoreError;
 
@@ -35,7 +35,9 @@ use super::store::StoreError;
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a task may wait for a place to be read and stored in.
 const PLACE_TIME: Duration = Duration::from_secs(10);
-/// How long the planner may take to say whether it is ready: probes of this service are impatient.
+/// How long the database may take to answer a probe of this service: those that ask are impatient.
+const DATABASE_TIME: Duration = Duration::from_millis(800);
+/// How long the planner may take to say whether it is ready.
 const PLANNER_TIME: Duration = Duration::from_millis(400);
 /// When a submit is worth trying again while the database is away.
 const STORE_WAIT: Duration = Duration::from_secs(5);
@@ -74,7 +76,7 @@ async fn submit(
     let task = Submission::from_json(&body)?;
     let id = Uuid::new_v4();
     let stored = orchestrator.store.insert(id, &task).await;
-    orchestrator.noted(StoreTask::Insert, stored)?;
+    orchestrator.noted(Operation::Insert, stored)?;
     orchestrator.metrics.submitted();
     info!(task_id = %id, "task accepted");
     let message = match &task.assigned_arm {
@@ -112,7 +114,7 @@ async fn task(
     let none = || not_found("There is no task of this id.");
     let id = id.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(none)?;
     let found = orchestrator.store.find(id).await;
-    orchestrator.noted(StoreTask::Find, found)?.map(Json).ok_or_else(none)
+    orchestrator.noted(Operation::Find, found)?.map(Json).ok_or_else(none)
 }
 
 /// Whether the process lives.
@@ -123,17 +125,20 @@ async fn health() -> Response {
 
 /// Whether tasks can be accepted. They can without the planner arm: they wait for it.
 async fn ready(State(orchestrator): Shared) -> Response {
+    let database = timeout(DATABASE_TIME, orchestrator.store.ping());
     let planner = timeout(PLANNER_TIME, orchestrator.planner.ready());
-    let (database, planner) = tokio::join!(orchestrator.store.ping(), planner);
+    let (database, planner) = tokio::join!(database, planner);
+    let database = matches!(database, Ok(Ok(())));
     let serving = orchestrator.lifecycle.phase() == Phase::Serving;
-    let ready = serving && database.is_ok();
+    let ready = serving && database;
     let planner = planner.is_ok_and(|report| report.is_ok_and(|report| report.ready));
-    readiness(ready, [("database", database.is_ok()), ("planner_arm", planner), ("serving", serving)])
+    readiness(ready, [("database", database), ("planner_arm", planner), ("serving", serving)])
 }
 
 /// The metrics, in Prometheus's text format.
 async fn metrics(State(orchestrator): Shared) -> Response {
-    orchestrator.metrics.waiting(orchestrator.store.waiting().await.ok());
+    let waiting = timeout(DATABASE_TIME, orchestrator.store.waiting()).await;
+    orchestrator.metrics.waiting(waiting.ok().and_then(Result::ok));
     ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], orchestrator.metrics.render()).into_response()
 }
 

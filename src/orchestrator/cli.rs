@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::cli::{exit_as, healthcheck};
+use crate::cli::{exit_as, healthcheck, warn_about_unknown};
 use crate::config::{EXIT_CODE, health_url};
 use crate::lifecycle::Phase;
 use crate::server::{self, StopSignals};
@@ -56,22 +56,16 @@ pub async fn run() -> ExitCode {
 /// Serves until SIGTERM or SIGINT.
 async fn serve(settings: &Settings) -> Result<(), String> {
     telemetry::init(settings.log_level, settings.log_format, "orchestrator");
-    if !settings.unknown_variables.is_empty() {
-        let variables = settings.unknown_variables.join(",");
-        warn!(variables, "these variables mean nothing; check their spelling");
-    }
+    warn_about_unknown(&settings.unknown_variables);
+    let listener = server::bind(&settings.host, settings.port, super::PREFIX).await?;
     // From here on, as the database may take a while.
     let signals = StopSignals::listen()?;
     let orchestrator = tokio::select! {
         started = Orchestrator::start(settings) => started?,
         () = signals.clone().first() => return Ok(()),
     };
-    let (hurry, hurried) = (signals.clone(), orchestrator.clone());
-    tokio::spawn(async move {
-        hurry.second().await;
-        hurried.lifecycle.enter(Phase::Over);
-    });
-    let listener = server::bind(&settings.host, settings.port, super::PREFIX).await?;
+    let hurried = orchestrator.clone();
+    signals.on_second(move || hurried.lifecycle.enter(Phase::Over));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,

@@ -33,7 +33,7 @@ pub struct Metrics {
 
 /// What the database was to do.
 #[derive(Debug, Clone, Copy)]
-pub enum StoreTask {
+pub enum Operation {
     /// Store a task.
     Insert,
     /// Look one up.
@@ -50,8 +50,9 @@ pub enum StoreTask {
     Extend,
 }
 
-impl StoreTask {
-    fn as_str(self) -> &'static str {
+impl Operation {
+    /// As it stands in metrics and logs.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Insert => "insert",
             Self::Find => "find",
@@ -149,8 +150,8 @@ impl Metrics {
         self.waiting.set(tasks.map_or(f64::NAN, |tasks| tasks as f64));
     }
 
-    pub(super) fn store_failed(&self, task: StoreTask) {
-        self.store_failures.with_label_values(&[task.as_str()]).inc();
+    pub(super) fn store_failed(&self, operation: Operation) {
+        self.store_failures.with_label_values(&[operation.as_str()]).inc();
     }
 
     pub(super) fn http_request(

@@ -28,7 +28,7 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::server;
 
 pub use api::router;
-pub use metrics::{Metrics, StoreTask};
+pub use metrics::{Metrics, Operation};
 pub use models::{Budget, Priority, Submission, Task, TaskStatus};
 pub use settings::{PREFIX, Settings};
 use worker::Worker;
@@ -82,29 +82,32 @@ impl Orchestrator {
         });
         // Their time ran while there may have been no orchestrator.
         let extended = orchestrator.store.extend(TIME_AFTER_START).await;
-        if let Ok(tasks @ 1..) = orchestrator.noted(StoreTask::Extend, extended) {
+        if let Ok(tasks @ 1..) = orchestrator.noted(Operation::Extend, extended) {
             let seconds = TIME_AFTER_START.as_secs();
-            info!(tasks, seconds, "tasks whose time budget is nearly used up have so long from now");
+            info!(tasks, seconds, "unfinished tasks were given at least this many seconds");
         }
         Ok(orchestrator)
     }
 
     /// Counts and logs what the database did not do, and hands on what it gave.
-    fn noted<T>(&self, task: StoreTask, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    fn noted<T>(&self, operation: Operation, result: Result<T, StoreError>) -> Result<T, StoreError> {
         let Err(error) = &result else {
             if !self.store_is_well.swap(true, Ordering::Relaxed) {
                 info!("the database answers again");
             }
             return result;
         };
-        self.metrics.store_failed(task);
-        let cause = error.source().map(ToString::to_string);
+        self.metrics.store_failed(operation);
+        let (operation, cause) = (operation.as_str(), error.source().map(ToString::to_string));
         // An outage is logged once.
-        let is_news = self.store_is_well.swap(false, Ordering::Relaxed);
-        if is_news || matches!(error, StoreError::Misfit(_)) {
-            warn!(?task, %error, cause, "the database failed");
+        let is_news = match error {
+            StoreError::Unavailable(_) => self.store_is_well.swap(false, Ordering::Relaxed),
+            StoreError::Misfit(_) => true,
+        };
+        if is_news {
+            warn!(operation, %error, cause, "the database failed");
         } else {
-            debug!(?task, %error, cause, "the database failed");
+            debug!(operation, %error, cause, "the database failed");
         }
         result
     }

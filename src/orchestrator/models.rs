@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::models::fields::FieldReader;
+use crate::models::fields::{FieldReader, MOST_FAULTS};
 use crate::models::{
     FieldError, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse,
 };
@@ -154,7 +154,11 @@ impl Submission {
             return Ok(task);
         }
         faults.sort();
-        faults.dedup_by(|a, b| a.field == b.field);
+        faults.dedup();
+        if faults.len() > MOST_FAULTS {
+            faults.truncate(MOST_FAULTS);
+            faults.push(FieldError::new("body", "has more faults than these"));
+        }
         Err(faults)
     }
 
@@ -168,10 +172,9 @@ impl Submission {
         {
             fault("assigned_arm".into(), "must be 1 to 100 characters long and not blank");
         }
-        for (index, text) in self.acceptance_criteria.iter().enumerate() {
-            if text.trim().is_empty() {
-                fault(format!("acceptance_criteria[{index}]"), "must not be blank");
-            }
+        let blank = self.acceptance_criteria.iter().enumerate().filter(|(_, text)| text.trim().is_empty());
+        for (index, _) in blank.take(MOST_FAULTS) {
+            fault(format!("acceptance_criteria[{index}]"), "must not be blank");
         }
         for field in self.fields_with_nul() {
             fault(field, "must not contain the character U+0000");
@@ -191,7 +194,8 @@ impl Submission {
         ];
         let fields = fields.into_iter().filter(|(_, has_nul)| *has_nul).map(|(field, _)| field.to_owned());
         let criteria = self.acceptance_criteria.iter().enumerate().filter(|(_, text)| has_nul(text));
-        fields.chain(criteria.map(|(index, _)| format!("acceptance_criteria[{index}]"))).collect()
+        let criteria = criteria.map(|(index, _)| format!("acceptance_criteria[{index}]"));
+        fields.chain(criteria.take(MOST_FAULTS)).collect()
     }
 
     /// What the planner would not take, by the names that it has here.

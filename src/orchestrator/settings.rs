@@ -7,7 +7,8 @@ use std::time::Duration;
 use ::config::{Map, Value};
 
 use crate::client::ClientOptions;
-use crate::config::{LogFormat, LogLevel, Reader, SettingsError, process_variables};
+use crate::config::{LogFormat, LogLevel, Reader, SettingsError, mask_url, process_variables};
+use crate::outbound::is_bare;
 
 use super::store::Database;
 
@@ -39,6 +40,9 @@ pub struct Settings {
     /// Variables with our prefix that mean nothing, perhaps misspelled.
     pub unknown_variables: Vec<String>,
 }
+
+/// An SQLite file where the process runs.
+const DEFAULT_DATABASE: &str = "sqlite://orchestrator.db";
 
 /// Every setting's name in lower case and without the prefix.
 const NAMES: &[&str] = &[
@@ -88,8 +92,8 @@ impl Settings {
         unknown.sort();
         let mut reader = Reader { prefix: PREFIX, values, faults: Vec::new() };
         let reader = &mut reader;
-        let database = database(reader);
         let settings = Self {
+            database: database(reader),
             planner_arm_url: planner_arm_url(reader),
             planner_arm: ClientOptions {
                 timeout: reader.seconds("planner_arm_timeout", 10.0, 1.0, 60.0),
@@ -109,24 +113,25 @@ impl Settings {
                 LogFormat::Json
             }),
             unknown_variables: unknown,
-            database: match database {
-                Some(database) if reader.faults.is_empty() => database,
-                _ => return Err(SettingsError(std::mem::take(&mut reader.faults))),
-            },
         };
-        Ok(settings)
+        let faults = std::mem::take(&mut reader.faults);
+        if faults.is_empty() { Ok(settings) } else { Err(SettingsError(faults)) }
     }
 }
 
-fn database(reader: &mut Reader) -> Option<Database> {
-    let url = reader.text("database_url").unwrap_or_else(|| "sqlite://orchestrator.db".into());
-    let database = url.parse().ok();
-    if database.is_none() {
-        let what = format!("is \"{}\"", crate::config::mask_url(&url));
+fn database(reader: &mut Reader) -> Database {
+    let default = || DEFAULT_DATABASE.parse().expect("a database");
+    let Some(url) = reader.text("database_url") else { return default() };
+    url.parse().unwrap_or_else(|()| {
+        // Without an @ it cannot be told where a password ends.
+        let shown = match url.split_once("://") {
+            Some((scheme, rest)) if !rest.contains('@') => format!("{scheme}://…"),
+            _ => mask_url(&url),
+        };
         let rule = "must be sqlite://FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE";
-        reader.fault("database_url", &what, rule);
-    }
-    database
+        reader.fault("database_url", &format!("is \"{shown}\""), rule);
+        default()
+    })
 }
 
 fn planner_arm_url(reader: &mut Reader) -> String {
@@ -134,12 +139,8 @@ fn planner_arm_url(reader: &mut Reader) -> String {
     let rule =
         "must be an http or https URL without user, password and query, such as http://planner-arm:8001";
     let Some(url) = reader.url("planner_arm_url", &["http", "https"], rule) else { return default.into() };
-    let is_bare = url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    if !is_bare {
-        reader.fault("planner_arm_url", &format!("is \"{}\"", crate::config::mask_url(url.as_str())), rule);
+    if !is_bare(&url) {
+        reader.fault("planner_arm_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
     }
     url.as_str().trim_end_matches('/').to_owned()
 }

@@ -1,7 +1,7 @@
 //! Claims tasks, has them planned, and stores the plans.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,7 +15,7 @@ use crate::resilience::Backoff;
 use crate::resilience::breaker::BreakerState;
 
 use super::Orchestrator;
-use super::metrics::StoreTask;
+use super::metrics::Operation;
 use super::store::{Claim, Settlement, StoreError};
 
 /// For how long a task is claimed. When its orchestrator dies, the task waits for so long.
@@ -34,8 +34,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How long a plan is kept while the database is away. Making it again costs more than waiting.
 const SETTLING_TIME: Duration = Duration::from_secs(600);
-/// The longest wait before it is tried to store it again: shorter than a round, so that it is stored before
-/// another orchestrator claims its task.
+/// The longest wait before it is tried to store it again: shorter than a round, so that it is usually stored
+/// before another orchestrator claims its task.
 const LONGEST_SETTLING_WAIT: Duration = Duration::from_millis(400);
 
 /// Why a task failed whose plan, or whose reason to fail, has a character that the database does not take.
@@ -46,8 +46,8 @@ pub(super) struct Worker {
     orchestrator: Arc<Orchestrator>,
     /// Under which name it claims.
     id: Uuid,
-    /// Tasks whose end the database has not taken yet.
-    unsettled: AtomicUsize,
+    /// Tasks whose end the database has not taken yet: their leases may have run out meanwhile.
+    unsettled: Mutex<BTreeSet<String>>,
     /// What the planner's last answer was, where it was none.
     trouble: Mutex<Option<String>>,
 }
@@ -57,7 +57,7 @@ impl Worker {
         Arc::new(Self {
             orchestrator,
             id: Uuid::new_v4(),
-            unsettled: AtomicUsize::new(0),
+            unsettled: Mutex::default(),
             trouble: Mutex::default(),
         })
     }
@@ -89,8 +89,7 @@ impl Worker {
     /// Claims as many tasks as there are places for, and begins to work on them; whether there may be more.
     async fn claim_round(self: &Arc<Self>, first: OwnedSemaphorePermit) -> bool {
         let Orchestrator { planner, store, lifecycle, .. } = &*self.orchestrator;
-        // While the database takes no plans, tasks whose leases have run out meanwhile may be our own.
-        if self.has_unsettled() || !planner.would_call() {
+        if !planner.would_call() {
             return false;
         }
         // One is enough for a probe; the others would be put off.
@@ -98,8 +97,9 @@ impl Worker {
         let most = if is_probe { 1 } else { MOST_CLAIMS };
         let more = std::iter::from_fn(|| lifecycle.place());
         let places: Vec<OwnedSemaphorePermit> = std::iter::once(first).chain(more).take(most).collect();
-        let claimed = store.claim(self.id, places.len(), LEASE).await;
-        let Ok(claims) = self.orchestrator.noted(StoreTask::Claim, claimed) else { return false };
+        let unsettled = self.unsettled().clone();
+        let claimed = store.claim(self.id, places.len(), LEASE, &unsettled).await;
+        let Ok(claims) = self.orchestrator.noted(Operation::Claim, claimed) else { return false };
         let may_be_more = !claims.is_empty() && !is_probe;
         for (claim, place) in claims.into_iter().zip(places) {
             let worker = self.clone();
@@ -142,7 +142,9 @@ impl Worker {
                 self.set_trouble(None);
                 Settlement::Completed(Box::new(plan))
             }
-            Err(refused @ ClientError::Rejected(_)) => Settlement::Failed(refused.to_string()),
+            Err(ClientError::Rejected(why)) if why.is_about_the_request() => {
+                Settlement::Failed(ClientError::Rejected(why).to_string())
+            }
             Err(passing) => {
                 let mut reason = passing.to_string();
                 if matches!(passing, ClientError::CircuitOpen { .. }) {
@@ -151,7 +153,9 @@ impl Worker {
                 } else {
                     self.set_trouble(Some(reason.clone()));
                 }
-                let asked_for = passing.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
+                // While the breaker is open nothing is claimed anyway.
+                let asked_for = passing.retry_after().filter(|_| client.would_call()).unwrap_or_default();
+                let asked_for = asked_for.min(LONGEST_RETRY_AFTER);
                 Settlement::Postponed(asked_for + wait_before_next(claim.number), Some(reason))
             }
         }
@@ -163,7 +167,7 @@ impl Worker {
             sleep(RENEWAL).await;
             let renewed = self.orchestrator.store.renew(claim, LEASE).await;
             // Nobody else can claim it either for as long as the database is away.
-            if let Ok(false) = self.orchestrator.noted(StoreTask::Renew, renewed) {
+            if let Ok(false) = self.orchestrator.noted(Operation::Renew, renewed) {
                 return;
             }
         }
@@ -176,24 +180,29 @@ impl Worker {
         let mut unsettled = None;
         loop {
             let settled = self.orchestrator.store.settle(claim, &end).await;
-            match self.orchestrator.noted(StoreTask::Settle, settled) {
+            match self.orchestrator.noted(Operation::Settle, settled) {
                 Ok(true) => return self.report(claim, &end),
                 Ok(false) => {
                     // Or an earlier write arrived after all, whose answer did not.
                     warn!(task_id = claim.task_id, "the claim was over before its end could be stored");
                     return;
                 }
-                Err(StoreError::Misfit(_)) => end = Settlement::Failed(UNSTORABLE.into()),
-                Err(StoreError::Unavailable(_)) if Instant::now() > give_up => {
+                Err(_) if Instant::now() > give_up => {
                     warn!(
                         task_id = claim.task_id,
                         "the task's end could not be stored; it will be planned again"
                     );
                     return;
                 }
+                Err(StoreError::Misfit(_)) => {
+                    end = match end {
+                        Settlement::Postponed(wait, _) => Settlement::Postponed(wait, None),
+                        _ => Settlement::Failed(UNSTORABLE.into()),
+                    }
+                }
                 Err(StoreError::Unavailable(_)) => {}
             }
-            unsettled.get_or_insert_with(|| Unsettled::one_of(&self.unsettled));
+            unsettled.get_or_insert_with(|| Unsettled::new(self, &claim.task_id));
             sleep(backoff.next_wait()).await;
         }
     }
@@ -225,20 +234,18 @@ impl Worker {
                 () = self.orchestrator.lifecycle.reached(Phase::Draining) => return,
                 _ = sweeps.tick() => {}
             }
-            if self.has_unsettled() {
-                continue;
-            }
             let reason = self.trouble().unwrap_or_else(|| "there were too many tasks before it".into());
-            let expired = self.orchestrator.store.expire(&reason).await;
-            if let Ok(tasks @ 1..) = self.orchestrator.noted(StoreTask::Expire, expired) {
+            let unsettled = self.unsettled().clone();
+            let expired = self.orchestrator.store.expire(&reason, &unsettled).await;
+            if let Ok(tasks @ 1..) = self.orchestrator.noted(Operation::Expire, expired) {
                 self.orchestrator.metrics.finished("failed", tasks);
                 warn!(tasks, reason, "tasks failed as their time budget was used up");
             }
         }
     }
 
-    fn has_unsettled(&self) -> bool {
-        self.unsettled.load(Ordering::Relaxed) > 0
+    fn unsettled(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn trouble(&self) -> Option<String> {
@@ -250,19 +257,22 @@ impl Worker {
     }
 }
 
-/// Counts a task as unsettled until it is dropped.
-struct Unsettled<'a>(&'a AtomicUsize);
+/// Lists a task as unsettled until it is dropped.
+struct Unsettled<'a> {
+    worker: &'a Worker,
+    task_id: &'a str,
+}
 
 impl<'a> Unsettled<'a> {
-    fn one_of(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+    fn new(worker: &'a Worker, task_id: &'a str) -> Self {
+        worker.unsettled().insert(task_id.to_owned());
+        Self { worker, task_id }
     }
 }
 
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.worker.unsettled().remove(self.task_id);
     }
 }
 

@@ -17,6 +17,9 @@ use crate::config::mask_url;
 
 /// How long to wait for a connection. Less than for the statement itself.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long PostgreSQL may take for one statement, in milliseconds: a little less than we wait. One that waits
+/// for a lock would not end with its connection.
+const STATEMENT_TIMEOUT_MS: &str = "4500";
 /// How long a connection may take to say that it is well before it is used again.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the connections may take to end.
@@ -90,10 +93,13 @@ impl Store {
     /// Why that cannot be done, in a sentence.
     pub async fn connect(database: &Database) -> Result<Self, String> {
         let give_up = Instant::now() + START_PATIENCE;
+        let mut is_first = true;
         loop {
             let why = match Self::try_connect(&database.options).await {
                 Ok(store) => return Ok(store),
                 Err(error) if is_away(&error) => "it does not answer".to_owned(),
+                // Another orchestrator may have made the tables at the same time: SQLite has no lock for that.
+                Err(MigrateError::ExecuteMigration(..)) if std::mem::take(&mut is_first) => continue,
                 Err(error) => return Err(unusable(database, &error.to_string())),
             };
             if Instant::now() > give_up {
@@ -107,9 +113,14 @@ impl Store {
     async fn try_connect(options: &Options) -> Result<Self, MigrateError> {
         match options {
             Options::Postgres(options) => {
-                let pool = PgPoolOptions::new()
-                    .max_connections(CONNECTIONS)
-                    .acquire_timeout(CONNECT_PATIENCE)
+                let pool_of = |connections| {
+                    PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_PATIENCE)
+                };
+                let first = pool_of(1).connect_with((**options).clone()).await?;
+                migrations(include_str!("migrations/postgres_1_tasks.sql")).run(&first).await?;
+                first.close().await;
+                let options = (**options).clone().options([("statement_timeout", STATEMENT_TIMEOUT_MS)]);
+                let pool = pool_of(CONNECTIONS)
                     // The pool asks each connection that comes back whether it is well, without a limit of time.
                     .after_release(|connection, _| {
                         Box::pin(async move {
@@ -117,8 +128,7 @@ impl Store {
                             well.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
                         })
                     })
-                    .connect_lazy_with((**options).clone());
-                migrations(include_str!("migrations/postgres_1_tasks.sql")).run(&pool).await?;
+                    .connect_lazy_with(options);
                 Ok(Self { pool: Pool::Postgres(pool), sql: &postgres::SQL, file: None })
             }
             Options::Sqlite(options) => {
@@ -132,6 +142,8 @@ impl Store {
                     .connect_with((**options).clone())
                     .await?;
                 migrations(include_str!("migrations/sqlite_1_tasks.sql")).run(&pool).await?;
+                // A file that goes is not made anew, nor what is left of it taken for its own.
+                pool.set_connect_options((**options).clone().create_if_missing(false));
                 let file = DatabaseFile::at(options.get_filename()).map_err(sqlx::Error::Io)?;
                 Ok(Self { pool: Pool::Sqlite(pool), sql: &sqlite::SQL, file: Some(file) })
             }
@@ -168,7 +180,12 @@ fn is_away(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;
     };
-    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        // PostgreSQL's cannot_connect_now; SQLITE_BUSY.
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P03" | "5")),
+        _ => false,
+    }
 }
 
 fn unusable(database: &Database, why: &str) -> String {

@@ -8,6 +8,7 @@ mod connect;
 mod postgres;
 mod sqlite;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::{Connection, PgPool, SqlitePool};
@@ -74,7 +75,7 @@ pub struct Claim {
     pub task_id: String,
     /// Who took it up.
     pub worker: Uuid,
-    /// The how-manieth time that was.
+    /// Which of the task's claims this is, from 1.
     pub number: i32,
     /// What the planner is to be asked; `None` when the task was changed by others so that it cannot be read.
     pub question: Option<PlanRequest>,
@@ -106,17 +107,20 @@ macro_rules! about {
 /// A connection on which that did not go well is not used again: it may hang, or lead to a server that has
 /// become read-only. Dropping it would make the pool wait for its last words.
 macro_rules! on {
-    ($store:expr, $connection:ident => $work:expr) => {
+    ($store:expr, $connection:ident => $work:expr) => {{
+        $store.file_is_there()?;
         match &$store.pool {
             Pool::Postgres(pool) => on!(in pool, $connection => $work),
             Pool::Sqlite(pool) => on!(in pool, $connection => $work),
         }
-    };
+    }};
     (in $pool:expr, $connection:ident => $work:expr) => {{
         let mut held = $pool.acquire().await?;
         let $connection = &mut *held;
-        let done = timeout(PATIENCE, async { $work }).await;
-        let result = done.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)).map_err(StoreError::from);
+        let result = match timeout(PATIENCE, async { $work }).await {
+            Ok(done) => done.map_err(StoreError::from),
+            Err(_) => Err(StoreError::Unavailable("it took too long".into())),
+        };
         if matches!(result, Err(StoreError::Unavailable(_))) {
             drop(held.detach());
         }
@@ -125,12 +129,11 @@ macro_rules! on {
 }
 
 impl Store {
-    /// Whether the database answers, and takes writes.
+    /// Whether the database answers, has our tables, and, of PostgreSQL, takes writes.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.file_is_there()?;
         on!(self, connection => sqlx::query(self.sql.ping).fetch_one(connection).await.map(drop))
     }
 
@@ -142,7 +145,6 @@ impl Store {
         let budget = &task.budget;
         let (constraints, criteria) = (json(&task.constraints), json(&task.acceptance_criteria));
         let metadata = json(&task.metadata);
-        self.file_is_there()?;
         on!(self, connection => sqlx::query(self.sql.insert_task)
             .bind(id.to_string())
             .bind(&task.goal)
@@ -168,7 +170,6 @@ impl Store {
     /// When the database does not answer, or holds something else than a task.
     pub async fn find(&self, id: Uuid) -> Result<Option<Task>, StoreError> {
         type Row = (String, String, String, Option<String>, Option<String>, i64, i64, Option<i64>);
-        self.file_is_there()?;
         let row: Option<Row> = on!(self, connection => sqlx::query_as(self.sql.find_task)
             .bind(id.to_string())
             .fetch_optional(connection)
@@ -188,17 +189,24 @@ impl Store {
         }))
     }
 
-    /// Claims up to `most` tasks that are due, the most urgent and oldest, for the time of `lease`.
+    /// Claims up to `most` tasks that are due, the most urgent and oldest, for the time of `lease`; none of
+    /// `except`.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn claim(&self, worker: Uuid, most: usize, lease: Duration) -> Result<Vec<Claim>, StoreError> {
+    pub async fn claim(
+        &self,
+        worker: Uuid,
+        most: usize,
+        lease: Duration,
+        except: &BTreeSet<String>,
+    ) -> Result<Vec<Claim>, StoreError> {
         type Row = (String, i32, String, String, Option<String>, String, i64);
-        self.file_is_there()?;
         let rows: Vec<Row> = on!(self, connection => sqlx::query_as(self.sql.claim)
             .bind(worker.to_string())
             .bind(most as i64)
             .bind(millis(lease))
+            .bind(json(except))
             .fetch_all(connection)
             .await)?;
         let claim = |(task_id, number, goal, constraints, context, criteria, left): Row| {
@@ -233,7 +241,6 @@ impl Store {
     /// # Errors
     /// When nothing is written, or when that is not known.
     pub async fn settle(&self, claim: &Claim, end: &Settlement) -> Result<bool, StoreError> {
-        self.file_is_there()?;
         match end {
             Settlement::Completed(plan) => self.complete(claim, plan).await,
             Settlement::Failed(reason) => {
@@ -288,19 +295,21 @@ impl Store {
         })
     }
 
-    /// Lets tasks fail whose time budget is used up; how many. `reason` is for those that never had a try.
+    /// Lets tasks fail whose time budget is used up, but for `except`; how many. `reason` is for those that
+    /// never had a try.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn expire(&self, reason: &str) -> Result<u64, StoreError> {
+    pub async fn expire(&self, reason: &str, except: &BTreeSet<String>) -> Result<u64, StoreError> {
         on!(self, connection => sqlx::query(self.sql.expire)
             .bind(reason)
+            .bind(json(except))
             .execute(connection)
             .await
             .map(|done| done.rows_affected()))
     }
 
-    /// Sees to it that no task that is not finished expires within `time`; how many would have.
+    /// Gives unfinished tasks `time` at least, and those that wait for another try that try at once; how many.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -317,7 +326,6 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn waiting(&self) -> Result<i64, StoreError> {
-        self.file_is_there()?;
         on!(self, connection => sqlx::query_scalar(self.sql.waiting).fetch_one(connection).await)
     }
 }

@@ -4,7 +4,9 @@ use super::Sql;
 
 pub(super) const SQL: Sql = Sql {
     // No row, which is an error, on a server that takes no writes, as after a failover.
-    ping: "SELECT 1 WHERE current_setting('transaction_read_only') = 'off'",
+    ping: "
+        SELECT (SELECT count(*) FROM (SELECT 1 FROM tasks LIMIT 1) AS any_task)
+        WHERE current_setting('transaction_read_only') = 'off'",
     insert_task: "
         INSERT INTO tasks (id, goal, constraints, context, acceptance_criteria, max_tokens, max_time_seconds,
                            max_cost_usd, priority, assigned_arm, metadata, expires_at, due_at)
@@ -23,6 +25,7 @@ pub(super) const SQL: Sql = Sql {
         WITH due AS MATERIALIZED (
             SELECT id FROM tasks
             WHERE due_at <= now() AND expires_at > now() AND status IN ('pending', 'processing')
+              AND id NOT IN (SELECT jsonb_array_elements_text($4::jsonb)::uuid)
             ORDER BY priority DESC, created_at
             LIMIT $2
             FOR UPDATE SKIP LOCKED
@@ -60,10 +63,12 @@ pub(super) const SQL: Sql = Sql {
         SET status = 'failed', due_at = NULL, finished_at = now(), updated_at = now(),
             error = 'the time budget of ' || max_time_seconds || ' s was used up before there was a plan'
                     || '; ' || COALESCE(error, $1)
-        WHERE expires_at <= now()
+        WHERE expires_at <= now() AND id NOT IN (SELECT jsonb_array_elements_text($2::jsonb)::uuid)
           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= now()))",
     extend: "
-        UPDATE tasks SET expires_at = now() + $1 * interval '1 millisecond'
+        UPDATE tasks
+        SET expires_at = now() + $1 * interval '1 millisecond',
+            due_at = CASE WHEN status = 'pending' THEN LEAST(due_at, now()) ELSE due_at END
         WHERE due_at IS NOT NULL AND expires_at < now() + $1 * interval '1 millisecond'",
     waiting: "SELECT count(*) FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL",
 };

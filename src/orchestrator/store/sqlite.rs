@@ -11,7 +11,7 @@ macro_rules! now {
 }
 
 pub(super) const SQL: Sql = Sql {
-    ping: "SELECT 1",
+    ping: "SELECT count(*) FROM (SELECT 1 FROM tasks LIMIT 1)",
     insert_task: concat!(
         "INSERT INTO tasks (id, goal, constraints, context, acceptance_criteria, max_tokens, max_time_seconds,
                             max_cost_usd, priority, assigned_arm, metadata, expires_at, due_at,
@@ -30,6 +30,7 @@ pub(super) const SQL: Sql = Sql {
          WHERE id IN (
              SELECT id FROM tasks
              WHERE due_at <= ", now!(), " AND expires_at > ", now!(), " AND status IN ('pending', 'processing')
+               AND id NOT IN (SELECT value FROM json_each($4))
              ORDER BY priority DESC, created_at
              LIMIT $2
          )
@@ -61,16 +62,27 @@ pub(super) const SQL: Sql = Sql {
     ),
     expire: concat!(
         "UPDATE tasks
-         SET status = 'failed', due_at = NULL, finished_at = ", now!(), ", updated_at = ", now!(), ",
+         SET status = 'failed', due_at = NULL, finished_at = ",
+        now!(),
+        ", updated_at = ",
+        now!(),
+        ",
              error = 'the time budget of ' || max_time_seconds || ' s was used up before there was a plan'
                      || '; ' || COALESCE(error, $1)
-         WHERE expires_at <= ", now!(), "
-           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= ", now!(), "))"
+         WHERE expires_at <= ",
+        now!(),
+        " AND id NOT IN (SELECT value FROM json_each($2))
+           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= ",
+        now!(),
+        "))"
     ),
     extend: concat!(
-        "UPDATE tasks SET expires_at = ",
+        "UPDATE tasks
+         SET expires_at = ",
         now!(),
-        " + $1
+        " + $1, due_at = CASE WHEN status = 'pending' THEN MIN(due_at, ",
+        now!(),
+        ") ELSE due_at END
          WHERE due_at IS NOT NULL AND expires_at < ",
         now!(),
         " + $1"

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{FakeLlm, header, problem};
+use crate::support::{header, problem};
 
-use super::support::{TestDatabase, TestOrchestrator, on_each_database};
+use super::support::{NOBODY, TestDatabase, TestOrchestrator, on_each_database};
 
 on_each_database!(a_task_at_every_limit_is_stored, a_task_that_breaks_a_rule_is_refused_with_all_its_faults);
 
-/// An orchestrator whose planner never answers.
+/// An orchestrator whose planner is not there.
 async fn orchestrator(database: &TestDatabase) -> TestOrchestrator {
-    let nobody = FakeLlm::start([]).await.origin.clone();
-    TestOrchestrator::start(database, &nobody).await
+    TestOrchestrator::start(database, NOBODY).await
 }
 
 async fn a_task_at_every_limit_is_stored(database: TestDatabase) {
@@ -223,7 +222,7 @@ async fn a_planner_that_hangs_does_not_hang_readiness() {
     let orchestrator = TestOrchestrator::start(&database, &origin).await;
     let began = std::time::Instant::now();
     assert_eq!(orchestrator.api.get("/ready").await.status(), 200);
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}, where a planner has 400 ms", began.elapsed());
 }
 
 #[tokio::test]
@@ -240,4 +239,30 @@ async fn many_tasks_at_once_are_all_stored() {
     }
     assert_eq!(ids.len(), 300);
     assert_eq!(database.count("SELECT count(*) FROM tasks").await, 300);
+}
+
+#[tokio::test]
+async fn a_short_request_with_countless_faults_has_a_short_answer() {
+    let database = TestDatabase::sqlite();
+    let orchestrator = orchestrator(&database).await;
+    for body in [
+        format!(r#"{{"goal": "g", "acceptance_criteria": [{}1]}}"#, "1,".repeat(400_000)),
+        format!(r#"{{"goal": "g", "acceptance_criteria": [{}""]}}"#, "\"\",".repeat(300_000)),
+    ] {
+        let response = orchestrator.api.post_as(None, &body).await;
+        assert_eq!(response.status(), 422);
+        let answer = response.bytes().await.expect("a body");
+        assert!(answer.len() < 20_000, "{} bytes", answer.len());
+        let refused: Value = serde_json::from_slice(&answer).expect("JSON");
+        assert!(refused["errors"].as_array().is_some_and(|errors| errors.len() >= 100), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn every_fault_of_a_field_is_named() {
+    let database = TestDatabase::sqlite();
+    let orchestrator = orchestrator(&database).await;
+    let goal = format!("\0{}", "g".repeat(10_000));
+    let (_, refused) = problem(orchestrator.api.post(&json!({ "goal": goal })).await).await;
+    assert_eq!(refused["errors"].as_array().map(Vec::len), Some(2), "{refused}");
 }

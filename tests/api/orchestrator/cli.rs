@@ -84,6 +84,22 @@ fn a_database_is_a_file_or_a_postgresql_server() {
     }
 }
 
+#[test]
+fn no_part_of_a_password_is_shown() {
+    for url in [
+        "postgresql://u:top?canary@h/db",
+        "postgresql://octollm:canary",
+        "mysql://u:can@ary?canary@h/db",
+        "postgresql://u:canary@h:port/db",
+    ] {
+        let shown = match settings(&[("DATABASE_URL", url)]) {
+            Ok(settings) => format!("{settings:?} {}", settings.database),
+            Err(faults) => faults.concat(),
+        };
+        assert!(!shown.contains("canary") && !shown.contains("top"), "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn bad_settings_end_with_78_and_one_message() {
     let (code, out, err) = run(&[("PORT", "x"), ("DATABASE_URL", "tasks.db")], &[]).await;

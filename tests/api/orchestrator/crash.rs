@@ -24,7 +24,7 @@ use super::support::{Api, TestDatabase, until};
 /// Tasks submitted under the crashes.
 const TASKS: usize = 500;
 
-/// The same fortune in every run: xorshift, M. G. Marsaglia, "Xorshift RNGs", 2003.
+/// The same fortune in every run: xorshift, G. Marsaglia, "Xorshift RNGs", 2003.
 struct Dice(u64);
 
 impl Dice {

@@ -14,6 +14,9 @@ use tokio::task::JoinHandle;
 /// Long enough for everything that is waited for; nothing takes a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where no planner is: nothing listens on the discard port.
+pub const NOBODY: &str = "http://127.0.0.1:9";
+
 /// Each test for SQLite, and for PostgreSQL where there is one.
 macro_rules! on_each_database {
     ($($name:ident),* $(,)?) => {
@@ -76,7 +79,10 @@ impl TestDatabase {
 
     /// One on the server that the variable names; `None` without it.
     pub async fn postgresql() -> Option<Self> {
-        let server = std::env::var("ORCHESTRATOR_TEST_DATABASE_URL").ok()?;
+        let Ok(server) = std::env::var("ORCHESTRATOR_TEST_DATABASE_URL") else {
+            eprintln!("skipped: ORCHESTRATOR_TEST_DATABASE_URL names no PostgreSQL server");
+            return None;
+        };
         let name = format!("orchestrator_{}", uuid::Uuid::new_v4().simple());
         execute(&server, format!("CREATE DATABASE {name}")).await;
         let mut url = url::Url::parse(&server).expect("a URL");

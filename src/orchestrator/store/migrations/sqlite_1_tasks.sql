@@ -19,7 +19,7 @@ CREATE TABLE tasks (
     -- When an orchestrator may take it up. Pending: now, or at the next try. Processing: at the end of the
     -- lease, should its orchestrator be gone. Null: never.
     due_at              INTEGER,
-    -- Who took it up, and the how-manieth time that was: both together name one claim.
+    -- Who took it up last, and how often it was taken up: both together name one claim.
     claimed_by          TEXT,
     claims              INTEGER NOT NULL DEFAULT 0,
     -- The end of its time budget.
