@@ -89,9 +89,9 @@ impl FieldReader {
         texts
     }
 
-    /// Notes that the field `name` is bad, unless there are enough faults.
+    /// Notes that the field `name` is bad, unless there are more faults than will be listed.
     pub(crate) fn fault(&mut self, name: &str, message: impl Into<String>) {
-        if self.faults.len() == MOST_FAULTS {
+        if self.faults.len() > MOST_FAULTS {
             return;
         }
         self.faults.push(FieldError::new(format!("{}{name}", self.place), message));
