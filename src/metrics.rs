@@ -56,10 +56,8 @@ pub struct Metrics {
     reasks: IntCounterVec,
     /// How long calls to LLMs took, in seconds, by model.
     llm_call_duration: HistogramVec,
-    /// HTTP requests by route, method and status.
-    http_requests: IntCounterVec,
-    /// How long HTTP requests took, in seconds, by route and method.
-    http_request_duration: HistogramVec,
+    /// HTTP requests.
+    http: HttpMetrics,
     /// Panics caught in handlers.
     panics: IntCounter,
 }
@@ -138,17 +136,7 @@ impl Metrics {
                 &["model"],
                 LLM_BUCKETS,
             ),
-            http_requests: register.counters(
-                "planner_http_requests_total",
-                "HTTP requests by route, method and status.",
-                &["route", "method", "status"],
-            ),
-            http_request_duration: register.histograms(
-                "planner_http_request_duration_seconds",
-                "Duration of HTTP requests by route and method.",
-                &["route", "method"],
-                ALL_BUCKETS,
-            ),
+            http: HttpMetrics::new(&register, "planner"),
             panics: register
                 .add(IntCounter::new("planner_panics_total", "Panics caught in request handlers.")),
             registry: registry.clone(),
@@ -228,8 +216,7 @@ impl Metrics {
 
     /// Counts one HTTP request.
     pub fn http_request(&self, route: &str, method: &'static str, status: http::StatusCode, took: Duration) {
-        self.http_requests.with_label_values(&[route, method, status.as_str()]).inc();
-        self.http_request_duration.with_label_values(&[route, method]).observe(took.as_secs_f64());
+        self.http.count(route, method, status, took);
     }
 
     /// Counts a panic in a handler.
@@ -240,6 +227,40 @@ impl Metrics {
     /// All metrics in Prometheus's text format.
     pub fn render(&self) -> String {
         render(&self.registry)
+    }
+}
+
+/// What is counted of HTTP requests, by every service alike.
+#[derive(Debug)]
+pub(crate) struct HttpMetrics {
+    /// By route, method and status.
+    requests: IntCounterVec,
+    /// In seconds, by route and method.
+    duration: HistogramVec,
+}
+
+impl HttpMetrics {
+    /// Those of `service`, which their names begin with.
+    pub(crate) fn new(register: &Register<'_>, service: &str) -> Self {
+        Self {
+            requests: register.counters(
+                &format!("{service}_http_requests_total"),
+                "HTTP requests by route, method and status.",
+                &["route", "method", "status"],
+            ),
+            duration: register.histograms(
+                &format!("{service}_http_request_duration_seconds"),
+                "Duration of HTTP requests by route and method.",
+                &["route", "method"],
+                ALL_BUCKETS,
+            ),
+        }
+    }
+
+    /// Counts one request.
+    pub(crate) fn count(&self, route: &str, method: &'static str, status: http::StatusCode, took: Duration) {
+        self.requests.with_label_values(&[route, method, status.as_str()]).inc();
+        self.duration.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 }
 

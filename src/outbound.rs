@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,6 +20,13 @@ pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
         .redirect(reqwest::redirect::Policy::none());
     let client = if is_on_this_machine(base_url) { client.no_proxy() } else { client };
     client.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))
+}
+
+/// The header value that carries `token`, kept out of logs; `None` when it cannot stand in a header.
+pub(crate) fn bearer(token: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Whether nothing stands in `url` but where to go: no user, password, query or fragment.

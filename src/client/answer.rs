@@ -1,10 +1,13 @@
 //! What the planner's answers mean.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::HeaderMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::models::{FieldError, PlanResponse};
 use crate::outbound::body_within;
@@ -47,8 +50,12 @@ struct Problem {
 }
 
 impl Answer {
-    /// Sends `request` and reads what comes.
-    pub(super) async fn to(request: reqwest::RequestBuilder) -> Result<Self, Outage> {
+    /// Sends `request` and reads what comes within `time`.
+    pub(super) async fn within(time: Duration, request: reqwest::RequestBuilder) -> Result<Self, Outage> {
+        timeout(time, Self::to(request)).await.unwrap_or(Err(Outage::Silent))
+    }
+
+    async fn to(request: reqwest::RequestBuilder) -> Result<Self, Outage> {
         let mut response = request.send().await.map_err(|_| Outage::Unreachable)?;
         let body = body_within(&mut response, MOST_ANSWER_BYTES).await.map_err(|_| Outage::Unreachable)?;
         Ok(Self {

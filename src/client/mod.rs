@@ -25,15 +25,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use crate::models::{Health, PlanResponse, Readiness};
-use crate::outbound::{http_client, is_bare};
+use crate::outbound::{bearer, http_client, is_bare};
 use crate::resilience::breaker::{BreakerState, Entry};
 use crate::resilience::{Backoff, Breaker};
 
@@ -115,10 +115,7 @@ impl PlannerClient {
         let mut headers =
             HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         if let Some(token) = &options.token {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|_| SetupError::Token)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, bearer(token).ok_or(SetupError::Token)?);
         }
         let breaker = Arc::new(Breaker::new(options.breaker_threshold, options.breaker_reset));
         Ok(Self {
@@ -264,10 +261,7 @@ impl PlannerClient {
             .headers(headers.clone())
             .header("x-request-timeout-ms", time_to_pass_on(time).as_millis().max(1).to_string())
             .body(body);
-        let result = match timeout(time, Answer::to(request)).await {
-            Ok(answer) => answer.map_err(NoPlan::from).and_then(Answer::plan),
-            Err(_) => Err(Outage::Silent.into()),
-        };
+        let result = Answer::within(time, request).await.map_err(NoPlan::from).and_then(Answer::plan);
         self.metrics.called(&result, began.elapsed());
         match &result {
             // It answered, if only to refuse.
@@ -290,11 +284,8 @@ impl PlannerClient {
 
     async fn probe<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let request = self.http.get(format!("{}{path}", self.base_url)).headers(self.headers.clone());
-        match timeout(PROBE_TIME.min(self.options.timeout), Answer::to(request)).await {
-            Ok(Ok(answer)) => answer.report(),
-            Ok(Err(outage)) => Err(CallError::from(outage).last(None)),
-            Err(_) => Err(CallError::from(Outage::Silent).last(None)),
-        }
+        let answer = Answer::within(PROBE_TIME.min(self.options.timeout), request).await;
+        answer.map_err(|outage| CallError::from(outage).last(None))?.report()
     }
 }
 

@@ -11,13 +11,13 @@ use std::time::Duration;
 use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use http::header::{AUTHORIZATION, HeaderMap};
+use secrecy::SecretString;
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use crate::outbound::{body_within, http_client};
+use crate::outbound::{bearer, body_within, http_client};
 
 use super::dialect::{Dialect, ResponseFormat, TokenLimit};
 use super::reply::{Reply, normalised, refusal};
@@ -71,9 +71,7 @@ impl OpenAiServer {
     pub fn new(settings: OpenAiSettings) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
         if let Some(key) = &settings.api_key {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-                .map_err(|_| "the LLM key has a character that cannot stand in a header".to_owned())?;
-            value.set_sensitive(true);
+            let value = bearer(key).ok_or("the LLM key has a character that cannot stand in a header")?;
             headers.insert(AUTHORIZATION, value);
         }
         let http = http_client(&settings.base_url)?;

@@ -145,7 +145,7 @@ async fn metrics(State(orchestrator): Shared) -> Response {
 impl Observer for Orchestrator {
     fn ended(&self, request: &Ended) {
         let (method, route, status) = (request.method, request.route(), request.shown_status());
-        self.metrics.http_request(route, method, status, request.took);
+        self.metrics.http.count(route, method, status, request.took);
         let (status, ms, code) = (status.as_u16(), request.ms(), request.code.map(ErrorCode::as_str));
         info!(method, route, status, ms, code, "request");
     }

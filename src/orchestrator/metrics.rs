@@ -1,13 +1,10 @@
 //! Every metric of the orchestrator.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry,
-};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use crate::metrics::{ALL_BUCKETS, Register};
+use crate::metrics::{ALL_BUCKETS, HttpMetrics, Register};
 
 /// All metrics, with the registry that they are written from.
 #[derive(Debug)]
@@ -27,13 +24,13 @@ pub struct Metrics {
     work_duration: Histogram,
     /// Things that the database did not do, by what they were.
     store_failures: IntCounterVec,
-    http_requests: IntCounterVec,
-    http_request_duration: HistogramVec,
+    /// HTTP requests.
+    pub(super) http: HttpMetrics,
 }
 
 /// What the database was to do.
 #[derive(Debug, Clone, Copy)]
-pub enum Operation {
+pub(super) enum Operation {
     /// Store a task.
     Insert,
     /// Look one up.
@@ -52,7 +49,7 @@ pub enum Operation {
 
 impl Operation {
     /// As it stands in metrics and logs.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Insert => "insert",
             Self::Find => "find",
@@ -104,17 +101,7 @@ impl Metrics {
                 "Things that the database did not do, by what they were.",
                 &["operation"],
             ),
-            http_requests: register.counters(
-                "orchestrator_http_requests_total",
-                "HTTP requests by route, method and status.",
-                &["route", "method", "status"],
-            ),
-            http_request_duration: register.histograms(
-                "orchestrator_http_request_duration_seconds",
-                "Duration of HTTP requests by route and method.",
-                &["route", "method"],
-                ALL_BUCKETS,
-            ),
+            http: HttpMetrics::new(&register, "orchestrator"),
             registry: registry.clone(),
         };
         for status in ["completed", "failed"] {
@@ -152,17 +139,6 @@ impl Metrics {
 
     pub(super) fn store_failed(&self, operation: Operation) {
         self.store_failures.with_label_values(&[operation.as_str()]).inc();
-    }
-
-    pub(super) fn http_request(
-        &self,
-        route: &str,
-        method: &'static str,
-        status: http::StatusCode,
-        took: Duration,
-    ) {
-        self.http_requests.with_label_values(&[route, method, status.as_str()]).inc();
-        self.http_request_duration.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 
     /// All metrics in Prometheus's text format.

@@ -28,12 +28,13 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::server;
 
 pub use api::router;
-pub use metrics::{Metrics, Operation};
+pub use metrics::Metrics;
 pub use models::{Budget, Priority, Submission, Task, TaskStatus};
 pub use settings::{PREFIX, Settings};
-use worker::Worker;
-
 pub use store::{Claim, Database, Settlement, Store, StoreError};
+
+use metrics::Operation;
+use worker::Worker;
 
 /// Tasks that are read and stored at the same time, at most: as JSON they take twenty times their bytes.
 const MOST_SUBMISSIONS: usize = 16;

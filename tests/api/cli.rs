@@ -9,15 +9,26 @@ use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan};
 
 /// The binary with these settings alone, and whatever finds it its libraries.
 pub fn binary(variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_planner-arm"));
-    command.env_clear().envs(variables.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    let mut command = bare(env!("CARGO_BIN_EXE_planner-arm"));
+    command.envs(variables.iter().copied());
+    command
+}
+
+/// A program without any setting, which ends with the test.
+pub fn bare(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
 /// Runs the binary: exit code, standard output, standard error.
 pub async fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } =
-        binary(variables).args(arguments).output().await.expect("the binary runs");
+    outcome(binary(variables).args(arguments)).await
+}
+
+/// Runs a command: exit code, standard output, standard error.
+pub async fn outcome(command: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().await.expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }

@@ -48,30 +48,34 @@ impl FromStr for Database {
 
     /// Reads `sqlite:FILE`, `sqlite://FILE` or `postgresql://…`. In memory a task would not outlive the process.
     fn from_str(url: &str) -> Result<Self, ()> {
-        let options =
-            if url.starts_with("sqlite:") && !url.contains(":memory:") && !url.contains("mode=memory") {
-                SqliteConnectOptions::from_str(url)
-                    .ok()
-                    .filter(|options| options.get_filename() != Path::new(""))
-                    .map(|options| {
-                        let options = options
-                            .create_if_missing(true)
-                            .foreign_keys(true)
-                            .journal_mode(SqliteJournalMode::Wal)
-                            // A task that was accepted is not lost when the power fails either.
-                            .synchronous(SqliteSynchronous::Full)
-                            .busy_timeout(PATIENCE);
-                        Options::Sqlite(Box::new(options))
-                    })
-            } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-                PgConnectOptions::from_str(url)
-                    .ok()
-                    .map(|options| Options::Postgres(Box::new(options.application_name("orchestrator"))))
-            } else {
-                None
-            };
+        let options = if url.starts_with("sqlite:") {
+            sqlite_options(url).map(|options| Options::Sqlite(Box::new(options)))
+        } else {
+            postgres_options(url).map(|options| Options::Postgres(Box::new(options)))
+        };
         Ok(Self { options: options.ok_or(())?, shown: mask_url(url) })
     }
+}
+
+fn sqlite_options(url: &str) -> Option<SqliteConnectOptions> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return None;
+    }
+    let options = SqliteConnectOptions::from_str(url).ok()?;
+    let options = options
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A task that was accepted is not lost when the power fails either.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE);
+    Some(options).filter(|options| options.get_filename() != Path::new(""))
+}
+
+fn postgres_options(url: &str) -> Option<PgConnectOptions> {
+    let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let options = is_postgres.then(|| PgConnectOptions::from_str(url).ok())??;
+    Some(options.application_name("orchestrator"))
 }
 
 impl std::fmt::Debug for Database {

@@ -1,25 +1,23 @@
 //! Settings and command line of the orchestrator, run as an operator runs it.
 
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use tokio::process::Command;
+
+use crate::cli::{bare, outcome};
 
 use super::support::{TestDatabase, TestOrchestrator, settings};
 
 /// The binary with these settings alone, named without their prefix.
 pub fn binary(variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
-    let named = variables.iter().map(|(name, value)| (format!("ORCHESTRATOR_{name}"), *value));
-    command.env_clear().envs(named).stdin(Stdio::null()).kill_on_drop(true);
+    let mut command = bare(env!("CARGO_BIN_EXE_orchestrator"));
+    command.envs(variables.iter().map(|(name, value)| (format!("ORCHESTRATOR_{name}"), *value)));
     command
 }
 
+/// Runs the binary: exit code, standard output, standard error.
 async fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } =
-        binary(variables).args(arguments).output().await.expect("the binary runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+    outcome(binary(variables).args(arguments)).await
 }
 
 #[test]
