@@ -171,16 +171,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .allow_methods(AllowMethods::list([http::Method::GET, http::Method::POST]))
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list(
-            [
-                "x-request-id",
-                "x-planner-engine",
-                "x-planner-model",
-                "x-planner-cache",
-                "x-planner-attempts",
-                "x-planner-repairs",
-                "retry-after",
-            ]
-            .map(http::HeaderName::from_static),
+            [http::header::RETRY_AFTER, web::X_REQUEST_ID].into_iter().chain(web::PLAN_HEADERS),
         ))
         .max_age(Duration::from_secs(3_600))
 }

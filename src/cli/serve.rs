@@ -11,7 +11,7 @@ use crate::telemetry;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn serve(settings: Settings) -> Result<(), String> {
-    telemetry::init(settings.log_level, settings.log_format, &settings.service_name);
+    let _log = telemetry::init(settings.log_level, settings.log_format, &settings.service_name);
     warn_about(&settings);
     let app = App::from_settings(&settings)?;
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -18,6 +18,21 @@ use crate::planner::{Origin, estimate};
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
 use super::request::{Caller, Include, RequestContext, authorize, deadline, json_body};
+
+/// Who made the plan: `openai` or `embedded`.
+const X_PLANNER_ENGINE: HeaderName = HeaderName::from_static("x-planner-engine");
+/// The model that made it.
+const X_PLANNER_MODEL: HeaderName = HeaderName::from_static("x-planner-model");
+/// Whether it came from the cache.
+const X_PLANNER_CACHE: HeaderName = HeaderName::from_static("x-planner-cache");
+/// Calls made to LLMs for it.
+const X_PLANNER_ATTEMPTS: HeaderName = HeaderName::from_static("x-planner-attempts");
+/// Things changed in what the LLM said.
+const X_PLANNER_REPAIRS: HeaderName = HeaderName::from_static("x-planner-repairs");
+
+/// Everything that is said about a plan beside it.
+pub(crate) const PLAN_HEADERS: [HeaderName; 5] =
+    [X_PLANNER_ENGINE, X_PLANNER_MODEL, X_PLANNER_CACHE, X_PLANNER_ATTEMPTS, X_PLANNER_REPAIRS];
 
 /// Breaks a goal down into a sound plan.
 ///
@@ -117,23 +132,24 @@ fn shutting_down() -> Problem {
 }
 
 fn respond(origin: Origin, result: Result<Plan, Problem>, include: Include) -> Response {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert("x-planner-engine", HeaderValue::from_static(origin.engine.as_str()));
-    if let Ok(model) = HeaderValue::from_bytes(origin.model.as_bytes()) {
-        headers.insert("x-planner-model", model);
-    }
-    headers.insert("x-planner-cache", HeaderValue::from_static("off"));
-    headers.insert("x-planner-attempts", HeaderValue::from(origin.tally.attempts));
     let (repairs, mut response) = match result {
         Ok(plan) => {
             let repairs = plan.repairs().len();
-            headers.insert("x-planner-repairs", HeaderValue::from(repairs));
-            (repairs, Json(present(plan, &origin, include)).into_response())
+            (Some(repairs), Json(present(plan, &origin, include)).into_response())
         }
-        Err(problem) => (0, problem.into_response()),
+        Err(problem) => (None, problem.into_response()),
     };
-    response.headers_mut().extend(headers);
-    response.extensions_mut().insert(PlanNotes { origin, repairs });
+    let headers = response.headers_mut();
+    headers.insert(X_PLANNER_ENGINE, HeaderValue::from_static(origin.engine.as_str()));
+    if let Ok(model) = HeaderValue::from_bytes(origin.model.as_bytes()) {
+        headers.insert(X_PLANNER_MODEL, model);
+    }
+    headers.insert(X_PLANNER_CACHE, HeaderValue::from_static("off"));
+    headers.insert(X_PLANNER_ATTEMPTS, HeaderValue::from(origin.tally.attempts));
+    if let Some(repairs) = repairs {
+        headers.insert(X_PLANNER_REPAIRS, HeaderValue::from(repairs));
+    }
+    response.extensions_mut().insert(PlanNotes { origin, repairs: repairs.unwrap_or_default() });
     response
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequest, Request};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout_at};
@@ -17,9 +17,9 @@ use crate::models::{FieldError, MAX_REQUEST_ID_CHARS};
 use super::problem::{ErrorCode, Problem, too_large};
 
 /// Header that names a request.
-pub(super) const X_REQUEST_ID: &str = "x-request-id";
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Header with which a caller lowers the deadline, in milliseconds.
-pub(super) const X_REQUEST_TIMEOUT_MS: &str = "x-request-timeout-ms";
+pub(super) const X_REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// A request's id and arrival, shared by the middleware and the handlers.
 #[derive(Debug, Clone)]
@@ -210,7 +210,7 @@ mod tests {
         let limit = Duration::from_secs(10);
         let with = |value: &str| {
             let headers = HeaderMap::from_iter([(
-                http::HeaderName::from_static(X_REQUEST_TIMEOUT_MS),
+                X_REQUEST_TIMEOUT_MS,
                 http::HeaderValue::from_str(value).expect("a value"),
             )]);
             deadline(&headers, arrived, limit).map(|deadline| deadline - arrived)

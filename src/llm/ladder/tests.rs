@@ -66,7 +66,7 @@ fn ladder(scripts: &[&[Act]]) -> Ladder {
 fn question() -> Question {
     let schema: Arc<RawValue> = RawValue::from_string("{}".into()).expect("JSON").into();
     Question {
-        messages: vec![Message { role: Role::User, content: "u".into() }],
+        messages: vec![Message::new(Role::User, "u")],
         schema: ResponseSchema { name: "plan", tight: schema.clone(), plain: schema },
         least_temperature: 0.0,
     }
