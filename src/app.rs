@@ -7,10 +7,11 @@ use std::time::Duration;
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
 use http::HeaderValue;
-use secrecy::SecretString;
+use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use crate::cache::{Answer, CacheUse, PlanCache};
 use crate::config::{FallbackEngine, Settings};
 use crate::http as web;
 use crate::lifecycle::Lifecycle;
@@ -18,8 +19,10 @@ use crate::llm::ladder::CallPolicy;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, Ladder};
 use crate::metrics::Metrics;
+use crate::models::PlanRequest;
 use crate::planner::embedded::EmbeddedPlanner;
 use crate::planner::{Engine, EngineKind, PlannerArm};
+use crate::redis::Redis;
 
 /// Largest request body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -32,8 +35,10 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// From start to end.
     pub lifecycle: Lifecycle,
+    pub(crate) cache: Option<PlanCache>,
+    pub(crate) redis: Option<Arc<Redis>>,
     pub(crate) limiter: web::PlanLimiter,
-    pub(crate) auth_tokens: Vec<SecretString>,
+    pub(crate) auth_tokens: Vec<web::Token>,
     pub(crate) timeout: Duration,
     pub(crate) ready_requires_llm: bool,
     cors_allowed_origins: Vec<HeaderValue>,
@@ -65,32 +70,61 @@ impl App {
     /// Plans until which [`TrackRecord`] is what is usual for this arm.
     const EXPERIENCE: u64 = 20;
 
-    /// The application with the engine that `settings` name.
+    /// The application with the engine and the Redis that `settings` name. Must be called within a runtime.
     ///
     /// # Errors
-    /// When the LLM's client cannot be set up, with the reason.
+    /// When the LLM's client or that of Redis cannot be set up, with the reason.
     pub fn from_settings(settings: &Settings) -> Result<Arc<Self>, String> {
         let metrics = Metrics::new();
         let engine = engine(settings, &metrics)?;
-        Ok(Self::new(settings, engine, metrics))
+        let redis = settings.redis_url.as_ref().map(|url| Redis::new(url, metrics.clone())).transpose()?;
+        Ok(Self::new(settings, engine, redis, metrics))
     }
 
-    /// The application with `engine`.
-    pub fn new(settings: &Settings, engine: Engine, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// The application with `engine`, and `redis` for what replicas share.
+    pub fn new(
+        settings: &Settings,
+        engine: Engine,
+        redis: Option<Arc<Redis>>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         let registry = Arc::new(settings.arms.clone());
         let origins =
             settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
+        let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone());
         Arc::new(Self {
-            planner: PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone()),
+            cache: cache(settings, &planner, redis.clone()),
+            planner,
             metrics,
             lifecycle: Lifecycle::new(settings.max_concurrent_plans),
-            limiter: web::PlanLimiter::new(settings.rate_limit_per_minute),
-            auth_tokens: settings.auth_tokens.clone(),
+            limiter: web::PlanLimiter::new(settings.rate_limit_per_minute, redis.clone()),
+            redis,
+            auth_tokens: settings.auth_tokens.iter().cloned().map(web::Token::from).collect(),
             timeout: settings.timeout,
             ready_requires_llm: settings.ready_requires_llm,
             cors_allowed_origins: origins.collect(),
             plans: PlanCount::default(),
         })
+    }
+
+    /// The answer to `request` by `deadline`, from the cache where there is one; with `anew` it is made in any
+    /// case.
+    pub(crate) async fn answer(&self, request: &PlanRequest, deadline: Instant, anew: bool) -> Answer {
+        let answer = match &self.cache {
+            Some(cache) => cache.answer(&self.planner, request, deadline, anew).await,
+            None => Answer::made(CacheUse::Off, self.planner.generate_plan(request, deadline).await),
+        };
+        self.metrics.cache_used(answer.cache);
+        answer
+    }
+
+    /// Shows in the metrics what changes without anything being counted.
+    pub(crate) fn report(&self) {
+        self.planner.report();
+        self.metrics.cache_has(self.cache.as_ref().map_or(0, PlanCache::entries));
+        if let Some(redis) = &self.redis {
+            self.metrics.redis_is_there(redis.is_there());
+        }
     }
 
     /// Takes a plan that was made, or could not be, into the track record.
@@ -117,6 +151,22 @@ impl App {
             success_rate: (rate * 10_000.0).round() / 10_000.0,
         }
     }
+}
+
+/// The cache that `settings` want for the plans of `planner`.
+fn cache(settings: &Settings, planner: &PlannerArm, redis: Option<Arc<Redis>>) -> Option<PlanCache> {
+    if settings.cache_ttl.is_zero() || settings.cache_max_entries == 0 {
+        return None;
+    }
+    let setting = format!(
+        "{} {} {} {} {}",
+        env!("CARGO_PKG_VERSION"),
+        settings.llm_base_url,
+        settings.planning_temperature,
+        settings.max_tokens,
+        planner.setting()
+    );
+    Some(PlanCache::new(&setting, settings.cache_max_entries, settings.cache_ttl, redis))
 }
 
 /// The engine that `settings` name.

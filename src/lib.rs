@@ -11,6 +11,7 @@
 //! | [`app`] | what all requests share, and the router over it |
 //! | [`http`] | limits, authorisation, request ids, problems, documentation |
 //! | [`models`], [`registry`] | the wire types; the arms that a step can be given to |
+//! | [`cache`], [`redis`] | plans that were made before; what replicas share |
 //! | [`planner`] | prompt, parse, repair, check, estimate; the embedded planner |
 //! | [`llm`] | one call to a model, and how many of them against which models |
 //! | [`resilience`] | backoff, circuit breaker, retry budget: for whatever calls another service |
@@ -22,6 +23,7 @@
 //! Data goes one way: [`planner`] knows nothing of HTTP, [`http`] nothing of prompts, [`llm`] nothing of plans.
 
 pub mod app;
+pub mod cache;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -34,6 +36,7 @@ pub mod models;
 pub mod orchestrator;
 mod outbound;
 pub mod planner;
+pub mod redis;
 pub mod registry;
 pub mod resilience;
 pub mod server;

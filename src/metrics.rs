@@ -10,7 +10,9 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::cache::CacheUse;
 use crate::models::RepairCode;
+use crate::redis::Purpose;
 use crate::resilience::breaker::BreakerState;
 
 /// Buckets for what an LLM does, 10 ms to 60 s, in seconds.
@@ -56,6 +58,14 @@ pub struct Metrics {
     reasks: IntCounterVec,
     /// How long calls to LLMs took, in seconds, by model.
     llm_call_duration: HistogramVec,
+    /// Answers by what the cache did for them.
+    cache_answers: IntCounterVec,
+    /// Plans in memory.
+    cache_entries: IntGauge,
+    /// Whether Redis answers: 1 or 0.
+    redis_up: IntGauge,
+    /// Questions that Redis did not answer in time or at all, by what for.
+    redis_failures: IntCounterVec,
     /// HTTP requests.
     http: HttpMetrics,
     /// Panics caught in handlers.
@@ -136,6 +146,19 @@ impl Metrics {
                 &["model"],
                 LLM_BUCKETS,
             ),
+            cache_answers: register.counters(
+                "planner_cache_answers_total",
+                "Answers by what the cache did for them: hit, miss, coalesced, bypass or off.",
+                &["use"],
+            ),
+            cache_entries: register.add(IntGauge::new("planner_cache_entries", "Plans in memory.")),
+            redis_up: register
+                .add(IntGauge::new("planner_redis_up", "Whether Redis answers: 1, or 0 (also where none is set).")),
+            redis_failures: register.counters(
+                "planner_redis_failures_total",
+                "Questions that Redis did not answer, or too late, by what for.",
+                &["for"],
+            ),
             http: HttpMetrics::new(&register, "planner"),
             panics: register
                 .add(IntCounter::new("planner_panics_total", "Panics caught in request handlers.")),
@@ -145,6 +168,9 @@ impl Metrics {
         // Counters that exist from the start can be alerted on before the first event.
         for code in RepairCode::ALL {
             metrics.repairs.with_label_values(&[code.as_str()]);
+        }
+        for purpose in Purpose::ALL {
+            metrics.redis_failures.with_label_values(&[purpose.as_str()]);
         }
         metrics.plan_requests.with_label_values(&["ok"]);
         Arc::new(metrics)
@@ -212,6 +238,26 @@ impl Metrics {
         for reason in reasons {
             self.reasks.with_label_values(&[reason]).inc();
         }
+    }
+
+    /// Counts an answer by what the cache did for it.
+    pub fn cache_used(&self, cache: CacheUse) {
+        self.cache_answers.with_label_values(&[cache.as_str()]).inc();
+    }
+
+    /// Shows how many plans are in memory.
+    pub fn cache_has(&self, entries: u64) {
+        self.cache_entries.set(entries as i64);
+    }
+
+    /// Shows whether Redis answers.
+    pub fn redis_is_there(&self, is_there: bool) {
+        self.redis_up.set(is_there.into());
+    }
+
+    /// Counts a question that Redis did not answer.
+    pub fn redis_failed(&self, purpose: Purpose) {
+        self.redis_failures.with_label_values(&[purpose.as_str()]).inc();
     }
 
     /// Counts one HTTP request.

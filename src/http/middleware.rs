@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
 
 use crate::app::App;
+use crate::cache::CacheUse;
 use crate::planner::Origin;
 
 use super::problem::{ErrorCode, Problem, internal};
@@ -23,6 +24,8 @@ use super::request::{RequestContext, X_REQUEST_ID};
 pub struct PlanNotes {
     /// Who made the plan, or failed to.
     pub origin: Origin,
+    /// What the cache did for it.
+    pub cache: CacheUse,
     /// Things that were changed in it.
     pub repairs: usize,
 }
@@ -173,6 +176,7 @@ impl Observer for App {
             outcome,
             engine = origin.map(|origin| origin.engine.as_str()),
             model = origin.map(|origin| &*origin.model),
+            cache = request.notes.as_ref().map(|notes| notes.cache.as_str()),
             attempts = origin.map(|origin| origin.tally.attempts),
             repairs = request.notes.as_ref().map(|notes| notes.repairs),
             "request"

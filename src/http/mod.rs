@@ -16,7 +16,7 @@ pub(crate) use middleware::observe;
 pub use middleware::{PlanNotes, panic_response};
 pub(crate) use openapi::api_router;
 pub(crate) use plan::PLAN_HEADERS;
-pub(crate) use request::X_REQUEST_ID;
+pub(crate) use request::{Token, X_REQUEST_ID};
 #[cfg(feature = "orchestrator")]
 pub(crate) use {
     middleware::{Ended, Observer},

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
-use http::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::cache::Answer;
 use crate::lifecycle::Phase;
 use crate::models::{PlanRequest, PlanResponse, Usage};
-use crate::planner::repair::Plan;
+use crate::planner::written::WrittenPlan;
 use crate::planner::{Origin, estimate};
 
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
-use super::request::{Caller, Include, RequestContext, authorize, deadline, json_body};
+use super::request::{Caller, Include, RequestContext, authorize, deadline, json_body, wants_no_cache};
 
 /// Who made the plan: `openai` or `embedded`.
 const X_PLANNER_ENGINE: HeaderName = HeaderName::from_static("x-planner-engine");
@@ -29,6 +31,8 @@ const X_PLANNER_CACHE: HeaderName = HeaderName::from_static("x-planner-cache");
 const X_PLANNER_ATTEMPTS: HeaderName = HeaderName::from_static("x-planner-attempts");
 /// Things changed in what the LLM said.
 const X_PLANNER_REPAIRS: HeaderName = HeaderName::from_static("x-planner-repairs");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Everything that is said about a plan beside it.
 pub(crate) const PLAN_HEADERS: [HeaderName; 5] =
@@ -49,6 +53,7 @@ pub(crate) const PLAN_HEADERS: [HeaderName; 5] =
         ("include" = Option<String>, Query, description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, description = "The caller's name for this request, at most 128 characters"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "Lowers the deadline, in milliseconds above 0"),
+        ("Cache-Control" = Option<String>, Header, description = "With no-cache the plan is made anew"),
     ),
     responses((
         status = 200,
@@ -57,7 +62,7 @@ pub(crate) const PLAN_HEADERS: [HeaderName; 5] =
         headers(
             ("X-Planner-Engine" = String, description = "Who made the plan: openai or embedded"),
             ("X-Planner-Model" = String, description = "The model that made it"),
-            ("X-Planner-Cache" = String, description = "Whether it came from a cache; off without one"),
+            ("X-Planner-Cache" = String, description = "What the cache did: hit, miss, coalesced, bypass or off"),
             ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
             ("X-Planner-Repairs" = u32, description = "Things changed in what the LLM said"),
         ),
@@ -69,11 +74,11 @@ pub(super) async fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Wanted { caller, include, deadline, request } = Wanted::read(&app, &context, request).await?;
+    let Wanted { caller, include, deadline, anew, request } = Wanted::read(&app, &context, request).await?;
     if app.lifecycle.phase() >= Phase::Draining {
         return Err(shutting_down());
     }
-    app.limiter.admit(&caller)?;
+    app.limiter.admit(&caller).await?;
     let _place = app.lifecycle.place().ok_or_else(|| {
         Problem::new(
             ErrorCode::Overloaded,
@@ -85,11 +90,11 @@ pub(super) async fn create_plan(
     // Logged lines carry the id from here on, also when nobody gave one.
     context.id();
 
-    let (origin, result) = tokio::select! {
-        made = app.planner.generate_plan(&request, deadline) => made,
+    let answer = tokio::select! {
+        answer = app.answer(&request, deadline, anew) => answer,
         () = app.lifecycle.reached(Phase::Over) => return Err(shutting_down()),
     };
-    Ok(respond(origin, result.map_err(Problem::from), include))
+    Ok(respond(answer, include))
 }
 
 /// What a caller wants, once it is known to be in order.
@@ -97,6 +102,8 @@ struct Wanted {
     caller: Caller,
     include: Include,
     deadline: Instant,
+    /// Whether an earlier plan will not do.
+    anew: bool,
     request: PlanRequest,
 }
 
@@ -106,6 +113,7 @@ impl Wanted {
         let caller = authorize(&request, &app.auth_tokens)?;
         let include = Include::from_query(request.uri().query().unwrap_or_default())?;
         let deadline = deadline(request.headers(), context.arrived, app.timeout);
+        let anew = wants_no_cache(request.headers());
         let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
         let request = PlanRequest::from_json(&json_body(request, read_by).await?);
         let request_id = match &request {
@@ -116,7 +124,7 @@ impl Wanted {
             context.propose_id(id);
         }
         match (deadline, request) {
-            (Ok(deadline), Ok(request)) => Ok(Self { caller, include, deadline, request }),
+            (Ok(deadline), Ok(request)) => Ok(Self { caller, include, deadline, anew, request }),
             (deadline, request) => {
                 let mut faults = request.err().map(|invalid| invalid.faults).unwrap_or_default();
                 faults.extend(deadline.err());
@@ -131,31 +139,32 @@ fn shutting_down() -> Problem {
         .retry_after(App::OVERLOAD_WAIT)
 }
 
-fn respond(origin: Origin, result: Result<Plan, Problem>, include: Include) -> Response {
-    let (repairs, mut response) = match result {
-        Ok(plan) => {
-            let repairs = plan.repairs().len();
-            (Some(repairs), Json(present(plan, &origin, include)).into_response())
-        }
-        Err(problem) => (None, problem.into_response()),
+fn respond(Answer { origin, cache, plan }: Answer, include: Include) -> Response {
+    let repairs = plan.as_ref().map(|plan| plan.repairs().len()).ok();
+    let mut response = match plan {
+        Ok(plan) => ([(CONTENT_TYPE, JSON)], present(&plan, &origin, include)).into_response(),
+        Err(error) => Problem::from(error).into_response(),
     };
     let headers = response.headers_mut();
     headers.insert(X_PLANNER_ENGINE, HeaderValue::from_static(origin.engine.as_str()));
     if let Ok(model) = HeaderValue::from_bytes(origin.model.as_bytes()) {
         headers.insert(X_PLANNER_MODEL, model);
     }
-    headers.insert(X_PLANNER_CACHE, HeaderValue::from_static("off"));
+    headers.insert(X_PLANNER_CACHE, HeaderValue::from_static(cache.as_str()));
     headers.insert(X_PLANNER_ATTEMPTS, HeaderValue::from(origin.tally.attempts));
     if let Some(repairs) = repairs {
         headers.insert(X_PLANNER_REPAIRS, HeaderValue::from(repairs));
     }
-    response.extensions_mut().insert(PlanNotes { origin, repairs: repairs.unwrap_or_default() });
+    response.extensions_mut().insert(PlanNotes { origin, cache, repairs: repairs.unwrap_or_default() });
     response
 }
 
 /// A plan in its wire form, with the extras that were asked for.
-fn present(plan: Plan, origin: &Origin, include: Include) -> PlanResponse {
-    let (mut response, repairs) = plan.into_response();
+fn present(plan: &WrittenPlan, origin: &Origin, include: Include) -> Bytes {
+    if include == Include::default() {
+        return plan.json().clone();
+    }
+    let mut response = plan.response();
     response.schedule = include.schedule.then(|| estimate::schedule(&response.plan));
     response.usage = include.usage.then(|| Usage {
         model: origin.model.to_string(),
@@ -165,7 +174,7 @@ fn present(plan: Plan, origin: &Origin, include: Include) -> PlanResponse {
         // Null: no price is known.
         cost_usd: None,
     });
-    response.repairs = include.repairs.then_some(repairs);
+    response.repairs = include.repairs.then(|| plan.repairs().to_vec());
     response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
-    response
+    serde_json::to_vec(&response).expect("texts and numbers serialise").into()
 }

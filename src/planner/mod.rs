@@ -10,6 +10,7 @@ pub mod graph;
 pub mod parse;
 pub mod prompts;
 pub mod repair;
+pub mod written;
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use tracing::{trace, warn};
 use crate::llm::ladder::{Tally, Turn};
 use crate::llm::{Completion, Ladder, LlmError};
 use crate::metrics::Metrics;
-use crate::models::PlanRequest;
+use crate::models::{PlanRequest, PlanResponse, Repair};
 use crate::registry::ArmRegistry;
 
 use embedded::EmbeddedPlanner;
@@ -99,6 +100,27 @@ impl PlannerArm {
             Engine::Llm { ladder, .. } => ladder.first_model().clone(),
             Engine::Embedded(_) => EMBEDDED_MODEL.into(),
         }
+    }
+
+    /// Who answers when all is well.
+    pub fn origin(&self) -> Origin {
+        let engine = match &self.engine {
+            Engine::Llm { .. } => EngineKind::OpenAi,
+            Engine::Embedded(_) => EngineKind::Embedded,
+        };
+        Origin { engine, model: self.model(), tally: Tally::default() }
+    }
+
+    /// All that plans depend on beside the request, as a text that differs when any of it does.
+    pub fn setting(&self) -> String {
+        format!("{:?} {:?} {:?}", self.origin(), self.rules, self.prompts)
+    }
+
+    /// A plan that comes from elsewhere, if it keeps every promise as it is; with the repairs of its making.
+    pub fn check_again(&self, response: PlanResponse, repairs: Vec<Repair>) -> Option<Plan> {
+        let steps = response.plan.clone();
+        let plan = settle(response.into(), &self.registry, &self.rules).ok()?;
+        (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_repairs(repairs))
     }
 
     /// Whether the engine is believed to answer.

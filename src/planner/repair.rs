@@ -60,6 +60,11 @@ impl Plan {
         &self.repairs
     }
 
+    /// The same plan, made with `repairs` that lowered its confidence when it was made.
+    pub(super) fn with_repairs(self, repairs: Vec<Repair>) -> Self {
+        Self { repairs, ..self }
+    }
+
     /// The plan in its wire form, without extras, and its repairs.
     pub fn into_response(self) -> (PlanResponse, Vec<Repair>) {
         let response = PlanResponse {

@@ -62,9 +62,9 @@ where
 {
     let registry = tracing_subscriber::registry().with(targets(level));
     match format {
-        LogFormat::Pretty => Box::new(
-            registry.with(tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours)),
-        ),
+        LogFormat::Pretty => {
+            Box::new(registry.with(tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours)))
+        }
         LogFormat::Json => Box::new(registry.with(JsonLines::new(service, writer))),
     }
 }

@@ -130,9 +130,8 @@ impl SimplePrompt {
         };
         let examples = [&PICNIC, &BICYCLE];
         let plans = examples.map(|example| example_plan(registry, rules, example, length));
-        let answered = |place: usize| {
-            say(Role::Assistant, written(&plans[place], examples[place].rationale, 0.9))
-        };
+        let answered =
+            |place: usize| say(Role::Assistant, written(&plans[place], examples[place].rationale, 0.9));
         Self {
             opening: [
                 say(Role::System, simple_system_prompt(registry, rules, &steps)),
@@ -276,12 +275,7 @@ const BICYCLE: Example = Example {
 };
 
 /// A plan of `length` steps as it would answer an example, with arms that exist.
-fn example_plan(
-    registry: &ArmRegistry,
-    rules: &PlanRules,
-    example: &Example,
-    length: usize,
-) -> Vec<SubTask> {
+fn example_plan(registry: &ArmRegistry, rules: &PlanRules, example: &Example, length: usize) -> Vec<SubTask> {
     let arms = registry.arms();
     let verifier = registry.verifier().filter(|_| rules.require_verification);
     let say = |place: usize| match place {
