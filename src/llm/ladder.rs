@@ -51,8 +51,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// What the answered calls cost, in US dollars; `None` when that of one is not known. Calls without an
-    /// answer have no tokens that anybody could count.
+    /// What the answered calls cost, in US dollars; `None` when that of one is not known. Calls that failed or
+    /// were given up count as free.
     pub fn cost_usd(&self) -> Option<f64> {
         (!self.has_unknown_cost).then(|| prices::told(self.known_cost_usd))
     }
