@@ -190,7 +190,7 @@ fn engine(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String>
         fair_time: settings.timeout / 4,
     };
     let fallback = (settings.fallback_engine == FallbackEngine::Embedded).then(embedded);
-    Ok(Engine::Llm { ladder: Ladder::new(models, policy, metrics.clone()), fallback })
+    Ok(Engine::Llm { ladder: Ladder::new(models, &settings.prices, policy, metrics.clone()), fallback })
 }
 
 /// All routes and what surrounds them. Binds nothing: the server and every test use it.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    CounterVec, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::cache::CacheUse;
@@ -42,6 +42,10 @@ pub struct Metrics {
     repairs: IntCounterVec,
     /// Calls to LLMs by model and outcome.
     llm_calls: IntCounterVec,
+    /// Tokens of the calls that were answered, by model and kind: prompt or completion.
+    llm_tokens: IntCounterVec,
+    /// What those cost whose price and tokens are known, in US dollars, by model.
+    llm_cost: CounterVec,
     /// Calls made again after a failure, by its cause.
     llm_retries: IntCounterVec,
     /// Calls that were not made again because too many had been.
@@ -104,6 +108,18 @@ impl Metrics {
                 "Calls to LLMs by model and outcome.",
                 &["model", "outcome"],
             ),
+            llm_tokens: register.counters(
+                "planner_llm_tokens_total",
+                "Tokens of answered calls to LLMs, as the servers counted them, by model and kind (prompt or completion).",
+                &["model", "kind"],
+            ),
+            llm_cost: register.add(CounterVec::new(
+                Opts::new(
+                    "planner_llm_cost_usd_total",
+                    "What answered calls to LLMs cost in US dollars, by model; only models with a known price.",
+                ),
+                &["model"],
+            )),
             llm_retries: register.counters(
                 "planner_llm_retries_total",
                 "Calls to LLMs made again after a failure, by its cause.",
@@ -201,6 +217,21 @@ impl Metrics {
     pub fn llm_call(&self, model: &str, outcome: &'static str, took: Duration) {
         self.llm_calls.with_label_values(&[model, outcome]).inc();
         self.llm_call_duration.with_label_values(&[model]).observe(took.as_secs_f64());
+    }
+
+    /// Counts what an answered call took; `cost_usd` is `None` when it is not known.
+    pub fn llm_answered(
+        &self,
+        model: &str,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+        cost_usd: Option<f64>,
+    ) {
+        self.llm_tokens.with_label_values(&[model, "prompt"]).inc_by(prompt_tokens);
+        self.llm_tokens.with_label_values(&[model, "completion"]).inc_by(completion_tokens);
+        if let Some(usd) = cost_usd {
+            self.llm_cost.with_label_values(&[model]).inc_by(usd);
+        }
     }
 
     /// Counts a call that is made again.

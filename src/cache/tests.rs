@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::planner::Engine;
 use crate::planner::embedded::EmbeddedPlanner;
 use crate::planner::repair::PlanRules;
+use crate::prices::PriceList;
 use crate::registry::ArmRegistry;
 
 const PLAN: &str = r#"{"plan":[
@@ -69,7 +70,12 @@ impl House {
             breaker_reset: Duration::from_secs(30),
             fair_time: Duration::from_secs(60),
         };
-        let ladder = Ladder::new(vec![Box::new(GatedModel(gate.clone()))], policy, metrics.clone());
+        let ladder = Ladder::new(
+            vec![Box::new(GatedModel(gate.clone()))],
+            &PriceList::default(),
+            policy,
+            metrics.clone(),
+        );
         let fallback = has_fallback.then(|| EmbeddedPlanner::new(registry.clone(), rules.clone()));
         let planner = PlannerArm::new(registry, rules, Engine::Llm { ladder, fallback }, metrics);
         let cache = PlanCache::new(&planner.setting(), 100, Duration::from_secs(60), None);

@@ -171,8 +171,7 @@ fn present(plan: &WrittenPlan, origin: &Origin, include: Include) -> Bytes {
         attempts: origin.tally.attempts,
         prompt_tokens: origin.tally.prompt_tokens,
         completion_tokens: origin.tally.completion_tokens,
-        // Null: no price is known.
-        cost_usd: None,
+        cost_usd: origin.tally.cost_usd(),
     });
     response.repairs = include.repairs.then(|| plan.repairs().to_vec());
     response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));

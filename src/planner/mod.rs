@@ -77,13 +77,13 @@ pub struct PlannerArm {
 }
 
 /// Where a plan, or its absence, comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
     /// Who answered, or was asked last.
     pub engine: EngineKind,
     /// Its model.
     pub model: Arc<str>,
-    /// Calls to LLMs on the way, and their tokens.
+    /// Calls to LLMs on the way, their tokens and their cost.
     pub tally: Tally,
 }
 

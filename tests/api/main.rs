@@ -29,4 +29,5 @@ mod settings;
 mod shutdown;
 mod simulation;
 mod support;
+mod usage;
 mod wire;
