@@ -8,23 +8,26 @@ pub mod error;
 pub mod estimate;
 pub mod graph;
 pub mod parse;
+mod preview;
 pub mod prompts;
 pub mod repair;
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tracing::{trace, warn};
 
 use crate::llm::ladder::{Tally, Turn};
-use crate::llm::{Completion, Ladder, LlmError};
+use crate::llm::{Completion, Ladder, Listener, LlmError};
 use crate::metrics::Metrics;
-use crate::models::PlanRequest;
+use crate::models::{PlanRequest, SubTask};
 use crate::registry::ArmRegistry;
 
 use embedded::EmbeddedPlanner;
 use error::{PlanError, Unfit, Unreadable};
 use parse::Reading;
+use preview::Preview;
 use prompts::Prompts;
 use repair::{Plan, PlanRules, settle};
 
@@ -70,7 +73,7 @@ pub enum Engine {
 pub struct PlannerArm {
     registry: Arc<ArmRegistry>,
     rules: PlanRules,
-    prompts: Prompts,
+    prompts: Arc<Prompts>,
     engine: Engine,
     metrics: Arc<Metrics>,
 }
@@ -89,7 +92,7 @@ pub struct Origin {
 impl PlannerArm {
     /// A planner for the arms of `registry`.
     pub fn new(registry: Arc<ArmRegistry>, rules: PlanRules, engine: Engine, metrics: Arc<Metrics>) -> Self {
-        let prompts = Prompts::new(&registry, &rules);
+        let prompts = Arc::new(Prompts::new(&registry, &rules));
         Self { registry, rules, prompts, engine, metrics }
     }
 
@@ -124,11 +127,40 @@ impl PlannerArm {
         request: &PlanRequest,
         deadline: Instant,
     ) -> (Origin, Result<Plan, PlanError>) {
+        self.plan(request, deadline, None).await
+    }
+
+    /// As [`Self::generate_plan`], and sends each step to `steps` as soon as an LLM has written it.
+    ///
+    /// They are a preview: an answer that comes to nothing is followed by the steps of another, from the
+    /// first. When a plan is made, each of its steps has been sent since, the last of them in their final form
+    /// where the LLM did not write them so.
+    pub async fn stream_plan(
+        &self,
+        request: &PlanRequest,
+        deadline: Instant,
+        steps: UnboundedSender<SubTask>,
+    ) -> (Origin, Result<Plan, PlanError>) {
+        let (registry, prompts) = (self.registry.clone(), self.prompts.clone());
+        let preview = Arc::new(Preview::new(registry, prompts, self.rules.max_steps, steps));
+        let (origin, result) = self.plan(request, deadline, Some(&preview)).await;
+        if let Ok(plan) = &result {
+            preview.complete(plan.steps());
+        }
+        (origin, result)
+    }
+
+    async fn plan(
+        &self,
+        request: &PlanRequest,
+        deadline: Instant,
+        preview: Option<&Arc<Preview>>,
+    ) -> (Origin, Result<Plan, PlanError>) {
         trace!(goal = request.goal, "planning");
         let (origin, result) = match &self.engine {
             Engine::Embedded(embedded) => self.plan_by_rules(embedded, request, Tally::default()),
             Engine::Llm { ladder, fallback } => {
-                match (self.plan_by_llms(ladder, request, deadline).await, fallback) {
+                match (self.plan_by_llms(ladder, request, deadline, preview).await, fallback) {
                     ((origin, Err(error)), Some(embedded)) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
                         self.metrics.fell_back(EMBEDDED_MODEL);
@@ -153,6 +185,7 @@ impl PlannerArm {
         ladder: &Ladder,
         request: &PlanRequest,
         deadline: Instant,
+        preview: Option<&Arc<Preview>>,
     ) -> (Origin, Result<Plan, PlanError>) {
         let mut origin = Origin {
             engine: EngineKind::OpenAi,
@@ -162,7 +195,7 @@ impl PlannerArm {
         let mut reason: Option<PlanError> = None;
         for turn in ladder.turns(deadline) {
             origin.model.clone_from(turn.model());
-            match self.plan_by_llm(turn, request, &mut origin.tally).await {
+            match self.plan_by_llm(turn, request, &mut origin.tally, preview).await {
                 Ok(plan) => {
                     if origin.model != *ladder.first_model() {
                         self.metrics.fell_back(&origin.model);
@@ -180,10 +213,12 @@ impl PlannerArm {
     /// Asks one model for a plan, and again with the faults of what it answers: at last more simply.
     async fn plan_by_llm(
         &self,
-        mut turn: Turn<'_>,
+        turn: Turn<'_>,
         request: &PlanRequest,
         tally: &mut Tally,
+        preview: Option<&Arc<Preview>>,
     ) -> Result<Plan, PlanError> {
+        let mut turn = turn.heard_by(preview.map(|preview| preview.clone() as Arc<dyn Listener>));
         let mut question = self.prompts.question(request);
         let mut asked_again = 0;
         let mut reason: Option<PlanError> = None;
@@ -196,6 +231,9 @@ impl PlannerArm {
                 Ok(plan) => return Ok(plan),
                 Err(unfit) => unfit,
             };
+            if let Some(preview) = preview {
+                preview.retract();
+            }
             if asked_again == MOST_REASKS || !turn.may_ask_again() {
                 return Err(unfit.into());
             }

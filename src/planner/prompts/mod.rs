@@ -87,12 +87,14 @@ impl Prompts {
 
     /// Whether a draft is nothing but steps of the examples, as very small models make it.
     pub fn is_example(&self, draft: &Draft) -> bool {
-        let examples = || self.simple.opening.iter().filter(|message| message.role == Role::Assistant);
-        let is_copied = |action: &str| {
-            let quoted = format!("\"{action}\"");
-            examples().any(|example| example.content.contains(&quoted))
-        };
-        !draft.steps.is_empty() && draft.steps.iter().all(|step| is_copied(&step.action))
+        !draft.steps.is_empty() && draft.steps.iter().all(|step| self.is_of_example(&step.action))
+    }
+
+    /// Whether a step does what one of the examples does.
+    pub fn is_of_example(&self, action: &str) -> bool {
+        let quoted = format!("\"{action}\"");
+        let mut examples = self.simple.opening.iter().filter(|message| message.role == Role::Assistant);
+        examples.any(|example| example.content.contains(&quoted))
     }
 
     fn in_full(&self, user: String, least_temperature: f64) -> Question {
