@@ -6,18 +6,21 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::header::{HeaderMap, HeaderValue};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::lifecycle::Phase;
-use crate::models::{PlanRequest, PlanResponse, Usage};
+use crate::models::{PlanRequest, PlanResponse, SubTask, Usage};
 use crate::planner::repair::Plan;
 use crate::planner::{Origin, estimate};
 
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
-use super::request::{Caller, Include, RequestContext, authorize, deadline, json_body};
+use super::request::{Caller, Include, RequestContext, authorize, deadline, json_body, prefers_events};
+use super::stream;
 
 /// Breaks a goal down into a sound plan.
 ///
@@ -54,27 +57,34 @@ pub(super) async fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Wanted { caller, include, deadline, request } = Wanted::read(&app, &context, request).await?;
+    let is_stream = prefers_events(request.headers());
+    let wanted = Wanted::read(&app, &context, request).await?;
     if app.lifecycle.phase() >= Phase::Draining {
         return Err(shutting_down());
     }
-    app.limiter.admit(&caller)?;
-    let _place = app.lifecycle.place().ok_or_else(|| {
+    app.limiter.admit(&wanted.caller)?;
+    let place = app.lifecycle.place().ok_or_else(|| {
         Problem::new(
             ErrorCode::Overloaded,
             "Too many plans are being made at this moment; try again shortly.",
         )
         .retry_after(App::OVERLOAD_WAIT)
     })?;
-    let _in_flight = app.metrics.plan_in_flight();
+    let in_flight = app.metrics.plan_in_flight();
     // Logged lines carry the id from here on, also when nobody gave one.
     context.id();
 
-    let (origin, result) = tokio::select! {
-        made = app.planner.generate_plan(&request, deadline) => made,
-        () = app.lifecycle.reached(Phase::Over) => return Err(shutting_down()),
+    if !is_stream {
+        let _held = (place, in_flight);
+        return Ok(wanted.made_by(&app, None).await.into_response());
+    }
+    let (sender, steps) = unbounded_channel();
+    let planner = app.clone();
+    let making = async move {
+        let _held = (place, in_flight);
+        wanted.made_by(&planner, Some(sender)).await
     };
-    Ok(respond(origin, result.map_err(Problem::from), include))
+    Ok(stream::respond(app, context, steps, making.instrument(Span::current())))
 }
 
 /// What a caller wants, once it is known to be in order.
@@ -109,6 +119,20 @@ impl Wanted {
             }
         }
     }
+
+    /// What comes of it; with `steps` each step is sent there as soon as it is written.
+    async fn made_by(&self, app: &App, steps: Option<UnboundedSender<SubTask>>) -> Answer {
+        let making = async {
+            match steps {
+                None => app.planner.generate_plan(&self.request, self.deadline).await,
+                Some(steps) => app.planner.stream_plan(&self.request, self.deadline, steps).await,
+            }
+        };
+        tokio::select! {
+            (origin, result) = making => Answer::new(origin, result.map_err(Problem::from), self.include),
+            () = app.lifecycle.reached(Phase::Over) => shutting_down().into(),
+        }
+    }
 }
 
 fn shutting_down() -> Problem {
@@ -116,25 +140,51 @@ fn shutting_down() -> Problem {
         .retry_after(App::OVERLOAD_WAIT)
 }
 
-fn respond(origin: Origin, result: Result<Plan, Problem>, include: Include) -> Response {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert("x-planner-engine", HeaderValue::from_static(origin.engine.as_str()));
-    if let Ok(model) = HeaderValue::from_bytes(origin.model.as_bytes()) {
-        headers.insert("x-planner-model", model);
-    }
-    headers.insert("x-planner-cache", HeaderValue::from_static("off"));
-    headers.insert("x-planner-attempts", HeaderValue::from(origin.tally.attempts));
-    let (repairs, mut response) = match result {
-        Ok(plan) => {
-            let repairs = plan.repairs().len();
-            headers.insert("x-planner-repairs", HeaderValue::from(repairs));
-            (repairs, Json(present(plan, &origin, include)).into_response())
+/// What came of a request for a plan.
+pub(super) struct Answer {
+    /// Who made it, and how.
+    pub(super) headers: HeaderMap,
+    pub(super) result: Result<PlanResponse, Problem>,
+    /// `None` when nobody was asked.
+    pub(super) notes: Option<PlanNotes>,
+}
+
+impl Answer {
+    fn new(origin: Origin, result: Result<Plan, Problem>, include: Include) -> Self {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert("x-planner-engine", HeaderValue::from_static(origin.engine.as_str()));
+        if let Ok(model) = HeaderValue::from_bytes(origin.model.as_bytes()) {
+            headers.insert("x-planner-model", model);
         }
-        Err(problem) => (0, problem.into_response()),
-    };
-    response.headers_mut().extend(headers);
-    response.extensions_mut().insert(PlanNotes { origin, repairs });
-    response
+        headers.insert("x-planner-cache", HeaderValue::from_static("off"));
+        headers.insert("x-planner-attempts", HeaderValue::from(origin.tally.attempts));
+        let repairs = result.as_ref().map_or(0, |plan| plan.repairs().len());
+        if result.is_ok() {
+            headers.insert("x-planner-repairs", HeaderValue::from(repairs));
+        }
+        let result = result.map(|plan| present(plan, &origin, include));
+        Self { headers, result, notes: Some(PlanNotes { origin, repairs }) }
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        Self { headers: HeaderMap::new(), result: Err(problem), notes: None }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = match self.result {
+            Ok(plan) => Json(plan).into_response(),
+            Err(problem) => problem.into_response(),
+        };
+        response.headers_mut().extend(self.headers);
+        if let Some(notes) = self.notes {
+            response.extensions_mut().insert(notes);
+        }
+        response
+    }
 }
 
 /// A plan in its wire form, with the extras that were asked for.
