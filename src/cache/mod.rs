@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::llm::LlmError;
 use crate::llm::ladder::Tally;
@@ -16,7 +16,7 @@ use crate::models::PlanRequest;
 use crate::planner::error::PlanError;
 use crate::planner::repair::Plan;
 use crate::planner::written::WrittenPlan;
-use crate::planner::{Origin, PlannerArm};
+use crate::planner::{Order, Origin, PlannerArm};
 use crate::redis::Redis;
 
 use flights::{Flights, Seat};
@@ -130,35 +130,41 @@ impl PlanCache {
         self.memory.entry_count()
     }
 
-    /// The answer to `request` by `deadline`: from memory, from Redis, from somebody who is asking the same,
-    /// or from `planner`. With `anew` it is made in any case, and takes the place of an earlier one.
+    /// The answer to an order: from memory, from Redis, from somebody who is asking the same, or from `planner`.
+    /// With `anew` it is made in any case, and takes the place of an earlier one.
     ///
     /// Failures and answers of a fallback are not kept. Whoever asks the same meanwhile shares them, unless
     /// only the time of the one who was first ran out.
-    pub async fn answer(
-        &self,
-        planner: &PlannerArm,
-        request: &PlanRequest,
-        deadline: Instant,
-        anew: bool,
-    ) -> Answer {
-        let key = self.key(request);
+    pub async fn answer(&self, planner: &PlannerArm, order: Order<'_>, anew: bool) -> Answer {
+        let key = self.key(order.request);
         if anew {
-            let answer = Answer::made(CacheUse::Bypass, planner.generate_plan(request, deadline).await);
-            self.keep(planner, key, &answer);
-            return answer;
+            return self.make(planner, order, key, CacheUse::Bypass).await;
         }
+        let answer = self.find(planner, order, key).await;
+        if let (Some(steps), Ok(plan), CacheUse::Hit | CacheUse::Coalesced) =
+            (order.steps, &answer.plan, answer.cache)
+        {
+            // Nobody may be looking any more.
+            let _ = plan.response().plan.into_iter().try_for_each(|step| steps.send(step));
+        }
+        answer
+    }
+
+    async fn find(&self, planner: &PlannerArm, order: Order<'_>, key: Key) -> Answer {
         loop {
             if let Some(plan) = self.memory.get(&key) {
                 return Answer::kept(planner, plan);
             }
             match self.flights.board(key) {
                 Seat::Leader(flight) => {
-                    let answer = self.find_or_make(planner, request, key, deadline).await;
+                    let answer = match self.found_by_others(planner, key).await {
+                        Some(plan) => Answer::kept(planner, plan),
+                        None => self.make(planner, order, key, CacheUse::Miss).await,
+                    };
                     flight.land(answer.clone());
                     return answer;
                 }
-                Seat::Follower(leader) => match timeout_at(deadline, leader.landed()).await {
+                Seat::Follower(leader) => match timeout_at(order.deadline, leader.landed()).await {
                     Ok(Some(answer)) if !answer.ran_out_of_time() => {
                         return answer.shared(CacheUse::Coalesced);
                     }
@@ -169,21 +175,15 @@ impl PlanCache {
         }
     }
 
-    async fn find_or_make(
-        &self,
-        planner: &PlannerArm,
-        request: &PlanRequest,
-        key: Key,
-        deadline: Instant,
-    ) -> Answer {
-        if let Some(shared) = &self.shared
-            && let Some(plan) = shared.get(planner, key).await
-        {
-            let plan = Arc::new(plan);
-            self.memory.insert(key, plan.clone());
-            return Answer::kept(planner, plan);
-        }
-        let answer = Answer::made(CacheUse::Miss, planner.generate_plan(request, deadline).await);
+    /// A plan that another replica made.
+    async fn found_by_others(&self, planner: &PlannerArm, key: Key) -> Option<Arc<WrittenPlan>> {
+        let plan = Arc::new(self.shared.as_ref()?.get(planner, key).await?);
+        self.memory.insert(key, plan.clone());
+        Some(plan)
+    }
+
+    async fn make(&self, planner: &PlannerArm, order: Order<'_>, key: Key, cache: CacheUse) -> Answer {
+        let answer = Answer::made(cache, planner.plan(order).await);
         self.keep(planner, key, &answer);
         answer
     }

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, yield_now};
+use tokio::time::Instant;
 
 use super::*;
 use crate::llm::ladder::CallPolicy;
-use crate::llm::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ladder, Question};
+use crate::llm::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ear, Ladder, Question};
 use crate::metrics::Metrics;
 use crate::planner::Engine;
 use crate::planner::embedded::EmbeddedPlanner;
@@ -36,7 +37,7 @@ impl ChatModel for GatedModel {
         &self.0.name
     }
 
-    fn call<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+    fn call<'a>(&'a self, _: &'a Question, _: Option<Ear>) -> BoxFuture<'a, Result<Completion, CallError>> {
         Box::pin(async {
             self.0.calls.fetch_add(1, Ordering::SeqCst);
             self.0.may_answer.acquire().await.expect("an open gate").forget();
@@ -85,7 +86,8 @@ impl House {
     async fn ask(&self, goal: &str, seconds: u64, anew: bool) -> Answer {
         let request = PlanRequest { goal: goal.into(), ..PlanRequest::default() };
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        self.cache.answer(&self.planner, &request, deadline, anew).await
+        let order = Order { request: &request, deadline, steps: None };
+        self.cache.answer(&self.planner, order, anew).await
     }
 
     /// Asks in the background and gives the question time to get as far as it can.

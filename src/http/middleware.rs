@@ -1,12 +1,14 @@
 //! What happens around every request: its id, its log line, its metrics, its problem document.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
@@ -26,8 +28,20 @@ pub struct PlanNotes {
     pub origin: Origin,
     /// What the cache did for it.
     pub cache: CacheUse,
-    /// Things that were changed in it.
-    pub repairs: usize,
+    /// Things that were changed in it; `None` where there is no plan.
+    pub repairs: Option<usize>,
+}
+
+/// How a streamed response ended, as an extension of it. Until that is said, its caller may go away.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StreamEnd(Arc<OnceLock<(Option<ErrorCode>, Option<PlanNotes>)>>);
+
+impl StreamEnd {
+    /// It ended with all that there was to say.
+    pub(super) fn is(&self, code: Option<ErrorCode>, notes: Option<PlanNotes>) {
+        // It ends once.
+        let _ = self.0.set((code, notes));
+    }
 }
 
 /// What a service makes of a request that is over.
@@ -85,6 +99,7 @@ pub(crate) async fn observe<O: Observer>(
         observer,
         span: span.clone(),
         arrived: context.arrived,
+        stream: None,
         ended: Ended {
             path: request.extensions().get::<MatchedPath>().cloned(),
             method: known_method(request.method()),
@@ -100,7 +115,8 @@ pub(crate) async fn observe<O: Observer>(
         record.ended.status = Some(response.status());
         record.ended.notes = response.extensions_mut().remove::<PlanNotes>();
     });
-    response
+    record.stream = response.extensions_mut().remove::<StreamEnd>();
+    if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
 }
 
 /// Writes the problem document of a `response` that is an error, and the request's id; gives the error's code.
@@ -137,11 +153,29 @@ struct Record<O: Observer> {
     observer: Arc<O>,
     span: tracing::Span,
     arrived: Instant,
+    /// Where a stream says how it ended.
+    stream: Option<StreamEnd>,
     ended: Ended,
+}
+
+impl<O: Observer> Record<O> {
+    /// The body of a stream, with which the request is over.
+    fn until_end_of(self, body: Body) -> Body {
+        Body::from_stream(body.into_data_stream().map(move |bytes| {
+            let _record = &self;
+            bytes
+        }))
+    }
 }
 
 impl<O: Observer> Drop for Record<O> {
     fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            match stream.0.get() {
+                Some((code, notes)) => (self.ended.code, self.ended.notes) = (*code, notes.clone()),
+                None => self.ended.status = None,
+            }
+        }
         self.ended.took = self.arrived.elapsed();
         let _entered = self.span.enter();
         self.observer.ended(&self.ended);
@@ -178,7 +212,7 @@ impl Observer for App {
             model = origin.map(|origin| &*origin.model),
             cache = request.notes.as_ref().map(|notes| notes.cache.as_str()),
             attempts = origin.map(|origin| origin.tally.attempts),
-            repairs = request.notes.as_ref().map(|notes| notes.repairs),
+            repairs = request.notes.as_ref().map(|notes| notes.repairs.unwrap_or_default()),
             "request"
         );
     }

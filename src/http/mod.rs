@@ -10,6 +10,7 @@ mod ops;
 mod plan;
 pub mod problem;
 mod request;
+mod stream;
 
 pub use limit::PlanLimiter;
 pub(crate) use middleware::observe;

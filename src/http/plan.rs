@@ -7,36 +7,41 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::cache::Answer;
 use crate::lifecycle::Phase;
-use crate::models::{PlanRequest, PlanResponse, Usage};
+use crate::models::{PlanRequest, PlanResponse, SubTask, Usage};
 use crate::planner::written::WrittenPlan;
 use crate::planner::{Origin, estimate};
 
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
-use super::request::{Caller, Include, RequestContext, authorize, deadline, json_body, wants_no_cache};
+use super::request::{
+    Caller, Include, RequestContext, authorize, deadline, json_body, prefers_events, wants_no_cache,
+};
+use super::stream;
 
 /// Who made the plan: `openai` or `embedded`.
 const X_PLANNER_ENGINE: HeaderName = HeaderName::from_static("x-planner-engine");
 /// The model that made it.
 const X_PLANNER_MODEL: HeaderName = HeaderName::from_static("x-planner-model");
-/// Whether it came from the cache.
+/// What the cache did for it.
 const X_PLANNER_CACHE: HeaderName = HeaderName::from_static("x-planner-cache");
 /// Calls made to LLMs for it.
 const X_PLANNER_ATTEMPTS: HeaderName = HeaderName::from_static("x-planner-attempts");
 /// Things changed in what the LLM said.
 const X_PLANNER_REPAIRS: HeaderName = HeaderName::from_static("x-planner-repairs");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
 /// Everything that is said about a plan beside it.
 pub(crate) const PLAN_HEADERS: [HeaderName; 5] =
     [X_PLANNER_ENGINE, X_PLANNER_MODEL, X_PLANNER_CACHE, X_PLANNER_ATTEMPTS, X_PLANNER_REPAIRS];
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Breaks a goal down into a sound plan.
 ///
@@ -74,27 +79,34 @@ pub(super) async fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Wanted { caller, include, deadline, anew, request } = Wanted::read(&app, &context, request).await?;
+    let is_stream = prefers_events(request.headers());
+    let wanted = Wanted::read(&app, &context, request).await?;
     if app.lifecycle.phase() >= Phase::Draining {
         return Err(shutting_down());
     }
-    app.limiter.admit(&caller).await?;
-    let _place = app.lifecycle.place().ok_or_else(|| {
+    app.limiter.admit(&wanted.caller).await?;
+    let place = app.lifecycle.place().ok_or_else(|| {
         Problem::new(
             ErrorCode::Overloaded,
             "Too many plans are being made at this moment; try again shortly.",
         )
         .retry_after(App::OVERLOAD_WAIT)
     })?;
-    let _in_flight = app.metrics.plan_in_flight();
+    let in_flight = app.metrics.plan_in_flight();
     // Logged lines carry the id from here on, also when nobody gave one.
     context.id();
 
-    let answer = tokio::select! {
-        answer = app.answer(&request, deadline, anew) => answer,
-        () = app.lifecycle.reached(Phase::Over) => return Err(shutting_down()),
+    if !is_stream {
+        let _held = (place, in_flight);
+        return Ok(wanted.answered_by(&app, None).await.into_response());
+    }
+    let (sender, steps) = unbounded_channel();
+    let planner = app.clone();
+    let answer = async move {
+        let _held = (place, in_flight);
+        wanted.answered_by(&planner, Some(&sender)).await
     };
-    Ok(respond(answer, include))
+    Ok(stream::respond(app, context, steps, answer.instrument(Span::current())))
 }
 
 /// What a caller wants, once it is known to be in order.
@@ -132,6 +144,14 @@ impl Wanted {
             }
         }
     }
+
+    /// What comes of it; each step is sent to `steps` as soon as it is written.
+    async fn answered_by(&self, app: &App, steps: Option<&UnboundedSender<SubTask>>) -> Reply {
+        tokio::select! {
+            answer = app.answer(&self.request, self.deadline, self.anew, steps) => Reply::new(answer, self.include),
+            () = app.lifecycle.reached(Phase::Over) => shutting_down().into(),
+        }
+    }
 }
 
 fn shutting_down() -> Problem {
@@ -139,24 +159,55 @@ fn shutting_down() -> Problem {
         .retry_after(App::OVERLOAD_WAIT)
 }
 
-fn respond(Answer { origin, cache, plan }: Answer, include: Include) -> Response {
-    let repairs = plan.as_ref().map(|plan| plan.repairs().len()).ok();
-    let mut response = match plan {
-        Ok(plan) => ([(CONTENT_TYPE, JSON)], present(&plan, &origin, include)).into_response(),
-        Err(error) => Problem::from(error).into_response(),
-    };
-    let headers = response.headers_mut();
-    headers.insert(X_PLANNER_ENGINE, HeaderValue::from_static(origin.engine.as_str()));
-    if let Ok(model) = HeaderValue::from_bytes(origin.model.as_bytes()) {
-        headers.insert(X_PLANNER_MODEL, model);
+/// What is sent in answer to a request for a plan.
+pub(super) struct Reply {
+    /// A [`PlanResponse`] as JSON, or why there is none.
+    pub(super) result: Result<Bytes, Problem>,
+    /// `None` when nobody was asked.
+    pub(super) notes: Option<PlanNotes>,
+}
+
+impl Reply {
+    fn new(Answer { origin, cache, plan }: Answer, include: Include) -> Self {
+        let repairs = plan.as_ref().map(|plan| plan.repairs().len()).ok();
+        let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
+        Self { result, notes: Some(PlanNotes { origin, cache, repairs }) }
     }
-    headers.insert(X_PLANNER_CACHE, HeaderValue::from_static(cache.as_str()));
-    headers.insert(X_PLANNER_ATTEMPTS, HeaderValue::from(origin.tally.attempts));
-    if let Some(repairs) = repairs {
-        headers.insert(X_PLANNER_REPAIRS, HeaderValue::from(repairs));
+}
+
+impl From<Problem> for Reply {
+    fn from(problem: Problem) -> Self {
+        Self { result: Err(problem), notes: None }
     }
-    response.extensions_mut().insert(PlanNotes { origin, cache, repairs: repairs.unwrap_or_default() });
-    response
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let mut response = match self.result {
+            Ok(plan) => ([(CONTENT_TYPE, JSON)], plan).into_response(),
+            Err(problem) => problem.into_response(),
+        };
+        if let Some(notes) = self.notes {
+            response.headers_mut().extend(notes.headers());
+            response.extensions_mut().insert(notes);
+        }
+        response
+    }
+}
+
+impl PlanNotes {
+    /// The headers that say the same to the caller.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let model = HeaderValue::from_bytes(self.origin.model.as_bytes()).ok();
+        let always = [
+            (X_PLANNER_ENGINE, HeaderValue::from_static(self.origin.engine.as_str())),
+            (X_PLANNER_CACHE, HeaderValue::from_static(self.cache.as_str())),
+            (X_PLANNER_ATTEMPTS, HeaderValue::from(self.origin.tally.attempts)),
+        ];
+        let model = model.map(|model| (X_PLANNER_MODEL, model));
+        let repairs = self.repairs.map(|repairs| (X_PLANNER_REPAIRS, HeaderValue::from(repairs)));
+        always.into_iter().chain(model).chain(repairs)
+    }
 }
 
 /// A plan in its wire form, with the extras that were asked for.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequest, Request};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -216,6 +216,30 @@ pub(crate) async fn body(request: Request, deadline: Instant) -> Result<Bytes, P
     }
 }
 
+/// Whether the caller wants server-sent events rather than JSON (RFC 9110, section 12.5.1): only who names them
+/// does, and likes them no less.
+pub(super) fn prefers_events(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(ACCEPT).into_iter().filter_map(|list| list.to_str().ok());
+    let ranges: Vec<(&str, f32)> = lists.flat_map(|list| list.split(',')).map(weighted).collect();
+    let weight = |range: &str| {
+        let named = ranges.iter().filter(|(name, _)| name.eq_ignore_ascii_case(range));
+        named.map(|(_, weight)| *weight).reduce(f32::max)
+    };
+    let json = weight("application/json").or_else(|| weight("application/*")).or_else(|| weight("*/*"));
+    weight("text/event-stream").is_some_and(|events| events > 0.0 && events >= json.unwrap_or(0.0))
+}
+
+/// A media range and its weight, 0.0 to 1.0; one that is malformed weighs nothing.
+fn weighted(range: &str) -> (&str, f32) {
+    let mut parts = range.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let weight = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+        .map_or(1.0, |(_, weight)| weight.trim().parse().unwrap_or(0.0));
+    (name, if (0.0..=1.0).contains(&weight) { weight } else { 0.0 })
+}
+
 /// Whether the body is declared to be of `media_type`, parameters left aside.
 pub(crate) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
     headers
@@ -239,6 +263,43 @@ mod tests {
         assert_eq!(Include::from_query(""), Ok(Include::default()));
         let problem = Include::from_query("include=cost,id,time").expect_err("unknown words");
         assert_eq!((problem.code, problem.errors.len()), (ErrorCode::UnknownInclude, 2));
+    }
+
+    #[test]
+    fn events_are_for_who_names_them_and_likes_them_no_less_than_json() {
+        let prefers = |lists: &[&str]| {
+            let header = |list: &&str| (ACCEPT, http::HeaderValue::from_str(list).expect("a value"));
+            prefers_events(&lists.iter().map(header).collect())
+        };
+        for lists in [
+            &["text/event-stream"][..],
+            &["Text/Event-Stream; charset=utf-8"],
+            &["application/json, text/event-stream"],
+            &["application/json", "text/event-stream"],
+            &["text/event-stream, */*"],
+            &["text/event-stream;q=0.5, */*;q=0.1"],
+            &["application/json;q=0.2,text/event-stream ; Q=0.3"],
+            &["text/event-stream;q=0.1, text/html"],
+            &["text/event-stream;q=0.3, application/json;q=0.3, */*"],
+        ] {
+            assert!(prefers(lists), "{lists:?}");
+        }
+        for lists in [
+            &[][..],
+            &[""],
+            &["*/*"],
+            &["text/*"],
+            &["application/json"],
+            &["text/event-stream;q=0"],
+            &["text/event-stream;q=0.5, application/json"],
+            &["text/event-stream;q=0.5, application/*;q=0.6"],
+            &["text/event-stream;q=0.5, */*"],
+            &["text/event-stream;q=high"],
+            &["text/event-stream;q=1.5"],
+            &["text/event-streams", "x-text/event-stream"],
+        ] {
+            assert!(!prefers(lists), "{lists:?}");
+        }
     }
 
     #[test]

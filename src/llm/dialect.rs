@@ -12,6 +12,7 @@ pub(super) struct Dialect {
     /// Newer models know the limit by another name, and some of them take no temperature.
     max_completion_tokens: bool,
     no_temperature: bool,
+    stream: Stream,
 }
 
 /// Structured output, from the strictest to none.
@@ -22,6 +23,15 @@ enum Structure {
     PlainSchema,
     JsonObject,
     Text,
+}
+
+/// Answers that are sent while they are written: with their tokens counted, without, not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Stream {
+    #[default]
+    Counted,
+    Uncounted,
+    Never,
 }
 
 impl Dialect {
@@ -37,6 +47,8 @@ impl Dialect {
             // Models that know it by another name take no temperature but their own either.
             Feature::MaxTokens => (self.max_completion_tokens, self.no_temperature) = (true, true),
             Feature::Temperature => self.no_temperature = true,
+            Feature::StreamOptions => self.stream = self.stream.max(Stream::Uncounted),
+            Feature::Stream => self.stream = Stream::Never,
         }
         // A plain schema that is refused as too rich leaves any JSON object.
         if self == before && feature == Feature::TightSchema && self.structure == Structure::PlainSchema {
@@ -68,6 +80,13 @@ impl Dialect {
         }
     }
 
+    /// The part of a call that says whether the answer is sent while it is written.
+    pub(super) fn streaming(self, wanted: bool) -> Streaming {
+        let stream = wanted && self.stream != Stream::Never;
+        let is_counted = stream && self.stream == Stream::Counted;
+        Streaming { stream, stream_options: is_counted.then_some(StreamOptions { include_usage: true }) }
+    }
+
     /// The temperature, where it may be said.
     pub(super) fn temperature(self, wanted: f64) -> Option<f64> {
         (!self.no_temperature).then_some(wanted)
@@ -95,6 +114,27 @@ pub(super) struct NamedSchema<'a> {
 pub(super) enum TokenLimit {
     MaxTokens(u32),
     MaxCompletionTokens(u32),
+}
+
+/// Whether an answer is sent while it is written; where not, the call says nothing of it.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Streaming {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct StreamOptions {
+    /// The last chunk counts the tokens.
+    include_usage: bool,
+}
+
+impl Streaming {
+    pub(super) fn is_on(self) -> bool {
+        self.stream
+    }
 }
 
 /// Words of schemas, and of what draws answers by them, that stand in no other refusal.
@@ -127,10 +167,14 @@ const ANY_FORMAT: [&str; 4] = ["response_format", "json_object", "json mode", "g
 /// Which part of a call a server refuses, from the words (in lower case) of its 400.
 pub(super) fn refused_feature(says: &str) -> Option<Feature> {
     let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| says.contains(phrase));
-    if says.contains("max_completion_tokens") || says.contains("max_tokens") && refuses(says) {
+    if says.contains("stream_options") {
+        Some(Feature::StreamOptions)
+    } else if says.contains("max_completion_tokens") || says.contains("max_tokens") && refuses(says) {
         Some(Feature::MaxTokens)
     } else if says.contains("temperature") && refuses(says) {
         Some(Feature::Temperature)
+    } else if speaks_of_streams(says) && refuses(says) {
+        Some(Feature::Stream)
     } else if mentions(&OF_SCHEMAS) || mentions(&BAD_SCHEMA) {
         Some(Feature::TightSchema)
     } else if mentions(&ANY_SCHEMA) {
@@ -138,6 +182,12 @@ pub(super) fn refused_feature(says: &str) -> Option<Feature> {
     } else {
         mentions(&ANY_FORMAT).then_some(Feature::ResponseFormat)
     }
+}
+
+/// Whether the words speak of streams, and not of what is upstream.
+fn speaks_of_streams(says: &str) -> bool {
+    says.split(|c: char| !c.is_ascii_alphabetic())
+        .any(|word| matches!(word, "stream" | "streaming" | "streamed"))
 }
 
 /// Whether the words say that a parameter is not known, rather than that its value is out of range.
@@ -179,6 +229,11 @@ mod tests {
                 "unsupported value: 'temperature' does not support 0.3 with this model",
                 Some(Feature::Temperature),
             ),
+            ("unrecognized request argument supplied: stream_options", Some(Feature::StreamOptions)),
+            ("'stream_options' is only allowed when streaming", Some(Feature::StreamOptions)),
+            ("streaming is not supported for this model", Some(Feature::Stream)),
+            ("unsupported value: 'stream' does not support true", Some(Feature::Stream)),
+            ("an upstream error: this is not supported", None),
             ("max_tokens is too large: 9000", None),
             ("temperature must be between 0 and 1", None),
             ("messages must not be empty", None),
@@ -203,5 +258,10 @@ mod tests {
         let newer = text.without(Feature::MaxTokens).expect("other");
         assert_eq!(newer.temperature(0.3), None);
         assert_eq!(newer.without(Feature::MaxTokens), None);
+        let uncounted = newer.without(Feature::StreamOptions).expect("less");
+        assert!(uncounted.streaming(true).is_on() && uncounted.streaming(true).stream_options.is_none());
+        let whole = uncounted.without(Feature::Stream).expect("less");
+        assert!(!whole.streaming(true).is_on() && !newer.streaming(false).is_on());
+        assert_eq!((whole.without(Feature::Stream), whole.without(Feature::StreamOptions)), (None, None));
     }
 }

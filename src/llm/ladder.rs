@@ -13,7 +13,7 @@ use crate::prices::{self, Price, PriceList};
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::{Backoff, Breaker, RetryBudget};
 
-use super::{CallError, CallFailure, ChatModel, Completion, LlmError, Question};
+use super::{CallError, CallFailure, ChatModel, Completion, Ear, Listener, LlmError, Question};
 
 /// With less time left than this, another call is not begun.
 const WORTH_A_CALL: Duration = Duration::from_millis(10);
@@ -92,6 +92,7 @@ pub struct Turn<'a> {
     is_first: bool,
     is_last: bool,
     deadline: Instant,
+    listener: Option<Arc<dyn Listener>>,
     /// Calls that may still fail.
     tries_left: u32,
     answers: u32,
@@ -149,6 +150,7 @@ impl Ladder {
                 is_first: index == 0,
                 is_last,
                 deadline: time_for_model(Instant::now(), deadline, is_last),
+                listener: None,
                 tries_left: self.policy.max_attempts,
                 answers: 0,
                 took: Duration::ZERO,
@@ -157,14 +159,20 @@ impl Ladder {
     }
 
     /// One call, counted and timed however it ends.
-    async fn call(&self, rung: &Rung, question: &Question) -> Result<Completion, CallError> {
+    async fn call(
+        &self,
+        rung: &Rung,
+        question: &Question,
+        ear: Option<Ear>,
+    ) -> Result<Completion, CallError> {
         let mut record = CallRecord {
             metrics: &self.metrics,
             model: rung.model.name(),
             began: Instant::now(),
             outcome: "abandoned",
+            ear: ear.clone(),
         };
-        let result = rung.model.call(question).await;
+        let result = rung.model.call(question, ear).await;
         if result.is_ok() {
             rung.pace.answered_in(record.began.elapsed());
         }
@@ -178,6 +186,12 @@ impl Turn<'_> {
     /// Whose turn it is.
     pub fn model(&self) -> &Arc<str> {
         self.rung.model.name()
+    }
+
+    /// With `listener` hearing every answer while it is written.
+    #[must_use]
+    pub fn heard_by(self, listener: Option<Arc<dyn Listener>>) -> Self {
+        Self { listener, ..self }
     }
 
     /// Whether this model may be asked something else now: within the limit of calls, and with time for an
@@ -237,7 +251,8 @@ impl Turn<'_> {
             let is_only_try = self.tries_left <= 1 || !self.is_last || !calls.is_empty();
             if self.tries_left > 0 {
                 tally.attempts += 1;
-                calls.push(self.ladder.call(self.rung, question));
+                let ear = self.listener.clone().map(|listener| Ear::new(listener, tally.attempts));
+                calls.push(self.ladder.call(self.rung, question, ear));
             }
             let patience = Instant::now() + time_for_attempt(left, is_only_try, self.rung.pace.usual());
             let error = match timeout_at(patience, calls.next()).await {
@@ -303,17 +318,21 @@ impl Turn<'_> {
     }
 }
 
-/// Counts a call when it is over, also when nobody waits for it any more.
+/// Counts a call when it is over, also when nobody waits for it any more, and tells who hears it.
 struct CallRecord<'a> {
     metrics: &'a Metrics,
     model: &'a str,
     began: Instant,
     outcome: &'static str,
+    ear: Option<Ear>,
 }
 
 impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
         self.metrics.llm_call(self.model, self.outcome, self.began.elapsed());
+        if let Some(ear) = &self.ear {
+            ear.call_ends(self.outcome == "ok");
+        }
     }
 }
 

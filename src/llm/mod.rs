@@ -4,6 +4,7 @@
 
 mod dialect;
 pub mod ladder;
+mod listener;
 pub mod openai;
 mod reply;
 
@@ -17,6 +18,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub use ladder::Ladder;
+pub use listener::{Ear, Listener};
 
 /// A boxed future, so that models can stand behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -113,11 +115,16 @@ pub trait ChatModel: Send + Sync {
     /// Its name, for headers and metrics.
     fn name(&self) -> &Arc<str>;
 
-    /// One call, without any retry. Dropping the future cancels it.
+    /// One call, without any retry. Dropping the future cancels it. With an ear the answer is heard while it
+    /// is written, as far as the model can do that.
     ///
     /// # Errors
     /// Why the call gave no text.
-    fn call<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>>;
+    fn call<'a>(
+        &'a self,
+        question: &'a Question,
+        ear: Option<Ear>,
+    ) -> BoxFuture<'a, Result<Completion, CallError>>;
 }
 
 /// Why one call to an LLM gave no answer.
@@ -178,6 +185,10 @@ pub enum Feature {
     MaxTokens,
     /// A sampling temperature.
     Temperature,
+    /// `stream_options`, with which a stream ends in its count of tokens.
+    StreamOptions,
+    /// An answer that is sent while it is written.
+    Stream,
 }
 
 impl Feature {
@@ -189,6 +200,8 @@ impl Feature {
             Self::ResponseFormat => "response_format",
             Self::MaxTokens => "max_tokens",
             Self::Temperature => "temperature",
+            Self::StreamOptions => "stream_options",
+            Self::Stream => "stream",
         }
     }
 }

@@ -11,22 +11,25 @@ use std::time::Duration;
 use async_openai::config::Config;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap};
 use secrecy::SecretString;
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::outbound::{bearer, body_within, http_client};
 
-use super::dialect::{Dialect, ResponseFormat, TokenLimit};
-use super::reply::{Reply, normalised, refusal};
-use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Feature, Message, Question};
+use super::dialect::{Dialect, ResponseFormat, Streaming, TokenLimit};
+use super::reply::{Incoming, Reply, normalised, refusal};
+use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ear, Feature, Message, Question};
 
 /// The largest answer that is read; a plan is a thousand times smaller.
 const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// How long after the first call others wait for it to find out what a model takes.
 const FIRST_WORDS: Duration = Duration::from_millis(300);
+/// How long the end of a body is waited for whose stream has said all: with it the connection can be used again.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// How to reach a server and what to ask of its models.
 #[derive(Debug, Clone)]
@@ -44,6 +47,7 @@ pub struct OpenAiSettings {
 /// A connection pool to one server, from which its models are made.
 #[derive(Clone)]
 pub struct OpenAiServer {
+    http: reqwest::Client,
     client: async_openai::Client<Endpoint>,
     temperature: f64,
     max_tokens: u32,
@@ -77,11 +81,18 @@ impl OpenAiServer {
         let http = http_client(&settings.base_url)?;
         let endpoint =
             Endpoint { base_url: settings.base_url, headers, api_key: settings.api_key.unwrap_or_default() };
+        let exchange = OneExchange { client: http.clone(), ear: None };
         Ok(Self {
-            client: async_openai::Client::build(http.clone(), endpoint).with_http_service(OneExchange(http)),
+            client: async_openai::Client::build(http.clone(), endpoint).with_http_service(exchange),
+            http,
             temperature: settings.temperature,
             max_tokens: settings.max_tokens,
         })
+    }
+
+    /// A client for one call, whose answer `ear` hears.
+    fn heard_by(&self, ear: Ear) -> async_openai::Client<Endpoint> {
+        self.client.clone().with_http_service(OneExchange { client: self.http.clone(), ear: Some(ear) })
     }
 
     /// A model of this server.
@@ -102,18 +113,27 @@ impl ChatModel for OpenAiModel {
         &self.name
     }
 
-    fn call<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+    fn call<'a>(
+        &'a self,
+        question: &'a Question,
+        ear: Option<Ear>,
+    ) -> BoxFuture<'a, Result<Completion, CallError>> {
         Box::pin(async move {
             let _first = self.first_words().await;
             let dialect = *self.dialect();
+            let streaming = dialect.streaming(ear.is_some());
             let request = ChatRequest {
                 model: &self.name,
                 messages: &question.messages,
                 temperature: dialect.temperature(self.server.temperature.max(question.least_temperature)),
                 token_limit: dialect.token_limit(self.server.max_tokens),
                 response_format: dialect.response_format(question),
+                streaming,
             };
-            let reply: Result<Reply, OpenAIError> = self.server.client.chat().create_byot(&request).await;
+            let reply: Result<Reply, OpenAIError> = match ear.filter(|_| streaming.is_on()) {
+                None => self.server.client.chat().create_byot(&request).await,
+                Some(ear) => self.server.heard_by(ear).chat().create_byot(&request).await,
+            };
             let result = reply.map_err(call_error).and_then(Reply::into_completion);
             match result {
                 Ok(_) => self.understood.store(true, Ordering::Relaxed),
@@ -166,6 +186,8 @@ struct ChatRequest<'a> {
     token_limit: TokenLimit,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<ResponseFormat<'a>>,
+    #[serde(flatten)]
+    streaming: Streaming,
 }
 
 /// Where the server is; the crate's own configuration would read the process environment.
@@ -200,7 +222,11 @@ impl Config for Endpoint {
 
 /// Sends a request once, reads the answer within bounds, and types whatever is not a success.
 #[derive(Clone)]
-struct OneExchange(reqwest::Client);
+struct OneExchange {
+    client: reqwest::Client,
+    /// What hears the answer while it comes.
+    ear: Option<Ear>,
+}
 
 impl tower::Service<HttpRequestFactory> for OneExchange {
     type Response = reqwest::Response;
@@ -212,10 +238,10 @@ impl tower::Service<HttpRequestFactory> for OneExchange {
     }
 
     fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
-        let client = self.0.clone();
+        let Self { client, ear } = self.clone();
         Box::pin(async move {
             let request = request.build().await?;
-            let exchange = exchange(&client, request).await;
+            let exchange = exchange(&client, request, ear).await;
             exchange.map_err(|error| OpenAIError::Boxed(Box::new(error)))
         })
     }
@@ -224,8 +250,12 @@ impl tower::Service<HttpRequestFactory> for OneExchange {
 async fn exchange(
     client: &reqwest::Client,
     request: reqwest::Request,
+    ear: Option<Ear>,
 ) -> Result<reqwest::Response, CallError> {
     let mut response = client.execute(request).await.map_err(|error| transport_error(&error))?;
+    if let Some(ear) = ear.filter(|_| response.status().is_success()) {
+        return Ok(http::Response::new(heard_body(&mut response, &ear).await?).into());
+    }
     let body =
         body_within(&mut response, MOST_ANSWER_BYTES).await.map_err(|error| transport_error(&error))?;
     let body = body.ok_or(CallFailure::Malformed)?;
@@ -234,6 +264,23 @@ async fn exchange(
         return Ok(http::Response::new(normalised(&body)).into());
     }
     Err(refusal(status, response.headers(), &body))
+}
+
+/// The body as JSON, its answer heard while it comes.
+async fn heard_body(response: &mut reqwest::Response, ear: &Ear) -> Result<Bytes, CallError> {
+    let (mut body, mut length) = (Incoming::new(), 0);
+    while let Some(bytes) = response.chunk().await.map_err(|error| transport_error(&error))? {
+        length += bytes.len();
+        if length > MOST_ANSWER_BYTES {
+            return Err(CallFailure::Malformed.into());
+        }
+        ear.hears(&body.push(&bytes));
+        if body.is_over() {
+            let _ = timeout(LAST_WORDS, response.chunk()).await;
+            break;
+        }
+    }
+    Ok(body.into_json())
 }
 
 fn transport_error(error: &reqwest::Error) -> CallError {

@@ -8,24 +8,27 @@ pub mod error;
 pub mod estimate;
 pub mod graph;
 pub mod parse;
+mod preview;
 pub mod prompts;
 pub mod repair;
 pub mod written;
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tracing::{trace, warn};
 
 use crate::llm::ladder::{Tally, Turn};
-use crate::llm::{Completion, Ladder, LlmError};
+use crate::llm::{Completion, Ladder, Listener, LlmError};
 use crate::metrics::Metrics;
-use crate::models::{PlanRequest, PlanResponse, Repair};
+use crate::models::{PlanRequest, PlanResponse, Repair, SubTask};
 use crate::registry::ArmRegistry;
 
 use embedded::EmbeddedPlanner;
 use error::{PlanError, Unfit, Unreadable};
 use parse::Reading;
+use preview::Preview;
 use prompts::Prompts;
 use repair::{Plan, PlanRules, settle};
 
@@ -71,9 +74,22 @@ pub enum Engine {
 pub struct PlannerArm {
     registry: Arc<ArmRegistry>,
     rules: PlanRules,
-    prompts: Prompts,
+    prompts: Arc<Prompts>,
     engine: Engine,
     metrics: Arc<Metrics>,
+}
+
+/// What a plan is wanted for, by when, and who wants to see it while it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// What it is wanted for.
+    pub request: &'a PlanRequest,
+    /// When there must be an answer.
+    pub deadline: Instant,
+    /// Where each step is sent as soon as it is written. They are a preview: an answer that comes to nothing is
+    /// followed by the steps of another, from the first. When a plan is made, each of its steps has been sent
+    /// since, the last of them in their final form where the LLM did not write them so.
+    pub steps: Option<&'a UnboundedSender<SubTask>>,
 }
 
 /// Where a plan, or its absence, comes from.
@@ -90,7 +106,7 @@ pub struct Origin {
 impl PlannerArm {
     /// A planner for the arms of `registry`.
     pub fn new(registry: Arc<ArmRegistry>, rules: PlanRules, engine: Engine, metrics: Arc<Metrics>) -> Self {
-        let prompts = Prompts::new(&registry, &rules);
+        let prompts = Arc::new(Prompts::new(&registry, &rules));
         Self { registry, rules, prompts, engine, metrics }
     }
 
@@ -146,11 +162,33 @@ impl PlannerArm {
         request: &PlanRequest,
         deadline: Instant,
     ) -> (Origin, Result<Plan, PlanError>) {
+        self.plan(Order { request, deadline, steps: None }).await
+    }
+
+    /// Makes the plan that is ordered. The origin is known either way.
+    pub async fn plan(&self, order: Order<'_>) -> (Origin, Result<Plan, PlanError>) {
+        let Order { request, deadline, steps } = order;
+        let Some(steps) = steps else { return self.make(request, deadline, None).await };
+        let (registry, prompts) = (self.registry.clone(), self.prompts.clone());
+        let preview = Arc::new(Preview::new(registry, prompts, self.rules.max_steps, steps.clone()));
+        let (origin, result) = self.make(request, deadline, Some(&preview)).await;
+        if let Ok(plan) = &result {
+            preview.complete(plan.steps());
+        }
+        (origin, result)
+    }
+
+    async fn make(
+        &self,
+        request: &PlanRequest,
+        deadline: Instant,
+        preview: Option<&Arc<Preview>>,
+    ) -> (Origin, Result<Plan, PlanError>) {
         trace!(goal = request.goal, "planning");
         let (origin, result) = match &self.engine {
             Engine::Embedded(embedded) => self.plan_by_rules(embedded, request, Tally::default()),
             Engine::Llm { ladder, fallback } => {
-                match (self.plan_by_llms(ladder, request, deadline).await, fallback) {
+                match (self.plan_by_llms(ladder, request, deadline, preview).await, fallback) {
                     ((origin, Err(error)), Some(embedded)) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
                         self.metrics.fell_back(EMBEDDED_MODEL);
@@ -175,6 +213,7 @@ impl PlannerArm {
         ladder: &Ladder,
         request: &PlanRequest,
         deadline: Instant,
+        preview: Option<&Arc<Preview>>,
     ) -> (Origin, Result<Plan, PlanError>) {
         let mut origin = Origin {
             engine: EngineKind::OpenAi,
@@ -184,7 +223,7 @@ impl PlannerArm {
         let mut reason: Option<PlanError> = None;
         for turn in ladder.turns(deadline) {
             origin.model.clone_from(turn.model());
-            match self.plan_by_llm(turn, request, &mut origin.tally).await {
+            match self.plan_by_llm(turn, request, &mut origin.tally, preview).await {
                 Ok(plan) => {
                     if origin.model != *ladder.first_model() {
                         self.metrics.fell_back(&origin.model);
@@ -202,10 +241,12 @@ impl PlannerArm {
     /// Asks one model for a plan, and again with the faults of what it answers: at last more simply.
     async fn plan_by_llm(
         &self,
-        mut turn: Turn<'_>,
+        turn: Turn<'_>,
         request: &PlanRequest,
         tally: &mut Tally,
+        preview: Option<&Arc<Preview>>,
     ) -> Result<Plan, PlanError> {
+        let mut turn = turn.heard_by(preview.map(|preview| preview.clone() as Arc<dyn Listener>));
         let mut question = self.prompts.question(request);
         let mut asked_again = 0;
         let mut reason: Option<PlanError> = None;
@@ -218,6 +259,9 @@ impl PlannerArm {
                 Ok(plan) => return Ok(plan),
                 Err(unfit) => unfit,
             };
+            if let Some(preview) = preview {
+                preview.retract();
+            }
             if asked_again == MOST_REASKS || !turn.may_ask_again() {
                 return Err(unfit.into());
             }

@@ -136,6 +136,18 @@ pub fn settle(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result
     Ok(Plan { steps, rationale, confidence, repairs })
 }
 
+/// A step on its own, as it would stand at `place` in a plan: with what has one right answer mended, and
+/// dependencies on earlier places alone. `None` where it has a fault that the whole plan could not have.
+pub fn settle_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> Option<SubTask> {
+    let mut mend = Mend { registry, faults: Vec::new(), repairs: Vec::new() };
+    let needs = draft.depends_on.iter().flatten().filter_map(|&needed| u32::try_from(needed).ok());
+    let mut depends_on: Vec<u32> = needs.filter(|needed| (1..place).contains(needed)).collect();
+    depends_on.sort_unstable();
+    depends_on.dedup();
+    let step = mend.step(0, draft);
+    mend.faults.is_empty().then_some(SubTask { step: place, depends_on, ..step })
+}
+
 /// The work in hand: what was found wrong, and what was mended.
 struct Mend<'a> {
     registry: &'a ArmRegistry,

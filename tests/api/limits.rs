@@ -7,7 +7,7 @@ use http::StatusCode;
 use planner_arm::app::App;
 use planner_arm::lifecycle::Phase;
 use planner_arm::llm::ladder::CallPolicy;
-use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ladder, Question};
+use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ear, Ladder, Question};
 use planner_arm::metrics::Metrics;
 use planner_arm::planner::Engine;
 use serde_json::{Value, json};
@@ -179,7 +179,11 @@ async fn a_panic_is_a_problem_and_a_metric_and_the_service_lives() {
         fn name(&self) -> &Arc<str> {
             &self.0
         }
-        fn call<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+        fn call<'a>(
+            &'a self,
+            _: &'a Question,
+            _: Option<Ear>,
+        ) -> BoxFuture<'a, Result<Completion, CallError>> {
             panic!("canary")
         }
     }

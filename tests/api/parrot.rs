@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use planner_arm::llm::ladder::CallPolicy;
-use planner_arm::llm::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ladder, Question};
+use planner_arm::llm::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ear, Ladder, Question};
 use planner_arm::metrics::Metrics;
 use planner_arm::models::{PlanRequest, PlanResponse, Repair, RepairCode};
 use planner_arm::planner::embedded::EmbeddedPlanner;
@@ -33,7 +33,11 @@ impl ChatModel for Parrot {
         &self.name
     }
 
-    fn call<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+    fn call<'a>(
+        &'a self,
+        question: &'a Question,
+        _: Option<Ear>,
+    ) -> BoxFuture<'a, Result<Completion, CallError>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(question.clone());
         let mut says = self.says.lock().unwrap_or_else(PoisonError::into_inner);
         let said = if says.len() > 1 { says.pop_front() } else { says.front().cloned() };

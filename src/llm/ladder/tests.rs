@@ -30,10 +30,14 @@ impl ChatModel for Scripted {
         &self.name
     }
 
-    fn call<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+    fn call<'a>(&'a self, _: &'a Question, ear: Option<Ear>) -> BoxFuture<'a, Result<Completion, CallError>> {
         let act = self.acts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let said =
-            |text: &str| Ok(Completion { content: text.into(), prompt_tokens: 10, ..Completion::default() });
+        let said = move |text: &str| {
+            if let Some(ear) = &ear {
+                ear.hears(text);
+            }
+            Ok(Completion { content: text.into(), prompt_tokens: 10, ..Completion::default() })
+        };
         Box::pin(async move {
             match act.expect("another act in the script") {
                 Act::Say(text) => said(text),
@@ -308,6 +312,40 @@ fn a_cost_is_the_sum_of_all_and_unknown_when_that_of_one_is() {
     tally.add(1, 1, None);
     tally.add(1, 1, Some(0.1));
     assert_eq!(tally.cost_usd(), None);
+}
+
+/// Hears what each call says, and how it ends.
+#[derive(Default)]
+struct Notes(Mutex<Vec<(u32, String)>>);
+
+impl Listener for Notes {
+    fn says(&self, call: u32, piece: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((call, piece.into()));
+    }
+
+    fn ends(&self, call: u32, is_answered: bool) {
+        let end = if is_answered { "(answered)" } else { "(nothing)" };
+        self.says(call, end);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_hears_each_call_and_how_it_ends() {
+    let slow = Act::SayAfter(Duration::from_secs(9), "slow");
+    let ladder = ladder(&[&[Act::Fail(CallFailure::ServerError), slow, Act::Say("quick"), Act::Say("more")]]);
+    let notes = Arc::new(Notes::default());
+    let turn = ladder.turns(Instant::now() + Duration::from_secs(10)).next().expect("a model");
+    let mut turn = turn.heard_by(Some(notes.clone()));
+    let mut tally = Tally::default();
+    for _ in 0..2 {
+        turn.ask(&question(), &mut tally).await.expect("an answer");
+    }
+    let heard = notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let heard: Vec<_> = heard.iter().map(|(call, said)| (*call, said.as_str())).collect();
+    assert_eq!(
+        heard,
+        [(1, "(nothing)"), (3, "quick"), (3, "(answered)"), (2, "(nothing)"), (4, "more"), (4, "(answered)")]
+    );
 }
 
 #[tokio::test(start_paused = true)]

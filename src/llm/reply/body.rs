@@ -1,8 +1,9 @@
 //! Bodies that are not plain JSON and hold a chat completion all the same.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use serde_json::{Value, json};
 
 use super::Reply;
@@ -16,13 +17,73 @@ const STREAM_FIELDS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"]
 ///
 /// A body that is JSON already is not read, copied or changed.
 pub(in crate::llm) fn normalised(body: &Bytes) -> Bytes {
-    let mut start = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    start += body[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-    let body = body.slice(start..);
-    if STREAM_FIELDS.iter().any(|field| body.starts_with(field)) {
-        Bytes::from(joined(&String::from_utf8_lossy(&body)).to_string())
+    let body = body.slice(start_of(body)..);
+    if is_stream(&body) {
+        let mut chunks = Chunks::default();
+        chunks.push(&body);
+        chunks.into_json()
     } else {
         body
+    }
+}
+
+/// How many bytes a mark and white space take up at the beginning of `body`.
+fn start_of(body: &[u8]) -> usize {
+    let mark = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    mark + body[mark..].iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+}
+
+fn is_stream(body: &[u8]) -> bool {
+    STREAM_FIELDS.iter().any(|field| body.starts_with(field))
+}
+
+/// A body that is listened to while it comes.
+pub(in crate::llm) enum Incoming {
+    /// Too little to tell what it is.
+    Begun(BytesMut),
+    Whole(BytesMut),
+    Stream(Chunks),
+}
+
+impl Incoming {
+    pub(in crate::llm) fn new() -> Self {
+        Self::Begun(BytesMut::new())
+    }
+
+    /// Takes more of the body: what its answer says there.
+    pub(in crate::llm) fn push(&mut self, bytes: &[u8]) -> String {
+        match self {
+            Self::Stream(chunks) => return chunks.push(bytes),
+            Self::Whole(body) => body.extend_from_slice(bytes),
+            Self::Begun(body) => {
+                body.extend_from_slice(bytes);
+                body.advance(start_of(body));
+                let begun = take(body);
+                if is_stream(&begun) {
+                    let mut chunks = Chunks::default();
+                    let said = chunks.push(&begun);
+                    *self = Self::Stream(chunks);
+                    return said;
+                }
+                let may_become =
+                    STREAM_FIELDS.iter().chain([&BYTE_ORDER_MARK]).any(|field| field.starts_with(&begun));
+                *self = if may_become { Self::Begun(begun) } else { Self::Whole(begun) };
+            }
+        }
+        String::new()
+    }
+
+    /// Whether it is a stream that has said all: its end mark, or an error.
+    pub(in crate::llm) fn is_over(&self) -> bool {
+        matches!(self, Self::Stream(chunks) if chunks.is_done || !chunks.error.is_null())
+    }
+
+    /// The body as JSON.
+    pub(in crate::llm) fn into_json(self) -> Bytes {
+        match self {
+            Self::Begun(body) | Self::Whole(body) => body.freeze(),
+            Self::Stream(chunks) => chunks.into_json(),
+        }
     }
 }
 
@@ -52,6 +113,11 @@ impl Pieces {
         }
     }
 
+    /// Where the answer is: in the content, or in the arguments of a tool while there is none.
+    fn answer(&self) -> &str {
+        if self.content.is_empty() { &self.arguments } else { &self.content }
+    }
+
     fn into_choice(self) -> Value {
         json!({
             "message": {
@@ -65,59 +131,88 @@ impl Pieces {
     }
 }
 
-/// One chat completion from a stream of its chunks (server-sent events).
+/// One chat completion from a stream of its chunks (server-sent events), which may be split anywhere.
 ///
 /// Choices of a stream that just stops are left out: the rest is missing.
-fn joined(stream: &str) -> Value {
-    let mut choices = BTreeMap::<u64, Pieces>::new();
-    let (mut usage, mut error) = (Value::Null, Value::Null);
-    let done = stream.lines().filter_map(data).any(is_end);
-    for event in events(stream) {
-        // More than one where a server leaves out the blank line between events.
-        for chunk in serde_json::Deserializer::from_str(&event).into_iter::<Reply>().map_while(Result::ok) {
-            if let Some(counts) = &chunk.0.usage.0 {
-                usage = json!({ "prompt_tokens": counts.prompt(), "completion_tokens": counts.completion() });
-            }
-            if let Some(said) = chunk.0.complaint() {
-                error = said;
-            }
-            for choice in chunk.0.choices.0.unwrap_or_default() {
-                choices.entry(choice.index.0.map_or(0, |index| index.0)).or_default().add(choice);
-            }
+#[derive(Default)]
+pub(in crate::llm) struct Chunks {
+    /// What came of a line that has not ended.
+    line: Vec<u8>,
+    /// The data of an event that has not ended, of which no line is a chunk of its own.
+    event: String,
+    is_done: bool,
+    choices: BTreeMap<u64, Pieces>,
+    usage: Value,
+    error: Value,
+}
+
+impl Chunks {
+    /// Takes more of the stream: what the first choice says there.
+    fn push(&mut self, bytes: &[u8]) -> String {
+        let before = self.choices.get(&0).map_or(0, |first| first.answer().len());
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(&rest[..end]);
+            self.end_line();
+            rest = &rest[end + 1..];
+        }
+        self.line.extend_from_slice(rest);
+        let answer = self.choices.get(&0).map_or("", Pieces::answer);
+        answer.get(before..).unwrap_or_default().to_owned()
+    }
+
+    fn end_line(&mut self) {
+        let bytes = take(&mut self.line);
+        let line = String::from_utf8_lossy(&bytes);
+        let line = line.strip_suffix('\r').unwrap_or(&line);
+        match line.strip_prefix("data:") {
+            Some(data) if data.trim() == "[DONE]" => self.is_done = true,
+            Some(data) => self.data(data),
+            None if line.is_empty() => self.end_event(),
+            None => {}
         }
     }
-    if !error.is_null() {
-        return error;
-    }
-    let whole = choices.into_values().filter(|choice| done || choice.finish_reason.is_some());
-    json!({ "choices": whole.map(Pieces::into_choice).collect::<Vec<_>>(), "usage": usage })
-}
 
-/// The data of each event, the end mark left out.
-fn events(stream: &str) -> impl Iterator<Item = String> {
-    let mut lines = stream.lines();
-    std::iter::from_fn(move || {
-        let mut event = None;
-        for line in lines.by_ref() {
-            match data(line) {
-                Some(data) if is_end(data) => {}
-                Some(data) => {
-                    let event: &mut String = event.get_or_insert_default();
-                    event.push_str(data);
-                    event.push('\n');
-                }
-                None if line.is_empty() && event.is_some() => break,
-                None => {}
-            }
+    /// A line of data is mostly a chunk of its own, also where a server leaves out the blank line behind it.
+    fn data(&mut self, data: &str) {
+        if self.event.is_empty()
+            && let Ok(chunk) = serde_json::from_str(data)
+        {
+            self.chunk(chunk);
+        } else {
+            self.event.push_str(data);
+            self.event.push('\n');
         }
-        event
-    })
-}
+    }
 
-fn data(line: &str) -> Option<&str> {
-    line.strip_prefix("data:")
-}
+    fn end_event(&mut self) {
+        let event = take(&mut self.event);
+        let chunks = serde_json::Deserializer::from_str(&event).into_iter::<Reply>();
+        chunks.map_while(Result::ok).for_each(|chunk| self.chunk(chunk));
+    }
 
-fn is_end(data: &str) -> bool {
-    data.trim() == "[DONE]"
+    fn chunk(&mut self, chunk: Reply) {
+        if let Some(counts) = &chunk.0.usage.0 {
+            self.usage =
+                json!({ "prompt_tokens": counts.prompt(), "completion_tokens": counts.completion() });
+        }
+        if let Some(said) = chunk.0.complaint() {
+            self.error = said;
+        }
+        for choice in chunk.0.choices.0.unwrap_or_default() {
+            self.choices.entry(choice.index.0.map_or(0, |index| index.0)).or_default().add(choice);
+        }
+    }
+
+    fn into_json(mut self) -> Bytes {
+        self.end_line();
+        self.end_event();
+        if !self.error.is_null() {
+            return self.error.to_string().into();
+        }
+        let whole =
+            self.choices.into_values().filter(|choice| self.is_done || choice.finish_reason.is_some());
+        let choices = whole.map(Pieces::into_choice).collect::<Vec<_>>();
+        json!({ "choices": choices, "usage": self.usage }).to_string().into()
+    }
 }

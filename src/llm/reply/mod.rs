@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{CallError, CallFailure, Completion};
 
-pub(super) use body::normalised;
+pub(super) use body::{Incoming, normalised};
 use failure::hidden_refusal;
 pub(super) use failure::refusal;
 use lax::Lax;

@@ -340,7 +340,53 @@ fn a_stream_that_nobody_asked_for_is_put_together() {
         ),
     ] {
         assert_eq!(answer(stream.clone()).map_err(|error| error.failure), result, "{stream}");
+        // However it is split, it comes to the same.
+        for size in [1, 2, 3, 7, 64] {
+            let (body, _) = incoming(stream.as_bytes(), size);
+            assert_eq!(body, normalised(&stream.clone().into()), "{size}: {stream}");
+        }
     }
+}
+
+/// A body that came so many bytes at a time, and what was heard of it.
+fn incoming(bytes: &[u8], size: usize) -> (Bytes, Vec<String>) {
+    let mut body = Incoming::new();
+    let heard = bytes.chunks(size).map(|bytes| body.push(bytes)).filter(|said| !said.is_empty()).collect();
+    (body.into_json(), heard)
+}
+
+#[test]
+fn an_answer_is_heard_as_soon_as_it_is_there() {
+    let chunk =
+        |delta: Value| format!("data: {}\r\n\r\n", json!({"choices": [{"index": 0, "delta": delta}]}));
+    let said = |text: &str| chunk(json!({ "content": text }));
+    let tool = |piece: &str| chunk(json!({"tool_calls": [{"function": {"arguments": piece}}]}));
+    let other = format!("data: {}\n\n", json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
+    let mut body = Incoming::new();
+    for (bytes, heard) in [
+        ("\u{feff}\n".to_owned(), ""),
+        (chunk(json!({"role": "assistant", "content": ""})), ""),
+        (chunk(json!({"reasoning_content": "hm", "content": null})), ""),
+        (said("{\"é"), "{\"é"),
+        (said("\u{1f600}"), "\u{1f600}"),
+        (tool("beside it"), ""),
+        (other, ""),
+        (chunk(json!({"refusal": "no"})), ""),
+        (said("a") + &said("b"), "ab"),
+        ("data: {\"choices\":[{\"text\":\n".into(), ""),
+        ("data: \"c\"}]}\n\n".into(), "c"),
+        (": waiting\n\n".into(), ""),
+    ] {
+        assert_eq!(body.push(bytes.as_bytes()), heard, "{bytes}");
+        assert!(!body.is_over());
+    }
+    body.push(b"data: [DONE]\n");
+    assert!(body.is_over());
+
+    let call = [tool("{\"a\""), tool(": 1}")].concat();
+    assert_eq!(incoming(call.as_bytes(), call.len()).1, ["{\"a\": 1}"], "where there is nothing else");
+    let whole = message(&json!({"content": "hello"})).to_string();
+    assert_eq!(incoming(whole.as_bytes(), 5), (whole.into(), Vec::new()), "not a stream");
 }
 
 #[test]
@@ -537,6 +583,10 @@ proptest! {
     fn no_bytes_break_the_reading(bytes in any::<Vec<u8>>(), stream in "(data:|event:|:|\\[DONE\\]|[\r\n{}\" ]|.){0,40}") {
         refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes);
         let _ = answer(bytes);
-        let _ = answer(format!("data:{stream}"));
+        let stream = format!("data:{stream}");
+        for size in [1, 3, 1_000] {
+            prop_assert_eq!(incoming(stream.as_bytes(), size).0, normalised(&stream.clone().into()));
+        }
+        let _ = answer(stream);
     }
 }

@@ -9,6 +9,7 @@
 //! the stack nor take quadratic time, the best reads nine tenths of the broken ones, cuts texts short at
 //! inner quotes, and takes three times as long for hostile input as we allow ourselves.
 
+pub mod growing;
 mod lenient;
 mod shapes;
 mod values;
@@ -34,6 +35,10 @@ const MOST_WASTED_BYTES: usize = 128 * 1024;
 const MOST_BROKEN: usize = 3;
 /// How many objects and lists in an answer are looked into.
 const MOST_DOCUMENTS: usize = 256;
+
+/// The tags of reasoning blocks.
+const REASONING: [(&str, &str); 3] =
+    [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")];
 
 /// A plan as it was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,7 +198,7 @@ fn is_gapless(draft: &Draft) -> bool {
 /// What follows the reasoning block that the answer begins with. Without its opening tag nothing is left
 /// out: the last plan counts, and a plan may speak of tags.
 fn without_reasoning(answer: &str) -> &str {
-    [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")]
+    REASONING
         .iter()
         .find_map(|(begin, end)| {
             let begins = answer.trim_start().starts_with(begin);

@@ -88,8 +88,12 @@ impl Prompts {
 
     /// Whether a draft is nothing but steps of the examples, as very small models make it.
     pub fn is_example(&self, draft: &Draft) -> bool {
-        let is_copied = |action: &String| self.simple.example_actions.contains(action);
-        !draft.steps.is_empty() && draft.steps.iter().all(|step| is_copied(&step.action))
+        !draft.steps.is_empty() && draft.steps.iter().all(|step| self.is_of_example(&step.action))
+    }
+
+    /// Whether a step does what one of the examples does.
+    pub fn is_of_example(&self, action: &str) -> bool {
+        self.simple.example_actions.iter().any(|example| example == action)
     }
 
     fn in_full(&self, user: String, least_temperature: f64) -> Question {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner_arm::llm::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Question};
+use planner_arm::llm::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ear, Question};
 
 use super::dice::Dice;
 use super::writing::{self, Hand};
@@ -24,7 +24,7 @@ impl ChatModel for WeakLlm {
         &self.name
     }
 
-    fn call<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+    fn call<'a>(&'a self, _: &'a Question, _: Option<Ear>) -> BoxFuture<'a, Result<Completion, CallError>> {
         let (request, nth) = REQUEST.with(|(request, calls)| (*request, calls.replace(calls.get() + 1)));
         let Call { does, latency, .. } = Call::nth(self.seed, request, nth);
         Box::pin(async move {

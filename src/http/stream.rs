@@ -1,0 +1,105 @@
+//! A plan as server-sent events (WHATWG HTML, section 9.2): each step once it is written, then the plan.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream;
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::app::App;
+use crate::models::SubTask;
+
+use super::middleware::{PlanNotes, StreamEnd};
+use super::plan::Reply;
+use super::problem::internal;
+use super::request::RequestContext;
+
+/// How long nothing may be sent before a comment is, so that nobody on the way takes the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// The events of one request. The plan is made while they are asked for: who drops them ends that.
+struct Events {
+    app: Arc<App>,
+    context: RequestContext,
+    steps: UnboundedReceiver<SubTask>,
+    /// `None` once it is over.
+    making: Option<BoxFuture<'static, Reply>>,
+    last: VecDeque<Event>,
+    end: StreamEnd,
+}
+
+/// The response that sends `steps` as they come, and then what `making` comes to.
+pub(super) fn respond(
+    app: Arc<App>,
+    context: RequestContext,
+    steps: UnboundedReceiver<SubTask>,
+    making: impl Future<Output = Reply> + Send + 'static,
+) -> Response {
+    let end = StreamEnd::default();
+    let making = Some(making.boxed());
+    let events = Events { app, context, steps, making, last: VecDeque::new(), end: end.clone() };
+    let events = stream::unfold(events, |mut events| async {
+        let event = events.next().await?;
+        Some((Ok::<_, Infallible>(event), events))
+    });
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    // Without the header nginx holds the events back.
+    let mut response = ([("x-accel-buffering", "no")], events).into_response();
+    response.extensions_mut().insert(end);
+    response
+}
+
+impl Events {
+    async fn next(&mut self) -> Option<Event> {
+        if let Some(making) = &mut self.making {
+            let made = tokio::select! {
+                biased;
+                Some(step) = self.steps.recv() => return Some(event("step", &step)),
+                made = AssertUnwindSafe(making).catch_unwind() => made,
+            };
+            self.making = None;
+            self.finish(made.unwrap_or_else(|_| {
+                self.app.metrics.panic_caught();
+                Reply::from(internal())
+            }));
+        }
+        self.last.pop_front()
+    }
+
+    /// The last steps, what else stands in headers, and the plan or why there is none.
+    fn finish(&mut self, reply: Reply) {
+        while let Ok(step) = self.steps.try_recv() {
+            self.last.push_back(event("step", &step));
+        }
+        let Reply { result, notes } = reply;
+        self.last.extend(notes.as_ref().map(comments));
+        self.last.push_back(match &result {
+            Ok(plan) => named("plan", &String::from_utf8_lossy(plan)),
+            Err(problem) => event("error", &problem.document(self.context.id())),
+        });
+        self.end.is(result.err().map(|problem| problem.code), notes);
+    }
+}
+
+fn event(name: &str, data: &impl Serialize) -> Event {
+    named(name, &serde_json::to_string(data).expect("texts and numbers serialise"))
+}
+
+/// An event whose data is compact JSON, which is one line.
+fn named(name: &str, json: &str) -> Event {
+    Event::default().event(name).data(json)
+}
+
+/// What stands in headers otherwise: the head of the response had gone when it was known.
+fn comments(notes: &PlanNotes) -> Event {
+    notes.headers().fold(Event::default(), |event, (name, value)| {
+        event.comment(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+    })
+}

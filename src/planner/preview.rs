@@ -1,0 +1,230 @@
+//! The steps of a plan while an LLM writes it: shown at once, and by no means final.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::llm::Listener;
+use crate::models::SubTask;
+use crate::registry::ArmRegistry;
+
+use super::parse::growing::Growing;
+use super::prompts::Prompts;
+use super::repair::settle_step;
+
+/// Hears what LLMs say to one request, and shows the steps in it.
+///
+/// Of several calls that are under way at once one has the floor: the first that has a step to show. The
+/// others are heard in silence, until it ends without an answer.
+pub(super) struct Preview {
+    registry: Arc<ArmRegistry>,
+    prompts: Arc<Prompts>,
+    most_steps: usize,
+    screen: UnboundedSender<SubTask>,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    under_way: Vec<Call>,
+    floor: Option<u32>,
+    /// The number of the last step that was shown of the call with the floor.
+    shown: u32,
+}
+
+/// A call, and what it has said.
+struct Call {
+    number: u32,
+    answer: Growing,
+    /// Steps that have not been shown.
+    steps: Vec<SubTask>,
+}
+
+impl Preview {
+    /// Shows steps of plans of `most_steps` at most on `screen`.
+    pub(super) fn new(
+        registry: Arc<ArmRegistry>,
+        prompts: Arc<Prompts>,
+        most_steps: usize,
+        screen: UnboundedSender<SubTask>,
+    ) -> Self {
+        Self { registry, prompts, most_steps, screen, calls: Mutex::default() }
+    }
+
+    /// What was shown is void: the answer was no use.
+    pub(super) fn retract(&self) {
+        let mut calls = self.calls();
+        (calls.floor, calls.shown) = (None, 0);
+    }
+
+    /// Shows what has not been shown of a plan that is made.
+    pub(super) fn complete(&self, plan: &[SubTask]) {
+        let shown = self.calls().shown;
+        for step in plan.iter().filter(|step| step.step > shown) {
+            self.show(step.clone());
+        }
+    }
+
+    fn show(&self, step: SubTask) {
+        // Nobody may be looking any more.
+        let _ = self.screen.send(step);
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for Preview {
+    fn says(&self, number: u32, piece: &str) {
+        let calls = &mut *self.calls();
+        let place = calls.under_way.iter().position(|call| call.number == number).unwrap_or_else(|| {
+            let answer = Growing::new(self.most_steps);
+            calls.under_way.push(Call { number, answer, steps: Vec::new() });
+            calls.under_way.len() - 1
+        });
+        let call = &mut calls.under_way[place];
+        let drafts = call.answer.push(piece).into_iter();
+        call.steps.extend(drafts.filter_map(|draft| {
+            let place = u32::try_from(draft.number?).ok()?;
+            settle_step(draft, place, &self.registry)
+        }));
+        // Very small models begin with the example of the question.
+        if calls.floor.is_none() && call.steps.iter().any(|step| !self.prompts.is_of_example(&step.action)) {
+            (calls.floor, calls.shown) = (Some(number), 0);
+        }
+        if calls.floor == Some(number) {
+            for step in call.steps.drain(..) {
+                // Behind one that cannot be shown, all wait for the plan.
+                if step.step == calls.shown + 1 {
+                    calls.shown += 1;
+                    self.show(step);
+                }
+            }
+        }
+    }
+
+    fn ends(&self, number: u32, is_answered: bool) {
+        let mut calls = self.calls();
+        calls.under_way.retain(|call| call.number != number);
+        if is_answered && calls.floor != Some(number) {
+            // Its plan counts, of which nothing has been shown.
+            (calls.floor, calls.shown) = (Some(number), 0);
+        } else if !is_answered && calls.floor == Some(number) {
+            (calls.floor, calls.shown) = (None, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::planner::repair::PlanRules;
+
+    fn preview() -> (Preview, UnboundedReceiver<SubTask>) {
+        let registry = Arc::new(ArmRegistry::default());
+        let prompts = Arc::new(Prompts::new(&registry, &PlanRules::default()));
+        let (screen, shown) = unbounded_channel();
+        (Preview::new(registry, prompts, 7, screen), shown)
+    }
+
+    fn step(number: u32, action: &str) -> Value {
+        json!({"step": number, "action": action, "required_arm": "Coder", "acceptance_criteria": ["done", ""],
+            "depends_on": [number - 1, number, 9], "estimated_cost_tier": 9, "estimated_duration_seconds": 0.4})
+    }
+
+    /// What was shown since the last time.
+    fn seen(shown: &mut UnboundedReceiver<SubTask>) -> Vec<String> {
+        std::iter::from_fn(|| shown.try_recv().ok())
+            .map(|step| format!("{} {}", step.step, step.action))
+            .collect()
+    }
+
+    #[test]
+    fn a_step_is_shown_as_it_would_stand_in_a_plan() {
+        let (preview, mut shown) = preview();
+        preview.says(1, &format!("[{},{}", step(1, "Gather"), step(2, "Write")));
+        let steps: Vec<SubTask> = std::iter::from_fn(|| shown.try_recv().ok()).collect();
+        let wanted = SubTask {
+            step: 2,
+            action: "Write".into(),
+            required_arm: "coder".into(),
+            acceptance_criteria: vec!["done".into()],
+            depends_on: vec![1],
+            estimated_cost_tier: 5,
+            estimated_duration_seconds: 1,
+        };
+        assert_eq!((steps.len(), &steps[1]), (2, &wanted));
+    }
+
+    #[test]
+    fn one_call_has_the_floor_until_it_ends_without_an_answer() {
+        let (preview, mut shown) = preview();
+        preview.says(1, "[");
+        preview.says(2, &format!("[{}", step(1, "B1")));
+        preview.says(1, &step(1, "A1").to_string());
+        assert_eq!(seen(&mut shown), ["1 B1"], "the first that has a step");
+        preview.ends(2, false);
+        assert_eq!(seen(&mut shown), [""; 0], "the other is shown when it speaks");
+        preview.says(1, &format!(",{}", step(2, "A2")));
+        assert_eq!(seen(&mut shown), ["1 A1", "2 A2"]);
+
+        // One that was never shown is answered first: its plan is shown, from the first step.
+        preview.says(3, &format!("[{}]", step(1, "C1")));
+        preview.ends(3, true);
+        preview.ends(1, false);
+        let plan: Vec<SubTask> = preview_of(&["C1", "C2"]);
+        preview.complete(&plan);
+        assert_eq!(seen(&mut shown), ["1 C1", "2 C2"]);
+    }
+
+    fn preview_of(actions: &[&str]) -> Vec<SubTask> {
+        let step = |(index, action): (usize, &&str)| SubTask {
+            step: index as u32 + 1,
+            action: (*action).to_owned(),
+            required_arm: "coder".into(),
+            acceptance_criteria: vec!["done".into()],
+            depends_on: Vec::new(),
+            estimated_cost_tier: 1,
+            estimated_duration_seconds: 1,
+        };
+        actions.iter().enumerate().map(step).collect()
+    }
+
+    #[test]
+    fn what_was_not_shown_comes_with_the_plan_and_once() {
+        let (preview, mut shown) = preview();
+        let blank = json!({"step": 2, "action": "", "required_arm": "coder", "criteria": ["x"]});
+        preview.says(1, &format!("[{},{blank},{}]", step(1, "A1"), step(3, "A3")));
+        assert_eq!(seen(&mut shown), ["1 A1"], "nothing behind a gap");
+        preview.ends(1, true);
+        preview.complete(&preview_of(&["A1", "A2", "A3"]));
+        assert_eq!(seen(&mut shown), ["2 A2", "3 A3"]);
+    }
+
+    #[test]
+    fn an_answer_that_was_no_use_is_followed_by_another_from_its_first_step() {
+        let (preview, mut shown) = preview();
+        for call in 1..=2 {
+            preview.says(call, &format!("[{}]", step(1, "A1")));
+            preview.ends(call, true);
+            preview.retract();
+            assert_eq!(seen(&mut shown), ["1 A1"]);
+        }
+        preview.complete(&preview_of(&["B1"]));
+        assert_eq!(seen(&mut shown), ["1 B1"], "by rules");
+    }
+
+    #[test]
+    fn the_example_of_the_question_is_not_shown() {
+        let (preview, mut shown) = preview();
+        let copied = step(1, "List the food and drinks that six people need for a day");
+        preview.says(1, &format!("[{copied}"));
+        assert_eq!(seen(&mut shown), [""; 0]);
+        preview.says(1, &format!(",{}", step(2, "Invite them")));
+        assert_eq!(seen(&mut shown).len(), 2, "it was more than that");
+    }
+}
