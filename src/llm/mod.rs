@@ -3,6 +3,7 @@
 //! Nothing here knows what a plan is.
 
 mod dialect;
+mod exchange;
 pub mod ladder;
 mod listener;
 pub mod openai;
