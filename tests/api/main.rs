@@ -28,5 +28,6 @@ mod requests;
 mod settings;
 mod shutdown;
 mod simulation;
+mod stream;
 mod support;
 mod wire;
