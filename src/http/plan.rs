@@ -48,6 +48,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The plan keeps these promises: steps numbered from 1 in order of execution, within the configured
 /// limits; arms of the registry; earlier dependencies only; at least one acceptance criterion a step;
 /// no two steps with the same action; and, unless switched off, a verifying last step.
+///
+/// With `Accept: text/event-stream` the response is a stream of server-sent events: `step` (a SubTask, as soon
+/// as the LLM has written it), then one `plan` (the whole response; it is the authority) or one `error` (the
+/// problem document). What is wrong before planning begins is an ordinary problem with its status.
 #[utoipa::path(
     post,
     path = "/plan",
@@ -57,13 +61,14 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     params(
         ("include" = Option<String>, Query, description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, description = "The caller's name for this request, at most 128 characters"),
+        ("Accept" = Option<String>, Header, description = "text/event-stream: server-sent events instead of JSON", example = "application/json"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "Lowers the deadline, in milliseconds above 0"),
         ("Cache-Control" = Option<String>, Header, description = "With no-cache the plan is made anew"),
     ),
     responses((
         status = 200,
-        description = "A sound plan",
-        body = PlanResponse,
+        description = "A sound plan; as a stream of events, also one that ends in an error. In a stream the X-Planner headers are comments before the last event.",
+        content((PlanResponse = "application/json"), (String = "text/event-stream")),
         headers(
             ("X-Planner-Engine" = String, description = "Who made the plan: openai or embedded"),
             ("X-Planner-Model" = String, description = "The model that made it"),

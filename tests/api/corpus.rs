@@ -27,7 +27,7 @@ pub struct BadAnswer {
     /// Each step as `arm [dependencies] cost tier, seconds`, where that is what the answer is about.
     #[serde(default)]
     steps: Vec<String>,
-    finish: Option<String>,
+    pub finish: Option<String>,
     pub text: String,
 }
 

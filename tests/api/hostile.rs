@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use planner_arm::planner::draft::DraftStep;
 use planner_arm::planner::parse;
+use planner_arm::planner::parse::growing::Growing;
 use planner_arm::planner::repair::{PlanRules, settle};
 use planner_arm::registry::ArmRegistry;
 use proptest::prelude::*;
@@ -31,12 +33,28 @@ fn deal_with(answer: &str) -> Duration {
     let settled = parse::read(answer)
         .map(|reading| settle(reading.draft, &ArmRegistry::default(), &PlanRules::default()));
     let taken = begun.elapsed();
+    let begun = Instant::now();
+    assert!(grown(answer, 3).len() <= 7);
+    let taken = taken.max(begun.elapsed());
     match settled {
         Ok(Ok(plan)) => assert_usually_sound(&plan.into_response().0),
         Ok(Err(faults)) => assert!(!faults.is_empty()),
         Err(_) => {}
     }
     taken
+}
+
+/// The steps that are found while an answer grows by so many characters at a time.
+fn grown(answer: &str, size: usize) -> Vec<DraftStep> {
+    let mut growing = Growing::new(7);
+    let mut steps = Vec::new();
+    let mut rest = answer;
+    while !rest.is_empty() {
+        let end = rest.char_indices().nth(size).map_or(rest.len(), |(at, _)| at);
+        steps.extend(growing.push(&rest[..end]));
+        rest = &rest[end..];
+    }
+    steps
 }
 
 #[test]
@@ -111,6 +129,16 @@ fn edit() -> impl Strategy<Value = (f64, usize, String)> {
     (0.0..1.0, prop_oneof![Just(0_usize), Just(1), 0..80_usize], comes)
 }
 
+/// `text` with these edits.
+fn damaged(text: &str, edits: Vec<(f64, usize, String)>) -> String {
+    let mut text = text.to_owned().into_bytes();
+    for (place, goes, comes) in edits {
+        let at = (place * text.len() as f64) as usize;
+        text.splice(at..(at + goes).min(text.len()), comes.into_bytes());
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -126,12 +154,22 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_plan_is_sound_or_none(edits in proptest::collection::vec(edit(), 1..8)) {
-        let mut text = good_plan().to_string().into_bytes();
-        for (place, goes, comes) in edits {
-            let at = (place * text.len() as f64) as usize;
-            text.splice(at..(at + goes).min(text.len()), comes.into_bytes());
+    fn an_answer_grows_to_the_same_steps_however_it_is_split(
+        place in 0.0..1.0, sizes in proptest::collection::vec(1..60_usize, 3),
+        edits in proptest::collection::vec(edit(), 0..3),
+    ) {
+        let corpus = corpus();
+        let text = &corpus[(place * corpus.len() as f64) as usize].text;
+        for answer in [damaged(text, edits.clone()), damaged(&good_plan().to_string(), edits)] {
+            let whole = Growing::new(7).push(&answer);
+            for size in sizes.iter().copied().chain([1]) {
+                prop_assert_eq!(&grown(&answer, size), &whole, "{}", &answer);
+            }
         }
-        deal_with(&String::from_utf8_lossy(&text));
+    }
+
+    #[test]
+    fn a_damaged_plan_is_sound_or_none(edits in proptest::collection::vec(edit(), 1..8)) {
+        deal_with(&damaged(&good_plan().to_string(), edits));
     }
 }

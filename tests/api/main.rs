@@ -28,6 +28,7 @@ mod requests;
 mod settings;
 mod shutdown;
 mod simulation;
+mod stream;
 mod support;
 mod usage;
 mod wire;

@@ -213,12 +213,13 @@ impl Growing {
         self.is_over |= self.open.len() > MOST_DEPTH;
     }
 
-    /// Closes the last bracket of a kind, and whatever was left open in it.
+    /// Closes a bracket of a kind. Where another would have to be closed first, it is not clear any more what
+    /// belongs to which step.
     fn close(&mut self, is_kind: fn(&Open) -> bool) -> Option<DraftStep> {
-        while let Some(open) = self.open.pop() {
-            if is_kind(&open) {
-                break;
-            }
+        let open = self.open.pop()?;
+        if !is_kind(&open) {
+            self.is_over = true;
+            return None;
         }
         let mut step = None;
         if let Some((depth, text)) = self.step.take() {
