@@ -12,6 +12,7 @@ mod eval;
 mod faults;
 mod hostile;
 mod http;
+mod kubernetes;
 mod limits;
 mod llm;
 mod ops;
