@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode};
 use planner_arm::app::{App, router};
 use planner_arm::config::Settings;
 use planner_arm::llm::ladder::CallPolicy;
-use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ladder, Question};
+use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ear, Ladder, Question};
 use planner_arm::metrics::Metrics;
 use planner_arm::planner::Engine;
 use tower::ServiceExt;
@@ -28,7 +28,7 @@ impl ChatModel for Instant {
         &self.name
     }
 
-    fn call<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Result<Completion, CallError>> {
+    fn call<'a>(&'a self, _: &'a Question, _: Option<Ear>) -> BoxFuture<'a, Result<Completion, CallError>> {
         let completion = Completion { content: self.answer.clone(), ..Completion::default() };
         Box::pin(std::future::ready(Ok(completion)))
     }
@@ -46,8 +46,8 @@ fn app() -> Arc<App> {
         breaker_reset: settings.llm_breaker_reset,
         fair_time: Duration::from_secs(1),
     };
-    let ladder = Ladder::new(vec![Box::new(model)], policy, metrics.clone());
-    App::new(&settings, Engine::Llm { ladder, fallback: None }, metrics)
+    let ladder = Ladder::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
+    App::new(&settings, Engine::Llm { ladder, fallback: None }, None, metrics)
 }
 
 pub(crate) fn plan(c: &mut Criterion) {

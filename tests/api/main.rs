@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "in a binary of its own every item is for its other modules")]
 
+mod cache;
 mod cli;
 mod client;
 mod contract;
@@ -24,6 +25,7 @@ mod privacy;
 mod promises;
 mod readme;
 mod real_llm;
+mod redis;
 mod repairs;
 mod requests;
 mod settings;

@@ -513,7 +513,7 @@ async fn every_answer_comes_to_the_same_with_a_stream_and_without() {
 async fn a_stream_is_logged_when_it_ends() {
     let wire = Wire::script([stream_of(&good_plan()), first_step_then([Act::Silence])]).await;
     let process =
-        Process::start(&[("PLANNER_LLM_BASE_URL", &wire.base_url), ("PLANNER_OPENAI_API_KEY", "sk-x")]).await;
+        Process::start(&[("PLANNER_LLM_BASE_URL", &wire.base_url), ("PLANNER_CACHE_TTL_SECONDS", "0")]).await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     for id in ["stays", "leaves"] {
         let request = client.post(format!("{}/plan", process.url)).header("accept", "text/event-stream");
