@@ -122,16 +122,16 @@ impl App {
             Some(cache) => cache.answer(&self.planner, order, anew).await,
             None => Answer::made(CacheUse::Off, self.planner.plan(order).await),
         };
-        self.metrics.cache_used(answer.cache);
+        self.metrics.cache.used(answer.cache);
         answer
     }
 
     /// Shows in the metrics what changes without anything being counted.
     pub(crate) fn report(&self) {
         self.planner.report();
-        self.metrics.cache_has(self.cache.as_ref().map_or(0, PlanCache::entries));
+        self.metrics.cache.has(self.cache.as_ref().map_or(0, PlanCache::entries));
         if let Some(redis) = &self.redis {
-            self.metrics.redis_is_there(redis.is_there());
+            self.metrics.cache.redis_is_there(redis.is_there());
         }
     }
 

@@ -88,7 +88,7 @@ impl Redis {
             Ok(Err(error)) => format!("{:?}", error.kind()),
             Err(_) => "it is slow".to_owned(),
         };
-        self.metrics.redis_failed(purpose);
+        self.metrics.cache.redis_failed(purpose);
         if self.is_there.swap(false, Ordering::Relaxed) {
             warn!(what, "Redis does not help; plans are made without it until it answers again");
             tokio::spawn(look_for(Arc::downgrade(self)));

@@ -42,9 +42,6 @@ fn warn_about(settings: &Settings) {
     if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
         warn!("/plan is open to everybody who can reach it; set PLANNER_AUTH_TOKENS to close it");
     }
-    if settings.redis_url.is_some() {
-        warn!("PLANNER_REDIS_URL is set and not used: this version has no cache");
-    }
     warn_about_unknown(&settings.unknown_variables);
 }
 

@@ -49,7 +49,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// limits; arms of the registry; earlier dependencies only; at least one acceptance criterion a step;
 /// no two steps with the same action; and, unless switched off, a verifying last step.
 ///
-/// With `Accept: text/event-stream` the response is a stream of server-sent events: `step` (a SubTask, as soon
+/// With `Accept: text/event-stream` the response is a stream of server-sent events: `step` (a `SubTask`, as soon
 /// as the LLM has written it), then one `plan` (the whole response; it is the authority) or one `error` (the
 /// problem document). What is wrong before planning begins is an ordinary problem with its status.
 #[utoipa::path(

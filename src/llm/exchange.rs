@@ -41,7 +41,7 @@ const USUAL_QUESTION: usize = 16 * 1024;
 #[derive(Clone)]
 pub(super) enum Exchange {
     /// Plain HTTP/1.1.
-    Plain(Plain),
+    Plain(Box<Plain>),
     /// Everything else.
     Crate { client: async_openai::Client<Endpoint>, http: reqwest::Client },
 }
@@ -58,7 +58,7 @@ impl Exchange {
             headers.insert(AUTHORIZATION, value);
         }
         if let Some(uri) = plain_uri(&base_url) {
-            return Ok(Self::Plain(Plain::new(uri, headers)));
+            return Ok(Self::Plain(Box::new(Plain::new(uri, headers))));
         }
         let http = http_client(&base_url)?;
         let endpoint = Endpoint { base_url, headers, api_key: api_key.unwrap_or_default() };

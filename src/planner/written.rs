@@ -6,6 +6,9 @@ use crate::models::{PlanResponse, Repair};
 
 use super::repair::Plan;
 
+/// Room for a usual plan, in bytes.
+const USUAL_LENGTH: usize = 4 * 1024;
+
 /// A sound plan in its wire form, written once however often it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenPlan {
@@ -17,8 +20,10 @@ impl WrittenPlan {
     /// Writes `plan`.
     pub fn new(plan: Plan) -> Self {
         let (response, repairs) = plan.into_response();
-        let json = serde_json::to_vec(&response).expect("texts and numbers serialise");
-        Self { json: json.into(), repairs }
+        let mut json = Vec::with_capacity(USUAL_LENGTH);
+        serde_json::to_writer(&mut json, &response).expect("texts and numbers serialise");
+        // Of its exact size, as many of them may be kept.
+        Self { json: Bytes::copy_from_slice(&json), repairs }
     }
 
     /// A [`PlanResponse`] without extras, as JSON.

@@ -31,7 +31,7 @@ impl FakeRedis {
             while let Ok((mut connection, _)) = listener.accept().await {
                 let silent = silent.clone();
                 tokio::spawn(async move {
-                    let mut bytes = [0; 64 * 1024];
+                    let mut bytes = vec![0; 64 * 1024];
                     while let Ok(length @ 1..) = connection.read(&mut bytes).await {
                         let commands = bytes[..length].split(|&byte| byte == b'*').count() - 1;
                         if !silent.load(Ordering::SeqCst) {

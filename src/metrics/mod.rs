@@ -2,18 +2,22 @@
 //!
 //! Labels come from closed sets (routes, methods, outcomes, configured models), never from a request.
 
+mod cache;
+mod register;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
-    CounterVec, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
-use crate::cache::CacheUse;
 use crate::models::RepairCode;
-use crate::redis::Purpose;
 use crate::resilience::breaker::BreakerState;
+
+pub use cache::CacheMetrics;
+pub(crate) use register::{HttpMetrics, Register, render};
 
 /// Buckets for what an LLM does, 10 ms to 60 s, in seconds.
 pub(crate) const LLM_BUCKETS: &[f64] =
@@ -62,14 +66,8 @@ pub struct Metrics {
     reasks: IntCounterVec,
     /// How long calls to LLMs took, in seconds, by model.
     llm_call_duration: HistogramVec,
-    /// Answers by what the cache did for them.
-    cache_answers: IntCounterVec,
-    /// Plans in memory.
-    cache_entries: IntGauge,
-    /// Whether Redis answers: 1 or 0.
-    redis_up: IntGauge,
-    /// Questions that Redis did not answer in time or at all, by what for.
-    redis_failures: IntCounterVec,
+    /// The cache, and the Redis behind it.
+    pub cache: CacheMetrics,
     /// HTTP requests.
     http: HttpMetrics,
     /// Panics caught in handlers.
@@ -162,19 +160,7 @@ impl Metrics {
                 &["model"],
                 LLM_BUCKETS,
             ),
-            cache_answers: register.counters(
-                "planner_cache_answers_total",
-                "Answers by what the cache did for them: hit, miss, coalesced, bypass or off.",
-                &["use"],
-            ),
-            cache_entries: register.add(IntGauge::new("planner_cache_entries", "Plans in memory.")),
-            redis_up: register
-                .add(IntGauge::new("planner_redis_up", "Whether Redis answers: 1, or 0 (also where none is set).")),
-            redis_failures: register.counters(
-                "planner_redis_failures_total",
-                "Questions that Redis did not answer, or too late, by what for.",
-                &["for"],
-            ),
+            cache: CacheMetrics::new(&register),
             http: HttpMetrics::new(&register, "planner"),
             panics: register
                 .add(IntCounter::new("planner_panics_total", "Panics caught in request handlers.")),
@@ -184,9 +170,6 @@ impl Metrics {
         // Counters that exist from the start can be alerted on before the first event.
         for code in RepairCode::ALL {
             metrics.repairs.with_label_values(&[code.as_str()]);
-        }
-        for purpose in Purpose::ALL {
-            metrics.redis_failures.with_label_values(&[purpose.as_str()]);
         }
         metrics.plan_requests.with_label_values(&["ok"]);
         Arc::new(metrics)
@@ -271,26 +254,6 @@ impl Metrics {
         }
     }
 
-    /// Counts an answer by what the cache did for it.
-    pub fn cache_used(&self, cache: CacheUse) {
-        self.cache_answers.with_label_values(&[cache.as_str()]).inc();
-    }
-
-    /// Shows how many plans are in memory.
-    pub fn cache_has(&self, entries: u64) {
-        self.cache_entries.set(entries as i64);
-    }
-
-    /// Shows whether Redis answers.
-    pub fn redis_is_there(&self, is_there: bool) {
-        self.redis_up.set(is_there.into());
-    }
-
-    /// Counts a question that Redis did not answer.
-    pub fn redis_failed(&self, purpose: Purpose) {
-        self.redis_failures.with_label_values(&[purpose.as_str()]).inc();
-    }
-
     /// Counts one HTTP request.
     pub fn http_request(&self, route: &str, method: &'static str, status: http::StatusCode, took: Duration) {
         self.http.count(route, method, status, took);
@@ -307,49 +270,6 @@ impl Metrics {
     }
 }
 
-/// What is counted of HTTP requests, by every service alike.
-#[derive(Debug)]
-pub(crate) struct HttpMetrics {
-    /// By route, method and status.
-    requests: IntCounterVec,
-    /// In seconds, by route and method.
-    duration: HistogramVec,
-}
-
-impl HttpMetrics {
-    /// Those of `service`, which their names begin with.
-    pub(crate) fn new(register: &Register<'_>, service: &str) -> Self {
-        Self {
-            requests: register.counters(
-                &format!("{service}_http_requests_total"),
-                "HTTP requests by route, method and status.",
-                &["route", "method", "status"],
-            ),
-            duration: register.histograms(
-                &format!("{service}_http_request_duration_seconds"),
-                "Duration of HTTP requests by route and method.",
-                &["route", "method"],
-                ALL_BUCKETS,
-            ),
-        }
-    }
-
-    /// Counts one request.
-    pub(crate) fn count(&self, route: &str, method: &'static str, status: http::StatusCode, took: Duration) {
-        self.requests.with_label_values(&[route, method, status.as_str()]).inc();
-        self.duration.with_label_values(&[route, method]).observe(took.as_secs_f64());
-    }
-}
-
-/// All metrics of `registry` in Prometheus's text format.
-pub(crate) fn render(registry: &Registry) -> String {
-    let mut text = Vec::with_capacity(16 * 1024);
-    TextEncoder::new()
-        .encode(&registry.gather(), &mut text)
-        .expect("names and labels were checked when they were registered");
-    String::from_utf8(text).expect("the text format is UTF-8")
-}
-
 /// A plan being made.
 #[must_use]
 #[derive(Debug)]
@@ -358,45 +278,5 @@ pub struct InFlight(Arc<Metrics>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.plans_in_flight.dec();
-    }
-}
-
-/// Makes metrics and registers them. All names are constants of this program, so that a fault is a bug here.
-pub(crate) struct Register<'a>(pub(crate) &'a Registry);
-
-impl Register<'_> {
-    /// The version as `SERVICE_build_info`, and the process's own metrics (memory, processor time, files).
-    pub(crate) fn process(&self, service: &str) {
-        let name = format!("{service}_build_info");
-        let opts = Opts::new(name, "Always 1; the version is in its label.");
-        let build: IntGaugeVec = self.add(IntGaugeVec::new(opts, &["version"]));
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        #[cfg(target_os = "linux")]
-        self.0
-            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
-            .expect("metrics of their own names");
-    }
-
-    pub(crate) fn add<M: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        metric: prometheus::Result<M>,
-    ) -> M {
-        let metric = metric.expect("a well-formed metric");
-        self.0.register(Box::new(metric.clone())).expect("a metric of its own name");
-        metric
-    }
-
-    pub(crate) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    pub(crate) fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> HistogramVec {
-        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
 }
