@@ -28,7 +28,7 @@ use super::stream;
 /// limits; arms of the registry; earlier dependencies only; at least one acceptance criterion a step;
 /// no two steps with the same action; and, unless switched off, a verifying last step.
 ///
-/// With `Accept: text/event-stream` the response is a stream of server-sent events: `step` (a SubTask, as soon
+/// With `Accept: text/event-stream` the response is a stream of server-sent events: `step` (a `SubTask`, as soon
 /// as the LLM has written it), then one `plan` (the whole response; it is the authority) or one `error` (the
 /// problem document). What is wrong before planning begins is an ordinary problem with its status.
 #[utoipa::path(
@@ -40,7 +40,6 @@ use super::stream;
     params(
         ("include" = Option<String>, Query, description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, description = "The caller's name for this request, at most 128 characters"),
-        ("Accept" = Option<String>, Header, description = "text/event-stream: server-sent events instead of JSON", example = "application/json"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "Lowers the deadline, in milliseconds above 0"),
     ),
     responses((

@@ -107,23 +107,23 @@ impl Events {
     /// The next event and its data.
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
-            let Some((block, rest)) = self.text.split_once("\n\n") else {
+            let Some((block, _)) = self.text.split_once("\n\n") else {
                 if self.more().await {
                     continue;
                 }
                 assert_eq!(self.text, "", "the last event is whole");
                 return None;
             };
-            let (mut name, mut data) = (String::new(), None);
+            let (mut name, mut data, behind) = (String::new(), None, block.len() + 2);
             for line in block.lines() {
                 match line.split_once(':').expect("a field or a comment") {
                     ("", comment) => self.comments.push(comment.trim().to_owned()),
-                    ("event", event) => name = event.trim().to_owned(),
+                    ("event", event) => event.trim().clone_into(&mut name),
                     ("data", json) => data = Some(serde_json::from_str(json).expect("JSON")),
                     other => panic!("{other:?}"),
                 }
             }
-            self.text = rest.to_owned();
+            self.text.drain(..behind);
             if let Some(data) = data {
                 return Some((name, data));
             }
@@ -444,13 +444,12 @@ fn split(text: &str, finish: &str, seed: usize) -> Vec<Act> {
         turn = turn * 31 % 1_009 + 1;
         let end = (at + 1 + turn % 29).min(chars.len());
         let piece: String = chars[at..end].iter().collect();
-        events += &format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": piece}}]}));
+        let chunk = json!({"choices": [{"index": 0, "delta": {"content": piece}}]});
+        events.extend([format!("data: {chunk}\n\n")]);
         at = end;
     }
-    events += &format!(
-        "data: {}\n\ndata: [DONE]\n\n",
-        json!({"choices": [{"delta": {}, "finish_reason": finish}]})
-    );
+    let end = json!({"choices": [{"delta": {}, "finish_reason": finish}]});
+    events.extend([format!("data: {end}\n\n"), "data: [DONE]\n\n".into()]);
     let parts = events.as_bytes().chunks(40 + seed % 60).flat_map(part).collect::<Vec<u8>>();
     vec![Act::Send([HEAD.as_bytes(), &parts, b"0\r\n\r\n"].concat())]
 }

@@ -292,8 +292,8 @@ mod tests {
 
     #[test]
     fn steps_are_found_wherever_a_plan_is_plainly_written() {
-        let plain = [("Gather [all]", vec![]), ("Write \"it\" }", vec![1]), ("Test", vec![1, 2])];
-        let plain: Vec<_> = plain.into_iter().map(|(action, needs)| (action.to_owned(), needs)).collect();
+        let wanted = [("Gather [all]", vec![]), ("Write \"it\" }", vec![1]), ("Test", vec![1, 2])];
+        let wanted: Vec<_> = wanted.into_iter().map(|(action, needs)| (action.to_owned(), needs)).collect();
         let plan = json!({"plan": steps(), "confidence": 0.9});
         let phases = json!({"phases": [{"name": "One", "steps": [steps()[0]]}, {"name": "Two", "steps": steps()[1..]}]});
         let named = [
@@ -318,7 +318,7 @@ mod tests {
             format!("Here is [your] plan:\n```json\n{plan:#}\n```\n{plan}"),
             format!("{{\"plan\":[ /* as asked */ {},{},{},]", steps()[0], steps()[1], steps()[2]),
         ] {
-            assert_eq!(found(&answer), plain, "{answer}");
+            assert_eq!(found(&answer), wanted, "{answer}");
         }
         let named = found(&json!({ "tasks": named }).to_string());
         assert_eq!(named.last().map(|(_, needs)| needs.as_slice()), Some(&[2, 1][..]));
