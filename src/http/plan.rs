@@ -61,7 +61,6 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     params(
         ("include" = Option<String>, Query, description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, description = "The caller's name for this request, at most 128 characters"),
-        ("Accept" = Option<String>, Header, description = "text/event-stream: server-sent events instead of JSON", example = "application/json"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "Lowers the deadline, in milliseconds above 0"),
         ("Cache-Control" = Option<String>, Header, description = "With no-cache the plan is made anew"),
     ),

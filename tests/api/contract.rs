@@ -87,6 +87,9 @@ async fn every_status_and_header_of_a_plan_is_described() {
             assert!(response["content"]["application/problem+json"]["schema"].is_object(), "{status}");
         }
     }
+    for media_type in ["application/json", "text/event-stream"] {
+        assert!(responses["200"]["content"][media_type]["schema"].is_object(), "{media_type}");
+    }
     for header in ["Engine", "Model", "Cache", "Attempts", "Repairs"] {
         assert!(responses["200"]["headers"][format!("X-Planner-{header}")].is_object(), "{header}");
     }
