@@ -8,6 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// How long a connection may take to come about.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that are kept open while nobody uses them: enough for steady traffic, so that a burst does not
+/// leave thousands behind.
+pub(crate) const MOST_IDLE: usize = 256;
+/// How long one is kept.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// What this program calls itself to other services.
 pub(crate) const OUR_NAME: &str = concat!("planner-arm/", env!("CARGO_PKG_VERSION"));
 
@@ -19,6 +24,8 @@ pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
     let client = reqwest::Client::builder()
         .user_agent(OUR_NAME)
         .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(MOST_IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none());
     let client = if is_on_this_machine(base_url) { client.no_proxy() } else { client };
     client.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))

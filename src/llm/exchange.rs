@@ -114,7 +114,11 @@ impl Plain {
         // Small writes go out at once: without this a call can wait 40 ms for an acknowledgement.
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(outbound::CONNECT_TIMEOUT));
-        let pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        let pool = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(outbound::MOST_IDLE)
+            .pool_idle_timeout(outbound::IDLE_TIMEOUT)
+            .build(connector);
         Self { pool: Decompression::new(pool), uri, headers }
     }
 
