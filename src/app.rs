@@ -7,10 +7,12 @@ use std::time::Duration;
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
 use http::HeaderValue;
-use secrecy::SecretString;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
+use crate::cache::{Answer, CacheUse, PlanCache};
 use crate::config::{FallbackEngine, Settings};
 use crate::http as web;
 use crate::lifecycle::Lifecycle;
@@ -18,8 +20,10 @@ use crate::llm::ladder::CallPolicy;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, Ladder};
 use crate::metrics::Metrics;
+use crate::models::{PlanRequest, SubTask};
 use crate::planner::embedded::EmbeddedPlanner;
-use crate::planner::{Engine, EngineKind, PlannerArm};
+use crate::planner::{Engine, EngineKind, Order, PlannerArm};
+use crate::redis::Redis;
 
 /// Largest request body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -32,8 +36,10 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// From start to end.
     pub lifecycle: Lifecycle,
+    pub(crate) cache: Option<PlanCache>,
+    pub(crate) redis: Option<Arc<Redis>>,
     pub(crate) limiter: web::PlanLimiter,
-    pub(crate) auth_tokens: Vec<SecretString>,
+    pub(crate) auth_tokens: Vec<web::Token>,
     pub(crate) timeout: Duration,
     pub(crate) ready_requires_llm: bool,
     cors_allowed_origins: Vec<HeaderValue>,
@@ -65,32 +71,68 @@ impl App {
     /// Plans until which [`TrackRecord`] is what is usual for this arm.
     const EXPERIENCE: u64 = 20;
 
-    /// The application with the engine that `settings` name.
+    /// The application with the engine and the Redis that `settings` name. Must be called within a runtime.
     ///
     /// # Errors
-    /// When the LLM's client cannot be set up, with the reason.
+    /// When the LLM's client or that of Redis cannot be set up, with the reason.
     pub fn from_settings(settings: &Settings) -> Result<Arc<Self>, String> {
         let metrics = Metrics::new();
         let engine = engine(settings, &metrics)?;
-        Ok(Self::new(settings, engine, metrics))
+        let redis = settings.redis_url.as_ref().map(|url| Redis::new(url, metrics.clone())).transpose()?;
+        Ok(Self::new(settings, engine, redis, metrics))
     }
 
-    /// The application with `engine`.
-    pub fn new(settings: &Settings, engine: Engine, metrics: Arc<Metrics>) -> Arc<Self> {
+    /// The application with `engine`, and `redis` for what replicas share.
+    pub fn new(
+        settings: &Settings,
+        engine: Engine,
+        redis: Option<Arc<Redis>>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         let registry = Arc::new(settings.arms.clone());
         let origins =
             settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
+        let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone());
         Arc::new(Self {
-            planner: PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone()),
+            cache: cache(settings, &planner, redis.clone()),
+            planner,
             metrics,
             lifecycle: Lifecycle::new(settings.max_concurrent_plans),
-            limiter: web::PlanLimiter::new(settings.rate_limit_per_minute),
-            auth_tokens: settings.auth_tokens.clone(),
+            limiter: web::PlanLimiter::new(settings.rate_limit_per_minute, redis.clone()),
+            redis,
+            auth_tokens: settings.auth_tokens.iter().cloned().map(web::Token::from).collect(),
             timeout: settings.timeout,
             ready_requires_llm: settings.ready_requires_llm,
             cors_allowed_origins: origins.collect(),
             plans: PlanCount::default(),
         })
+    }
+
+    /// The answer to `request` by `deadline`, from the cache where there is one; with `anew` it is made in any
+    /// case. The steps of a plan are sent to `steps` as soon as each is written.
+    pub(crate) async fn answer(
+        &self,
+        request: &PlanRequest,
+        deadline: Instant,
+        anew: bool,
+        steps: Option<&UnboundedSender<SubTask>>,
+    ) -> Answer {
+        let order = Order { request, deadline, steps };
+        let answer = match &self.cache {
+            Some(cache) => cache.answer(&self.planner, order, anew).await,
+            None => Answer::made(CacheUse::Off, self.planner.plan(order).await),
+        };
+        self.metrics.cache.used(answer.cache);
+        answer
+    }
+
+    /// Shows in the metrics what changes without anything being counted.
+    pub(crate) fn report(&self) {
+        self.planner.report();
+        self.metrics.cache.has(self.cache.as_ref().map_or(0, PlanCache::entries));
+        if let Some(redis) = &self.redis {
+            self.metrics.cache.redis_is_there(redis.is_there());
+        }
     }
 
     /// Takes a plan that was made, or could not be, into the track record.
@@ -119,6 +161,22 @@ impl App {
     }
 }
 
+/// The cache that `settings` want for the plans of `planner`.
+fn cache(settings: &Settings, planner: &PlannerArm, redis: Option<Arc<Redis>>) -> Option<PlanCache> {
+    if settings.cache_ttl.is_zero() || settings.cache_max_entries == 0 {
+        return None;
+    }
+    let setting = format!(
+        "{} {} {} {} {}",
+        env!("CARGO_PKG_VERSION"),
+        settings.llm_base_url,
+        settings.planning_temperature,
+        settings.max_tokens,
+        planner.setting()
+    );
+    Some(PlanCache::new(&setting, settings.cache_max_entries, settings.cache_ttl, redis))
+}
+
 /// The engine that `settings` name.
 fn engine(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String> {
     let embedded = || EmbeddedPlanner::new(Arc::new(settings.arms.clone()), settings.rules.clone());
@@ -140,7 +198,7 @@ fn engine(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String>
         fair_time: settings.timeout / 4,
     };
     let fallback = (settings.fallback_engine == FallbackEngine::Embedded).then(embedded);
-    Ok(Engine::Llm { ladder: Ladder::new(models, policy, metrics.clone()), fallback })
+    Ok(Engine::Llm { ladder: Ladder::new(models, &settings.prices, policy, metrics.clone()), fallback })
 }
 
 /// All routes and what surrounds them. Binds nothing: the server and every test use it.
@@ -171,16 +229,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .allow_methods(AllowMethods::list([http::Method::GET, http::Method::POST]))
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list(
-            [
-                "x-request-id",
-                "x-planner-engine",
-                "x-planner-model",
-                "x-planner-cache",
-                "x-planner-attempts",
-                "x-planner-repairs",
-                "retry-after",
-            ]
-            .map(http::HeaderName::from_static),
+            [http::header::RETRY_AFTER, web::X_REQUEST_ID].into_iter().chain(web::PLAN_HEADERS),
         ))
         .max_age(Duration::from_secs(3_600))
 }

@@ -11,8 +11,9 @@
 //! | [`app`] | what all requests share, and the router over it |
 //! | [`http`] | limits, authorisation, request ids, problems, documentation |
 //! | [`models`], [`registry`] | the wire types; the arms that a step can be given to |
+//! | [`cache`], [`redis`] | plans that were made before; what replicas share |
 //! | [`planner`] | prompt, parse, repair, check, estimate; the embedded planner |
-//! | [`llm`] | one call to a model, and how many of them against which models |
+//! | [`llm`], [`prices`] | one call to a model, and how many of them against which models; what they cost |
 //! | [`resilience`] | backoff, circuit breaker, retry budget: for whatever calls another service |
 //! | [`client`] | the caller's side: what an orchestrator links against |
 //! | `orchestrator` | the reference orchestrator, with the feature of that name |
@@ -22,6 +23,7 @@
 //! Data goes one way: [`planner`] knows nothing of HTTP, [`http`] nothing of prompts, [`llm`] nothing of plans.
 
 pub mod app;
+pub mod cache;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -34,6 +36,8 @@ pub mod models;
 pub mod orchestrator;
 mod outbound;
 pub mod planner;
+pub mod prices;
+pub mod redis;
 pub mod registry;
 pub mod resilience;
 pub mod server;

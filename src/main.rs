@@ -6,7 +6,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
+/// One thread does it all: a plan takes less of it than handing the plan from one thread to another. What
+/// takes long (reading a huge answer, names of hosts) has threads of its own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     planner_arm::cli::run().await
 }

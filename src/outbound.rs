@@ -7,7 +7,9 @@ use http::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 /// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What this program calls itself to other services.
+pub(crate) const OUR_NAME: &str = concat!("planner-arm/", env!("CARGO_PKG_VERSION"));
 
 /// A client for the service at `base_url`: no redirects, and no proxy for what runs on this machine.
 ///
@@ -15,7 +17,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// When TLS cannot be set up.
 pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
     let client = reqwest::Client::builder()
-        .user_agent(concat!("planner-arm/", env!("CARGO_PKG_VERSION")))
+        .user_agent(OUR_NAME)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none());
     let client = if is_on_this_machine(base_url) { client.no_proxy() } else { client };
@@ -34,7 +36,8 @@ pub(crate) fn is_bare(url: &url::Url) -> bool {
     url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
 }
 
-fn is_on_this_machine(base_url: &str) -> bool {
+/// Whether the host in `base_url` is this machine, to which no proxy leads.
+pub(crate) fn is_on_this_machine(base_url: &str) -> bool {
     match url::Url::parse(base_url).ok().as_ref().and_then(url::Url::host) {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

@@ -11,7 +11,7 @@ use crate::telemetry;
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn serve(settings: Settings) -> Result<(), String> {
-    telemetry::init(settings.log_level, settings.log_format, &settings.service_name);
+    let _log = telemetry::init(settings.log_level, settings.log_format, &settings.service_name);
     warn_about(&settings);
     let app = App::from_settings(&settings)?;
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
@@ -41,9 +41,6 @@ fn warn_about(settings: &Settings) {
     }
     if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
         warn!("/plan is open to everybody who can reach it; set PLANNER_AUTH_TOKENS to close it");
-    }
-    if settings.redis_url.is_some() {
-        warn!("PLANNER_REDIS_URL is set and not used: this version has no cache");
     }
     warn_about_unknown(&settings.unknown_variables);
 }

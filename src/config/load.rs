@@ -5,9 +5,11 @@ use std::path::Path;
 
 use ::config::{Config, ConfigError, File, FileFormat};
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 
 use crate::planner::EngineKind;
 use crate::planner::repair::PlanRules;
+use crate::prices::{Price, PriceList};
 use crate::registry::{Arm, ArmRegistry};
 
 use super::reader::Reader;
@@ -48,8 +50,9 @@ pub(super) const NAMES: &[&str] = &[
     "shutdown_grace_seconds",
 ];
 
-/// The setting that only a file can hold.
+/// The settings that only a file can hold.
 const ARMS: &str = "arms";
+const PRICES: &str = "prices";
 /// The variable that names the file.
 const CONFIG_FILE: &str = "PLANNER_CONFIG_FILE";
 
@@ -77,8 +80,10 @@ fn layers(variables: &HashMap<String, String>, faults: &mut Vec<String>) -> Conf
     if let Some(key) = variables.get("OPENAI_API_KEY").filter(|key| !key.trim().is_empty()) {
         ours.entry(format!("{PREFIX}OPENAI_API_KEY")).or_insert_with(|| key.clone());
     }
-    // Only a file can hold the arms: a variable of that name would hide them.
-    ours.remove("PLANNER_ARMS");
+    // Only a file can hold these: a variable of that name would hide them.
+    for name in ["PLANNER_ARMS", "PLANNER_PRICES"] {
+        ours.remove(name);
+    }
     let file = ours.get(CONFIG_FILE).and_then(|path| read_file(path, faults));
     let environment = ::config::Environment::with_prefix(PREFIX.trim_end_matches('_')).source(Some(ours));
     let layers = Config::builder().add_source(file.unwrap_or_default()).add_source(environment);
@@ -115,7 +120,7 @@ fn read_file(path: &str, faults: &mut Vec<String>) -> Option<Config> {
     let table = config.cache.clone().into_table().unwrap_or_default();
     let mut unknown: Vec<String> = table
         .keys()
-        .filter(|key| *key != ARMS && !NAMES.contains(&key.as_str()))
+        .filter(|key| ![ARMS, PRICES].contains(&key.as_str()) && !NAMES.contains(&key.as_str()))
         .map(|key| format!("`{key}`"))
         .collect();
     if !unknown.is_empty() {
@@ -144,6 +149,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     };
     let rules = rules(reader);
     let arms = arms(reader, rules.require_verification);
+    let prices = prices(reader);
     let openai_api_key = reader.visible_ascii("openai_api_key", "key");
     let base_url = base_url(reader);
     let engine = engine(reader, environment, base_url.as_deref());
@@ -181,6 +187,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         cache_max_entries: reader.number("cache_max_entries", 10_000, 0..=10_000_000),
         redis_url: redis_url(reader),
         arms: arms?,
+        prices: prices?,
         unknown_variables: unknown_variables(variables),
     })
 }
@@ -199,14 +206,30 @@ fn rules(reader: &mut Reader) -> PlanRules {
 }
 
 fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry> {
-    let Some(written) = reader.values.get(ARMS) else { return Some(ArmRegistry::default()) };
-    let arms = written.clone().try_deserialize::<Vec<Arm>>().map_err(|error| {
-        vec![format!("{error}; each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases")]
-    });
-    match arms.and_then(|arms| ArmRegistry::new(arms, verification_required)) {
-        Ok(registry) => Some(registry),
+    let fields = "each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases";
+    file_list(reader, ARMS, fields, |arms: Vec<Arm>| ArmRegistry::new(arms, verification_required))
+}
+
+fn prices(reader: &mut Reader) -> Option<PriceList> {
+    let fields =
+        "each price has model, prompt_usd_per_million and completion_usd_per_million, and may have as_of";
+    file_list(reader, PRICES, fields, |prices: Vec<Price>| PriceList::new(prices))
+}
+
+/// What is made of a list in the file, the default without one; `None` when it is bad.
+fn file_list<T: DeserializeOwned, L: Default>(
+    reader: &mut Reader,
+    name: &str,
+    fields: &str,
+    make: impl FnOnce(Vec<T>) -> Result<L, Vec<String>>,
+) -> Option<L> {
+    let Some(written) = reader.values.get(name) else { return Some(L::default()) };
+    let entries =
+        written.clone().try_deserialize::<Vec<T>>().map_err(|error| vec![format!("{error}; {fields}")]);
+    match entries.and_then(make) {
+        Ok(list) => Some(list),
         Err(faults) => {
-            let faults = faults.into_iter().map(|fault| format!("the setting `arms` is bad: {fault}"));
+            let faults = faults.into_iter().map(|fault| format!("the setting `{name}` is bad: {fault}"));
             reader.faults.extend(faults);
             None
         }

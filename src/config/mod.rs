@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::planner::EngineKind;
 use crate::planner::repair::PlanRules;
+use crate::prices::PriceList;
 use crate::registry::ArmRegistry;
 
 #[cfg(feature = "orchestrator")]
@@ -132,6 +133,8 @@ pub struct Settings {
     pub redis_url: Option<SecretString>,
     /// The arms.
     pub arms: ArmRegistry,
+    /// What models cost.
+    pub prices: PriceList,
     /// Variables with our prefix that mean nothing, perhaps misspelled.
     pub unknown_variables: Vec<String>,
 }

@@ -9,6 +9,13 @@ const MASK_AT: &str = "********@";
 
 pub(super) fn shown(s: &Settings) -> Vec<(&'static str, String)> {
     let arms: Vec<&str> = s.arms.arms().iter().map(|arm| arm.id.as_str()).collect();
+    let models = std::iter::once(&s.llm_model).chain(&s.llm_fallback_models);
+    let prices: Vec<String> = models
+        .map(|model| match s.prices.get(model) {
+            Some(price) => format!("{model} {price}"),
+            None => format!("{model} unknown"),
+        })
+        .collect();
     vec![
         ("ENGINE", s.engine.as_str().to_owned()),
         ("OPENAI_API_KEY", masked(s.openai_api_key.as_ref())),
@@ -41,6 +48,7 @@ pub(super) fn shown(s: &Settings) -> Vec<(&'static str, String)> {
         ("READY_REQUIRES_LLM", s.ready_requires_llm.to_string()),
         ("SHUTDOWN_GRACE_SECONDS", s.shutdown_grace.as_secs_f64().to_string()),
         ("ARMS", arms.join(",")),
+        ("PRICES", prices.join(", ")),
     ]
 }
 

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
 
 use crate::app::App;
+use crate::cache::CacheUse;
 use crate::planner::Origin;
 
 use super::problem::{ErrorCode, Problem, internal};
@@ -25,8 +26,10 @@ use super::request::{RequestContext, X_REQUEST_ID};
 pub struct PlanNotes {
     /// Who made the plan, or failed to.
     pub origin: Origin,
-    /// Things that were changed in it.
-    pub repairs: usize,
+    /// What the cache did for it.
+    pub cache: CacheUse,
+    /// Things that were changed in it; `None` where there is no plan.
+    pub repairs: Option<usize>,
 }
 
 /// How a streamed response ended, as an extension of it. Until that is said, its caller may go away.
@@ -207,8 +210,9 @@ impl Observer for App {
             outcome,
             engine = origin.map(|origin| origin.engine.as_str()),
             model = origin.map(|origin| &*origin.model),
+            cache = request.notes.as_ref().map(|notes| notes.cache.as_str()),
             attempts = origin.map(|origin| origin.tally.attempts),
-            repairs = request.notes.as_ref().map(|notes| notes.repairs),
+            repairs = request.notes.as_ref().map(|notes| notes.repairs.unwrap_or_default()),
             "request"
         );
     }

@@ -16,6 +16,8 @@ pub use limit::PlanLimiter;
 pub(crate) use middleware::observe;
 pub use middleware::{PlanNotes, panic_response};
 pub(crate) use openapi::api_router;
+pub(crate) use plan::PLAN_HEADERS;
+pub(crate) use request::{Token, X_REQUEST_ID};
 #[cfg(feature = "orchestrator")]
 pub(crate) use {
     middleware::{Ended, Observer},

@@ -39,11 +39,12 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let serving = app.lifecycle.phase() == Phase::Serving;
     let llm = app.planner.is_well();
     let ready = serving && (llm || !app.ready_requires_llm);
-    readiness(ready, [("config", true), ("llm", llm), ("serving", serving)])
+    let redis = app.redis.as_ref().map(|redis| ("redis", redis.is_there()));
+    readiness(ready, [("config", true), ("llm", llm), ("serving", serving)].into_iter().chain(redis))
 }
 
 /// The report of a service that is ready or not, and what that was concluded from.
-pub(crate) fn readiness(ready: bool, checks: [(&str, bool); 3]) -> Response {
+pub(crate) fn readiness<'a>(ready: bool, checks: impl IntoIterator<Item = (&'a str, bool)>) -> Response {
     let checks = checks.into_iter().map(|(name, well)| (name.to_owned(), well)).collect();
     let report = Json(Readiness { ready, checks, timestamp: now() });
     if ready {
@@ -58,7 +59,7 @@ pub(crate) fn readiness(ready: bool, checks: [(&str, bool); 3]) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operations", operation_id = "metrics",
     responses((status = 200, description = "Prometheus text format 0.0.4", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    app.planner.report();
+    app.report();
     ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], app.metrics.render()).into_response()
 }
 

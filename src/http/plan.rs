@@ -2,25 +2,46 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
-use http::header::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::cache::Answer;
 use crate::lifecycle::Phase;
 use crate::models::{PlanRequest, PlanResponse, SubTask, Usage};
-use crate::planner::repair::Plan;
+use crate::planner::written::WrittenPlan;
 use crate::planner::{Origin, estimate};
 
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
-use super::request::{Caller, Include, RequestContext, authorize, deadline, json_body, prefers_events};
+use super::request::{
+    Caller, Include, RequestContext, authorize, deadline, json_body, prefers_events, wants_no_cache,
+};
 use super::stream;
+
+/// Who made the plan: `openai` or `embedded`.
+const X_PLANNER_ENGINE: HeaderName = HeaderName::from_static("x-planner-engine");
+/// The model that made it.
+const X_PLANNER_MODEL: HeaderName = HeaderName::from_static("x-planner-model");
+/// What the cache did for it.
+const X_PLANNER_CACHE: HeaderName = HeaderName::from_static("x-planner-cache");
+/// Calls made to LLMs for it.
+const X_PLANNER_ATTEMPTS: HeaderName = HeaderName::from_static("x-planner-attempts");
+/// Things changed in what the LLM said.
+const X_PLANNER_REPAIRS: HeaderName = HeaderName::from_static("x-planner-repairs");
+
+/// Everything that is said about a plan beside it.
+pub(crate) const PLAN_HEADERS: [HeaderName; 5] =
+    [X_PLANNER_ENGINE, X_PLANNER_MODEL, X_PLANNER_CACHE, X_PLANNER_ATTEMPTS, X_PLANNER_REPAIRS];
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Breaks a goal down into a sound plan.
 ///
@@ -41,6 +62,7 @@ use super::stream;
         ("include" = Option<String>, Query, description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, description = "The caller's name for this request, at most 128 characters"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "Lowers the deadline, in milliseconds above 0"),
+        ("Cache-Control" = Option<String>, Header, description = "With no-cache the plan is made anew"),
     ),
     responses((
         status = 200,
@@ -49,7 +71,7 @@ use super::stream;
         headers(
             ("X-Planner-Engine" = String, description = "Who made the plan: openai or embedded"),
             ("X-Planner-Model" = String, description = "The model that made it"),
-            ("X-Planner-Cache" = String, description = "Whether it came from a cache; off without one"),
+            ("X-Planner-Cache" = String, description = "What the cache did: hit, miss, coalesced, bypass or off"),
             ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
             ("X-Planner-Repairs" = u32, description = "Things changed in what the LLM said"),
         ),
@@ -66,7 +88,7 @@ pub(super) async fn create_plan(
     if app.lifecycle.phase() >= Phase::Draining {
         return Err(shutting_down());
     }
-    app.limiter.admit(&wanted.caller)?;
+    app.limiter.admit(&wanted.caller).await?;
     let place = app.lifecycle.place().ok_or_else(|| {
         Problem::new(
             ErrorCode::Overloaded,
@@ -80,15 +102,15 @@ pub(super) async fn create_plan(
 
     if !is_stream {
         let _held = (place, in_flight);
-        return Ok(wanted.made_by(&app, None).await.into_response());
+        return Ok(wanted.answered_by(&app, None).await.into_response());
     }
     let (sender, steps) = unbounded_channel();
     let planner = app.clone();
-    let making = async move {
+    let answer = async move {
         let _held = (place, in_flight);
-        wanted.made_by(&planner, Some(sender)).await
+        wanted.answered_by(&planner, Some(&sender)).await
     };
-    Ok(stream::respond(app, context, steps, making.instrument(Span::current())))
+    Ok(stream::respond(app, context, steps, answer.instrument(Span::current())))
 }
 
 /// What a caller wants, once it is known to be in order.
@@ -96,6 +118,8 @@ struct Wanted {
     caller: Caller,
     include: Include,
     deadline: Instant,
+    /// Whether an earlier plan will not do.
+    anew: bool,
     request: PlanRequest,
 }
 
@@ -105,6 +129,7 @@ impl Wanted {
         let caller = authorize(&request, &app.auth_tokens)?;
         let include = Include::from_query(request.uri().query().unwrap_or_default())?;
         let deadline = deadline(request.headers(), context.arrived, app.timeout);
+        let anew = wants_no_cache(request.headers());
         let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
         let request = PlanRequest::from_json(&json_body(request, read_by).await?);
         let request_id = match &request {
@@ -115,7 +140,7 @@ impl Wanted {
             context.propose_id(id);
         }
         match (deadline, request) {
-            (Ok(deadline), Ok(request)) => Ok(Self { caller, include, deadline, request }),
+            (Ok(deadline), Ok(request)) => Ok(Self { caller, include, deadline, anew, request }),
             (deadline, request) => {
                 let mut faults = request.err().map(|invalid| invalid.faults).unwrap_or_default();
                 faults.extend(deadline.err());
@@ -124,16 +149,10 @@ impl Wanted {
         }
     }
 
-    /// What comes of it; with `steps` each step is sent there as soon as it is written.
-    async fn made_by(&self, app: &App, steps: Option<UnboundedSender<SubTask>>) -> Answer {
-        let making = async {
-            match steps {
-                None => app.planner.generate_plan(&self.request, self.deadline).await,
-                Some(steps) => app.planner.stream_plan(&self.request, self.deadline, steps).await,
-            }
-        };
+    /// What comes of it; each step is sent to `steps` as soon as it is written.
+    async fn answered_by(&self, app: &App, steps: Option<&UnboundedSender<SubTask>>) -> Reply {
         tokio::select! {
-            (origin, result) = making => Answer::new(origin, result.map_err(Problem::from), self.include),
+            answer = app.answer(&self.request, self.deadline, self.anew, steps) => Reply::new(answer, self.include),
             () = app.lifecycle.reached(Phase::Over) => shutting_down().into(),
         }
     }
@@ -144,66 +163,72 @@ fn shutting_down() -> Problem {
         .retry_after(App::OVERLOAD_WAIT)
 }
 
-/// What came of a request for a plan.
-pub(super) struct Answer {
-    /// Who made it, and how.
-    pub(super) headers: HeaderMap,
-    pub(super) result: Result<PlanResponse, Problem>,
+/// What is sent in answer to a request for a plan.
+pub(super) struct Reply {
+    /// A [`PlanResponse`] as JSON, or why there is none.
+    pub(super) result: Result<Bytes, Problem>,
     /// `None` when nobody was asked.
     pub(super) notes: Option<PlanNotes>,
 }
 
-impl Answer {
-    fn new(origin: Origin, result: Result<Plan, Problem>, include: Include) -> Self {
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert("x-planner-engine", HeaderValue::from_static(origin.engine.as_str()));
-        if let Ok(model) = HeaderValue::from_bytes(origin.model.as_bytes()) {
-            headers.insert("x-planner-model", model);
-        }
-        headers.insert("x-planner-cache", HeaderValue::from_static("off"));
-        headers.insert("x-planner-attempts", HeaderValue::from(origin.tally.attempts));
-        let repairs = result.as_ref().map_or(0, |plan| plan.repairs().len());
-        if result.is_ok() {
-            headers.insert("x-planner-repairs", HeaderValue::from(repairs));
-        }
-        let result = result.map(|plan| present(plan, &origin, include));
-        Self { headers, result, notes: Some(PlanNotes { origin, repairs }) }
+impl Reply {
+    fn new(Answer { origin, cache, plan }: Answer, include: Include) -> Self {
+        let repairs = plan.as_ref().map(|plan| plan.repairs().len()).ok();
+        let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
+        Self { result, notes: Some(PlanNotes { origin, cache, repairs }) }
     }
 }
 
-impl From<Problem> for Answer {
+impl From<Problem> for Reply {
     fn from(problem: Problem) -> Self {
-        Self { headers: HeaderMap::new(), result: Err(problem), notes: None }
+        Self { result: Err(problem), notes: None }
     }
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let mut response = match self.result {
-            Ok(plan) => Json(plan).into_response(),
+            Ok(plan) => ([(CONTENT_TYPE, JSON)], plan).into_response(),
             Err(problem) => problem.into_response(),
         };
-        response.headers_mut().extend(self.headers);
         if let Some(notes) = self.notes {
+            response.headers_mut().extend(notes.headers());
             response.extensions_mut().insert(notes);
         }
         response
     }
 }
 
+impl PlanNotes {
+    /// The headers that say the same to the caller.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let model = HeaderValue::from_bytes(self.origin.model.as_bytes()).ok();
+        let always = [
+            (X_PLANNER_ENGINE, HeaderValue::from_static(self.origin.engine.as_str())),
+            (X_PLANNER_CACHE, HeaderValue::from_static(self.cache.as_str())),
+            (X_PLANNER_ATTEMPTS, HeaderValue::from(self.origin.tally.attempts)),
+        ];
+        let model = model.map(|model| (X_PLANNER_MODEL, model));
+        let repairs = self.repairs.map(|repairs| (X_PLANNER_REPAIRS, HeaderValue::from(repairs)));
+        always.into_iter().chain(model).chain(repairs)
+    }
+}
+
 /// A plan in its wire form, with the extras that were asked for.
-fn present(plan: Plan, origin: &Origin, include: Include) -> PlanResponse {
-    let (mut response, repairs) = plan.into_response();
+fn present(plan: &WrittenPlan, origin: &Origin, include: Include) -> Bytes {
+    if include == Include::default() {
+        return plan.json().clone();
+    }
+    let mut response = plan.response();
     response.schedule = include.schedule.then(|| estimate::schedule(&response.plan));
     response.usage = include.usage.then(|| Usage {
         model: origin.model.to_string(),
         attempts: origin.tally.attempts,
         prompt_tokens: origin.tally.prompt_tokens,
         completion_tokens: origin.tally.completion_tokens,
-        // Null: no price is known.
-        cost_usd: None,
+        cost_usd: origin.tally.cost_usd(),
     });
-    response.repairs = include.repairs.then_some(repairs);
+    response.repairs = include.repairs.then(|| plan.repairs().to_vec());
     response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
-    response
+    serde_json::to_vec(&response).expect("texts and numbers serialise").into()
 }

@@ -1,13 +1,15 @@
 //! What is read from a request before its plan is made: who calls, how, by when, and for what.
 
+use std::fmt::{Display, Formatter};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequest, Request};
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
@@ -17,9 +19,9 @@ use crate::models::{FieldError, MAX_REQUEST_ID_CHARS};
 use super::problem::{ErrorCode, Problem, too_large};
 
 /// Header that names a request.
-pub(super) const X_REQUEST_ID: &str = "x-request-id";
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Header with which a caller lowers the deadline, in milliseconds.
-pub(super) const X_REQUEST_TIMEOUT_MS: &str = "x-request-timeout-ms";
+pub(super) const X_REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// A request's id and arrival, shared by the middleware and the handlers.
 #[derive(Debug, Clone)]
@@ -64,14 +66,39 @@ impl RequestContext {
 /// Who a caller is to the rate limit: the token, or the address it calls from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
-    /// The bearer token at this place of the settings.
-    Token(usize),
+    /// The bearer token of this name.
+    Token(Arc<str>),
     /// The peer's address; `None` where there is none (in-process tests).
     Address(Option<std::net::IpAddr>),
 }
 
+impl Display for Caller {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(name) => write!(f, "token:{name}"),
+            Self::Address(Some(address)) => write!(f, "address:{address}"),
+            Self::Address(None) => f.write_str("address:none"),
+        }
+    }
+}
+
+/// A token that opens `/plan`, with a name that is the same for all replicas and does not give it away.
+#[derive(Debug)]
+pub(crate) struct Token {
+    secret: SecretString,
+    name: Arc<str>,
+}
+
+impl From<SecretString> for Token {
+    fn from(secret: SecretString) -> Self {
+        let hash = Sha256::digest(secret.expose_secret());
+        let name: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { secret, name: name.into() }
+    }
+}
+
 /// Checks the bearer token, in a time that does not depend on where it differs.
-pub(super) fn authorize(request: &Request, tokens: &[SecretString]) -> Result<Caller, Problem> {
+pub(super) fn authorize(request: &Request, tokens: &[Token]) -> Result<Caller, Problem> {
     if tokens.is_empty() {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         return Ok(Caller::Address(peer.map(|ConnectInfo(address)| address.ip())));
@@ -88,11 +115,14 @@ pub(super) fn authorize(request: &Request, tokens: &[SecretString]) -> Result<Ca
     };
     let given = given.ok_or_else(|| refused("This path needs a bearer token"))?;
     // All are compared, so that the time does not tell which one it is either.
-    let matching = tokens.iter().enumerate().fold(None, |found, (place, token)| {
-        let equal: bool = token.expose_secret().as_bytes().ct_eq(given).into();
-        if equal { Some(place) } else { found }
+    let matching = tokens.iter().fold(None, |found, token| {
+        let equal: bool = token.secret.expose_secret().as_bytes().ct_eq(given).into();
+        if equal { Some(&token.name) } else { found }
     });
-    matching.map(Caller::Token).ok_or_else(|| refused("The bearer token is not one that this service knows"))
+    matching
+        .cloned()
+        .map(Caller::Token)
+        .ok_or_else(|| refused("The bearer token is not one that this service knows"))
 }
 
 /// Extras of a response, as asked for with `include`.
@@ -148,6 +178,13 @@ pub(super) fn deadline(
         ms if is_number && ms > 0 => Ok(arrived + limit.min(Duration::from_millis(ms))),
         _ => Err(FieldError::new("X-Request-Timeout-Ms", "must be a whole number of milliseconds above 0")),
     }
+}
+
+/// Whether the caller wants nothing from a cache (RFC 9111, section 5.2.1).
+pub(super) fn wants_no_cache(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let mut words = values.flat_map(|value| value.split(',')).map(str::trim);
+    words.any(|word| word.eq_ignore_ascii_case("no-cache"))
 }
 
 /// The bytes of a JSON body of at most 1 MiB, if they are all there by `deadline`.
@@ -271,7 +308,7 @@ mod tests {
         let limit = Duration::from_secs(10);
         let with = |value: &str| {
             let headers = HeaderMap::from_iter([(
-                http::HeaderName::from_static(X_REQUEST_TIMEOUT_MS),
+                X_REQUEST_TIMEOUT_MS,
                 http::HeaderValue::from_str(value).expect("a value"),
             )]);
             deadline(&headers, arrived, limit).map(|deadline| deadline - arrived)

@@ -10,15 +10,14 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream;
-use http::header::HeaderMap;
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::app::App;
 use crate::models::SubTask;
 
-use super::middleware::StreamEnd;
-use super::plan::Answer;
+use super::middleware::{PlanNotes, StreamEnd};
+use super::plan::Reply;
 use super::problem::internal;
 use super::request::RequestContext;
 
@@ -31,7 +30,7 @@ struct Events {
     context: RequestContext,
     steps: UnboundedReceiver<SubTask>,
     /// `None` once it is over.
-    making: Option<BoxFuture<'static, Answer>>,
+    making: Option<BoxFuture<'static, Reply>>,
     last: VecDeque<Event>,
     end: StreamEnd,
 }
@@ -41,7 +40,7 @@ pub(super) fn respond(
     app: Arc<App>,
     context: RequestContext,
     steps: UnboundedReceiver<SubTask>,
-    making: impl Future<Output = Answer> + Send + 'static,
+    making: impl Future<Output = Reply> + Send + 'static,
 ) -> Response {
     let end = StreamEnd::default();
     let making = Some(making.boxed());
@@ -68,23 +67,21 @@ impl Events {
             self.making = None;
             self.finish(made.unwrap_or_else(|_| {
                 self.app.metrics.panic_caught();
-                Answer::from(internal())
+                Reply::from(internal())
             }));
         }
         self.last.pop_front()
     }
 
     /// The last steps, what else stands in headers, and the plan or why there is none.
-    fn finish(&mut self, answer: Answer) {
+    fn finish(&mut self, reply: Reply) {
         while let Ok(step) = self.steps.try_recv() {
             self.last.push_back(event("step", &step));
         }
-        let Answer { headers, result, notes } = answer;
-        if !headers.is_empty() {
-            self.last.push_back(comments(&headers));
-        }
+        let Reply { result, notes } = reply;
+        self.last.extend(notes.as_ref().map(comments));
         self.last.push_back(match &result {
-            Ok(plan) => event("plan", plan),
+            Ok(plan) => named("plan", &String::from_utf8_lossy(plan)),
             Err(problem) => event("error", &problem.document(self.context.id())),
         });
         self.end.is(result.err().map(|problem| problem.code), notes);
@@ -92,13 +89,17 @@ impl Events {
 }
 
 fn event(name: &str, data: &impl Serialize) -> Event {
-    // JSON written compactly is one line.
-    Event::default().event(name).data(serde_json::to_string(data).expect("texts and numbers serialise"))
+    named(name, &serde_json::to_string(data).expect("texts and numbers serialise"))
 }
 
-/// Each header as a comment: the head of the response had gone when they were known.
-fn comments(headers: &HeaderMap) -> Event {
-    headers.iter().fold(Event::default(), |event, (name, value)| {
+/// An event whose data is compact JSON, which is one line.
+fn named(name: &str, json: &str) -> Event {
+    Event::default().event(name).data(json)
+}
+
+/// What stands in headers otherwise: the head of the response had gone when it was known.
+fn comments(notes: &PlanNotes) -> Event {
+    notes.headers().fold(Event::default(), |event, (name, value)| {
         event.comment(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
     })
 }

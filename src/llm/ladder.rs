@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
+use crate::prices::{self, Price, PriceList};
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::{Backoff, Breaker, RetryBudget};
 
@@ -35,7 +36,7 @@ pub struct CallPolicy {
 }
 
 /// What the calls for one request came to, failed ones included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Tally {
     /// Calls made.
     pub attempts: u32,
@@ -43,13 +44,25 @@ pub struct Tally {
     pub prompt_tokens: u64,
     /// Completion tokens of them.
     pub completion_tokens: u64,
+    /// What those of them cost of which that is known, in US dollars.
+    known_cost_usd: f64,
+    /// Whether there are others.
+    has_unknown_cost: bool,
 }
 
 impl Tally {
-    /// Servers may say anything.
-    fn add_tokens(&mut self, completion: &Completion) {
-        self.prompt_tokens = self.prompt_tokens.saturating_add(completion.prompt_tokens);
-        self.completion_tokens = self.completion_tokens.saturating_add(completion.completion_tokens);
+    /// What the answered calls cost, in US dollars; `None` when that of one is not known. Calls that failed or
+    /// were given up count as free.
+    pub fn cost_usd(&self) -> Option<f64> {
+        (!self.has_unknown_cost).then(|| prices::told(self.known_cost_usd))
+    }
+
+    /// Adds an answered call. Servers may say anything of its tokens.
+    pub(crate) fn add(&mut self, prompt_tokens: u64, completion_tokens: u64, cost_usd: Option<f64>) {
+        self.prompt_tokens = self.prompt_tokens.saturating_add(prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(completion_tokens);
+        self.known_cost_usd += cost_usd.unwrap_or_default();
+        self.has_unknown_cost |= cost_usd.is_none();
     }
 }
 
@@ -65,6 +78,7 @@ struct Rung {
     model: Box<dyn ChatModel>,
     breaker: Breaker,
     pace: Pace,
+    price: Option<Price>,
 }
 
 /// How long a model's slower answers take, as seen lately; zero until it has answered.
@@ -95,8 +109,14 @@ enum Next {
 
 impl Ladder {
     /// A ladder of `models`, of which there must be at least one.
-    pub fn new(models: Vec<Box<dyn ChatModel>>, policy: CallPolicy, metrics: Arc<Metrics>) -> Self {
-        let rung = |model| Rung {
+    pub fn new(
+        models: Vec<Box<dyn ChatModel>>,
+        prices: &PriceList,
+        policy: CallPolicy,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let rung = |model: Box<dyn ChatModel>| Rung {
+            price: prices.get(model.name()).cloned(),
             model,
             breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset),
             pace: Pace::default(),
@@ -237,7 +257,7 @@ impl Turn<'_> {
             let patience = Instant::now() + time_for_attempt(left, is_only_try, self.rung.pace.usual());
             let error = match timeout_at(patience, calls.next()).await {
                 Ok(Some(Ok(completion))) => {
-                    tally.add_tokens(&completion);
+                    self.charge(&completion, tally);
                     return Ok(completion);
                 }
                 Ok(Some(Err(error))) => error,
@@ -250,7 +270,7 @@ impl Turn<'_> {
                     if !calls.is_empty()
                         && let Ok(Some(Ok(completion))) = timeout_at(until, calls.next()).await
                     {
-                        tally.add_tokens(&completion);
+                        self.charge(&completion, tally);
                         return Ok(completion);
                     }
                     sleep_until(until).await;
@@ -260,6 +280,14 @@ impl Turn<'_> {
                 Next::GiveUp(why) => return Err((error.failure, why)),
             }
         }
+    }
+
+    /// Counts what an answer took, for the request and for the model.
+    fn charge(&self, completion: &Completion, tally: &mut Tally) {
+        let (prompt, answer) = (completion.prompt_tokens, completion.completion_tokens);
+        let cost = self.rung.price.as_ref().and_then(|price| price.of(prompt, answer));
+        tally.add(prompt, answer, cost);
+        self.ladder.metrics.llm_answered(self.model(), prompt, answer, cost);
     }
 
     /// What to do after a failed call, counted and logged.

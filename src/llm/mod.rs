@@ -3,6 +3,7 @@
 //! Nothing here knows what a plan is.
 
 mod dialect;
+mod exchange;
 pub mod ladder;
 mod listener;
 pub mod openai;
@@ -13,7 +14,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub use ladder::Ladder;
@@ -34,12 +36,40 @@ pub struct Question {
 }
 
 /// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Message {
     /// Whose words they are.
     pub role: Role,
     /// The words.
     pub content: Arc<str>,
+    /// The message as JSON, where it was written once for many calls.
+    written: Option<Arc<RawValue>>,
+}
+
+impl Message {
+    /// What is said once.
+    pub fn new(role: Role, content: impl Into<Arc<str>>) -> Self {
+        Self { role, content: content.into(), written: None }
+    }
+
+    /// What is said in many calls, so that it pays to write it as JSON once.
+    pub fn constant(role: Role, content: impl Into<Arc<str>>) -> Self {
+        let message = Self::new(role, content);
+        let written = serde_json::value::to_raw_value(&message).expect("texts serialise");
+        Self { written: Some(written.into()), ..message }
+    }
+}
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if let Some(written) = &self.written {
+            return written.serialize(to);
+        }
+        let mut message = to.serialize_struct("Message", 2)?;
+        message.serialize_field("role", &self.role)?;
+        message.serialize_field("content", &*self.content)?;
+        message.end()
+    }
 }
 
 /// Who speaks.

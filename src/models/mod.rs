@@ -96,7 +96,8 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// Completion tokens of all calls, as the LLM counted them.
     pub completion_tokens: u64,
-    /// Cost in US dollars; null when the model's price is not known.
+    /// Cost of all answered calls in US dollars, each at its own model's price; null when that of one of them
+    /// is not known. 0 when no LLM was needed.
     pub cost_usd: Option<f64>,
 }
 

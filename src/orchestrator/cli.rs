@@ -55,7 +55,7 @@ pub async fn run() -> ExitCode {
 
 /// Serves until SIGTERM or SIGINT.
 async fn serve(settings: &Settings) -> Result<(), String> {
-    telemetry::init(settings.log_level, settings.log_format, "orchestrator");
+    let _log = telemetry::init(settings.log_level, settings.log_format, "orchestrator");
     warn_about_unknown(&settings.unknown_variables);
     let listener = server::bind(&settings.host, settings.port, super::PREFIX).await?;
     // From here on, as the database may take a while.

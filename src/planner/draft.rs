@@ -1,5 +1,7 @@
 //! A plan as somebody wrote it down, before it is checked.
 
+use crate::models::{PlanResponse, SubTask};
+
 /// What an engine proposes: any of it may be missing, contradictory or out of range.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Draft {
@@ -28,4 +30,29 @@ pub struct DraftStep {
     pub cost_tier: Option<f64>,
     /// Duration as written, in seconds.
     pub seconds: Option<f64>,
+}
+
+/// A plan that was sent is proposed again.
+impl From<PlanResponse> for Draft {
+    fn from(response: PlanResponse) -> Self {
+        Self {
+            steps: response.plan.into_iter().map(DraftStep::from).collect(),
+            rationale: Some(response.rationale),
+            confidence: Some(response.confidence),
+        }
+    }
+}
+
+impl From<SubTask> for DraftStep {
+    fn from(step: SubTask) -> Self {
+        Self {
+            number: Some(step.step.into()),
+            action: step.action,
+            arm: step.required_arm,
+            criteria: step.acceptance_criteria,
+            depends_on: step.depends_on.into_iter().map(|needed| Some(needed.into())).collect(),
+            cost_tier: Some(step.estimated_cost_tier.into()),
+            seconds: Some(step.estimated_duration_seconds.into()),
+        }
+    }
 }

@@ -166,7 +166,7 @@ impl From<Unfit> for PlanError {
 }
 
 /// Why no plan came out.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum PlanError {
     /// No LLM gave an answer.
     #[error(transparent)]

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows HTTP. [`PlannerArm::generate_plan`] is the whole recipe.
 
+mod check;
 pub mod draft;
 pub mod embedded;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod parse;
 mod preview;
 pub mod prompts;
 pub mod repair;
+pub mod written;
 
 use std::sync::Arc;
 
@@ -21,18 +23,21 @@ use tracing::{trace, warn};
 use crate::llm::ladder::{Tally, Turn};
 use crate::llm::{Completion, Ladder, Listener, LlmError};
 use crate::metrics::Metrics;
-use crate::models::{PlanRequest, SubTask};
+use crate::models::{PlanRequest, PlanResponse, Repair, SubTask};
 use crate::registry::ArmRegistry;
 
+use check::Checker;
 use embedded::EmbeddedPlanner;
-use error::{PlanError, Unfit, Unreadable};
-use parse::Reading;
+use error::{PlanError, Unfit};
 use preview::Preview;
 use prompts::Prompts;
-use repair::{Plan, PlanRules, settle};
+use repair::{Plan, PlanRules};
 
 /// The name under which the embedded planner answers as a model.
 pub const EMBEDDED_MODEL: &str = "embedded";
+
+/// Longer answers are read on a thread of their own, in bytes; even hostile ones of this length take 2 ms.
+const MOST_READ_IN_PASSING: usize = 32 * 1024;
 
 /// How often a model is asked again after an answer that is no plan.
 const MOST_REASKS: u32 = 2;
@@ -71,21 +76,31 @@ pub enum Engine {
 
 /// Makes sound plans.
 pub struct PlannerArm {
-    registry: Arc<ArmRegistry>,
-    rules: PlanRules,
-    prompts: Arc<Prompts>,
+    checker: Arc<Checker>,
     engine: Engine,
-    metrics: Arc<Metrics>,
+}
+
+/// What a plan is wanted for, by when, and who wants to see it while it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// What it is wanted for.
+    pub request: &'a PlanRequest,
+    /// When there must be an answer.
+    pub deadline: Instant,
+    /// Where each step is sent as soon as it is written. They are a preview: an answer that comes to nothing is
+    /// followed by the steps of another, from the first. When a plan is made, each of its steps has been sent
+    /// since, the last of them in their final form where the LLM did not write them so.
+    pub steps: Option<&'a UnboundedSender<SubTask>>,
 }
 
 /// Where a plan, or its absence, comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
     /// Who answered, or was asked last.
     pub engine: EngineKind,
     /// Its model.
     pub model: Arc<str>,
-    /// Calls to LLMs on the way, and their tokens.
+    /// Calls to LLMs on the way, their tokens and their cost.
     pub tally: Tally,
 }
 
@@ -93,7 +108,7 @@ impl PlannerArm {
     /// A planner for the arms of `registry`.
     pub fn new(registry: Arc<ArmRegistry>, rules: PlanRules, engine: Engine, metrics: Arc<Metrics>) -> Self {
         let prompts = Arc::new(Prompts::new(&registry, &rules));
-        Self { registry, rules, prompts, engine, metrics }
+        Self { checker: Arc::new(Checker { registry, rules, prompts, metrics }), engine }
     }
 
     /// The model that answers when all is well.
@@ -102,6 +117,27 @@ impl PlannerArm {
             Engine::Llm { ladder, .. } => ladder.first_model().clone(),
             Engine::Embedded(_) => EMBEDDED_MODEL.into(),
         }
+    }
+
+    /// Who answers when all is well.
+    pub fn origin(&self) -> Origin {
+        let engine = match &self.engine {
+            Engine::Llm { .. } => EngineKind::OpenAi,
+            Engine::Embedded(_) => EngineKind::Embedded,
+        };
+        Origin { engine, model: self.model(), tally: Tally::default() }
+    }
+
+    /// All that plans depend on beside the request, as a text that differs when any of it does.
+    pub fn setting(&self) -> String {
+        format!("{:?} {:?} {:?}", self.origin(), self.checker.rules, self.checker.prompts)
+    }
+
+    /// A plan that comes from elsewhere, if it keeps every promise as it is; with the repairs of its making.
+    pub fn check_again(&self, response: PlanResponse, repairs: Vec<Repair>) -> Option<Plan> {
+        let steps = response.plan.clone();
+        let plan = self.checker.settle(response.into()).ok()?;
+        (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_repairs(repairs))
     }
 
     /// Whether the engine is believed to answer.
@@ -116,7 +152,7 @@ impl PlannerArm {
     pub fn report(&self) {
         if let Engine::Llm { ladder, .. } = &self.engine {
             for (model, state) in ladder.breakers() {
-                self.metrics.breaker_is(model, state);
+                self.checker.metrics.breaker_is(model, state);
             }
         }
     }
@@ -127,30 +163,23 @@ impl PlannerArm {
         request: &PlanRequest,
         deadline: Instant,
     ) -> (Origin, Result<Plan, PlanError>) {
-        self.plan(request, deadline, None).await
+        self.plan(Order { request, deadline, steps: None }).await
     }
 
-    /// As [`Self::generate_plan`], and sends each step to `steps` as soon as an LLM has written it.
-    ///
-    /// They are a preview: an answer that comes to nothing is followed by the steps of another, from the
-    /// first. When a plan is made, each of its steps has been sent since, the last of them in their final form
-    /// where the LLM did not write them so.
-    pub async fn stream_plan(
-        &self,
-        request: &PlanRequest,
-        deadline: Instant,
-        steps: UnboundedSender<SubTask>,
-    ) -> (Origin, Result<Plan, PlanError>) {
-        let (registry, prompts) = (self.registry.clone(), self.prompts.clone());
-        let preview = Arc::new(Preview::new(registry, prompts, self.rules.max_steps, steps));
-        let (origin, result) = self.plan(request, deadline, Some(&preview)).await;
+    /// Makes the plan that is ordered. The origin is known either way.
+    pub async fn plan(&self, order: Order<'_>) -> (Origin, Result<Plan, PlanError>) {
+        let Order { request, deadline, steps } = order;
+        let Some(steps) = steps else { return self.make(request, deadline, None).await };
+        let (registry, prompts) = (self.checker.registry.clone(), self.checker.prompts.clone());
+        let preview = Arc::new(Preview::new(registry, prompts, self.checker.rules.max_steps, steps.clone()));
+        let (origin, result) = self.make(request, deadline, Some(&preview)).await;
         if let Ok(plan) = &result {
             preview.complete(plan.steps());
         }
         (origin, result)
     }
 
-    async fn plan(
+    async fn make(
         &self,
         request: &PlanRequest,
         deadline: Instant,
@@ -163,7 +192,7 @@ impl PlannerArm {
                 match (self.plan_by_llms(ladder, request, deadline, preview).await, fallback) {
                     ((origin, Err(error)), Some(embedded)) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
-                        self.metrics.fell_back(EMBEDDED_MODEL);
+                        self.checker.metrics.fell_back(EMBEDDED_MODEL);
                         self.plan_by_rules(embedded, request, origin.tally)
                     }
                     (answered, _) => answered,
@@ -172,7 +201,9 @@ impl PlannerArm {
         };
         match &result {
             Ok(plan) => {
-                self.metrics.plan_made(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
+                self.checker
+                    .metrics
+                    .plan_made(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
             }
             Err(error) => warn!(reason = error.reason(), "no plan"),
         }
@@ -198,7 +229,7 @@ impl PlannerArm {
             match self.plan_by_llm(turn, request, &mut origin.tally, preview).await {
                 Ok(plan) => {
                     if origin.model != *ladder.first_model() {
-                        self.metrics.fell_back(&origin.model);
+                        self.checker.metrics.fell_back(&origin.model);
                     }
                     return (origin, Ok(plan));
                 }
@@ -219,7 +250,7 @@ impl PlannerArm {
         preview: Option<&Arc<Preview>>,
     ) -> Result<Plan, PlanError> {
         let mut turn = turn.heard_by(preview.map(|preview| preview.clone() as Arc<dyn Listener>));
-        let mut question = self.prompts.question(request);
+        let mut question = self.checker.prompts.question(request);
         let mut asked_again = 0;
         let mut reason: Option<PlanError> = None;
         loop {
@@ -227,7 +258,7 @@ impl PlannerArm {
                 Ok(completion) => completion,
                 Err(error) => return Err(PlanError::best(reason, error.into())),
             };
-            let unfit = match self.plan_in(&completion) {
+            let unfit = match self.plan_in(completion).await {
                 Ok(plan) => return Ok(plan),
                 Err(unfit) => unfit,
             };
@@ -239,30 +270,27 @@ impl PlannerArm {
             }
             let reasons = unfit.reasons();
             warn!(model = %turn.model(), reasons = reasons.join(","), "the LLM is asked again");
-            self.metrics.reasked(&reasons);
+            self.checker.metrics.reasked(&reasons);
             asked_again += 1;
             reason = Some(unfit.clone().into());
             question = if asked_again == MOST_REASKS {
-                self.prompts.simply(request, &unfit)
+                self.checker.prompts.simply(request, &unfit)
             } else {
-                self.prompts.again(request, &unfit)
+                self.checker.prompts.again(request, &unfit)
             };
         }
     }
 
-    /// Reads, mends and checks what an LLM said.
-    fn plan_in(&self, completion: &Completion) -> Result<Plan, Unfit> {
-        let read = read(completion);
-        self.metrics.parsed(match &read {
-            Ok(reading) if reading.is_strict => "strict",
-            Ok(_) => "tolerant",
-            Err(_) => "failed",
-        });
-        let draft = read.map_err(Unfit::Unreadable)?.draft;
-        if self.prompts.is_example(&draft) {
-            return Err(Unfit::Unreadable(Unreadable::Example));
+    /// Reads, mends and checks what an LLM said: a huge answer on a thread of its own, since others wait.
+    async fn plan_in(&self, completion: Completion) -> Result<Plan, Unfit> {
+        let length =
+            completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
+        if length <= MOST_READ_IN_PASSING {
+            return self.checker.plan_in(&completion);
         }
-        settle(draft, &self.registry, &self.rules).map_err(Unfit::Unsound)
+        let checker = self.checker.clone();
+        let reading = tokio::task::spawn_blocking(move || checker.plan_in(&completion));
+        reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     fn plan_by_rules(
@@ -272,17 +300,7 @@ impl PlannerArm {
         tally: Tally,
     ) -> (Origin, Result<Plan, PlanError>) {
         let origin = Origin { engine: EngineKind::Embedded, model: EMBEDDED_MODEL.into(), tally };
-        let plan = settle(embedded.propose(request), &self.registry, &self.rules);
+        let plan = self.checker.settle(embedded.propose(request));
         (origin, plan.map_err(PlanError::Unsound))
     }
-}
-
-/// The plan in the first of an answer's texts that holds one.
-fn read(completion: &Completion) -> Result<Reading, Unreadable> {
-    if completion.truncated {
-        // Even where its JSON happens to be whole, what was to follow is missing.
-        return Err(Unreadable::Truncated);
-    }
-    parse::read(&completion.content)
-        .or_else(|why| completion.alternatives.iter().find_map(|text| parse::read(text).ok()).ok_or(why))
 }

@@ -3,7 +3,7 @@
 //! A [`Plan`] can be made only here, and every promise that the service makes about plans holds for it;
 //! nobody checks it again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::models::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, SubTask};
 use crate::registry::{ArmMatch, ArmRegistry};
@@ -58,6 +58,11 @@ impl Plan {
     /// What was changed in the proposal.
     pub fn repairs(&self) -> &[Repair] {
         &self.repairs
+    }
+
+    /// The same plan, made with `repairs` that lowered its confidence when it was made.
+    pub(super) fn with_repairs(self, repairs: Vec<Repair>) -> Self {
+        Self { repairs, ..self }
     }
 
     /// The plan in its wire form, without extras, and its repairs.
@@ -160,8 +165,9 @@ impl Mend<'_> {
     /// The steps' numbers as written if each has its own, else their places.
     fn numbers(&mut self, steps: &[DraftStep]) -> Vec<i64> {
         let written: Vec<i64> = steps.iter().filter_map(|step| step.number).collect();
-        let distinct: HashSet<i64> = written.iter().copied().collect();
-        if distinct.len() == steps.len() {
+        let is_ascending = || written.windows(2).all(|pair| pair[0] < pair[1]);
+        let is_distinct = || written.iter().collect::<HashSet<_>>().len() == written.len();
+        if written.len() == steps.len() && (is_ascending() || is_distinct()) {
             return written;
         }
         self.record(
@@ -174,18 +180,25 @@ impl Mend<'_> {
 
     /// For each step the indices of those it needs, without what can be no dependency.
     fn dependencies(&mut self, steps: &[DraftStep], numbers: &[i64]) -> Vec<Vec<usize>> {
-        let index_of: HashMap<i64, usize> = numbers.iter().enumerate().map(|(i, &n)| (n, i)).collect();
+        let mut index_of: Vec<(i64, usize)> = numbers.iter().enumerate().map(|(i, &n)| (n, i)).collect();
+        index_of.sort_unstable();
+        let index_of = |number: i64| {
+            index_of.binary_search_by_key(&number, |&(number, _)| number).ok().map(|place| index_of[place].1)
+        };
+        // For each step the last one that was found to need it.
+        let mut needed_by = vec![usize::MAX; steps.len()];
         let mut all = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
-            let mut needed = Vec::with_capacity(step.depends_on.len());
-            let mut seen = HashSet::new();
+            let mut needed = Vec::with_capacity(step.depends_on.len().min(steps.len()));
             for &number in &step.depends_on {
-                let target = number.and_then(|number| index_of.get(&number).copied());
-                let why = match target {
+                let why = match number.and_then(index_of) {
                     None => "A dependency on a step that does not exist was left out.",
                     Some(target) if target == index => "A dependency of the step on itself was left out.",
-                    Some(target) if !seen.insert(target) => "A dependency named twice was left out once.",
+                    Some(target) if needed_by[target] == index => {
+                        "A dependency named twice was left out once."
+                    }
                     Some(target) => {
+                        needed_by[target] = index;
                         needed.push(target);
                         continue;
                     }
@@ -248,15 +261,17 @@ impl Mend<'_> {
     }
 
     fn criteria(&mut self, index: usize, written: Vec<String>) -> Vec<String> {
-        let written: Vec<String> = written.into_iter().map(trimmed).collect();
-        let mut seen = HashSet::with_capacity(written.len());
-        let is_new: Vec<bool> = written.iter().map(|text| !says_nothing(text) && seen.insert(text)).collect();
-        let dropped = is_new.contains(&false);
-        let criteria: Vec<String> =
-            written.into_iter().zip(is_new).filter_map(|(text, is_new)| is_new.then_some(text)).collect();
+        let found = written.len();
+        let mut criteria: Vec<String> = written.into_iter().map(trimmed).collect();
+        criteria.retain(|text| !says_nothing(text));
+        let mut repeated: Vec<usize> =
+            twins(criteria.iter().map(String::as_str).zip(0..)).into_iter().map(|(_, later)| later).collect();
+        repeated.sort_unstable();
+        let (mut repeated, mut place) = (repeated.into_iter().peekable(), 0..);
+        criteria.retain(|_| place.next().is_some_and(|place| repeated.next_if_eq(&place).is_none()));
         if criteria.is_empty() {
             self.faults.push(PlanFault::NoCriteria { step: index + 1 });
-        } else if dropped {
+        } else if criteria.len() < found {
             self.record(
                 RepairCode::CriterionDropped,
                 Some(index),
@@ -290,16 +305,10 @@ impl Mend<'_> {
     }
 
     fn repeated_actions(&mut self, steps: &[SubTask]) {
-        let mut first_with: HashMap<&str, usize> = HashMap::new();
-        for (index, step) in steps.iter().enumerate().filter(|(_, step)| !says_nothing(&step.action)) {
-            match first_with.get(step.action.as_str()) {
-                Some(&first) => {
-                    self.faults.push(PlanFault::RepeatedAction { steps: vec![first + 1, index + 1] });
-                }
-                None => {
-                    first_with.insert(&step.action, index);
-                }
-            }
+        let says_something = |(_, step): &(usize, &SubTask)| !says_nothing(&step.action);
+        let actions = steps.iter().enumerate().filter(says_something);
+        for (first, later) in twins(actions.map(|(index, step)| (step.action.as_str(), index))) {
+            self.faults.push(PlanFault::RepeatedAction { steps: vec![first + 1, later + 1] });
         }
     }
 
@@ -395,6 +404,22 @@ impl Mend<'_> {
         );
         within
     }
+}
+
+/// The places of texts that stand there again, each with the place where the text stands first.
+fn twins<'a>(texts: impl Iterator<Item = (&'a str, usize)>) -> Vec<(usize, usize)> {
+    let mut sorted: Vec<(&str, usize)> = texts.collect();
+    sorted.sort_unstable();
+    let mut twins = Vec::new();
+    let mut first = 0;
+    for (at, &(text, place)) in sorted.iter().enumerate().skip(1) {
+        if text == sorted[first].0 {
+            twins.push((sorted[first].1, place));
+        } else {
+            first = at;
+        }
+    }
+    twins
 }
 
 fn trimmed(text: String) -> String {

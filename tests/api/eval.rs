@@ -72,15 +72,15 @@ async fn the_json_report_has_the_documented_keys() {
     assert_eq!(code, 0);
     let top = "version file engine model timeout_seconds min_success passed summary kinds scenarios";
     let figures = "scenarios sound success_rate fallbacks latency_p50_ms latency_p95_ms calls calls_per_plan \
-                   repairs prompt_tokens completion_tokens cost_usd expected_arms constraints";
+                   repairs prompt_tokens completion_tokens cost_usd cost_usd_per_plan expected_arms constraints";
     let scenario = "name kind sound error broken_promises steps arms constraints repairs attempts prompt_tokens \
-                    completion_tokens latency_ms engine model fallback";
+                    completion_tokens cost_usd latency_ms engine model fallback";
     for (value, names) in [(&report, top), (&report["summary"], figures), (&report["scenarios"][0], scenario)]
     {
         assert_eq!(keys(value), names.split_whitespace().collect(), "{value:#}");
     }
     assert_eq!(report["summary"]["scenarios"], 2);
-    assert_eq!(report["summary"]["cost_usd"], Value::Null);
+    assert_eq!(report["summary"]["cost_usd"], json!(0.0));
     assert_eq!(report["kinds"][1]["kind"], "operations");
     let bug = &report["scenarios"][0];
     assert_eq!(bug["arms"]["missing"], json!(["guardian"]));
@@ -138,6 +138,9 @@ async fn a_model_is_measured_with_its_calls_tokens_and_repairs() {
     assert_eq!((&summary["calls"], &summary["calls_per_plan"]), (&json!(2), &json!(1.0)));
     assert_eq!((&summary["prompt_tokens"], &summary["completion_tokens"]), (&json!(840), &json!(1020)));
     assert_eq!((&summary["repairs"], &summary["fallbacks"]), (&json!(2), &json!(0)));
+    assert_eq!((&summary["cost_usd"], &summary["cost_usd_per_plan"]), (&json!(0.001_95), &json!(0.000_975)));
+    assert_eq!(report["kinds"][0]["cost_usd"], json!(0.000_975));
+    assert_eq!(report["scenarios"][0]["cost_usd"], json!(0.000_975));
     assert_eq!(report["scenarios"][1]["repairs"], json!({"count": 1, "codes": ["clamped"]}));
     assert_eq!(
         report["scenarios"][0]["constraints"],

@@ -44,7 +44,7 @@ async fn extras_come_when_asked_for() {
     );
     assert_eq!(
         plan["usage"],
-        json!({"model": "gpt-3.5-turbo", "attempts": 1, "prompt_tokens": 420, "completion_tokens": 510, "cost_usd": null})
+        json!({"model": "gpt-3.5-turbo", "attempts": 1, "prompt_tokens": 420, "completion_tokens": 510, "cost_usd": 0.000_975})
     );
     assert_eq!(plan["repairs"], json!([]));
     let id = plan["plan_id"].as_str().and_then(|id| id.strip_prefix("plan_")).expect("an id");

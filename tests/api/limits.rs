@@ -195,8 +195,9 @@ async fn a_panic_is_a_problem_and_a_metric_and_the_service_lives() {
         breaker_reset: Duration::from_secs(1),
         fair_time: Duration::from_secs(1),
     };
-    let ladder = Ladder::new(vec![Box::new(Panicking("panicking".into()))], policy, metrics.clone());
-    let app = App::new(&settings, Engine::Llm { ladder, fallback: None }, metrics.clone());
+    let ladder =
+        Ladder::new(vec![Box::new(Panicking("panicking".into()))], &settings.prices, policy, metrics.clone());
+    let app = App::new(&settings, Engine::Llm { ladder, fallback: None }, None, metrics.clone());
     app.lifecycle.enter(Phase::Serving);
     let router = planner_arm::app::router(app);
     for (accept, status) in

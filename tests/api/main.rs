@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "in a binary of its own every item is for its other modules")]
 
+mod cache;
 mod cli;
 mod client;
 mod contract;
@@ -12,6 +13,7 @@ mod eval;
 mod faults;
 mod hostile;
 mod http;
+mod kubernetes;
 mod limits;
 mod llm;
 mod ops;
@@ -23,6 +25,7 @@ mod privacy;
 mod promises;
 mod readme;
 mod real_llm;
+mod redis;
 mod repairs;
 mod requests;
 mod settings;
@@ -30,4 +33,5 @@ mod shutdown;
 mod simulation;
 mod stream;
 mod support;
+mod usage;
 mod wire;

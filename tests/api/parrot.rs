@@ -12,6 +12,7 @@ use planner_arm::planner::embedded::EmbeddedPlanner;
 use planner_arm::planner::error::{PlanError, PlanFault};
 use planner_arm::planner::repair::{Plan, PlanRules};
 use planner_arm::planner::{Engine, Origin, PlannerArm};
+use planner_arm::prices::PriceList;
 use planner_arm::registry::ArmRegistry;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -87,7 +88,7 @@ impl Setup {
             breaker_reset: Duration::from_secs(30),
             fair_time: Duration::from_secs(1),
         };
-        let ladder = Ladder::new(vec![Box::new(parrot)], policy, metrics.clone());
+        let ladder = Ladder::new(vec![Box::new(parrot)], &PriceList::default(), policy, metrics.clone());
         let fallback = self.fallback.then(|| EmbeddedPlanner::new(registry.clone(), self.rules.clone()));
         let engine = Engine::Llm { ladder, fallback };
         let planner = PlannerArm::new(registry.clone(), self.rules.clone(), engine, metrics);

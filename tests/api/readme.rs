@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::support::{TempFile, TestApp, settings};
 
 /// The fenced blocks of the README: language and text.
 pub fn blocks() -> Vec<(&'static str, &'static str)> {
@@ -52,9 +52,24 @@ async fn every_call_gets_the_answer_that_stands_behind_it() {
 }
 
 #[test]
+fn the_files_are_good_settings() {
+    let mut shown = Vec::new();
+    for (_, text) in blocks().into_iter().filter(|(language, _)| *language == "yaml") {
+        let file = TempFile::new("planner.yaml", text);
+        let settings = settings(&[("PLANNER_CONFIG_FILE", &file.path)]).unwrap_or_else(|e| panic!("{e}"));
+        shown.extend(settings.shown().into_iter().filter(|(name, _)| ["ARMS", "PRICES"].contains(name)));
+    }
+    for (name, value) in
+        [("ARMS", "translator,editor"), ("PRICES", "acme/planner-large 0.8/3.2 (2026-03-01)")]
+    {
+        assert!(shown.iter().any(|(n, v)| *n == name && v.contains(value)), "{name}: {shown:?}");
+    }
+}
+
+#[test]
 fn every_setting_stands_in_the_readme_and_in_the_example() {
-    let settings = crate::support::settings(&[]).expect("settings");
-    for (name, _) in settings.shown().into_iter().filter(|(name, _)| *name != "ARMS") {
+    let settings = settings(&[]).expect("settings");
+    for (name, _) in settings.shown().into_iter().filter(|(name, _)| !["ARMS", "PRICES"].contains(name)) {
         assert!(include_str!("../../README.md").contains(&format!("`PLANNER_{name}`")), "README: {name}");
         assert!(
             include_str!("../../.env.example").contains(&format!("PLANNER_{name}=")),

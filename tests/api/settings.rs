@@ -5,6 +5,7 @@ use std::time::Duration;
 use planner_arm::config::{Environment, FallbackEngine, LogFormat, Settings};
 use planner_arm::planner::EngineKind;
 use planner_arm::planner::repair::PlanRules;
+use planner_arm::prices::PriceList;
 use secrecy::ExposeSecret;
 
 use crate::support::{TempFile, settings};
@@ -47,6 +48,7 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!((s.shutdown_grace, s.ready_requires_llm), (Duration::from_secs(15), false));
     assert!(s.auth_tokens.is_empty() && s.cors_allowed_origins.is_empty() && s.redis_url.is_none());
     assert_eq!(s.arms.arms().len(), 6);
+    assert_eq!(s.prices, PriceList::default());
 }
 
 #[test]
@@ -117,6 +119,7 @@ fn every_variable_is_read() {
     READY_REQUIRES_LLM=true
     SHUTDOWN_GRACE_SECONDS=0
     ARMS=planner,retriever,coder,executor,judge,guardian
+    PRICES=llama unknown, a unknown, b unknown, c unknown
     ");
 }
 
@@ -339,6 +342,78 @@ fn bad_arms_are_named_one_by_one() {
     assert!(from_file("planner.yaml", "arms:\n  - name: a\n", &[]).is_err());
 }
 
+/// The prices in force of these models.
+fn shown_prices(settings: &Settings) -> String {
+    settings.shown().into_iter().find(|(name, _)| *name == "PRICES").expect("prices").1
+}
+
+#[test]
+fn prices_in_the_file_replace_built_in_ones_and_add_to_them() {
+    let toml = r#"
+llm_fallback_models = ["gpt-4o-2024-08-06", "acme/large", "local", "other"]
+[[prices]]
+model = "gpt-4o"
+prompt_usd_per_million = 2
+completion_usd_per_million = 7.5
+as_of = "2026-01-31"
+[[prices]]
+model = "acme/large"
+prompt_usd_per_million = 0.1
+completion_usd_per_million = 0.25
+[[prices]]
+model = "local"
+prompt_usd_per_million = 0
+completion_usd_per_million = 0
+"#;
+    assert_eq!(
+        shown_prices(&from_file("planner.toml", toml, &[]).expect("settings")),
+        "gpt-3.5-turbo 0.5/1.5 (2025-09-01), gpt-4o-2024-08-06 2/7.5 (2026-01-31), acme/large 0.1/0.25, local 0/0, other unknown"
+    );
+}
+
+#[test]
+fn bad_prices_are_named_one_by_one() {
+    let price = |model: &str, prompt: &str, completion: &str, more: &str| {
+        format!(
+            "  - model: {model}\n    prompt_usd_per_million: {prompt}\n    completion_usd_per_million: {completion}\n{more}"
+        )
+    };
+    let list = |prices: &[String]| format!("prices:\n{}", prices.concat());
+    let yaml = list(&[
+        price("' '", "-1", "NaN", ""),
+        price("a", "inf", "1", "    as_of: 2026-02-30\n"),
+        price("a", "1", "1000001", "    as_of: 2026-02-28\n"),
+    ]);
+    let faults = from_file("planner.yaml", &yaml, &[]).expect_err("bad prices");
+    for part in [
+        "prices[0].model is blank",
+        "prices[0].prompt_usd_per_million is -1",
+        "prices[0].completion_usd_per_million is NaN",
+        "prices[1].prompt_usd_per_million is inf",
+        "prices[1].as_of is \"2026-02-30\"",
+        "prices[2].completion_usd_per_million is 1000001",
+        "prices[2].model `a` is there twice",
+    ] {
+        let said = format!("the setting `prices` is bad: {part}");
+        assert!(faults.iter().any(|fault| fault.starts_with(&said)), "{part} in {faults:?}");
+    }
+    assert_eq!(faults.len(), 7, "{faults:?}");
+    let toml = "[[prices]]\nmodel = \"a\"\nprompt_usd_per_million = nan\ncompletion_usd_per_million = 1\n";
+    let nan = from_file("planner.toml", toml, &[]).expect_err("not a number").concat();
+    assert!(nan.contains("prices[0].prompt_usd_per_million is NaN"), "{nan}");
+    for (yaml, said) in [
+        (list(&[price("a", "1", "1", "    currency: EUR\n")]), "unknown field `currency`"),
+        (list(&[price("a", "cheap", "1", "")]), "\"cheap\""),
+        ("prices:\n  - model: a\n    prompt_usd_per_million: 1\n".into(), "completion_usd_per_million"),
+        ("prices: gpt-4o 2.5/10\n".into(), "sequence"),
+        ("prices:\n  gpt-4o: 1\n".into(), "sequence"),
+    ] {
+        let fault = from_file("planner.yaml", &yaml, &[]).expect_err(said).concat();
+        assert!(fault.starts_with("the setting `prices` is bad: ") && fault.contains(said), "{fault}");
+        assert!(fault.contains("each price has model, prompt_usd_per_million"), "{fault}");
+    }
+}
+
 #[test]
 fn no_secret_is_in_a_message_or_in_what_is_shown() {
     let s = settings(&[
@@ -366,10 +441,11 @@ fn variables_that_mean_nothing_are_noticed() {
         ("PLANNER_LLM_MODLE", "x"),
         ("PLANNER_ARM_URL", "http://x"),
         ("PLANNER_ARMS", "coder"),
+        ("PLANNER_PRICES", "0"),
         ("OTHER", "x"),
     ];
     let s = settings(&variables).expect("settings");
-    assert_eq!(s.unknown_variables, ["PLANNER_ARMS", "PLANNER_LLM_MODLE"]);
+    assert_eq!(s.unknown_variables, ["PLANNER_ARMS", "PLANNER_LLM_MODLE", "PLANNER_PRICES"]);
     assert_eq!(s.arms.arms().len(), 6);
 }
 

@@ -147,7 +147,7 @@ fn planner(settings: &Settings, seed: u64, metrics: Arc<Metrics>) -> PlannerArm 
         fair_time: settings.timeout / 4,
     };
     let model = WeakLlm { name: "weak".into(), seed };
-    let ladder = Ladder::new(vec![Box::new(model)], policy, metrics.clone());
+    let ladder = Ladder::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
     let engine = Engine::Llm { ladder, fallback: None };
     PlannerArm::new(Arc::new(settings.arms.clone()), settings.rules.clone(), engine, metrics)
 }

@@ -185,7 +185,9 @@ impl TestApp {
     }
 
     pub async fn start(variables: &[(&str, &str)]) -> Self {
-        let settings = settings(variables).unwrap_or_else(|error| panic!("{error}"));
+        // Without a cache, so that each request is answered by itself, unless a test is about it.
+        let variables = [&[("PLANNER_CACHE_TTL_SECONDS", "0")], variables].concat();
+        let settings = settings(&variables).unwrap_or_else(|error| panic!("{error}"));
         let app = App::from_settings(&settings).expect("an application");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

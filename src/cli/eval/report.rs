@@ -114,7 +114,9 @@ impl Report {
 
     fn summary_table(&self) -> Table {
         let mut table = Table::new();
-        table.set_header(["Kind", "Sound", "Arms", "Constr.", "Repairs", "Calls", "Tokens", "p50", "p95"]);
+        table.set_header([
+            "Kind", "Sound", "Arms", "Constr.", "Repairs", "Calls", "Tokens", "Cost", "p50", "p95",
+        ]);
         let kinds = self.kinds.iter().map(|kind| (visible(&kind.kind), &kind.summary));
         for (kind, figures) in kinds.chain([("all".to_owned(), &self.summary)]) {
             table.add_row([
@@ -125,6 +127,7 @@ impl Report {
                 figures.repairs.to_string(),
                 figures.calls.to_string(),
                 (figures.prompt_tokens + figures.completion_tokens).to_string(),
+                figures.cost_usd.map_or("?".into(), dollars),
                 milliseconds(figures.latency_p50_ms),
                 milliseconds(figures.latency_p95_ms),
             ]);
@@ -157,8 +160,14 @@ impl Report {
         }
         let calls =
             all.calls_per_plan.map_or(String::new(), |calls| format!(", {calls:.1} for each sound plan"));
-        let cost = all.cost_usd.map_or("unknown: no prices are known".into(), |cost| format!("${cost:.4}"));
-        let _ = writeln!(text, "{} calls to LLMs{calls}; cost {cost}", all.calls);
+        let _ = writeln!(text, "{} calls to LLMs{calls}", all.calls);
+        let each = all
+            .cost_usd_per_plan
+            .map_or(String::new(), |cost| format!(", {} for each sound plan", dollars(cost)));
+        let cost = all
+            .cost_usd
+            .map_or("unknown: a model has no price, or its tokens were not counted".into(), dollars);
+        let _ = writeln!(text, "cost {cost}{each}");
     }
 }
 
@@ -170,7 +179,7 @@ fn of_figures(mut table: Table) -> Table {
     table.load_style(LINE).set_content_arrangement(ContentArrangement::Dynamic);
     fit(&mut table);
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((u16::from(index > 0), 0));
+        column.set_padding((0, 0));
         column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
     }
     table
@@ -205,6 +214,16 @@ fn percent(count: usize, total: usize) -> String {
     match (tenths / 10, tenths % 10) {
         (whole, 0) => format!("{whole} %"),
         (whole, tenth) => format!("{whole}.{tenth} %"),
+    }
+}
+
+/// `$0`, `$0.000975`, `$0.0451`, `$12.30`: the less, the finer.
+fn dollars(usd: f64) -> String {
+    match usd {
+        0.0 => "$0".into(),
+        usd if usd < 0.01 => format!("${usd:.6}"),
+        usd if usd < 1.0 => format!("${usd:.4}"),
+        usd => format!("${usd:.2}"),
     }
 }
 
@@ -252,7 +271,7 @@ mod tests {
             "c: It is no plan.",
             "1 of 3 plans are sound (33.3 %), asked of embedded (embedded)",
             "0 of 1 expected arms are used (0 %)",
-            "0 calls to LLMs, 0.0 for each sound plan; cost unknown",
+            "0 calls to LLMs, 0.0 for each sound plan\ncost $0, $0 for each sound plan\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -261,7 +280,25 @@ mod tests {
     }
 
     #[test]
-    fn percentages_are_cut_and_times_have_their_unit() {
+    fn a_cost_that_is_not_known_is_said_and_not_shown_as_nothing() {
+        let mut paid = score("a", "contradictory", true);
+        (paid.prompt_tokens, paid.latency_ms) = (123_456, 250.0);
+        let mut unknown = score("b", "two", true);
+        (paid.cost_usd, unknown.cost_usd) = (Some(0.000_975), None);
+        let text = report(vec![paid, unknown], 1.0).text();
+        for part in
+            ["$0.000975", " ?", "\ncost unknown: a model has no price, or its tokens were not counted\n"]
+        {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn percentages_are_cut_and_times_and_sums_have_their_unit() {
+        for (usd, said) in [(0.0, "$0"), (0.000_975, "$0.000975"), (0.045_1, "$0.0451"), (12.3, "$12.30")] {
+            assert_eq!(dollars(usd), said);
+        }
         for (count, total, said) in [(1, 1, "100 %"), (999, 1_000, "99.9 %"), (9_999, 10_000, "99.9 %")] {
             assert_eq!(percent(count, total), said);
         }

@@ -66,6 +66,8 @@ pub(super) struct Score {
     pub(super) prompt_tokens: u64,
     /// Completion tokens of all calls.
     pub(super) completion_tokens: u64,
+    /// Cost of all answered calls, in US dollars; null when it is not known.
+    pub(super) cost_usd: Option<f64>,
     /// From question to answer, in milliseconds.
     pub(super) latency_ms: f64,
     /// Who answered, or was asked last.
@@ -143,6 +145,7 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, standard: &Standard) 
         attempts: origin.tally.attempts,
         prompt_tokens: origin.tally.prompt_tokens,
         completion_tokens: origin.tally.completion_tokens,
+        cost_usd: origin.tally.cost_usd(),
         latency_ms: (took.as_secs_f64() * 10_000.0).round() / 10.0,
         engine: origin.engine.as_str(),
         model: origin.model.to_string(),
@@ -232,7 +235,9 @@ mod tests {
     #[test]
     fn an_answer_of_another_engine_or_model_is_a_fallback() {
         let asked = Standard { engine: EngineKind::OpenAi, model: "first".into(), ..standard() };
-        let tally = Tally { attempts: 3, prompt_tokens: 20, completion_tokens: 10 };
+        let mut tally = Tally::default();
+        tally.attempts = 3;
+        tally.add(20, 10, Some(0.5));
         for (engine, model, fallback, sound) in [
             (EngineKind::OpenAi, "first", false, true),
             (EngineKind::OpenAi, "second", true, true),
@@ -244,6 +249,7 @@ mod tests {
             assert_eq!((score.fallback, score.model.as_str()), (fallback, model));
             assert_eq!(score.sound, sound, "{model}");
             assert_eq!((score.attempts, score.prompt_tokens, score.completion_tokens), (3, 20, 10));
+            assert_eq!(score.cost_usd, Some(0.5));
         }
     }
 }

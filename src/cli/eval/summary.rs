@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::prices::told;
+
 use super::score::Score;
 
 /// What the scores of a run, or of one kind in it, come to. As it stands in the JSON report.
@@ -29,8 +31,10 @@ pub(super) struct Summary {
     pub(super) prompt_tokens: u64,
     /// Completion tokens of all calls.
     pub(super) completion_tokens: u64,
-    /// In US dollars; null as long as no prices are known.
+    /// Cost of all answered calls, failed scenarios included, in US dollars; null when that of one is not known.
     pub(super) cost_usd: Option<f64>,
+    /// This cost for each sound plan; null without one.
+    pub(super) cost_usd_per_plan: Option<f64>,
     /// Expected arms that the plans use.
     pub(super) expected_arms: Part,
     /// Constraints that the plans take up.
@@ -73,6 +77,7 @@ impl Summary {
         latencies.sort_by(f64::total_cmp);
         let (scenarios, sound) = (scores.len(), sum(|score| score.sound.into()));
         let calls = sum_long(|score| score.attempts.into());
+        let cost: Option<f64> = scores.iter().map(|score| score.cost_usd).sum();
         Self {
             scenarios,
             sound,
@@ -85,7 +90,8 @@ impl Summary {
             repairs: sum(|score| score.repairs.count),
             prompt_tokens: sum_long(|score| score.prompt_tokens),
             completion_tokens: sum_long(|score| score.completion_tokens),
-            cost_usd: None,
+            cost_usd: cost.map(told),
+            cost_usd_per_plan: cost.filter(|_| sound > 0).map(|cost| told(cost / sound as f64)),
             expected_arms: Part::new(
                 sum(|score| score.arms.expected.len() - score.arms.missing.len()),
                 sum(|score| score.arms.expected.len()),
@@ -156,6 +162,7 @@ mod tests {
         for (index, score) in scores.iter_mut().enumerate() {
             score.attempts = index as u32 + 1;
             score.prompt_tokens = 100;
+            score.cost_usd = Some(0.1);
             score.latency_ms = 30.0 - index as f64;
         }
         scores[1].constraints.total = 3;
@@ -165,7 +172,7 @@ mod tests {
         let all = Summary::of(&scores.iter().collect::<Vec<_>>());
         assert_eq!((all.scenarios, all.sound, all.fallbacks), (3, 2, 1));
         assert_eq!((all.calls, all.calls_per_plan), (6, Some(3.0)));
-        assert_eq!((all.prompt_tokens, all.cost_usd), (300, None));
+        assert_eq!((all.prompt_tokens, all.cost_usd, all.cost_usd_per_plan), (300, Some(0.3), Some(0.15)));
         assert_eq!((all.latency_p50_ms as u32, all.latency_p95_ms as u32), (29, 30));
         assert_eq!(all.constraints, Part { count: 2, total: 3, share: Some(0.6667) });
         assert_eq!(all.expected_arms, Part { count: 0, total: 0, share: None });
@@ -179,8 +186,18 @@ mod tests {
     }
 
     #[test]
-    fn without_a_sound_plan_there_are_no_calls_for_each() {
+    fn a_cost_that_is_not_known_leaves_the_sum_unknown_of_its_kind_and_in_all() {
+        let mut scores = [score("a", "one", true), score("b", "two", true)];
+        scores[1].cost_usd = None;
+        let costs = Summary::by_kind(&scores).into_iter().map(|kind| kind.summary.cost_usd);
+        assert_eq!(costs.collect::<Vec<_>>(), [Some(0.0), None]);
+        let all = Summary::of(&scores.iter().collect::<Vec<_>>());
+        assert_eq!((all.cost_usd, all.cost_usd_per_plan), (None, None));
+    }
+
+    #[test]
+    fn without_a_sound_plan_there_are_no_calls_and_no_cost_for_each() {
         let all = Summary::of(&[&score("a", "one", false)]);
-        assert_eq!(all.calls_per_plan, None);
+        assert_eq!((all.calls_per_plan, all.cost_usd, all.cost_usd_per_plan), (None, Some(0.0), None));
     }
 }

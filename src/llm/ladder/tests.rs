@@ -64,13 +64,18 @@ fn ladder(scripts: &[&[Act]]) -> Ladder {
         breaker_reset: Duration::from_secs(30),
         fair_time: Duration::from_secs(1),
     };
-    Ladder::new(scripts.iter().enumerate().map(model).collect(), policy, Metrics::new())
+    Ladder::new(
+        scripts.iter().enumerate().map(model).collect(),
+        &PriceList::default(),
+        policy,
+        Metrics::new(),
+    )
 }
 
 fn question() -> Question {
     let schema: Arc<RawValue> = RawValue::from_string("{}".into()).expect("JSON").into();
     Question {
-        messages: vec![Message { role: Role::User, content: "u".into() }],
+        messages: vec![Message::new(Role::User, "u")],
         schema: ResponseSchema { name: "plan", tight: schema.clone(), plain: schema },
         least_temperature: 0.0,
     }
@@ -293,7 +298,20 @@ async fn tokens_of_all_answers_are_counted() {
     let mut tally = Tally::default();
     let deadline = Instant::now() + Duration::from_secs(10);
     ask_by(&ladder, deadline, &mut tally).await.expect("an answer");
-    assert_eq!(tally, Tally { attempts: 2, prompt_tokens: 10, completion_tokens: 0 });
+    assert_eq!((tally.attempts, tally.prompt_tokens, tally.completion_tokens), (2, 10, 0));
+    assert_eq!(tally.cost_usd(), None, "it was answered, and the model has no price");
+}
+
+#[test]
+fn a_cost_is_the_sum_of_all_and_unknown_when_that_of_one_is() {
+    let mut tally = Tally::default();
+    assert_eq!(tally.cost_usd(), Some(0.0));
+    tally.add(1, 1, Some(0.1));
+    tally.add(u64::MAX, u64::MAX, Some(0.2));
+    assert_eq!((tally.prompt_tokens, tally.cost_usd()), (u64::MAX, Some(0.3)));
+    tally.add(1, 1, None);
+    tally.add(1, 1, Some(0.1));
+    assert_eq!(tally.cost_usd(), None);
 }
 
 /// Hears what each call says, and how it ends.

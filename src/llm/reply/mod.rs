@@ -8,6 +8,7 @@ mod lax;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod usual;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -19,6 +20,7 @@ use failure::hidden_refusal;
 pub(super) use failure::refusal;
 use lax::Lax;
 use shape::{Body, Choice};
+use usual::Usual;
 
 /// A chat completion, of which nothing but some text is needed.
 #[derive(Debug)]
@@ -28,6 +30,17 @@ impl<'de> Deserialize<'de> for Reply {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Lax::<Body>::deserialize(from).map(|body| Self(body.0.unwrap_or_default()))
     }
+}
+
+/// What the chat completion in `body` says.
+///
+/// # Errors
+/// Why it says nothing.
+pub(super) fn completion(body: &[u8]) -> Result<Completion, CallError> {
+    if let Some(completion) = serde_json::from_slice::<Usual>(body).ok().and_then(Usual::into_completion) {
+        return Ok(completion);
+    }
+    serde_json::from_slice::<Reply>(body).map_err(|_| CallFailure::Malformed)?.into_completion()
 }
 
 /// Words with which models end an answer that was filtered. Gemini adds why, after a colon.

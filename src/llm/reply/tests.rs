@@ -14,8 +14,43 @@ use crate::llm::Feature;
 
 fn answer(body: impl Into<Bytes>) -> Result<Completion, CallError> {
     let body = normalised(&body.into());
-    let reply = serde_json::from_slice::<Reply>(&body).map_err(|_| CallFailure::Malformed)?;
-    reply.into_completion()
+    let reply = serde_json::from_slice::<Reply>(&body).map_err(|_| CallFailure::Malformed.into());
+    let answer = reply.and_then(Reply::into_completion);
+    // What is read in one pass is the same as what the shapes that forgive make of it.
+    assert_eq!(super::completion(&body), answer);
+    answer
+}
+
+#[test]
+fn the_usual_answer_is_read_in_one_pass_and_nothing_else_is() {
+    let usual = json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "model": "m",
+        "choices": [{ "index": 0, "message": { "role": "assistant", "content": "{}", "refusal": null }, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9 },
+    });
+    let in_one_pass = |body: &Value| {
+        let usual = serde_json::from_value::<Usual>(body.clone()).ok().and_then(Usual::into_completion);
+        let answer = answer(body.to_string());
+        assert!(usual.is_none() || usual.as_ref() == answer.as_ref().ok(), "{body}");
+        usual.is_some()
+    };
+    assert!(in_one_pass(&usual));
+    for (place, other) in [
+        ("/choices", json!([])),
+        ("/choices/0/finish_reason", json!("length")),
+        ("/choices/0/message/content", json!(" ")),
+        ("/choices/0/message/refusal", json!("no")),
+        (
+            "/choices/0/message",
+            json!({ "content": "{}", "tool_calls": [{ "function": { "arguments": "{}" } }] }),
+        ),
+        ("/usage", Value::Null),
+        ("", json!({ "choices": usual["choices"], "usage": usual["usage"], "error": { "message": "no" } })),
+    ] {
+        let mut body = usual.clone();
+        *body.pointer_mut(place).expect("a place") = other;
+        assert!(!in_one_pass(&body), "{place}");
+    }
 }
 
 fn completion(reply: &Value) -> Result<Completion, CallFailure> {

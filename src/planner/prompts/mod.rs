@@ -31,7 +31,7 @@ const WARMER: f64 = 1.0;
 #[derive(Debug, Clone)]
 pub struct Prompts {
     registry: Arc<ArmRegistry>,
-    system: Arc<str>,
+    system: Message,
     schema: ResponseSchema,
     steps: String,
     simple: SimplePrompt,
@@ -42,6 +42,7 @@ pub struct Prompts {
 struct SimplePrompt {
     /// The rules, and two examples as turns of their own: a single one is copied by very small models.
     opening: [Message; 5],
+    example_actions: Vec<String>,
     schema: ResponseSchema,
 }
 
@@ -59,7 +60,7 @@ impl Prompts {
         let tight = schema::tight(registry, rules, lengths, room);
         Self {
             registry: registry.clone(),
-            system: system_prompt(registry, rules, &steps).into(),
+            system: Message::constant(Role::System, system_prompt(registry, rules, &steps)),
             simple: SimplePrompt::new(registry, rules),
             schema: ResponseSchema { name: "plan", tight, plain },
             steps,
@@ -81,7 +82,7 @@ impl Prompts {
     pub fn simply(&self, request: &PlanRequest, unfit: &Unfit) -> Question {
         let user = self.faults(unfit) + &fenced(request);
         let mut messages = self.simple.opening.to_vec();
-        messages.push(Message { role: Role::User, content: user.into() });
+        messages.push(Message::new(Role::User, user));
         Question { messages, schema: self.simple.schema.clone(), least_temperature: WARMER }
     }
 
@@ -92,15 +93,12 @@ impl Prompts {
 
     /// Whether a step does what one of the examples does.
     pub fn is_of_example(&self, action: &str) -> bool {
-        let quoted = format!("\"{action}\"");
-        let mut examples = self.simple.opening.iter().filter(|message| message.role == Role::Assistant);
-        examples.any(|example| example.content.contains(&quoted))
+        self.simple.example_actions.iter().any(|example| example == action)
     }
 
     fn in_full(&self, user: String, least_temperature: f64) -> Question {
-        let system = Message { role: Role::System, content: self.system.clone() };
-        let user = Message { role: Role::User, content: user.into() };
-        Question { messages: vec![system, user], schema: self.schema.clone(), least_temperature }
+        let messages = vec![self.system.clone(), Message::new(Role::User, user)];
+        Question { messages, schema: self.schema.clone(), least_temperature }
     }
 
     /// What was wrong with the last answer. It stands before the request, which small models take up best
@@ -130,19 +128,23 @@ impl SimplePrompt {
         let steps = format!("exactly {length}");
         let room = Room { action: 140, criteria: 2, criterion: 100, rationale: 160 };
         let tight = schema::tight(registry, rules, length..=length, room);
-        let say = |role, text: String| Message { role, content: text.into() };
+        let say = |role, text: String| Message::constant(role, text);
         let asked = |goal: &str| {
             say(Role::User, fenced(&PlanRequest { goal: goal.into(), ..PlanRequest::default() }))
         };
-        let answered = |example| say(Role::Assistant, example_plan(registry, rules, example, length));
+        let examples = [&PICNIC, &BICYCLE];
+        let plans = examples.map(|example| example_plan(registry, rules, example, length));
+        let answered =
+            |place: usize| say(Role::Assistant, written(&plans[place], examples[place].rationale, 0.9));
         Self {
             opening: [
                 say(Role::System, simple_system_prompt(registry, rules, &steps)),
                 asked(PICNIC.goal),
-                answered(&PICNIC),
+                answered(0),
                 asked(BICYCLE.goal),
-                answered(&BICYCLE),
+                answered(1),
             ],
+            example_actions: plans.iter().flatten().map(|step| step.action.clone()).collect(),
             schema: ResponseSchema { name: "plan", tight, plain: schema::plain(registry) },
         }
     }
@@ -164,7 +166,8 @@ fn fenced(request: &PlanRequest) -> String {
     let data = Data { goal: &request.goal, constraints: &request.constraints, context: &request.context };
     let data = serde_json::to_string(&data).expect("texts and JSON values serialise");
     // `<` is escaped so that no text can spell the closing fence.
-    format!("<request>\n{}\n</request>", data.replace('<', "\\u003c"))
+    let data = if data.contains('<') { data.replace('<', "\\u003c") } else { data };
+    ["<request>\n", &data, "\n</request>"].concat()
 }
 
 /// What a caller wants planned, as the LLM sees it.
@@ -276,7 +279,7 @@ const BICYCLE: Example = Example {
 };
 
 /// A plan of `length` steps as it would answer an example, with arms that exist.
-fn example_plan(registry: &ArmRegistry, rules: &PlanRules, example: &Example, length: usize) -> String {
+fn example_plan(registry: &ArmRegistry, rules: &PlanRules, example: &Example, length: usize) -> Vec<SubTask> {
     let arms = registry.arms();
     let verifier = registry.verifier().filter(|_| rules.require_verification);
     let say = |place: usize| match place {
@@ -284,7 +287,7 @@ fn example_plan(registry: &ArmRegistry, rules: &PlanRules, example: &Example, le
         1 | 2 => (example.first[place - 1].0.to_owned(), example.first[place - 1].1),
         _ => (format!("Write down part {} of what was done", place - 2), "It is written down"),
     };
-    let steps: Vec<SubTask> = (1..=length)
+    (1..=length)
         .map(|place| {
             let (action, criterion) = say(place);
             let arm = verifier.filter(|_| place == length).unwrap_or(&arms[place % arms.len()]);
@@ -298,8 +301,7 @@ fn example_plan(registry: &ArmRegistry, rules: &PlanRules, example: &Example, le
                 estimated_duration_seconds: 60,
             }
         })
-        .collect();
-    written(&steps, example.rationale, 0.9)
+        .collect()
 }
 
 /// The form of the answer, with an arm that exists.

@@ -2,16 +2,22 @@
 //!
 //! Labels come from closed sets (routes, methods, outcomes, configured models), never from a request.
 
+mod cache;
+mod register;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 use crate::models::RepairCode;
 use crate::resilience::breaker::BreakerState;
+
+pub use cache::CacheMetrics;
+pub(crate) use register::{HttpMetrics, Register, render};
 
 /// Buckets for what an LLM does, 10 ms to 60 s, in seconds.
 pub(crate) const LLM_BUCKETS: &[f64] =
@@ -40,6 +46,10 @@ pub struct Metrics {
     repairs: IntCounterVec,
     /// Calls to LLMs by model and outcome.
     llm_calls: IntCounterVec,
+    /// Tokens of the calls that were answered, by model and kind: prompt or completion.
+    llm_tokens: IntCounterVec,
+    /// What those cost whose price and tokens are known, in US dollars, by model.
+    llm_cost: CounterVec,
     /// Calls made again after a failure, by its cause.
     llm_retries: IntCounterVec,
     /// Calls that were not made again because too many had been.
@@ -56,6 +66,8 @@ pub struct Metrics {
     reasks: IntCounterVec,
     /// How long calls to LLMs took, in seconds, by model.
     llm_call_duration: HistogramVec,
+    /// The cache, and the Redis behind it.
+    pub cache: CacheMetrics,
     /// HTTP requests.
     http: HttpMetrics,
     /// Panics caught in handlers.
@@ -94,6 +106,18 @@ impl Metrics {
                 "Calls to LLMs by model and outcome.",
                 &["model", "outcome"],
             ),
+            llm_tokens: register.counters(
+                "planner_llm_tokens_total",
+                "Tokens of answered calls to LLMs, as the servers counted them, by model and kind (prompt or completion).",
+                &["model", "kind"],
+            ),
+            llm_cost: register.add(CounterVec::new(
+                Opts::new(
+                    "planner_llm_cost_usd_total",
+                    "What answered calls to LLMs cost in US dollars, by model; only models with a known price.",
+                ),
+                &["model"],
+            )),
             llm_retries: register.counters(
                 "planner_llm_retries_total",
                 "Calls to LLMs made again after a failure, by its cause.",
@@ -136,6 +160,7 @@ impl Metrics {
                 &["model"],
                 LLM_BUCKETS,
             ),
+            cache: CacheMetrics::new(&register),
             http: HttpMetrics::new(&register, "planner"),
             panics: register
                 .add(IntCounter::new("planner_panics_total", "Panics caught in request handlers.")),
@@ -175,6 +200,21 @@ impl Metrics {
     pub fn llm_call(&self, model: &str, outcome: &'static str, took: Duration) {
         self.llm_calls.with_label_values(&[model, outcome]).inc();
         self.llm_call_duration.with_label_values(&[model]).observe(took.as_secs_f64());
+    }
+
+    /// Counts what an answered call took; `cost_usd` is `None` when it is not known.
+    pub fn llm_answered(
+        &self,
+        model: &str,
+        prompt_tokens: u64,
+        completion_tokens: u64,
+        cost_usd: Option<f64>,
+    ) {
+        self.llm_tokens.with_label_values(&[model, "prompt"]).inc_by(prompt_tokens);
+        self.llm_tokens.with_label_values(&[model, "completion"]).inc_by(completion_tokens);
+        if let Some(usd) = cost_usd {
+            self.llm_cost.with_label_values(&[model]).inc_by(usd);
+        }
     }
 
     /// Counts a call that is made again.
@@ -230,49 +270,6 @@ impl Metrics {
     }
 }
 
-/// What is counted of HTTP requests, by every service alike.
-#[derive(Debug)]
-pub(crate) struct HttpMetrics {
-    /// By route, method and status.
-    requests: IntCounterVec,
-    /// In seconds, by route and method.
-    duration: HistogramVec,
-}
-
-impl HttpMetrics {
-    /// Those of `service`, which their names begin with.
-    pub(crate) fn new(register: &Register<'_>, service: &str) -> Self {
-        Self {
-            requests: register.counters(
-                &format!("{service}_http_requests_total"),
-                "HTTP requests by route, method and status.",
-                &["route", "method", "status"],
-            ),
-            duration: register.histograms(
-                &format!("{service}_http_request_duration_seconds"),
-                "Duration of HTTP requests by route and method.",
-                &["route", "method"],
-                ALL_BUCKETS,
-            ),
-        }
-    }
-
-    /// Counts one request.
-    pub(crate) fn count(&self, route: &str, method: &'static str, status: http::StatusCode, took: Duration) {
-        self.requests.with_label_values(&[route, method, status.as_str()]).inc();
-        self.duration.with_label_values(&[route, method]).observe(took.as_secs_f64());
-    }
-}
-
-/// All metrics of `registry` in Prometheus's text format.
-pub(crate) fn render(registry: &Registry) -> String {
-    let mut text = Vec::with_capacity(16 * 1024);
-    TextEncoder::new()
-        .encode(&registry.gather(), &mut text)
-        .expect("names and labels were checked when they were registered");
-    String::from_utf8(text).expect("the text format is UTF-8")
-}
-
 /// A plan being made.
 #[must_use]
 #[derive(Debug)]
@@ -281,45 +278,5 @@ pub struct InFlight(Arc<Metrics>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.plans_in_flight.dec();
-    }
-}
-
-/// Makes metrics and registers them. All names are constants of this program, so that a fault is a bug here.
-pub(crate) struct Register<'a>(pub(crate) &'a Registry);
-
-impl Register<'_> {
-    /// The version as `SERVICE_build_info`, and the process's own metrics (memory, processor time, files).
-    pub(crate) fn process(&self, service: &str) {
-        let name = format!("{service}_build_info");
-        let opts = Opts::new(name, "Always 1; the version is in its label.");
-        let build: IntGaugeVec = self.add(IntGaugeVec::new(opts, &["version"]));
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        #[cfg(target_os = "linux")]
-        self.0
-            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
-            .expect("metrics of their own names");
-    }
-
-    pub(crate) fn add<M: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        metric: prometheus::Result<M>,
-    ) -> M {
-        let metric = metric.expect("a well-formed metric");
-        self.0.register(Box::new(metric.clone())).expect("a metric of its own name");
-        metric
-    }
-
-    pub(crate) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    pub(crate) fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> HistogramVec {
-        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
 }

@@ -3,29 +3,43 @@
 //! Constraints, contexts, answers of LLMs and keys are in no line, and goals at trace level alone. Other
 //! crates are heard from warnings up, and async-openai, which quotes answers in its errors, not at all.
 
-use std::fmt;
-use std::io::{IsTerminal, Write as _};
+mod json;
+mod lines;
 
-use tracing::field::{Field, Visit};
+use std::io::IsTerminal;
+
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogFormat, LogLevel};
 
+use json::JsonLines;
+use lines::Lines;
+
+/// Writes the last lines of the log when it is dropped.
+#[must_use = "the last lines of the log are lost with it"]
+#[derive(Debug)]
+pub struct LogEnd(Lines);
+
+impl Drop for LogEnd {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
 /// Sends the logs of this process to standard output, panics among them: where, and not what, since
 /// their messages may quote anything.
-pub fn init(level: LogLevel, format: LogFormat, service: &str) {
+pub fn init(level: LogLevel, format: LogFormat, service: &str) -> LogEnd {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panicked");
     }));
-    install(subscriber(level, format, service, std::io::stdout().is_terminal(), std::io::stdout));
+    let lines = Lines::written_to(std::io::stdout());
+    install(subscriber(level, format, service, std::io::stdout().is_terminal(), lines.clone()));
+    LogEnd(lines)
 }
 
 /// Sends warnings to standard error, for commands whose output is their result.
@@ -47,16 +61,11 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let registry = tracing_subscriber::registry().with(targets(level));
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
-        LogFormat::Pretty => Box::new(registry.with(lines.with_ansi(colours))),
-        LogFormat::Json => Box::new(
-            registry.with(
-                lines
-                    .fmt_fields(JsonFields::new())
-                    .event_format(JsonLines { service: serde_json::Value::from(service).to_string() }),
-            ),
-        ),
+        LogFormat::Pretty => {
+            Box::new(registry.with(tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours)))
+        }
+        LogFormat::Json => Box::new(registry.with(JsonLines::new(service, writer))),
     }
 }
 
@@ -71,82 +80,6 @@ fn targets(level: LogLevel) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         .with_target("planner_arm", level)
         .with_target("async_openai", LevelFilter::OFF)
-}
-
-/// Flat JSON: timestamp, level, target, service, then the fields of the spans (`request_id`) and of the event.
-struct JsonLines {
-    /// The service's name as a JSON string.
-    service: String,
-}
-
-impl<S, N> FormatEvent<S, N> for JsonLines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        writer.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut writer)?;
-        let metadata = event.metadata();
-        write!(
-            writer,
-            "\",\"level\":\"{}\",\"target\":\"{}\",\"service\":{}",
-            metadata.level(),
-            metadata.target(),
-            self.service
-        )?;
-        for span in context.event_scope().into_iter().flatten() {
-            let extensions = span.extensions();
-            let fields = extensions.get::<FormattedFields<N>>().map(|fields| fields.fields.as_str());
-            // An object of its own: what is between its braces goes into ours.
-            let inner =
-                fields.and_then(|text| text.strip_prefix('{')).and_then(|text| text.strip_suffix('}'));
-            if let Some(inner) = inner.filter(|inner| !inner.is_empty()) {
-                write!(writer, ",{inner}")?;
-            }
-        }
-        let mut fields = Fields(Vec::with_capacity(256));
-        event.record(&mut fields);
-        writer.write_str(std::str::from_utf8(&fields.0).map_err(|_| fmt::Error)?)?;
-        writer.write_str("}\n")
-    }
-}
-
-/// The fields of an event as JSON members, each with a comma before it.
-struct Fields(Vec<u8>);
-
-impl Fields {
-    fn member(&mut self, field: &Field, value: &impl serde::Serialize) {
-        // Writing to memory does not fail, and none of the values has a key that is not a string.
-        let _ = write!(self.0, ",\"{}\":", field.name());
-        let _ = serde_json::to_writer(&mut self.0, value);
-    }
-}
-
-impl Visit for Fields {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.member(field, &value);
-    }
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, &value);
-    }
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, &value);
-    }
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, &value);
-    }
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, &value);
-    }
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.member(field, &format_args!("{value:?}"));
-    }
 }
 
 #[cfg(test)]

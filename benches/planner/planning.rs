@@ -1,0 +1,81 @@
+//! The planner's parts one by one: prompt, rules, repair, order.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BatchSize, Criterion};
+use planner_arm::models::PlanRequest;
+use planner_arm::planner::draft::Draft;
+use planner_arm::planner::embedded::EmbeddedPlanner;
+use planner_arm::planner::prompts::Prompts;
+use planner_arm::planner::repair::{PlanRules, settle};
+use planner_arm::planner::{graph, parse};
+use planner_arm::registry::ArmRegistry;
+
+use crate::{clean_answer, ordinary_request};
+
+pub(crate) fn prompt(c: &mut Criterion) {
+    let prompts = Prompts::new(&Arc::new(ArmRegistry::default()), &PlanRules::default());
+    let request = ordinary_request();
+    c.bench_function("prompt", |b| b.iter(|| prompts.question(black_box(&request))));
+}
+
+pub(crate) fn embedded(c: &mut Criterion) {
+    let (registry, rules) = (Arc::new(ArmRegistry::default()), PlanRules::default());
+    let embedded = EmbeddedPlanner::new(registry.clone(), rules.clone());
+    let longest =
+        PlanRequest { goal: "Fix the login page, then run all tests. ".repeat(250), ..ordinary_request() };
+    for (name, request) in [("an ordinary goal", ordinary_request()), ("10,000 characters", longest)] {
+        c.bench_function(&format!("embedded planner, {name}"), |b| {
+            b.iter(|| settle(embedded.propose(black_box(&request)), &registry, &rules).expect("a plan"));
+        });
+    }
+}
+
+pub(crate) fn repair(c: &mut Criterion) {
+    let (registry, rules) = (ArmRegistry::default(), PlanRules::default());
+    for (name, draft, repairs) in
+        [("nothing to repair", clean_draft(), false), ("much to repair", bad_draft(), true)]
+    {
+        let plan = settle(draft.clone(), &registry, &rules).expect("a plan");
+        assert_eq!(!plan.repairs().is_empty(), repairs, "{name}: {:?}", plan.repairs());
+        c.bench_function(&format!("repair and check, {name}"), |b| {
+            b.iter_batched(
+                || draft.clone(),
+                |draft| settle(draft, &registry, &rules).expect("a plan"),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+}
+
+fn clean_draft() -> Draft {
+    parse::read(&clean_answer()).expect("a draft").draft
+}
+
+/// Backwards, with dependencies on itself and on nothing, arms by other names, numbers out of range, and
+/// without a verification.
+fn bad_draft() -> Draft {
+    let mut draft = clean_draft();
+    draft.steps.pop();
+    draft.steps.reverse();
+    for step in &mut draft.steps {
+        step.depends_on.extend([step.number, Some(99)]);
+        step.arm = "Safety-Guardian".into();
+        step.cost_tier = Some(9.0);
+        step.seconds = None;
+    }
+    draft
+}
+
+/// The topological pass, on steps that each need the two before them.
+pub(crate) fn order(c: &mut Criterion) {
+    for nodes in [7_usize, 50] {
+        let needs: Vec<Vec<usize>> =
+            (0..nodes).map(|node| (node.saturating_sub(2)..node).collect()).collect();
+        let rank: Vec<i64> = (0..nodes as i64).collect();
+        c.bench_function(&format!("topological order, {nodes} nodes"), |b| {
+            b.iter(|| graph::topological_order(black_box(&needs), black_box(&rank)).expect("an order"));
+        });
+    }
+}

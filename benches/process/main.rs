@@ -1,0 +1,214 @@
+//! What one plan costs a whole process: planner-arm beside nginx that passes the same calls through to the
+//! same LLM, which answers at once, so that nothing but the service is measured.
+//!
+//! `cargo bench --bench process`. The figures to trust are processor time for each plan and its ratio to the
+//! proxy's; throughput and latency share the machine with the load and the LLM, which are this process.
+
+mod llm;
+mod load;
+mod services;
+mod wire;
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use tokio::signal::unix::{SignalKind, signal};
+
+use load::Goals;
+use services::{Folder, Service};
+
+/// What one plan costs planner-arm, and a proxy that passes the same calls through.
+#[derive(Parser)]
+struct Arguments {
+    /// Times that everything is measured; the medians count.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds for each row in each round.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// One round of a second: whether it works, not how fast.
+    #[arg(long)]
+    quick: bool,
+    /// Set by `cargo bench`; without it (`cargo test --benches`) it is quick.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// One row of the table.
+struct Case {
+    name: &'static str,
+    is_proxy: bool,
+    connections: usize,
+    goals: Goals,
+}
+
+/// Each proxy stands before what is compared with it.
+const CASES: [Case; 6] = [
+    Case { name: "nginx, passing through", is_proxy: true, connections: 32, goals: Goals::New },
+    Case { name: "planner-arm, new goals", is_proxy: false, connections: 32, goals: Goals::New },
+    Case { name: "planner-arm, the same goal", is_proxy: false, connections: 32, goals: Goals::Same },
+    Case { name: "nginx, passing through", is_proxy: true, connections: 1, goals: Goals::New },
+    Case { name: "planner-arm, new goals", is_proxy: false, connections: 1, goals: Goals::New },
+    Case { name: "planner-arm, the same goal", is_proxy: false, connections: 1, goals: Goals::Same },
+];
+
+/// One case in one round.
+struct Measurement {
+    /// Processor time of the service for each plan, in microseconds.
+    micros: f64,
+    per_second: f64,
+    /// In milliseconds, at the nearest rank.
+    p50: f64,
+    p99: f64,
+    /// Resident, in MiB.
+    memory: f64,
+    bad: usize,
+    cache: BTreeSet<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut arguments = Arguments::parse();
+    if arguments.quick || !arguments.bench {
+        (arguments.rounds, arguments.seconds) = (1, 1.0);
+    }
+    // Whichever way it ends, the services are dropped, and so killed.
+    let ended = tokio::select! {
+        ended = run(&arguments) => ended,
+        signal = stopped() => Err(signal),
+    };
+    ended.map_or_else(
+        |why| {
+            eprintln!("error: {why}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+async fn stopped() -> String {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return "cannot listen for signals".into();
+    };
+    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    "stopped".into()
+}
+
+#[expect(clippy::print_stdout, reason = "the result")]
+async fn run(arguments: &Arguments) -> Result<(), String> {
+    if !Path::new("/proc/self/stat").exists() {
+        return Err("processor time is read from /proc, which only Linux has".into());
+    }
+    if arguments.rounds == 0 || !(0.1..=600.0).contains(&arguments.seconds) {
+        return Err("--rounds must be at least 1, --seconds from 0.1 to 600".into());
+    }
+    let binary = binary();
+    if binary.components().any(|part| part.as_os_str() == OsStr::new("debug")) {
+        println!("{} is no release build: its figures say nothing.", binary.display());
+    }
+    let llm = llm::start().await.map_err(|error| format!("the LLM: {error}"))?;
+    // Dropped last.
+    let folder = Folder::new()?;
+    let nginx = Service::nginx(&folder, llm).await?;
+    let planner_arm = Service::planner_arm(&binary, &folder, llm).await?;
+
+    let time = Duration::from_secs_f64(arguments.seconds);
+    let mut rows: [Vec<Measurement>; CASES.len()] = Default::default();
+    for round in 1..=arguments.rounds {
+        // Rounds one after the other, so that a slow spell of the machine hits all cases alike.
+        for (case, row) in CASES.iter().zip(&mut rows) {
+            eprintln!("round {round}: {}, {} at once", case.name, case.connections);
+            let service = if case.is_proxy { &nginx } else { &planner_arm };
+            let measured = measure(service, case, time).await;
+            row.push(measured.map_err(|error| format!("{}: {error}", case.name))?);
+        }
+    }
+    for service in [nginx, planner_arm] {
+        service.end().await.map_err(|error| error.to_string())?;
+    }
+    println!("{}", table(&rows));
+    Ok(())
+}
+
+/// The binary that Cargo has built beside this benchmark, in the same profile, unless another is named.
+fn binary() -> PathBuf {
+    std::env::var_os("PLANNER_BENCH_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_planner-arm").into(), PathBuf::from)
+}
+
+async fn measure(service: &Service, case: &Case, time: Duration) -> std::io::Result<Measurement> {
+    let drive = |time| load::drive(service.address, case.connections, case.goals, time);
+    drive(time / 10).await?;
+    service.cut_log()?;
+    let before = service.processor_seconds()?;
+    let answers = drive(time).await?;
+    let spent = service.processor_seconds()? - before;
+    let count = answers.took.len() as f64;
+    let rank = |share: f64| answers.took[(share * count).ceil() as usize - 1].as_secs_f64() * 1e3;
+    Ok(Measurement {
+        micros: spent * 1e6 / count,
+        per_second: count / answers.elapsed.as_secs_f64(),
+        p50: rank(0.5),
+        p99: rank(0.99),
+        memory: service.memory()?,
+        bad: answers.bad,
+        cache: answers.cache,
+    })
+}
+
+/// Medians over the rounds.
+fn table(rows: &[Vec<Measurement>]) -> Table {
+    /// One line below the header.
+    const LINE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+    let mut table = Table::new();
+    table.load_style(LINE).set_header([
+        "Service",
+        "At once",
+        "Processor µs a plan",
+        "× proxy",
+        "Plans/s",
+        "p50 ms",
+        "p99 ms",
+        "MiB",
+        "Bad",
+        "Cache",
+    ]);
+    let mut proxy = f64::NAN;
+    for (case, row) in CASES.iter().zip(rows) {
+        let middle = |value: fn(&Measurement) -> f64| median(row.iter().map(value).collect());
+        let micros = middle(|m| m.micros);
+        if case.is_proxy {
+            proxy = micros;
+        }
+        let cache: BTreeSet<&str> = row.iter().flat_map(|m| &m.cache).map(String::as_str).collect();
+        table.add_row([
+            case.name.to_owned(),
+            case.connections.to_string(),
+            format!("{micros:.1}"),
+            format!("{:.2}", micros / proxy),
+            format!("{:.0}", middle(|m| m.per_second)),
+            format!("{:.2}", middle(|m| m.p50)),
+            format!("{:.2}", middle(|m| m.p99)),
+            format!("{:.1}", middle(|m| m.memory)),
+            row.iter().map(|m| m.bad).sum::<usize>().to_string(),
+            cache.into_iter().collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+}

@@ -1,0 +1,250 @@
+//! How a call travels: it goes out once, its answer is read within bounds, and whatever is not a success
+//! becomes a [`CallError`].
+//!
+//! A server that is spoken to in plain HTTP, with no proxy on the way, is spoken to over hyper's connection
+//! pool itself: URL and headers are made at the start, and not taken apart again for each call, which is a
+//! third of the processor time of a plan. All others are reached through async-openai and reqwest, with TLS,
+//! HTTP/2 and proxies.
+
+use std::error::Error;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_openai::config::Config;
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, Response, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use secrecy::SecretString;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::outbound::{self, bearer, http_client};
+
+use super::reply::{Incoming, Reply, completion, normalised, refusal};
+use super::{BoxFuture, CallError, CallFailure, Completion, Ear};
+
+/// The largest answer that is read; a plan is a thousand times smaller.
+const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// How long the end of a body is waited for whose stream has said all: with it the connection can be used again.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+/// Room for a usual question with its schema, in bytes.
+const USUAL_QUESTION: usize = 16 * 1024;
+
+/// The way to the chat completions of one server.
+#[derive(Clone)]
+pub(super) enum Exchange {
+    /// Plain HTTP/1.1.
+    Plain(Box<Plain>),
+    /// Everything else.
+    Crate { client: async_openai::Client<Endpoint>, http: reqwest::Client },
+}
+
+impl Exchange {
+    /// Prepares the connection pool; nothing is sent.
+    ///
+    /// # Errors
+    /// When the key cannot stand in a header or TLS cannot be set up.
+    pub(super) fn new(base_url: String, api_key: Option<SecretString>) -> Result<Self, String> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &api_key {
+            let value = bearer(key).ok_or("the LLM key has a character that cannot stand in a header")?;
+            headers.insert(AUTHORIZATION, value);
+        }
+        if let Some(uri) = plain_uri(&base_url) {
+            return Ok(Self::Plain(Box::new(Plain::new(uri, headers))));
+        }
+        let http = http_client(&base_url)?;
+        let endpoint = Endpoint { base_url, headers, api_key: api_key.unwrap_or_default() };
+        let once = OneExchange { http: http.clone(), ear: None };
+        let client = async_openai::Client::build(http.clone(), endpoint).with_http_service(once);
+        Ok(Self::Crate { client, http })
+    }
+
+    /// Sends `request` once. What the answer says is heard by `ear` while it comes.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(super) async fn send(
+        &self,
+        request: &impl Serialize,
+        ear: Option<Ear>,
+    ) -> Result<Completion, CallError> {
+        let reply: Result<Reply, OpenAIError> = match (self, ear) {
+            (Self::Plain(plain), ear) => return completion(&plain.send(request, ear).await?),
+            (Self::Crate { client, .. }, None) => client.chat().create_byot(request).await,
+            (Self::Crate { client, http }, ear) => {
+                let once = OneExchange { http: http.clone(), ear };
+                client.clone().with_http_service(once).chat().create_byot(request).await
+            }
+        };
+        reply.map_err(call_error).and_then(Reply::into_completion)
+    }
+}
+
+/// Where the chat completions are, if they can be asked for in plain HTTP without a proxy.
+fn plain_uri(base_url: &str) -> Option<Uri> {
+    let uri: Uri = format!("{base_url}/chat/completions").parse().ok()?;
+    let is_direct =
+        || outbound::is_on_this_machine(base_url) || Matcher::from_env().intercept(&uri).is_none();
+    (uri.scheme_str() == Some("http") && is_direct()).then_some(uri)
+}
+
+/// Straight to a server in plain HTTP/1.1.
+#[derive(Clone)]
+pub(super) struct Plain {
+    pool: Client<HttpConnector, Full<Bytes>>,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Plain {
+    fn new(uri: Uri, mut headers: HeaderMap) -> Self {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(outbound::OUR_NAME));
+        let mut connector = HttpConnector::new();
+        // Small writes go out at once: without this a call can wait 40 ms for an acknowledgement.
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(outbound::CONNECT_TIMEOUT));
+        let pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        Self { pool, uri, headers }
+    }
+
+    async fn send(&self, request: &impl Serialize, ear: Option<Ear>) -> Result<Bytes, CallError> {
+        let mut body = Vec::with_capacity(USUAL_QUESTION);
+        serde_json::to_writer(&mut body, request).expect("texts and numbers serialise");
+        let mut request = http::Request::new(Full::new(body.into()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        let response = self.pool.request(request).await.map_err(|_| CallFailure::Connection)?;
+        read(response, ear).await
+    }
+}
+
+/// The body of a success as JSON, heard by `ear` while it comes.
+async fn read<B>(response: Response<B>, ear: Option<Ear>) -> Result<Bytes, CallError>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MOST_ANSWER_BYTES);
+    if let Some(ear) = ear.filter(|_| head.status.is_success()) {
+        return heard(body, &ear).await;
+    }
+    let body = body.collect().await.map_err(|error| body_error(&*error))?.to_bytes();
+    if head.status.is_success() {
+        return Ok(normalised(&body));
+    }
+    Err(refusal(head.status, &head.headers, &body))
+}
+
+async fn heard<B>(mut body: Limited<B>, ear: &Ear) -> Result<Bytes, CallError>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut incoming = Incoming::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(bytes) = frame.map_err(|error| body_error(&*error))?.into_data() else { continue };
+        ear.hears(&incoming.push(&bytes));
+        if incoming.is_over() {
+            let _ = timeout(LAST_WORDS, body.frame()).await;
+            break;
+        }
+    }
+    Ok(incoming.into_json())
+}
+
+fn body_error(error: &(dyn Error + Send + Sync + 'static)) -> CallError {
+    match error.downcast_ref::<reqwest::Error>() {
+        Some(error) => transport_error(error),
+        None if error.is::<LengthLimitError>() => CallFailure::Malformed.into(),
+        None => CallFailure::Connection.into(),
+    }
+}
+
+/// Where the server is; the crate's own configuration would read the process environment.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    base_url: String,
+    headers: HeaderMap,
+    api_key: SecretString,
+}
+
+impl Config for Endpoint {
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
+    fn api_base(&self) -> &str {
+        &self.base_url
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.api_key
+    }
+}
+
+/// What async-openai sends calls through, in the place of its own retries.
+#[derive(Clone)]
+struct OneExchange {
+    http: reqwest::Client,
+    /// What hears the answer while it comes.
+    ear: Option<Ear>,
+}
+
+impl tower::Service<HttpRequestFactory> for OneExchange {
+    type Response = reqwest::Response;
+    type Error = OpenAIError;
+    type Future = BoxFuture<'static, Result<reqwest::Response, OpenAIError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
+        let Self { http, ear } = self.clone();
+        Box::pin(async move {
+            let request = request.build().await?;
+            let answer = match http.execute(request).await {
+                Ok(response) => read(Response::from(response), ear).await,
+                Err(error) => Err(transport_error(&error)),
+            };
+            match answer {
+                Ok(body) => Ok(Response::new(body).into()),
+                Err(error) => Err(OpenAIError::Boxed(Box::new(error))),
+            }
+        })
+    }
+}
+
+fn transport_error(error: &reqwest::Error) -> CallError {
+    if error.is_timeout() { CallFailure::Timeout } else { CallFailure::Connection }.into()
+}
+
+fn call_error(error: OpenAIError) -> CallError {
+    match error {
+        OpenAIError::Boxed(inner) => match inner.downcast::<CallError>() {
+            Ok(error) => *error,
+            Err(_) => CallFailure::Connection.into(),
+        },
+        OpenAIError::Reqwest(error) => transport_error(&error),
+        _ => CallFailure::Malformed.into(),
+    }
+}

@@ -1,0 +1,113 @@
+//! A Redis that replicas share. It helps where it is there, and holds nobody up where it is not.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, RedisResult};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::metrics::Metrics;
+
+/// How long one question waits for its answer; a request asks at most two.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How often a Redis that is away is looked for, and how long that may take.
+const LOOKING: Duration = Duration::from_secs(1);
+
+/// What Redis is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A plan that another replica made.
+    ReadPlan,
+    /// Keeping a plan for the others.
+    KeepPlan,
+    /// How many plans a caller has asked for.
+    RateLimit,
+}
+
+impl Purpose {
+    /// Each of them, for metrics.
+    pub const ALL: [Self; 3] = [Self::ReadPlan, Self::KeepPlan, Self::RateLimit];
+
+    /// As it stands in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadPlan => "read_plan",
+            Self::KeepPlan => "keep_plan",
+            Self::RateLimit => "rate_limit",
+        }
+    }
+}
+
+/// A connection to Redis that is left alone while it does not answer.
+pub struct Redis {
+    connection: ConnectionManager,
+    is_there: AtomicBool,
+    metrics: Arc<Metrics>,
+}
+
+impl Redis {
+    /// Begins to look for the Redis at `url`, which need not be there. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When the URL or TLS cannot be used, with what to do about it.
+    pub fn new(url: &SecretString, metrics: Arc<Metrics>) -> Result<Arc<Self>, String> {
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(0)
+            .set_connection_timeout(Some(LOOKING))
+            .set_response_timeout(Some(LOOKING));
+        let manager = |client| ConnectionManager::new_lazy_with_config(client, config);
+        let connection = Client::open(url.expose_secret()).and_then(manager).map_err(|error| {
+            // Its words may quote the URL.
+            format!("PLANNER_REDIS_URL cannot be used ({:?}); check its form", error.kind())
+        })?;
+        let redis = Arc::new(Self { connection, is_there: AtomicBool::new(false), metrics });
+        tokio::spawn(look_for(Arc::downgrade(&redis)));
+        Ok(redis)
+    }
+
+    /// Whether it answers.
+    pub fn is_there(&self) -> bool {
+        self.is_there.load(Ordering::Relaxed)
+    }
+
+    /// Its answer; `None` when it is away, slow, or answers with an error.
+    pub(crate) async fn ask<T>(
+        self: &Arc<Self>,
+        purpose: Purpose,
+        question: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
+    ) -> Option<T> {
+        if !self.is_there() {
+            return None;
+        }
+        let what = match timeout(PATIENCE, question(self.connection.clone())).await {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(error)) => format!("{:?}", error.kind()),
+            Err(_) => "it is slow".to_owned(),
+        };
+        self.metrics.cache.redis_failed(purpose);
+        if self.is_there.swap(false, Ordering::Relaxed) {
+            warn!(what, "Redis does not help; plans are made without it until it answers again");
+            tokio::spawn(look_for(Arc::downgrade(self)));
+        }
+        None
+    }
+}
+
+/// Looks for Redis until it is there.
+async fn look_for(redis: Weak<Redis>) {
+    while let Some(redis) = redis.upgrade() {
+        let mut connection = redis.connection.clone();
+        let ping = redis::cmd("PING");
+        if let Ok(Ok(())) = timeout(LOOKING, ping.exec_async(&mut connection)).await {
+            redis.is_there.store(true, Ordering::Relaxed);
+            info!("Redis answers");
+            return;
+        }
+        drop(redis);
+        sleep(LOOKING).await;
+    }
+}

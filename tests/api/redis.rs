@@ -1,0 +1,215 @@
+//! What replicas share, and what happens when it is away. Against a real Redis where `PLANNER_TEST_REDIS_URL`
+//! names one whose keys may be written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::privacy::Process;
+use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of};
+
+const CACHED: (&str, &str) = ("PLANNER_CACHE_TTL_SECONDS", "3600");
+
+/// Something that answers like a Redis without keys, as long as it is not told to be silent.
+struct FakeRedis {
+    url: String,
+    is_silent: Arc<AtomicBool>,
+}
+
+impl FakeRedis {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("redis://{}", listener.local_addr().expect("an address"));
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let silent = is_silent.clone();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let silent = silent.clone();
+                tokio::spawn(async move {
+                    let mut bytes = vec![0; 64 * 1024];
+                    while let Ok(length @ 1..) = connection.read(&mut bytes).await {
+                        let commands = bytes[..length].split(|&byte| byte == b'*').count() - 1;
+                        if !silent.load(Ordering::SeqCst) {
+                            connection
+                                .write_all("$-1\r\n".repeat(commands).as_bytes())
+                                .await
+                                .expect("a reader");
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, is_silent }
+    }
+}
+
+/// Until the service has found its Redis.
+async fn is_there(url: &str) {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for _ in 0..500 {
+        let ready = json_of(client.get(format!("{url}/ready")).send().await.expect("an answer")).await;
+        if ready["checks"]["redis"] == json!(true) {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("Redis was not found");
+}
+
+async fn with_redis(llm: &FakeLlm, redis: &str, more: &[(&str, &str)]) -> TestApp {
+    let mut variables = vec![CACHED, ("PLANNER_REDIS_URL", redis)];
+    variables.extend_from_slice(more);
+    let app = TestApp::with_llm(llm, &variables).await;
+    is_there(&app.url("")).await;
+    app
+}
+
+#[tokio::test]
+async fn a_redis_that_is_not_there_is_no_hindrance() {
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    let redis = format!("redis://{nobody}");
+    let limit = ("PLANNER_RATE_LIMIT_PER_MINUTE", "2");
+    let app = TestApp::with_llm(&llm, &[CACHED, ("PLANNER_REDIS_URL", &redis), limit]).await;
+    for cache in ["miss", "hit"] {
+        assert_eq!(header(&app.plan(&json!({ "goal": "Fix it" })).await, "x-planner-cache"), cache);
+    }
+    assert_eq!(app.plan(&json!({ "goal": "Fix it" })).await.status(), 429, "each replica counts by itself");
+    assert_eq!(json_of(app.get("/ready").await).await["checks"]["redis"], json!(false));
+    assert_eq!(app.count("planner_redis_up").await, 0);
+}
+
+#[tokio::test]
+async fn a_redis_that_falls_silent_is_waited_for_once_and_said_once() {
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let redis = FakeRedis::start().await;
+    let variables = [
+        ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
+        ("PLANNER_REDIS_URL", &redis.url),
+        ("PLANNER_RATE_LIMIT_PER_MINUTE", "1000"),
+    ];
+    let process = Process::start(&variables).await;
+    is_there(&process.url).await;
+    redis.is_silent.store(true, Ordering::SeqCst);
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let began = Instant::now();
+    for number in 0..20 {
+        let body = json!({ "goal": format!("Fix {number}") });
+        let response = client.post(format!("{}/plan", process.url)).json(&body).send().await;
+        assert_eq!(response.expect("an answer").status(), 200);
+    }
+    // Were each of them to wait for its two questions, it would be most of a second for them alone.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let metrics = client.get(format!("{}/metrics", process.url)).send().await.expect("metrics");
+    let metrics = metrics.text().await.expect("a text");
+    let failures = |what: &str| {
+        let name = format!("planner_redis_failures_total{{for=\"{what}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u32>().ok()).expect("a metric")
+    };
+    assert_eq!(
+        failures("rate_limit") + failures("read_plan") + failures("keep_plan"),
+        1,
+        "the first found out"
+    );
+    let (code, lines) = process.stop().await;
+    let about_redis =
+        lines.iter().filter(|line| line["message"].as_str().is_some_and(|m| m.contains("Redis")));
+    let levels: Vec<&str> = about_redis.filter_map(|line| line["level"].as_str()).collect();
+    assert_eq!((code, levels), (Some(0), vec!["INFO", "WARN"]));
+}
+
+/// A database of the Redis to test against, with a goal that nobody has asked it for.
+fn real_redis(database: u8) -> Option<(String, String)> {
+    let url = std::env::var("PLANNER_TEST_REDIS_URL").ok();
+    if url.is_none() {
+        eprintln!("PLANNER_TEST_REDIS_URL is not set: nothing is tested");
+    }
+    Some((format!("{}/{database}", url?.trim_end_matches('/')), format!("fix-{}", uuid::Uuid::new_v4())))
+}
+
+#[tokio::test]
+async fn replicas_share_plans_through_a_real_redis() {
+    let Some((redis, goal)) = real_redis(1) else { return };
+    let mut repaired = good_plan();
+    repaired["plan"][1]["required_arm"] = json!("developer");
+    let llm = FakeLlm::start([Reply::plan(&repaired)]).await;
+    let (one, two) = (with_redis(&llm, &redis, &[]).await, with_redis(&llm, &redis, &[]).await);
+    let body = json!({ "goal": goal });
+    let first = one.plan_at("/plan?include=repairs", &body).await;
+    assert_eq!(header(&first, "x-planner-cache"), "miss");
+    let first = json_of(first).await;
+    // It is kept behind the answer's back.
+    let mut second = two.plan_at("/plan?include=repairs", &body).await;
+    for _ in 0..100 {
+        if header(&second, "x-planner-cache") == "hit" {
+            break;
+        }
+        sleep(Duration::from_millis(10)).await;
+        second = two.plan_at("/plan?include=repairs", &body).await;
+    }
+    assert_eq!(header(&second, "x-planner-cache"), "hit");
+    assert_eq!(json_of(second).await, first, "its repairs among it");
+    let other = with_redis(&llm, &redis, &[("PLANNER_MAX_PLAN_STEPS", "6")]).await;
+    assert_eq!(
+        header(&other.plan(&body).await, "x-planner-cache"),
+        "miss",
+        "another setting is another question"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_sound_plan_in_a_real_redis_is_as_if_it_were_not_there() {
+    let Some((redis, goal)) = real_redis(2) else { return };
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let body = json!({ "goal": goal });
+    let writer = with_redis(&llm, &redis, &[]).await;
+    let client = redis::Client::open(redis.as_str()).expect("a URL");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");
+    let keys = async |connection: &mut redis::aio::MultiplexedConnection| -> Vec<String> {
+        redis::cmd("KEYS").arg("planner:plan:*").query_async(connection).await.expect("keys")
+    };
+    let before = keys(&mut connection).await;
+    writer.planned(&body).await;
+    let key = loop {
+        let now = keys(&mut connection).await;
+        if let Some(key) = now.into_iter().find(|key| !before.contains(key)) {
+            break key;
+        }
+        sleep(Duration::from_millis(5)).await;
+    };
+    let ttl: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.expect("a time to live");
+    assert!((1..=3_600_000).contains(&ttl), "{ttl}");
+    let unsound = json!({ "plan": good_plan(), "repairs": [] }).to_string().replace("judge", "nobody");
+    for garbage in ["", "{", "[]", &unsound] {
+        let set = redis::cmd("SET").arg(&key).arg(garbage).exec_async(&mut connection).await;
+        set.expect("Redis");
+        let reader = with_redis(&llm, &redis, &[]).await;
+        assert_eq!(header(&reader.plan(&body).await, "x-planner-cache"), "miss", "{garbage}");
+    }
+}
+
+#[tokio::test]
+async fn replicas_share_a_callers_limit_through_a_real_redis() {
+    let Some((redis, token)) = real_redis(3) else { return };
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let settings = [("PLANNER_RATE_LIMIT_PER_MINUTE", "3"), ("PLANNER_AUTH_TOKENS", token.as_str())];
+    let replicas = [with_redis(&llm, &redis, &settings).await, with_redis(&llm, &redis, &settings).await];
+    let mut statuses = Vec::new();
+    for number in 0..5 {
+        let app = &replicas[number % 2];
+        let request =
+            app.client.post(app.url("/plan")).bearer_auth(&token).json(&json!({ "goal": "Fix it" }));
+        let response = request.send().await.expect("an answer");
+        statuses.push(response.status().as_u16());
+        if response.status() == 429 {
+            let wait: u64 = header(&response, "retry-after").parse().expect("seconds");
+            assert!((1..=20).contains(&wait), "{wait}");
+        }
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+}
