@@ -24,6 +24,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::SecretString;
 use serde::Serialize;
 use tokio::time::timeout;
+use tower::Service;
+use tower_http::decompression::Decompression;
 
 use crate::outbound::{self, bearer, http_client};
 
@@ -99,7 +101,7 @@ fn plain_uri(base_url: &str) -> Option<Uri> {
 /// Straight to a server in plain HTTP/1.1.
 #[derive(Clone)]
 pub(super) struct Plain {
-    pool: Client<HttpConnector, Full<Bytes>>,
+    pool: Decompression<Client<HttpConnector, Full<Bytes>>>,
     uri: Uri,
     headers: HeaderMap,
 }
@@ -113,7 +115,7 @@ impl Plain {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(outbound::CONNECT_TIMEOUT));
         let pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Self { pool, uri, headers }
+        Self { pool: Decompression::new(pool), uri, headers }
     }
 
     async fn send(&self, request: &impl Serialize, ear: Option<Ear>) -> Result<Bytes, CallError> {
@@ -123,7 +125,7 @@ impl Plain {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        let response = self.pool.request(request).await.map_err(|_| CallFailure::Connection)?;
+        let response = self.pool.clone().call(request).await.map_err(|_| CallFailure::Connection)?;
         read(response, ear).await
     }
 }
@@ -209,7 +211,7 @@ struct OneExchange {
     ear: Option<Ear>,
 }
 
-impl tower::Service<HttpRequestFactory> for OneExchange {
+impl Service<HttpRequestFactory> for OneExchange {
     type Response = reqwest::Response;
     type Error = OpenAIError;
     type Future = BoxFuture<'static, Result<reqwest::Response, OpenAIError>>;

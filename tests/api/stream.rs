@@ -107,14 +107,14 @@ impl Events {
     /// The next event and its data.
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
-            let Some((block, rest)) = self.text.split_once("\n\n") else {
+            let Some((block, _)) = self.text.split_once("\n\n") else {
                 if self.more().await {
                     continue;
                 }
                 assert_eq!(self.text, "", "the last event is whole");
                 return None;
             };
-            let (mut name, mut data) = (String::new(), None);
+            let (mut name, mut data, behind) = (String::new(), None, block.len() + 2);
             for line in block.lines() {
                 match line.split_once(':').expect("a field or a comment") {
                     ("", comment) => self.comments.push(comment.trim().to_owned()),
@@ -123,7 +123,7 @@ impl Events {
                     other => panic!("{other:?}"),
                 }
             }
-            self.text = self.text.split_off(self.text.len() - rest.len());
+            self.text.drain(..behind);
             if let Some(data) = data {
                 return Some((name, data));
             }
@@ -445,11 +445,11 @@ fn split(text: &str, finish: &str, seed: usize) -> Vec<Act> {
         let end = (at + 1 + turn % 29).min(chars.len());
         let piece: String = chars[at..end].iter().collect();
         let chunk = json!({"choices": [{"index": 0, "delta": {"content": piece}}]});
-        events.extend(["data: ", &chunk.to_string(), "\n\n"]);
+        events.extend([format!("data: {chunk}\n\n")]);
         at = end;
     }
     let end = json!({"choices": [{"delta": {}, "finish_reason": finish}]});
-    events.extend(["data: ", &end.to_string(), "\n\ndata: [DONE]\n\n"]);
+    events.extend([format!("data: {end}\n\n"), "data: [DONE]\n\n".into()]);
     let parts = events.as_bytes().chunks(40 + seed % 60).flat_map(part).collect::<Vec<u8>>();
     vec![Act::Send([HEAD.as_bytes(), &parts, b"0\r\n\r\n"].concat())]
 }

@@ -292,9 +292,9 @@ mod tests {
 
     #[test]
     fn steps_are_found_wherever_a_plan_is_plainly_written() {
-        let plain = [("Gather [all]", vec![]), ("Write \"it\" }", vec![1]), ("Test", vec![1, 2])];
-        let plain: Vec<_> = plain.into_iter().map(|(action, needs)| (action.to_owned(), needs)).collect();
-        let whole = json!({"plan": steps(), "confidence": 0.9});
+        let wanted = [("Gather [all]", vec![]), ("Write \"it\" }", vec![1]), ("Test", vec![1, 2])];
+        let wanted: Vec<_> = wanted.into_iter().map(|(action, needs)| (action.to_owned(), needs)).collect();
+        let plan = json!({"plan": steps(), "confidence": 0.9});
         let phases = json!({"phases": [{"name": "One", "steps": [steps()[0]]}, {"name": "Two", "steps": steps()[1..]}]});
         let named = [
             json!({"id": "gather", "title": "Gather [all]", "agent": "retriever", "criteria": "x"}),
@@ -307,18 +307,18 @@ mod tests {
             step(30, "Test", "all previous"),
         ];
         for answer in [
-            whole.to_string(),
+            plan.to_string(),
             json!(steps()).to_string(),
-            json!([whole]).to_string(),
+            json!([plan]).to_string(),
             json!({"result": {"Sub Tasks": steps()}}).to_string(),
             json!({"action": "plan", "steps": steps()}).to_string(),
             phases.to_string(),
             json!({ "plan": tens }).to_string(),
-            format!("\u{feff} <think>First [{{\"step\"</thin </think>\n{whole}"),
-            format!("Here is [your] plan:\n```json\n{whole:#}\n```\n{whole}"),
+            format!("\u{feff} <think>First [{{\"step\"</thin </think>\n{plan}"),
+            format!("Here is [your] plan:\n```json\n{plan:#}\n```\n{plan}"),
             format!("{{\"plan\":[ /* as asked */ {},{},{},]", steps()[0], steps()[1], steps()[2]),
         ] {
-            assert_eq!(found(&answer), plain, "{answer}");
+            assert_eq!(found(&answer), wanted, "{answer}");
         }
         let named = found(&json!({ "tasks": named }).to_string());
         assert_eq!(named.last().map(|(_, needs)| needs.as_slice()), Some(&[2, 1][..]));
