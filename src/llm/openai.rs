@@ -1,6 +1,6 @@
 //! One call to an OpenAI-compatible server: what it says, in the words that the model takes.
 //!
-//! How often to call is the ladder's business, and how a call travels that of [`exchange`](super::exchange).
+//! How often to call is the ladder's business, and how a call travels that of `exchange`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
