@@ -7,8 +7,6 @@ use std::time::Duration;
 use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
 use http::HeaderValue;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 
@@ -20,7 +18,6 @@ use crate::llm::ladder::CallPolicy;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, Ladder};
 use crate::metrics::Metrics;
-use crate::models::{PlanRequest, SubTask};
 use crate::planner::embedded::EmbeddedPlanner;
 use crate::planner::{Engine, EngineKind, Order, PlannerArm};
 use crate::redis::Redis;
@@ -108,16 +105,8 @@ impl App {
         })
     }
 
-    /// The answer to `request` by `deadline`, from the cache where there is one; with `anew` it is made in any
-    /// case. The steps of a plan are sent to `steps` as soon as each is written.
-    pub(crate) async fn answer(
-        &self,
-        request: &PlanRequest,
-        deadline: Instant,
-        anew: bool,
-        steps: Option<&UnboundedSender<SubTask>>,
-    ) -> Answer {
-        let order = Order { request, deadline, steps };
+    /// The answer to an order, from the cache where there is one; with `anew` it is made in any case.
+    pub(crate) async fn answer(&self, order: Order<'_>, anew: bool) -> Answer {
         let answer = match &self.cache {
             Some(cache) => cache.answer(&self.planner, order, anew).await,
             None => Answer::made(CacheUse::Off, self.planner.plan(order).await),

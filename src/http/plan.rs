@@ -17,7 +17,7 @@ use crate::cache::Answer;
 use crate::lifecycle::Phase;
 use crate::models::{PlanRequest, PlanResponse, SubTask, Usage};
 use crate::planner::written::WrittenPlan;
-use crate::planner::{Origin, estimate};
+use crate::planner::{Order, Origin, estimate};
 
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
@@ -151,8 +151,9 @@ impl Wanted {
 
     /// What comes of it; each step is sent to `steps` as soon as it is written.
     async fn answered_by(&self, app: &App, steps: Option<&UnboundedSender<SubTask>>) -> Reply {
+        let order = Order { request: &self.request, deadline: self.deadline, steps };
         tokio::select! {
-            answer = app.answer(&self.request, self.deadline, self.anew, steps) => Reply::new(answer, self.include),
+            answer = app.answer(order, self.anew) => Reply::new(answer, self.include),
             () = app.lifecycle.reached(Phase::Over) => shutting_down().into(),
         }
     }

@@ -218,11 +218,7 @@ impl PlannerArm {
         deadline: Instant,
         preview: Option<&Arc<Preview>>,
     ) -> (Origin, Result<Plan, PlanError>) {
-        let mut origin = Origin {
-            engine: EngineKind::OpenAi,
-            model: ladder.first_model().clone(),
-            tally: Tally::default(),
-        };
+        let mut origin = self.origin();
         let mut reason: Option<PlanError> = None;
         for turn in ladder.turns(deadline) {
             origin.model.clone_from(turn.model());
