@@ -16,6 +16,7 @@ mod http;
 mod kubernetes;
 mod limits;
 mod llm;
+mod matrix;
 mod ops;
 #[cfg(feature = "orchestrator")]
 mod orchestrator;
