@@ -32,6 +32,7 @@ mod requests;
 mod settings;
 mod shutdown;
 mod simulation;
+mod soak;
 mod stream;
 mod support;
 mod usage;
