@@ -218,7 +218,10 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .allow_methods(AllowMethods::list([http::Method::GET, http::Method::POST]))
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list(
-            [http::header::RETRY_AFTER, web::X_REQUEST_ID].into_iter().chain(web::PLAN_HEADERS),
+            [http::header::RETRY_AFTER, web::X_REQUEST_ID]
+                .into_iter()
+                .chain(web::PLAN_HEADERS)
+                .chain(web::LIMIT_HEADERS),
         ))
         .max_age(Duration::from_secs(3_600))
 }

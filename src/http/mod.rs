@@ -12,6 +12,7 @@ pub mod problem;
 mod request;
 mod stream;
 
+pub(crate) use limit::LIMIT_HEADERS;
 pub use limit::PlanLimiter;
 pub(crate) use middleware::observe;
 pub use middleware::{PlanNotes, panic_response};
