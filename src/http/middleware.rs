@@ -9,7 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use http::header::HeaderValue;
+use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
@@ -119,7 +119,8 @@ pub(crate) async fn observe<O: Observer>(
     if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
 }
 
-/// Writes the problem document of a `response` that is an error, and the request's id; gives the error's code.
+/// Writes the problem document of a `response` that is an error, and what every response has: the request's id,
+/// and that texts of LLMs and callers in it are not to be taken for a page. Gives the error's code.
 fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
     let status = response.status();
     let mut problem = response.extensions_mut().remove::<Problem>();
@@ -137,6 +138,7 @@ fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
         problem.headers(response.headers_mut());
         *response.body_mut() = body.into();
     }
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
