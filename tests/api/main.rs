@@ -30,6 +30,7 @@ mod repairs;
 mod requests;
 mod settings;
 mod shutdown;
+mod secrets;
 mod simulation;
 mod stream;
 mod support;
