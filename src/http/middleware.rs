@@ -9,13 +9,14 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONNECTION, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
 
 use crate::app::App;
 use crate::cache::CacheUse;
+use crate::lifecycle::Phase;
 use crate::planner::Origin;
 
 use super::problem::{ErrorCode, Problem, internal};
@@ -117,6 +118,15 @@ pub(crate) async fn observe<O: Observer>(
     });
     record.stream = response.extensions_mut().remove::<StreamEnd>();
     if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
+}
+
+/// Ends a connection with its next response once the service is leaving: a caller that kept it open would
+/// send another request at the very moment at which the service closes it.
+pub(crate) async fn close_when_leaving(State(app): State<Arc<App>>, mut response: Response) -> Response {
+    if app.lifecycle.phase() > Phase::Serving {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Writes the problem document of a `response` that is an error, and what every response has: the request's id,
