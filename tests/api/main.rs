@@ -34,5 +34,6 @@ mod secrets;
 mod simulation;
 mod stream;
 mod support;
+mod strangers;
 mod usage;
 mod wire;
