@@ -13,6 +13,7 @@ mod eval;
 mod faults;
 mod hostile;
 mod http;
+mod injection;
 mod kubernetes;
 mod limits;
 mod llm;
