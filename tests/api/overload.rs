@@ -121,7 +121,7 @@ async fn five_times_the_load_costs_hardly_a_plan() {
         let rate = (f64::from(bearable) * times) as u32;
         let mut outcome = load(&process.url, rate, time).await;
         let plans = outcome.plans as f64 / time.as_secs_f64();
-        println!(
+        eprintln!(
             "{rate} requests a second: {plans:.0} plans a second, {} shed in {:.1} ms (median, {:.1} ms p99); \
              health, readiness and metrics in {:.1} ms ({:.1} ms p99)",
             outcome.shed.len(),
@@ -134,7 +134,7 @@ async fn five_times_the_load_costs_hardly_a_plan() {
     }
     let peak = goodput.iter().copied().fold(0.0, f64::max);
     let left = goodput[3] / peak;
-    println!("goodput at five times the load: {:.0} % of its peak", left * 100.0);
+    eprintln!("goodput at five times the load: {:.0} % of its peak", left * 100.0);
     // 95 % on a machine that does little else.
     assert!(left > 0.8, "{goodput:?}");
     process.stop().await;

@@ -102,6 +102,6 @@ async fn signals_under_load_drop_no_request_when_the_balancer_is_given_a_moment(
         plans += callers.join_all().await.into_iter().sum::<usize>();
         assert_eq!(process.stop().await.0, Some(0));
     }
-    println!("{times} signals under load: {plans} plans, none dropped");
+    eprintln!("{times} signals under load: {plans} plans, none dropped");
     assert!(plans > 8 * times, "{plans}");
 }
