@@ -60,10 +60,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     operation_id = "create_plan",
     request_body(content = PlanRequest, content_type = "application/json"),
     params(
-        ("include" = Option<String>, Query, description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
-        ("X-Request-ID" = Option<String>, Header, description = "The caller's name for this request, at most 128 characters"),
-        ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "Lowers the deadline, in milliseconds above 0"),
-        ("Cache-Control" = Option<String>, Header, description = "With no-cache the plan is made anew"),
+        ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id)?\s*(,|$))*$", description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
+        ("X-Request-ID" = Option<String>, Header, nullable = false, description = "The caller's name for this request, at most 128 characters"),
+        ("X-Request-Timeout-Ms" = Option<u64>, Header, nullable = false, minimum = 1, format = "milliseconds", description = "Lowers the deadline, in milliseconds above 0"),
+        ("Cache-Control" = Option<String>, Header, nullable = false, description = "With no-cache the plan is made anew"),
     ),
     responses((
         status = 200,
