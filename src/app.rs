@@ -206,6 +206,7 @@ pub fn router(app: Arc<App>) -> Router {
         router.layer(cors(&app.cors_allowed_origins))
     };
     router
+        .layer(middleware::map_response_with_state(app.clone(), web::close_when_leaving))
         // Outermost, so that whatever happens further in is observed and every response has its id.
         .layer(middleware::from_fn_with_state(app.clone(), web::observe::<App>))
         .with_state(app)
@@ -218,7 +219,10 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .allow_methods(AllowMethods::list([http::Method::GET, http::Method::POST]))
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::list(
-            [http::header::RETRY_AFTER, web::X_REQUEST_ID].into_iter().chain(web::PLAN_HEADERS),
+            [http::header::RETRY_AFTER, web::X_REQUEST_ID]
+                .into_iter()
+                .chain(web::PLAN_HEADERS)
+                .chain(web::LIMIT_HEADERS),
         ))
         .max_age(Duration::from_secs(3_600))
 }

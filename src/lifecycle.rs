@@ -1,8 +1,10 @@
-//! From start to end of the service: starting, serving, draining, over.
+//! From start to end of the service: starting, serving, leaving, draining, over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
 
 /// Where the service is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +13,8 @@ pub enum Phase {
     Starting,
     /// Plans are made.
     Serving,
+    /// Plans are made still, and load balancers are told to send none.
+    Leaving,
     /// Plans in flight finish; no new ones.
     Draining,
     /// The grace time is up: plans still in flight end with an error.
@@ -49,6 +53,12 @@ impl Lifecycle {
             }
             later
         });
+    }
+
+    /// Stays in [`Phase::Leaving`] for `notice`, or until a later phase is entered.
+    pub async fn leave(&self, notice: Duration) {
+        self.enter(Phase::Leaving);
+        let _ = timeout(notice, self.reached(Phase::Draining)).await;
     }
 
     /// A place for one plan, until it is dropped; `None` when all are taken.
@@ -98,6 +108,17 @@ mod tests {
         assert_eq!(lifecycle.phase(), Phase::Draining);
         lifecycle.enter(Phase::Over);
         lifecycle.reached(Phase::Over).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leaving_takes_as_long_as_was_said_unless_there_is_hurry() {
+        let began = tokio::time::Instant::now();
+        let (patient, hurried) = (Lifecycle::new(1), Lifecycle::new(1));
+        patient.leave(Duration::from_secs(5)).await;
+        assert_eq!((patient.phase(), began.elapsed()), (Phase::Leaving, Duration::from_secs(5)));
+        hurried.enter(Phase::Over);
+        hurried.leave(Duration::from_secs(5)).await;
+        assert_eq!((hurried.phase(), began.elapsed()), (Phase::Over, Duration::from_secs(5)));
     }
 
     async fn futures_ready<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

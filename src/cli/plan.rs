@@ -62,7 +62,10 @@ pub(super) async fn plan(arguments: PlanArguments, settings: &Settings) -> Resul
     super::print(&match arguments.format {
         Format::Table => render::table(&plan, &repairs, &origin),
         Format::Mermaid => render::mermaid(&plan.plan),
-        Format::Json => serde_json::to_string_pretty(&plan).map_err(|error| error.to_string())? + "\n",
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&plan).map_err(|error| error.to_string())?;
+            render::visible_json(&json) + "\n"
+        }
     })
 }
 

@@ -107,9 +107,28 @@ fn mermaid_text(text: &str) -> String {
     safe
 }
 
-/// `text` without control characters, which could steer a terminal.
+/// `text` without what could steer a terminal.
 pub(super) fn visible(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || *c == '\n').collect()
+    text.chars().filter(|&c| !steers(c) || c == '\n').collect()
+}
+
+/// `json` with that escaped which JSON lets stand, and which could steer a terminal.
+pub(super) fn visible_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        // What JSON itself is laid out with stands outside of texts, where the rest cannot.
+        if steers(c) && c != '\n' {
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// Whether `c` is a control character, or shows what follows in another order than it is written in.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn numbers(numbers: &[u32], separator: &str) -> String {
@@ -160,6 +179,14 @@ mod tests {
              s2[\"2. End<br/>coder · 1 min 30 s\"]\n    \
              s1 --> s2\n"
         );
+    }
+
+    #[test]
+    fn json_for_a_terminal_says_the_same_and_steers_nothing() {
+        let said = serde_json::json!({ "action": "a\u{9b}31m\u{1b}[2J\u{7f}\u{202e}b\n\"é\"" });
+        let safe = visible_json(&serde_json::to_string_pretty(&said).expect("JSON"));
+        assert!(!safe.chars().any(|c| steers(c) && c != '\n'), "{safe:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"), said);
     }
 
     #[test]

@@ -27,7 +27,16 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
         arms = settings.arms.arms().len(),
         "listening"
     );
-    server::run(listener, app, settings.shutdown_grace, signals.first())
+    let leaving = app.clone();
+    let stop = async move {
+        signals.first().await;
+        if !settings.shutdown_delay.is_zero() {
+            let delay_seconds = settings.shutdown_delay.as_secs_f64();
+            info!(delay_seconds, "going to stop: /ready says 503, plans are made still");
+        }
+        leaving.lifecycle.leave(settings.shutdown_delay).await;
+    };
+    server::run(listener, app, settings.shutdown_grace, stop)
         .await
         .map_err(|error| format!("the server failed: {error}"))
 }

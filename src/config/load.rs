@@ -47,6 +47,7 @@ pub(super) const NAMES: &[&str] = &[
     "cache_max_entries",
     "redis_url",
     "ready_requires_llm",
+    "shutdown_delay_seconds",
     "shutdown_grace_seconds",
 ];
 
@@ -181,6 +182,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         auth_tokens: tokens(reader),
         rate_limit_per_minute: reader.number("rate_limit_per_minute", 0, 0..=1_000_000),
         max_concurrent_plans: reader.number("max_concurrent_plans", 1_024, 1..=1_000_000),
+        shutdown_delay: reader.seconds("shutdown_delay_seconds", 0.0, 0.0, 3_600.0),
         shutdown_grace: reader.seconds("shutdown_grace_seconds", 15.0, 0.0, 3_600.0),
         ready_requires_llm: reader.flag("ready_requires_llm", false),
         cache_ttl: reader.seconds("cache_ttl_seconds", 3_600.0, 0.0, 31_536_000.0),

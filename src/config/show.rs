@@ -46,6 +46,7 @@ pub(super) fn shown(s: &Settings) -> Vec<(&'static str, String)> {
         ("CACHE_MAX_ENTRIES", s.cache_max_entries.to_string()),
         ("REDIS_URL", s.redis_url.as_ref().map(|url| mask_url(url.expose_secret())).unwrap_or_default()),
         ("READY_REQUIRES_LLM", s.ready_requires_llm.to_string()),
+        ("SHUTDOWN_DELAY_SECONDS", s.shutdown_delay.as_secs_f64().to_string()),
         ("SHUTDOWN_GRACE_SECONDS", s.shutdown_grace.as_secs_f64().to_string()),
         ("ARMS", arms.join(",")),
         ("PRICES", prices.join(", ")),

@@ -9,13 +9,14 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use http::header::HeaderValue;
+use http::header::{CONNECTION, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
 
 use crate::app::App;
 use crate::cache::CacheUse;
+use crate::lifecycle::Phase;
 use crate::planner::Origin;
 
 use super::problem::{ErrorCode, Problem, internal};
@@ -119,7 +120,17 @@ pub(crate) async fn observe<O: Observer>(
     if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
 }
 
-/// Writes the problem document of a `response` that is an error, and the request's id; gives the error's code.
+/// Ends a connection with its next response once the service is leaving: a caller that kept it open would
+/// send another request at the very moment at which the service closes it.
+pub(crate) async fn close_when_leaving(State(app): State<Arc<App>>, mut response: Response) -> Response {
+    if app.lifecycle.phase() > Phase::Serving {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Writes the problem document of a `response` that is an error, and what every response has: the request's id,
+/// and that texts of LLMs and callers in it are not to be taken for a page. Gives the error's code.
 fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
     let status = response.status();
     let mut problem = response.extensions_mut().remove::<Problem>();
@@ -137,6 +148,7 @@ fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
         problem.headers(response.headers_mut());
         *response.body_mut() = body.into();
     }
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }

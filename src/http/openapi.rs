@@ -113,6 +113,8 @@ fn problem_response(codes: &[ErrorCode]) -> DocumentedResponse {
 /// The headers that come with a problem of this code, and what they say.
 fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
     const RETRY: (&str, &str) = ("Retry-After", "Seconds to wait, where known");
+    const LEFT: (&str, &str) = ("RateLimit", "Plans that the caller's limit leaves, where there is one");
+    const POLICY: (&str, &str) = ("RateLimit-Policy", "The limit itself, where there is one");
     const ENGINE: (&str, &str) = ("X-Planner-Engine", "Who was asked: openai or embedded");
     const MODEL: (&str, &str) = ("X-Planner-Model", "The model that was asked");
     const CACHE: (&str, &str) = ("X-Planner-Cache", "As with a plan");
@@ -120,10 +122,11 @@ fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
     match code {
         ErrorCode::Unauthorized => &[("WWW-Authenticate", "Always Bearer")],
         ErrorCode::MethodNotAllowed => &[("Allow", "The methods that the path takes")],
-        ErrorCode::RateLimited | ErrorCode::Overloaded | ErrorCode::ShuttingDown => &[RETRY],
-        ErrorCode::LlmUnavailable => &[RETRY, ENGINE, MODEL, CACHE, ATTEMPTS],
+        ErrorCode::RateLimited | ErrorCode::Overloaded => &[RETRY, LEFT, POLICY],
+        ErrorCode::ShuttingDown => &[RETRY],
+        ErrorCode::LlmUnavailable => &[RETRY, LEFT, POLICY, ENGINE, MODEL, CACHE, ATTEMPTS],
         ErrorCode::LlmFailed | ErrorCode::PlanInvalid | ErrorCode::DeadlineExceeded => {
-            &[ENGINE, MODEL, CACHE, ATTEMPTS]
+            &[LEFT, POLICY, ENGINE, MODEL, CACHE, ATTEMPTS]
         }
         _ => &[],
     }

@@ -19,6 +19,7 @@ use crate::models::{PlanRequest, PlanResponse, SubTask, Usage};
 use crate::planner::written::WrittenPlan;
 use crate::planner::{Order, Origin, estimate};
 
+use super::limit::Allowance;
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
 use super::request::{
@@ -59,10 +60,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     operation_id = "create_plan",
     request_body(content = PlanRequest, content_type = "application/json"),
     params(
-        ("include" = Option<String>, Query, description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
-        ("X-Request-ID" = Option<String>, Header, description = "The caller's name for this request, at most 128 characters"),
-        ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "Lowers the deadline, in milliseconds above 0"),
-        ("Cache-Control" = Option<String>, Header, description = "With no-cache the plan is made anew"),
+        ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id)?\s*(,|$))*$", description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
+        ("X-Request-ID" = Option<String>, Header, nullable = false, description = "The caller's name for this request, at most 128 characters"),
+        ("X-Request-Timeout-Ms" = Option<u64>, Header, nullable = false, minimum = 1, format = "milliseconds", description = "Lowers the deadline, in milliseconds above 0"),
+        ("Cache-Control" = Option<String>, Header, nullable = false, description = "With no-cache the plan is made anew"),
     ),
     responses((
         status = 200,
@@ -74,6 +75,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
             ("X-Planner-Cache" = String, description = "What the cache did: hit, miss, coalesced, bypass or off"),
             ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
             ("X-Planner-Repairs" = u32, description = "Things changed in what the LLM said"),
+            ("RateLimit" = String, description = "Plans that the caller's limit leaves, where there is one"),
+            ("RateLimit-Policy" = String, description = "The limit itself, where there is one"),
         ),
     )),
     security((), ("bearer" = [])),
@@ -88,7 +91,23 @@ pub(super) async fn create_plan(
     if app.lifecycle.phase() >= Phase::Draining {
         return Err(shutting_down());
     }
-    app.limiter.admit(&wanted.caller).await?;
+    let allowance = app.limiter.admit(&wanted.caller).await;
+    let answer = match allowance.and_then(Allowance::refusal) {
+        Some(refusal) => Err(refusal),
+        None => begin(app, context, wanted, is_stream).await,
+    };
+    let mut response = answer.into_response();
+    response.headers_mut().extend(allowance.into_iter().flat_map(Allowance::headers));
+    Ok(response)
+}
+
+/// Makes the plan, or the stream that will bring it, if there is a place for it.
+async fn begin(
+    app: Arc<App>,
+    context: RequestContext,
+    wanted: Wanted,
+    is_stream: bool,
+) -> Result<Response, Problem> {
     let place = app.lifecycle.place().ok_or_else(|| {
         Problem::new(
             ErrorCode::Overloaded,

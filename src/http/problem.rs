@@ -235,7 +235,8 @@ pub(crate) fn internal() -> Problem {
     )
 }
 
-fn whole_seconds(wait: Duration) -> u64 {
+/// `wait` in seconds, rounded up; at least 1.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs_f64().ceil() as u64).max(1)
 }
 

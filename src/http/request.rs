@@ -8,12 +8,14 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, FromRequest, Request};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
+use http_body::Body as _;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use crate::app::MAX_BODY_BYTES;
 use crate::models::{FieldError, MAX_REQUEST_ID_CHARS};
 
 use super::problem::{ErrorCode, Problem, too_large};
@@ -203,8 +205,12 @@ pub(crate) fn unsupported_media_type() -> Problem {
     )
 }
 
-/// The bytes of a body of at most 1 MiB, if they are all there by `deadline`.
+/// The bytes of a body of at most 1 MiB, if they are all there by `deadline`. One that says that it will be
+/// longer is not waited for.
 pub(crate) async fn body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
+    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(too_large());
+    }
     match timeout_at(deadline, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(rejection)) if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),

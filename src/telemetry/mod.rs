@@ -30,13 +30,8 @@ impl Drop for LogEnd {
     }
 }
 
-/// Sends the logs of this process to standard output, panics among them: where, and not what, since
-/// their messages may quote anything.
+/// Sends the logs of this process to standard output.
 pub fn init(level: LogLevel, format: LogFormat, service: &str) -> LogEnd {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "panicked");
-    }));
     let lines = Lines::written_to(std::io::stdout());
     install(subscriber(level, format, service, std::io::stdout().is_terminal(), lines.clone()));
     LogEnd(lines)
@@ -69,7 +64,13 @@ where
     }
 }
 
+/// From here on `subscriber` hears of everything, panics among it: where, and not what, since their messages
+/// may quote anything.
 fn install(subscriber: Box<dyn Subscriber + Send + Sync>) {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
     // Only a second call can fail, and then the first logger stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -184,7 +184,7 @@ fn a_replica_has_time_to_finish_its_plans() {
     let settings = in_force();
     let until_sigterm = seconds(&container["lifecycle"]["preStop"]["sleep"]["seconds"]);
     // The two seconds are for connections to close.
-    let needed = until_sigterm + settings.shutdown_grace.as_secs() + 2;
+    let needed = until_sigterm + (settings.shutdown_delay + settings.shutdown_grace).as_secs() + 2;
     assert!(seconds(&pod["spec"]["terminationGracePeriodSeconds"]) > needed, "more than {needed} seconds");
     assert!(settings.shutdown_grace >= settings.timeout, "a plan may take as long as its deadline");
     let rolling = &manifest("Deployment")["spec"]["strategy"]["rollingUpdate"];

@@ -57,16 +57,34 @@ async fn each_caller_has_a_limit_of_its_own() {
     let ask = |token: &'static str| {
         app.client.post(app.url("/plan")).json(&json!({"goal": "g"})).bearer_auth(token).send()
     };
-    for _ in 0..2 {
-        assert_eq!(ask("a").await.expect("an answer").status(), 200);
+    for left in ["\"plans\";r=1", "\"plans\";r=0"] {
+        let response = ask("a").await.expect("an answer");
+        assert_eq!((response.status(), header(&response, "ratelimit")), (StatusCode::OK, left));
+        assert_eq!(header(&response, "ratelimit-policy"), "\"plans\";q=2;w=60");
     }
     let response = ask("a").await.expect("an answer");
     let wait: u64 = header(&response, "retry-after").parse().expect("seconds");
     assert!((1..=30).contains(&wait), "{wait}");
+    assert_eq!(header(&response, "ratelimit"), format!("\"plans\";r=0;t={wait}"));
+    assert_eq!(header(&response, "ratelimit-policy"), "\"plans\";q=2;w=60");
     let (status, document) = problem(response).await;
     assert_eq!((status, &document["code"]), (429, &json!("rate_limited")));
     assert_eq!(document["retry_after_seconds"], json!(wait));
     assert_eq!(ask("b").await.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn what_counted_says_what_is_left_and_nothing_else_does() {
+    let llm = FakeLlm::start([Reply::Text("no plan".into())]).await;
+    let more = [("PLANNER_RATE_LIMIT_PER_MINUTE", "600"), ("PLANNER_LLM_MAX_ATTEMPTS", "1")];
+    let app = TestApp::with_llm(&llm, &more).await;
+    for (goal, status, policy) in [("", 422, ""), ("g", 500, "\"plans\";q=600;w=60")] {
+        let response = app.plan(&json!({ "goal": goal })).await;
+        assert_eq!((response.status().as_u16(), header(&response, "ratelimit-policy")), (status, policy));
+        assert_eq!(header(&response, "ratelimit").is_empty(), policy.is_empty());
+    }
+    let unlimited = TestApp::embedded().await.plan(&json!({"goal": "g"})).await;
+    assert_eq!(header(&unlimited, "ratelimit-policy"), "");
 }
 
 #[tokio::test]
@@ -80,7 +98,7 @@ async fn callers_without_a_token_are_told_apart_by_address() {
 }
 
 /// Sends `head` and nothing more, and reads what comes back until the connection or 10 s end.
-async fn send_raw(app: &TestApp, head: &str) -> String {
+pub async fn send_raw(app: &TestApp, head: &str) -> String {
     let mut connection = tokio::net::TcpStream::connect(app.address).await.expect("a connection");
     connection.write_all(head.as_bytes()).await.expect("the head goes out");
     let mut answer = Vec::new();
@@ -148,9 +166,39 @@ async fn only_named_origins_may_call_from_a_page() {
             .send()
     };
     let allowed = preflight("https://app.example.com").await.expect("an answer");
-    assert_eq!(header(&allowed, "access-control-allow-origin"), "https://app.example.com");
-    let other = preflight("https://evil.example.com").await.expect("an answer");
-    assert_eq!(header(&other, "access-control-allow-origin"), "");
+    assert_eq!(allowed.status(), 200);
+    for (name, value) in [
+        ("access-control-allow-origin", "https://app.example.com"),
+        ("access-control-allow-methods", "GET,POST"),
+        ("access-control-allow-headers", "content-type"),
+        ("access-control-allow-credentials", ""),
+    ] {
+        assert_eq!(header(&allowed, name), value, "{name}");
+    }
+    for other in [
+        "https://evil.example.com",
+        "http://app.example.com",
+        "https://app.example.com:444",
+        "https://app.example.com.evil.example",
+        "null",
+    ] {
+        let refused = preflight(other).await.expect("an answer");
+        assert_eq!(header(&refused, "access-control-allow-origin"), "", "{other}");
+        let plan = app.client.post(app.url("/plan")).header("origin", other).json(&json!({"goal": "g"}));
+        let plan = plan.send().await.expect("an answer");
+        assert_eq!(header(&plan, "access-control-allow-origin"), "", "{other}");
+    }
+    // Answers may be read too, errors among them, with what stands in their headers.
+    for body in [json!({"goal": "g"}), json!({"goal": ""})] {
+        let plan = app.client.post(app.url("/plan")).header("origin", "https://app.example.com").json(&body);
+        let plan = plan.send().await.expect("an answer");
+        assert_eq!(header(&plan, "access-control-allow-origin"), "https://app.example.com");
+        assert!(header(&plan, "vary").contains("origin"), "{}", header(&plan, "vary"));
+        let exposed: Vec<&str> = header(&plan, "access-control-expose-headers").split(',').collect();
+        for name in ["retry-after", "x-request-id", "ratelimit", "ratelimit-policy", "x-planner-engine"] {
+            assert!(exposed.contains(&name), "{name} in {exposed:?}");
+        }
+    }
     let closed = TestApp::embedded().await;
     let request = closed.client.get(closed.url("/health")).header("origin", "https://app.example.com");
     assert_eq!(header(&request.send().await.expect("an answer"), "access-control-allow-origin"), "");

@@ -118,7 +118,7 @@ async fn the_documentation_page_needs_nothing_from_outside() {
         (response.status(), header(&response, "content-type")),
         (StatusCode::OK, "text/html; charset=utf-8")
     );
-    assert!(header(&response, "content-security-policy").starts_with("default-src 'self'"));
+    assert_guarded(&response);
     let page = response.text().await.expect("a page");
     assert!(!page.contains("://"), "{page}");
     let assets: Vec<&str> = page.split(['"', '\'']).filter(|part| part.starts_with("docs/")).collect();
@@ -126,8 +126,34 @@ async fn the_documentation_page_needs_nothing_from_outside() {
     for asset in assets {
         let response = app.get(&format!("/{asset}")).await;
         assert_eq!(response.status(), 200, "{asset}");
+        assert_guarded(&response);
         assert!(!response.bytes().await.expect("a body").is_empty(), "{asset}");
     }
+}
+
+/// That a page or a part of it runs nothing from elsewhere, stands in no frame and tells nobody where it is.
+fn assert_guarded(response: &reqwest::Response) {
+    let policy: Vec<&str> = header(response, "content-security-policy").split("; ").collect();
+    for rule in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"] {
+        assert!(policy.contains(&rule), "{rule} in {policy:?}");
+    }
+    assert!(
+        !policy.iter().any(|rule| rule.starts_with("script-src")),
+        "scripts of its own alone: {policy:?}"
+    );
+    assert_eq!(header(response, "x-content-type-options"), "nosniff");
+    assert_eq!(header(response, "referrer-policy"), "no-referrer");
+}
+
+#[tokio::test]
+async fn nothing_is_to_be_taken_for_a_page() {
+    let app = TestApp::embedded().await;
+    for path in ["/health", "/metrics", "/openapi.json", "/<script>"] {
+        assert_eq!(header(&app.get(path).await, "x-content-type-options"), "nosniff", "{path}");
+    }
+    let plan = app.plan(&json!({"goal": "<script>alert(1)</script> Review the page"})).await;
+    assert_eq!(header(&plan, "content-type"), "application/json");
+    assert_eq!(header(&plan, "x-content-type-options"), "nosniff");
 }
 
 #[tokio::test]

@@ -199,17 +199,19 @@ async fn replicas_share_a_callers_limit_through_a_real_redis() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let settings = [("PLANNER_RATE_LIMIT_PER_MINUTE", "3"), ("PLANNER_AUTH_TOKENS", token.as_str())];
     let replicas = [with_redis(&llm, &redis, &settings).await, with_redis(&llm, &redis, &settings).await];
-    let mut statuses = Vec::new();
+    let (mut statuses, mut left) = (Vec::new(), Vec::new());
     for number in 0..5 {
         let app = &replicas[number % 2];
         let request =
             app.client.post(app.url("/plan")).bearer_auth(&token).json(&json!({ "goal": "Fix it" }));
         let response = request.send().await.expect("an answer");
         statuses.push(response.status().as_u16());
+        left.push(header(&response, "ratelimit")[.."\"plans\";r=0".len()].to_owned());
         if response.status() == 429 {
             let wait: u64 = header(&response, "retry-after").parse().expect("seconds");
             assert!((1..=20).contains(&wait), "{wait}");
         }
     }
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    assert_eq!(left, [2, 1, 0, 0, 0].map(|left| format!("\"plans\";r={left}")));
 }

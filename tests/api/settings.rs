@@ -45,7 +45,8 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!((s.log_format, s.log_level.as_str()), (LogFormat::Pretty, "info"));
     assert_eq!((s.rate_limit_per_minute, s.max_concurrent_plans), (0, 1_024));
     assert_eq!((s.cache_ttl, s.cache_max_entries), (Duration::from_secs(3_600), 10_000));
-    assert_eq!((s.shutdown_grace, s.ready_requires_llm), (Duration::from_secs(15), false));
+    assert_eq!((s.shutdown_delay, s.shutdown_grace), (Duration::ZERO, Duration::from_secs(15)));
+    assert!(!s.ready_requires_llm);
     assert!(s.auth_tokens.is_empty() && s.cors_allowed_origins.is_empty() && s.redis_url.is_none());
     assert_eq!(s.arms.arms().len(), 6);
     assert_eq!(s.prices, PriceList::default());
@@ -83,6 +84,7 @@ fn every_variable_is_read() {
         ("PLANNER_CACHE_MAX_ENTRIES", "0"),
         ("PLANNER_REDIS_URL", "redis://localhost:6379/0"),
         ("PLANNER_READY_REQUIRES_LLM", "yes"),
+        ("PLANNER_SHUTDOWN_DELAY_SECONDS", "2.5"),
         ("PLANNER_SHUTDOWN_GRACE_SECONDS", "0"),
     ])
     .expect("settings");
@@ -117,6 +119,7 @@ fn every_variable_is_read() {
     CACHE_MAX_ENTRIES=0
     REDIS_URL=redis://localhost:6379/0
     READY_REQUIRES_LLM=true
+    SHUTDOWN_DELAY_SECONDS=2.5
     SHUTDOWN_GRACE_SECONDS=0
     ARMS=planner,retriever,coder,executor,judge,guardian
     PRICES=llama unknown, a unknown, b unknown, c unknown

@@ -1,10 +1,16 @@
-//! Stopping: `/ready` turns 503 at once, plans in flight finish, nothing new begins.
+//! Stopping: `/ready` turns 503 at once, plans in flight finish, nothing new begins. `PLANNER_TEST_SIGTERMS` says how
+//! often that is done under load.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
-use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, problem};
+use crate::privacy::{Process, client};
+use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, header, problem};
 
 #[tokio::test]
 async fn plans_in_flight_finish_while_new_ones_are_turned_away() {
@@ -51,4 +57,51 @@ async fn an_idle_service_stops_at_once() {
     tokio::time::timeout(Duration::from_secs(5), app.ended())
         .await
         .expect("long before the grace time of 15 s");
+}
+
+/// Asks for plans one after the other on a connection that is kept open, and tries nothing again, until the
+/// replica is out of rotation: how many plans it got.
+async fn ask(url: String, is_out: Arc<AtomicBool>) -> usize {
+    let client = client();
+    let mut plans = 0;
+    while !is_out.load(Ordering::SeqCst) {
+        let request = client.post(format!("{url}/plan")).json(&json!({"goal": "g"}));
+        let response = request.send().await.expect("no request is dropped");
+        assert_eq!(response.status(), 200);
+        assert_usually_sound(&response.json().await.expect("a whole plan"));
+        plans += 1;
+    }
+    plans
+}
+
+#[tokio::test]
+async fn signals_under_load_drop_no_request_when_the_balancer_is_given_a_moment() {
+    let times = std::env::var("PLANNER_TEST_SIGTERMS").map_or(2, |times| times.parse().expect("a number"));
+    let llm = FakeLlm::start([Reply::plan(&good_plan()).after(Duration::from_millis(30))]).await;
+    let mut plans = 0;
+    for _ in 0..times {
+        let variables = [
+            ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
+            ("PLANNER_CACHE_TTL_SECONDS", "0"),
+            ("PLANNER_SHUTDOWN_DELAY_SECONDS", "0.7"),
+        ];
+        let process = Process::start(&variables).await;
+        let is_out = Arc::new(AtomicBool::new(false));
+        let callers: JoinSet<usize> = (0..8).map(|_| ask(process.url.clone(), is_out.clone())).collect();
+        sleep(Duration::from_millis(150)).await;
+        process.terminate().await;
+        // What a load balancer does. If this came too late, nobody would be there to answer.
+        while client().get(format!("{}/ready", process.url)).send().await.expect("an answer").status() == 200
+        {
+            sleep(Duration::from_millis(5)).await;
+        }
+        let late = client().post(format!("{}/plan", process.url)).json(&json!({"goal": "g"}));
+        let late = late.send().await.expect("an answer");
+        assert_eq!((late.status().as_u16(), header(&late, "connection")), (200, "close"));
+        is_out.store(true, Ordering::SeqCst);
+        plans += callers.join_all().await.into_iter().sum::<usize>();
+        assert_eq!(process.stop().await.0, Some(0));
+    }
+    eprintln!("{times} signals under load: {plans} plans, none dropped");
+    assert!(plans > 8 * times, "{plans}");
 }

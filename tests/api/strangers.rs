@@ -1,0 +1,129 @@
+//! Requests of people who mean no good: bodies and heads beyond all bounds, and bodies that never come.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::limits::send_raw;
+use crate::support::{FakeLlm, Reply, TestApp, good_plan, problem};
+
+const MIB: usize = 1024 * 1024;
+
+#[tokio::test]
+async fn bodies_nested_beyond_all_bounds_are_no_requests_and_overflow_nothing() {
+    let app = TestApp::embedded().await;
+    let closed = |open: &str, close: &str| {
+        let levels = (MIB - 100) / (open.len() + close.len());
+        format!("{}{}", open.repeat(levels), close.repeat(levels))
+    };
+    let (arrays, objects) = (closed("[", "]"), closed("{\"a\":", "}").replace(":}", ":0}"));
+    for body in [
+        "[".repeat(MIB),
+        "{\"a\":".repeat(MIB / 5),
+        arrays.clone(),
+        objects.clone(),
+        format!("{{\"goal\":{arrays}}}"),
+        format!("{{\"goal\":\"g\",\"context\":{objects}}}"),
+        format!("{{\"goal\":\"g\",\"constraints\":{arrays}}}"),
+    ] {
+        let begin: String = body.chars().take(40).collect();
+        let request = app.client.post(app.url("/plan")).header("content-type", "application/json").body(body);
+        let (status, document) = problem(request.send().await.expect("an answer")).await;
+        assert_eq!((status, &document["code"]), (422, &json!("invalid_request")), "{begin}");
+        assert!(document.to_string().len() < 2_000, "{document}");
+    }
+    // What is ignored is so however deep it is.
+    let body = format!("{{\"goal\":\"g\",\"ignored\":{arrays}}}");
+    let request = app.client.post(app.url("/plan")).header("content-type", "application/json").body(body);
+    assert_eq!(request.send().await.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn heads_have_their_limits() {
+    let app = TestApp::embedded().await;
+    let head =
+        |headers: &str| format!("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let long = format!("x-long: {}\r\n", "x".repeat(MIB));
+    for (what, head, status) in [
+        ("a usual head", head("x-one: 1\r\n"), "200"),
+        ("200 headers", head(&many), "431"),
+        ("a header of a megabyte", head(&long), "431"),
+        ("a path of 70 KiB", format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70 * 1024)), "414"),
+    ] {
+        let answer = answer_to(&app, &head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{what}: {answer:.100}");
+    }
+    app.planned(&json!({"goal": "g"})).await;
+}
+
+/// What comes back; the rest of a head may find nobody who reads it any more.
+async fn answer_to(app: &TestApp, head: &str) -> String {
+    use tokio::io::AsyncReadExt;
+    let (mut read, mut write) = TcpStream::connect(app.address).await.expect("a connection").into_split();
+    let head = head.to_owned();
+    let writer = tokio::spawn(async move {
+        let _ = write.write_all(head.as_bytes()).await;
+        // Open until the answer is read.
+        write
+    });
+    let mut answer = vec![0; 4096];
+    let length = tokio::time::timeout(Duration::from_secs(10), read.read(&mut answer)).await;
+    let length = length.expect("an answer in time").expect("an answer");
+    drop(writer.await);
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+const SLOW_HEAD: &str = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{\"goal\":";
+
+#[tokio::test]
+async fn bodies_that_do_not_come_hold_no_place() {
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
+    let mut waiting = Vec::new();
+    for _ in 0..50 {
+        let mut connection = TcpStream::connect(app.address).await.expect("a connection");
+        connection.write_all(SLOW_HEAD.as_bytes()).await.expect("a reader");
+        waiting.push(connection);
+    }
+    for _ in 0..3 {
+        app.planned(&json!({"goal": "g"})).await;
+    }
+    assert_eq!(app.count("planner_plans_in_flight").await, 0);
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_cut_off_at_the_deadline_with_its_connection() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_TIMEOUT_SECONDS", "0.3")]).await;
+    let (mut read, mut write) = TcpStream::connect(app.address).await.expect("a connection").into_split();
+    write.write_all(SLOW_HEAD.as_bytes()).await.expect("a reader");
+    let trickle = tokio::spawn(async move {
+        // Until nobody is there.
+        while write.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let mut answer = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut answer);
+    // The end may be a reset, as nobody has read what trickled last.
+    let _ = tokio::time::timeout(Duration::from_secs(10), read).await.expect("an end");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 504"), "{head}");
+    let document: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(document["code"], json!("deadline_exceeded"));
+    tokio::time::timeout(Duration::from_secs(10), trickle)
+        .await
+        .expect("the connection is gone")
+        .expect("no panic");
+}
+
+#[tokio::test]
+async fn a_length_beyond_the_limit_is_refused_before_a_byte_of_it_comes() {
+    let app = TestApp::embedded().await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 99999999999\r\n\r\n";
+    let answer = send_raw(&app, head).await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
+}
