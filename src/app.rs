@@ -206,7 +206,6 @@ pub fn router(app: Arc<App>) -> Router {
         router.layer(cors(&app.cors_allowed_origins))
     };
     router
-        .layer(middleware::map_response_with_state(app.clone(), web::close_when_leaving))
         // Outermost, so that whatever happens further in is observed and every response has its id.
         .layer(middleware::from_fn_with_state(app.clone(), web::observe::<App>))
         .with_state(app)

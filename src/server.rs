@@ -1,21 +1,33 @@
 //! Serving until told to stop, and stopping without losing a plan.
 
-use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use axum::extract::ConnectInfo;
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{interval, timeout};
-use tracing::{info, warn};
+use tower::Service;
+use tracing::{debug, info, warn};
 
 use crate::app::{App, router};
 use crate::lifecycle::{Lifecycle, Phase};
 
+/// How long the head of a request may take, and how long a connection may idle before it: longer than clients
+/// of ours keep one ([`crate::outbound::IDLE_TIMEOUT`]), so that none sends into a closing connection.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// The longest head of a request; a usual one has 200 bytes.
+const MOST_HEAD_BYTES: usize = 64 * 1024;
 /// How long connections may take to close once all plans are done.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 /// How often callers whose rate limit is whole again are forgotten.
@@ -36,66 +48,78 @@ pub(crate) async fn bind(host: &str, port: u16, prefix: &str) -> Result<TcpListe
 /// Serves plans on `listener` until `stop` resolves; then lets plans in flight finish for up to `grace`.
 ///
 /// While it drains it keeps answering: `/ready` with 503, new plans with 503 `shutting_down`.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn run(
-    listener: TcpListener,
-    app: Arc<App>,
-    grace: Duration,
-    stop: impl Future<Output = ()>,
-) -> io::Result<()> {
+pub async fn run(listener: TcpListener, app: Arc<App>, grace: Duration, stop: impl Future<Output = ()>) {
     let housekeeping = tokio::spawn(keep_house(app.clone()));
-    let ended = serve(listener, router(app.clone()), &app.lifecycle, grace, stop).await;
+    serve(listener, router(app.clone()), &app.lifecycle, grace, stop).await;
     housekeeping.abort();
     info!("stopped");
-    ended
 }
 
 /// Serves `router` until `stop` resolves, and leads `lifecycle` from its start to its end.
-///
-/// # Errors
-/// When the listener fails.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    mut listener: TcpListener,
     router: Router,
     lifecycle: &Lifecycle,
     grace: Duration,
     stop: impl Future<Output = ()>,
-) -> io::Result<()> {
-    // Small writes go out at once: without this a response can wait 40 ms for an acknowledgement.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-    });
-    let (close, closed) = oneshot::channel::<()>();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async {
-        let _ = closed.await;
-    });
-    let mut server = tokio::spawn(server.into_future());
+) {
+    let mut connections = Connections::new(router);
     lifecycle.enter(Phase::Serving);
-
-    let ended = tokio::select! {
-        ended = &mut server => Some(ended),
-        () = stop => None,
+    let end = async {
+        stop.await;
+        lifecycle.enter(Phase::Draining);
+        info!(grace_seconds = grace.as_secs_f64(), "stopping: plans in flight finish, no new ones begin");
+        if timeout(grace, lifecycle.idle()).await.is_err() {
+            warn!("the grace time is up; work on what is still in flight ends");
+            lifecycle.enter(Phase::Over);
+        }
     };
-    if let Some(ended) = ended {
-        return ended.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    let mut end = pin!(end);
+    loop {
+        tokio::select! {
+            // A full table of files is waited out in there.
+            (connection, peer) = Listener::accept(&mut listener) => connections.open(connection, peer),
+            () = &mut end => break,
+        }
+    }
+    drop(listener);
+    let _ = timeout(CLOSING_TIME, connections.open.shutdown()).await;
+}
+
+/// The connections of callers.
+struct Connections {
+    http: http1::Builder,
+    router: Router,
+    open: GracefulShutdown,
+}
+
+impl Connections {
+    fn new(router: Router) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MOST_HEAD_BYTES);
+        Self { http, router, open: GracefulShutdown::new() }
     }
 
-    lifecycle.enter(Phase::Draining);
-    info!(grace_seconds = grace.as_secs_f64(), "stopping: plans in flight finish, no new ones begin");
-    if timeout(grace, lifecycle.idle()).await.is_err() {
-        warn!("the grace time is up; work on what is still in flight ends");
-        lifecycle.enter(Phase::Over);
+    /// Answers what comes over `connection`, until either side closes it.
+    fn open(&mut self, connection: TcpStream, peer: SocketAddr) {
+        // Small writes go out at once: without this a response can wait 40 ms for an acknowledgement.
+        if let Err(error) = connection.set_nodelay(true) {
+            debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let router = self.router.clone();
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().call(request)
+        });
+        let served = self.http.serve_connection(TokioIo::new(connection), service);
+        let served = self.open.watch(served);
+        tokio::spawn(async move {
+            // A caller that goes away is no fault of ours.
+            if let Err(error) = served.await {
+                debug!(%error, "a connection broke");
+            }
+        });
     }
-    let _ = close.send(());
-    if timeout(CLOSING_TIME, &mut server).await.is_err() {
-        server.abort();
-    }
-    Ok(())
 }
 
 /// How many times the process was told to stop, by SIGTERM or SIGINT.

@@ -36,9 +36,8 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
         }
         leaving.lifecycle.leave(settings.shutdown_delay).await;
     };
-    server::run(listener, app, settings.shutdown_grace, stop)
-        .await
-        .map_err(|error| format!("the server failed: {error}"))
+    server::run(listener, app, settings.shutdown_grace, stop).await;
+    Ok(())
 }
 
 /// What an operator should know and might not have meant.

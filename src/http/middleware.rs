@@ -49,6 +49,12 @@ impl StreamEnd {
 pub(crate) trait Observer: Send + Sync + 'static {
     /// Counts and logs it; the request's span is entered.
     fn ended(&self, request: &Ended);
+
+    /// Whether each connection ends with its next response: a caller that kept it open would send another
+    /// request at the very moment at which a leaving service closes it.
+    fn closes_connections(&self) -> bool {
+        false
+    }
 }
 
 /// A request that is over, also when its caller went away before.
@@ -116,17 +122,11 @@ pub(crate) async fn observe<O: Observer>(
         record.ended.status = Some(response.status());
         record.ended.notes = response.extensions_mut().remove::<PlanNotes>();
     });
-    record.stream = response.extensions_mut().remove::<StreamEnd>();
-    if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
-}
-
-/// Ends a connection with its next response once the service is leaving: a caller that kept it open would
-/// send another request at the very moment at which the service closes it.
-pub(crate) async fn close_when_leaving(State(app): State<Arc<App>>, mut response: Response) -> Response {
-    if app.lifecycle.phase() > Phase::Serving {
+    if record.observer.closes_connections() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response
+    record.stream = response.extensions_mut().remove::<StreamEnd>();
+    if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
 }
 
 /// Writes the problem document of a `response` that is an error, and what every response has: the request's id,
@@ -195,6 +195,10 @@ impl<O: Observer> Drop for Record<O> {
 }
 
 impl Observer for App {
+    fn closes_connections(&self) -> bool {
+        self.lifecycle.phase() > Phase::Serving
+    }
+
     fn ended(&self, request: &Ended) {
         let (method, route, took) = (request.method, request.route(), request.took);
         self.metrics.http_request(route, method, request.shown_status(), took);

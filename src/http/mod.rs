@@ -14,8 +14,8 @@ mod stream;
 
 pub(crate) use limit::LIMIT_HEADERS;
 pub use limit::PlanLimiter;
+pub(crate) use middleware::observe;
 pub use middleware::{PlanNotes, panic_response};
-pub(crate) use middleware::{close_when_leaving, observe};
 pub(crate) use openapi::api_router;
 pub(crate) use plan::PLAN_HEADERS;
 pub(crate) use request::{Token, X_REQUEST_ID};

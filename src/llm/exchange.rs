@@ -7,6 +7,7 @@
 //! HTTP/2 and proxies.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,19 +17,21 @@ use async_openai::middleware::HttpRequestFactory;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Response, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 use tower::Service;
 use tower_http::decompression::Decompression;
 
 use crate::outbound::{self, bearer, http_client};
 
+use super::pieces::Pieces;
 use super::reply::{Incoming, Reply, completion, normalised, refusal};
 use super::{BoxFuture, CallError, CallFailure, Completion, Ear};
 
@@ -36,8 +39,6 @@ use super::{BoxFuture, CallError, CallFailure, Completion, Ear};
 const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// How long the end of a body is waited for whose stream has said all: with it the connection can be used again.
 const LAST_WORDS: Duration = Duration::from_millis(20);
-/// Room for a usual question with its schema, in bytes.
-const USUAL_QUESTION: usize = 16 * 1024;
 
 /// The way to the chat completions of one server.
 #[derive(Clone)]
@@ -69,17 +70,21 @@ impl Exchange {
         Ok(Self::Crate { client, http })
     }
 
-    /// Sends `request` once. What the answer says is heard by `ear` while it comes.
+    /// Sends `request` once; it has the `shared` values in common with other requests. What the answer says is
+    /// heard by `ear` while it comes.
     ///
     /// # Errors
     /// Why there is no answer.
-    pub(super) async fn send(
+    pub(super) async fn send<'a>(
         &self,
         request: &impl Serialize,
+        shared: impl Iterator<Item = &'a Arc<RawValue>>,
         ear: Option<Ear>,
     ) -> Result<Completion, CallError> {
         let reply: Result<Reply, OpenAIError> = match (self, ear) {
-            (Self::Plain(plain), ear) => return completion(&plain.send(request, ear).await?),
+            (Self::Plain(plain), ear) => {
+                return completion(&plain.send(Pieces::of(request, shared), ear).await?);
+            }
             (Self::Crate { client, .. }, None) => client.chat().create_byot(request).await,
             (Self::Crate { client, http }, ear) => {
                 let once = OneExchange { http: http.clone(), ear };
@@ -101,7 +106,7 @@ fn plain_uri(base_url: &str) -> Option<Uri> {
 /// Straight to a server in plain HTTP/1.1.
 #[derive(Clone)]
 pub(super) struct Plain {
-    pool: Decompression<Client<HttpConnector, Full<Bytes>>>,
+    pool: Decompression<Client<HttpConnector, Pieces>>,
     uri: Uri,
     headers: HeaderMap,
 }
@@ -122,10 +127,8 @@ impl Plain {
         Self { pool: Decompression::new(pool), uri, headers }
     }
 
-    async fn send(&self, request: &impl Serialize, ear: Option<Ear>) -> Result<Bytes, CallError> {
-        let mut body = Vec::with_capacity(USUAL_QUESTION);
-        serde_json::to_writer(&mut body, request).expect("texts and numbers serialise");
-        let mut request = http::Request::new(Full::new(body.into()));
+    async fn send(&self, body: Pieces, ear: Option<Ear>) -> Result<Bytes, CallError> {
+        let mut request = http::Request::new(body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();

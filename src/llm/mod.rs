@@ -7,6 +7,7 @@ mod exchange;
 pub mod ladder;
 mod listener;
 pub mod openai;
+mod pieces;
 mod reply;
 
 use std::future::Future;
@@ -33,6 +34,14 @@ pub struct Question {
     pub schema: ResponseSchema,
     /// The answer is drawn at this sampling temperature at least, so that it may differ from the last one.
     pub least_temperature: f64,
+}
+
+impl Question {
+    /// What it has in common with other questions, as JSON that was written once.
+    fn shared(&self) -> impl Iterator<Item = &Arc<RawValue>> {
+        let messages = self.messages.iter().filter_map(|message| message.written.as_ref());
+        messages.chain([&self.schema.tight, &self.schema.plain])
+    }
 }
 
 /// One message of a conversation.

@@ -101,7 +101,8 @@ impl ChatModel for OpenAiModel {
                 response_format: dialect.response_format(question),
                 streaming,
             };
-            let result = self.server.exchange.send(&request, ear.filter(|_| streaming.is_on())).await;
+            let ear = ear.filter(|_| streaming.is_on());
+            let result = self.server.exchange.send(&request, question.shared(), ear).await;
             match result {
                 Ok(_) => self.understood.store(true, Ordering::Relaxed),
                 Err(CallError { failure: CallFailure::NotTaken(feature), .. }) => {

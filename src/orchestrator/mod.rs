@@ -118,7 +118,7 @@ impl Orchestrator {
 /// `grace`; tasks whose plans are not ready by then are there for another orchestrator at once.
 ///
 /// # Errors
-/// When the listener fails.
+/// When the worker panics.
 pub async fn run(
     listener: TcpListener,
     orchestrator: Arc<Orchestrator>,
@@ -129,7 +129,7 @@ pub async fn run(
     let router = router(orchestrator.clone());
     let serving = server::serve(listener, router, &orchestrator.lifecycle, grace, stop);
     let ended = tokio::select! {
-        ended = serving => ended,
+        () = serving => Ok(()),
         // Without it tasks would be accepted and never planned.
         panic = panicked(&mut worker) => Err(panic),
     };

@@ -1,0 +1,123 @@
+//! A call's body in pieces: what stands in every call is shared with it, and not copied.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
+use std::mem::take;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// A body that is sent piece by piece.
+#[derive(Default)]
+pub(super) struct Pieces {
+    pieces: VecDeque<Bytes>,
+    bytes: u64,
+}
+
+impl Pieces {
+    /// `value` as JSON, in which the `shared` values are not copied.
+    pub(super) fn of<'a>(value: &impl Serialize, shared: impl Iterator<Item = &'a Arc<RawValue>>) -> Self {
+        let mut writer = Writer { shared: shared.collect(), ..Writer::default() };
+        serde_json::to_writer(&mut writer, value).expect("texts and numbers serialise");
+        writer.finish()
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        self.bytes += piece.len() as u64;
+        self.pieces.push_back(piece);
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.pieces.pop_front();
+        self.bytes -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes)
+    }
+}
+
+/// Takes JSON as it is written, and knows shared values by where they are in memory.
+#[derive(Default)]
+struct Writer<'a> {
+    shared: Vec<&'a Arc<RawValue>>,
+    pieces: Pieces,
+    /// What was written since the last shared value.
+    text: Vec<u8>,
+}
+
+impl Writer<'_> {
+    fn finish(mut self) -> Pieces {
+        self.pieces.push(self.text.into());
+        self.pieces
+    }
+}
+
+impl io::Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.shared.iter().find(|value| std::ptr::eq(value.get().as_bytes(), bytes)) {
+            Some(value) => {
+                self.pieces.push(take(&mut self.text).into());
+                self.pieces.push(Bytes::from_owner(Shared(Arc::clone(value))));
+            }
+            None => self.text.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Shared(Arc<RawValue>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.get().as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, value::to_raw_value};
+
+    use super::*;
+
+    #[test]
+    fn shared_values_are_sent_without_being_copied() {
+        let known: Arc<RawValue> = to_raw_value(&json!({"a": "long"})).expect("JSON").into();
+        let other: Arc<RawValue> = to_raw_value(&json!({"b": [1]})).expect("JSON").into();
+        let value = (1, &known, "text", &other, &known);
+        let body = Pieces::of(&value, [&known].into_iter());
+        assert_eq!(body.size_hint().exact(), Some(serde_json::to_vec(&value).expect("JSON").len() as u64));
+        let pieces: Vec<&[u8]> = body.pieces.iter().map(|piece| &piece[..]).collect();
+        assert_eq!(pieces.concat(), serde_json::to_vec(&value).expect("JSON"));
+        assert_eq!(pieces.len(), 5);
+        assert!(std::ptr::eq(pieces[1], known.get().as_bytes()) && std::ptr::eq(pieces[3], pieces[1]));
+    }
+}
