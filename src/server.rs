@@ -168,3 +168,64 @@ async fn keep_house(app: Arc<App>) {
         app.limiter.forget_idle();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Serves nothing in particular; ends when the sender is dropped.
+    async fn served() -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let stop = async { drop(stopped.await) };
+            serve(listener, Router::new(), &Lifecycle::new(1), Duration::from_secs(1), stop).await;
+        });
+        (address, stop, serving)
+    }
+
+    /// What `head` is answered with, to the end of the connection.
+    async fn answer_to(address: SocketAddr, head: &[u8]) -> String {
+        let mut connection = TcpStream::connect(address).await.expect("a connection");
+        connection.write_all(head).await.expect("sent");
+        let mut answer = Vec::new();
+        // A connection that is reset is closed too.
+        let _ = connection.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_does_not_come_to_the_end_of_a_head_is_cut_off() {
+        let (address, _stop, _) = served().await;
+        let began = tokio::time::Instant::now();
+        assert_eq!(answer_to(address, b"GET / HTTP/1.1\r\nHost: plan").await, "");
+        assert_eq!(answer_to(address, b"").await, "");
+        assert!(began.elapsed() >= 2 * HEAD_TIME && began.elapsed() < 3 * HEAD_TIME, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_head_without_end_is_refused() {
+        let (address, _stop, _) = served().await;
+        let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(MOST_HEAD_BYTES));
+        assert!(answer_to(address, long.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+        let usual = "GET / HTTP/1.1\r\nHost: planner\r\nConnection: close\r\n\r\n";
+        assert!(answer_to(address, usual.as_bytes()).await.starts_with("HTTP/1.1 404 "));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connections_are_closed_with_the_service() {
+        let (address, stop, serving) = served().await;
+        let mut idle = TcpStream::connect(address).await.expect("a connection");
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: planner\r\n\r\n").await.expect("sent");
+        let mut answer = [0; 12];
+        idle.read_exact(&mut answer).await.expect("an answer");
+        let began = tokio::time::Instant::now();
+        drop(stop);
+        serving.await.expect("no panic");
+        assert!(began.elapsed() < CLOSING_TIME, "{:?}", began.elapsed());
+    }
+}
