@@ -207,15 +207,6 @@ mod tests {
         assert!(began.elapsed() >= 2 * HEAD_TIME && began.elapsed() < 3 * HEAD_TIME, "{:?}", began.elapsed());
     }
 
-    #[tokio::test]
-    async fn a_head_without_end_is_refused() {
-        let (address, _stop, _) = served().await;
-        let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(MOST_HEAD_BYTES));
-        assert!(answer_to(address, long.as_bytes()).await.starts_with("HTTP/1.1 431 "));
-        let usual = "GET / HTTP/1.1\r\nHost: planner\r\nConnection: close\r\n\r\n";
-        assert!(answer_to(address, usual.as_bytes()).await.starts_with("HTTP/1.1 404 "));
-    }
-
     #[tokio::test(start_paused = true)]
     async fn idle_connections_are_closed_with_the_service() {
         let (address, stop, serving) = served().await;

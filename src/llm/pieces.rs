@@ -13,6 +13,9 @@ use http_body::{Body, Frame, SizeHint};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+/// The shortest value that is not copied, in bytes: JSON is written in many small pieces, which need no look.
+const LEAST_SHARED: usize = 256;
+
 /// A body that is sent piece by piece.
 #[derive(Default)]
 pub(super) struct Pieces {
@@ -79,12 +82,13 @@ impl io::Write for Writer<'_> {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.shared.iter().find(|value| std::ptr::eq(value.get().as_bytes(), bytes)) {
-            Some(value) => {
-                self.pieces.push(take(&mut self.text).into());
-                self.pieces.push(Bytes::from_owner(Shared(Arc::clone(value))));
-            }
-            None => self.text.extend_from_slice(bytes),
+        if bytes.len() >= LEAST_SHARED
+            && let Some(value) = self.shared.iter().find(|value| std::ptr::eq(value.get().as_bytes(), bytes))
+        {
+            self.pieces.push(take(&mut self.text).into());
+            self.pieces.push(Bytes::from_owner(Shared(Arc::clone(value))));
+        } else {
+            self.text.extend_from_slice(bytes);
         }
         Ok(())
     }
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn shared_values_are_sent_without_being_copied() {
-        let known: Arc<RawValue> = to_raw_value(&json!({"a": "long"})).expect("JSON").into();
+        let known: Arc<RawValue> = to_raw_value(&"long".repeat(LEAST_SHARED)).expect("JSON").into();
         let other: Arc<RawValue> = to_raw_value(&json!({"b": [1]})).expect("JSON").into();
         let value = (1, &known, "text", &other, &known);
         let body = Pieces::of(&value, [&known].into_iter());
