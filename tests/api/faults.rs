@@ -1,6 +1,7 @@
 //! Everything that goes wrong on the way to an LLM and back, at the level of bytes.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,7 +23,7 @@ fn goal() -> Value {
     json!({"goal": "Ship the canary-goal"})
 }
 
-fn good() -> Vec<Act> {
+pub fn good() -> Vec<Act> {
     send_json(200, &completion(&good_plan().to_string()))
 }
 
@@ -42,7 +43,7 @@ fn chunk(text: &str) -> String {
 }
 
 /// What passes: each is tried again.
-fn passing() -> Vec<(&'static str, Vec<Act>)> {
+pub fn passing() -> Vec<(&'static str, Vec<Act>)> {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let whole = completion(&good_plan().to_string()).to_string();
     let unended = format!("{chunked}{}", chunk(&whole));
@@ -53,14 +54,21 @@ fn passing() -> Vec<(&'static str, Vec<Act>)> {
         ("503", says(503, "canary")),
         ("529", send(529, "", "")),
         ("408", says(408, "canary")),
+        ("409", says(409, "canary")),
         ("429", says(429, "rate_limit_exceeded")),
         ("200 with an error", says(200, "rate_limit_exceeded")),
         ("200 with a page", send(200, "content-type: text/html\r\n", "<html>canary</html>")),
         ("200 with nothing", send(200, "", "")),
+        ("no choices", send_json(200, &json!({"choices": []}))),
+        ("more than 4 MiB", send(200, "", vec![b' '; 4 * 1024 * 1024 + 1])),
         ("204", vec![Act::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]),
         ("reset before the head", vec![Act::Reset]),
         ("closed before the head", vec![Act::Close]),
         ("closed within the head", vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-".to_vec()), Act::Close]),
+        (
+            "reset behind the head",
+            vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec()), Act::Reset],
+        ),
         ("reset within the body", vec![Act::Send(cut_short()), Act::Reset]),
         ("body cut, of a length", vec![Act::Send(cut_short()), Act::Close]),
         ("body cut, in chunks", vec![Act::Send(unended.into()), Act::Close]),
@@ -71,7 +79,7 @@ fn passing() -> Vec<(&'static str, Vec<Act>)> {
 }
 
 /// What does not pass: none is tried again.
-fn lasting() -> Vec<(&'static str, Vec<Act>)> {
+pub fn lasting() -> Vec<(&'static str, Vec<Act>)> {
     let choice = |choice: Value| send_json(200, &json!({"choices": [choice]}));
     vec![
         ("wrong key", says(401, "invalid_api_key")),
@@ -90,17 +98,18 @@ fn lasting() -> Vec<(&'static str, Vec<Act>)> {
         ("quota gone", says(429, "insufficient_quota")),
         ("payment required", says(402, "canary")),
         ("bad request", says(400, "canary")),
+        ("sent elsewhere", send(302, "location: /canary\r\n", "")),
         ("key refused with 200", says(200, "401")),
     ]
 }
 
 /// What passes too late to wait for it.
-fn passing_late() -> (&'static str, Vec<Act>) {
+pub fn passing_late() -> (&'static str, Vec<Act>) {
     ("429 for long", send(429, "Retry-After: 37\r\n", "canary"))
 }
 
 /// What never ends.
-fn silent() -> Vec<(&'static str, Vec<Act>)> {
+pub fn silent() -> Vec<(&'static str, Vec<Act>)> {
     let whole = response(200, "", completion(&good_plan().to_string()).to_string());
     vec![
         ("no answer", vec![Act::Silence]),
@@ -451,11 +460,15 @@ async fn an_answer_that_drips_in_time_is_an_answer() {
 
 /// A connection on which a plan has been asked for.
 async fn caller(app: &TestApp) -> TcpStream {
-    let mut caller = TcpStream::connect(app.address).await.expect("a connection");
-    let body = goal().to_string();
-    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length:";
-    let request = format!("{head} {}\r\n\r\n{body}", body.len());
-    caller.write_all(request.as_bytes()).await.expect("sent");
+    calls(app.address, "", goal().to_string().as_bytes()).await
+}
+
+/// A connection on which `body` has been sent to `/plan`, with further `headers`.
+pub async fn calls(address: SocketAddr, headers: &str, body: &[u8]) -> TcpStream {
+    let mut caller = TcpStream::connect(address).await.expect("a connection");
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let head = format!("{head}{headers}content-length: {}\r\n\r\n", body.len());
+    caller.write_all(&[head.as_bytes(), body].concat()).await.expect("sent");
     caller
 }
 

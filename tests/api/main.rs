@@ -16,6 +16,7 @@ mod http;
 mod kubernetes;
 mod limits;
 mod llm;
+mod matrix;
 mod ops;
 #[cfg(feature = "orchestrator")]
 mod orchestrator;
@@ -31,6 +32,7 @@ mod requests;
 mod settings;
 mod shutdown;
 mod simulation;
+mod soak;
 mod stream;
 mod support;
 mod usage;

@@ -1,5 +1,7 @@
 //! The service as a process: what it logs, what it keeps to itself, and how it stops.
 
+use std::mem::take;
+use std::pin::pin;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -43,17 +45,42 @@ impl Process {
     }
 
     async fn terminate(&self) {
-        let id = self.child.id().expect("a running process").to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs").success());
     }
 
     /// Sends SIGTERM and reads the log to its end: exit code and all lines.
     pub async fn stop(mut self) -> (Option<i32>, Vec<Value>) {
-        self.terminate().await;
-        while let Some(line) = self.log.next_line().await.expect("a readable log") {
-            self.lines.push(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")));
+        let mut lines = take(&mut self.lines);
+        let code = self.follow(std::future::ready(()), |line| lines.push(line)).await;
+        (code, lines)
+    }
+
+    /// Shows each further line of the log to `sees`, and sends SIGTERM when `over` resolves: exit code.
+    pub async fn follow(
+        mut self,
+        over: impl Future<Output = ()>,
+        mut sees: impl FnMut(Value),
+    ) -> Option<i32> {
+        let mut over = pin!(over);
+        let mut is_told = false;
+        loop {
+            tokio::select! {
+                () = &mut over, if !is_told => {
+                    self.terminate().await;
+                    is_told = true;
+                }
+                line = self.log.next_line() => match line.expect("a readable log") {
+                    Some(line) => sees(serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"))),
+                    None => return self.child.wait().await.expect("its end").code(),
+                },
+            }
         }
-        (self.child.wait().await.expect("its end").code(), self.lines)
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("a running process")
     }
 }
 

@@ -1,6 +1,6 @@
 //! A thousand requests to a weak LLM, under paused time: how many end in a sound plan, and at what price.
 
-mod dice;
+pub mod dice;
 mod weak_llm;
 mod writing;
 

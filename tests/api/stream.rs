@@ -12,34 +12,36 @@ use crate::privacy::Process;
 use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, header, problem, step};
 use crate::wire::{Act, Wire, completion, send_json};
 
-const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+/// The head of a stream in chunks.
+pub const HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
 fn goal() -> Value {
     json!({"goal": "Ship it"})
 }
 
 /// A part of a chunked body.
-fn part(bytes: &[u8]) -> Vec<u8> {
+pub fn part(bytes: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
 }
 
-fn event(data: &Value) -> Vec<u8> {
+pub fn event(data: &Value) -> Vec<u8> {
     part(format!("data: {data}\n\n").as_bytes())
 }
 
-fn says(text: &str) -> Vec<u8> {
+pub fn says(text: &str) -> Vec<u8> {
     event(&json!({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]}))
 }
 
 /// The end of an answer, and what it took.
-fn ends(finish: &str) -> Vec<u8> {
+pub fn ends(finish: &str) -> Vec<u8> {
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]});
     let usage = json!({"choices": [], "usage": {"prompt_tokens": 420, "completion_tokens": 510}});
     [event(&end), event(&usage), part(b"data: [DONE]\n\n"), b"0\r\n\r\n".to_vec()].concat()
 }
 
 /// A plan as text, cut behind each of its steps.
-fn cut(plan: &Value) -> Vec<String> {
+pub fn cut(plan: &Value) -> Vec<String> {
     let text = plan.to_string();
     let mut rest = text.as_str();
     let mut pieces = Vec::new();
@@ -53,13 +55,13 @@ fn cut(plan: &Value) -> Vec<String> {
     pieces
 }
 
-fn stream_of(plan: &Value) -> Vec<Act> {
+pub fn stream_of(plan: &Value) -> Vec<Act> {
     let text: Vec<u8> = cut(plan).iter().flat_map(|piece| says(piece)).collect();
     vec![Act::Send([HEAD.as_bytes(), &text, &ends("stop")].concat())]
 }
 
 /// The first step of the good plan, and then `acts`.
-fn first_step_then(acts: impl IntoIterator<Item = Act>) -> Vec<Act> {
+pub fn first_step_then(acts: impl IntoIterator<Item = Act>) -> Vec<Act> {
     let first = Act::Send([HEAD.as_bytes(), &says(&cut(&good_plan())[0])].concat());
     std::iter::once(first).chain(acts).collect()
 }
@@ -69,7 +71,7 @@ fn without_end(text: &str, finish: &str) -> Act {
 }
 
 /// The events of a response, while they come.
-struct Events {
+pub struct Events {
     response: reqwest::Response,
     text: String,
     comments: Vec<String>,
@@ -78,7 +80,11 @@ struct Events {
 impl Events {
     async fn of(app: &TestApp, path: &str, body: &Value) -> Self {
         let request = app.client.post(app.url(path)).header("accept", "text/event-stream").json(body);
-        let response = request.send().await.expect("an answer");
+        Self::in_response(request.send().await.expect("an answer"))
+    }
+
+    /// Those of a response that must be a stream.
+    pub fn in_response(response: reqwest::Response) -> Self {
         assert_eq!(response.status(), 200);
         assert_eq!(header(&response, "content-type"), "text/event-stream");
         assert_eq!(header(&response, "cache-control"), "no-cache");
@@ -131,7 +137,7 @@ impl Events {
     }
 
     /// All that are still to come: the steps, and the last with its name.
-    async fn rest(&mut self) -> (Vec<Value>, String, Value) {
+    pub async fn rest(&mut self) -> (Vec<Value>, String, Value) {
         let mut steps = Vec::new();
         while let Some((name, data)) = self.next().await {
             if name == "step" {
@@ -145,7 +151,7 @@ impl Events {
     }
 
     /// What a header of the answer would be that is not streamed.
-    fn comment(&self, name: &str) -> Option<&str> {
+    pub fn comment(&self, name: &str) -> Option<&str> {
         self.comments.iter().find_map(|comment| comment.strip_prefix(name)?.strip_prefix(": "))
     }
 }

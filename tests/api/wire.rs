@@ -1,13 +1,16 @@
 //! A fake LLM at the level of bytes: it reads whole requests and then does exactly as told.
 
 use std::io;
+use std::mem::take;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::ReadHalf;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -47,12 +50,27 @@ impl Call {
 /// The server. Without a script for a call it does as at the last.
 pub struct Wire {
     pub base_url: String,
-    calls: Arc<Mutex<Vec<Call>>>,
+    /// Keeps the port while nobody listens.
+    place: TcpSocket,
+    script: Arc<Script>,
+    seen: Arc<Seen>,
     /// Ends the server with the value.
-    _tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 type Script = dyn Fn(usize, &Value) -> Vec<Act> + Send + Sync;
+
+/// What the server has met.
+#[derive(Default)]
+struct Seen {
+    calls: Mutex<Vec<Call>>,
+    forgets: bool,
+    number: AtomicUsize,
+    open: AtomicUsize,
+}
+
+/// A connection, counted for as long as it is open.
+struct Open(Arc<Seen>);
 
 impl Wire {
     /// Does the first entry for the first call, and so on; the last is repeated.
@@ -62,28 +80,53 @@ impl Wire {
     }
 
     /// Does what `script` says for the number of a call, from 0, and its body.
+    #[expect(clippy::unused_async, reason = "as all servers of these tests are started")]
     pub async fn start(script: impl Fn(usize, &Value) -> Vec<Act> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let calls = Arc::default();
-        let (script, seen): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&calls));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.expect("a connection");
-                let (script, seen) = (script.clone(), Arc::clone(&seen));
-                connections.spawn(async move {
-                    // An error means that the peer has gone.
-                    let _ = converse(stream, &*script, &seen).await;
-                });
-            }
-        });
-        Self { base_url: format!("http://{address}/v1"), calls, _tasks: tasks }
+        Self::new(script, Seen::default())
+    }
+
+    /// As [`start`](Self::start), without remembering calls: for more of them than there is memory for.
+    pub fn forgetful(script: impl Fn(usize, &Value) -> Vec<Act> + Send + Sync + 'static) -> Self {
+        Self::new(script, Seen { forgets: true, ..Seen::default() })
+    }
+
+    fn new(script: impl Fn(usize, &Value) -> Vec<Act> + Send + Sync + 'static, seen: Seen) -> Self {
+        let place = socket(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let base_url = format!("http://{}/v1", place.local_addr().expect("an address"));
+        let (script, seen) = (Arc::new(script), Arc::new(seen));
+        let wire = Self { base_url, place, script, seen, tasks: Mutex::default() };
+        wire.listen();
+        wire
+    }
+
+    /// Takes connections, after having refused them.
+    pub fn listen(&self) {
+        let address = self.place.local_addr().expect("an address");
+        let listener = socket(address).listen(1_024).expect("a listener");
+        lock(&self.tasks).spawn(take_connections(listener, self.script.clone(), self.seen.clone()));
+    }
+
+    /// Closes every connection and refuses new ones.
+    pub async fn refuse(&self) {
+        let mut tasks = take(&mut *lock(&self.tasks));
+        tasks.shutdown().await;
+        while self.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Calls so far.
+    pub fn number_of_calls(&self) -> usize {
+        self.seen.number.load(Ordering::SeqCst)
+    }
+
+    /// Connections that are open now.
+    pub fn open(&self) -> usize {
+        self.seen.open.load(Ordering::SeqCst)
     }
 
     pub fn calls(&self) -> Vec<Call> {
-        lock(&self.calls).clone()
+        lock(&self.seen.calls).clone()
     }
 
     /// Resolves when it has been called so often.
@@ -111,16 +154,63 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn converse(mut stream: TcpStream, script: &Script, calls: &Mutex<Vec<Call>>) -> io::Result<()> {
+/// A socket at `address`, which others of ours may share.
+fn socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseport(true).and_then(|()| socket.bind(address)).expect("a port");
+    socket
+}
+
+async fn take_connections(listener: TcpListener, script: Arc<Script>, seen: Arc<Seen>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let (script, open) = (script.clone(), Open::new(&seen));
+        connections.spawn(async move {
+            // An error means that the peer has gone.
+            let _ = converse(stream, &*script, &open.0).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+impl Seen {
+    /// A call comes in: its number.
+    fn begins(&self, body: &Value) -> usize {
+        let mut calls = lock(&self.calls);
+        if !self.forgets {
+            let (at, clock) = (Instant::now(), SystemTime::now());
+            calls.push(Call { at, clock, body: body.clone(), left: None });
+        }
+        self.number.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// The peer of a call has left.
+    fn leaves(&self, call: usize) {
+        if let Some(call) = lock(&self.calls).get_mut(call) {
+            call.left = Some(Instant::now());
+        }
+    }
+}
+
+impl Open {
+    fn new(seen: &Arc<Seen>) -> Self {
+        seen.open.fetch_add(1, Ordering::SeqCst);
+        Self(seen.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn converse(mut stream: TcpStream, script: &Script, seen: &Seen) -> io::Result<()> {
     stream.set_nodelay(true)?;
     loop {
         let body = read_request(&mut stream).await?;
-        let call = {
-            let mut calls = lock(calls);
-            let call = Call { at: Instant::now(), clock: SystemTime::now(), body: body.clone(), left: None };
-            calls.push(call);
-            calls.len() - 1
-        };
+        let call = seen.begins(&body);
         let acts = script(call, &body);
         for act in acts {
             let (mut read, mut write) = stream.split();
@@ -155,7 +245,7 @@ async fn converse(mut stream: TcpStream, script: &Script, calls: &Mutex<Vec<Call
                     return stream.set_zero_linger();
                 }
                 Err(error) => {
-                    lock(calls)[call].left = Some(Instant::now());
+                    seen.leaves(call);
                     return Err(error);
                 }
             }

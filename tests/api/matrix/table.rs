@@ -1,0 +1,163 @@
+//! The faults of LLMs and what must come of each: one row each.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::faults::{lasting, passing, passing_late, silent};
+use crate::stream::{HEAD, ends, event, first_step_then, part, says};
+use crate::support::good_plan;
+use crate::wire::{Act, completion, response, send, send_json};
+
+/// One way in which an LLM fails for as long as the fault lasts.
+#[derive(Clone)]
+pub struct Fault {
+    pub what: &'static str,
+    pub does: Does,
+    pub becomes: Becomes,
+}
+
+/// What the LLM does.
+#[derive(Clone)]
+pub enum Does {
+    /// It takes no connection.
+    Refuse,
+    /// It answers each call with `whole`, or `streamed` where the call asks for a stream.
+    Answer { whole: Vec<Act>, streamed: Vec<Act> },
+}
+
+/// What must come of it where each model has two attempts.
+#[derive(Debug, Clone, Copy)]
+pub enum Becomes {
+    /// A plan, after one call: there is nothing to it.
+    Plan,
+    /// An outage: it may pass, so it is tried again.
+    Outage,
+    /// An outage for so many seconds, after so many calls; the caller is told.
+    OutageFor(u64, u32),
+    /// A refusal for good, which is not tried again.
+    Refusal,
+    /// The LLM answers, is told what is wrong, and answers no better.
+    NoPlan,
+    /// Nothing by the deadline, also from a call beside the first.
+    Late,
+}
+
+/// Every fault.
+pub fn faults() -> Vec<Fault> {
+    let of = |faults: Vec<(&'static str, Vec<Act>)>, becomes| {
+        faults.into_iter().map(move |(what, acts)| row(what, acts, becomes))
+    };
+    [Fault { what: "connection refused", does: Does::Refuse, becomes: Becomes::Outage }]
+        .into_iter()
+        .chain(of(passing(), Becomes::Outage))
+        .chain(of(lasting(), Becomes::Refusal))
+        .chain(of(vec![passing_late()], Becomes::OutageFor(37, 1)))
+        .chain(of(silent(), Becomes::Late))
+        .chain(slow())
+        .chain(answers())
+        .chain(streams())
+        .collect()
+}
+
+/// A fault that looks the same whatever was asked for.
+fn row(what: &'static str, acts: Vec<Act>, becomes: Becomes) -> Fault {
+    Fault { what, does: Does::Answer { whole: acts.clone(), streamed: acts }, becomes }
+}
+
+/// What takes time and comes to an end.
+fn slow() -> Vec<Fault> {
+    let whole = response(200, "", completion(&good_plan().to_string()).to_string());
+    let piece = whole.len() / 10;
+    vec![
+        row("a short wait asked for", send(429, "retry-after-ms: 50\r\n", "{}"), Becomes::OutageFor(1, 2)),
+        row("drips in time", vec![Act::Drip(whole, piece, Duration::from_millis(5))], Becomes::Plan),
+    ]
+}
+
+/// Chat completions that hold no sound plan.
+fn answers() -> Vec<Fault> {
+    let plan = good_plan().to_string();
+    let mut cycle = good_plan();
+    cycle["plan"][1]["depends_on"] = json!([3]);
+    cycle["plan"][2]["depends_on"] = json!([2]);
+    let mut short = good_plan();
+    short["plan"].as_array_mut().expect("steps").truncate(1);
+    let said = |what, text: &str, finish, becomes| answer(what, &json!({ "content": text }), finish, becomes);
+    vec![
+        answer("null", &json!({ "content": null }), "stop", Becomes::NoPlan),
+        said("nothing", "", "stop", Becomes::NoPlan),
+        said("no JSON", "I would rather not plan that.", "stop", Becomes::NoPlan),
+        said("JSON that is none", "{\"plan\": [}{{\"step\" 1 ]]", "stop", Becomes::NoPlan),
+        said("JSON that is cut off", &plan[..plan.len() / 2], "stop", Becomes::NoPlan),
+        said("the token limit", &plan[..plan.len() / 2], "length", Becomes::NoPlan),
+        said("a cycle each time", &cycle.to_string(), "stop", Becomes::NoPlan),
+        said("one step each time", &short.to_string(), "stop", Becomes::NoPlan),
+        said("a filtered answer", &plan[..40], "content_filter", Becomes::Refusal),
+        answer("a refusal", &json!({ "content": null, "refusal": "canary" }), "stop", Becomes::Refusal),
+    ]
+}
+
+/// An answer with this message, whole or streamed.
+fn answer(what: &'static str, message: &Value, finish: &str, becomes: Becomes) -> Fault {
+    let whole = send_json(200, &json!({ "choices": [{ "message": message, "finish_reason": finish }] }));
+    let delta = event(&json!({ "choices": [{ "index": 0, "delta": message, "finish_reason": null }] }));
+    let streamed = vec![Act::Send([HEAD.as_bytes(), &delta, &ends(finish)].concat())];
+    Fault { what, does: Does::Answer { whole, streamed }, becomes }
+}
+
+/// What goes wrong in a stream, asked for or not.
+fn streams() -> Vec<Fault> {
+    let plan = good_plan().to_string();
+    let stream = |what, parts: &[Vec<u8>], then: &[Act], becomes| {
+        let sent = Act::Send([HEAD.as_bytes(), &parts.concat()].concat());
+        row(what, [&[sent], then].concat(), becomes)
+    };
+    let (over, done) = (b"0\r\n\r\n".to_vec(), part(b"data: [DONE]\n\n"));
+    let finish = event(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] }));
+    let garbage = part(b"data: \xff\xfe{canary\n\n");
+    let comment = part(b": still working\n\n");
+    let error = event(&json!({ "error": { "message": "canary", "code": "server_error" } }));
+    let mid_token = says(&plan)[..200].to_vec();
+    let heartbeat = [HEAD.as_bytes().to_vec(), comment.repeat(1_000)].concat();
+    // Who asked for a stream need not wait for its end.
+    let error = Fault {
+        what: "an error behind the first step",
+        does: Does::Answer {
+            whole: first_step_then([Act::Send([error.clone(), over.clone()].concat())]),
+            streamed: first_step_then([Act::Send(error), Act::Silence]),
+        },
+        becomes: Becomes::Outage,
+    };
+    vec![
+        error,
+        row("stalls behind the first step", first_step_then([Act::Silence]), Becomes::Late),
+        row("reset behind the first step", first_step_then([Act::Reset]), Becomes::Outage),
+        row("ends behind the first step", first_step_then([Act::Send(over.clone())]), Becomes::Outage),
+        row(
+            "a filter behind the first step",
+            first_step_then([Act::Send(ends("content_filter"))]),
+            Becomes::Refusal,
+        ),
+        row(
+            "the token limit behind the first step",
+            first_step_then([Act::Send(ends("length"))]),
+            Becomes::NoPlan,
+        ),
+        stream("cut within a token", &[mid_token], &[Act::Close], Becomes::Outage),
+        stream("garbage alone", &[garbage.clone(), done.clone(), over.clone()], &[], Becomes::Outage),
+        stream(
+            "garbage in between",
+            &[garbage.clone(), says(&plan), garbage, ends("stop")],
+            &[],
+            Becomes::Plan,
+        ),
+        stream("no end", &[says(&plan), over.clone()], &[], Becomes::Outage),
+        stream("no [DONE]", &[says(&plan), finish.clone(), over.clone()], &[], Becomes::Plan),
+        stream("no [DONE], and closed", &[says(&plan), finish], &[Act::Close], Becomes::Outage),
+        stream("an empty stream", std::slice::from_ref(&over), &[], Becomes::Outage),
+        stream("[DONE] alone", &[done, over.clone()], &[], Becomes::Outage),
+        stream("comments alone", &[comment.clone(), comment, over], &[], Becomes::Outage),
+        row("comments for ever", vec![Act::Drip(heartbeat, 30, Duration::from_millis(20))], Becomes::Late),
+    ]
+}
