@@ -17,6 +17,7 @@ mod kubernetes;
 mod limits;
 mod llm;
 mod matrix;
+mod monitoring;
 mod ops;
 #[cfg(feature = "orchestrator")]
 mod orchestrator;
@@ -24,6 +25,7 @@ mod parrot;
 mod planning;
 mod privacy;
 mod promises;
+mod promql;
 mod readme;
 mod real_llm;
 mod redis;
