@@ -174,15 +174,19 @@ impl Metrics {
             registry: registry.clone(),
         };
         register.process("planner");
-        // Counters that exist from the start can be alerted on before the first event.
-        for code in RepairCode::ALL {
-            metrics.repairs.with_label_values(&[code.as_str()]);
-        }
-        metrics.plan_requests.with_label_values(&["ok"]);
-        for code in ErrorCode::ALL.into_iter().filter(|code| code.status().is_server_error()) {
-            metrics.plan_requests.with_label_values(&[code.as_str()]);
-        }
+        metrics.begin_at_zero();
         Arc::new(metrics)
+    }
+
+    /// Shows counters before there is anything to count: only what was there before an event can be alerted on.
+    fn begin_at_zero(&self) {
+        for code in RepairCode::ALL {
+            self.repairs.with_label_values(&[code.as_str()]);
+        }
+        self.plan_requests.with_label_values(&["ok"]);
+        for code in ErrorCode::ALL.into_iter().filter(|code| code.status().is_server_error()) {
+            self.plan_requests.with_label_values(&[code.as_str()]);
+        }
     }
 
     /// Counts a plan request that is over. `outcome` is `ok` or an error's code.

@@ -1,4 +1,4 @@
-//! Reads as much of PromQL as it takes to know what an expression asks for.
+//! Reads as much of `PromQL` as it takes to know what an expression asks for.
 
 /// What an expression asks for.
 #[derive(Debug, PartialEq)]
