@@ -89,6 +89,7 @@ impl App {
         let registry = Arc::new(settings.arms.clone());
         let origins =
             settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
+        metrics.plans_are_limited_to(settings.max_concurrent_plans);
         let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone());
         Arc::new(Self {
             cache: cache(settings, &planner, redis.clone()),

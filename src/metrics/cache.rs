@@ -1,6 +1,6 @@
 //! What is counted of the cache, and of the Redis behind it.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::cache::CacheUse;
 use crate::redis::Purpose;
@@ -14,8 +14,8 @@ pub struct CacheMetrics {
     answers: [IntCounter; CacheUse::ALL.len()],
     /// Plans in memory.
     entries: IntGauge,
-    /// Whether Redis answers: 1 or 0.
-    redis_up: IntGauge,
+    /// Whether Redis answers: 1 or 0, and nothing where none is set. So it has no labels, and is written once it is known.
+    redis_up: IntGaugeVec,
     /// Questions that Redis did not answer in time or at all, by what for.
     redis_failures: IntCounterVec,
 }
@@ -38,9 +38,9 @@ impl CacheMetrics {
         Self {
             answers: CacheUse::ALL.map(|cache| answers.with_label_values(&[cache.as_str()])),
             entries: register.add(IntGauge::new("planner_cache_entries", "Plans in memory.")),
-            redis_up: register.add(IntGauge::new(
-                "planner_redis_up",
-                "Whether Redis answers: 1, or 0 (also where none is set).",
+            redis_up: register.add(IntGaugeVec::new(
+                Opts::new("planner_redis_up", "Whether Redis answers: 1 or 0; only where one is set."),
+                &[],
             )),
             redis_failures,
         }
@@ -58,7 +58,7 @@ impl CacheMetrics {
 
     /// Shows whether Redis answers.
     pub fn redis_is_there(&self, is_there: bool) {
-        self.redis_up.set(is_there.into());
+        self.redis_up.with_label_values::<&str>(&[]).set(is_there.into());
     }
 
     /// Counts a question that Redis did not answer.

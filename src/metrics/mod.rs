@@ -13,6 +13,7 @@ use prometheus::{
     Opts, Registry,
 };
 
+use crate::http::problem::ErrorCode;
 use crate::models::RepairCode;
 use crate::resilience::breaker::BreakerState;
 
@@ -40,6 +41,8 @@ pub struct Metrics {
     plan_duration: HistogramVec,
     /// Plans being made now.
     plans_in_flight: IntGauge,
+    /// Plans that may be made at once.
+    plans_in_flight_limit: IntGauge,
     /// Steps of each finished plan.
     plan_steps: Histogram,
     /// Things changed in what LLMs said, by code.
@@ -92,6 +95,10 @@ impl Metrics {
                 ALL_BUCKETS,
             ),
             plans_in_flight: register.add(IntGauge::new("planner_plans_in_flight", "Plans being made now.")),
+            plans_in_flight_limit: register.add(IntGauge::new(
+                "planner_plans_in_flight_limit",
+                "Plans that may be made at once; more are refused.",
+            )),
             plan_steps: register.add(Histogram::with_opts(
                 HistogramOpts::new("planner_plan_steps", "Steps of each finished plan.")
                     .buckets(STEP_BUCKETS.to_vec()),
@@ -167,12 +174,19 @@ impl Metrics {
             registry: registry.clone(),
         };
         register.process("planner");
-        // Counters that exist from the start can be alerted on before the first event.
-        for code in RepairCode::ALL {
-            metrics.repairs.with_label_values(&[code.as_str()]);
-        }
-        metrics.plan_requests.with_label_values(&["ok"]);
+        metrics.begin_at_zero();
         Arc::new(metrics)
+    }
+
+    /// Shows counters before there is anything to count: only what was there before an event can be alerted on.
+    fn begin_at_zero(&self) {
+        for code in RepairCode::ALL {
+            self.repairs.with_label_values(&[code.as_str()]);
+        }
+        self.plan_requests.with_label_values(&["ok"]);
+        for code in ErrorCode::ALL.into_iter().filter(|code| code.status().is_server_error()) {
+            self.plan_requests.with_label_values(&[code.as_str()]);
+        }
     }
 
     /// Counts a plan request that is over. `outcome` is `ok` or an error's code.
@@ -188,6 +202,11 @@ impl Metrics {
         for code in repairs {
             self.repairs.with_label_values(&[code.as_str()]).inc();
         }
+    }
+
+    /// Shows how many plans may be made at once.
+    pub fn plans_are_limited_to(&self, most: u32) {
+        self.plans_in_flight_limit.set(most.into());
     }
 
     /// Counts a plan as in flight until the guard is dropped.

@@ -2,27 +2,24 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::process::Command;
 
-use config::{FileFormat, Format};
 use planner_arm::config::Settings;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, settings};
+use crate::support::{TestApp, repository_file, repository_yaml, settings, yaml as yaml_of};
 
 const DOCKERFILE: &str = include_str!("../../Dockerfile");
 const SETTINGS: &str = include_str!("../../deploy/kubernetes/settings.env");
 
-fn folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/kubernetes"))
-}
+const FOLDER: &str = "deploy/kubernetes";
 
 fn text(name: &str) -> String {
-    std::fs::read_to_string(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    repository_file(&format!("{FOLDER}/{name}"))
 }
 
 fn yaml(name: &str) -> Value {
-    let table = FileFormat::Yaml.parse(None, &text(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-    config::Value::from(table).try_deserialize().expect("values that JSON has")
+    repository_yaml(&format!("{FOLDER}/{name}"))
 }
 
 /// The manifest of this kind among those that are applied.
@@ -80,8 +77,9 @@ fn every_manifest_is_applied_and_speaks_an_api_that_is_known() {
         assert_eq!(manifest["metadata"]["name"], "planner-arm", "{kind}");
         assert_eq!(manifest["metadata"]["namespace"], Value::Null, "{kind}: the operator's choice");
     }
-    let others = ["kustomization.yaml", "prometheus-adapter-values.yaml", "settings.env"];
-    let files = std::fs::read_dir(folder()).expect("a folder");
+    let others =
+        ["kustomization.yaml", "prometheus-adapter-values.yaml", "prometheus-rule-head.yaml", "settings.env"];
+    let files = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER)).expect("a folder");
     let manifests = files
         .map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"))
         .filter(|name| !others.contains(&name.as_str()));
@@ -230,4 +228,23 @@ fn the_image_runs_as_it_was_built_and_may_do_nothing_else() {
     let named = &yaml("kustomization.yaml")["images"][0];
     assert_eq!(container["image"], named["name"]);
     assert_eq!(named["newTag"], env!("CARGO_PKG_VERSION"));
+}
+
+/// The README's command that applies the alerts, but for the applying.
+#[test]
+fn the_alerts_become_a_rule_of_the_operator() {
+    let readme = crate::readme::blocks();
+    let command = readme.iter().find_map(|(_, block)| block.split_once(" | kubectl apply -f -"));
+    let command = command.filter(|(command, _)| command.contains("prometheus-rule-head.yaml"));
+    let command = command.expect("a command in the README").0;
+    let output = Command::new("sh").args(["-ec", command]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let output = output.expect("a shell");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rule = yaml_of(&String::from_utf8(output.stdout).expect("UTF-8")).expect("YAML");
+    assert_eq!(
+        (&rule["apiVersion"], &rule["kind"]),
+        (&json!("monitoring.coreos.com/v1"), &json!("PrometheusRule"))
+    );
+    assert_eq!(rule["metadata"], manifest("ServiceMonitor")["metadata"]);
+    assert_eq!(rule["spec"], repository_yaml("deploy/prometheus/planner-arm.rules.yml"));
 }

@@ -18,6 +18,7 @@ mod kubernetes;
 mod limits;
 mod llm;
 mod matrix;
+mod monitoring;
 mod ops;
 #[cfg(feature = "orchestrator")]
 mod orchestrator;
@@ -26,6 +27,7 @@ mod parrot;
 mod planning;
 mod privacy;
 mod promises;
+mod promql;
 mod readme;
 mod real_llm;
 mod redis;

@@ -90,6 +90,7 @@ async fn metrics_count_what_happened() {
         ("planner_plan_requests_total{outcome=\"invalid_request\"}", 1.0),
         ("planner_plan_duration_seconds_count{outcome=\"ok\"}", 1.0),
         ("planner_plans_in_flight", 0.0),
+        ("planner_plans_in_flight_limit", 1024.0),
         ("planner_plan_steps_sum", 5.0),
         ("planner_llm_calls_total{model=\"fake-1\",outcome=\"ok\"}", 1.0),
         ("planner_llm_calls_total{model=\"fake-1\",outcome=\"server_error\"}", 1.0),
@@ -104,6 +105,7 @@ async fn metrics_count_what_happened() {
     let response = app.get("/metrics").await;
     assert_eq!(header(&response, "content-type"), "text/plain; version=0.0.4");
     let text = response.text().await.expect("text");
+    assert!(text.contains("\nplanner_plan_requests_total{outcome=\"overloaded\"} 0\n"), "before the first");
     assert!(!text.contains("secret"), "no raw path in a label");
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         assert!(line.rsplit(' ').next().is_some_and(|value| value.parse::<f64>().is_ok()), "{line}");

@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use config::{FileFormat, Format};
 use planner_arm::app::App;
 use planner_arm::config::Settings;
 use planner_arm::models::PlanResponse;
@@ -292,6 +293,23 @@ pub fn settings(variables: &[(&str, &str)]) -> Result<Settings, planner_arm::con
     let variables: HashMap<String, String> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Settings::load(&variables)
+}
+
+/// A file of this repository.
+pub fn repository_file(path: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A YAML file of this repository.
+pub fn repository_yaml(path: &str) -> Value {
+    yaml(&repository_file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// YAML as JSON.
+pub fn yaml(text: &str) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+    let table = FileFormat::Yaml.parse(None, text)?;
+    Ok(config::Value::from(table).try_deserialize()?)
 }
 
 /// A file of one test, in a folder of its own that goes with the value.

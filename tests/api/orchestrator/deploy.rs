@@ -1,14 +1,12 @@
 //! The development stack as `docker-compose.dev.yml` describes it.
 
-use config::{Config, File, FileFormat};
 use planner_arm::orchestrator::Settings;
 use serde_json::Value;
 
-const FILE: &str = include_str!("../../../docker-compose.dev.yml");
+use crate::support::repository_yaml;
 
 fn stack() -> Value {
-    let file = Config::builder().add_source(File::from_str(FILE, FileFormat::Yaml)).build().expect("YAML");
-    file.try_deserialize().expect("values that JSON has")
+    repository_yaml("docker-compose.dev.yml")
 }
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -19,7 +17,10 @@ fn keys(value: &Value) -> Vec<&str> {
 fn every_service_is_checked_and_waits_for_those_that_it_needs() {
     let stack = stack();
     let services = keys(&stack["services"]);
-    assert_eq!(services, ["local-llm", "orchestrator", "planner-arm", "postgres", "prometheus", "redis"]);
+    assert_eq!(
+        services,
+        ["grafana", "local-llm", "orchestrator", "planner-arm", "postgres", "prometheus", "redis"]
+    );
     for name in &services {
         let service = &stack["services"][name];
         assert!(service["healthcheck"]["test"].is_array(), "{name} has a health check");
@@ -35,6 +36,7 @@ fn every_service_is_checked_and_waits_for_those_that_it_needs() {
     let needs = |name: &str| keys(&stack["services"][name]["depends_on"]);
     assert_eq!(needs("orchestrator"), ["planner-arm", "postgres"]);
     assert_eq!(needs("prometheus"), ["orchestrator", "planner-arm"]);
+    assert_eq!(needs("grafana"), ["prometheus"]);
     assert_eq!(stack["services"]["planner-arm"]["depends_on"]["local-llm"]["required"], false);
 }
 
@@ -42,6 +44,7 @@ fn every_service_is_checked_and_waits_for_those_that_it_needs() {
 fn ports_and_names_are_those_of_octollm() {
     let stack = stack();
     for (service, port) in [
+        ("grafana", "127.0.0.1:3000:3000"),
         ("orchestrator", "127.0.0.1:8000:8000"),
         ("planner-arm", "127.0.0.1:8001:8001"),
         ("postgres", "127.0.0.1:15432:5432"),
