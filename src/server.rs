@@ -207,7 +207,7 @@ mod tests {
         assert!(began.elapsed() >= 2 * HEAD_TIME && began.elapsed() < 3 * HEAD_TIME, "{:?}", began.elapsed());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn idle_connections_are_closed_with_the_service() {
         let (address, stop, serving) = served().await;
         let mut idle = TcpStream::connect(address).await.expect("a connection");

@@ -108,7 +108,12 @@ async fn begin(
     wanted: Wanted,
     is_stream: bool,
 ) -> Result<Response, Problem> {
-    let place = app.lifecycle.place().ok_or_else(|| {
+    let place = app.lifecycle.place();
+    // Asked once the place is taken: from then on the end waits for it.
+    if app.lifecycle.phase() >= Phase::Draining {
+        return Err(shutting_down());
+    }
+    let place = place.ok_or_else(|| {
         Problem::new(
             ErrorCode::Overloaded,
             "Too many plans are being made at this moment; try again shortly.",
