@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::privacy::Process;
+use crate::privacy::{Process, client};
 use crate::support::{TestApp, good_plan, header, json_of, problem};
 use crate::wire::{Act, Wire, completion, response, send, send_json};
 
@@ -516,7 +516,7 @@ async fn no_fault_puts_what_was_said_into_the_log() {
         ("PLANNER_LOG_LEVEL", "debug"),
     ];
     let process = Process::start(&variables).await;
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = client();
     for (what, _) in &faults {
         let request = client.post(format!("{}/plan", process.url)).json(&goal());
         let response = request.send().await.expect("an answer");

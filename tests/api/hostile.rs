@@ -3,7 +3,7 @@
 mod kinds;
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use planner_arm::planner::draft::DraftStep;
@@ -14,7 +14,7 @@ use planner_arm::registry::ArmRegistry;
 use proptest::prelude::*;
 
 use crate::corpus::corpus;
-use crate::support::{assert_usually_sound, good_plan};
+use crate::support::{assert_usually_sound, good_plan, lock};
 
 /// What an optimised build takes for 1 MiB at most, a hundredfold: these tests run unoptimised, beside others.
 const MOST_TIME: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ fn grown(answer: &str, size: usize) -> Vec<DraftStep> {
 #[test]
 fn hostile_answers_are_dealt_with_in_time() {
     let kinds = Mutex::new(kinds::kinds().into_iter());
-    let next = || kinds.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let next = || lock(&kinds).next();
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {

@@ -13,7 +13,7 @@ use planner_arm::planner::Engine;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, problem, settings};
+use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, plain_client, problem, settings};
 
 #[tokio::test]
 async fn tokens_close_the_plan_and_nothing_else() {
@@ -92,7 +92,7 @@ async fn callers_without_a_token_are_told_apart_by_address() {
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1")]).await;
     app.planned(&json!({"goal": "g"})).await;
     assert_eq!(app.refused(&json!({"goal": "g"})).await.0, 429);
-    let other = reqwest::Client::builder().no_proxy().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
+    let other = plain_client().local_address(std::net::IpAddr::from([127, 0, 0, 2]));
     let other = other.build().expect("a client").post(app.url("/plan")).json(&json!({"goal": "g"}));
     assert_eq!(other.send().await.expect("an answer").status(), 200);
 }

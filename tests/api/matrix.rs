@@ -5,7 +5,7 @@ pub mod table;
 
 use std::fmt::{Display, Formatter};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use planner_arm::models::PlanResponse;
@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::faults::good;
 use crate::stream::{Events, stream_of};
-use crate::support::{TestApp, assert_usually_sound, good_plan, header, plain_client, problem};
+use crate::support::{TestApp, assert_usually_sound, good_plan, header, lock, plain_client, problem};
 use crate::wire::{Act, Wire};
 use table::{Becomes, Does, Fault, faults};
 
@@ -49,7 +49,7 @@ fn every_fault_is_told_in_time_and_leaves_nothing_behind() {
         .into_iter()
         .flat_map(|fault| ways.map(|(events, cache)| Cell { fault: fault.clone(), events, cache }));
     let cells = Mutex::new(cells.collect::<Vec<_>>().into_iter());
-    let next = || cells.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let next = || lock(&cells).next();
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {

@@ -1,7 +1,7 @@
 //! A planner whose LLM says what it was told to.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use planner_arm::llm::ladder::CallPolicy;
@@ -17,7 +17,7 @@ use planner_arm::registry::ArmRegistry;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{assert_sound, step};
+use crate::support::{assert_sound, lock, step};
 
 pub type Said = Result<Completion, CallFailure>;
 
@@ -38,8 +38,8 @@ impl ChatModel for Parrot {
         question: &'a Question,
         _: Option<Ear>,
     ) -> BoxFuture<'a, Result<Completion, CallError>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(question.clone());
-        let mut says = self.says.lock().unwrap_or_else(PoisonError::into_inner);
+        lock(&self.asked).push(question.clone());
+        let mut says = lock(&self.says);
         let said = if says.len() > 1 { says.pop_front() } else { says.front().cloned() };
         Box::pin(std::future::ready(said.expect("something to say").map_err(CallError::from)))
     }
@@ -98,7 +98,7 @@ impl Setup {
         if let Ok((plan, _)) = &made {
             assert_sound(plan, &self.rules, &registry);
         }
-        let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let asked = lock(&asked).clone();
         (origin, made, asked)
     }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::cli::binary;
-use crate::support::{FakeLlm, Reply, good_plan};
+use crate::support::{FakeLlm, Reply, good_plan, plain_client};
 
 /// The service in a process of its own, its log read line by line.
 pub struct Process {
@@ -85,7 +85,7 @@ impl Process {
 }
 
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+    plain_client().build().expect("a client")
 }
 
 #[tokio::test]

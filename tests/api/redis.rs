@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::privacy::Process;
+use crate::privacy::{Process, client};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of};
 
 const CACHED: (&str, &str) = ("PLANNER_CACHE_TTL_SECONDS", "3600");
@@ -50,7 +50,7 @@ impl FakeRedis {
 
 /// Until the service has found its Redis.
 async fn is_there(url: &str) {
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = client();
     for _ in 0..500 {
         let ready = json_of(client.get(format!("{url}/ready")).send().await.expect("an answer")).await;
         if ready["checks"]["redis"] == json!(true) {
@@ -101,7 +101,7 @@ async fn a_redis_that_falls_silent_is_waited_for_once_and_said_once() {
     let process = Process::start(&variables).await;
     is_there(&process.url).await;
     redis.is_silent.store(true, Ordering::SeqCst);
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = client();
     let began = Instant::now();
     for number in 0..20 {
         let body = json!({ "goal": format!("Fix {number}") });

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::corpus::corpus;
-use crate::privacy::Process;
+use crate::privacy::{Process, client};
 use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, header, problem, step};
 use crate::wire::{Act, Wire, completion, send_json};
 
@@ -519,7 +519,7 @@ async fn a_stream_is_logged_when_it_ends() {
     let wire = Wire::script([stream_of(&good_plan()), first_step_then([Act::Silence])]).await;
     let process =
         Process::start(&[("PLANNER_LLM_BASE_URL", &wire.base_url), ("PLANNER_CACHE_TTL_SECONDS", "0")]).await;
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = client();
     for id in ["stays", "leaves"] {
         let request = client.post(format!("{}/plan", process.url)).header("accept", "text/event-stream");
         let mut response = request.header("x-request-id", id).json(&goal()).send().await.expect("an answer");

@@ -415,7 +415,8 @@ pub fn assert_usually_sound(plan: &PlanResponse) {
     assert_sound(plan, &PlanRules::default(), &ArmRegistry::default());
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What a mutex holds, also after a panic of somebody who held it.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

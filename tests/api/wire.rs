@@ -4,7 +4,7 @@ use std::io;
 use std::mem::take;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ use tokio::net::tcp::ReadHalf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+
+use crate::support::lock;
 
 /// What is done, one after the other, once a request has been read.
 #[derive(Debug, Clone)]
@@ -148,10 +150,6 @@ impl Wire {
         };
         tokio::time::timeout(Duration::from_secs(5), left).await.expect("the peer leaves")
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A socket at `address`, which others of ours may share.

@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::support::plain_client;
+
 /// Long enough for everything that is waited for; nothing takes a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -249,7 +251,7 @@ impl Drop for TestOrchestrator {
 
 impl Api {
     pub fn at(origin: &str) -> Self {
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let client = plain_client().timeout(PATIENCE).build().expect("a client");
         Self { origin: origin.to_owned(), client }
     }
 

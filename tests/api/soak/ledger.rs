@@ -1,10 +1,12 @@
 //! Every request, as its caller, the log and the metrics have it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
+
+use crate::support::lock;
 
 /// How a request ended: method, route, status, and of a plan the outcome.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,14 +71,14 @@ impl Ledger {
 
     /// Enters how a request ended.
     pub fn enter(&self, id: String, fate: Fate) {
-        let before = self.fates.lock().unwrap_or_else(PoisonError::into_inner).insert(id, fate);
+        let before = lock(&self.fates).insert(id, fate);
         assert_eq!(before, None, "an id comes once");
     }
 
     /// How many requests ended how.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for fate in self.fates.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for fate in lock(&self.fates).values() {
             let kind = match fate {
                 Fate::Answered(End { route, outcome: Some(outcome), .. }) => format!("{route} {outcome}"),
                 Fate::Answered(End { route, status, .. }) => format!("{route} {status}"),
@@ -89,7 +91,7 @@ impl Ledger {
 
     /// Fails unless each request has one line that says what its caller saw, and no other request has one.
     pub fn is_that_of(&self, log: &Log) {
-        let fates = self.fates.lock().unwrap_or_else(PoisonError::into_inner);
+        let fates = lock(&self.fates);
         let lines = |id: &str| log.ends.get(id).map_or(&[][..], Vec::as_slice);
         let agrees = |fate: &Fate, lines: &[End]| match (fate, lines) {
             (Fate::Answered(end), [line]) => line == end,

@@ -1,7 +1,7 @@
 //! A fake LLM whose faults come and go.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use crate::matrix::good_in;
 use crate::matrix::table::{Does, Fault, faults};
 use crate::simulation::dice::Dice;
+use crate::support::lock;
 use crate::wire::{Act, Wire};
 
 /// How the LLM is at the moment.
@@ -110,8 +111,4 @@ fn slowed(acts: Vec<Act>, dice: &mut Dice) -> Vec<Act> {
         act => act,
     };
     acts.into_iter().map(slow).collect()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
