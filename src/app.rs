@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
 use http::HeaderValue;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -195,7 +194,6 @@ fn engine(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String>
 pub fn router(app: Arc<App>) -> Router {
     let catcher = app.clone();
     let router = web::api_router()
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
             web::panic_response(&catcher, &*panic)

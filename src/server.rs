@@ -16,6 +16,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 use tower::Service;
 use tracing::{debug, info, warn};
@@ -23,9 +24,10 @@ use tracing::{debug, info, warn};
 use crate::app::{App, router};
 use crate::lifecycle::{Lifecycle, Phase};
 
-/// How long the head of a request may take, and how long a connection may idle before it: longer than clients
-/// of ours keep one ([`crate::outbound::IDLE_TIMEOUT`]), so that none sends into a closing connection.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How long the head of a request may take, and how long a connection may idle before it: longer than load
+/// balancers (60 s are usual) and clients of ours ([`crate::outbound::IDLE_TIMEOUT`]) keep one, so that none sends
+/// into a closing connection.
+const HEAD_TIME: Duration = Duration::from_secs(75);
 /// The longest head of a request; a usual one has 200 bytes.
 const MOST_HEAD_BYTES: usize = 64 * 1024;
 /// How long connections may take to close once all plans are done.
@@ -79,25 +81,30 @@ pub(crate) async fn serve(
         tokio::select! {
             // A full table of files is waited out in there.
             (connection, peer) = Listener::accept(&mut listener) => connections.open(connection, peer),
+            Some(_) = connections.served.join_next() => {}
             () = &mut end => break,
         }
     }
     drop(listener);
-    let _ = timeout(CLOSING_TIME, connections.open.shutdown()).await;
+    connections.close().await;
 }
 
 /// The connections of callers.
 struct Connections {
     http: http1::Builder,
     router: Router,
-    open: GracefulShutdown,
+    graceful: GracefulShutdown,
+    served: JoinSet<()>,
 }
 
 impl Connections {
     fn new(router: Router) -> Self {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MOST_HEAD_BYTES);
-        Self { http, router, open: GracefulShutdown::new() }
+        http.timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .max_header_size(MOST_HEAD_BYTES)
+            .max_buf_size(MOST_HEAD_BYTES);
+        Self { http, router, graceful: GracefulShutdown::new(), served: JoinSet::new() }
     }
 
     /// Answers what comes over `connection`, until either side closes it.
@@ -112,13 +119,19 @@ impl Connections {
             router.clone().call(request)
         });
         let served = self.http.serve_connection(TokioIo::new(connection), service);
-        let served = self.open.watch(served);
-        tokio::spawn(async move {
+        let served = self.graceful.watch(served);
+        self.served.spawn(async move {
             // A caller that goes away is no fault of ours.
             if let Err(error) = served.await {
                 debug!(%error, "a connection broke");
             }
         });
+    }
+
+    /// Lets what is under way come to its end for a while, then ends it: requests are logged either way.
+    async fn close(mut self) {
+        let _ = timeout(CLOSING_TIME, self.graceful.shutdown()).await;
+        self.served.shutdown().await;
     }
 }
 

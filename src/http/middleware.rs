@@ -52,9 +52,7 @@ pub(crate) trait Observer: Send + Sync + 'static {
 
     /// Whether each connection ends with its next response: a caller that kept it open would send another
     /// request at the very moment at which a leaving service closes it.
-    fn closes_connections(&self) -> bool {
-        false
-    }
+    fn closes_connections(&self) -> bool;
 }
 
 /// A request that is over, also when its caller went away before.

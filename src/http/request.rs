@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName};
 use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::app::MAX_BODY_BYTES;
@@ -24,6 +26,9 @@ use super::problem::{ErrorCode, Problem, too_large};
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Header with which a caller lowers the deadline, in milliseconds.
 pub(super) const X_REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
+
+/// How long a body that is too long is read on, so that its caller comes to read the answer.
+const SPILL_TIME: Duration = Duration::from_millis(500);
 
 /// A request's id and arrival, shared by the middleware and the handlers.
 #[derive(Debug, Clone)]
@@ -208,18 +213,33 @@ pub(crate) fn unsupported_media_type() -> Problem {
 /// The bytes of a body of at most 1 MiB, if they are all there by `deadline`. One that says that it will be
 /// longer is not waited for.
 pub(crate) async fn body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
-    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+    // Who asks first has written nothing yet, and need not.
+    let asks_first = request.headers().contains_key(EXPECT);
+    let mut body = request.into_body();
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        if !asks_first {
+            spill(&mut body).await;
+        }
         return Err(too_large());
     }
-    match timeout_at(deadline, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+    match timeout_at(deadline, Limited::new(&mut body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            spill(&mut body).await;
+            Err(too_large())
+        }
         Ok(Err(_)) => Err(Problem::from(vec![FieldError::new("body", "could not be read to its end")])),
         Err(_) => Err(Problem::new(
             ErrorCode::DeadlineExceeded,
             "The time for the request ran out while its body was being read; send it faster.",
         )),
     }
+}
+
+/// Reads on for a moment what nobody wants: a connection that is closed on a caller who still writes can take the
+/// answer with it (RFC 9112, section 9.6).
+async fn spill(body: &mut Body) {
+    let _ = timeout(SPILL_TIME, async { while let Some(Ok(_)) = body.frame().await {} }).await;
 }
 
 /// Whether the caller wants server-sent events rather than JSON (RFC 9110, section 12.5.1): only who names them

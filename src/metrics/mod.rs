@@ -183,7 +183,9 @@ impl Metrics {
         for code in RepairCode::ALL {
             self.repairs.with_label_values(&[code.as_str()]);
         }
-        self.plan_requests.with_label_values(&["ok"]);
+        for outcome in ["ok", "client_closed"] {
+            self.plan_requests.with_label_values(&[outcome]);
+        }
         for code in ErrorCode::ALL.into_iter().filter(|code| code.status().is_server_error()) {
             self.plan_requests.with_label_values(&[code.as_str()]);
         }
@@ -254,6 +256,11 @@ impl Metrics {
     /// Shows the state of a model's breaker.
     pub fn breaker_is(&self, model: &str, state: BreakerState) {
         self.llm_breaker_state.with_label_values(&[model]).set(state as i64);
+    }
+
+    /// Shows that plans may come from `to` rather than from the configured model, though none has yet.
+    pub fn may_fall_back_to(&self, to: &str) {
+        self.fallbacks.with_label_values(&[to]);
     }
 
     /// Counts a plan that came from `to` rather than from the configured model.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -18,7 +18,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::info;
 use uuid::Uuid;
 
-use crate::app::MAX_BODY_BYTES;
 use crate::http::problem::{ErrorCode, Problem, internal};
 use crate::http::{
     Ended, Observer, RequestContext, has_media_type, now, observe, read_body, readiness,
@@ -53,7 +52,6 @@ pub fn router(orchestrator: Arc<Orchestrator>) -> Router {
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .fallback(async || not_found("There is nothing at this path."))
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
         .layer(CatchPanicLayer::custom(|_| internal().into_response()))
         // Outermost, so that whatever happens further in is observed and every response has its id.
@@ -143,6 +141,10 @@ async fn metrics(State(orchestrator): Shared) -> Response {
 }
 
 impl Observer for Orchestrator {
+    fn closes_connections(&self) -> bool {
+        self.lifecycle.phase() > Phase::Serving
+    }
+
     fn ended(&self, request: &Ended) {
         let (method, route, status) = (request.method, request.route(), request.shown_status());
         self.metrics.http.count(route, method, status, request.took);

@@ -108,6 +108,10 @@ impl PlannerArm {
     /// A planner for the arms of `registry`.
     pub fn new(registry: Arc<ArmRegistry>, rules: PlanRules, engine: Engine, metrics: Arc<Metrics>) -> Self {
         let prompts = Arc::new(Prompts::new(&registry, &rules));
+        if let Engine::Llm { ladder, fallback } = &engine {
+            let others = ladder.breakers().skip(1).map(|(model, _)| model);
+            others.chain(fallback.as_ref().map(|_| EMBEDDED_MODEL)).for_each(|to| metrics.may_fall_back_to(to));
+        }
         Self { checker: Arc::new(Checker { registry, rules, prompts, metrics }), engine }
     }
 

@@ -112,6 +112,9 @@ async fn known() -> BTreeMap<String, Labels> {
         Reply::plan(&repeated),
         Reply::plan(&odd),
         Reply::status(500),
+        Reply::status(500),
+        Reply::status(500),
+        Reply::Never,
     ])
     .await;
     let app = TestApp::with_llm(
@@ -119,13 +122,15 @@ async fn known() -> BTreeMap<String, Labels> {
         &[
             ("PLANNER_LLM_MODEL", "gpt-3.5-turbo"),
             ("PLANNER_FALLBACK_ENGINE", "embedded"),
-            ("PLANNER_RATE_LIMIT_PER_MINUTE", "2"),
+            ("PLANNER_RATE_LIMIT_PER_MINUTE", "3"),
             ("PLANNER_REDIS_URL", "redis://127.0.0.1:1"),
         ],
     )
     .await;
     app.planned(&json!({ "goal": "Fix it" })).await;
     app.planned(&json!({ "goal": "Fix that" })).await;
+    let hurried = app.client.post(app.url("/plan")).header("x-request-timeout-ms", "100");
+    hurried.json(&json!({ "goal": "Fix all" })).send().await.expect("an answer");
     assert_eq!(app.plan(&json!({ "goal": "Fix more" })).await.status(), 429);
     let mut metrics = BTreeMap::new();
     take_in(&app.get("/metrics").await.text().await.expect("metrics"), &mut metrics);
@@ -142,7 +147,7 @@ async fn known() -> BTreeMap<String, Labels> {
     metrics.get_mut("ALERTS").expect("inserted above").insert("alertname".to_owned(), names);
     // Rules may ask for what other rules record: the labels that are kept of its source.
     for rule in rules().iter().filter(|rule| rule["record"].is_string()) {
-        let Query { selectors, kept } = read(text(&rule["expr"]));
+        let Query { selectors, kept, .. } = read(text(&rule["expr"]));
         let source = &metrics[&selectors[0].metric];
         let labels = source.iter().filter(|(label, _)| kept.contains(label));
         let labels = labels.map(|(label, values)| (label.clone(), values.clone())).collect();
@@ -157,7 +162,7 @@ fn label((name, value): (&str, &str)) -> (String, BTreeSet<String>) {
 
 /// What is wrong with a question to a Prometheus that knows these metrics.
 fn faults(asked: &Asked, known: &BTreeMap<String, Labels>) -> Vec<String> {
-    let Asked { place, query: Query { selectors, kept }, shown } = asked;
+    let Asked { place, query: Query { selectors, kept, is_aggregated }, shown } = asked;
     let mut faults = Vec::new();
     if selectors.is_empty() {
         faults.push(format!("{place}: asks for nothing"));
@@ -184,7 +189,10 @@ fn faults(asked: &Asked, known: &BTreeMap<String, Labels>) -> Vec<String> {
     for label in kept.iter().filter(|label| !there.contains(label)) {
         faults.push(format!("{place}: nothing has a label {label} to keep"));
     }
-    let is_left = |label: &String| if kept.is_empty() { there.contains(label) } else { kept.contains(label) };
+    let is_left = |label: &String| match kept.is_empty() {
+        true => !is_aggregated && there.contains(label),
+        false => kept.contains(label),
+    };
     for label in shown.iter().filter(|label| !is_left(label) && place != "Alerts") {
         faults.push(format!("{place}: shows the label {label}, which is not left"));
     }
@@ -205,6 +213,7 @@ async fn rules_and_dashboard_ask_for_what_is_exposed() {
         ("planner_plan_requests_total{outcome=~\"ok|overload\"}", "", "no outcome=\"overload\""),
         ("sum by (model) (planner_panics_total)", "", "no label model"),
         ("sum by (job) (planner_llm_calls_total)", "model", "shows the label model"),
+        ("sum(planner_llm_calls_total)", "model", "shows the label model"),
         ("1 + 1", "", "asks for nothing"),
     ] {
         let shown = if shown.is_empty() { vec![] } else { vec![shown] };

@@ -135,7 +135,7 @@ async fn five_times_the_load_costs_hardly_a_plan() {
     let peak = goodput.iter().copied().fold(0.0, f64::max);
     let left = goodput[3] / peak;
     eprintln!("goodput at five times the load: {:.0} % of its peak", left * 100.0);
-    // 95 % on a machine that does little else.
-    assert!(left > 0.8, "{goodput:?}");
+    // 95 % on a machine that does little else; a service that collapses keeps next to nothing.
+    assert!(left > 0.5, "{goodput:?}");
     process.stop().await;
 }

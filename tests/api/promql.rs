@@ -7,7 +7,11 @@ pub struct Query {
     pub selectors: Vec<Selector>,
     /// The labels that it names to keep or to match by.
     pub kept: Vec<String>,
+    /// Whether it makes one of many series, which leaves the labels alone that it names.
+    pub is_aggregated: bool,
 }
+
+const AGGREGATIONS: [&str; 6] = ["sum", "min", "max", "avg", "count", "group"];
 
 /// The series of one metric.
 #[derive(Debug, PartialEq)]
@@ -32,7 +36,7 @@ enum Token {
 /// Reads a well-formed expression.
 pub fn read(expression: &str) -> Query {
     let tokens = tokens(expression);
-    let mut query = Query { selectors: Vec::new(), kept: Vec::new() };
+    let mut query = Query { selectors: Vec::new(), kept: Vec::new(), is_aggregated: false };
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         at += 1;
@@ -48,7 +52,7 @@ pub fn read(expression: &str) -> Query {
                 }));
             }
             "and" | "or" | "unless" | "bool" | "offset" => {}
-            _ if is_call(next) => {}
+            _ if is_call(next) => query.is_aggregated |= AGGREGATIONS.contains(&word.as_str()),
             _ => {
                 let mut matchers = Vec::new();
                 if next == Some(&Token::Sign('{')) {
@@ -132,4 +136,5 @@ fn metrics_and_labels_are_found_in_an_expression() {
     };
     assert_eq!(query.selectors, [selector("a_total", &matchers), selector("b:c", &[]), selector("d", &[])]);
     assert_eq!(query.kept, ["job", "le", "job"]);
+    assert!(query.is_aggregated && !read("rate(a[5m]) > 1").is_aggregated);
 }

@@ -83,12 +83,15 @@ async fn signals_under_load_drop_no_request_when_the_balancer_is_given_a_moment(
         let variables = [
             ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
             ("PLANNER_CACHE_TTL_SECONDS", "0"),
-            ("PLANNER_SHUTDOWN_DELAY_SECONDS", "0.7"),
+            ("PLANNER_SHUTDOWN_DELAY_SECONDS", "2"),
         ];
         let process = Process::start(&variables).await;
         let is_out = Arc::new(AtomicBool::new(false));
         let callers: JoinSet<usize> = (0..8).map(|_| ask(process.url.clone(), is_out.clone())).collect();
-        sleep(Duration::from_millis(150)).await;
+        let under_load = llm.calls().len() + 24;
+        while llm.calls().len() < under_load {
+            sleep(Duration::from_millis(5)).await;
+        }
         process.terminate().await;
         // What a load balancer does. If this came too late, nobody would be there to answer.
         while client().get(format!("{}/ready", process.url)).send().await.expect("an answer").status() == 200

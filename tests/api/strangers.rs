@@ -51,7 +51,7 @@ async fn heads_have_their_limits() {
         ("a usual head", head("x-one: 1\r\n"), "200"),
         ("200 headers", head(&many), "431"),
         ("a header of a megabyte", head(&long), "431"),
-        ("a path of 70 KiB", format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70 * 1024)), "414"),
+        ("a path of 70 KiB", format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70 * 1024)), "431"),
     ] {
         let answer = answer_to(&app, &head).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{what}: {answer:.100}");
@@ -126,4 +126,26 @@ async fn a_length_beyond_the_limit_is_refused_before_a_byte_of_it_comes() {
     let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 99999999999\r\n\r\n";
     let answer = send_raw(&app, head).await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
+    let asking = head.replace("connection: close\r\n", "connection: close\r\nexpect: 100-continue\r\n");
+    let answer = send_raw(&app, &asking).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "it is not told to go on: {answer}");
+}
+
+#[tokio::test]
+async fn who_writes_on_beyond_the_limit_still_reads_why_that_is_in_vain() {
+    let app = TestApp::embedded().await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let megabyte = " ".repeat(MIB);
+    let known = format!("{head}content-length: {}\r\n\r\n{}", 8 * MIB, megabyte.repeat(8));
+    let chunk = format!("{MIB:x}\r\n{megabyte}\r\n");
+    let unknown = format!("{head}transfer-encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(8));
+    for request in [known, unknown] {
+        // The whole of it is written before anything is read, as many clients do.
+        let (mut read, mut write) = TcpStream::connect(app.address).await.expect("a connection").into_split();
+        write.write_all(request.as_bytes()).await.expect("a reader");
+        let mut answer = vec![0; 4096];
+        let length = tokio::io::AsyncReadExt::read(&mut read, &mut answer).await.expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer:.100}");
+    }
 }
