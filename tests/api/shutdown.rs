@@ -83,17 +83,14 @@ async fn signals_under_load_drop_no_request_when_the_balancer_is_given_a_moment(
         let variables = [
             ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
             ("PLANNER_CACHE_TTL_SECONDS", "0"),
-            ("PLANNER_SHUTDOWN_DELAY_SECONDS", "2"),
+            ("PLANNER_SHUTDOWN_DELAY_SECONDS", "600"),
         ];
         let process = Process::start(&variables).await;
         let is_out = Arc::new(AtomicBool::new(false));
         let callers: JoinSet<usize> = (0..8).map(|_| ask(process.url.clone(), is_out.clone())).collect();
-        let under_load = llm.calls().len() + 24;
-        while llm.calls().len() < under_load {
-            sleep(Duration::from_millis(5)).await;
-        }
+        llm.called_more_than(llm.number_of_calls() + 24).await;
         process.terminate().await;
-        // What a load balancer does. If this came too late, nobody would be there to answer.
+        // What a load balancer does.
         while client().get(format!("{}/ready", process.url)).send().await.expect("an answer").status() == 200
         {
             sleep(Duration::from_millis(5)).await;
@@ -103,6 +100,7 @@ async fn signals_under_load_drop_no_request_when_the_balancer_is_given_a_moment(
         assert_eq!((late.status().as_u16(), header(&late, "connection")), (200, "close"));
         is_out.store(true, Ordering::SeqCst);
         plans += callers.join_all().await.into_iter().sum::<usize>();
+        // The second signal, behind which the rest of the moment is not waited for.
         assert_eq!(process.stop().await.0, Some(0));
     }
     eprintln!("{times} signals under load: {plans} plans, none dropped");

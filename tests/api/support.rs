@@ -98,9 +98,18 @@ impl FakeLlm {
 
     /// Resolves when it has been called.
     pub async fn called(&self) {
-        while self.calls().is_empty() {
+        self.called_more_than(0).await;
+    }
+
+    /// Resolves when it has been called more than so many times.
+    pub async fn called_more_than(&self, times: usize) {
+        while self.number_of_calls() <= times {
             tokio::task::yield_now().await;
         }
+    }
+
+    pub fn number_of_calls(&self) -> usize {
+        lock(&self.state.calls).len()
     }
 
     /// A header of the first call.
