@@ -110,7 +110,9 @@ impl PlannerArm {
         let prompts = Arc::new(Prompts::new(&registry, &rules));
         if let Engine::Llm { ladder, fallback } = &engine {
             let others = ladder.breakers().skip(1).map(|(model, _)| model);
-            others.chain(fallback.as_ref().map(|_| EMBEDDED_MODEL)).for_each(|to| metrics.may_fall_back_to(to));
+            others
+                .chain(fallback.as_ref().map(|_| EMBEDDED_MODEL))
+                .for_each(|to| metrics.may_fall_back_to(to));
         }
         Self { checker: Arc::new(Checker { registry, rules, prompts, metrics }), engine }
     }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{sleep, timeout};
 
-use crate::faults::good;
-use crate::stream::{Events, stream_of};
+use crate::faults::kinds::good;
+use crate::stream::events::{Events, stream_of};
 use crate::support::{TestApp, assert_usually_sound, good_plan, header, lock, plain_client, problem};
 use crate::wire::{Act, Wire};
 use table::{Becomes, Does, Fault, faults};

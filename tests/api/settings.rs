@@ -1,5 +1,7 @@
 //! Settings: layers, defaults, and everything that is wrong with them at once.
 
+mod lists;
+
 use std::time::Duration;
 
 use planner_arm::config::{Environment, FallbackEngine, LogFormat, Settings};
@@ -302,119 +304,6 @@ fn a_misspelled_key_hides_no_other_fault() {
     let faults =
         from_file("planner.yaml", yaml, &[("PLANNER_ENVIRONMENT", "production")]).expect_err("bad settings");
     assert_eq!(faults.len(), 3, "{faults:?}");
-}
-
-#[test]
-fn arms_come_from_the_file_and_only_an_id_is_needed() {
-    let yaml = "
-require_verification_step: true
-arms:
-  - id: Übersetzer 译
-    keywords: [translate, übersetzen]
-  - id: prüfer
-    description: checks
-    capabilities: [validation]
-    cost_tier: 1
-    aliases: [checker]
-";
-    let s = from_file("planner.yml", yaml, &[]).expect("settings");
-    let ids: Vec<&str> = s.arms.arms().iter().map(|arm| arm.id.as_str()).collect();
-    assert_eq!(ids, ["Übersetzer 译", "prüfer"]);
-    assert_eq!(s.arms.verifier().map(|arm| arm.id.as_str()), Some("prüfer"));
-}
-
-#[test]
-fn bad_arms_are_named_one_by_one() {
-    let yaml = format!(
-        "arms:\n  - id: ' '\n  - id: a\n  - id: a\n  - id: {}\n  - id: b\n    cost_tier: 9\n",
-        "x".repeat(101)
-    );
-    let faults = from_file("planner.yaml", &yaml, &[]).expect_err("bad arms");
-    for part in [
-        "arms[0].id is blank",
-        "arms[2].id `a` is there twice",
-        "arms[3].id is longer",
-        "arms[4].cost_tier is 9",
-        "no arm with the capability `validation`",
-    ] {
-        assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:?}");
-    }
-    let no_verifier = "require_verification_step: false\narms:\n  - id: a\n";
-    assert!(from_file("planner.yaml", no_verifier, &[]).is_ok());
-    assert!(from_file("planner.yaml", "arms: []\n", &[]).is_err());
-    assert!(from_file("planner.yaml", "arms:\n  - name: a\n", &[]).is_err());
-}
-
-/// The prices in force of these models.
-fn shown_prices(settings: &Settings) -> String {
-    settings.shown().into_iter().find(|(name, _)| *name == "PRICES").expect("prices").1
-}
-
-#[test]
-fn prices_in_the_file_replace_built_in_ones_and_add_to_them() {
-    let toml = r#"
-llm_fallback_models = ["gpt-4o-2024-08-06", "acme/large", "local", "other"]
-[[prices]]
-model = "gpt-4o"
-prompt_usd_per_million = 2
-completion_usd_per_million = 7.5
-as_of = "2026-01-31"
-[[prices]]
-model = "acme/large"
-prompt_usd_per_million = 0.1
-completion_usd_per_million = 0.25
-[[prices]]
-model = "local"
-prompt_usd_per_million = 0
-completion_usd_per_million = 0
-"#;
-    assert_eq!(
-        shown_prices(&from_file("planner.toml", toml, &[]).expect("settings")),
-        "gpt-3.5-turbo 0.5/1.5 (2025-09-01), gpt-4o-2024-08-06 2/7.5 (2026-01-31), acme/large 0.1/0.25, local 0/0, other unknown"
-    );
-}
-
-#[test]
-fn bad_prices_are_named_one_by_one() {
-    let price = |model: &str, prompt: &str, completion: &str, more: &str| {
-        format!(
-            "  - model: {model}\n    prompt_usd_per_million: {prompt}\n    completion_usd_per_million: {completion}\n{more}"
-        )
-    };
-    let list = |prices: &[String]| format!("prices:\n{}", prices.concat());
-    let yaml = list(&[
-        price("' '", "-1", "NaN", ""),
-        price("a", "inf", "1", "    as_of: 2026-02-30\n"),
-        price("a", "1", "1000001", "    as_of: 2026-02-28\n"),
-    ]);
-    let faults = from_file("planner.yaml", &yaml, &[]).expect_err("bad prices");
-    for part in [
-        "prices[0].model is blank",
-        "prices[0].prompt_usd_per_million is -1",
-        "prices[0].completion_usd_per_million is NaN",
-        "prices[1].prompt_usd_per_million is inf",
-        "prices[1].as_of is \"2026-02-30\"",
-        "prices[2].completion_usd_per_million is 1000001",
-        "prices[2].model `a` is there twice",
-    ] {
-        let said = format!("the setting `prices` is bad: {part}");
-        assert!(faults.iter().any(|fault| fault.starts_with(&said)), "{part} in {faults:?}");
-    }
-    assert_eq!(faults.len(), 7, "{faults:?}");
-    let toml = "[[prices]]\nmodel = \"a\"\nprompt_usd_per_million = nan\ncompletion_usd_per_million = 1\n";
-    let nan = from_file("planner.toml", toml, &[]).expect_err("not a number").concat();
-    assert!(nan.contains("prices[0].prompt_usd_per_million is NaN"), "{nan}");
-    for (yaml, said) in [
-        (list(&[price("a", "1", "1", "    currency: EUR\n")]), "unknown field `currency`"),
-        (list(&[price("a", "cheap", "1", "")]), "\"cheap\""),
-        ("prices:\n  - model: a\n    prompt_usd_per_million: 1\n".into(), "completion_usd_per_million"),
-        ("prices: gpt-4o 2.5/10\n".into(), "sequence"),
-        ("prices:\n  gpt-4o: 1\n".into(), "sequence"),
-    ] {
-        let fault = from_file("planner.yaml", &yaml, &[]).expect_err(said).concat();
-        assert!(fault.starts_with("the setting `prices` is bad: ") && fault.contains(said), "{fault}");
-        assert!(fault.contains("each price has model, prompt_usd_per_million"), "{fault}");
-    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Plans as server-sent events: each step once it is written, then the plan or one error, never silence.
 
+pub mod events;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,149 +13,10 @@ use crate::corpus::corpus;
 use crate::privacy::{Process, client};
 use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, header, problem, step};
 use crate::wire::{Act, Wire, completion, send_json};
-
-/// The head of a stream in chunks.
-pub const HEAD: &str =
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+use events::{Events, HEAD, cut, ends, event, first_step_then, part, says, stream_of, without_end};
 
 fn goal() -> Value {
     json!({"goal": "Ship it"})
-}
-
-/// A part of a chunked body.
-pub fn part(bytes: &[u8]) -> Vec<u8> {
-    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
-}
-
-pub fn event(data: &Value) -> Vec<u8> {
-    part(format!("data: {data}\n\n").as_bytes())
-}
-
-pub fn says(text: &str) -> Vec<u8> {
-    event(&json!({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]}))
-}
-
-/// The end of an answer, and what it took.
-pub fn ends(finish: &str) -> Vec<u8> {
-    let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]});
-    let usage = json!({"choices": [], "usage": {"prompt_tokens": 420, "completion_tokens": 510}});
-    [event(&end), event(&usage), part(b"data: [DONE]\n\n"), b"0\r\n\r\n".to_vec()].concat()
-}
-
-/// A plan as text, cut behind each of its steps.
-pub fn cut(plan: &Value) -> Vec<String> {
-    let text = plan.to_string();
-    let mut rest = text.as_str();
-    let mut pieces = Vec::new();
-    for step in plan["plan"].as_array().expect("steps") {
-        let step = step.to_string();
-        let (piece, behind) = rest.split_at(rest.find(&step).expect("the step") + step.len());
-        pieces.push(piece.to_owned());
-        rest = behind;
-    }
-    pieces.push(rest.to_owned());
-    pieces
-}
-
-pub fn stream_of(plan: &Value) -> Vec<Act> {
-    let text: Vec<u8> = cut(plan).iter().flat_map(|piece| says(piece)).collect();
-    vec![Act::Send([HEAD.as_bytes(), &text, &ends("stop")].concat())]
-}
-
-/// The first step of the good plan, and then `acts`.
-pub fn first_step_then(acts: impl IntoIterator<Item = Act>) -> Vec<Act> {
-    let first = Act::Send([HEAD.as_bytes(), &says(&cut(&good_plan())[0])].concat());
-    std::iter::once(first).chain(acts).collect()
-}
-
-fn without_end(text: &str, finish: &str) -> Act {
-    Act::Send([says(text), ends(finish)].concat())
-}
-
-/// The events of a response, while they come.
-pub struct Events {
-    response: reqwest::Response,
-    text: String,
-    comments: Vec<String>,
-}
-
-impl Events {
-    async fn of(app: &TestApp, path: &str, body: &Value) -> Self {
-        let request = app.client.post(app.url(path)).header("accept", "text/event-stream").json(body);
-        Self::in_response(request.send().await.expect("an answer"))
-    }
-
-    /// Those of a response that must be a stream.
-    pub fn in_response(response: reqwest::Response) -> Self {
-        assert_eq!(response.status(), 200);
-        assert_eq!(header(&response, "content-type"), "text/event-stream");
-        assert_eq!(header(&response, "cache-control"), "no-cache");
-        assert_eq!(header(&response, "x-accel-buffering"), "no");
-        Self { response, text: String::new(), comments: Vec::new() }
-    }
-
-    async fn plan(app: &TestApp) -> Self {
-        Self::of(app, "/plan", &goal()).await
-    }
-
-    fn id(&self) -> String {
-        header(&self.response, "x-request-id").to_owned()
-    }
-
-    /// Reads more of the body; false at its end.
-    async fn more(&mut self) -> bool {
-        let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk());
-        let chunk = chunk.await.expect("never silence").expect("a body");
-        // What we send is whole events.
-        let bytes = chunk.as_deref().unwrap_or_default();
-        self.text.push_str(std::str::from_utf8(bytes).expect("UTF-8"));
-        chunk.is_some()
-    }
-
-    /// The next event and its data.
-    async fn next(&mut self) -> Option<(String, Value)> {
-        loop {
-            let Some((block, _)) = self.text.split_once("\n\n") else {
-                if self.more().await {
-                    continue;
-                }
-                assert_eq!(self.text, "", "the last event is whole");
-                return None;
-            };
-            let (mut name, mut data, behind) = (String::new(), None, block.len() + 2);
-            for line in block.lines() {
-                match line.split_once(':').expect("a field or a comment") {
-                    ("", comment) => self.comments.push(comment.trim().to_owned()),
-                    ("event", event) => event.trim().clone_into(&mut name),
-                    ("data", json) => data = Some(serde_json::from_str(json).expect("JSON")),
-                    other => panic!("{other:?}"),
-                }
-            }
-            self.text.drain(..behind);
-            if let Some(data) = data {
-                return Some((name, data));
-            }
-        }
-    }
-
-    /// All that are still to come: the steps, and the last with its name.
-    pub async fn rest(&mut self) -> (Vec<Value>, String, Value) {
-        let mut steps = Vec::new();
-        while let Some((name, data)) = self.next().await {
-            if name == "step" {
-                steps.push(data);
-            } else {
-                assert_eq!(self.next().await, None, "nothing follows {name}");
-                return (steps, name, data);
-            }
-        }
-        panic!("silence after {steps:?}")
-    }
-
-    /// What a header of the answer would be that is not streamed.
-    pub fn comment(&self, name: &str) -> Option<&str> {
-        self.comments.iter().find_map(|comment| comment.strip_prefix(name)?.strip_prefix(": "))
-    }
 }
 
 fn numbers(steps: &[Value]) -> Vec<u64> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::faults::{lasting, passing, passing_late, silent};
-use crate::stream::{HEAD, ends, event, first_step_then, part, says};
+use crate::faults::kinds::{lasting, passing, passing_late, silent};
+use crate::stream::events::{HEAD, ends, event, first_step_then, part, says};
 use crate::support::good_plan;
 use crate::wire::{Act, completion, response, send, send_json};
 

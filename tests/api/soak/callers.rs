@@ -11,7 +11,7 @@ use super::ledger::{End, Fate, Ledger};
 use super::{LATEST, TIMEOUT};
 use crate::faults::calls;
 use crate::simulation::dice::Dice;
-use crate::stream::Events;
+use crate::stream::events::Events;
 use crate::support::{assert_usually_sound, header, problem};
 
 /// Goals that are asked for again and again.

@@ -1,6 +1,7 @@
 //! Every shape of an answer that some server has been seen to send.
 
-use std::time::Duration;
+mod failures;
+mod streams;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -68,6 +69,13 @@ fn choices(choices: &Value) -> Value {
 
 fn message(message: &Value) -> Value {
     json!({ "choices": [{ "message": message, "finish_reason": "stop" }] })
+}
+
+/// A body that came so many bytes at a time, and what was heard of it.
+fn incoming(bytes: &[u8], size: usize) -> (Bytes, Vec<String>) {
+    let mut body = Incoming::new();
+    let heard = bytes.chunks(size).map(|bytes| body.push(bytes)).filter(|said| !said.is_empty()).collect();
+    (body.into_json(), heard)
 }
 
 #[test]
@@ -313,238 +321,6 @@ fn bodies_that_are_no_chat_completion_are_malformed() {
         assert_eq!(answer(body.to_owned()), Err(CallFailure::Malformed.into()), "{body:?}");
     }
     assert_eq!(answer(&b"{\"choices\": [{\"text\": \"\xff\"}]}"[..]), Err(CallFailure::Malformed.into()));
-}
-
-#[test]
-fn a_stream_that_nobody_asked_for_is_put_together() {
-    let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
-    let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
-    let cut = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]});
-    let usage = json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}});
-    let (role, he, llo) = (
-        delta(json!({"role": "assistant", "content": ""})),
-        delta(json!({"content": "he"})),
-        delta(json!({"content": "llo"})),
-    );
-    let done = |completion: Completion| Ok(completion);
-    let hello = Completion { content: "hello".into(), ..Completion::default() };
-    let counted = Completion { prompt_tokens: 7, completion_tokens: 2, ..hello.clone() };
-    let tool = |piece: &str| delta(json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}));
-    let second = json!({"choices": [{"index": 1, "delta": {"content": "other"}, "finish_reason": "stop"}]});
-    for (stream, result) in [
-        (format!("data: {role}\n\ndata: {he}\n\ndata: {llo}\n\ndata: [DONE]\n\n"), done(hello.clone())),
-        (
-            format!(": ping\r\n\r\ndata:{he}\r\n\r\ndata:{llo}\r\n\r\ndata: {end}\r\n\r\n"),
-            done(hello.clone()),
-        ),
-        (format!("event: message\nid: 1\ndata: {he}\n\ndata: {llo}\n\ndata: {end}"), done(hello.clone())),
-        (format!("data: {he}\ndata: {llo}\ndata: [DONE]\n"), done(hello.clone())),
-        (
-            format!(
-                "\u{feff}\ndata: {he}\n\ndata: {llo}\n\ndata: {end}\n\ndata: {usage}\n\ndata: [DONE]\n\n"
-            ),
-            done(counted),
-        ),
-        (format!("data: {}\n\n", message(&json!({"content": "hello"}))), done(hello.clone())),
-        (
-            format!("data: {he}\n\ndata: {cut}\n\ndata: [DONE]\n\n"),
-            done(Completion { content: "he".into(), truncated: true, ..Completion::default() }),
-        ),
-        (
-            format!("data: {}\n\ndata: {}\n\ndata: [DONE]\n\n", tool("{\"a\""), tool(":1}")),
-            done(Completion { content: "{\"a\":1}".into(), ..Completion::default() }),
-        ),
-        (
-            format!("data: {he}\n\ndata: {second}\n\ndata: {llo}\n\ndata: [DONE]\n\n"),
-            done(Completion { alternatives: vec!["other".into()], ..hello.clone() }),
-        ),
-        (
-            format!(
-                "data: {}\n\ndata: {he}\n\ndata: {llo}\n\ndata: [DONE]\n\n",
-                delta(json!({"reasoning": "hm"}))
-            ),
-            done(hello),
-        ),
-        (
-            format!("data: {}\n\ndata: [DONE]\n\n", delta(json!({"refusal": "no"}))),
-            Err(CallFailure::ContentFilter),
-        ),
-        (
-            format!("data: {he}\n\ndata: {}\n\n", json!({"error": {"message": "x", "code": 429}})),
-            Err(CallFailure::RateLimited),
-        ),
-    ] {
-        assert_eq!(answer(stream.clone()).map_err(|error| error.failure), result, "{stream}");
-        // However it is split, it comes to the same.
-        for size in [1, 2, 3, 7, 64] {
-            let (body, _) = incoming(stream.as_bytes(), size);
-            assert_eq!(body, normalised(&stream.clone().into()), "{size}: {stream}");
-        }
-    }
-}
-
-/// A body that came so many bytes at a time, and what was heard of it.
-fn incoming(bytes: &[u8], size: usize) -> (Bytes, Vec<String>) {
-    let mut body = Incoming::new();
-    let heard = bytes.chunks(size).map(|bytes| body.push(bytes)).filter(|said| !said.is_empty()).collect();
-    (body.into_json(), heard)
-}
-
-#[test]
-fn an_answer_is_heard_as_soon_as_it_is_there() {
-    let chunk =
-        |delta: Value| format!("data: {}\r\n\r\n", json!({"choices": [{"index": 0, "delta": delta}]}));
-    let said = |text: &str| chunk(json!({ "content": text }));
-    let tool = |piece: &str| chunk(json!({"tool_calls": [{"function": {"arguments": piece}}]}));
-    let other = format!("data: {}\n\n", json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
-    let mut body = Incoming::new();
-    for (bytes, heard) in [
-        ("\u{feff}\n".to_owned(), ""),
-        (chunk(json!({"role": "assistant", "content": ""})), ""),
-        (chunk(json!({"reasoning_content": "hm", "content": null})), ""),
-        (said("{\"é"), "{\"é"),
-        (said("\u{1f600}"), "\u{1f600}"),
-        (tool("beside it"), ""),
-        (other, ""),
-        (chunk(json!({"refusal": "no"})), ""),
-        (said("a") + &said("b"), "ab"),
-        ("data: {\"choices\":[{\"text\":\n".into(), ""),
-        ("data: \"c\"}]}\n\n".into(), "c"),
-        (": waiting\n\n".into(), ""),
-    ] {
-        assert_eq!(body.push(bytes.as_bytes()), heard, "{bytes}");
-        assert!(!body.is_over());
-    }
-    body.push(b"data: [DONE]\n");
-    assert!(body.is_over());
-
-    let call = [tool("{\"a\""), tool(": 1}")].concat();
-    assert_eq!(incoming(call.as_bytes(), call.len()).1, ["{\"a\": 1}"], "where there is nothing else");
-    let whole = message(&json!({"content": "hello"})).to_string();
-    assert_eq!(incoming(whole.as_bytes(), 5), (whole.into(), Vec::new()), "not a stream");
-}
-
-#[test]
-fn statuses_and_what_the_server_says_become_failures() {
-    use CallFailure as F;
-    let error = |message: &str| json!({"error": {"message": message}});
-    for (status, said, failure) in [
-        (401, json!({}), F::BadKey),
-        (403, json!(null), F::BadKey),
-        (404, json!({"error": {"code": "model_not_found"}}), F::UnknownModel),
-        (400, json!({"error": {"code": "context_length_exceeded"}}), F::ContextTooLong),
-        (429, json!({"error": {"code": "context_length_exceeded"}}), F::ContextTooLong),
-        (400, json!({"error": {"type": "exceed_context_size_error"}}), F::ContextTooLong),
-        (400, error("This model's maximum context length is 4097 tokens."), F::ContextTooLong),
-        (400, error("Please reduce the length of the messages."), F::ContextTooLong),
-        (400, error("prompt is too long: 210000 tokens > 200000 maximum"), F::ContextTooLong),
-        (400, error("Input is too long for requested model."), F::ContextTooLong),
-        (400, error("The request exceeds the model's context window"), F::ContextTooLong),
-        (400, error("too many tokens: 9000"), F::ContextTooLong),
-        (429, error("Too many tokens, please wait before trying again."), F::RateLimited),
-        (413, json!({}), F::ContextTooLong),
-        (500, error("the request exceeds the available context size"), F::ContextTooLong),
-        (400, json!({"error": {"code": "content_filter"}}), F::ContentFilter),
-        (
-            400,
-            json!({"error": {"innererror": {"code": "ResponsibleAIPolicyViolation"}, "code": "content_filter"}}),
-            F::ContentFilter,
-        ),
-        (400, error("Invalid parameter: 'response_format'"), F::NotTaken(Feature::ResponseFormat)),
-        (500, error("failed to parse grammar"), F::NotTaken(Feature::TightSchema)),
-        (422, json!({"message": "json_schema is not supported"}), F::NotTaken(Feature::JsonSchema)),
-        (
-            422,
-            json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "response_format"], "msg": "Extra inputs are not permitted", "input": {}}]}),
-            F::NotTaken(Feature::ResponseFormat),
-        ),
-        (422, json!({"detail": [{"loc": ["body", "x"], "msg": "no", "input": "grammar"}]}), F::BadRequest),
-        (
-            400,
-            json!({"error": {"message": "nope", "param": "response_format"}}),
-            F::NotTaken(Feature::ResponseFormat),
-        ),
-        (400, error("nope"), F::BadRequest),
-        (400, error("Incorrect API key provided: ***."), F::BadKey),
-        (400, error("API key not valid. Please pass a valid API key."), F::BadKey),
-        (400, error("x is not a valid model ID"), F::UnknownModel),
-        (400, error("Your credit balance is too low"), F::QuotaExhausted),
-        (402, error("Insufficient credits"), F::QuotaExhausted),
-        (402, json!({}), F::QuotaExhausted),
-        (429, json!({"error": {"code": "rate_limit_exceeded"}}), F::RateLimited),
-        (429, json!({"error": {"code": "insufficient_quota"}}), F::QuotaExhausted),
-        (429, error("You exceeded your current quota"), F::QuotaExhausted),
-        (
-            429,
-            json!([{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]),
-            F::RateLimited,
-        ),
-        (
-            400,
-            json!({"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": "{\"error\":{\"message\":\"maximum context length\"}}"}}}),
-            F::ContextTooLong,
-        ),
-        (408, json!({}), F::ServerError),
-        (
-            503,
-            json!({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}),
-            F::ServerError,
-        ),
-        (503, json!({"error": "Model x is currently loading", "estimated_time": 20.0}), F::ServerError),
-        (500, json!("<html>"), F::ServerError),
-        (529, json!({}), F::ServerError),
-        (302, json!({}), F::BadRequest),
-    ] {
-        let status = StatusCode::from_u16(status).expect("a status");
-        assert_eq!(failure_of(status, &said), failure, "{status} {said}");
-    }
-}
-
-#[test]
-fn errors_may_be_plain_text_and_pages_say_nothing() {
-    let failure = |status: u16, body: &str| {
-        let status = StatusCode::from_u16(status).expect("a status");
-        refusal(status, &HeaderMap::new(), body.as_bytes()).failure
-    };
-    assert_eq!(failure(400, "prompt is too long"), CallFailure::ContextTooLong);
-    assert_eq!(failure(502, " <html>content_filter</html>"), CallFailure::ServerError);
-    assert_eq!(failure(400, ""), CallFailure::BadRequest);
-    assert_eq!(failure(500, &"\u{fffd}".repeat(5_000)), CallFailure::ServerError);
-}
-
-#[test]
-fn where_no_header_says_when_to_try_again_the_body_may() {
-    let wait = |said: &Value, headers: &HeaderMap| {
-        refusal(StatusCode::TOO_MANY_REQUESTS, headers, said.to_string().as_bytes()).retry_after
-    };
-    let error = |message: &str| json!({"error": {"message": message}});
-    let gemini =
-        json!([{"error": {"code": 429, "details": [{"@type": "…/QuotaFailure"}, {"retryDelay": "30s"}]}}]);
-    for (said, millis) in [
-        (error("Rate limit reached. Please try again in 1.5s. Visit …"), Some(1_500)),
-        (error("Please try again in 20s."), Some(20_000)),
-        (error("Please try again in 120ms."), Some(120)),
-        (error("Please try again in 1m2.5s."), Some(62_500)),
-        (error("Please try again in 1h0m1s."), Some(3_601_000)),
-        (error("Please retry after 7 seconds."), Some(7_000)),
-        (error("Please try again in 1 minute."), Some(60_000)),
-        (gemini, Some(30_000)),
-        (error("Please try again in a while."), None),
-        (error("Please try again in 5 parsecs."), None),
-        (error("Please try again in 1.2.3s."), None),
-        (error("Please try again in "), None),
-        (json!({}), None),
-    ] {
-        assert_eq!(wait(&said, &HeaderMap::new()), millis.map(Duration::from_millis), "{said}");
-    }
-    let header = HeaderMap::from_iter([(http::header::RETRY_AFTER, http::HeaderValue::from_static("2"))]);
-    assert_eq!(
-        wait(&error("try again in 9s"), &header),
-        Some(Duration::from_secs(2)),
-        "the header goes first"
-    );
-    let hidden = answer(json!({"error": {"code": 429, "message": "try again in 9s"}}).to_string());
-    assert_eq!(hidden.map_err(|error| error.retry_after), Err(Some(Duration::from_secs(9))));
 }
 
 /// Any JSON made of the words that mean something here.

@@ -1,0 +1,128 @@
+//! What statuses and errors say.
+
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn statuses_and_what_the_server_says_become_failures() {
+    use CallFailure as F;
+    let error = |message: &str| json!({"error": {"message": message}});
+    for (status, said, failure) in [
+        (401, json!({}), F::BadKey),
+        (403, json!(null), F::BadKey),
+        (404, json!({"error": {"code": "model_not_found"}}), F::UnknownModel),
+        (400, json!({"error": {"code": "context_length_exceeded"}}), F::ContextTooLong),
+        (429, json!({"error": {"code": "context_length_exceeded"}}), F::ContextTooLong),
+        (400, json!({"error": {"type": "exceed_context_size_error"}}), F::ContextTooLong),
+        (400, error("This model's maximum context length is 4097 tokens."), F::ContextTooLong),
+        (400, error("Please reduce the length of the messages."), F::ContextTooLong),
+        (400, error("prompt is too long: 210000 tokens > 200000 maximum"), F::ContextTooLong),
+        (400, error("Input is too long for requested model."), F::ContextTooLong),
+        (400, error("The request exceeds the model's context window"), F::ContextTooLong),
+        (400, error("too many tokens: 9000"), F::ContextTooLong),
+        (429, error("Too many tokens, please wait before trying again."), F::RateLimited),
+        (413, json!({}), F::ContextTooLong),
+        (500, error("the request exceeds the available context size"), F::ContextTooLong),
+        (400, json!({"error": {"code": "content_filter"}}), F::ContentFilter),
+        (
+            400,
+            json!({"error": {"innererror": {"code": "ResponsibleAIPolicyViolation"}, "code": "content_filter"}}),
+            F::ContentFilter,
+        ),
+        (400, error("Invalid parameter: 'response_format'"), F::NotTaken(Feature::ResponseFormat)),
+        (500, error("failed to parse grammar"), F::NotTaken(Feature::TightSchema)),
+        (422, json!({"message": "json_schema is not supported"}), F::NotTaken(Feature::JsonSchema)),
+        (
+            422,
+            json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "response_format"], "msg": "Extra inputs are not permitted", "input": {}}]}),
+            F::NotTaken(Feature::ResponseFormat),
+        ),
+        (422, json!({"detail": [{"loc": ["body", "x"], "msg": "no", "input": "grammar"}]}), F::BadRequest),
+        (
+            400,
+            json!({"error": {"message": "nope", "param": "response_format"}}),
+            F::NotTaken(Feature::ResponseFormat),
+        ),
+        (400, error("nope"), F::BadRequest),
+        (400, error("Incorrect API key provided: ***."), F::BadKey),
+        (400, error("API key not valid. Please pass a valid API key."), F::BadKey),
+        (400, error("x is not a valid model ID"), F::UnknownModel),
+        (400, error("Your credit balance is too low"), F::QuotaExhausted),
+        (402, error("Insufficient credits"), F::QuotaExhausted),
+        (402, json!({}), F::QuotaExhausted),
+        (429, json!({"error": {"code": "rate_limit_exceeded"}}), F::RateLimited),
+        (429, json!({"error": {"code": "insufficient_quota"}}), F::QuotaExhausted),
+        (429, error("You exceeded your current quota"), F::QuotaExhausted),
+        (
+            429,
+            json!([{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]),
+            F::RateLimited,
+        ),
+        (
+            400,
+            json!({"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": "{\"error\":{\"message\":\"maximum context length\"}}"}}}),
+            F::ContextTooLong,
+        ),
+        (408, json!({}), F::ServerError),
+        (
+            503,
+            json!({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}),
+            F::ServerError,
+        ),
+        (503, json!({"error": "Model x is currently loading", "estimated_time": 20.0}), F::ServerError),
+        (500, json!("<html>"), F::ServerError),
+        (529, json!({}), F::ServerError),
+        (302, json!({}), F::BadRequest),
+    ] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        assert_eq!(failure_of(status, &said), failure, "{status} {said}");
+    }
+}
+
+#[test]
+fn errors_may_be_plain_text_and_pages_say_nothing() {
+    let failure = |status: u16, body: &str| {
+        let status = StatusCode::from_u16(status).expect("a status");
+        refusal(status, &HeaderMap::new(), body.as_bytes()).failure
+    };
+    assert_eq!(failure(400, "prompt is too long"), CallFailure::ContextTooLong);
+    assert_eq!(failure(502, " <html>content_filter</html>"), CallFailure::ServerError);
+    assert_eq!(failure(400, ""), CallFailure::BadRequest);
+    assert_eq!(failure(500, &"\u{fffd}".repeat(5_000)), CallFailure::ServerError);
+}
+
+#[test]
+fn where_no_header_says_when_to_try_again_the_body_may() {
+    let wait = |said: &Value, headers: &HeaderMap| {
+        refusal(StatusCode::TOO_MANY_REQUESTS, headers, said.to_string().as_bytes()).retry_after
+    };
+    let error = |message: &str| json!({"error": {"message": message}});
+    let gemini =
+        json!([{"error": {"code": 429, "details": [{"@type": "…/QuotaFailure"}, {"retryDelay": "30s"}]}}]);
+    for (said, millis) in [
+        (error("Rate limit reached. Please try again in 1.5s. Visit …"), Some(1_500)),
+        (error("Please try again in 20s."), Some(20_000)),
+        (error("Please try again in 120ms."), Some(120)),
+        (error("Please try again in 1m2.5s."), Some(62_500)),
+        (error("Please try again in 1h0m1s."), Some(3_601_000)),
+        (error("Please retry after 7 seconds."), Some(7_000)),
+        (error("Please try again in 1 minute."), Some(60_000)),
+        (gemini, Some(30_000)),
+        (error("Please try again in a while."), None),
+        (error("Please try again in 5 parsecs."), None),
+        (error("Please try again in 1.2.3s."), None),
+        (error("Please try again in "), None),
+        (json!({}), None),
+    ] {
+        assert_eq!(wait(&said, &HeaderMap::new()), millis.map(Duration::from_millis), "{said}");
+    }
+    let header = HeaderMap::from_iter([(http::header::RETRY_AFTER, http::HeaderValue::from_static("2"))]);
+    assert_eq!(
+        wait(&error("try again in 9s"), &header),
+        Some(Duration::from_secs(2)),
+        "the header goes first"
+    );
+    let hidden = answer(json!({"error": {"code": 429, "message": "try again in 9s"}}).to_string());
+    assert_eq!(hidden.map_err(|error| error.retry_after), Err(Some(Duration::from_secs(9))));
+}
