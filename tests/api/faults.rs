@@ -154,7 +154,7 @@ const TWO_MODELS: [(&str, &str); 4] = [
     ("PLANNER_LLM_MODEL", "first"),
     ("PLANNER_LLM_FALLBACK_MODELS", "second"),
     ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
-    ("PLANNER_TIMEOUT_SECONDS", "3"),
+    ("PLANNER_TIMEOUT_SECONDS", "6"),
 ];
 
 #[tokio::test]
