@@ -1,5 +1,7 @@
 // Elements out of texts. Nothing on this page is ever read as HTML.
 
+import { visible } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The element with this id. */
@@ -24,7 +26,7 @@ function fill(node, attributes, children) {
 }
 
 /** A text of an LLM or a caller: its direction is its own, and ends with it. */
-export const said = (text, name = "bdi", attributes = {}) => element(name, { dir: "auto", ...attributes }, text);
+export const said = (text, name = "bdi", attributes = {}) => element(name, { dir: "auto", ...attributes }, visible(text));
 
 /** Whether movement is welcome. */
 export const moves = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;

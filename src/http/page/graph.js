@@ -6,8 +6,8 @@ import { time } from "./words.js";
 
 /** Narrower than this, steps stand one below the other. */
 const NARROW = 640;
-/** Hues that are easily told apart, for any arms there may be. */
-const HUES = 12;
+/** Hues that are easily told apart, for any arms there may be; none is that of the critical path. */
+const HUES = Array.from({ length: 10 }, (_, i) => (110 + 29 * i) % 360);
 
 /** The graph in `region`; `open` is called with the number of a step that is chosen. */
 export class Graph {
@@ -50,6 +50,8 @@ export class Graph {
     this.showLegend();
     this.width = 0;
     this.arrange();
+    // What is being written stays in sight; a plan is read from its beginning.
+    this.region.scrollLeft = critical.length ? 0 : this.region.scrollWidth;
   }
 
   node(step) {
@@ -64,7 +66,7 @@ export class Graph {
       element("span", { class: "node-head" },
         element("span", { class: "number" }, element("span", { class: "unseen" }, "Step "), String(step.step)),
         said(step.required_arm, "span", { class: "arm" }),
-        critical ? element("span", { class: "flag" }, element("span", { class: "unseen" }, "on the "), "critical", element("span", { class: "unseen" }, " path")) : null),
+        critical ? flag() : null),
       said(step.action, "span", { class: "action" }),
       element("span", { class: "node-foot" },
         element("span", { class: "duration" }, time(step.estimated_duration_seconds)),
@@ -83,9 +85,9 @@ export class Graph {
   hue(arm) {
     if (!this.hues.has(arm)) {
       const taken = new Set(this.hues.values());
-      let place = [...arm].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 9973, 7) % HUES;
-      for (let tries = 0; tries < HUES && taken.has(place * (360 / HUES)); tries++) place = (place + 5) % HUES;
-      this.hues.set(arm, place * (360 / HUES));
+      let place = [...arm].reduce((sum, c) => (sum * 37 + c.codePointAt(0)) % 9973, 5) % HUES.length;
+      for (let tries = 0; tries < HUES.length && taken.has(HUES[place]); tries++) place = (place + 3) % HUES.length;
+      this.hues.set(arm, HUES[place]);
     }
     return this.hues.get(arm);
   }
@@ -96,8 +98,8 @@ export class Graph {
       item.style.setProperty("--hue", hue);
       return item;
     });
-    const lines = [this.critical.size && element("li", {}, element("span", { class: "line critical" }), "critical path")];
-    this.legend.replaceChildren(...arms, ...lines.filter(Boolean));
+    const line = element("li", {}, element("span", { class: "line" }), element("span", { "aria-hidden": "true" }, "◆"), "critical path");
+    this.legend.replaceChildren(...arms, ...(this.critical.size ? [line] : []));
   }
 
   /** Puts everything where it belongs in the width that there is. */
@@ -112,7 +114,7 @@ export class Graph {
     const plan = narrow ? down(this.steps, size) : across(this.steps, size);
     const nodeWidth = plan.nodeWidth ?? size.width;
 
-    this.region.classList.toggle("narrow", narrow);
+    this.region.classList.toggle("wide", plan.width > available);
     Object.assign(this.canvas.style, { width: `${plan.width}px`, height: `${plan.height}px` });
     for (const [step, { x, y }] of plan.nodes) {
       const { style } = this.nodes.get(step);
@@ -158,6 +160,11 @@ export class Graph {
     }
   }
 }
+
+/** The mark of the critical path; where there is little room, without the word. */
+const flag = () => element("span", { class: "flag" },
+  element("span", { "aria-hidden": "true" }, "◆", element("span", { class: "flag-word" }, " critical")),
+  element("span", { class: "unseen" }, "on the critical path"));
 
 /** A cost tier as dots, and in words for whoever does not see them. */
 export function cost(tier) {

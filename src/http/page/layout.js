@@ -1,5 +1,8 @@
 // Where steps and the edges between them go. Knows numbers only.
 
+/** Arrows end this short of a node. */
+const SHORT = 3;
+
 /** The dependencies of each step that no longer way implies, and those that one does, as `[from, to]`. */
 export function edges(steps) {
   const before = new Map();
@@ -49,11 +52,12 @@ export function across(steps, size) {
   const line = ([from, to], way) => {
     let d = `M${x(from) + size.width} ${way[0].y}`;
     way.slice(1).forEach((item, i) => {
-      const left = x(from) + (i + 1) * (size.width + size.gapX), bend = size.gapX / 2;
+      const isLast = i === way.length - 2;
+      const left = x(from) + (i + 1) * (size.width + size.gapX) - (isLast ? SHORT : 0), bend = size.gapX / 2;
       d += `C${left - bend} ${way[i].y} ${left - bend} ${item.y} ${left} ${item.y}`;
-      if (i < way.length - 2) d += `H${left + size.width}`;
+      if (!isLast) d += `H${left + size.width}`;
     });
-    return { from, to, d: d + tip(x(to), way.at(-1).y, -1, 0) };
+    return { from, to, d: d + tip(x(to) - SHORT, way.at(-1).y, -1, 0) };
   };
   const height = Math.max(...columns.flat().map((item) => item.y + item.height / 2));
   return {

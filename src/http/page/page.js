@@ -67,7 +67,7 @@ async function start() {
       if (event.plan) finish(event.plan, event.notes);
     }
   } catch (error) {
-    if (run === mine) await fail(mine.signal.aborted ? null : error);
+    if (run === mine) fail(mine.signal.aborted ? null : error);
   } finally {
     clearInterval(clock);
     if (run === mine) end();
@@ -128,7 +128,7 @@ function finish(made, notes) {
 }
 
 /** Says why there is no plan; `trouble` is null when it was cancelled. */
-async function fail(trouble) {
+function fail(trouble) {
   byId("result-title").textContent = steps.length ? "Preview, and no plan" : "No plan";
   byId("result").hidden = !steps.length;
   byId("empty").hidden = steps.length > 0;
@@ -137,7 +137,7 @@ async function fail(trouble) {
     trouble = new Trouble("Something went wrong", "This page failed to show the answer.", { advice: "Load it again." });
   }
   say("");
-  if (trouble.code === "unauthorized") return askForToken(trouble);
+  if (trouble.code === "unauthorized") return askForToken();
   for (const { field, message } of trouble.faults) mark(field, message);
   byId("alert").replaceChildren(element("div", { class: "card alert" },
     element("h2", {}, trouble.title),
@@ -155,8 +155,11 @@ function mark(name, message) {
   fault(field, `${byId(`${field}-fault`).hidden ? "" : `${byId(`${field}-fault`).textContent} `}${place} ${message}.`);
 }
 
-function askForToken(trouble) {
-  byId("token-why").textContent = token ? `The token is not the right one. ${trouble.message}` : trouble.message;
+function askForToken() {
+  byId("token-title").textContent = token ? "This token was not accepted" : "A token is needed";
+  byId("token-why").textContent = token
+    ? "It may be misspelt or out of use. Try another, or ask whoever runs the planner arm."
+    : "The planner arm makes plans for those who have one of its tokens. Ask whoever runs it for one.";
   byId("token").value = "";
   say("A token is needed.");
   tokenDialog.showModal();

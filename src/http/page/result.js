@@ -13,7 +13,7 @@ export function show(plan, notes, configured, hue) {
     item.style.setProperty("--hue", hue(step.required_arm));
     return item;
   }));
-  byId("rationale").textContent = plan.rationale || "None was given.";
+  byId("rationale").replaceChildren(said(plan.rationale || "None was given."));
   showRepairs(plan.repairs ?? []);
   byId("raw").textContent = json(plan);
   for (const id of ["totals", "parts", "copies"]) byId(id).hidden = false;

@@ -100,7 +100,7 @@ const ADVICE = {
   invalid_request: "Change what is marked, then plan again.",
   payload_too_large: "Shorten the context, then plan again.",
   rate_limited: "Your limit of plans a minute is used up for now.",
-  llm_failed: "Trying again will not help; whoever runs the planner arm can see the reason in its log.",
+  llm_failed: "Planning again will not help until that is mended.",
   plan_invalid: "Plan again, or say the goal more precisely.",
   internal_error: "Plan again; if it happens again, report it with the request id.",
   llm_unavailable: "The language model is busy or down.",

@@ -12,10 +12,12 @@ export const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 
 /** Control characters, and those that show what follows in another order than it is written in. */
 const STEERING = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/gu;
 
+/** `text` without them. */
+export const visible = (text) => text.replace(STEERING, (c) => (c === "\n" ? c : ""));
+
 const MERMAID = { '"': "#quot;", "#": "#35;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\n": " " };
 
-const label = (text) =>
-  text.replace(STEERING, (c) => (c === "\n" ? c : "")).replace(/["#&<>`\n]/g, (c) => MERMAID[c]);
+const label = (text) => visible(text).replace(/["#&<>`\n]/g, (c) => MERMAID[c]);
 
 /** The plan as a Mermaid flowchart, one node a step. */
 export function mermaid(steps) {
