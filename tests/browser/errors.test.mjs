@@ -122,7 +122,7 @@ test("a service that goes, a connection that is cut and a stranger's answer are 
   await page.unroute("**/plan?*");
   await page.route("**/plan?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: "{}" }));
   await plan(page, "Ship it");
-  await page.getByRole("heading", { name: "Something went wrong" }).waitFor();
+  await page.getByText("The answer was no plan.").waitFor();
   await page.watched();
 });
 

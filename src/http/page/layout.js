@@ -160,11 +160,11 @@ export function down(steps, size) {
   const top = (step) => row.get(step) * (size.height + size.gapY);
   const around = ([from, to], lane) => {
     const x = gutter - 14 - lane * size.laneGap, y1 = top(from) + size.height * 0.65, y2 = top(to) + size.height * 0.35;
-    return `M${gutter} ${y1}H${x + 8}Q${x} ${y1} ${x} ${y1 + 8}V${y2 - 8}Q${x} ${y2} ${x + 8} ${y2}H${gutter}${tip(gutter, y2, -1, 0)}`;
+    return `M${gutter} ${y1}H${x + 8}Q${x} ${y1} ${x} ${y1 + 8}V${y2 - 8}Q${x} ${y2} ${x + 8} ${y2}H${gutter - SHORT}${tip(gutter - SHORT, y2, -1, 0)}`;
   };
   const straight = ([from, to]) => {
     const x = gutter + 24;
-    return `M${x} ${top(from) + size.height}V${top(to)}${tip(x, top(to), 0, -1)}`;
+    return `M${x} ${top(from) + size.height}V${top(to) - SHORT}${tip(x, top(to) - SHORT, 0, -1)}`;
   };
   const line = (edge, lane) => ({ from: edge[0], to: edge[1], d: lane == null ? straight(edge) : around(edge, lane) });
   return {

@@ -122,7 +122,7 @@ function finish(made, notes) {
   plan = made;
   steps = plan.plan;
   byId("result-title").textContent = "Plan";
-  graph.show(steps, plan.schedule.critical_path);
+  graph.show(steps, plan.schedule?.critical_path);
   result.show(plan, notes, configured, (arm) => graph.hue(arm));
   say(`The plan is ready: ${count(steps.length, "step")}, ${time(plan.total_estimated_duration)} in all.`);
 }

@@ -32,7 +32,10 @@ export async function* ask({ body, anew }, token, signal) {
   if (!response.ok) throw await refusal(response, id);
   if (response.headers.get("Content-Type")?.startsWith("application/json")) {
     const notes = Object.fromEntries([...response.headers].filter(([name]) => name.startsWith("x-planner-")));
-    yield { plan: await response.json(), notes };
+    const plan = await response.json().catch(() => null);
+    // Something on the way may answer all that it is asked.
+    if (!Array.isArray(plan?.plan)) throw unexpected("was no plan", id);
+    yield { plan, notes };
     return;
   }
   yield* events(response, id, signal);
@@ -88,12 +91,12 @@ export async function* read(body) {
 async function refusal(response, id) {
   const document = await response.json().catch(() => null);
   if (document?.code && document.detail) return trouble(document, id);
-  return new Trouble("An unexpected answer", `The answer was status ${response.status}, without an explanation.`, {
-    advice: "Something between this page and the planner arm may have failed; plan again, or tell whoever runs it.",
-    code: response.status === 401 ? "unauthorized" : "",
-    id,
-  });
+  return unexpected(`was status ${response.status}, without an explanation`, id, response.status === 401 ? "unauthorized" : "");
 }
+
+const unexpected = (what, id, code = "") => new Trouble("An unexpected answer", `The answer ${what}.`, {
+  advice: "Something between this page and the planner arm may have failed; plan again, or tell whoever runs it.", code, id,
+});
 
 /** What to do about a problem, where its own sentence does not say it. */
 const ADVICE = {
