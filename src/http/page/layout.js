@@ -149,7 +149,7 @@ export function down(steps, size) {
   const row = new Map(steps.map(({ step }, i) => [step, i]));
   const taken = [];
   const lanes = direct.filter(([from, to]) => row.get(to) > row.get(from) + 1).map(([from, to]) => {
-    // The lane that has been free the longest way down, or a new one; beyond the most that fit, they share.
+    // The first lane that is free from there on, or a new one; where no more fit, they share the last.
     let lane = taken.findIndex((end) => end <= row.get(from));
     if (lane < 0) lane = Math.min(taken.length, size.mostLanes - 1);
     taken[lane] = Math.max(taken[lane] ?? 0, row.get(to));

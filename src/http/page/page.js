@@ -112,6 +112,7 @@ function preview(step) {
   if (step.step === 1) {
     steps = [];
     graph.clear();
+    detail.close();
   }
   steps = [...steps, step];
   graph.show(steps);
@@ -124,6 +125,7 @@ function finish(made, notes) {
   byId("result-title").textContent = "Plan";
   graph.show(steps, plan.schedule?.critical_path);
   result.show(plan, notes, configured, (arm) => graph.hue(arm));
+  if (detail.open) open(Number(detail.dataset.step));
   say(`The plan is ready: ${count(steps.length, "step")}, ${time(plan.total_estimated_duration)} in all.`);
 }
 
@@ -190,6 +192,8 @@ byId("forget").addEventListener("click", () => {
 /** Shows all of a step. */
 function open(number) {
   const step = steps.find((step) => step.step === number);
+  // What was shown may be void by now.
+  if (!step) return detail.close();
   const place = steps.indexOf(step);
   byId("detail-place").textContent = `${place + 1} of ${steps.length}${plan ? "" : ", preview"}`;
   byId("detail-body").replaceChildren(...result.inWords(step, plan, false, open));
