@@ -113,6 +113,8 @@ test("on a phone the steps stand below each other, and nothing is wider than the
     }
     assert.ok(at[0].width > 240);
     assert.equal(await page.locator(".edge").count(), 8);
+    const tall = await page.locator("#copies button").evaluateAll((buttons) => buttons.filter((button) => button.offsetHeight > 40).length);
+    assert.equal(tall, 0, "no word is broken");
     assert.deepEqual(await scan(page), []);
     await shot(page, `phone-plan-${colorScheme}`);
     await page.locator(".node").nth(4).tap();
