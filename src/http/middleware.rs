@@ -232,9 +232,13 @@ impl Observer for App {
     }
 }
 
-/// The assets of the documentation are one route to the metrics.
+/// The assets of the documentation are one route to the metrics, and so are those of the page.
 fn metric_route(path: &str) -> &str {
-    if path.starts_with("/docs") { "/docs" } else { path }
+    match path {
+        _ if path.starts_with("/docs") => "/docs",
+        "/page/{name}" => "/",
+        _ => path,
+    }
 }
 
 /// The method as a label of a closed set.

@@ -1,4 +1,4 @@
-//! The HTTP side: limits, authorisation, request ids, problems, documentation.
+//! The HTTP side: limits, authorisation, request ids, problems, documentation, the page.
 //!
 //! Nothing here knows prompts.
 
@@ -7,6 +7,7 @@ mod limit;
 mod middleware;
 pub mod openapi;
 mod ops;
+mod page;
 mod plan;
 pub mod problem;
 mod request;

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 
 use super::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
-use super::{docs, ops, plan};
+use super::{docs, ops, page, plan};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -52,6 +52,8 @@ pub(crate) fn api_router() -> Router<Arc<App>> {
     router
         .route("/docs/{name}", routing::get(docs::page_asset))
         .route("/openapi.json", routing::get(move || async move { openapi_json(json) }))
+        // Beside the description: it is no part of the API.
+        .merge(page::router())
 }
 
 fn openapi_json(json: bytes::Bytes) -> Response {

@@ -23,6 +23,7 @@ mod ops;
 #[cfg(feature = "orchestrator")]
 mod orchestrator;
 mod overload;
+mod page;
 mod parrot;
 mod planning;
 mod privacy;

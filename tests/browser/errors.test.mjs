@@ -1,0 +1,218 @@
+// What somebody sees when it does not go well, and when somebody means harm.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, test } from "node:test";
+import { SEVEN, browser, fakeLlm, gate, pieces, plan, ready, service, shot, step, visit } from "./support.mjs";
+
+/** Chromium itself writes of every status that is an error, and of every call that fails. */
+const ALLOWED = { allow: [/^console: Failed to load resource/] };
+
+let chromium, llm, app;
+const services = [];
+const started = async (settings) => {
+  const one = await service(settings);
+  services.push(one);
+  return one;
+};
+before(async () => {
+  llm = await fakeLlm();
+  chromium = await browser();
+  app = await started({ LLM_BASE_URL: llm.url, CACHE_TTL_SECONDS: 0, LLM_MAX_ATTEMPTS: 1, LLM_BREAKER_THRESHOLD: 100 });
+});
+after(() => Promise.all([chromium?.close(), ...services.map((one) => one.stop()), llm?.stop()]));
+
+const alert = async (page) => {
+  await page.getByRole("alert").getByRole("heading").waitFor();
+  return (await page.getByRole("alert").innerText()).replaceAll(/\s*\n\s*/g, " | ");
+};
+
+test("what is wrong with the form is said beside it, before anybody is asked", async () => {
+  const page = await visit(chromium, app.url);
+  llm.calls = 0;
+  await plan(page, "  ");
+  const goal = page.getByLabel("Goal", { exact: true });
+  assert.equal(await goal.getAttribute("aria-invalid"), "true");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "goal");
+  assert.equal(await page.locator("#goal-fault").innerText(), "Write down what is to be reached.");
+  await page.getByText("Context and cache").click();
+  await page.getByLabel("Context").fill("{language: Python}");
+  await page.getByText("Context and cache").click();
+  await plan(page, "Ship it");
+  assert.equal(await goal.getAttribute("aria-invalid"), null);
+  assert.match(await page.locator("#context-fault").innerText(), /^This is not JSON\./);
+  assert.equal(await page.locator("#context").isVisible(), true, "it is opened where the fault is");
+  assert.equal(llm.calls, 0);
+  await page.watched();
+});
+
+test("what the service finds wrong with a request is marked where it is", async () => {
+  const page = await visit(chromium, app.url, ALLOWED);
+  await page.getByLabel("Constraints").fill(`Be quick\n${"long ".repeat(500)}`);
+  await page.getByText("Context and cache").click();
+  await page.getByLabel("Context").fill("[1]");
+  await plan(page, "Ship it");
+  const said = await alert(page);
+  assert.match(said, /^Invalid request \| The request is invalid: constraints\[1\] .+; context must be an object, not an array\. \| Change what is marked, then plan again\. \| Request id: page-[0-9a-f]{32}$/);
+  assert.match(await page.locator("#constraints-fault").innerText(), /^Constraint 2 must be 1 to 2,000 characters/);
+  assert.equal(await page.locator("#context-fault").innerText(), "It must be an object, not an array.");
+  await page.getByLabel("Constraints").fill("");
+  await page.getByLabel("Context").fill("");
+  llm.says = () => pieces(SEVEN);
+  await plan(page, "Ship it");
+  await ready(page);
+  assert.equal(await page.locator("#alert").innerText(), "");
+  assert.equal(await page.locator("[aria-invalid]").count(), 0);
+  await page.watched();
+});
+
+test("errors of the LLM are sentences that say what to do", async () => {
+  const page = await visit(chromium, app.url);
+  for (const [status, wanted] of [
+    [401, /^The LLM failed \| The LLM server refused the key; check PLANNER_OPENAI_API_KEY\. \| Planning again will not help until that is mended\. \| Request id: page-/],
+    [500, /^The LLM is unavailable \| .+\. \| The language model is busy or down\..* \| Request id: page-/],
+  ]) {
+    llm.says = () => [status];
+    await plan(page, "Ship it");
+    assert.match(await alert(page), wanted);
+    assert.equal(await page.locator("#result").isVisible(), false);
+    await shot(page, `error-${status}`);
+  }
+  llm.says = () => ["I would rather not."];
+  await plan(page, "Ship it");
+  await page.getByRole("heading", { name: "No sound plan" }).waitFor();
+  assert.match(await alert(page), /Plan again, or say the goal more precisely\./);
+  await page.watched();
+});
+
+test("a limit says when the next plan is free", async () => {
+  const limited = await started({ ENGINE: "embedded", RATE_LIMIT_PER_MINUTE: 1 });
+  const page = await visit(chromium, limited.url, ALLOWED);
+  await plan(page, "Ship it");
+  await ready(page);
+  await plan(page, "Ship it again");
+  assert.match(await alert(page), /^Rate limited \| .+ \| Your limit of plans a minute is used up for now\. Try again in \d+ seconds?\. \|/);
+  await page.watched();
+});
+
+test("a service that goes, a connection that is cut and a stranger's answer are said plainly", async () => {
+  const mortal = await started({ LLM_BASE_URL: llm.url, CACHE_TTL_SECONDS: 0 });
+  const page = await visit(chromium, mortal.url, { allow: [...ALLOWED.allow, /^console: .*ERR_/] });
+  const never = gate();
+  llm.says = async function* () {
+    yield [...pieces(SEVEN)].slice(0, 3).join("");
+    await never.passed;
+  };
+  await plan(page, "Ship it");
+  await page.getByText("Step 2 is written.").waitFor();
+  await mortal.stop("SIGKILL");
+  assert.match(await alert(page), /^The connection was cut \| The connection ended before the plan was complete\. \| What is shown is a preview and no plan; plan again\. \| Request id: page-/);
+  await page.getByRole("heading", { name: "Preview, and no plan" }).waitFor();
+  never.open();
+
+  await plan(page, "Ship it");
+  await page.getByRole("heading", { name: "No connection" }).waitFor();
+  assert.match(await alert(page), /The planner arm could not be reached\. \| See whether it is running/);
+
+  await page.route("**/plan?*", (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad gateway</h1>" }));
+  await plan(page, "Ship it");
+  await page.getByRole("heading", { name: "An unexpected answer" }).waitFor();
+  assert.match(await alert(page), /The answer was status 502, without an explanation\./);
+
+  await page.unroute("**/plan?*");
+  await page.route("**/plan?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: "{}" }));
+  await plan(page, "Ship it");
+  await page.getByText("The answer was no plan.").waitFor();
+  await page.watched();
+});
+
+test("a token is asked for where one is needed, and kept in memory only", async () => {
+  const guarded = await started({ ENGINE: "embedded", AUTH_TOKENS: "s3cret-token,other" });
+  const page = await visit(chromium, guarded.url, ALLOWED);
+  await plan(page, "Debug the login and add tests");
+  const dialog = page.getByRole("dialog", { name: "A token is needed" });
+  await dialog.waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "token");
+  await shot(page, "token");
+  await page.keyboard.type("wrong");
+  await page.keyboard.press("Enter");
+  const again = page.getByRole("dialog", { name: "This token was not accepted" });
+  await again.waitFor();
+  assert.equal(await page.locator("#token").inputValue(), "");
+  await page.keyboard.type("s3cret-token");
+  await page.keyboard.press("Enter");
+  await ready(page);
+
+  const traces = await page.evaluate(async () => JSON.stringify([
+    location.href, history.state, document.cookie, { ...localStorage }, { ...sessionStorage },
+    await indexedDB.databases(), await caches.keys(), document.documentElement.outerHTML,
+    [...document.querySelectorAll("input, textarea")].map((field) => field.value),
+  ]));
+  assert.ok(!traces.includes("s3cret"), traces);
+  assert.deepEqual(await page.context().cookies(), []);
+  await page.getByRole("button", { name: "Copy as curl" }).click();
+  await page.getByText("Copied.").waitFor();
+  const curl = await page.evaluate(() => navigator.clipboard.readText());
+  assert.ok(curl.includes('"Authorization: Bearer $TOKEN"') && !curl.includes("s3cret"), curl);
+  const answer = execFileSync("sh", ["-c", curl], { encoding: "utf8", env: { PATH: process.env.PATH, TOKEN: "s3cret-token" } });
+  assert.ok(JSON.parse(answer).plan.length >= 3);
+
+  await page.getByRole("button", { name: "Forget the token" }).click();
+  await plan(page, "Once more");
+  await dialog.waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal(await dialog.isVisible(), false);
+  await page.reload();
+  await plan(page, "Once more");
+  await dialog.waitFor();
+  await page.watched();
+});
+
+test("a plan that is not the configured model's says so", async () => {
+  const fallback = await started({ LLM_BASE_URL: llm.url, LLM_MAX_ATTEMPTS: 1, FALLBACK_ENGINE: "embedded", LLM_MODEL: "first" });
+  const other = await started({ LLM_BASE_URL: llm.url, LLM_MAX_ATTEMPTS: 1, LLM_FALLBACK_MODELS: "second", LLM_MODEL: "first" });
+  for (const [where, says, wanted] of [
+    [fallback, () => [500], "Made by the embedded planner, by rules, because the configured model “first” did not give a plan."],
+    [other, (call) => (call === 1 ? [500] : pieces(SEVEN)), "Made by the fallback model “second”, because the configured model “first” did not give a plan."],
+  ]) {
+    const page = await visit(chromium, where.url);
+    llm.calls = 0;
+    llm.says = says;
+    await plan(page, "Debug the login and add tests");
+    await ready(page);
+    assert.equal(await page.locator("#origin").innerText(), wanted);
+    await page.watched();
+  }
+});
+
+test("hostile texts stay texts", async () => {
+  const page = await visit(chromium, app.url);
+  const evil = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>";
+  llm.says = () => pieces([
+    step(1, "retriever", evil, [], { acceptance_criteria: [evil, "javascript:alert(4)"] }),
+    step(2, "coder", "W".repeat(3000), [1]),
+    step(3, "coder", `${"שלום עולם ".repeat(30)}\u202egnp.exe`, [1]),
+    step(4, "executor", "👩‍👩‍👧‍👦🚀 ﷽ Z̸̡̛͔a̷l̵g̶o̷ 日本語のテキスト", [1, 2]),
+    step(5, "judge", "Verify ${alert(5)} {{7*7}} &lt;b&gt; %00", [2, 3, 4]),
+  ], `</p><script>alert(6)</script>${evil}`);
+  await plan(page, evil);
+  await ready(page);
+  const seen = await page.locator(".node .action").allInnerTexts();
+  assert.equal(seen[0], evil);
+  assert.equal(seen[4], "Verify ${alert(5)} {{7*7}} &lt;b&gt; %00");
+  assert.equal(await page.locator("main img, main script, main svg svg, .node *[onerror]").count(), 0);
+  for (const selector of [".action", "#steps h4", "#raw"]) {
+    const all = (await page.locator(selector).allTextContents()).join("");
+    assert.ok(!all.includes("\u202e"), `${selector} turns what follows around`);
+  }
+  assert.equal(JSON.parse(await page.locator("#raw").textContent()).plan[2].action.at(-8), "\u202e", "the JSON says what was said");
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(wide, 0);
+  const overflow = await page.locator(".node").evaluateAll((nodes) => nodes.filter((node) => node.scrollWidth > node.clientWidth + 1).length);
+  assert.equal(overflow, 0);
+  await page.locator(".node").first().click();
+  assert.match(await page.getByRole("dialog").innerText(), /<img src=x onerror=alert\(1\)>/);
+  await page.keyboard.press("Escape");
+  await shot(page, "hostile");
+  await page.watched();
+});
