@@ -111,6 +111,16 @@ impl PlannerArm {
         Self { checker: Arc::new(Checker { registry, rules, prompts, metrics }), engine }
     }
 
+    /// The arms that steps can be given to.
+    pub fn registry(&self) -> &ArmRegistry {
+        &self.checker.registry
+    }
+
+    /// What every plan must keep to.
+    pub fn rules(&self) -> &PlanRules {
+        &self.checker.rules
+    }
+
     /// The model that answers when all is well.
     pub fn model(&self) -> Arc<str> {
         match &self.engine {
