@@ -78,6 +78,8 @@ impl Call {
             let taken_back = context.ct.clone();
             let work = AssertUnwindSafe(self.reply(arguments, &context)).catch_unwind();
             let reply = tokio::select! {
+                // What was done is said, also to who goes at the same moment.
+                biased;
                 reply = work => reply,
                 () = taken_back.cancelled() => {
                     return Err(ErrorData::internal_error("The call was taken back.", None));
