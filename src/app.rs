@@ -127,12 +127,7 @@ impl App {
     }
 
     /// Counts a request for a plan that is over. `outcome` is `ok`, an error's code or `client_closed`.
-    pub(crate) fn plan_ended(
-        &self,
-        outcome: &'static str,
-        notes: Option<&web::PlanNotes>,
-        took: Duration,
-    ) {
+    pub(crate) fn plan_ended(&self, outcome: &'static str, notes: Option<&web::PlanNotes>, took: Duration) {
         self.metrics.plan_ended(outcome, took);
         if notes.is_some() {
             // Somebody was asked for a plan: what callers did wrong and what was shed is no experience.

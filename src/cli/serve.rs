@@ -44,7 +44,9 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
 fn warn_about(settings: &Settings) {
     warn_about_engine(settings.engine);
     if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
-        warn!("/plan is open to everybody who can reach it, and so is /mcp; set PLANNER_AUTH_TOKENS to close both");
+        warn!(
+            "/plan is open to everybody who can reach it, and so is /mcp; set PLANNER_AUTH_TOKENS to close both"
+        );
     }
     warn_about_unknown(&settings.unknown_variables);
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router, routing};
 use bytes::Bytes;
 use futures_util::{StreamExt, future, stream};
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};
+use http::header::{ACCEPT, HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::uri::Authority;
 use http_body_util::{BodyExt, Full};
 use rmcp::model::{ErrorData, JsonRpcError};
@@ -22,9 +22,7 @@ use serde::de::IgnoredAny;
 
 use crate::app::{App, MAX_BODY_BYTES};
 use crate::http::problem::{ErrorCode, Problem};
-use crate::http::{
-    OwnDocument, RequestContext, StreamEnd, authorize, deadline, has_media_type, json_body,
-};
+use crate::http::{OwnDocument, RequestContext, StreamEnd, authorize, deadline, has_media_type, json_body};
 
 use super::McpServer;
 use super::call::Visit;
@@ -96,7 +94,10 @@ async fn in_json_rpc(response: Response, request: &Bytes) -> Response {
     } else if serde_json::from_slice::<IgnoredAny>(request).is_err() {
         ErrorData::parse_error("The body is not valid JSON.", None)
     } else {
-        ErrorData::invalid_request("The body must be one JSON-RPC 2.0 message, at most 128 levels deep.", None)
+        ErrorData::invalid_request(
+            "The body must be one JSON-RPC 2.0 message, at most 128 levels deep.",
+            None,
+        )
     };
     (http::StatusCode::BAD_REQUEST, axum::Json(JsonRpcError::new(None, error))).into_response()
 }
@@ -136,8 +137,11 @@ fn is_address(authority: &str) -> bool {
 /// Whether the client takes JSON as well as events, as the protocol demands of it.
 fn accepts_both(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(ACCEPT).into_iter().filter_map(|list| list.to_str().ok());
-    let ranges: Vec<&str> =
-        lists.flat_map(|list| list.split(',')).filter_map(|range| range.split(';').next()).map(str::trim).collect();
+    let ranges: Vec<&str> = lists
+        .flat_map(|list| list.split(','))
+        .filter_map(|range| range.split(';').next())
+        .map(str::trim)
+        .collect();
     ["application/json", "text/event-stream"]
         .iter()
         .all(|media_type| ranges.iter().any(|range| range.eq_ignore_ascii_case(media_type)))

@@ -26,7 +26,8 @@ pub(super) fn or_problem<T: ToSchema>() -> Map<String, Value> {
     T::schemas(&mut schemas);
     ProblemDocument::schemas(&mut schemas);
     let referred = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
-    let either = json!({ "type": "object", "oneOf": [referred(&T::name()), referred(&ProblemDocument::name())] });
+    let either =
+        json!({ "type": "object", "oneOf": [referred(&T::name()), referred(&ProblemDocument::name())] });
     whole(either, schemas)
 }
 

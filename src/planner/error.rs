@@ -183,7 +183,9 @@ impl Unreadable {
             match self {
                 Self::Empty => "is empty; send a plan",
                 Self::Truncated => "ends before its last step does; send the whole plan",
-                Self::NotJson => "has a plan in it that cannot be read; send it as JSON, with every step whole",
+                Self::NotJson => {
+                    "has a plan in it that cannot be read; send it as JSON, with every step whole"
+                }
                 Self::Example | Self::NoSteps => {
                     "has no list of steps in it; send an object with the steps under plan"
                 }

@@ -45,7 +45,8 @@ async fn answer(app: &TestApp, message: &Value) -> Value {
 fn said(answer: &Value) -> (Value, bool) {
     let result = &answer["result"];
     assert_eq!(result["content"][0]["type"], "text", "{answer}");
-    let text: Value = serde_json::from_str(result["content"][0]["text"].as_str().expect("a text")).expect("JSON");
+    let text: Value =
+        serde_json::from_str(result["content"][0]["text"].as_str().expect("a text")).expect("JSON");
     assert_eq!(text, result["structuredContent"], "{answer}");
     (text, result["isError"].as_bool().expect("a result"))
 }
@@ -94,7 +95,11 @@ async fn a_host_is_told_what_there_is() {
         assert_eq!((&hints["idempotentHint"], &hints["openWorldHint"]), (&json!(true), &json!(false)));
         assert!(tool["description"].as_str().is_some_and(|text| text.len() > 200), "{tool}");
     }
-    assert!(tools[0]["description"].as_str().is_some_and(|text| text.contains("3 to 7 steps")), "{}", tools[0]);
+    assert!(
+        tools[0]["description"].as_str().is_some_and(|text| text.contains("3 to 7 steps")),
+        "{}",
+        tools[0]
+    );
 }
 
 #[tokio::test]
@@ -132,7 +137,10 @@ async fn a_plan_comes_from_the_model_and_counts_like_one_of_the_api() {
 async fn what_a_model_can_mend_is_a_result_with_everything_that_is_wrong() {
     let app = TestApp::embedded().await;
     let problem = refused(&app, "create_plan", &json!({"goal": " ", "constraints": [1]})).await;
-    assert_eq!((&problem["code"], fields(&problem)), (&json!("invalid_request"), vec!["constraints[0]", "goal"]));
+    assert_eq!(
+        (&problem["code"], fields(&problem)),
+        (&json!("invalid_request"), vec!["constraints[0]", "goal"])
+    );
     assert_eq!(problem, {
         let (_, mut same) = app.refused(&json!({"goal": " ", "constraints": [1]})).await;
         same["request_id"] = problem["request_id"].clone();
@@ -155,7 +163,10 @@ async fn a_plan_is_validated_without_an_llm() {
     let mut plan = good_plan();
     plan["plan"][1]["required_arm"] = json!("Coder");
     let valid = planned(&app, "validate_plan", &plan).await;
-    assert_eq!((&valid["plan"][1]["required_arm"], valid["plan"].as_array().map(Vec::len)), (&json!("coder"), Some(5)));
+    assert_eq!(
+        (&valid["plan"][1]["required_arm"], valid["plan"].as_array().map(Vec::len)),
+        (&json!("coder"), Some(5))
+    );
     assert_eq!(valid["repairs"][0]["code"], "arm_mapped");
     assert_eq!(valid["schedule"]["critical_path"], json!([1, 2, 4, 5]));
 

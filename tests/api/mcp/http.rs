@@ -20,16 +20,27 @@ async fn faults_of_the_protocol_are_errors_of_the_protocol() {
         let error = json_of(response).await;
         assert_eq!((&error["id"], &error["error"]["code"]), (&json!(7), &json!(code)), "{error}");
     }
-    let deep = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":{}1{}}}", "[".repeat(200), "]".repeat(200));
-    for (body, code) in [("{\"jsonrpc\":", -32700), ("{}", -32600), ("[]", -32600), ("7", -32600), (deep.as_str(), -32600)] {
+    let deep = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":{}1{}}}",
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    for (body, code) in
+        [("{\"jsonrpc\":", -32700), ("{}", -32600), ("[]", -32600), ("7", -32600), (deep.as_str(), -32600)]
+    {
         let request = post(&app, &json!(null)).body(body.to_owned());
         let response = request.send().await.expect("an answer");
-        assert_eq!((response.status().as_u16(), header(&response, "content-type")), (400, "application/json"), "{body}");
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "content-type")),
+            (400, "application/json"),
+            "{body}"
+        );
         let error = json_of(response).await;
         assert_eq!((&error["id"], &error["error"]["code"]), (&Value::Null, &json!(code)), "{body}: {error}");
     }
     let list = request("tools/list", &json!({}));
-    let response = post(&app, &list).header("mcp-protocol-version", "1999-01-01").send().await.expect("an answer");
+    let response =
+        post(&app, &list).header("mcp-protocol-version", "1999-01-01").send().await.expect("an answer");
     assert_eq!(response.status(), 400);
     assert_eq!(json_of(response).await["error"]["code"], -32600);
 
@@ -53,14 +64,20 @@ async fn a_request_by_itself_says_what_it_needs_of_the_newest_protocol() {
     let response = headers(&message).send().await.expect("an answer");
     assert_eq!(response.status(), 200);
     let told = json_of(response).await;
-    assert!(told["result"]["supportedVersions"].as_array().is_some_and(|all| all.contains(&json!("2026-07-28"))), "{told}");
+    assert!(
+        told["result"]["supportedVersions"].as_array().is_some_and(|all| all.contains(&json!("2026-07-28"))),
+        "{told}"
+    );
 
     let meta = message["params"]["_meta"].clone();
     let mut message = call("create_plan", &json!({"goal": "Write a haiku"}));
     message["params"]["_meta"] = meta;
     let response = headers(&message).header("mcp-name", "create_plan").send().await.expect("an answer");
     let (plan, is_error) = said(&json_of(response).await);
-    assert!(!is_error && plan == planned(&app, "create_plan", &json!({"goal": "Write a haiku"})).await, "{plan}");
+    assert!(
+        !is_error && plan == planned(&app, "create_plan", &json!({"goal": "Write a haiku"})).await,
+        "{plan}"
+    );
 }
 
 #[tokio::test]
@@ -162,8 +179,9 @@ async fn what_there_is_no_place_or_no_time_for_is_said_at_once() {
     let llm = FakeLlm::start([Reply::Never]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
     let goal = json!({"goal": "g"});
+    let first = call("create_plan", &goal);
     tokio::select! {
-        _ = answer(&app, &call("create_plan", &goal)) => panic!("the LLM never answers"),
+        _ = answer(&app, &first) => panic!("the LLM never answers"),
         () = async {
             llm.called().await;
             assert_eq!(refused(&app, "create_plan", &goal).await["code"], "overloaded");
@@ -204,7 +222,10 @@ async fn whoever_asks_for_progress_is_told_of_each_step() {
     assert!(!is_error && plan["plan"].as_array().is_some_and(|steps| steps.len() == 5), "{plan}");
     assert_eq!(progress.len(), 5);
     for (index, told) in progress.iter().enumerate() {
-        assert_eq!((&told["method"], &told["params"]["progressToken"]), (&json!("notifications/progress"), &json!("p-1")));
+        assert_eq!(
+            (&told["method"], &told["params"]["progressToken"]),
+            (&json!("notifications/progress"), &json!("p-1"))
+        );
         assert_eq!(told["params"]["progress"].as_f64(), Some(index as f64 + 1.0));
         let action = plan["plan"][index]["action"].as_str().expect("an action");
         assert!(told["params"]["message"].as_str().is_some_and(|text| text.ends_with(action)), "{told}");

@@ -9,7 +9,10 @@ use super::{answer, call, request};
 /// A tool's schema, as a check.
 fn check(tool: &Value, which: &str) -> jsonschema::Validator {
     let schema = &tool[which];
-    assert_eq!((&schema["type"], &schema["$schema"]), (&json!("object"), &json!("https://json-schema.org/draft/2020-12/schema")));
+    assert_eq!(
+        (&schema["type"], &schema["$schema"]),
+        (&json!("object"), &json!("https://json-schema.org/draft/2020-12/schema"))
+    );
     jsonschema::meta::validate(schema).unwrap_or_else(|error| panic!("{which}: {error}"));
     jsonschema::validator_for(schema).unwrap_or_else(|error| panic!("{which}: {error}"))
 }

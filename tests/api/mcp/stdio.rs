@@ -89,9 +89,15 @@ async fn a_plan_is_that_of_the_service_and_the_log_goes_elsewhere() {
     assert_eq!((code, rest.len()), (Some(0), 0));
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let calls: Vec<&Value> = lines.iter().filter(|line| line["message"] == "tool call").collect();
-    assert_eq!(calls.iter().map(|line| &line["outcome"]).collect::<Vec<_>>(), ["ok", "ok", "invalid_request"]);
+    assert_eq!(
+        calls.iter().map(|line| &line["outcome"]).collect::<Vec<_>>(),
+        ["ok", "ok", "invalid_request"]
+    );
     assert_eq!((&calls[0]["engine"], &calls[0]["tool"]), (&json!("embedded"), &json!("create_plan")));
-    assert!(calls.iter().all(|line| line["request_id"].as_str().is_some_and(|id| id.len() == 36)), "{calls:?}");
+    assert!(
+        calls.iter().all(|line| line["request_id"].as_str().is_some_and(|id| id.len() == 36)),
+        "{calls:?}"
+    );
     assert!(!log.contains("login"), "{log}");
     assert_eq!(lines.last().map(|line| &line["message"]), Some(&json!("stopped")));
 }
@@ -187,7 +193,9 @@ async fn sigterm_ends_it_also_where_standard_input_is_no_pipe() {
     let mut child = command.stderr(Stdio::null()).spawn().expect("a process");
     std::io::Write::write_all(&mut &own, format!("{}\n", initialize()).as_bytes()).expect("it reads");
     let mut output = BufReader::new(child.stdout.take().expect("its output")).lines();
-    assert!(output.next_line().await.expect("a readable output").is_some_and(|line| line.contains("planner-arm")));
+    assert!(
+        output.next_line().await.expect("a readable output").is_some_and(|line| line.contains("planner-arm"))
+    );
     let id = child.id().expect("a running process").to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().await.expect("kill runs").success());
     let end = timeout(Duration::from_secs(20), child.wait()).await.expect("it does not wait for a line");
