@@ -97,8 +97,14 @@ fn validate_plan_input() -> Map<String, Value> {
     schema
 }
 
-/// Leaves `fields` of an object's schema.
+/// Leaves `fields` of an object's schema, and the schemas that they refer to.
 fn keep(schema: &mut Map<String, Value>, fields: &[&str]) {
-    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-    properties.expect("an object's schema").retain(|name, _| fields.contains(&name.as_str()));
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut).expect("an object's schema");
+    properties.retain(|name, _| fields.contains(&name.as_str()));
+    let kept = json!(properties).to_string();
+    if let Some(referred) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        referred.retain(|name, _| kept.contains(&format!("\"#/$defs/{name}\"")));
+    }
+    // That of the whole type.
+    schema.remove("description");
 }

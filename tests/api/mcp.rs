@@ -171,16 +171,10 @@ async fn a_plan_is_validated_without_an_llm() {
     assert_eq!(valid["schedule"]["critical_path"], json!([1, 2, 4, 5]));
 
     plan["plan"][1]["action"] = plan["plan"][0]["action"].clone();
-    plan["plan"][2]["required_arm"] = json!("barista");
-    plan["plan"][2]["action"] = json!("Brew");
     plan["plan"][3]["acceptance_criteria"] = json!([]);
     let problem = refused(&app, "validate_plan", &plan).await;
     assert_eq!(problem["code"], "invalid_request");
-    assert_eq!(
-        fields(&problem),
-        ["plan[1].action", "plan[2].required_arm", "plan[3].acceptance_criteria"],
-        "{problem}"
-    );
+    assert_eq!(fields(&problem), ["plan[1].action", "plan[3].acceptance_criteria"], "{problem}");
     for nothing in [json!({}), json!({"plan": []}), json!({"plan": "none"})] {
         assert_eq!(refused(&app, "validate_plan", &nothing).await["code"], "invalid_request", "{nothing}");
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, problem};
 
-use super::{answer, call, initialize, planned, post, refused, request, said};
+use super::{ACCEPT, answer, call, initialize, planned, post, refused, request, said};
 
 #[tokio::test]
 async fn faults_of_the_protocol_are_errors_of_the_protocol() {
@@ -85,7 +85,7 @@ async fn what_is_no_request_of_a_client_is_an_ordinary_problem() {
     let app = TestApp::embedded().await;
     let list = request("tools/list", &json!({}));
     let without_accept = app.client.post(app.url("/mcp")).json(&list);
-    let in_words = post(&app, &list).header("content-type", "text/plain");
+    let in_words = app.client.post(app.url("/mcp")).header("accept", ACCEPT).body(list.to_string());
     let too_large = post(&app, &call("create_plan", &json!({"goal": "g".repeat(1024 * 1024)})));
     let hurried = post(&app, &list).header("x-request-timeout-ms", "soon");
     for (request, status, code) in [
