@@ -16,6 +16,7 @@ use crate::lifecycle::Lifecycle;
 use crate::llm::ladder::CallPolicy;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, Ladder};
+use crate::mcp;
 use crate::metrics::Metrics;
 use crate::planner::embedded::EmbeddedPlanner;
 use crate::planner::{Engine, EngineKind, Order, PlannerArm};
@@ -38,7 +39,7 @@ pub struct App {
     pub(crate) auth_tokens: Vec<web::Token>,
     pub(crate) timeout: Duration,
     pub(crate) ready_requires_llm: bool,
-    cors_allowed_origins: Vec<HeaderValue>,
+    pub(crate) cors_allowed_origins: Vec<HeaderValue>,
     plans: PlanCount,
 }
 
@@ -124,8 +125,17 @@ impl App {
         }
     }
 
+    /// Counts a request for a plan that is over. `outcome` is `ok`, an error's code or `client_closed`.
+    pub(crate) fn plan_ended(&self, outcome: &'static str, notes: Option<&web::PlanNotes>, took: Duration) {
+        self.metrics.plan_ended(outcome, took);
+        if notes.is_some() {
+            // Somebody was asked for a plan: what callers did wrong and what was shed is no experience.
+            self.record(outcome == "ok", took);
+        }
+    }
+
     /// Takes a plan that was made, or could not be, into the track record.
-    pub(crate) fn record(&self, made: bool, took: Duration) {
+    fn record(&self, made: bool, took: Duration) {
         if made {
             self.plans.made.fetch_add(1, Ordering::Relaxed);
             self.plans.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
@@ -194,6 +204,7 @@ fn engine(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String>
 pub fn router(app: Arc<App>) -> Router {
     let catcher = app.clone();
     let router = web::api_router()
+        .merge(mcp::http::routes(&app))
         // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
             web::panic_response(&catcher, &*panic)

@@ -10,6 +10,7 @@
 //! | [`server`], [`lifecycle`] | serve until told to stop, and stop without losing a plan |
 //! | [`app`] | what all requests share, and the router over it |
 //! | [`http`] | limits, authorisation, request ids, problems, documentation |
+//! | `mcp` | the same for agent hosts, as tools of the Model Context Protocol |
 //! | [`models`], [`registry`] | the wire types; the arms that a step can be given to |
 //! | [`cache`], [`redis`] | plans that were made before; what replicas share |
 //! | [`planner`] | prompt, parse, repair, check, estimate; the embedded planner |
@@ -30,6 +31,7 @@ pub mod config;
 pub mod http;
 pub mod lifecycle;
 pub mod llm;
+mod mcp;
 pub mod metrics;
 pub mod models;
 #[cfg(feature = "orchestrator")]

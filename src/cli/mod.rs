@@ -3,6 +3,7 @@
 mod config;
 mod eval;
 mod healthcheck;
+mod mcp;
 mod plan;
 mod render;
 mod serve;
@@ -33,6 +34,11 @@ struct Arguments {
 enum Command {
     /// Serve the HTTP API (this is what happens without a command)
     Serve,
+    /// Serve an agent host (Model Context Protocol) on standard input and output
+    ///
+    /// Offers the tools `create_plan` and `validate_plan` to the host that starts this program. The log goes to
+    /// standard error. The same tools are at /mcp of a running service.
+    Mcp,
     /// Make one plan and print it
     Plan(plan::PlanArguments),
     /// Measure how well the configured engine plans: run many scenarios and report on them
@@ -59,6 +65,7 @@ pub async fn run() -> ExitCode {
     };
     exit(match command {
         Command::Serve => serve::serve(settings).await,
+        Command::Mcp => mcp::mcp(settings).await,
         Command::Plan(arguments) => plan::plan(arguments, &settings).await,
         Command::Eval(arguments) => eval::eval(arguments, settings).await,
         Command::Healthcheck { .. } => healthcheck(&settings.health_url()).await,

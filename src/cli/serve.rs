@@ -42,15 +42,22 @@ pub(super) async fn serve(settings: Settings) -> Result<(), String> {
 
 /// What an operator should know and might not have meant.
 fn warn_about(settings: &Settings) {
-    if settings.engine == EngineKind::Embedded {
+    warn_about_engine(settings.engine);
+    if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
+        warn!(
+            "/plan is open to everybody who can reach it, and so is /mcp; set PLANNER_AUTH_TOKENS to close both"
+        );
+    }
+    warn_about_unknown(&settings.unknown_variables);
+}
+
+/// Plans that no LLM makes.
+pub(super) fn warn_about_engine(engine: EngineKind) {
+    if engine == EngineKind::Embedded {
         warn!(
             "no LLM: plans come from the embedded planner's rules; set PLANNER_OPENAI_API_KEY or PLANNER_LLM_BASE_URL for a model"
         );
     }
-    if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
-        warn!("/plan is open to everybody who can reach it; set PLANNER_AUTH_TOKENS to close it");
-    }
-    warn_about_unknown(&settings.unknown_variables);
 }
 
 /// Variables that look like settings and are none.

@@ -35,7 +35,7 @@ struct Limit {
 
 /// What a limit says to one plan of a caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     per_minute: NonZeroU32,
     /// Plans that may follow at once.
     left: u32,

@@ -33,13 +33,17 @@ pub struct PlanNotes {
     pub repairs: Option<usize>,
 }
 
+/// Marks a response that is an error and has a document of its own: a report, or what another protocol says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnDocument;
+
 /// How a streamed response ended, as an extension of it. Until that is said, its caller may go away.
 #[derive(Debug, Clone, Default)]
-pub(super) struct StreamEnd(Arc<OnceLock<(Option<ErrorCode>, Option<PlanNotes>)>>);
+pub(crate) struct StreamEnd(Arc<OnceLock<(Option<ErrorCode>, Option<PlanNotes>)>>);
 
 impl StreamEnd {
     /// It ended with all that there was to say.
-    pub(super) fn is(&self, code: Option<ErrorCode>, notes: Option<PlanNotes>) {
+    pub(crate) fn is(&self, code: Option<ErrorCode>, notes: Option<PlanNotes>) {
         // It ends once.
         let _ = self.0.set((code, notes));
     }
@@ -134,7 +138,7 @@ fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
     let mut problem = response.extensions_mut().remove::<Problem>();
     if problem.is_none()
         && (status.is_client_error() || status.is_server_error())
-        && !is_ready_report(response)
+        && response.extensions().get::<OwnDocument>().is_none()
     {
         // A library answered, with a bare status.
         problem = Some(Problem::for_status(status));
@@ -151,11 +155,6 @@ fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
     problem.map(|problem| problem.code)
-}
-
-/// Whether this is `/ready` saying that it is not, which is no problem document.
-fn is_ready_report(response: &Response) -> bool {
-    response.extensions().get::<super::ops::NotReady>().is_some()
 }
 
 /// Shows a request to its observer when it is over, also when its caller goes away before.
@@ -210,12 +209,8 @@ impl Observer for App {
             (_, Some(code)) => code.as_str(),
             _ => "ok",
         };
-        self.metrics.plan_ended(outcome, took);
+        self.plan_ended(outcome, request.notes.as_ref(), took);
         let origin = request.notes.as_ref().map(|notes| &notes.origin);
-        if origin.is_some() {
-            // Somebody was asked for a plan: what callers did wrong and what was shed is no experience.
-            self.record(request.code.is_none(), took);
-        }
         info!(
             method,
             route,

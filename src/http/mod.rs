@@ -15,14 +15,16 @@ mod stream;
 
 pub(crate) use limit::LIMIT_HEADERS;
 pub use limit::PlanLimiter;
-pub(crate) use middleware::observe;
+pub(crate) use middleware::{OwnDocument, StreamEnd, observe};
 pub use middleware::{PlanNotes, panic_response};
 pub(crate) use openapi::api_router;
-pub(crate) use plan::PLAN_HEADERS;
-pub(crate) use request::{Token, X_REQUEST_ID};
+pub(crate) use plan::{Admitted, PLAN_HEADERS, Reply, Wanted};
+pub(crate) use request::{
+    Caller, Include, RequestContext, Token, X_REQUEST_ID, authorize, deadline, has_media_type, json_body,
+};
 #[cfg(feature = "orchestrator")]
 pub(crate) use {
     middleware::{Ended, Observer},
     ops::{now, readiness},
-    request::{RequestContext, body as read_body, has_media_type, unsupported_media_type},
+    request::{body as read_body, unsupported_media_type},
 };

@@ -79,7 +79,9 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut api.paths.paths {
         let codes: &[ErrorCode] = if path == "/plan" { &ErrorCode::ALL } else { &[ErrorCode::InternalError] };
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-            add_problems(operation, codes.iter().filter(|code| **code != ErrorCode::NotFound));
+            // No path that is described here ends in these two.
+            let elsewhere = [ErrorCode::NotFound, ErrorCode::OriginNotAllowed];
+            add_problems(operation, codes.iter().filter(|code| !elsewhere.contains(code)));
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
                     response.headers.insert("X-Request-ID".into(), text_header("The request's id"));

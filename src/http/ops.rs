@@ -13,9 +13,7 @@ use crate::app::App;
 use crate::lifecycle::Phase;
 use crate::models::{Capabilities, Health, Readiness};
 
-/// Marks the response of a replica that is not ready, which is a report and no problem.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NotReady;
+use super::middleware::OwnDocument;
 
 /// Whether the process lives, whatever the LLM does.
 #[utoipa::path(get, path = "/health", tag = "operations", operation_id = "health",
@@ -51,7 +49,7 @@ pub(crate) fn readiness<'a>(ready: bool, checks: impl IntoIterator<Item = (&'a s
         return report.into_response();
     }
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, report).into_response();
-    response.extensions_mut().insert(NotReady);
+    response.extensions_mut().insert(OwnDocument);
     response
 }
 

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::cache::Answer;
 use crate::lifecycle::Phase;
+use crate::metrics::InFlight;
 use crate::models::{PlanRequest, PlanResponse, SubTask, Usage};
 use crate::planner::written::WrittenPlan;
 use crate::planner::{Order, Origin, estimate};
@@ -88,63 +90,30 @@ pub(super) async fn create_plan(
 ) -> Result<Response, Problem> {
     let is_stream = prefers_events(request.headers());
     let wanted = Wanted::read(&app, &context, request).await?;
-    if app.lifecycle.phase() >= Phase::Draining {
-        return Err(shutting_down());
-    }
-    let allowance = app.limiter.admit(&wanted.caller).await;
-    let answer = match allowance.and_then(Allowance::refusal) {
-        Some(refusal) => Err(refusal),
-        None => begin(app, context, wanted, is_stream).await,
+    let (allowance, admitted) = wanted.admitted(&app).await;
+    // Logged lines carry the id from here on, also when nobody gave one.
+    context.id();
+    let mut response = match admitted {
+        Err(problem) => problem.into_response(),
+        Ok(admitted) if is_stream => {
+            let (sender, steps) = unbounded_channel();
+            let answer = async move { admitted.answer(Some(&sender)).await };
+            stream::respond(app, context, steps, answer.instrument(Span::current()))
+        }
+        Ok(admitted) => admitted.answer(None).await.into_response(),
     };
-    let mut response = answer.into_response();
     response.headers_mut().extend(allowance.into_iter().flat_map(Allowance::headers));
     Ok(response)
 }
 
-/// Makes the plan, or the stream that will bring it, if there is a place for it.
-async fn begin(
-    app: Arc<App>,
-    context: RequestContext,
-    wanted: Wanted,
-    is_stream: bool,
-) -> Result<Response, Problem> {
-    let place = app.lifecycle.place();
-    // Asked once the place is taken: from then on the end waits for it.
-    if app.lifecycle.phase() >= Phase::Draining {
-        return Err(shutting_down());
-    }
-    let place = place.ok_or_else(|| {
-        Problem::new(
-            ErrorCode::Overloaded,
-            "Too many plans are being made at this moment; try again shortly.",
-        )
-        .retry_after(App::OVERLOAD_WAIT)
-    })?;
-    let in_flight = app.metrics.plan_in_flight();
-    // Logged lines carry the id from here on, also when nobody gave one.
-    context.id();
-
-    if !is_stream {
-        let _held = (place, in_flight);
-        return Ok(wanted.answered_by(&app, None).await.into_response());
-    }
-    let (sender, steps) = unbounded_channel();
-    let planner = app.clone();
-    let answer = async move {
-        let _held = (place, in_flight);
-        wanted.answered_by(&planner, Some(&sender)).await
-    };
-    Ok(stream::respond(app, context, steps, answer.instrument(Span::current())))
-}
-
 /// What a caller wants, once it is known to be in order.
-struct Wanted {
-    caller: Caller,
-    include: Include,
-    deadline: Instant,
+pub(crate) struct Wanted {
+    pub(crate) caller: Caller,
+    pub(crate) include: Include,
+    pub(crate) deadline: Instant,
     /// Whether an earlier plan will not do.
-    anew: bool,
-    request: PlanRequest,
+    pub(crate) anew: bool,
+    pub(crate) request: PlanRequest,
 }
 
 impl Wanted {
@@ -173,12 +142,53 @@ impl Wanted {
         }
     }
 
+    /// The same with a place for it, if its caller may have one and there is one left; and what the caller's limit
+    /// says, where that was asked. Whatever way a request comes, its plan begins here.
+    pub(crate) async fn admitted(self, app: &Arc<App>) -> (Option<Allowance>, Result<Admitted, Problem>) {
+        if app.lifecycle.phase() >= Phase::Draining {
+            return (None, Err(shutting_down()));
+        }
+        let allowance = app.limiter.admit(&self.caller).await;
+        let admitted = match allowance.and_then(Allowance::refusal) {
+            Some(refusal) => Err(refusal),
+            None => self.placed(app.clone()),
+        };
+        (allowance, admitted)
+    }
+
+    fn placed(self, app: Arc<App>) -> Result<Admitted, Problem> {
+        let place = app.lifecycle.place();
+        // Asked once the place is taken: from then on the end waits for it.
+        if app.lifecycle.phase() >= Phase::Draining {
+            return Err(shutting_down());
+        }
+        let place = place.ok_or_else(|| {
+            Problem::new(
+                ErrorCode::Overloaded,
+                "Too many plans are being made at this moment; try again shortly.",
+            )
+            .retry_after(App::OVERLOAD_WAIT)
+        })?;
+        let in_flight = app.metrics.plan_in_flight();
+        Ok(Admitted { app, wanted: self, _held: (place, in_flight) })
+    }
+}
+
+/// What a caller wants and has a place for, until it is dropped.
+pub(crate) struct Admitted {
+    app: Arc<App>,
+    wanted: Wanted,
+    _held: (OwnedSemaphorePermit, InFlight),
+}
+
+impl Admitted {
     /// What comes of it; each step is sent to `steps` as soon as it is written.
-    async fn answered_by(&self, app: &App, steps: Option<&UnboundedSender<SubTask>>) -> Reply {
-        let order = Order { request: &self.request, deadline: self.deadline, steps };
+    pub(crate) async fn answer(&self, steps: Option<&UnboundedSender<SubTask>>) -> Reply {
+        let Wanted { include, deadline, anew, request, .. } = &self.wanted;
+        let order = Order { request, deadline: *deadline, steps };
         tokio::select! {
-            answer = app.answer(order, self.anew) => Reply::new(answer, self.include),
-            () = app.lifecycle.reached(Phase::Over) => shutting_down().into(),
+            answer = self.app.answer(order, *anew) => Reply::new(answer, *include),
+            () = self.app.lifecycle.reached(Phase::Over) => shutting_down().into(),
         }
     }
 }
@@ -189,11 +199,11 @@ fn shutting_down() -> Problem {
 }
 
 /// What is sent in answer to a request for a plan.
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// A [`PlanResponse`] as JSON, or why there is none.
-    pub(super) result: Result<Bytes, Problem>,
+    pub(crate) result: Result<Bytes, Problem>,
     /// `None` when nobody was asked.
-    pub(super) notes: Option<PlanNotes>,
+    pub(crate) notes: Option<PlanNotes>,
 }
 
 impl Reply {

@@ -30,6 +30,8 @@ pub enum ErrorCode {
     UnknownInclude,
     /// The bearer token is missing or wrong.
     Unauthorized,
+    /// Pages of this origin may not call.
+    OriginNotAllowed,
     /// No such path.
     NotFound,
     /// The path does not take this method.
@@ -61,10 +63,11 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code of the planner, for documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::UnknownInclude,
         Self::Unauthorized,
+        Self::OriginNotAllowed,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::PayloadTooLarge,
@@ -85,6 +88,7 @@ impl ErrorCode {
             Self::InvalidRequest => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UnknownInclude => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::OriginNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -104,6 +108,7 @@ impl ErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::UnknownInclude => "unknown_include",
             Self::Unauthorized => "unauthorized",
+            Self::OriginNotAllowed => "origin_not_allowed",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
@@ -126,6 +131,7 @@ impl ErrorCode {
             Self::InvalidRequest => "Invalid request",
             Self::UnknownInclude => "Unknown include",
             Self::Unauthorized => "Unauthorized",
+            Self::OriginNotAllowed => "Origin not allowed",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::PayloadTooLarge => "Payload too large",

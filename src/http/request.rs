@@ -105,7 +105,7 @@ impl From<SecretString> for Token {
 }
 
 /// Checks the bearer token, in a time that does not depend on where it differs.
-pub(super) fn authorize(request: &Request, tokens: &[Token]) -> Result<Caller, Problem> {
+pub(crate) fn authorize(request: &Request, tokens: &[Token]) -> Result<Caller, Problem> {
     if tokens.is_empty() {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         return Ok(Caller::Address(peer.map(|ConnectInfo(address)| address.ip())));
@@ -135,11 +135,11 @@ pub(super) fn authorize(request: &Request, tokens: &[Token]) -> Result<Caller, P
 /// Extras of a response, as asked for with `include`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the query")]
-pub(super) struct Include {
-    pub(super) schedule: bool,
-    pub(super) usage: bool,
-    pub(super) repairs: bool,
-    pub(super) id: bool,
+pub(crate) struct Include {
+    pub(crate) schedule: bool,
+    pub(crate) usage: bool,
+    pub(crate) repairs: bool,
+    pub(crate) id: bool,
 }
 
 impl Include {
@@ -172,7 +172,7 @@ impl Include {
 }
 
 /// When the request must be answered: the service's own limit, or the caller's if it is lower.
-pub(super) fn deadline(
+pub(crate) fn deadline(
     headers: &HeaderMap,
     arrived: Instant,
     limit: Duration,
@@ -195,7 +195,7 @@ pub(super) fn wants_no_cache(headers: &HeaderMap) -> bool {
 }
 
 /// The bytes of a JSON body of at most 1 MiB, if they are all there by `deadline`.
-pub(super) async fn json_body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
+pub(crate) async fn json_body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
     if !has_media_type(request.headers(), "application/json") {
         return Err(unsupported_media_type());
     }

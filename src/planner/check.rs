@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::llm::Completion;
 use crate::metrics::Metrics;
+use crate::models::FieldError;
+use crate::models::fields::MOST_FAULTS;
 use crate::registry::ArmRegistry;
 
 use super::draft::Draft;
@@ -34,6 +36,14 @@ impl Checker {
             return Err(Unfit::Unreadable(Unreadable::Example));
         }
         self.settle(draft).map_err(Unfit::Unsound)
+    }
+
+    /// The plan in what somebody wrote down, or everything that is wrong with it.
+    pub(super) fn validate(&self, written: &str) -> Result<Plan, Vec<FieldError>> {
+        let draft = parse::read(written).map_err(|unreadable| vec![unreadable.for_author()])?.draft;
+        self.settle(draft).map_err(|faults| {
+            faults.iter().take(MOST_FAULTS).map(|fault| fault.for_author(&self.registry)).collect()
+        })
     }
 
     /// The plan that is proposed.

@@ -1,6 +1,8 @@
 //! Why no plan came out.
 
 use crate::llm::{CallFailure, LlmError};
+use crate::models::FieldError;
+use crate::registry::{Arm, ArmRegistry};
 
 /// A fault of a proposed plan that has no one right repair.
 ///
@@ -76,18 +78,61 @@ impl PlanFault {
         }
     }
 
-    /// Where in the proposal it is, as `plan[2]`.
+    /// Where in the proposal it is, as `plan[2].action`.
     pub fn field(&self) -> String {
+        let of_step = |place: usize, field: &str| format!("plan[{}].{field}", place.saturating_sub(1));
+        let last = |steps: &[usize]| steps.last().copied().unwrap_or_default();
         match self {
             Self::TooFewSteps { .. } | Self::TooManySteps { .. } | Self::Unverified { .. } => "plan".into(),
-            Self::Cycle { steps } | Self::RepeatedAction { steps } => {
-                format!("plan[{}]", steps.last().map_or(0, |step| step - 1))
-            }
-            Self::BlankAction { step } | Self::NoCriteria { step } | Self::UnknownArm { step } => {
-                format!("plan[{}]", step - 1)
-            }
+            Self::Cycle { steps } => of_step(last(steps), "depends_on"),
+            Self::RepeatedAction { steps } => of_step(last(steps), "action"),
+            Self::BlankAction { step } => of_step(*step, "action"),
+            Self::NoCriteria { step } => of_step(*step, "acceptance_criteria"),
+            Self::UnknownArm { step } => of_step(*step, "required_arm"),
         }
     }
+
+    /// The fault as whoever wrote the plan reads it: where it is, and behind that what to do about it.
+    pub(super) fn for_author(&self, registry: &ArmRegistry) -> FieldError {
+        let message = match self {
+            Self::TooFewSteps { found, min } => {
+                format!("has {found} steps and must have at least {min}; divide the work further")
+            }
+            Self::TooManySteps { found, max } => {
+                format!("has {found} steps and may have at most {max}; put together what belongs together")
+            }
+            Self::Unverified { max } => format!(
+                "has all {max} steps that are allowed, and the last does not verify the result; give it to {}",
+                ids(registry.arms().iter().filter(|arm| arm.verifies()))
+            ),
+            Self::Cycle { steps } => {
+                format!("lets steps {} wait for each other; take one of these dependencies out", list(steps))
+            }
+            Self::RepeatedAction { steps } => format!(
+                "is the same as that of step {}; say what is different, or leave one of them out",
+                list(&steps[..1])
+            ),
+            Self::BlankAction { .. } => "says nothing; say what is to be done".into(),
+            Self::NoCriteria { .. } => "must have at least one that says how to tell that it is done".into(),
+            Self::UnknownArm { .. } => {
+                format!("is no arm that exists here; name one of {}", ids(registry.arms().iter()))
+            }
+        };
+        FieldError { field: self.field(), message }
+    }
+}
+
+/// More arms than these are not named in one sentence.
+const MOST_ARMS_NAMED: usize = 10;
+
+/// The ids of `arms` as a list.
+fn ids<'a>(arms: impl Iterator<Item = &'a Arm>) -> String {
+    let mut names: Vec<&str> = arms.map(|arm| arm.id.as_str()).collect();
+    if names.len() > MOST_ARMS_NAMED {
+        names.truncate(MOST_ARMS_NAMED);
+        names.push("…");
+    }
+    names.join(", ")
 }
 
 /// `steps` as people list them: `1, 2 and 3`.
@@ -129,6 +174,23 @@ impl Unreadable {
             Self::Example => "example",
             Self::NoSteps => "no_steps",
         }
+    }
+
+    /// The same about a plan that no LLM was asked for, as whoever wrote it reads it.
+    pub(super) fn for_author(self) -> FieldError {
+        FieldError::new(
+            "body",
+            match self {
+                Self::Empty => "is empty; send a plan",
+                Self::Truncated => "ends before its last step does; send the whole plan",
+                Self::NotJson => {
+                    "has a plan in it that cannot be read; send it as JSON, with every step whole"
+                }
+                Self::Example | Self::NoSteps => {
+                    "has no list of steps in it; send an object with the steps under plan"
+                }
+            },
+        )
     }
 }
 

@@ -23,7 +23,7 @@ use tracing::{trace, warn};
 use crate::llm::ladder::{Tally, Turn};
 use crate::llm::{Completion, Ladder, Listener, LlmError};
 use crate::metrics::Metrics;
-use crate::models::{PlanRequest, PlanResponse, Repair, SubTask};
+use crate::models::{FieldError, PlanRequest, PlanResponse, Repair, SubTask};
 use crate::registry::ArmRegistry;
 
 use check::Checker;
@@ -117,6 +117,16 @@ impl PlannerArm {
         Self { checker: Arc::new(Checker { registry, rules, prompts, metrics }), engine }
     }
 
+    /// The arms that steps can be given to.
+    pub fn registry(&self) -> &ArmRegistry {
+        &self.checker.registry
+    }
+
+    /// What every plan must keep to.
+    pub fn rules(&self) -> &PlanRules {
+        &self.checker.rules
+    }
+
     /// The model that answers when all is well.
     pub fn model(&self) -> Arc<str> {
         match &self.engine {
@@ -144,6 +154,17 @@ impl PlannerArm {
         let steps = response.plan.clone();
         let plan = self.checker.settle(response.into()).ok()?;
         (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_repairs(repairs))
+    }
+
+    /// The plan that somebody wrote down, mended where that has one right answer, or everything that is wrong
+    /// with it. `proposal` is a [`PlanResponse`] in JSON, or whatever an LLM may answer: other names for keys,
+    /// wrappers, prose around it. No LLM is asked.
+    ///
+    /// # Errors
+    /// Each fault with its field, as `plan[2].depends_on`, and what to do about it.
+    pub async fn validate(&self, proposal: String) -> Result<Plan, Vec<FieldError>> {
+        let checker = self.checker.clone();
+        read_aside(proposal.len(), move || checker.validate(&proposal)).await
     }
 
     /// Whether the engine is believed to answer.
@@ -283,16 +304,12 @@ impl PlannerArm {
         }
     }
 
-    /// Reads, mends and checks what an LLM said: a huge answer on a thread of its own, since others wait.
+    /// Reads, mends and checks what an LLM said.
     async fn plan_in(&self, completion: Completion) -> Result<Plan, Unfit> {
         let length =
             completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
-        if length <= MOST_READ_IN_PASSING {
-            return self.checker.plan_in(&completion);
-        }
         let checker = self.checker.clone();
-        let reading = tokio::task::spawn_blocking(move || checker.plan_in(&completion));
-        reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        read_aside(length, move || checker.plan_in(&completion)).await
     }
 
     fn plan_by_rules(
@@ -305,4 +322,13 @@ impl PlannerArm {
         let plan = self.checker.settle(embedded.propose(request));
         (origin, plan.map_err(PlanError::Unsound))
     }
+}
+
+/// Reads what is `length` bytes long: if that is much, on a thread of its own, since others wait.
+async fn read_aside<T: Send + 'static>(length: usize, read: impl FnOnce() -> T + Send + 'static) -> T {
+    if length <= MOST_READ_IN_PASSING {
+        return read();
+    }
+    let reading = tokio::task::spawn_blocking(read);
+    reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

@@ -1,12 +1,13 @@
 //! Logs: readable in development, one JSON object a line otherwise.
 //!
 //! Constraints, contexts, answers of LLMs and keys are in no line, and goals at trace level alone. Other
-//! crates are heard from warnings up, and async-openai, which quotes answers in its errors, not at all.
+//! crates are heard from warnings up, and async-openai, which quotes answers in its errors, not at all; neither is
+//! rmcp, which quotes callers, and to which one who leaves is an error.
 
 mod json;
 mod lines;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -32,8 +33,23 @@ impl Drop for LogEnd {
 
 /// Sends the logs of this process to standard output.
 pub fn init(level: LogLevel, format: LogFormat, service: &str) -> LogEnd {
-    let lines = Lines::written_to(std::io::stdout());
-    install(subscriber(level, format, service, std::io::stdout().is_terminal(), lines.clone()));
+    init_to(std::io::stdout(), level, format, service)
+}
+
+/// Sends the same to standard error, for a service that speaks on standard output.
+pub fn init_on_stderr(level: LogLevel, format: LogFormat, service: &str) -> LogEnd {
+    init_to(std::io::stderr(), level, format, service)
+}
+
+fn init_to(
+    output: impl Write + IsTerminal + Send + 'static,
+    level: LogLevel,
+    format: LogFormat,
+    service: &str,
+) -> LogEnd {
+    let colours = output.is_terminal();
+    let lines = Lines::written_to(output);
+    install(subscriber(level, format, service, colours, lines.clone()));
     LogEnd(lines)
 }
 
@@ -81,6 +97,7 @@ fn targets(level: LogLevel) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         .with_target("planner_arm", level)
         .with_target("async_openai", LevelFilter::OFF)
+        .with_target("rmcp", LevelFilter::OFF)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod kubernetes;
 mod limits;
 mod llm;
 mod matrix;
+mod mcp;
 mod monitoring;
 mod ops;
 #[cfg(feature = "orchestrator")]

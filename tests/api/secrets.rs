@@ -101,8 +101,17 @@ async fn everything_goes_wrong(level: &str) -> (Vec<String>, Vec<Value>) {
     let posted = |body: String, media_type: &str| {
         canaries.request(Method::POST, "/plan").header("content-type", media_type).body(body)
     };
+    let called =
+        json!({"name": "create_plan", "arguments": {"goal": "canary-goal", "context": {"canary": "canary"}}});
+    let called = json!({"jsonrpc": "2.0", "id": "canary", "method": "tools/call", "params": called});
+    let call = || {
+        let accept = "application/json, text/event-stream";
+        canaries.request(Method::POST, "/mcp").header("accept", accept).json(&called)
+    };
     let requests = [
         canaries.plan().header("accept", "text/event-stream"),
+        call(),
+        call().header("origin", "https://canary.example"),
         client().post(format!("{}/plan", canaries.process.url)).bearer_auth("canary-wrong"),
         canaries.request(Method::GET, "/canary-path?canary=canary"),
         canaries.request(Method::DELETE, "/plan"),

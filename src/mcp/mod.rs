@@ -1,0 +1,80 @@
+//! The Model Context Protocol (MCP): the planner as a tool of agent hosts.
+//!
+//! What a tool does is what the API does; only the way in and out is another. Faults that a model can do something
+//! about are results, with the API's own problem document. Errors of the protocol are for faults of the protocol.
+
+mod call;
+pub(crate) mod http;
+mod schema;
+pub(crate) mod stdio;
+mod tools;
+
+use std::sync::Arc;
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+
+use crate::app::App;
+
+use call::Call;
+
+/// Offers the planner's tools, over whatever transport.
+#[derive(Clone)]
+pub(crate) struct McpServer {
+    app: Arc<App>,
+    offer: Arc<Offer>,
+}
+
+/// What clients are told, made once.
+struct Offer {
+    config: ServerConfig,
+    tools: Vec<Tool>,
+}
+
+impl McpServer {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let server = Implementation::new("planner-arm", env!("CARGO_PKG_VERSION")).with_title("Planner arm");
+        let config = ServerConfig::new(capabilities)
+            .with_server_info(server)
+            .with_instructions(tools::instructions(&app));
+        let tools = tools::all(&app);
+        Self { app, offer: Arc::new(Offer { config, tools }) }
+    }
+}
+
+impl ServerHandler for McpServer {
+    fn get_info(&self) -> ServerConfig {
+        self.offer.config.clone()
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.offer.tools.iter().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.offer.tools.clone()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = tools::named(&request.name) else {
+            let name = crate::text::shorten(&request.name, 40);
+            let message = format!("There is no tool `{name}`; tools/list names those that there are.");
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let arguments = request.arguments.unwrap_or_default();
+        Call::new(self.app.clone(), tool, &context).answer(arguments, context).await
+    }
+}

@@ -1,0 +1,110 @@
+//! The tools as hosts and their models read of them.
+
+use std::sync::Arc;
+
+use rmcp::model::{Tool, ToolAnnotations};
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::models::{PlanRequest, PlanResponse};
+use crate::planner::EngineKind;
+
+use super::schema;
+
+/// Makes a plan.
+pub(super) const CREATE_PLAN: &str = "create_plan";
+/// Checks one.
+pub(super) const VALIDATE_PLAN: &str = "validate_plan";
+
+/// The tool that is called `name`.
+pub(super) fn named(name: &str) -> Option<&'static str> {
+    [CREATE_PLAN, VALIDATE_PLAN].into_iter().find(|tool| *tool == name)
+}
+
+/// Both tools, as `app` has them.
+pub(super) fn all(app: &App) -> Vec<Tool> {
+    let asks_llm = app.planner.origin().engine == EngineKind::OpenAi;
+    let output = Arc::new(schema::or_problem::<PlanResponse>());
+    let tool = |name: &'static str, title: &str, description: String, input, open_world| {
+        // Neither changes anything, however often it is called.
+        let annotations = ToolAnnotations::with_title(title)
+            .read_only(true)
+            .destructive(false)
+            .idempotent(true)
+            .open_world(open_world);
+        Tool::new(name, description, Arc::new(input))
+            .with_title(title)
+            .with_raw_output_schema(output.clone())
+            .with_annotations(annotations)
+    };
+    vec![
+        tool(CREATE_PLAN, "Create a plan", about_create_plan(app), create_plan_input(), asks_llm),
+        tool(VALIDATE_PLAN, "Validate a plan", about_validate_plan(), validate_plan_input(), false),
+    ]
+}
+
+/// What a host tells its model of this server.
+pub(super) fn instructions(app: &App) -> String {
+    let arms: String = app
+        .planner
+        .registry()
+        .arms()
+        .iter()
+        .map(|arm| format!("\n- {}: {}", arm.id, arm.description))
+        .collect();
+    format!(
+        "The planner arm of OctoLLM turns goals into plans that can be carried out. Call {CREATE_PLAN} with a goal \
+         before work that takes several steps; after you have changed a plan, call {VALIDATE_PLAN}. Nothing is carried \
+         out here. Each step of a plan is given to one of these arms:{arms}"
+    )
+}
+
+fn about_create_plan(app: &App) -> String {
+    let rules = app.planner.rules();
+    format!(
+        "Breaks a goal down into a plan of {} to {} steps that can be carried out. Each step has an action, the arm \
+         (kind of worker) that does it, acceptance criteria, the earlier steps that it depends on, a cost tier from 1 to \
+         5 and a duration in seconds; the schedule says which steps can run in parallel and which chain decides the end. \
+         Use it before work that takes several steps or several kinds of workers. Give the goal in the user's words, \
+         rules as constraints, and known facts (files, versions, links) as context. The plan is only returned, nothing is \
+         carried out. When it fails, detail and errors say what to change, and retry_after_seconds when the same call may \
+         succeed.",
+        rules.min_steps, rules.max_steps
+    )
+}
+
+fn about_validate_plan() -> String {
+    format!(
+        "Checks a plan without asking a language model, at once and at no cost. Give the steps as plan, in the form in \
+         which {CREATE_PLAN} returns them, for example after you have changed, added or removed some. What has one right \
+         answer (numbers, order, names of arms, missing estimates, the verifying last step) is mended and listed in \
+         repairs. Otherwise every fault is named with its field, such as plan[2].depends_on, and what to do about it."
+    )
+}
+
+/// What a plan is wanted for. A request's id is the host's own business.
+fn create_plan_input() -> Map<String, Value> {
+    let mut schema = schema::of::<PlanRequest>();
+    keep(&mut schema, &["goal", "constraints", "context"]);
+    schema
+}
+
+/// A plan, as far as somebody who writes one has something to say.
+fn validate_plan_input() -> Map<String, Value> {
+    let mut schema = schema::of::<PlanResponse>();
+    keep(&mut schema, &["plan", "rationale", "confidence"]);
+    schema.insert("required".into(), json!(["plan"]));
+    schema
+}
+
+/// Leaves `fields` of an object's schema, and the schemas that they refer to.
+fn keep(schema: &mut Map<String, Value>, fields: &[&str]) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut).expect("an object's schema");
+    properties.retain(|name, _| fields.contains(&name.as_str()));
+    let kept = json!(properties).to_string();
+    if let Some(referred) = schema.get_mut("$defs").and_then(Value::as_object_mut) {
+        referred.retain(|name, _| kept.contains(&format!("\"#/$defs/{name}\"")));
+    }
+    // That of the whole type.
+    schema.remove("description");
+}

@@ -1,0 +1,67 @@
+//! What the tools say of themselves is true.
+
+use serde_json::{Value, json};
+
+use crate::support::{FakeLlm, Reply, TestApp, good_plan};
+
+use super::{answer, call, request};
+
+/// A tool's schema, as a check.
+fn check(tool: &Value, which: &str) -> jsonschema::Validator {
+    let schema = &tool[which];
+    assert_eq!(
+        (&schema["type"], &schema["$schema"]),
+        (&json!("object"), &json!("https://json-schema.org/draft/2020-12/schema"))
+    );
+    jsonschema::meta::validate(schema).unwrap_or_else(|error| panic!("{which}: {error}"));
+    jsonschema::validator_for(schema).unwrap_or_else(|error| panic!("{which}: {error}"))
+}
+
+#[tokio::test]
+async fn schemas_are_valid_and_what_tools_take_and_give_keeps_to_them() {
+    let mut unknown_price = good_plan();
+    unknown_price["plan"][0]["required_arm"] = json!("Retriever");
+    let llm = FakeLlm::start([Reply::plan(&unknown_price)]).await;
+    let variables = [("PLANNER_LLM_MODEL", "nobody/knows"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "2")];
+    let app = TestApp::with_llm(&llm, &variables).await;
+    let list = answer(&app, &request("tools/list", &json!({}))).await;
+    let [create, validate] = list["result"]["tools"].as_array().expect("tools").as_slice() else {
+        panic!("two tools: {list}")
+    };
+    assert_eq!(create["annotations"]["openWorldHint"], true, "an LLM is asked");
+
+    let full = json!({"goal": "g", "constraints": ["c"], "context": {"a": [1, {"b": null}]}});
+    let nothing = json!({"goal": "g", "constraints": null, "context": null});
+    let mut plans = Vec::new();
+    for (tool, arguments, is_good) in [
+        (create, json!({"goal": "g"}), true),
+        (create, nothing, true),
+        // The limit is used up.
+        (create, full, true),
+        (create, json!({"goal": " "}), false),
+        (create, json!({"constraints": ["c"]}), false),
+        (create, json!({"goal": "g", "constraints": [""]}), false),
+        (validate, good_plan(), true),
+        (validate, json!({"plan": good_plan()["plan"]}), true),
+        (validate, json!({"rationale": "r"}), false),
+        (validate, json!({"plan": [{"step": 0}]}), false),
+    ] {
+        assert_eq!(check(tool, "inputSchema").is_valid(&arguments), is_good, "{arguments}");
+        let name = tool["name"].as_str().expect("a name");
+        let answer = answer(&app, &call(name, &arguments)).await;
+        let said = &answer["result"]["structuredContent"];
+        let output = check(tool, "outputSchema");
+        assert!(output.is_valid(said), "{:?} in {said}", output.iter_errors(said).next());
+        if answer["result"]["isError"] == false {
+            plans.push(said.clone());
+        }
+    }
+    assert_eq!(plans.len(), 4);
+    // What is neither a plan nor a problem is not let pass.
+    let output = check(create, "outputSchema");
+    for key in ["plan", "confidence", "total_estimated_duration"] {
+        let mut plan = plans[0].clone();
+        plan[key] = json!("none");
+        assert!(!output.is_valid(&plan), "{key}");
+    }
+}
