@@ -20,7 +20,10 @@ const EXIT_CODES: [(&str, &str); 5] = [
 /// Variables that are no settings, and what they do.
 const OTHER_VARIABLES: [(&str, &str); 3] = [
     ("PLANNER_CONFIG_FILE", "A YAML or TOML file with settings, in lower case and without the prefix."),
-    ("NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM", "Whether arms are shown in colours, unless --color says so."),
+    (
+        "NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM",
+        "Whether arms are shown in colours, unless --color says so.",
+    ),
     ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "How LLMs are reached."),
 ];
 
@@ -29,9 +32,12 @@ pub(super) fn page(mut command: Command) -> Result<String, String> {
     command = command.disable_help_subcommand(true);
     command.build();
     let mut page = Vec::new();
-    let man = Man::new(command.clone()).section("1").manual("OctoLLM");
-    man.render_title(&mut page)
-        .and_then(|()| man.render_name_section(&mut page))
+    let man = Man::new(command.clone());
+    // By hand: without a date, which a build has none of, its other arguments would move up.
+    page.extend(
+        format!(".TH planner-arm 1 \"\" \"planner-arm {}\" OctoLLM\n", env!("CARGO_PKG_VERSION")).bytes(),
+    );
+    man.render_name_section(&mut page)
         .and_then(|()| man.render_synopsis_section(&mut page))
         .and_then(|()| man.render_description_section(&mut page))
         .and_then(|()| commands(&command).to_writer(&mut page))
@@ -46,7 +52,7 @@ fn commands(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
     for command in command.get_subcommands() {
-        roff.control("SS", [format!("{} {}", "planner-arm", command.get_name()).as_str()]);
+        roff.control("SS", [format!("planner-arm {}", command.get_name()).as_str()]);
         roff.text([roman(said(command.get_about()))]);
         for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
             roff.control("TP", []);
@@ -66,7 +72,8 @@ fn commands(command: &Command) -> Roff {
             if !values.is_empty() {
                 roff.text([roman(format!("One of {}.", values.join(", ")))]);
             }
-            let usual: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+            let usual: Vec<_> =
+                argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
             if !usual.is_empty() {
                 roff.text([roman(format!("Default: {}.", usual.join(", ")))]);
             }
@@ -99,11 +106,17 @@ fn environment() -> Roff {
     // Arms and prices can stand in a file only.
     let shown = settings.shown().into_iter().filter(|(name, _)| !matches!(*name, "ARMS" | "PRICES"));
     for (name, value) in shown {
+        let usual = match name {
+            // What these come to depends on others.
+            "ENGINE" => "Default: auto".into(),
+            "LOG_FORMAT" => "Default: pretty in development, else json".into(),
+            _ if value.is_empty() => "Not set.".into(),
+            _ => format!("Default: {value}"),
+        };
         roff.control("TP", []);
         roff.text([bold(format!("{PREFIX}{name}"))]);
-        roff.text([roman(if value.is_empty() { "Not set.".into() } else { format!("Default: {value}") })]);
+        roff.text([roman(usual)]);
     }
-    roff.text([roman("")]);
     for (names, meaning) in OTHER_VARIABLES {
         roff.control("TP", []);
         roff.text([bold(names)]).text([roman(meaning)]);

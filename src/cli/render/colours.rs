@@ -75,7 +75,8 @@ mod tests {
             .into_iter()
             .map(|(level, weight)| {
                 let level = if level == 0 { 0.0 } else { f64::from(55 + 40 * level) / 255.0 };
-                weight * if level <= 0.04045 { level / 12.92 } else { ((level + 0.055) / 1.055_f64).powf(2.4) }
+                weight
+                    * if level <= 0.04045 { level / 12.92 } else { ((level + 0.055) / 1.055_f64).powf(2.4) }
             })
             .sum()
     }

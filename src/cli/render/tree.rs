@@ -23,12 +23,11 @@ pub(in crate::cli) fn tree(made: &Made<'_>, colours: Colours) -> String {
 }
 
 fn drawn(made: &Made<'_>, colours: Colours, width: usize) -> String {
-    let mut drawing = Drawing { nodes: nodes(&made.plan.plan), colours, width, text: String::new() };
-    for root in 0..drawing.nodes.len() {
-        if drawing.nodes[root].parent.is_none() {
-            drawing.branch(root, "", "");
-            drawing.text.push('\n');
-        }
+    let (nodes, roots) = nodes(&made.plan.plan);
+    let mut drawing = Drawing { nodes, colours, width, text: String::new() };
+    for root in roots {
+        drawing.branch(root, "", "");
+        drawing.text.push('\n');
     }
     format!("{}● on the critical path\n{}", drawing.text, made.totals())
 }
@@ -37,8 +36,6 @@ fn drawn(made: &Made<'_>, colours: Colours, width: usize) -> String {
 struct Node<'a> {
     step: &'a SubTask,
     is_critical: bool,
-    /// The step that it waits for longest.
-    parent: Option<usize>,
     /// Those that wait for it longest, the one that goes on in its column at the end.
     children: Vec<usize>,
     /// When it is done at the earliest, in seconds.
@@ -47,32 +44,36 @@ struct Node<'a> {
     all_done: u64,
 }
 
-/// The places of `steps`, which must be numbered from 1 in order, with dependencies on earlier steps only.
-fn nodes(steps: &[SubTask]) -> Vec<Node<'_>> {
+/// The places of `steps`, and those that wait for none. The steps must be numbered from 1 in order, with dependencies on
+/// earlier steps only.
+fn nodes(steps: &[SubTask]) -> (Vec<Node<'_>>, Vec<usize>) {
     let (critical, _) = graph::critical_path(steps);
     let mut nodes: Vec<Node<'_>> = Vec::with_capacity(steps.len());
-    for step in steps {
+    let mut roots = Vec::new();
+    for (place, step) in steps.iter().enumerate() {
         // As the critical path chooses.
         let needed = step.depends_on.iter().map(|&needed| needed as usize - 1);
         let parent = needed.max_by_key(|&needed| (nodes[needed].done, Reverse(needed)));
         let start = parent.map_or(0, |parent| nodes[parent].done);
+        parent.map_or(&mut roots, |parent| &mut nodes[parent].children).push(place);
         let done = start + u64::from(step.estimated_duration_seconds);
-        if let Some(parent) = parent {
-            let place = nodes.len();
-            nodes[parent].children.push(place);
-        }
         let is_critical = critical.contains(&step.step);
-        nodes.push(Node { step, is_critical, parent, children: Vec::new(), done, all_done: done });
+        nodes.push(Node { step, is_critical, children: Vec::new(), done, all_done: done });
     }
     for place in (0..nodes.len()).rev() {
         let mut children = std::mem::take(&mut nodes[place].children);
-        let heir =
-            children.iter().copied().max_by_key(|&c| (nodes[c].is_critical, nodes[c].all_done, Reverse(c)));
-        children.sort_by_key(|&child| (Some(child) == heir, child));
-        nodes[place].all_done = heir.map_or(nodes[place].done, |heir| nodes[heir].all_done);
+        put_last_at_the_end(&mut children, &nodes);
+        nodes[place].all_done = children.last().map_or(nodes[place].done, |&heir| nodes[heir].all_done);
         nodes[place].children = children;
     }
-    nodes
+    put_last_at_the_end(&mut roots, &nodes);
+    (nodes, roots)
+}
+
+/// Moves that of `places` to the end which is on the critical path, or below which the work ends last.
+fn put_last_at_the_end(places: &mut [usize], nodes: &[Node<'_>]) {
+    let last = places.iter().copied().max_by_key(|&p| (nodes[p].is_critical, nodes[p].all_done, Reverse(p)));
+    places.sort_by_key(|&place| (Some(place) == last, place));
 }
 
 struct Drawing<'a> {
@@ -148,19 +149,49 @@ mod tests {
 
     #[test]
     fn a_step_with_two_needs_stands_once_and_names_both() {
-        insta::assert_snapshot!(shape(&[(20, &[]), (60, &[1]), (45, &[1]), (90, &[2, 3])], 80), @"");
+        insta::assert_snapshot!(shape(&[(20, &[]), (60, &[1]), (45, &[1]), (90, &[2, 3])], 80), @"
+        ● 1 coder · 20 s · $$$
+        │   Do 1
+        ├─○ 3 coder · 45 s · $$$
+        │     Do 3
+        ● 2 coder · 1 min · $$$
+        │   Do 2
+        ● 4 coder · 1 min 30 s · $$$ · after 2, 3
+            Do 4
+        ");
     }
 
     #[test]
     fn several_roots_and_several_ends_are_several_columns() {
-        insta::assert_snapshot!(shape(&[(10, &[]), (50, &[]), (5, &[1, 2]), (7, &[2]), (1, &[1])], 80), @"");
+        insta::assert_snapshot!(shape(&[(10, &[]), (50, &[]), (5, &[1, 2]), (7, &[2]), (1, &[1])], 80), @"
+        ○ 1 coder · 10 s · $$$
+        │   Do 1
+        ○ 5 coder · 1 s · $$$
+            Do 5
+
+        ● 2 coder · 50 s · $$$
+        │   Do 2
+        ├─○ 3 coder · 5 s · $$$ · after 1, 2
+        │     Do 3
+        ● 4 coder · 7 s · $$$
+            Do 4
+        ");
     }
 
     #[test]
-    fn branches_of_branches_and_a_step_that_needs_all() {
-        let steps: [(u32, &[u32]); 6] =
-            [(10, &[]), (10, &[1]), (10, &[2]), (5, &[2]), (1, &[1]), (3, &[1, 2, 3, 4, 5])];
-        insta::assert_snapshot!(shape(&steps, 80), @"");
+    fn branches_have_branches_of_their_own() {
+        insta::assert_snapshot!(shape(&[(100, &[]), (10, &[1]), (1, &[2]), (2, &[2]), (50, &[1])], 80), @"
+        ● 1 coder · 1 min 40 s · $$$
+        │   Do 1
+        ├─○ 2 coder · 10 s · $$$
+        │ │   Do 2
+        │ ├─○ 3 coder · 1 s · $$$
+        │ │     Do 3
+        │ ○ 4 coder · 2 s · $$$
+        │     Do 4
+        ● 5 coder · 50 s · $$$
+            Do 5
+        ");
     }
 
     #[test]
@@ -170,8 +201,8 @@ mod tests {
             let needs = |of: u32, first_bit: u32| -> Vec<u32> {
                 (1..of).filter(|needed| edges >> (first_bit + needed - 1) & 1 == 1).collect()
             };
-            let steps: Vec<SubTask> =
-                [(1, 0), (2, 0), (3, 1), (4, 3)].map(|(n, bit)| step(n, &format!("Do {n}"), &needs(n, bit))).into();
+            let step = |(n, bit): (u32, u32)| step(n, &format!("Do {n}"), &needs(n, bit));
+            let steps: Vec<SubTask> = [(1, 0), (2, 0), (3, 1), (4, 3)].map(step).into();
             let (critical, _) = graph::critical_path(&steps);
             let plan = plan(steps.clone());
             let text = drawn(&made(&plan), Colours::NONE, 80);
@@ -193,6 +224,10 @@ mod tests {
         let text = drawn(&made(&plan), Colours::NONE, 40);
         let tree = text.split_once("\n● on").expect("the end of the tree").0;
         assert!(tree.lines().all(|line| textwrap::core::display_width(line) <= 40), "{tree}");
-        insta::assert_snapshot!(tree, @"");
+        let words: String = tree.split(|c: char| c == '│' || c.is_whitespace()).collect();
+        for part in ["●1anarmofone'sownwithalongnameindeed·", "手順を書く🚀🚀🚀andthensome", &"x".repeat(90)]
+        {
+            assert!(words.contains(part), "{part}\n{tree}");
+        }
     }
 }
