@@ -3,15 +3,19 @@
 mod config;
 mod eval;
 mod healthcheck;
+mod man;
 mod mcp;
 mod plan;
 mod render;
+mod screen;
 mod serve;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::{EXIT_CODE, Settings};
 
@@ -50,14 +54,28 @@ enum Command {
     },
     /// Print the settings in force, secrets masked
     Config,
+    /// Print a script that makes a shell complete this program's arguments
+    Completions {
+        /// For which shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, for `man -l -`
+    Man,
 }
 
 /// Runs the command that the process was started with.
 pub async fn run() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
-    if let Command::Healthcheck { url: Some(url) } = command {
-        // Needs no settings, so that bad ones do not matter.
-        return exit(healthcheck(&url).await);
+    // What needs no settings comes before them, so that bad ones do not matter.
+    match &command {
+        Command::Healthcheck { url: Some(url) } => return exit(healthcheck(url).await),
+        Command::Completions { shell } => return exit(print(&completions(*shell))),
+        Command::Man => return exit(man::page(Arguments::command()).and_then(|page| print(&page))),
+        Command::Plan(arguments) if !arguments.have_a_goal() => {
+            usage_error("plan", "there is no goal: give one as an argument, or on standard input")
+        }
+        _ => {}
     }
     let settings = match Settings::from_process() {
         Ok(settings) => settings,
@@ -66,11 +84,27 @@ pub async fn run() -> ExitCode {
     exit(match command {
         Command::Serve => serve::serve(settings).await,
         Command::Mcp => mcp::mcp(settings).await,
-        Command::Plan(arguments) => plan::plan(arguments, &settings).await,
+        Command::Plan(arguments) => return plan::plan(arguments, &settings).await,
         Command::Eval(arguments) => eval::eval(arguments, settings).await,
         Command::Healthcheck { .. } => healthcheck(&settings.health_url()).await,
         Command::Config => config::print(&settings),
+        Command::Completions { .. } | Command::Man => unreachable!("they need no settings"),
     })
+}
+
+/// The script for `shell`.
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "planner-arm", &mut script);
+    String::from_utf8(script).expect("clap writes texts")
+}
+
+/// Ends the process as clap does for wrong arguments of the command `name`.
+fn usage_error(name: &str, what: &str) -> ! {
+    let mut command = Arguments::command();
+    command.build();
+    let command = command.find_subcommand_mut(name).expect("a command of ours");
+    command.error(ErrorKind::MissingRequiredArgument, what).exit()
 }
 
 fn exit(outcome: Result<(), String>) -> ExitCode {

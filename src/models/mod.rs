@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 pub use ops::{Capabilities, Health, Readiness};
 pub use request::{
-    InvalidRequest, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, MAX_REQUEST_ID_CHARS,
-    PlanRequest,
+    InvalidRequest, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, MAX_GOAL_CHARS,
+    MAX_REQUEST_ID_CHARS, PlanRequest,
 };
 
 /// Longest duration of one step, in seconds (one day).

@@ -9,7 +9,7 @@ use super::FieldError;
 use super::fields::FieldReader;
 
 /// Longest goal, in characters.
-const MAX_GOAL_CHARS: u64 = 10_000;
+pub const MAX_GOAL_CHARS: u64 = 10_000;
 /// Most constraints in one request.
 pub const MAX_CONSTRAINTS: u64 = 50;
 /// Longest constraint, in characters.

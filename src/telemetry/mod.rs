@@ -53,11 +53,13 @@ fn init_to(
     LogEnd(lines)
 }
 
-/// Sends warnings to standard error, for commands whose output is their result.
-pub fn init_for_command(level: LogLevel) {
+/// Sends warnings to `writer`, which is standard error, for commands whose output is their result.
+pub fn init_for_command<W>(level: LogLevel, colours: bool, writer: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let level = if level == LogLevel::Info { LogLevel::Warn } else { level };
-    let colours = std::io::stderr().is_terminal();
-    install(subscriber(level, LogFormat::Pretty, "", colours, std::io::stderr));
+    install(subscriber(level, LogFormat::Pretty, "", colours, writer));
 }
 
 /// A logger that writes to `writer`.

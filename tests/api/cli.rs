@@ -3,9 +3,10 @@
 use std::process::{Output, Stdio};
 
 use planner_arm::models::PlanResponse;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan};
+use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, settings};
 
 /// The binary with these settings alone, and whatever finds it its libraries.
 pub fn binary(variables: &[(&str, &str)]) -> Command {
@@ -29,6 +30,20 @@ pub async fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String
 /// Runs a command: exit code, standard output, standard error.
 pub async fn outcome(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().await.expect("the binary runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+/// As [`run`], with something on standard input.
+async fn fed(input: &[u8], arguments: &[&str]) -> (i32, String, String) {
+    let mut command = binary(&[]);
+    let piped = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // It reads no more than it needs, and then nobody is there.
+    let _ = stdin.write_all(input).await;
+    drop(stdin);
+    let Output { status, stdout, stderr } = child.wait_with_output().await.expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
@@ -60,6 +75,100 @@ async fn a_plan_is_drawn_for_mermaid() {
     let (code, out, _) = run(&[], &["plan", "Debug the login and add tests", "-f", "mermaid"]).await;
     assert_eq!(code, 0);
     assert!(out.starts_with("flowchart LR\n    s1[\"1. ") && out.contains(" --> "), "{out}");
+}
+
+#[tokio::test]
+async fn a_plan_is_drawn_as_a_tree_as_in_the_readme() {
+    let (code, out, err) = run(&[], &["plan", "Build and deploy a REST API with tests", "-f", "tree"]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("● 1 retriever · 45 s · $\n│   Gather"), "{out}");
+    assert!(include_str!("../../README.md").contains(&format!("```text\n{out}```")), "{out}");
+}
+
+#[tokio::test]
+async fn a_goal_can_come_on_standard_input() {
+    let goal = "Debug the login and add tests";
+    let (_, wanted, _) = run(&[], &["plan", goal, "-f", "json"]).await;
+    for arguments in [&["plan", "-f", "json"][..], &["plan", "-", "-f", "json"]] {
+        for end in ["", "\n", "\r\n"] {
+            let (code, out, err) = fed(format!("{goal}{end}").as_bytes(), arguments).await;
+            assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
+            assert_eq!(out, wanted, "{arguments:?} {end:?}");
+        }
+    }
+    let longest = "🚀".repeat(9_999) + "x\r\n";
+    assert_eq!(fed(longest.as_bytes(), &["plan"]).await.0, 0, "10,000 characters");
+    // What is given counts, whatever stands there.
+    assert_eq!(fed(b"\xff", &["plan", goal, "-f", "json"]).await.1, wanted);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_goal_on_standard_input_is_said_in_a_sentence() {
+    let endless = vec![b'x'; 1 << 20];
+    for (input, said) in [
+        (&b""[..], "goal must be 1 to 10,000 characters long and not blank"),
+        (b" \n", "goal must be 1 to 10,000 characters long and not blank"),
+        (&[b'x'; 10_001], "goal must be 1 to 10,000 characters long and not blank"),
+        (&endless, "The goal on standard input is longer than 10,000 characters."),
+        (b"Write \xff", "The goal on standard input is not UTF-8"),
+    ] {
+        let (code, out, err) = fed(input, &["plan"]).await;
+        assert_eq!((code, out.as_str()), (1, ""), "{said}");
+        assert!(err.contains(said), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn arms_are_coloured_where_that_is_wished_for() {
+    let (no, force) = (("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1"));
+    for format in ["table", "tree"] {
+        for (variables, color, is_coloured) in [
+            (&[][..], "auto", false),
+            (&[force], "auto", true),
+            (&[force, no], "auto", false),
+            (&[("NO_COLOR", ""), force], "auto", true),
+            (&[force], "never", false),
+            (&[no], "always", true),
+        ] {
+            let arguments = ["plan", "Debug the login", "-f", format, "--color", color];
+            let (code, out, err) = run(variables, &arguments).await;
+            assert_eq!((code, err.as_str()), (0, ""));
+            let coloured = out.contains("\u{1b}[38;5;32m");
+            assert_eq!(coloured, is_coloured, "{format} {variables:?} {color}\n{out}");
+            assert!(out.contains("retriever") && (is_coloured || !out.contains('\u{1b}')), "{out}");
+        }
+    }
+    // What programs read has none in any case.
+    for format in ["json", "mermaid"] {
+        let (_, out, _) = run(&[], &["plan", "Debug the login", "-f", format, "--color", "always"]).await;
+        assert!(!out.is_empty() && !out.contains('\u{1b}'), "{out}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_error() {
+    for arguments in [&["plan", "Debug the login"][..], &["completions", "bash"], &["man"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = binary(&[]);
+        let output = command.args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().expect("it runs");
+        let output = output.wait_with_output().await.expect("it ends");
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_drawn_where_nobody_sees_it() {
+    let llm = FakeLlm::start([Reply::status(500), Reply::plan(&good_plan())]).await;
+    let variables = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("TERM", "xterm-256color")];
+    let (code, out, err) = run(&variables, &["plan", "Ship it", "--color", "never"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("Write the change"), "{out}");
+    assert!(
+        err.contains("LLM call failed") && !err.contains('\u{1b}') && !err.contains("planning with"),
+        "{err}"
+    );
+    assert_eq!(llm.calls()[1].get("stream"), None, "and so nothing is streamed");
 }
 
 #[tokio::test]
@@ -144,12 +253,44 @@ async fn every_command_explains_itself() {
         &["eval", "--help"],
         &["healthcheck", "--help"],
         &["config", "--help"],
+        &["completions", "--help"],
+        &["man", "--help"],
     ] {
         let (code, out, _) = run(&[], arguments).await;
         assert_eq!(code, 0, "{arguments:?}");
         assert!(out.contains("Usage: planner-arm"), "{out}");
     }
     assert!(run(&[], &["--version"]).await.1.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn shells_complete_whatever_the_settings() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, out, err) = run(&[("PLANNER_PORT", "x")], &["completions", shell]).await;
+        assert_eq!((code, err.as_str()), (0, ""), "{shell}");
+        for word in ["planner-arm", "healthcheck", "constraint", "mermaid", "tree"] {
+            assert!(out.contains(word), "{shell}: {word}");
+        }
+    }
+    let (code, _, err) = run(&[], &["completions", "tcsh"]).await;
+    assert!(code == 2 && err.contains("possible values: bash, elvish, fish, powershell, zsh"), "{err}");
+}
+
+#[tokio::test]
+async fn the_manual_page_has_every_command_argument_setting_and_exit_code() {
+    let (code, page, err) = run(&[("PLANNER_PORT", "x")], &["man"]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    let page = page.replace("\\-", "-");
+    for name in ["serve", "plan", "eval", "healthcheck", "config", "completions", "man"] {
+        assert!(page.contains(&format!("planner-arm {name}")), "{name}\n{page}");
+    }
+    for part in ["--constraint", "--min-success", "table, tree, json, mermaid", "NO_COLOR", "fB130", "fB78"] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    for (name, _) in settings(&[]).expect("settings").shown() {
+        let is_in_files_only = ["ARMS", "PRICES"].contains(&name);
+        assert_eq!(page.contains(&format!("PLANNER_{name}\\fR")), !is_in_files_only, "{name}\n{page}");
+    }
 }
 
 #[tokio::test]

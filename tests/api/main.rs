@@ -43,5 +43,6 @@ mod soak;
 mod strangers;
 mod stream;
 mod support;
+mod terminal;
 mod usage;
 mod wire;

@@ -32,9 +32,10 @@ mod score;
 mod summary;
 
 use std::fs::OpenOptions;
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -62,9 +63,10 @@ const STANDARD_OUTPUT: &str = "-";
 #[derive(Debug, Args)]
 pub(super) struct EvalArguments {
     /// A TOML file with scenarios [default: those that ship with the program]
+    #[arg(value_hint = ValueHint::FilePath)]
     file: Option<String>,
     /// Write the whole report as JSON into this file; `-` is standard output, in the stead of the tables
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     json: Option<String>,
     /// Fail with fewer sound plans than this share of the scenarios, 0.0 to 1.0
     #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = share)]
@@ -77,10 +79,11 @@ pub(super) struct EvalArguments {
 /// Runs all scenarios and prints what came of them. Fails with fewer sound plans than asked for.
 pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Result<(), String> {
     // Every scenario's failure is in the report; warnings would only tear the progress bar.
-    telemetry::init_for_command(match settings.log_level {
+    let level = match settings.log_level {
         LogLevel::Warn | LogLevel::Info => LogLevel::Error,
         level => level,
-    });
+    };
+    telemetry::init_for_command(level, std::io::stderr().is_terminal(), std::io::stderr);
     let scenarios = load(arguments.file.as_deref(), &mut settings)?;
     let json_file = arguments.json.as_deref().filter(|&file| file != STANDARD_OUTPUT);
     if json_file.is_some_and(|file| Some(file) == arguments.file.as_deref() || is_toml(file)) {

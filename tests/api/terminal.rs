@@ -1,0 +1,175 @@
+//! What a person sees of `planner-arm plan` in a real terminal, tmux's, while an LLM writes. Without
+//! `PLANNER_TEST_TMUX` nothing is tried.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::stream::{HEAD, cut, ends, says, stream_of};
+use crate::support::{good_plan, step};
+use crate::wire::{Act, Wire};
+
+/// A terminal of its own, which ends with the value.
+struct Terminal(String);
+
+impl Terminal {
+    fn start(columns: u16) -> Self {
+        let terminal = Self(format!("planner-arm-{}", Uuid::new_v4()));
+        let columns = columns.to_string();
+        terminal.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            &columns,
+            "-y",
+            "40",
+            "PS1='$ ' exec sh",
+        ]);
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = Command::new("tmux").args(["-L", &self.0]).args(arguments).output().expect("tmux runs");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    fn types(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+
+    /// Runs `planner-arm plan` with the LLM of `wire`.
+    fn plans(&self, wire: &Wire, rest: &str) {
+        let (url, binary) = (&wire.base_url, env!("CARGO_BIN_EXE_planner-arm"));
+        let settings = format!("PLANNER_LLM_BASE_URL={url} PLANNER_TIMEOUT_SECONDS=60 OPENAI_API_KEY=");
+        self.types(&[&format!("clear; {settings} {binary} plan {rest}"), "Enter"]);
+    }
+
+    /// The screen once it is as `is_so` says.
+    async fn shows(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let look = async {
+            loop {
+                let screen = self.tmux(&["capture-pane", "-p"]);
+                if is_so(&screen) {
+                    return screen;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let shown = tokio::time::timeout(Duration::from_secs(30), look).await;
+        shown.unwrap_or_else(|_| panic!("{what}:\n{}", self.tmux(&["capture-pane", "-p"])))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-L", &self.0, "kill-server"]).output();
+    }
+}
+
+fn is_on() -> bool {
+    let is_on = std::env::var_os("PLANNER_TEST_TMUX").is_some();
+    if !is_on {
+        println!("PLANNER_TEST_TMUX is not set: no terminal is tried");
+    }
+    is_on
+}
+
+/// An answer that goes on after its first two steps when told.
+fn in_two_parts(go_on: &Arc<Notify>) -> Vec<Act> {
+    let pieces = cut(&good_plan());
+    let says_all = |pieces: &[String]| pieces.iter().flat_map(|piece| says(piece)).collect::<Vec<u8>>();
+    vec![
+        Act::Send([HEAD.as_bytes(), &says_all(&pieces[..2])].concat()),
+        Act::Until(go_on.clone()),
+        Act::Send([says_all(&pieces[2..]), ends("stop")].concat()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_come_one_by_one_and_give_way_to_the_plan() {
+    if !is_on() {
+        return;
+    }
+    let go_on = Arc::new(Notify::new());
+    let wire = Wire::script([in_two_parts(&go_on)]).await;
+    let terminal = Terminal::start(60);
+    terminal.plans(&wire, "'Ship it' -f tree");
+    let first =
+        |screen: &str| screen.contains("2 coder  Write the change") && screen.contains("planning with");
+    let screen = terminal.shows("two steps", first).await;
+    assert!(screen.contains("1 retriever  Search the codebase") && !screen.contains("3 coder"), "{screen}");
+    // Made narrower meanwhile, it leaves nothing behind.
+    terminal.tmux(&["resize-window", "-x", "40"]);
+    let narrow = |screen: &str| screen.contains("1 retriever  Search the codebase for w…");
+    terminal.shows("narrower lines", narrow).await;
+    go_on.notify_one();
+    let screen = terminal.shows("the plan", |screen| screen.contains("by openai")).await;
+    assert!(!screen.contains("planning with") && !screen.contains('…'), "{screen}");
+    for step in 1..=5 {
+        let heads = [format!("● {step} "), format!("○ {step} ")];
+        let found: usize = heads.iter().map(|head| screen.matches(head).count()).sum();
+        assert_eq!(found, 1, "{step}\n{screen}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_of_an_answer_that_was_no_use_are_gone() {
+    if !is_on() {
+        return;
+    }
+    let void = json!({"plan": [
+        step(1, "coder", "Void one", &[], 1, 5), step(2, "coder", "Void two", &[3], 1, 5),
+        step(3, "coder", "Void three", &[2], 1, 5),
+    ], "rationale": "None.", "confidence": 0.5});
+    let go_on = Arc::new(Notify::new());
+    let wire = Wire::script([stream_of(&void), in_two_parts(&go_on)]).await;
+    let terminal = Terminal::start(100);
+    terminal.plans(&wire, "'Ship it' -f json > /dev/null");
+    let screen =
+        terminal.shows("the second answer", |screen| screen.contains("2 coder  Write the change")).await;
+    assert!(!screen.contains("Void"), "{screen}");
+    assert!(screen.contains("the LLM is asked again"), "what is logged stays\n{screen}");
+    go_on.notify_one();
+    let over = |screen: &str| !screen.contains("planning with");
+    let screen = terminal.shows("the end", over).await;
+    assert!(!screen.contains("Write the change") && !screen.contains("\"plan\""), "{screen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_it_leaves_nothing_behind() {
+    if !is_on() {
+        return;
+    }
+    let wire = Wire::script([in_two_parts(&Arc::new(Notify::new()))]).await;
+    let terminal = Terminal::start(60);
+    terminal.plans(&wire, "'Ship it'; echo \"ended: $?\"");
+    terminal.shows("two steps", |screen| screen.contains("2 coder  Write the change")).await;
+    terminal.types(&["C-c"]);
+    let screen = terminal.shows("the end", |screen| screen.contains("ended: 130")).await;
+    assert!(!screen.contains("coder") && !screen.contains("planning with"), "{screen}");
+    wire.left(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_goal_nobody_is_kept_waiting() {
+    if !is_on() {
+        return;
+    }
+    let wire = Wire::script([stream_of(&good_plan())]).await;
+    let terminal = Terminal::start(100);
+    terminal.plans(&wire, "; echo \"ended: $?\"");
+    let screen = terminal.shows("the end", |screen| screen.contains("ended: 2")).await;
+    assert!(screen.contains("there is no goal: give one as an argument, or on standard input"), "{screen}");
+    // The same on a terminal that cannot move its cursor: nothing is drawn, and nothing coloured.
+    terminal.types(&["export TERM=dumb", "Enter"]);
+    terminal.plans(&wire, "'Ship it'");
+    let screen = terminal.shows("the plan", |screen| screen.contains("by openai")).await;
+    assert!(!screen.contains("planning with"), "{screen}");
+}
