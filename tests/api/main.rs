@@ -43,6 +43,7 @@ mod soak;
 mod strangers;
 mod stream;
 mod support;
+mod surfaces;
 mod terminal;
 mod usage;
 mod wire;

@@ -3,7 +3,7 @@
 
 mod http;
 mod schema;
-mod stdio;
+pub mod stdio;
 
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ fn said(answer: &Value) -> (Value, bool) {
 }
 
 /// The plan that a tool gives.
-async fn planned(app: &TestApp, tool: &str, arguments: &Value) -> Value {
+pub async fn planned(app: &TestApp, tool: &str, arguments: &Value) -> Value {
     let (plan, is_error) = said(&answer(app, &call(tool, arguments)).await);
     assert!(!is_error, "{plan}");
     plan

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::cli::{binary, run};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan};
 
-use super::{call, initialize, planned, request, said};
+use super::{call, initialize, request, said};
 
 /// A server of one's own, spoken to line by line.
 struct Host {
@@ -71,6 +71,15 @@ impl Host {
     }
 }
 
+/// The plan that a server with these settings gives.
+pub async fn planned(variables: &[(&str, &str)], wanted: &Value) -> Value {
+    let mut host = Host::start(variables).await;
+    host.send(&call("create_plan", wanted)).await;
+    let (plan, is_error) = said(&host.next().await);
+    assert!(!is_error, "{plan}");
+    plan
+}
+
 #[tokio::test]
 async fn a_plan_is_that_of_the_service_and_the_log_goes_elsewhere() {
     let mut host = Host::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_LOG_FORMAT", "json")]).await;
@@ -78,7 +87,7 @@ async fn a_plan_is_that_of_the_service_and_the_log_goes_elsewhere() {
     host.send(&call("create_plan", &wanted)).await;
     let (plan, is_error) = said(&host.next().await);
     assert!(!is_error, "{plan}");
-    assert_eq!(planned(&TestApp::embedded().await, "create_plan", &wanted).await, plan);
+    assert_eq!(super::planned(&TestApp::embedded().await, "create_plan", &wanted).await, plan);
     host.send(&call("validate_plan", &plan)).await;
     assert_eq!(said(&host.next().await).0["plan"], plan["plan"]);
     host.send(&call("create_plan", &json!({}))).await;
