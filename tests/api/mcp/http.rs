@@ -240,7 +240,7 @@ async fn whoever_asks_for_progress_is_told_of_each_step() {
 
 #[tokio::test]
 async fn calls_in_flight_finish_while_new_ones_are_turned_away() {
-    let slow = Reply::plan(&good_plan()).after(Duration::from_millis(500));
+    let slow = Reply::plan(&good_plan()).after(Duration::from_secs(2));
     let llm = FakeLlm::start([slow]).await;
     let mut app = TestApp::with_llm(&llm, &[]).await;
     let message = call("create_plan", &json!({"goal": "g"}));
