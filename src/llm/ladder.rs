@@ -8,11 +8,12 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, warn};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ModelMetrics};
 use crate::prices::{self, Price, PriceList};
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::{Backoff, Breaker, RetryBudget};
 
+use super::span::CallSpan;
 use super::{CallError, CallFailure, ChatModel, Completion, Ear, Listener, LlmError, Question};
 
 /// With less time left than this, another call is not begun.
@@ -79,6 +80,7 @@ struct Rung {
     breaker: Breaker,
     pace: Pace,
     price: Option<Price>,
+    metrics: ModelMetrics,
 }
 
 /// How long a model's slower answers take, as seen lately; zero until it has answered.
@@ -117,6 +119,7 @@ impl Ladder {
     ) -> Self {
         let rung = |model: Box<dyn ChatModel>| Rung {
             price: prices.get(model.name()).cloned(),
+            metrics: metrics.gen_ai.of(model.name(), model.server()),
             model,
             breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset),
             pace: Pace::default(),
@@ -167,17 +170,26 @@ impl Ladder {
     ) -> Result<Completion, CallError> {
         let mut record = CallRecord {
             metrics: &self.metrics,
-            model: rung.model.name(),
+            rung,
+            span: CallSpan::begin(rung.model.name(), rung.model.server()),
             began: Instant::now(),
             outcome: "abandoned",
             ear: ear.clone(),
         };
-        let result = rung.model.call(question, ear).await;
-        if result.is_ok() {
-            rung.pace.answered_in(record.began.elapsed());
+        let result = record.span.around(rung.model.call(question, ear)).await;
+        if let Ok(answer) = &result {
+            let took = record.began.elapsed();
+            rung.pace.answered_in(took);
+            rung.metrics.answered(
+                answer.model.as_deref(),
+                took,
+                answer.prompt_tokens,
+                answer.completion_tokens,
+            );
+            record.span.answered(answer);
         }
         record.outcome = result.as_ref().map_or_else(|error| error.failure.as_str(), |_| "ok");
-        debug!(model = %record.model, outcome = record.outcome, ms = record.began.elapsed().as_millis(), "LLM call ended");
+        debug!(model = %rung.model.name(), outcome = record.outcome, ms = record.began.elapsed().as_millis(), "LLM call ended");
         result
     }
 }
@@ -321,7 +333,8 @@ impl Turn<'_> {
 /// Counts a call when it is over, also when nobody waits for it any more, and tells who hears it.
 struct CallRecord<'a> {
     metrics: &'a Metrics,
-    model: &'a str,
+    rung: &'a Rung,
+    span: CallSpan,
     began: Instant,
     outcome: &'static str,
     ear: Option<Ear>,
@@ -329,9 +342,15 @@ struct CallRecord<'a> {
 
 impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
-        self.metrics.llm_call(self.model, self.outcome, self.began.elapsed());
+        let (took, is_answered) = (self.began.elapsed(), self.outcome == "ok");
+        self.metrics.llm_call(self.rung.model.name(), self.outcome, took);
+        let error = (!is_answered).then_some(self.outcome);
+        if let Some(error) = error {
+            self.rung.metrics.failed(error, took);
+        }
+        self.span.end(error);
         if let Some(ear) = &self.ear {
-            ear.call_ends(self.outcome == "ok");
+            ear.call_ends(is_answered);
         }
     }
 }
