@@ -25,6 +25,8 @@ pub struct TraceSettings {
     pub endpoint: Url,
     /// What goes along with each batch, such as a token.
     pub headers: HeaderMap,
+    /// Whether they are sent compressed.
+    pub is_compressed: bool,
     /// How long one post may take.
     pub timeout: Duration,
     /// What is said of this process, its service's name among it.
@@ -75,11 +77,13 @@ fn settings(reader: &mut Reader, service: &str, environment: Environment) -> Opt
         return None;
     }
     protocol(reader);
+    let compression = of_traces(reader, "compression");
     let endpoint = endpoint(reader);
     let timeout = of_traces(reader, "timeout");
     let max_queue_size = reader.number("bsp_max_queue_size", 2_048, 1..=1_000_000);
     Some(TraceSettings {
         headers: headers(reader),
+        is_compressed: reader.choice(&compression, false, &[("none", false), ("gzip", true)]),
         timeout: Duration::from_millis(reader.number(&timeout, 10_000, 1..=600_000)),
         resource: resource(reader, service, environment),
         sampler: sampler(reader),
@@ -107,8 +111,6 @@ fn protocol(reader: &mut Reader) {
         let rule = "must be http/protobuf, which collectors take on port 4318";
         reader.fault(&name, &format!("is \"{protocol}\""), rule);
     }
-    let name = of_traces(reader, "compression");
-    reader.choice(&name, (), &[("none", ())]);
 }
 
 /// The URL for traces as it is, or the one for everything with the usual path behind it.
@@ -212,6 +214,7 @@ pub(super) fn shown(settings: &TraceSettings) -> Vec<(&'static str, String)> {
             "OTEL_EXPORTER_OTLP_HEADERS",
             join(settings.headers.keys().map(|name| format!("{name}={MASK}")).collect()),
         ),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", if settings.is_compressed { "gzip" } else { "none" }.to_owned()),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", settings.timeout.as_millis().to_string()),
         (
             "OTEL_RESOURCE_ATTRIBUTES",

@@ -10,6 +10,7 @@ mod ops;
 mod plan;
 pub mod problem;
 mod request;
+mod span;
 mod stream;
 
 pub(crate) use limit::LIMIT_HEADERS;

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use opentelemetry::trace::FutureExt;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
@@ -134,7 +135,8 @@ async fn begin(
         let _held = (place, in_flight);
         wanted.answered_by(&planner, Some(&sender)).await
     };
-    Ok(stream::respond(app, context, steps, answer.instrument(Span::current())))
+    let answer = answer.instrument(Span::current()).with_current_context();
+    Ok(stream::respond(app, context, steps, answer))
 }
 
 /// What a caller wants, once it is known to be in order.
@@ -198,9 +200,10 @@ pub(super) struct Reply {
 
 impl Reply {
     fn new(Answer { origin, cache, plan }: Answer, include: Include) -> Self {
-        let repairs = plan.as_ref().map(|plan| plan.repairs().len()).ok();
+        let (repairs, steps) =
+            plan.as_ref().map(|plan| (plan.repairs().len(), plan.steps())).ok().unzip();
         let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
-        Self { result, notes: Some(PlanNotes { origin, cache, repairs }) }
+        Self { result, notes: Some(PlanNotes { origin, cache, repairs, steps }) }
     }
 }
 

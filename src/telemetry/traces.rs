@@ -12,7 +12,7 @@ use http::header::{HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{Compression, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
@@ -32,6 +32,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Where spans go: to a collector, or nowhere.
+#[derive(Default)]
 pub struct Traces(Option<Sending>);
 
 struct Sending {
@@ -84,7 +85,10 @@ impl Sending {
             .with_http_client(collector)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(settings.endpoint.as_str())
-            .with_timeout(settings.timeout)
+            .with_timeout(settings.timeout);
+        let exporter =
+            if settings.is_compressed { exporter.with_compression(Compression::Gzip) } else { exporter };
+        let exporter = exporter
             .build()
             .map_err(|error| format!("traces cannot be sent: {error}"))?;
         let batches = BatchConfigBuilder::default()
@@ -134,8 +138,8 @@ pub(crate) fn note<I: IntoIterator<Item = KeyValue>>(attributes: impl FnOnce() -
 /// The trace that a request belongs to, as its headers say; `None` where they do not, or no sense.
 pub(crate) fn caller(headers: &HeaderMap) -> Option<Context> {
     let mut parents = headers.get_all(TRACEPARENT).iter();
-    let parent = parents.next()?.to_str().ok()?;
-    if parents.next().is_some() {
+    let parent = parents.next()?.to_str().ok()?.trim();
+    if parents.next().is_some() || !is_traceparent(parent) {
         return None;
     }
     let states: Vec<&str> =
@@ -143,6 +147,17 @@ pub(crate) fn caller(headers: &HeaderMap) -> Option<Context> {
     let headers = FromCaller { parent, state: states.join(",") };
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
     context.span().span_context().is_valid().then_some(context)
+}
+
+/// Whether `text` has the form of the header (W3C Trace Context, section 3.2.2), which the SDK takes as it likes:
+/// version, trace, span and flags, each of its length, and more behind them in later versions alone.
+fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let lengths = [2, 32, 16, 2];
+    let has_form = parts.len() >= lengths.len()
+        && parts.iter().zip(lengths).all(|(part, length)| part.len() == length && is_hex(part));
+    has_form && (parts.len() == lengths.len() || parts[0] != "00")
 }
 
 /// Tells another service which trace a call to it belongs to, where it belongs to one.

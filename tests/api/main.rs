@@ -41,5 +41,6 @@ mod soak;
 mod strangers;
 mod stream;
 mod support;
+mod traces;
 mod usage;
 mod wire;
