@@ -200,8 +200,7 @@ pub(super) struct Reply {
 
 impl Reply {
     fn new(Answer { origin, cache, plan }: Answer, include: Include) -> Self {
-        let (repairs, steps) =
-            plan.as_ref().map(|plan| (plan.repairs().len(), plan.steps())).ok().unzip();
+        let (repairs, steps) = plan.as_ref().map(|plan| (plan.repairs().len(), plan.steps())).ok().unzip();
         let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
         Self { result, notes: Some(PlanNotes { origin, cache, repairs, steps }) }
     }

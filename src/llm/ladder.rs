@@ -1,20 +1,23 @@
 //! How often which model is called: tries, waits, breakers and the next model, all inside one deadline.
 
+mod record;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::metrics::{Metrics, ModelMetrics};
 use crate::prices::{self, Price, PriceList};
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::{Backoff, Breaker, RetryBudget};
 
-use super::span::CallSpan;
 use super::{CallError, CallFailure, ChatModel, Completion, Ear, Listener, LlmError, Question};
+
+use record::CallRecord;
 
 /// With less time left than this, another call is not begun.
 const WORTH_A_CALL: Duration = Duration::from_millis(10);
@@ -160,38 +163,6 @@ impl Ladder {
             }
         })
     }
-
-    /// One call, counted and timed however it ends.
-    async fn call(
-        &self,
-        rung: &Rung,
-        question: &Question,
-        ear: Option<Ear>,
-    ) -> Result<Completion, CallError> {
-        let mut record = CallRecord {
-            metrics: &self.metrics,
-            rung,
-            span: CallSpan::begin(rung.model.name(), rung.model.server()),
-            began: Instant::now(),
-            outcome: "abandoned",
-            ear: ear.clone(),
-        };
-        let result = record.span.around(rung.model.call(question, ear)).await;
-        if let Ok(answer) = &result {
-            let took = record.began.elapsed();
-            rung.pace.answered_in(took);
-            rung.metrics.answered(
-                answer.model.as_deref(),
-                took,
-                answer.prompt_tokens,
-                answer.completion_tokens,
-            );
-            record.span.answered(answer);
-        }
-        record.outcome = result.as_ref().map_or_else(|error| error.failure.as_str(), |_| "ok");
-        debug!(model = %rung.model.name(), outcome = record.outcome, ms = record.began.elapsed().as_millis(), "LLM call ended");
-        result
-    }
 }
 
 impl Turn<'_> {
@@ -264,7 +235,7 @@ impl Turn<'_> {
             if self.tries_left > 0 {
                 tally.attempts += 1;
                 let ear = self.listener.clone().map(|listener| Ear::new(listener, tally.attempts));
-                calls.push(self.ladder.call(self.rung, question, ear));
+                calls.push(CallRecord::of(&self.ladder.metrics, self.rung, question, ear));
             }
             let patience = Instant::now() + time_for_attempt(left, is_only_try, self.rung.pace.usual());
             let error = match timeout_at(patience, calls.next()).await {
@@ -327,31 +298,6 @@ impl Turn<'_> {
 
     fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
-    }
-}
-
-/// Counts a call when it is over, also when nobody waits for it any more, and tells who hears it.
-struct CallRecord<'a> {
-    metrics: &'a Metrics,
-    rung: &'a Rung,
-    span: CallSpan,
-    began: Instant,
-    outcome: &'static str,
-    ear: Option<Ear>,
-}
-
-impl Drop for CallRecord<'_> {
-    fn drop(&mut self) {
-        let (took, is_answered) = (self.began.elapsed(), self.outcome == "ok");
-        self.metrics.llm_call(self.rung.model.name(), self.outcome, took);
-        let error = (!is_answered).then_some(self.outcome);
-        if let Some(error) = error {
-            self.rung.metrics.failed(error, took);
-        }
-        self.span.end(error);
-        if let Some(ear) = &self.ear {
-            ear.call_ends(is_answered);
-        }
     }
 }
 

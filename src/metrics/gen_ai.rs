@@ -163,7 +163,8 @@ mod tests {
             model.answered(Some(&format!("m-{number}")), Duration::from_millis(1), 1, 1);
         }
         let text = metrics.render();
-        let lines = text.lines().filter(|line| line.starts_with("gen_ai_client_operation_duration_seconds_count"));
+        let lines =
+            text.lines().filter(|line| line.starts_with("gen_ai_client_operation_duration_seconds_count"));
         assert_eq!(lines.count(), MOST_NAMES + 1);
         assert!(text.contains("gen_ai_response_model=\"_OTHER\""), "{text}");
     }
@@ -176,6 +177,9 @@ mod tests {
         model.failed("timeout", Duration::from_millis(1));
         let text = metrics.render();
         assert!(!text.contains("gen_ai_client_token_usage_count"), "{text}");
-        assert!(text.contains("gen_ai_client_operation_duration_seconds_count{error_type=\"timeout\""), "{text}");
+        assert!(
+            text.contains("gen_ai_client_operation_duration_seconds_count{error_type=\"timeout\""),
+            "{text}"
+        );
     }
 }

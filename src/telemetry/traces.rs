@@ -88,9 +88,7 @@ impl Sending {
             .with_timeout(settings.timeout);
         let exporter =
             if settings.is_compressed { exporter.with_compression(Compression::Gzip) } else { exporter };
-        let exporter = exporter
-            .build()
-            .map_err(|error| format!("traces cannot be sent: {error}"))?;
+        let exporter = exporter.build().map_err(|error| format!("traces cannot be sent: {error}"))?;
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(settings.max_queue_size)
             .with_max_export_batch_size(settings.max_export_batch_size)

@@ -58,8 +58,7 @@ fn assert_has(span: &Seen, attributes: &[(&str, Value)]) {
 
 #[tokio::test]
 async fn a_plan_is_a_span_and_each_call_to_an_llm_one_below_it_and_nothing_that_was_said_is_in_them() {
-    let (collector, llm) =
-        tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
+    let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let more = [
         ("PLANNER_OPENAI_API_KEY", "sk-canary"),
         ("PLANNER_AUTH_TOKENS", "token-canary"),
@@ -67,7 +66,8 @@ async fn a_plan_is_a_span_and_each_call_to_an_llm_one_below_it_and_nothing_that_
         ("OTEL_RESOURCE_ATTRIBUTES", "host.name=rack%207"),
     ];
     let app = traced(&collector, &llm.base_url, &more).await;
-    let body = json!({"goal": "canary-goal", "constraints": ["canary-constraint"], "context": {"canary": "canary"}});
+    let body =
+        json!({"goal": "canary-goal", "constraints": ["canary-constraint"], "context": {"canary": "canary"}});
     let request = app.client.post(app.url("/plan?include=usage&include=")).bearer_auth("token-canary");
     let response = request.header("x-request-id", "id-7").json(&body).send().await.expect("an answer");
     assert_eq!(response.status(), 200);
@@ -139,11 +139,13 @@ async fn a_plan_is_a_span_and_each_call_to_an_llm_one_below_it_and_nothing_that_
 
 #[tokio::test]
 async fn the_callers_trace_goes_on_here_and_in_the_llm_server() {
-    let (collector, llm) =
-        tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
+    let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let app = traced(&collector, &llm.base_url, &[]).await;
     let parent = traceparent("01");
-    assert_eq!(plan_with(&app, &[("traceparent", &parent), ("tracestate", "a=1"), ("tracestate", "b=2")]).await, 200);
+    assert_eq!(
+        plan_with(&app, &[("traceparent", &parent), ("tracestate", "a=1"), ("tracestate", "b=2")]).await,
+        200
+    );
     end(app).await;
     let (plan, chat) = (collector.the("plan"), collector.the(CHAT));
     assert_eq!((plan.trace.as_str(), plan.parent.as_str()), (TRACE, PARENT));
@@ -154,8 +156,7 @@ async fn the_callers_trace_goes_on_here_and_in_the_llm_server() {
 
 #[tokio::test]
 async fn a_caller_that_does_not_sample_is_heard_and_so_is_the_setting() {
-    let (collector, llm) =
-        tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
+    let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let app = traced(&collector, &llm.base_url, &[]).await;
     plan_with(&app, &[("traceparent", &traceparent("00"))]).await;
     end(app).await;
@@ -188,11 +189,14 @@ const GARBAGE: [&str; 11] = [
 
 #[tokio::test]
 async fn a_header_that_names_no_trace_is_as_good_as_none() {
-    let (collector, llm) =
-        tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
+    let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let app = traced(&collector, &llm.base_url, &[]).await;
     for garbage in GARBAGE {
-        assert_eq!(plan_with(&app, &[("traceparent", garbage), ("tracestate", "a=1")]).await, 200, "{garbage}");
+        assert_eq!(
+            plan_with(&app, &[("traceparent", garbage), ("tracestate", "a=1")]).await,
+            200,
+            "{garbage}"
+        );
     }
     let twice = traceparent("01");
     plan_with(&app, &[("traceparent", &twice), ("traceparent", &twice)]).await;
@@ -209,10 +213,16 @@ async fn a_header_that_names_no_trace_is_as_good_as_none() {
 
 #[tokio::test]
 async fn each_call_has_a_span_and_a_failed_one_says_why() {
-    let refusal = Reply::Status(400, vec![], json!({"error": {"message": "Unsupported parameter: 'max_tokens'"}}));
+    let refusal =
+        Reply::Status(400, vec![], json!({"error": {"message": "Unsupported parameter: 'max_tokens'"}}));
     let (collector, llm) = tokio::join!(
         Collector::start(),
-        FakeLlm::start([Reply::status(500), refusal, Reply::Text("no plan".into()), Reply::plan(&good_plan())])
+        FakeLlm::start([
+            Reply::status(500),
+            refusal,
+            Reply::Text("no plan".into()),
+            Reply::plan(&good_plan())
+        ])
     );
     let app = traced(&collector, &llm.base_url, &[]).await;
     assert_eq!(plan_with(&app, &[]).await, 200);
@@ -220,8 +230,7 @@ async fn each_call_has_a_span_and_a_failed_one_says_why() {
     let plan = collector.the("plan");
     assert_has(&plan, &[("planner.attempts", json!(4)), ("planner.outcome", json!("ok"))]);
     let chats = collector.named(CHAT);
-    let errors: Vec<_> =
-        chats.iter().map(|chat| (chat.attributes.get("error.type"), chat.status)).collect();
+    let errors: Vec<_> = chats.iter().map(|chat| (chat.attributes.get("error.type"), chat.status)).collect();
     let (failed, refused) = (json!("server_error"), json!("not_taken"));
     assert_eq!(errors, [(Some(&failed), 2), (Some(&refused), 2), (None, 0), (None, 0)]);
     assert!(chats.iter().all(|chat| chat.parent == plan.id), "{chats:?}");
@@ -254,23 +263,20 @@ async fn a_failed_plan_is_an_error_of_ours_and_a_bad_request_is_not() {
 #[tokio::test]
 async fn the_span_of_a_stream_ends_with_it() {
     let collector = Collector::start().await;
-    let llm = Wire::start(stream_of(&good_plan())).await;
+    let llm = Wire::start(|_, _| stream_of(&good_plan())).await;
     let app = traced(&collector, &llm.base_url, &[]).await;
     assert_eq!(plan_with(&app, &[("accept", "text/event-stream")]).await, 200);
     end(app).await;
     let (plan, chat) = (collector.the("plan"), collector.the(CHAT));
     assert_has(&plan, &[("planner.outcome", json!("ok")), ("planner.steps", json!(5))]);
-    assert_has(
-        &chat,
-        &[("gen_ai.request.stream", json!(true)), ("gen_ai.usage.output_tokens", json!(510))],
-    );
+    assert_has(&chat, &[("gen_ai.request.stream", json!(true)), ("gen_ai.usage.output_tokens", json!(510))]);
     assert_eq!(chat.parent, plan.id);
 }
 
 #[tokio::test]
 async fn a_caller_who_leaves_ends_the_spans() {
     let collector = Collector::start().await;
-    let llm = Wire::start(first_step_then([Act::Silence])).await;
+    let llm = Wire::start(|_, _| first_step_then([Act::Silence])).await;
     let app = traced(&collector, &llm.base_url, &[]).await;
     let request = app.client.post(app.url("/plan")).header("accept", "text/event-stream");
     let mut response = request.json(&json!({"goal": "g"})).send().await.expect("an answer");
@@ -309,8 +315,7 @@ async fn the_calls_for_several_who_ask_the_same_belong_to_the_first() {
 
 #[tokio::test]
 async fn headers_for_the_collector_go_along() {
-    let (collector, llm) =
-        tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
+    let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let endpoint = format!("{}/v1/traces", collector.url);
     let more = [
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint.as_str()),
@@ -323,8 +328,11 @@ async fn headers_for_the_collector_go_along() {
     end(app).await;
     let batches = collector.batches();
     let (headers, _) = batches.first().expect("a batch");
-    assert_eq!((&headers["authorization"], &headers["x-tenant"]), (&"Bearer canary", &"seven"));
-    assert_eq!(headers["content-encoding"], "gzip");
+    for (name, value) in
+        [("authorization", "Bearer canary"), ("x-tenant", "seven"), ("content-encoding", "gzip")]
+    {
+        assert_eq!(headers[name], value, "{headers:?}");
+    }
     assert!(headers["user-agent"].to_str().expect("ASCII").starts_with("planner-arm/"), "{headers:?}");
 }
 
@@ -371,7 +379,8 @@ async fn a_collector_that_is_away_is_said_once() {
         .collect();
     assert_eq!(warned.len(), 1, "{lines:?}");
     assert_eq!(warned[0]["why"], json!("it cannot be reached"));
-    let others = lines.iter().filter(|line| line["target"].as_str().is_some_and(|of| of.contains("opentelemetry")));
+    let others =
+        lines.iter().filter(|line| line["target"].as_str().is_some_and(|of| of.contains("opentelemetry")));
     assert_eq!(others.count(), 0, "{lines:?}");
     assert!(lines.iter().all(|line| !line.to_string().contains("canary")), "{lines:?}");
 }
@@ -418,10 +427,13 @@ async fn without_a_collector_a_callers_trace_is_passed_on_as_it_is_and_nothing_e
 #[tokio::test]
 async fn a_rust_callers_trace_comes_along_with_the_client() {
     use opentelemetry::Context;
-    use opentelemetry::trace::{FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{
+        FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
+    };
     use planner_arm::client::{ClientOptions, PlannerClient};
 
-    let planner = FakeLlm::start([Reply::Body("application/json", crate::support::planner_answer().to_string())]).await;
+    let planner =
+        FakeLlm::start([Reply::Body("application/json", crate::support::planner_answer().to_string())]).await;
     let client = PlannerClient::new(&planner.origin, ClientOptions::default()).expect("a client");
     let nothing = serde_json::Map::new();
     client.create_plan("task", "g", &[], &nothing).await.expect("a plan");
@@ -450,11 +462,17 @@ async fn calls_are_counted_under_the_names_of_opentelemetry() {
         (format!("{duration}{{error_type=\"\",{},{server}}}", model("fake")), 1),
         (format!("{duration}{{error_type=\"server_error\",{},{server}}}", model("")), 1),
         (
-            format!("gen_ai_client_token_usage_sum{{{},gen_ai_token_type=\"input\",{server}}}", model("fake")),
+            format!(
+                "gen_ai_client_token_usage_sum{{{},gen_ai_token_type=\"input\",{server}}}",
+                model("fake")
+            ),
             420,
         ),
         (
-            format!("gen_ai_client_token_usage_sum{{{},gen_ai_token_type=\"output\",{server}}}", model("fake")),
+            format!(
+                "gen_ai_client_token_usage_sum{{{},gen_ai_token_type=\"output\",{server}}}",
+                model("fake")
+            ),
             510,
         ),
     ] {
@@ -468,8 +486,16 @@ async fn calls_are_counted_under_the_names_of_opentelemetry() {
         bounds.dedup();
         bounds.join(" ")
     };
-    assert!(buckets("gen_ai_client_token_usage").starts_with("1 4 16 64 256 1024 4096 16384 65536 262144 1048576 4194304 16777216 67108864 +Inf"), "{text}");
-    assert!(buckets("gen_ai_client_operation_duration_seconds").starts_with("0.01 0.02 0.04 0.08 0.16 0.32 0.64 1.28 2.56 5.12 10.24 20.48 40.96 81.92 +Inf"), "{text}");
+    assert!(
+        buckets("gen_ai_client_token_usage")
+            .starts_with("1 4 16 64 256 1024 4096 16384 65536 262144 1048576 4194304 16777216 67108864 +Inf"),
+        "{text}"
+    );
+    assert!(
+        buckets("gen_ai_client_operation_duration_seconds")
+            .starts_with("0.01 0.02 0.04 0.08 0.16 0.32 0.64 1.28 2.56 5.12 10.24 20.48 40.96 81.92 +Inf"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -135,7 +135,9 @@ fn value(value: Option<AnyValue>) -> Value {
         Some(Kind::BoolValue(flag)) => json!(flag),
         Some(Kind::IntValue(number)) => json!(number),
         Some(Kind::DoubleValue(number)) => json!(number),
-        Some(Kind::ArrayValue(array)) => array.values.into_iter().map(|entry| self::value(Some(entry))).collect(),
+        Some(Kind::ArrayValue(array)) => {
+            array.values.into_iter().map(|entry| self::value(Some(entry))).collect()
+        }
         other => panic!("another kind of value: {other:?}"),
     }
 }
