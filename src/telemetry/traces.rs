@@ -30,6 +30,8 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 /// W3C Trace Context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// A longer state is left out: nobody need pass on more, and a server may refuse a call for it.
+const MOST_STATE_BYTES: usize = 512;
 
 /// Where spans go: to a collector, or nowhere.
 #[derive(Default)]
@@ -142,7 +144,8 @@ pub(crate) fn caller(headers: &HeaderMap) -> Option<Context> {
     }
     let states: Vec<&str> =
         headers.get_all(TRACESTATE).iter().filter_map(|state| state.to_str().ok()).collect();
-    let headers = FromCaller { parent, state: states.join(",") };
+    let state = Some(states.join(",")).filter(|state| state.len() <= MOST_STATE_BYTES).unwrap_or_default();
+    let headers = FromCaller { parent, state };
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
     context.span().span_context().is_valid().then_some(context)
 }
