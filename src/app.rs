@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::planner::embedded::EmbeddedPlanner;
 use crate::planner::{Engine, EngineKind, Order, PlannerArm};
 use crate::redis::Redis;
+use crate::telemetry::traces::Traces;
 
 /// Largest request body, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -40,6 +41,8 @@ pub struct App {
     pub(crate) timeout: Duration,
     pub(crate) ready_requires_llm: bool,
     pub(crate) cors_allowed_origins: Vec<HeaderValue>,
+    /// Where spans go.
+    pub(crate) traces: Traces,
     plans: PlanCount,
 }
 
@@ -76,22 +79,27 @@ impl App {
         let metrics = Metrics::new();
         let engine = engine(settings, &metrics)?;
         let redis = settings.redis_url.as_ref().map(|url| Redis::new(url, metrics.clone())).transpose()?;
-        Ok(Self::new(settings, engine, redis, metrics))
+        let traces = Traces::new(settings.traces.as_ref())?;
+        Ok(Arc::new(Self { traces, ..Self::made(settings, engine, redis, metrics) }))
     }
 
-    /// The application with `engine`, and `redis` for what replicas share.
+    /// The application with `engine`, and `redis` for what replicas share. It sends no traces.
     pub fn new(
         settings: &Settings,
         engine: Engine,
         redis: Option<Arc<Redis>>,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
+        Arc::new(Self::made(settings, engine, redis, metrics))
+    }
+
+    fn made(settings: &Settings, engine: Engine, redis: Option<Arc<Redis>>, metrics: Arc<Metrics>) -> Self {
         let registry = Arc::new(settings.arms.clone());
         let origins =
             settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
         metrics.plans_are_limited_to(settings.max_concurrent_plans);
         let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone());
-        Arc::new(Self {
+        Self {
             cache: cache(settings, &planner, redis.clone()),
             planner,
             metrics,
@@ -101,9 +109,10 @@ impl App {
             auth_tokens: settings.auth_tokens.iter().cloned().map(web::Token::from).collect(),
             timeout: settings.timeout,
             ready_requires_llm: settings.ready_requires_llm,
+            traces: Traces::default(),
             cors_allowed_origins: origins.collect(),
             plans: PlanCount::default(),
-        })
+        }
     }
 
     /// The answer to an order, from the cache where there is one; with `anew` it is made in any case.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`cli`] | parses the command line and runs one command |
 //! | [`config`] | settings: a file, the environment, checks that report everything at once |
-//! | [`telemetry`] | logs |
+//! | [`telemetry`] | logs and traces |
 //! | [`server`], [`lifecycle`] | serve until told to stop, and stop without losing a plan |
 //! | [`app`] | what all requests share, and the router over it |
 //! | [`http`] | limits, authorisation, request ids, problems, documentation |

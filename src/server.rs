@@ -54,6 +54,7 @@ pub async fn run(listener: TcpListener, app: Arc<App>, grace: Duration, stop: im
     let housekeeping = tokio::spawn(keep_house(app.clone()));
     serve(listener, router(app.clone()), &app.lifecycle, grace, stop).await;
     housekeeping.abort();
+    app.traces.end().await;
     info!("stopped");
 }
 

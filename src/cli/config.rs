@@ -2,9 +2,9 @@
 
 use crate::config::{PREFIX, Settings};
 
-/// Prints one `PLANNER_NAME=value` a line, secrets masked.
+/// Prints one `PLANNER_NAME=value` a line, and where traces go, secrets masked.
 pub(super) fn print(settings: &Settings) -> Result<(), String> {
-    let lines: String =
-        settings.shown().into_iter().map(|(name, value)| format!("{PREFIX}{name}={value}\n")).collect();
-    super::print(&lines)
+    let ours = settings.shown().into_iter().map(|(name, value)| format!("{PREFIX}{name}={value}\n"));
+    let of_traces = settings.shown_of_traces().into_iter().map(|(name, value)| format!("{name}={value}\n"));
+    super::print(&ours.chain(of_traces).collect::<String>())
 }

@@ -36,6 +36,7 @@ use crate::models::{Health, PlanResponse, Readiness};
 use crate::outbound::{bearer, http_client, is_bare};
 use crate::resilience::breaker::{BreakerState, Entry};
 use crate::resilience::{Backoff, Breaker};
+use crate::telemetry::traces;
 
 pub use error::{ClientError, Outage, Rejection, SetupError};
 
@@ -139,7 +140,8 @@ impl PlannerClient {
     /// Asks for a plan, for as long as the options allow.
     ///
     /// `task_id` becomes the request's id (`X-Request-ID`), in the planner's log and in its problems. What
-    /// goal, constraints and context may be, [`PlanRequest`](crate::models::PlanRequest) says.
+    /// goal, constraints and context may be, [`PlanRequest`](crate::models::PlanRequest) says. The plan is part of the
+    /// trace of the caller's current OpenTelemetry context, if it has one (`traceparent`).
     ///
     /// # Errors
     /// Why there is no plan, after all retries.
@@ -175,6 +177,7 @@ impl PlannerClient {
         if let Ok(id) = HeaderValue::try_from(task_id) {
             headers.insert("x-request-id", id);
         }
+        traces::pass_on(&mut headers);
         let deadline = began + time.min(LONGEST_TIME);
         let result = self.call_until_planned(&body.into(), &headers, deadline).await;
         self.metrics.plan_ended(&result, began.elapsed());

@@ -14,7 +14,9 @@ use crate::registry::{Arm, ArmRegistry};
 
 use super::reader::Reader;
 use super::show::mask_url;
-use super::{Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError};
+use super::{
+    Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError, traces,
+};
 
 /// Every setting's name as in the file.
 pub(super) const NAMES: &[&str] = &[
@@ -154,6 +156,8 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     let openai_api_key = reader.visible_ascii("openai_api_key", "key");
     let base_url = base_url(reader);
     let engine = engine(reader, environment, base_url.as_deref());
+    let service_name = reader.text("service_name").unwrap_or_else(|| "planner-arm".into());
+    let traces = traces::read(variables, &service_name, environment, &mut reader.faults);
     Some(Settings {
         engine,
         openai_api_key,
@@ -175,7 +179,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         host: reader.text("host").unwrap_or_else(|| "0.0.0.0".into()),
         port: reader.number("port", 8001, 0..=65_535),
         environment,
-        service_name: reader.text("service_name").unwrap_or_else(|| "planner-arm".into()),
+        service_name,
         log_level: reader.log_level(),
         log_format: reader.log_format(log_format),
         cors_allowed_origins: origins(reader),
@@ -190,6 +194,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         redis_url: redis_url(reader),
         arms: arms?,
         prices: prices?,
+        traces,
         unknown_variables: unknown_variables(variables),
     })
 }

@@ -3,6 +3,7 @@
 mod load;
 mod reader;
 mod show;
+mod traces;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::registry::ArmRegistry;
 pub(crate) use reader::Reader;
 #[cfg(feature = "orchestrator")]
 pub(crate) use show::mask_url;
+pub use traces::{Sampler, TraceSettings};
 
 /// Prefix of every environment variable of the planner arm.
 pub const PREFIX: &str = "PLANNER_";
@@ -137,6 +139,8 @@ pub struct Settings {
     pub arms: ArmRegistry,
     /// What models cost.
     pub prices: PriceList,
+    /// Where traces go; `None`: nowhere.
+    pub traces: Option<TraceSettings>,
     /// Variables with our prefix that mean nothing, perhaps misspelled.
     pub unknown_variables: Vec<String>,
 }
@@ -170,6 +174,11 @@ impl Settings {
     /// Every setting in force as name and value, in the order of the documentation. Secrets are masked.
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         show::shown(self)
+    }
+
+    /// The variables of OpenTelemetry in force, likewise; none where traces are off.
+    pub fn shown_of_traces(&self) -> Vec<(&'static str, String)> {
+        self.traces.as_ref().map(traces::shown).unwrap_or_default()
     }
 
     /// The service's health check, for a process on the same machine.

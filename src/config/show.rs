@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Environment, FallbackEngine, LogFormat, LogLevel, Settings};
 
-const MASK: &str = "********";
+pub(super) const MASK: &str = "********";
 const MASK_AT: &str = "********@";
 
 pub(super) fn shown(s: &Settings) -> Vec<(&'static str, String)> {

@@ -11,16 +11,20 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use http::header::{CONNECTION, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
-use tokio::time::Instant;
+use opentelemetry::Context;
+use opentelemetry::trace::{FutureExt, TraceContextExt};
+use tracing::field::{Empty, display};
 use tracing::{Instrument, info, info_span};
 
 use crate::app::App;
 use crate::cache::CacheUse;
 use crate::lifecycle::Phase;
 use crate::planner::Origin;
+use crate::telemetry::traces;
 
 use super::problem::{ErrorCode, Problem, internal};
 use super::request::{RequestContext, X_REQUEST_ID};
+use super::span;
 
 /// What a handler notes about a plan for the request's log line, as an extension of its response.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub struct PlanNotes {
     pub cache: CacheUse,
     /// Things that were changed in it; `None` where there is no plan.
     pub repairs: Option<usize>,
+    /// Its steps, likewise.
+    pub steps: Option<usize>,
 }
 
 /// Marks a response that is an error and has a document of its own: a report, or what another protocol says.
@@ -51,6 +57,11 @@ impl StreamEnd {
 
 /// What a service makes of a request that is over.
 pub(crate) trait Observer: Send + Sync + 'static {
+    /// The trace that the request's work is a part of, as an OpenTelemetry context.
+    fn trace(&self, _path: Option<&MatchedPath>, _request: &Request) -> Option<Context> {
+        None
+    }
+
     /// Counts and logs it; the request's span is entered.
     fn ended(&self, request: &Ended);
 
@@ -72,6 +83,10 @@ pub(crate) struct Ended {
     pub(crate) code: Option<ErrorCode>,
     /// What a handler noted.
     pub(crate) notes: Option<PlanNotes>,
+    /// Its id and arrival.
+    pub(super) context: RequestContext,
+    /// The trace that it was a part of.
+    trace: Option<Context>,
 }
 
 /// What nginx made usual for a caller that went away.
@@ -101,24 +116,34 @@ pub(crate) async fn observe<O: Observer>(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let span = info_span!("request", request_id = tracing::field::Empty);
+    let span = info_span!("request", request_id = Empty, trace_id = Empty);
     let context = span.in_scope(|| RequestContext::new(request.headers()));
     request.extensions_mut().insert(context.clone());
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let trace = observer.trace(path.as_ref(), &request);
+    if let Some(trace) = &trace {
+        span.record("trace_id", display(trace.span().span_context().trace_id()));
+    }
     let mut record = Record {
         observer,
         span: span.clone(),
-        arrived: context.arrived,
         stream: None,
         ended: Ended {
-            path: request.extensions().get::<MatchedPath>().cloned(),
+            path,
             method: known_method(request.method()),
             status: None,
             took: Duration::ZERO,
             code: None,
             notes: None,
+            context: context.clone(),
+            trace: trace.clone(),
         },
     };
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let answering = next.run(request).instrument(span.clone());
+    let mut response = match trace {
+        Some(trace) => answering.with_context(trace).await,
+        None => answering.await,
+    };
     span.in_scope(|| {
         record.ended.code = complete(&mut response, context.id());
         record.ended.status = Some(response.status());
@@ -161,7 +186,6 @@ fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
 struct Record<O: Observer> {
     observer: Arc<O>,
     span: tracing::Span,
-    arrived: Instant,
     /// Where a stream says how it ended.
     stream: Option<StreamEnd>,
     ended: Ended,
@@ -185,13 +209,18 @@ impl<O: Observer> Drop for Record<O> {
                 None => self.ended.status = None,
             }
         }
-        self.ended.took = self.arrived.elapsed();
+        self.ended.took = self.ended.context.arrived.elapsed();
         let _entered = self.span.enter();
         self.observer.ended(&self.ended);
     }
 }
 
 impl Observer for App {
+    fn trace(&self, path: Option<&MatchedPath>, request: &Request) -> Option<Context> {
+        let is_plan = path.is_some_and(|path| path.as_str() == "/plan") && request.method() == Method::POST;
+        if is_plan { span::begin(&self.traces, request.headers()) } else { traces::caller(request.headers()) }
+    }
+
     fn closes_connections(&self) -> bool {
         self.lifecycle.phase() > Phase::Serving
     }
@@ -210,6 +239,9 @@ impl Observer for App {
             _ => "ok",
         };
         self.plan_ended(outcome, request.notes.as_ref(), took);
+        if let Some(trace) = &request.trace {
+            span::end(trace, request, outcome);
+        }
         let origin = request.notes.as_ref().map(|notes| &notes.origin);
         info!(
             method,

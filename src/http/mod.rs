@@ -11,6 +11,7 @@ mod page;
 mod plan;
 pub mod problem;
 mod request;
+mod span;
 mod stream;
 
 pub(crate) use limit::LIMIT_HEADERS;

@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use opentelemetry::trace::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
@@ -98,7 +99,8 @@ pub(super) async fn create_plan(
         Ok(admitted) if is_stream => {
             let (sender, steps) = unbounded_channel();
             let answer = async move { admitted.answer(Some(&sender)).await };
-            stream::respond(app, context, steps, answer.instrument(Span::current()))
+            let answer = answer.instrument(Span::current()).with_current_context();
+            stream::respond(app, context, steps, answer)
         }
         Ok(admitted) => admitted.answer(None).await.into_response(),
     };
@@ -208,9 +210,9 @@ pub(crate) struct Reply {
 
 impl Reply {
     fn new(Answer { origin, cache, plan }: Answer, include: Include) -> Self {
-        let repairs = plan.as_ref().map(|plan| plan.repairs().len()).ok();
+        let (repairs, steps) = plan.as_ref().map(|plan| (plan.repairs().len(), plan.steps())).ok().unzip();
         let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
-        Self { result, notes: Some(PlanNotes { origin, cache, repairs }) }
+        Self { result, notes: Some(PlanNotes { origin, cache, repairs, steps }) }
     }
 }
 

@@ -30,9 +30,10 @@ use tower::Service;
 use tower_http::decompression::Decompression;
 
 use crate::outbound::{self, bearer, http_client};
+use crate::telemetry::traces;
 
 use super::pieces::Pieces;
-use super::reply::{Incoming, Reply, completion, normalised, refusal};
+use super::reply::{Incoming, completion, normalised, refusal};
 use super::{BoxFuture, CallError, CallFailure, Completion, Ear};
 
 /// The largest answer that is read; a plan is a thousand times smaller.
@@ -81,7 +82,7 @@ impl Exchange {
         shared: impl Iterator<Item = &'a Arc<RawValue>>,
         ear: Option<Ear>,
     ) -> Result<Completion, CallError> {
-        let reply: Result<Reply, OpenAIError> = match (self, ear) {
+        let reply: Result<Box<RawValue>, OpenAIError> = match (self, ear) {
             (Self::Plain(plain), ear) => {
                 return completion(&plain.send(Pieces::of(request, shared), ear).await?);
             }
@@ -91,7 +92,7 @@ impl Exchange {
                 client.clone().with_http_service(once).chat().create_byot(request).await
             }
         };
-        reply.map_err(call_error).and_then(Reply::into_completion)
+        completion(reply.map_err(call_error)?.get().as_bytes())
     }
 }
 
@@ -132,6 +133,7 @@ impl Plain {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
+        traces::pass_on(request.headers_mut());
         let response = self.pool.clone().call(request).await.map_err(|_| CallFailure::Connection)?;
         read(response, ear).await
     }
@@ -230,7 +232,8 @@ impl Service<HttpRequestFactory> for OneExchange {
     fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
         let Self { http, ear } = self.clone();
         Box::pin(async move {
-            let request = request.build().await?;
+            let mut request = request.build().await?;
+            traces::pass_on(request.headers_mut());
             let answer = match http.execute(request).await {
                 Ok(response) => read(Response::from(response), ear).await,
                 Err(error) => Err(transport_error(&error)),

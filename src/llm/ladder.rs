@@ -1,19 +1,23 @@
 //! How often which model is called: tries, waits, breakers and the next model, all inside one deadline.
 
+mod record;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ModelMetrics};
 use crate::prices::{self, Price, PriceList};
 use crate::resilience::breaker::BreakerState;
 use crate::resilience::{Backoff, Breaker, RetryBudget};
 
 use super::{CallError, CallFailure, ChatModel, Completion, Ear, Listener, LlmError, Question};
+
+use record::CallRecord;
 
 /// With less time left than this, another call is not begun.
 const WORTH_A_CALL: Duration = Duration::from_millis(10);
@@ -79,6 +83,7 @@ struct Rung {
     breaker: Breaker,
     pace: Pace,
     price: Option<Price>,
+    metrics: ModelMetrics,
 }
 
 /// How long a model's slower answers take, as seen lately; zero until it has answered.
@@ -117,6 +122,7 @@ impl Ladder {
     ) -> Self {
         let rung = |model: Box<dyn ChatModel>| Rung {
             price: prices.get(model.name()).cloned(),
+            metrics: metrics.gen_ai.of(model.name(), model.server()),
             model,
             breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset),
             pace: Pace::default(),
@@ -156,29 +162,6 @@ impl Ladder {
                 took: Duration::ZERO,
             }
         })
-    }
-
-    /// One call, counted and timed however it ends.
-    async fn call(
-        &self,
-        rung: &Rung,
-        question: &Question,
-        ear: Option<Ear>,
-    ) -> Result<Completion, CallError> {
-        let mut record = CallRecord {
-            metrics: &self.metrics,
-            model: rung.model.name(),
-            began: Instant::now(),
-            outcome: "abandoned",
-            ear: ear.clone(),
-        };
-        let result = rung.model.call(question, ear).await;
-        if result.is_ok() {
-            rung.pace.answered_in(record.began.elapsed());
-        }
-        record.outcome = result.as_ref().map_or_else(|error| error.failure.as_str(), |_| "ok");
-        debug!(model = %record.model, outcome = record.outcome, ms = record.began.elapsed().as_millis(), "LLM call ended");
-        result
     }
 }
 
@@ -252,7 +235,7 @@ impl Turn<'_> {
             if self.tries_left > 0 {
                 tally.attempts += 1;
                 let ear = self.listener.clone().map(|listener| Ear::new(listener, tally.attempts));
-                calls.push(self.ladder.call(self.rung, question, ear));
+                calls.push(CallRecord::of(&self.ladder.metrics, self.rung, question, ear));
             }
             let patience = Instant::now() + time_for_attempt(left, is_only_try, self.rung.pace.usual());
             let error = match timeout_at(patience, calls.next()).await {
@@ -315,24 +298,6 @@ impl Turn<'_> {
 
     fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
-    }
-}
-
-/// Counts a call when it is over, also when nobody waits for it any more, and tells who hears it.
-struct CallRecord<'a> {
-    metrics: &'a Metrics,
-    model: &'a str,
-    began: Instant,
-    outcome: &'static str,
-    ear: Option<Ear>,
-}
-
-impl Drop for CallRecord<'_> {
-    fn drop(&mut self) {
-        self.metrics.llm_call(self.model, self.outcome, self.began.elapsed());
-        if let Some(ear) = &self.ear {
-            ear.call_ends(self.outcome == "ok");
-        }
     }
 }
 

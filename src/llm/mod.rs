@@ -9,6 +9,7 @@ mod listener;
 pub mod openai;
 mod pieces;
 mod reply;
+mod span;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +22,12 @@ use serde_json::value::RawValue;
 
 pub use ladder::Ladder;
 pub use listener::{Ear, Listener};
+
+/// The kind of call, as OpenTelemetry's conventions name it.
+pub(crate) const OPERATION: &str = "chat";
+/// Whose API is spoken, likewise. The conventions mean the form of what is told, so that it stays the same for every
+/// server that speaks OpenAI's: which one it is, the address and the models tell.
+pub(crate) const PROVIDER: &str = "openai";
 
 /// A boxed future, so that models can stand behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -118,12 +125,32 @@ pub struct Completion {
     /// Other texts that may hold the answer when `content` does not: further choices, or arguments of a tool.
     /// A model's reasoning stands in only where it said nothing else.
     pub alternatives: Vec<String>,
+    /// What the server calls this answer.
+    pub id: Option<String>,
+    /// What the server calls the model that gave it.
+    pub model: Option<String>,
+    /// How it ended, in OpenAI's words, where it is one of them.
+    pub finish: Option<&'static str>,
+}
+
+/// Where the models of a server are, for traces and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerAddress {
+    /// Its name or IP address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
 }
 
 /// One model that can be called once.
 pub trait ChatModel: Send + Sync {
     /// Its name, for headers and metrics.
     fn name(&self) -> &Arc<str>;
+
+    /// Where it is; `None` when it is in this process.
+    fn server(&self) -> Option<&ServerAddress> {
+        None
+    }
 
     /// One call, without any retry. Dropping the future cancels it. With an ear the answer is heard while it
     /// is written, as far as the model can do that.

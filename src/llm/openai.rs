@@ -13,7 +13,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dialect::{Dialect, ResponseFormat, Streaming, TokenLimit};
 use super::exchange::Exchange;
-use super::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ear, Feature, Message, Question};
+use super::span::Asked;
+use super::{
+    BoxFuture, CallError, CallFailure, ChatModel, Completion, Ear, Feature, Message, Question, ServerAddress,
+};
 
 /// How long after the first call others wait for it to find out what a model takes.
 const FIRST_WORDS: Duration = Duration::from_millis(300);
@@ -35,6 +38,7 @@ pub struct OpenAiSettings {
 #[derive(Clone)]
 pub struct OpenAiServer {
     exchange: Exchange,
+    address: Option<Arc<ServerAddress>>,
     temperature: f64,
     max_tokens: u32,
 }
@@ -60,6 +64,7 @@ impl OpenAiServer {
     /// When the key cannot stand in a header or TLS cannot be set up.
     pub fn new(settings: OpenAiSettings) -> Result<Self, String> {
         Ok(Self {
+            address: address(&settings.base_url).map(Arc::new),
             exchange: Exchange::new(settings.base_url, settings.api_key)?,
             temperature: settings.temperature,
             max_tokens: settings.max_tokens,
@@ -84,6 +89,10 @@ impl ChatModel for OpenAiModel {
         &self.name
     }
 
+    fn server(&self) -> Option<&ServerAddress> {
+        self.server.address.as_deref()
+    }
+
     fn call<'a>(
         &'a self,
         question: &'a Question,
@@ -101,6 +110,13 @@ impl ChatModel for OpenAiModel {
                 response_format: dialect.response_format(question),
                 streaming,
             };
+            Asked {
+                temperature: request.temperature,
+                most_tokens: self.server.max_tokens,
+                is_json: request.response_format.is_some(),
+                is_stream: streaming.is_on(),
+            }
+            .note();
             let ear = ear.filter(|_| streaming.is_on());
             let result = self.server.exchange.send(&request, question.shared(), ear).await;
             match result {
@@ -142,6 +158,17 @@ impl OpenAiModel {
     fn dialect(&self) -> MutexGuard<'_, Dialect> {
         self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the server is.
+fn address(base_url: &str) -> Option<ServerAddress> {
+    let url = url::Url::parse(base_url).ok()?;
+    let host = match url.host()? {
+        url::Host::Domain(name) => name.to_owned(),
+        url::Host::Ipv4(address) => address.to_string(),
+        url::Host::Ipv6(address) => address.to_string(),
+    };
+    Some(ServerAddress { host, port: url.port_or_known_default()? })
 }
 
 #[derive(Serialize)]

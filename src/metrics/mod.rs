@@ -3,6 +3,7 @@
 //! Labels come from closed sets (routes, methods, outcomes, configured models), never from a request.
 
 mod cache;
+mod gen_ai;
 mod register;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::models::RepairCode;
 use crate::resilience::breaker::BreakerState;
 
 pub use cache::CacheMetrics;
+pub use gen_ai::{GenAiMetrics, ModelMetrics};
 pub(crate) use register::{HttpMetrics, Register, render};
 
 /// Buckets for what an LLM does, 10 ms to 60 s, in seconds.
@@ -69,6 +71,8 @@ pub struct Metrics {
     reasks: IntCounterVec,
     /// How long calls to LLMs took, in seconds, by model.
     llm_call_duration: HistogramVec,
+    /// Calls to LLMs, under the names of OpenTelemetry.
+    pub gen_ai: GenAiMetrics,
     /// The cache, and the Redis behind it.
     pub cache: CacheMetrics,
     /// HTTP requests.
@@ -167,6 +171,7 @@ impl Metrics {
                 &["model"],
                 LLM_BUCKETS,
             ),
+            gen_ai: GenAiMetrics::new(&register),
             cache: CacheMetrics::new(&register),
             http: HttpMetrics::new(&register, "planner"),
             panics: register

@@ -13,6 +13,7 @@ const USUAL_LENGTH: usize = 4 * 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenPlan {
     json: Bytes,
+    steps: usize,
     repairs: Vec<Repair>,
 }
 
@@ -23,12 +24,17 @@ impl WrittenPlan {
         let mut json = Vec::with_capacity(USUAL_LENGTH);
         serde_json::to_writer(&mut json, &response).expect("texts and numbers serialise");
         // Of its exact size, as many of them may be kept.
-        Self { json: Bytes::copy_from_slice(&json), repairs }
+        Self { json: Bytes::copy_from_slice(&json), steps: response.plan.len(), repairs }
     }
 
     /// A [`PlanResponse`] without extras, as JSON.
     pub fn json(&self) -> &Bytes {
         &self.json
+    }
+
+    /// How many steps it has.
+    pub fn steps(&self) -> usize {
+        self.steps
     }
 
     /// What was changed in the proposal.

@@ -1,11 +1,13 @@
-//! Logs: readable in development, one JSON object a line otherwise.
+//! Logs and [traces]. Logs are readable in development, one JSON object a line otherwise.
 //!
 //! Constraints, contexts, answers of LLMs and keys are in no line, and goals at trace level alone. Other
 //! crates are heard from warnings up, and async-openai, which quotes answers in its errors, not at all; neither is
 //! rmcp, which quotes callers, and to which one who leaves is an error.
 
+mod collector;
 mod json;
 mod lines;
+pub mod traces;
 
 use std::io::{IsTerminal, Write};
 

@@ -45,5 +45,6 @@ mod stream;
 mod support;
 mod surfaces;
 mod terminal;
+mod traces;
 mod usage;
 mod wire;

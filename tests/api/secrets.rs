@@ -230,6 +230,8 @@ async fn no_command_prints_a_secret_be_the_settings_good_or_bad() {
         ("PLANNER_LLM_BASE_URL", "http://127.0.0.1:1/v1"),
         ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
         ("PLANNER_LOG_LEVEL", "debug"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1/?canary=1"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=canary"),
     ];
     let bad = [
         ("PLANNER_OPENAI_API_KEY", "sk canary"),
@@ -237,6 +239,8 @@ async fn no_command_prints_a_secret_be_the_settings_good_or_bad() {
         ("PLANNER_REDIS_URL", "http://canary-user:canary@127.0.0.1"),
         ("PLANNER_LLM_BASE_URL", "http://canary:canary@127.0.0.1/v1?key=canary"),
         ("PLANNER_CORS_ALLOWED_ORIGINS", "https://canary:canary@app.example.com"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://canary:canary@127.0.0.1"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "canary"),
     ];
     let commands: [&[&str]; 4] =
         [&["config"], &["plan", "canary"], &["eval", "no-such-file"], &["healthcheck"]];

@@ -36,7 +36,8 @@ async fn each_surface_gives_the_same_plan() {
         assert_eq!(told(mcp::planned(&app, "create_plan", &wanted).await), plan, "MCP over HTTP, {engine}");
         assert_eq!(told(stdio::planned(&settings, &wanted).await), plan, "MCP on stdio, {engine}");
 
-        let arguments = ["plan", "Debug the login and add tests", "-c", "Use Python only", "--format", "json"];
+        let arguments =
+            ["plan", "Debug the login and add tests", "-c", "Use Python only", "--format", "json"];
         let (code, printed, log) = run(&settings, &arguments).await;
         assert_eq!(code, 0, "{log}");
         assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), plan, "terminal, {engine}");

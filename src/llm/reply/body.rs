@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde_json::{Value, json};
 
 use super::Reply;
-use super::shape::Choice;
+use super::shape::{Choice, Names};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// How the first line of an event stream begins.
@@ -142,6 +142,8 @@ pub(in crate::llm) struct Chunks {
     event: String,
     is_done: bool,
     choices: BTreeMap<u64, Pieces>,
+    /// As the first chunk with a choice has them.
+    names: Option<Names>,
     usage: Value,
     error: Value,
 }
@@ -176,8 +178,11 @@ impl Chunks {
     /// A line of data is mostly a chunk of its own, also where a server leaves out the blank line behind it.
     fn data(&mut self, data: &str) {
         if self.event.is_empty()
-            && let Ok(chunk) = serde_json::from_str(data)
+            && let Ok(chunk) = serde_json::from_str::<Reply>(data)
         {
+            if self.names.is_none() && chunk.0.choices.0.as_ref().is_some_and(|choices| !choices.is_empty()) {
+                self.names = serde_json::from_str(data).ok();
+            }
             self.chunk(chunk);
         } else {
             self.event.push_str(data);
@@ -213,6 +218,8 @@ impl Chunks {
         let whole =
             self.choices.into_values().filter(|choice| self.is_done || choice.finish_reason.is_some());
         let choices = whole.map(Pieces::into_choice).collect::<Vec<_>>();
-        json!({ "choices": choices, "usage": self.usage }).to_string().into()
+        let Names { id, model } = self.names.unwrap_or_default();
+        let [id, model] = [id, model].map(|name| name.0.map(|name| name.0));
+        json!({ "id": id, "model": model, "choices": choices, "usage": self.usage }).to_string().into()
     }
 }

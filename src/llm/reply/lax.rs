@@ -98,6 +98,17 @@ impl Carried for String {
     }
 }
 
+/// What a server calls something: a word, and no text that might quote anything.
+#[derive(Debug)]
+pub(super) struct Name(pub(super) String);
+
+impl Carried for Name {
+    fn from_text(text: String) -> Option<Self> {
+        let is_word = (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_word.then_some(Self(text))
+    }
+}
+
 /// The entries that carry something.
 impl<T: Carried> Carried for Vec<T> {
     fn from_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {

@@ -19,7 +19,7 @@ pub(super) use body::{Incoming, normalised};
 use failure::hidden_refusal;
 pub(super) use failure::refusal;
 use lax::Lax;
-use shape::{Body, Choice};
+use shape::{Body, Choice, Names};
 use usual::Usual;
 
 /// A chat completion, of which nothing but some text is needed.
@@ -40,7 +40,15 @@ pub(super) fn completion(body: &[u8]) -> Result<Completion, CallError> {
     if let Some(completion) = serde_json::from_slice::<Usual>(body).ok().and_then(Usual::into_completion) {
         return Ok(completion);
     }
-    serde_json::from_slice::<Reply>(body).map_err(|_| CallFailure::Malformed)?.into_completion()
+    forgiving(body)
+}
+
+/// The same, whatever shape it has.
+fn forgiving(body: &[u8]) -> Result<Completion, CallError> {
+    let reply: Reply = serde_json::from_slice(body).map_err(|_| CallFailure::Malformed)?;
+    let completion = reply.into_completion()?;
+    let Names { id, model } = serde_json::from_slice(body).unwrap_or_default();
+    Ok(Completion { id: id.0.map(|name| name.0), model: model.0.map(|name| name.0), ..completion })
 }
 
 /// Words with which models end an answer that was filtered. Gemini adds why, after a colon.
@@ -64,9 +72,14 @@ enum End {
     Failed,
 }
 
+/// OpenAI's words for the end of an answer.
+const ENDS: [&str; 5] = ["stop", "length", "content_filter", "tool_calls", "function_call"];
+
 /// The texts of one choice.
 struct Said {
     end: End,
+    /// The end in OpenAI's words.
+    finish: Option<&'static str>,
     /// What was to be said, best place first.
     texts: Vec<String>,
     /// What was thought on the way.
@@ -85,6 +98,7 @@ impl From<Choice> for Said {
         let texts = [Some(content.text), choice.text.0, arguments];
         let finish = choice.finish_reason.0.unwrap_or_default().to_ascii_lowercase().replace('-', "_");
         Self {
+            finish: ENDS.into_iter().find(|word| *word == finish),
             end: match finish.as_str() {
                 _ if refusals.iter().flatten().any(is_said) => End::Filtered,
                 finish if FILTERS.iter().any(|word| finish.starts_with(word)) => End::Filtered,
@@ -105,7 +119,9 @@ impl Reply {
         let Self(mut body) = self;
         let (mut whole, mut thought, mut cut) = (Vec::new(), Vec::new(), Vec::new());
         let (mut was_filtered, mut was_ended, mut was_cut) = (false, false, false);
+        let mut finish = None;
         for said in body.choices.0.take().unwrap_or_default().into_iter().map(Said::from) {
+            finish = finish.or(said.finish);
             match said.end {
                 End::Proper => {
                     was_ended = true;
@@ -148,6 +164,8 @@ impl Reply {
             prompt_tokens: usage.prompt(),
             completion_tokens: usage.completion(),
             alternatives: texts.collect(),
+            finish,
+            ..Completion::default()
         })
     }
 }

@@ -6,7 +6,7 @@ use serde::de::{MapAccess, SeqAccess};
 use serde_json::{Value, json};
 
 use super::failure::stated_status;
-use super::lax::{Carried, Count, Lax};
+use super::lax::{Carried, Count, Lax, Name};
 
 /// Every field is read whatever its type. The plain ones cost nothing where they are absent or `null`.
 #[derive(Debug, Default, Deserialize)]
@@ -24,6 +24,14 @@ pub(super) struct Body {
     pub(super) kind: Option<Value>,
     pub(super) code: Option<Value>,
     pub(super) status: Option<Value>,
+}
+
+/// What a server calls an answer, and the model that gave it. Read by itself, as each chunk of a stream repeats it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Names {
+    pub(super) id: Lax<Name>,
+    pub(super) model: Lax<Name>,
 }
 
 #[derive(Debug, Default, Deserialize)]

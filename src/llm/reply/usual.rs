@@ -5,10 +5,16 @@ use serde::de::IgnoredAny;
 
 use crate::llm::Completion;
 
+use super::lax::{Lax, Name};
+
 /// A chat completion of one choice that says something and came to its end, and nothing else that could
 /// be an answer or an error. Whatever is otherwise is read by the shapes that forgive.
 #[derive(Deserialize)]
 pub(super) struct Usual {
+    #[serde(default)]
+    id: Lax<Name>,
+    #[serde(default)]
+    model: Lax<Name>,
     choices: [Choice; 1],
     usage: Usage,
     error: Option<IgnoredAny>,
@@ -54,6 +60,9 @@ impl Usual {
             content: message.content,
             prompt_tokens: self.usage.prompt_tokens.into(),
             completion_tokens: self.usage.completion_tokens.into(),
+            id: self.id.0.map(|name| name.0),
+            model: self.model.0.map(|name| name.0),
+            finish: Some("stop"),
             ..Completion::default()
         })
     }

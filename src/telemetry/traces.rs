@@ -1,0 +1,202 @@
+//! Traces: spans of OpenTelemetry, sent over OTLP where settings say where to.
+//!
+//! Spans are made with OpenTelemetry itself and not of tracing's: so nothing else can get into them, and where they are
+//! off there is nothing in the way of a request but one look at its headers. A request's work runs in an OpenTelemetry
+//! context ([`Traces::begin`]); whatever it calls finds its place there ([`child`], [`note`], [`pass_on`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry_otlp::{Compression, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider,
+};
+use tracing::warn;
+
+use crate::config::{self, TraceSettings};
+
+use super::collector::Collector;
+
+/// How long the end of the process waits for the last spans to be taken.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+/// W3C Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// A longer state is left out: nobody need pass on more, and a server may refuse a call for it.
+const MOST_STATE_BYTES: usize = 512;
+
+/// Where spans go: to a collector, or nowhere.
+#[derive(Default)]
+pub struct Traces(Option<Sending>);
+
+struct Sending {
+    provider: SdkTracerProvider,
+    tracer: ItsTracer,
+}
+
+/// What makes spans, as a value of a context.
+#[derive(Clone)]
+struct ItsTracer(Arc<SdkTracer>);
+
+impl Traces {
+    /// Spans go where `settings` say, if they say so. Must be called within a runtime, on which they are sent.
+    ///
+    /// # Errors
+    /// When the client for the collector cannot be set up, with the reason.
+    pub fn new(settings: Option<&TraceSettings>) -> Result<Self, String> {
+        settings.map(Sending::new).transpose().map(Self)
+    }
+
+    /// The context of work for `caller`: within a new span where spans are sent, else in that of the caller.
+    pub(crate) fn begin(
+        &self,
+        caller: Option<Context>,
+        describe: impl FnOnce() -> SpanBuilder,
+    ) -> Option<Context> {
+        let Some(Sending { tracer, .. }) = &self.0 else { return caller };
+        let parent = caller.unwrap_or_default();
+        let span = tracer.0.build_with_context(describe(), &parent);
+        Some(parent.with_span(span).with_value(tracer.clone()))
+    }
+
+    /// Sends what is left, within a bounded time.
+    pub(crate) async fn end(&self) {
+        let Some(Sending { provider, .. }) = &self.0 else { return };
+        let provider = provider.clone();
+        // It waits for a thread that waits for this runtime.
+        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(LAST_WAIT));
+        if !matches!(ended.await, Ok(Ok(()))) {
+            warn!("the last traces were not sent: the collector does not take them");
+        }
+    }
+}
+
+impl Sending {
+    fn new(settings: &TraceSettings) -> Result<Self, String> {
+        let collector = Collector::new(settings)?;
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(collector)
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(settings.endpoint.as_str())
+            .with_timeout(settings.timeout);
+        let exporter =
+            if settings.is_compressed { exporter.with_compression(Compression::Gzip) } else { exporter };
+        let exporter = exporter.build().map_err(|error| format!("traces cannot be sent: {error}"))?;
+        let batches = BatchConfigBuilder::default()
+            .with_max_queue_size(settings.max_queue_size)
+            .with_max_export_batch_size(settings.max_export_batch_size)
+            .with_scheduled_delay(settings.schedule_delay)
+            .build();
+        let pairs = settings.resource.iter();
+        let resource = Resource::builder_empty()
+            .with_detector(Box::new(TelemetryResourceDetector))
+            .with_attributes(pairs.map(|(name, value)| KeyValue::new(name.clone(), value.clone())))
+            .build();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches).build())
+            .with_sampler(sampler(settings.sampler))
+            .with_resource(resource)
+            .build();
+        let scope = InstrumentationScope::builder("planner-arm").with_version(env!("CARGO_PKG_VERSION"));
+        let tracer = ItsTracer(Arc::new(provider.tracer_with_scope(scope.build())));
+        Ok(Self { provider, tracer })
+    }
+}
+
+fn sampler(config::Sampler { is_parent_based, share }: config::Sampler) -> Sampler {
+    let of_roots = Sampler::TraceIdRatioBased(share);
+    if is_parent_based { Sampler::ParentBased(Box::new(of_roots)) } else { of_roots }
+}
+
+/// A span below that of the work that is being done, in a context of its own; `None` where no spans are sent.
+pub(crate) fn child(describe: impl FnOnce() -> SpanBuilder) -> Option<Context> {
+    let parent =
+        Context::map_current(|context| context.get::<ItsTracer>().is_some().then(|| context.clone()))?;
+    let tracer = parent.get::<ItsTracer>()?;
+    let span = tracer.0.build_with_context(describe(), &parent);
+    Some(parent.with_span(span))
+}
+
+/// Notes attributes in the span of the work that is being done, where it is to be sent.
+pub(crate) fn note<I: IntoIterator<Item = KeyValue>>(attributes: impl FnOnce() -> I) {
+    Context::map_current(|context| {
+        if context.has_active_span() && context.span().is_recording() {
+            context.span().set_attributes(attributes());
+        }
+    });
+}
+
+/// The trace that a request belongs to, as its headers say; `None` where they do not, or no sense.
+pub(crate) fn caller(headers: &HeaderMap) -> Option<Context> {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    let parent = parents.next()?.to_str().ok()?.trim();
+    if parents.next().is_some() || !is_traceparent(parent) {
+        return None;
+    }
+    let states: Vec<&str> =
+        headers.get_all(TRACESTATE).iter().filter_map(|state| state.to_str().ok()).collect();
+    let state = Some(states.join(",")).filter(|state| state.len() <= MOST_STATE_BYTES).unwrap_or_default();
+    let headers = FromCaller { parent, state };
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
+    context.span().span_context().is_valid().then_some(context)
+}
+
+/// Whether `text` has the form of the header (W3C Trace Context, section 3.2.2), which the SDK takes as it likes:
+/// version, trace, span and flags, each of its length, and more behind them in later versions alone.
+fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let lengths = [2, 32, 16, 2];
+    let has_form = parts.len() >= lengths.len()
+        && parts.iter().zip(lengths).all(|(part, length)| part.len() == length && is_hex(part));
+    has_form && (parts.len() == lengths.len() || parts[0] != "00")
+}
+
+/// Tells another service which trace a call to it belongs to, where it belongs to one.
+pub(crate) fn pass_on(headers: &mut HeaderMap) {
+    Context::map_current(|context| {
+        if context.has_active_span() {
+            TraceContextPropagator::new().inject_context(context, &mut ToCalled(headers));
+        }
+    });
+}
+
+struct FromCaller<'a> {
+    parent: &'a str,
+    state: String,
+}
+
+impl Extractor for FromCaller<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            "traceparent" => Some(self.parent),
+            "tracestate" => Some(&self.state),
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent", "tracestate"]
+    }
+}
+
+struct ToCalled<'a>(&'a mut HeaderMap);
+
+impl Injector for ToCalled<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        let header = HeaderName::try_from(key).ok().zip(HeaderValue::try_from(value).ok());
+        // An empty state need not be said.
+        if let Some((name, value)) = header.filter(|(_, value)| !value.is_empty()) {
+            self.0.insert(name, value);
+        }
+    }
+}
