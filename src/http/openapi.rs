@@ -17,8 +17,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 
-use super::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
 use super::middleware::PLANNING_ROUTES;
+use super::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
 use super::{docs, ops, plan, replan, validate};
 
 #[derive(OpenApi)]

@@ -87,9 +87,8 @@ pub(super) async fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let from_start = |_: &App, body: &[u8]| {
-        PlanRequest::from_json(body).map(|request| Question { request, past: None })
-    };
+    let from_start =
+        |_: &App, body: &[u8]| PlanRequest::from_json(body).map(|request| Question { request, past: None });
     answer(app, context, request, from_start).await
 }
 

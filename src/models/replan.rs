@@ -206,7 +206,8 @@ fn read_step(fields: &mut FieldReader) -> Option<SubTask> {
 fn read_progress(fields: &mut FieldReader) -> Option<Progress> {
     let step = fields.required_whole("step", 1, u32::MAX);
     let word = fields.required_text("status");
-    let status = word.as_ref().and_then(|word| StepStatus::ALL.into_iter().find(|status| status.as_str() == word));
+    let status =
+        word.as_ref().and_then(|word| StepStatus::ALL.into_iter().find(|status| status.as_str() == word));
     if word.is_some() && status.is_none() {
         fields.fault("status", "must be one of done, failed, pending");
     }

@@ -134,10 +134,14 @@ impl PlanFault {
             Self::BlankAction { .. } => "says nothing; say what is to be done".into(),
             Self::NoCriteria { .. } => "must have at least one that says how to tell that it is done".into(),
             Self::RepeatsDone { done, .. } => {
-                format!("is the same as that of step {done}, which is done; leave it out, or say what is different")
+                format!(
+                    "is the same as that of step {done}, which is done; leave it out, or say what is different"
+                )
             }
             Self::AmbiguousNeed { number, .. } => {
-                format!("names {number}, which is the number of two steps; give each step a number of its own")
+                format!(
+                    "names {number}, which is the number of two steps; give each step a number of its own"
+                )
             }
             Self::UnknownArm { .. } => {
                 format!("is no arm that exists here; name one of {}", ids(registry.arms().iter()))
@@ -208,7 +212,9 @@ impl Unreadable {
             match self {
                 Self::Empty => "is empty; send a plan",
                 Self::Truncated => "ends before its last step does; send the whole plan",
-                Self::NotJson => "has a plan in it that cannot be read; send it as JSON, with every step whole",
+                Self::NotJson => {
+                    "has a plan in it that cannot be read; send it as JSON, with every step whole"
+                }
                 Self::Example | Self::NoSteps => {
                     "has no list of steps in it; send an object with the steps under plan"
                 }

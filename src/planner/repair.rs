@@ -394,7 +394,8 @@ impl Mend<'_> {
                 self.repairs.push(Repair {
                     code: RepairCode::DependencyDropped,
                     step: Some(step.step),
-                    message: "A dependency on a step that is done and has a higher number was left out.".into(),
+                    message: "A dependency on a step that is done and has a higher number was left out."
+                        .into(),
                 });
             }
         }

@@ -80,9 +80,8 @@ impl Past {
         let must_verify = rules.require_verification && registry.verifier().is_some();
         let last_done = self.done.last().map_or(0, |step| step.step as usize);
         let gaps = last_done - self.done.len();
-        let verifies = |past: &PastStep| {
-            past.status != StepStatus::Done && registry.verifies(&past.step.required_arm)
-        };
+        let verifies =
+            |past: &PastStep| past.status != StepStatus::Done && registry.verifies(&past.step.required_arm);
         let is_verified = self.steps.last().is_some_and(verifies);
         let as_left = self.left().count() + usize::from(must_verify && !is_verified);
         let min = (gaps + usize::from(must_verify && gaps > 0))

@@ -8,9 +8,7 @@ use planner_arm::registry::ArmRegistry;
 use serde_json::{Value, json};
 
 use crate::stream::Events;
-use crate::support::{
-    FakeLlm, Reply, TestApp, assert_sound, good_plan, header, json_of, problem, step,
-};
+use crate::support::{FakeLlm, Reply, TestApp, assert_sound, good_plan, header, json_of, problem, step};
 
 fn done(step: u32) -> Value {
     json!({"step": step, "status": "done"})
@@ -145,7 +143,10 @@ async fn everything_that_is_wrong_is_named_at_once() {
     stranger["plan"][1]["required_arm"] = json!("smith");
     for (body, faults) in [
         (json!({}), vec![("goal", "is required"), ("plan", "is required"), ("progress", "is required")]),
-        (json!({"goal": "g", "plan": [], "progress": []}), vec![("plan", "must not be empty; POST /plan makes a plan from the start")]),
+        (
+            json!({"goal": "g", "plan": [], "progress": []}),
+            vec![("plan", "must not be empty; POST /plan makes a plan from the start")],
+        ),
         (
             under_way(&[done(6), done(1), done(1), json!({"step": 2, "status": "failed"})]),
             vec![
@@ -161,8 +162,14 @@ async fn everything_that_is_wrong_is_named_at_once() {
                 ("progress[2].reason", "must be at most 2,000 characters long"),
             ],
         ),
-        (under_way(&[1, 2, 3, 4, 5].map(done)), vec![("progress", "says that every step is done; nothing is left to plan")]),
-        (stranger, vec![("plan[0].required_arm", "is no arm that exists here; a step that is done keeps its arm")]),
+        (
+            under_way(&[1, 2, 3, 4, 5].map(done)),
+            vec![("progress", "says that every step is done; nothing is left to plan")],
+        ),
+        (
+            stranger,
+            vec![("plan[0].required_arm", "is no arm that exists here; a step that is done keeps its arm")],
+        ),
         (
             odd,
             vec![
@@ -180,9 +187,8 @@ async fn everything_that_is_wrong_is_named_at_once() {
         let (status, document) = problem(app.plan_at("/replan", &body).await).await;
         assert_eq!((status, document["code"].as_str()), (422, Some("invalid_request")), "{document}");
         let errors = document["errors"].as_array().expect("faults").iter();
-        let named: Vec<(&str, &str)> = errors
-            .filter_map(|error| Some((error["field"].as_str()?, error["message"].as_str()?)))
-            .collect();
+        let named: Vec<(&str, &str)> =
+            errors.filter_map(|error| Some((error["field"].as_str()?, error["message"].as_str()?))).collect();
         assert_eq!(named, faults, "{body}");
     }
 }
@@ -211,7 +217,7 @@ async fn an_llm_is_asked_for_what_is_left_and_nothing_else() {
     let user = calls[0]["messages"][1]["content"].as_str().expect("a text");
     for part in [
         "Steps 1 and 3 are done and are not in your answer.",
-        "Make 1 to 7 new steps, numbered in this order: 2, 4, 5, 6, 7, 8 and 9.",
+        "Make 2 to 7 new steps, numbered in this order: 2, 4, 5, 6, 7, 8 and 9.",
     ] {
         assert!(user.contains(part), "{part}\n{user}");
     }
@@ -281,10 +287,11 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
     for (answer, said) in [
         (from_one, "both a step that is done and one of yours had that number"),
         (rerun, "Step 2 had the action of step 3, which is done."),
-        (none, "It had 0 steps; at least 1 are needed."),
+        (none, "It had 0 steps; at least 2 are needed."),
         (cycle, "Steps 1 and 2 wait for each other."),
     ] {
-        let llm = FakeLlm::start([Reply::plan(&answer), Reply::Text("no".into()), Reply::plan(&good_rest())]).await;
+        let llm =
+            FakeLlm::start([Reply::plan(&answer), Reply::Text("no".into()), Reply::plan(&good_rest())]).await;
         let app = TestApp::with_llm(&llm, &[]).await;
         let plan = replanned(&app, &usual()).await;
         assert_eq!(plan.plan[1].action, "Change the template that the file is generated from");
@@ -292,7 +299,11 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
         assert_eq!(calls.len(), 3);
         let user = |call: usize| calls[call]["messages"][1]["content"].as_str().expect("a text");
         assert!(user(1).contains(said), "{said}\n{}", user(1));
-        assert!(user(2).contains("Make exactly 2 new steps, numbered in this order: 2 and 4."), "{}", user(2));
+        assert!(
+            user(2).contains("Make exactly 2 new steps, numbered in this order: 2 and 4."),
+            "{}",
+            user(2)
+        );
         assert!(user(2).len() < user(1).len(), "the last question is the shorter one");
     }
 }
@@ -309,10 +320,15 @@ async fn failures_and_fallbacks_are_those_of_a_plan() {
     assert_eq!((response.status().as_u16(), header(&response, "x-planner-engine")), (200, "embedded"));
     assert_continues(&response.json().await.expect("a plan"), &usual());
 
-    let limited = [("PLANNER_AUTH_TOKENS", "secret"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1"), ("PLANNER_ENGINE", "embedded")];
+    let limited = [
+        ("PLANNER_AUTH_TOKENS", "secret"),
+        ("PLANNER_RATE_LIMIT_PER_MINUTE", "1"),
+        ("PLANNER_ENGINE", "embedded"),
+    ];
     let app = TestApp::start(&limited).await;
     assert_eq!(problem(app.plan_at("/replan", &usual()).await).await.0, 401);
-    let post = |path: &str, body: &Value| app.client.post(app.url(path)).bearer_auth("secret").json(body).send();
+    let post =
+        |path: &str, body: &Value| app.client.post(app.url(path)).bearer_auth("secret").json(body).send();
     assert_eq!(post("/replan?include=x", &usual()).await.expect("an answer").status(), 400);
     assert_eq!(post("/plan", &json!({"goal": "g"})).await.expect("an answer").status(), 200);
     let (status, _) = problem(post("/replan", &usual()).await.expect("an answer")).await;
@@ -323,7 +339,8 @@ async fn failures_and_fallbacks_are_those_of_a_plan() {
 async fn a_stream_brings_the_new_steps_and_then_the_whole_plan() {
     let llm = FakeLlm::start([Reply::plan(&good_rest())]).await;
     for app in [TestApp::with_llm(&llm, &[]).await, TestApp::embedded().await] {
-        let request = app.client.post(app.url("/replan")).header("accept", "text/event-stream").json(&usual());
+        let request =
+            app.client.post(app.url("/replan")).header("accept", "text/event-stream").json(&usual());
         let mut events = Events::in_response(request.send().await.expect("an answer"));
         let (steps, name, plan) = events.rest().await;
         assert_eq!(name, "plan", "{plan}");

@@ -4,7 +4,8 @@ use planner_arm::models::PlanResponse;
 use serde_json::{Value, json};
 
 use crate::support::{
-    FakeLlm, Reply, TempFile, TestApp, assert_usually_sound, good_plan, json_of, planner_answer, problem, step,
+    FakeLlm, Reply, TempFile, TestApp, assert_usually_sound, good_plan, json_of, planner_answer, problem,
+    step,
 };
 
 async fn validated(app: &TestApp, body: &Value) -> Value {
@@ -79,8 +80,14 @@ async fn everything_that_is_wrong_is_named_at_once() {
     assert_eq!(
         named,
         [
-            ("plan[1].depends_on", "lets steps 1 and 2 wait for each other; take one of these dependencies out"),
-            ("plan[2].action", "is the same as that of step 1; say what is different, or leave one of them out"),
+            (
+                "plan[1].depends_on",
+                "lets steps 1 and 2 wait for each other; take one of these dependencies out"
+            ),
+            (
+                "plan[2].action",
+                "is the same as that of step 1; say what is different, or leave one of them out"
+            ),
             ("plan[3].action", "says nothing; say what is to be done"),
             ("plan[4].acceptance_criteria", "must have at least one that says how to tell that it is done"),
         ]
@@ -100,8 +107,12 @@ async fn what_is_no_plan_says_so() {
     for (body, field, message) in [
         (json!({}), "body", "has no list of steps in it; send an object with the steps under plan"),
         (json!([1, 2]), "body", "has no list of steps in it; send an object with the steps under plan"),
-        (json!(" "), "body", "is empty; send a plan"),
-        (json!("Just do it."), "body", "has a plan in it that cannot be read; send it as JSON, with every step whole"),
+        (json!(""), "body", "has no list of steps in it; send an object with the steps under plan"),
+        (
+            json!("Just do it."),
+            "body",
+            "has a plan in it that cannot be read; send it as JSON, with every step whole",
+        ),
     ] {
         assert_eq!(faults(&app, &body).await, [(field.to_owned(), message.to_owned())], "{body}");
     }
@@ -152,7 +163,8 @@ async fn arms_and_limits_are_those_of_the_installation() {
         faults(&app, &plan).await,
         [(
             "plan".to_owned(),
-            "has all 4 steps that are allowed, and the last does not verify the result; give it to editor".to_owned()
+            "has all 4 steps that are allowed, and the last does not verify the result; give it to editor"
+                .to_owned()
         )]
     );
 }
@@ -164,7 +176,8 @@ async fn a_token_is_needed_where_plans_need_one_and_no_limit_or_llm_is_touched()
     let app = TestApp::with_llm(&llm, &more).await;
     let (status, document) = problem(app.plan_at("/validate", &planner_answer()).await).await;
     assert_eq!((status, document["code"].as_str()), (401, Some("unauthorized")));
-    let post = |path: &str, body: &Value| app.client.post(app.url(path)).bearer_auth("secret").json(body).send();
+    let post =
+        |path: &str, body: &Value| app.client.post(app.url(path)).bearer_auth("secret").json(body).send();
     for _ in 0..3 {
         assert_eq!(post("/validate", &planner_answer()).await.expect("an answer").status(), 200);
     }

@@ -86,7 +86,9 @@ impl EmbeddedPlanner {
         for step in others {
             rest.step(step, &[]);
         }
-        let looks = rest.fill(rules.min_steps.saturating_sub(usize::from(must_verify)));
+        let prepares = last.is_some_and(|last| last.status == StepStatus::Failed) && rest.room > 0;
+        let behind = usize::from(must_verify) + usize::from(prepares);
+        let looks = rest.fill(rules.min_steps.saturating_sub(behind));
         match last {
             Some(last) => rest.step(last, &looks),
             None if must_verify => rest.closing(),
@@ -174,6 +176,7 @@ impl Rest<'_> {
             let action = format!("{lead} “{}”", shorten(&tidy(&of), QUOTED_ACTION));
             let arm = self.planner.arms.serving_or_rest(intent);
             let record = "What came of it is written down".into();
+            self.room = self.room.saturating_sub(1);
             self.add(intent, arm, action, vec![criterion.into(), record], needs);
         }
         (work..self.tasks.len()).map(Need::New).collect()
@@ -207,7 +210,8 @@ impl Rest<'_> {
 
     /// What nothing else waits for.
     fn leaves(&self) -> Vec<Need> {
-        let by_done = self.past.done().iter().flat_map(|step| &step.depends_on).map(|number| Need::Done(*number));
+        let by_done =
+            self.past.done().iter().flat_map(|step| &step.depends_on).map(|number| Need::Done(*number));
         let by_new = self.tasks.iter().flat_map(|task| task.needs.iter().copied());
         let needed: HashSet<Need> = by_done.chain(by_new).collect();
         let done = self.past.done().iter().map(|step| Need::Done(step.step));
@@ -229,7 +233,8 @@ impl Rest<'_> {
     fn doer_before(&self, step: &SubTask) -> usize {
         let arms = &self.planner.arms;
         let before = self.past.steps()[..step.step as usize - 1].iter().rev();
-        let mut doers = before.map(|past| self.arm_of(&past.step)).filter(|arm| !arms.list()[*arm].verifies());
+        let mut doers =
+            before.map(|past| self.arm_of(&past.step)).filter(|arm| !arms.list()[*arm].verifies());
         doers.next().unwrap_or_else(|| arms.rest())
     }
 

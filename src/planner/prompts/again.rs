@@ -48,7 +48,9 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
         PlanFault::BlankAction { step } => format!("Step {step} had no action."),
         PlanFault::NoCriteria { step } => format!("Step {step} had no acceptance criteria."),
         PlanFault::RepeatsDone { step, done } => {
-            format!("Step {step} had the action of step {done}, which is done. Leave it out, or say what is different.")
+            format!(
+                "Step {step} had the action of step {done}, which is done. Leave it out, or say what is different."
+            )
         }
         PlanFault::AmbiguousNeed { step, number } => format!(
             "Step {step} depends on {number}, and both a step that is done and one of yours had that number. \
