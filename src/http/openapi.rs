@@ -8,7 +8,7 @@ use axum::{Router, routing};
 use http::header::CONTENT_TYPE;
 use utoipa::OpenApi;
 use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as DocumentedResponse, ResponseBuilder};
 use utoipa::openapi::{ObjectBuilder, schema::Type};
@@ -95,12 +95,15 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     }
 }
 
-/// Gives the operation at `path` what it has in common with `/plan`: parameters and the sound plan.
+/// Gives the operation at `path` what it has in common with `/plan`: parameters, as nothing of it is kept without
+/// that of the cache, and the sound plan.
 fn describe_like_plan(api: &mut utoipa::openapi::OpenApi, path: &str) {
     let plan = api.paths.paths.get("/plan").and_then(|item| item.post.clone());
     let operation = api.paths.paths.get_mut(path).and_then(|item| item.post.as_mut());
     if let (Some(plan), Some(operation)) = (plan, operation) {
-        operation.parameters = plan.parameters;
+        let is_of_both = |parameter: &Parameter| parameter.name != "Cache-Control";
+        operation.parameters =
+            plan.parameters.map(|parameters| parameters.into_iter().filter(is_of_both).collect());
         operation.responses.responses.extend(plan.responses.responses);
     }
 }

@@ -302,22 +302,18 @@ fn numbers_of(past: &Past, status: StepStatus) -> Vec<usize> {
 }
 
 fn rationale(past: &Past) -> String {
-    let mut said = String::from("Rule-based plan of what is left, made without a language model");
-    let (failed, kept) = (numbers_of(past, StepStatus::Failed), numbers_of(past, StepStatus::Pending));
-    let steps = |numbers: &[usize]| {
-        format!("step{} {} of the plan so far", if numbers.len() == 1 { "" } else { "s" }, list(numbers))
+    let named = |status, what: &str| {
+        let numbers = numbers_of(past, status);
+        let (steps, is) = if numbers.len() == 1 { ("step", "is") } else { ("steps", "are") };
+        (!numbers.is_empty()).then(|| format!("{steps} {} {what} {is}", list(&numbers)))
     };
-    let parts: Vec<String> = [
-        (!failed.is_empty()).then(|| format!("what made {} fail is found out and avoided", steps(&failed))),
-        (!kept.is_empty()).then(|| format!("{} stay as planned", steps(&kept))),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    said.push_str(": ");
-    said.push_str(&parts.join("; "));
-    said.push('.');
-    said
+    let failed = named(StepStatus::Failed, "failed and").map(|failed| failed + " done in another way");
+    let kept = named(StepStatus::Pending, "had not begun and").map(|kept| kept + " kept");
+    let said: Vec<String> = failed.into_iter().chain(kept).collect();
+    format!(
+        "Rule-based plan of what is left, made without a language model: of the plan so far, {}.",
+        said.join("; ")
+    )
 }
 
 fn confidence(past: &Past) -> f64 {
