@@ -101,7 +101,7 @@ fn describe_like_plan(api: &mut utoipa::openapi::OpenApi, path: &str) {
     let plan = api.paths.paths.get("/plan").and_then(|item| item.post.clone());
     let operation = api.paths.paths.get_mut(path).and_then(|item| item.post.as_mut());
     if let (Some(plan), Some(operation)) = (plan, operation) {
-        let is_of_both = |parameter: &Parameter| parameter.name != "Cache-Control";
+        let is_of_both = |parameter: &RefOr<Parameter>| !matches!(parameter, RefOr::T(parameter) if parameter.name == "Cache-Control");
         operation.parameters =
             plan.parameters.map(|parameters| parameters.into_iter().filter(is_of_both).collect());
         operation.responses.responses.extend(plan.responses.responses);
