@@ -89,7 +89,7 @@ async fn printed(arguments: PlanArguments, settings: &Settings) -> Result<Option
     let app = App::from_settings(settings)?;
 
     let deadline = Instant::now() + settings.timeout;
-    let order = Order { request: &request, deadline, steps: None };
+    let order = Order { request: &request, past: None, deadline, steps: None };
     let Some((origin, plan)) = watched(&app.planner, order, &screen).await? else { return Ok(None) };
     let (plan, repairs) = plan.into_response();
     let made = Made { plan: &plan, repairs: &repairs, origin: &origin };

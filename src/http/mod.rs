@@ -10,16 +10,18 @@ mod ops;
 mod page;
 mod plan;
 pub mod problem;
+mod replan;
 mod request;
 mod span;
 mod stream;
+mod validate;
 
 pub(crate) use limit::LIMIT_HEADERS;
 pub use limit::PlanLimiter;
 pub(crate) use middleware::{OwnDocument, StreamEnd, observe};
 pub use middleware::{PlanNotes, panic_response};
 pub(crate) use openapi::api_router;
-pub(crate) use plan::{Admitted, PLAN_HEADERS, Reply, Wanted};
+pub(crate) use plan::{Admitted, PLAN_HEADERS, Question, Reply, Wanted};
 pub(crate) use request::{
     Caller, Include, RequestContext, Token, X_REQUEST_ID, authorize, deadline, has_media_type, json_body,
 };

@@ -1,4 +1,4 @@
-//! `POST /plan`.
+//! `POST /plan`, and what `POST /replan` has in common with it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::cache::Answer;
 use crate::lifecycle::Phase;
 use crate::metrics::InFlight;
-use crate::models::{PlanRequest, PlanResponse, SubTask, Usage};
+use crate::models::{InvalidRequest, PlanRequest, PlanResponse, SubTask, Usage};
+use crate::planner::replan::Past;
 use crate::planner::written::WrittenPlan;
 use crate::planner::{Order, Origin, estimate};
 
@@ -89,8 +90,30 @@ pub(super) async fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let from_start =
+        |_: &App, body: &[u8]| PlanRequest::from_json(body).map(|request| Question { request, past: None });
+    answer(app, context, request, from_start).await
+}
+
+/// What is to be planned.
+pub(crate) struct Question {
+    pub(crate) request: PlanRequest,
+    /// The plan of which the rest is wanted.
+    pub(crate) past: Option<Arc<Past>>,
+}
+
+/// How a body becomes a question.
+pub(super) type ReadQuestion = fn(&App, &[u8]) -> Result<Question, InvalidRequest>;
+
+/// The answer to a request for a plan, whose body is read by `read`.
+pub(super) async fn answer(
+    app: Arc<App>,
+    context: RequestContext,
+    request: Request,
+    read: ReadQuestion,
+) -> Result<Response, Problem> {
     let is_stream = prefers_events(request.headers());
-    let wanted = Wanted::read(&app, &context, request).await?;
+    let wanted = Wanted::read(&app, &context, request, read).await?;
     let (allowance, admitted) = wanted.admitted(&app).await;
     // Logged lines carry the id from here on, also when nobody gave one.
     context.id();
@@ -115,29 +138,34 @@ pub(crate) struct Wanted {
     pub(crate) deadline: Instant,
     /// Whether an earlier plan will not do.
     pub(crate) anew: bool,
-    pub(crate) request: PlanRequest,
+    pub(crate) question: Question,
 }
 
 impl Wanted {
     /// Reads and checks a request, the body last, and all faults of headers and body together.
-    async fn read(app: &App, context: &RequestContext, request: Request) -> Result<Self, Problem> {
+    async fn read(
+        app: &App,
+        context: &RequestContext,
+        request: Request,
+        read: ReadQuestion,
+    ) -> Result<Self, Problem> {
         let caller = authorize(&request, &app.auth_tokens)?;
         let include = Include::from_query(request.uri().query().unwrap_or_default())?;
         let deadline = deadline(request.headers(), context.arrived, app.timeout);
         let anew = wants_no_cache(request.headers());
         let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
-        let request = PlanRequest::from_json(&json_body(request, read_by).await?);
-        let request_id = match &request {
-            Ok(request) => &request.request_id,
+        let question = read(app, &json_body(request, read_by).await?);
+        let request_id = match &question {
+            Ok(question) => &question.request.request_id,
             Err(invalid) => &invalid.request_id,
         };
         if let Some(id) = request_id {
             context.propose_id(id);
         }
-        match (deadline, request) {
-            (Ok(deadline), Ok(request)) => Ok(Self { caller, include, deadline, anew, request }),
-            (deadline, request) => {
-                let mut faults = request.err().map(|invalid| invalid.faults).unwrap_or_default();
+        match (deadline, question) {
+            (Ok(deadline), Ok(question)) => Ok(Self { caller, include, deadline, anew, question }),
+            (deadline, question) => {
+                let mut faults = question.err().map(|invalid| invalid.faults).unwrap_or_default();
                 faults.extend(deadline.err());
                 Err(Problem::from(faults))
             }
@@ -186,8 +214,8 @@ pub(crate) struct Admitted {
 impl Admitted {
     /// What comes of it; each step is sent to `steps` as soon as it is written.
     pub(crate) async fn answer(&self, steps: Option<&UnboundedSender<SubTask>>) -> Reply {
-        let Wanted { include, deadline, anew, request, .. } = &self.wanted;
-        let order = Order { request, deadline: *deadline, steps };
+        let Wanted { include, deadline, anew, question: Question { request, past }, .. } = &self.wanted;
+        let order = Order { request, past: past.as_ref(), deadline: *deadline, steps };
         tokio::select! {
             answer = self.app.answer(order, *anew) => Reply::new(answer, *include),
             () = self.app.lifecycle.reached(Phase::Over) => shutting_down().into(),

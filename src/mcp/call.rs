@@ -18,7 +18,7 @@ use tracing::{Instrument, Span, info, info_span};
 
 use crate::app::App;
 use crate::http::problem::{ErrorCode, Problem, internal};
-use crate::http::{self as web, Admitted, Caller, Include, PlanNotes, Reply, Wanted};
+use crate::http::{self as web, Admitted, Caller, Include, PlanNotes, Question, Reply, Wanted};
 use crate::models::{PlanRequest, SubTask};
 use crate::planner::estimate;
 
@@ -112,7 +112,8 @@ impl Call {
     async fn admitted(&self, arguments: JsonObject) -> Result<Admitted, Problem> {
         let request = PlanRequest::from_json(&json(&arguments)).map_err(|invalid| invalid.faults)?;
         let Visit { caller, deadline, .. } = self.visit.clone();
-        Wanted { caller, include: EXTRAS, deadline, anew: false, request }.admitted(&self.app).await.1
+        let question = Question { request, past: None };
+        Wanted { caller, include: EXTRAS, deadline, anew: false, question }.admitted(&self.app).await.1
     }
 
     async fn validate_plan(&self, arguments: JsonObject) -> Result<Bytes, Problem> {
