@@ -53,14 +53,13 @@ impl Call {
     /// A call that came over HTTP as its transport noted, or else on standard input just now.
     pub(super) fn new(app: Arc<App>, tool: &'static str, context: &RequestContext<RoleServer>) -> Self {
         let parts = context.extensions.get::<::http::request::Parts>();
-        let (visit, span) = match parts.and_then(|parts| parts.extensions.get::<Visit>()) {
-            Some(visit) => (visit.clone(), Span::current()),
-            None => {
-                let context = web::RequestContext::new(&::http::HeaderMap::new());
-                let deadline = context.arrived + app.timeout;
-                let visit = Visit { caller: Caller::Address(None), deadline, context };
-                (visit, info_span!("request", request_id = tracing::field::Empty))
-            }
+        let (visit, span) = if let Some(visit) = parts.and_then(|parts| parts.extensions.get::<Visit>()) {
+            (visit.clone(), Span::current())
+        } else {
+            let context = web::RequestContext::new(&::http::HeaderMap::new());
+            let deadline = context.arrived + app.timeout;
+            let visit = Visit { caller: Caller::Address(None), deadline, context };
+            (visit, info_span!("request", request_id = tracing::field::Empty))
         };
         Self { app, tool, visit, span, ended: None }
     }

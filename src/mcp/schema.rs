@@ -1,6 +1,6 @@
 //! JSON Schemas of what the tools take and give: those of the API's own types.
 //!
-//! Schemas of OpenAPI 3.1 are JSON Schema 2020-12. Only the place of those that are referred to is another.
+//! An API's description has JSON Schema 2020-12 too. Only the place of the schemas that are referred to is another.
 
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, schema::Schema};
