@@ -116,7 +116,9 @@ async fn watched(
     let mut making = pin!(planner.plan(Order { steps: is_seen.then_some(&sender), ..order }));
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     let mut tick = interval_at(Instant::now() + TICK, TICK);
-    screen.begin(&planner.model());
+    if is_seen {
+        screen.begin(&planner.model());
+    }
     let made = loop {
         tokio::select! {
             biased;
@@ -132,24 +134,28 @@ async fn watched(
     Ok(Some((origin, result.map_err(|error| Problem::from(error).detail)?)))
 }
 
-/// The goal that was given, or the one on standard input, without the end of its last line.
+/// The goal that was given, or the one on standard input.
 fn goal(given: Option<String>) -> Result<String, String> {
-    let Some(goal) = given.filter(|goal| goal != STANDARD_INPUT) else {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .take(MOST_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| format!("standard input cannot be read ({error})"))?;
-        if bytes.len() as u64 > MOST_BYTES {
-            return Err("The goal on standard input is longer than 10,000 characters.".into());
-        }
-        let text = String::from_utf8(bytes).map_err(|_| {
-            "The goal on standard input is not UTF-8; convert it, with iconv for example.".to_owned()
-        })?;
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        return Ok(line.strip_suffix('\r').unwrap_or(line).to_owned());
-    };
-    Ok(goal)
+    match given {
+        Some(goal) if goal != STANDARD_INPUT => Ok(goal),
+        _ => goal_on_standard_input(),
+    }
+}
+
+/// What stands there, without the end of its last line.
+fn goal_on_standard_input() -> Result<String, String> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("standard input cannot be read ({error})"))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err("The goal on standard input is longer than 10,000 characters.".into());
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| "The goal on standard input is not UTF-8; convert it, with iconv for example.")?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
 fn context(given: &str) -> Result<Map<String, Value>, String> {

@@ -29,7 +29,11 @@ pub async fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String
 
 /// Runs a command: exit code, standard output, standard error.
 pub async fn outcome(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.output().await.expect("the binary runs");
+    said(command.output().await.expect("the binary runs"))
+}
+
+fn said(output: Output) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = output;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
@@ -43,9 +47,7 @@ async fn fed(input: &[u8], arguments: &[&str]) -> (i32, String, String) {
     // It reads no more than it needs, and then nobody is there.
     let _ = stdin.write_all(input).await;
     drop(stdin);
-    let Output { status, stdout, stderr } = child.wait_with_output().await.expect("the binary runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+    said(child.wait_with_output().await.expect("the binary runs"))
 }
 
 #[tokio::test]

@@ -214,7 +214,7 @@ mod panics {
     #[test]
     fn in_command() {
         if std::env::var_os("PLANNER_TEST_PANIC").is_some() {
-            telemetry::init_for_command(LogLevel::Error);
+            telemetry::init_for_command(LogLevel::Error, false, std::io::stderr);
             panic();
         }
     }
