@@ -96,7 +96,7 @@ impl Collector {
     /// What is said of the process.
     pub fn resource(&self) -> BTreeMap<String, Value> {
         let resources = self.requests().into_iter().flat_map(|request| request.resource_spans);
-        attributes(resources.flat_map(|spans| spans.resource).flat_map(|resource| resource.attributes))
+        attributes(resources.filter_map(|spans| spans.resource).flat_map(|resource| resource.attributes))
     }
 }
 
