@@ -111,8 +111,9 @@ async fn what_is_no_plan_says_so() {
         (
             json!("Just do it."),
             "body",
-            "has a plan in it that cannot be read; send it as JSON, with every step whole",
+            "has no list of steps in it; send an object with the steps under plan",
         ),
+        (json!("{\"plan\": ["), "body", "ends before its last step does; send the whole plan"),
     ] {
         assert_eq!(faults(&app, &body).await, [(field.to_owned(), message.to_owned())], "{body}");
     }
