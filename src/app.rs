@@ -109,8 +109,9 @@ impl App {
     /// The answer to an order, from the cache where there is one; with `anew` it is made in any case.
     pub(crate) async fn answer(&self, order: Order<'_>, anew: bool) -> Answer {
         let answer = match &self.cache {
-            Some(cache) => cache.answer(&self.planner, order, anew).await,
-            None => Answer::made(CacheUse::Off, self.planner.plan(order).await),
+            // What is left of a plan is asked for once.
+            Some(cache) if order.past.is_none() => cache.answer(&self.planner, order, anew).await,
+            _ => Answer::made(CacheUse::Off, self.planner.plan(order).await),
         };
         self.metrics.cache.used(answer.cache);
         answer

@@ -86,7 +86,7 @@ impl House {
     async fn ask(&self, goal: &str, seconds: u64, anew: bool) -> Answer {
         let request = PlanRequest { goal: goal.into(), ..PlanRequest::default() };
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        let order = Order { request: &request, deadline, steps: None };
+        let order = Order { request: &request, past: None, deadline, steps: None };
         self.cache.answer(&self.planner, order, anew).await
     }
 

@@ -1,4 +1,4 @@
-//! `POST /plan`.
+//! `POST /plan`, and what `POST /replan` has in common with it.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::cache::Answer;
 use crate::lifecycle::Phase;
-use crate::models::{PlanRequest, PlanResponse, SubTask, Usage};
+use crate::models::{InvalidRequest, PlanRequest, PlanResponse, SubTask, Usage};
+use crate::planner::replan::Past;
 use crate::planner::written::WrittenPlan;
 use crate::planner::{Order, Origin, estimate};
 
@@ -86,8 +87,30 @@ pub(super) async fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let from_start =
+        |_: &App, body: &[u8]| PlanRequest::from_json(body).map(|request| Question { request, past: None });
+    answer(app, context, request, from_start).await
+}
+
+/// What is to be planned.
+pub(super) struct Question {
+    pub(super) request: PlanRequest,
+    /// The plan of which the rest is wanted.
+    pub(super) past: Option<Arc<Past>>,
+}
+
+/// How a body becomes a question.
+pub(super) type ReadQuestion = fn(&App, &[u8]) -> Result<Question, InvalidRequest>;
+
+/// The answer to a request for a plan, whose body is read by `read`.
+pub(super) async fn answer(
+    app: Arc<App>,
+    context: RequestContext,
+    request: Request,
+    read: ReadQuestion,
+) -> Result<Response, Problem> {
     let is_stream = prefers_events(request.headers());
-    let wanted = Wanted::read(&app, &context, request).await?;
+    let wanted = Wanted::read(&app, &context, request, read).await?;
     if app.lifecycle.phase() >= Phase::Draining {
         return Err(shutting_down());
     }
@@ -144,29 +167,34 @@ struct Wanted {
     deadline: Instant,
     /// Whether an earlier plan will not do.
     anew: bool,
-    request: PlanRequest,
+    question: Question,
 }
 
 impl Wanted {
     /// Reads and checks a request, the body last, and all faults of headers and body together.
-    async fn read(app: &App, context: &RequestContext, request: Request) -> Result<Self, Problem> {
+    async fn read(
+        app: &App,
+        context: &RequestContext,
+        request: Request,
+        read: ReadQuestion,
+    ) -> Result<Self, Problem> {
         let caller = authorize(&request, &app.auth_tokens)?;
         let include = Include::from_query(request.uri().query().unwrap_or_default())?;
         let deadline = deadline(request.headers(), context.arrived, app.timeout);
         let anew = wants_no_cache(request.headers());
         let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
-        let request = PlanRequest::from_json(&json_body(request, read_by).await?);
-        let request_id = match &request {
-            Ok(request) => &request.request_id,
+        let question = read(app, &json_body(request, read_by).await?);
+        let request_id = match &question {
+            Ok(question) => &question.request.request_id,
             Err(invalid) => &invalid.request_id,
         };
         if let Some(id) = request_id {
             context.propose_id(id);
         }
-        match (deadline, request) {
-            (Ok(deadline), Ok(request)) => Ok(Self { caller, include, deadline, anew, request }),
-            (deadline, request) => {
-                let mut faults = request.err().map(|invalid| invalid.faults).unwrap_or_default();
+        match (deadline, question) {
+            (Ok(deadline), Ok(question)) => Ok(Self { caller, include, deadline, anew, question }),
+            (deadline, question) => {
+                let mut faults = question.err().map(|invalid| invalid.faults).unwrap_or_default();
                 faults.extend(deadline.err());
                 Err(Problem::from(faults))
             }
@@ -175,7 +203,8 @@ impl Wanted {
 
     /// What comes of it; each step is sent to `steps` as soon as it is written.
     async fn answered_by(&self, app: &App, steps: Option<&UnboundedSender<SubTask>>) -> Reply {
-        let order = Order { request: &self.request, deadline: self.deadline, steps };
+        let Question { request, past } = &self.question;
+        let order = Order { request, past: past.as_ref(), deadline: self.deadline, steps };
         tokio::select! {
             answer = app.answer(order, self.anew) => Reply::new(answer, self.include),
             () = app.lifecycle.reached(Phase::Over) => shutting_down().into(),

@@ -12,7 +12,7 @@ pub(crate) const MOST_FAULTS: usize = 100;
 pub(crate) struct FieldReader {
     fields: Map<String, Value>,
     /// What stands before the name of each field, as `budget.`.
-    place: &'static str,
+    place: String,
     pub(crate) faults: Vec<FieldError>,
 }
 
@@ -26,14 +26,7 @@ impl FieldReader {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Err(wrong(format!("is empty; send a JSON object with {needs}")));
         }
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            wrong(match std::str::from_utf8(body) {
-                Err(_) => "is not UTF-8; send JSON in UTF-8".into(),
-                Ok(_) if is_too_deep(&error) => "nests deeper than 128 levels".into(),
-                Ok(_) => format!("is not valid JSON (line {line}, column {column})"),
-            })
-        })?;
+        let value: Value = serde_json::from_slice(body).map_err(|error| fault_of_json(body, &error))?;
         match value {
             Value::Object(fields) => Ok(Self { fields, ..Self::default() }),
             other => Err(wrong(format!("is {}; send a JSON object", kind_of(&other)))),
@@ -89,6 +82,69 @@ impl FieldReader {
         texts
     }
 
+    /// What `read` makes of each object in the list `name`, which must be there and have at most `most` entries;
+    /// `None` for an entry that is no object, which is a fault, and for one of which `read` makes nothing.
+    pub(crate) fn objects<T>(
+        &mut self,
+        name: &str,
+        most: usize,
+        read: impl Fn(&mut Self) -> Option<T>,
+    ) -> Vec<Option<T>> {
+        let items = match self.take(name) {
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                return self.wrong_kind(name, "an array of objects", &other).unwrap_or_default();
+            }
+            None => {
+                self.fault(name, "is required");
+                return Vec::new();
+            }
+        };
+        if items.len() > most {
+            self.fault(name, format!("must have at most {most} entries"));
+            return Vec::new();
+        }
+        let read_one = |(index, item)| {
+            let place = format!("{name}[{index}]");
+            let Value::Object(fields) = item else {
+                return self.wrong_kind(&place, "an object", &item);
+            };
+            let mut inner = Self { fields, place: format!("{}{place}.", self.place), faults: Vec::new() };
+            let value = read(&mut inner);
+            let room = (MOST_FAULTS + 1).saturating_sub(self.faults.len());
+            self.faults.extend(inner.faults.into_iter().take(room));
+            value
+        };
+        items.into_iter().enumerate().map(read_one).collect()
+    }
+
+    /// A whole number from `low` to `high` that must be there.
+    pub(crate) fn required_whole(&mut self, name: &str, low: u32, high: u32) -> Option<u32> {
+        let value = self.take(name);
+        if value.is_none() {
+            self.fault(name, "is required");
+            return None;
+        }
+        let number = value.as_ref().and_then(whole).filter(|number| (low..=high).contains(number));
+        if number.is_none() {
+            self.fault(name, format!("must be a whole number from {low} to {high}"));
+        }
+        number
+    }
+
+    /// A list of whole numbers; `None` when it is something else, which is a fault.
+    pub(crate) fn wholes(&mut self, name: &str) -> Option<Vec<u32>> {
+        let numbers = match self.take(name) {
+            None => Some(Vec::new()),
+            Some(Value::Array(items)) => items.iter().map(whole).collect(),
+            Some(_) => None,
+        };
+        if numbers.is_none() {
+            self.fault(name, "must be an array of whole numbers above 0");
+        }
+        numbers
+    }
+
     /// Notes that the field `name` is bad, unless there are more faults than will be listed.
     pub(crate) fn fault(&mut self, name: &str, message: impl Into<String>) {
         if self.faults.len() > MOST_FAULTS {
@@ -117,7 +173,8 @@ impl FieldReader {
         place: &'static str,
         read: impl FnOnce(&mut Self) -> T,
     ) -> T {
-        let mut inner = Self { fields: self.object(name).unwrap_or_default(), place, faults: Vec::new() };
+        let fields = self.object(name).unwrap_or_default();
+        let mut inner = Self { fields, place: place.into(), faults: Vec::new() };
         let value = read(&mut inner);
         self.faults.append(&mut inner.faults);
         value
@@ -155,6 +212,23 @@ impl FieldReader {
         }
         number as u32
     }
+}
+
+/// What is wrong with a body that is not JSON.
+pub(crate) fn fault_of_json(body: &[u8], error: &serde_json::Error) -> FieldError {
+    let (line, column) = (error.line(), error.column());
+    let what = match std::str::from_utf8(body) {
+        Err(_) => "is not UTF-8; send JSON in UTF-8".into(),
+        Ok(_) if is_too_deep(error) => "nests deeper than 128 levels".into(),
+        Ok(_) => format!("is not valid JSON (line {line}, column {column})"),
+    };
+    FieldError::new("body", what)
+}
+
+/// A whole number above 0, also one that is written as `1.0`.
+fn whole(value: &Value) -> Option<u32> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+    (1.0..=f64::from(u32::MAX)).contains(&number).then_some(number as u32)
 }
 
 /// `serde_json` has no public kind for its nesting limit; its message is the only sign of it.

@@ -1,13 +1,15 @@
-//! The wire types of the planner's API: what `POST /plan` takes and gives.
+//! The wire types of the planner's API: what `POST /plan` and `POST /replan` take and give.
 
 pub(crate) mod fields;
 mod ops;
+mod replan;
 mod request;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use ops::{Capabilities, Health, Readiness};
+pub use replan::{Progress, ReplanRequest, StepStatus};
 pub use request::{
     InvalidRequest, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, MAX_REQUEST_ID_CHARS,
     PlanRequest,
@@ -122,10 +124,12 @@ pub enum RepairCode {
     Clamped,
     /// A blank or repeated acceptance criterion was left out.
     CriterionDropped,
-    /// A dependency on itself, on no step, or named twice was left out.
+    /// A dependency on itself, on no step, on a finished step with a higher number, or named twice was left out.
     DependencyDropped,
     /// An optional field was missing and has a usual value.
     FieldFilled,
+    /// A step that only repeated a finished one was left out.
+    StepDropped,
     /// Steps were numbered or ordered otherwise than they run.
     StepsRenumbered,
     /// The plan ended without verification.
@@ -134,12 +138,13 @@ pub enum RepairCode {
 
 impl RepairCode {
     /// Every code, for metrics and documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ArmMapped,
         Self::Clamped,
         Self::CriterionDropped,
         Self::DependencyDropped,
         Self::FieldFilled,
+        Self::StepDropped,
         Self::StepsRenumbered,
         Self::VerificationAdded,
     ];
@@ -152,6 +157,7 @@ impl RepairCode {
             Self::CriterionDropped => "criterion_dropped",
             Self::DependencyDropped => "dependency_dropped",
             Self::FieldFilled => "field_filled",
+            Self::StepDropped => "step_dropped",
             Self::StepsRenumbered => "steps_renumbered",
             Self::VerificationAdded => "verification_added",
         }

@@ -57,6 +57,15 @@ pub struct InvalidRequest {
     pub request_id: Option<String>,
 }
 
+impl InvalidRequest {
+    /// One fault for each field, sorted.
+    pub(super) fn new(mut faults: Vec<FieldError>, request_id: Option<String>) -> Self {
+        faults.sort();
+        faults.dedup_by(|a, b| a.field == b.field);
+        Self { faults, request_id }
+    }
+}
+
 impl FieldError {
     pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
@@ -77,12 +86,7 @@ impl PlanRequest {
                 .map_err(|fault| InvalidRequest { faults: vec![fault], request_id: None })?,
         };
         request.rule_faults(&mut faults);
-        if faults.is_empty() {
-            return Ok(request);
-        }
-        faults.sort();
-        faults.dedup_by(|a, b| a.field == b.field);
-        Err(InvalidRequest { faults, request_id: request.request_id })
+        if faults.is_empty() { Ok(request) } else { Err(InvalidRequest::new(faults, request.request_id)) }
     }
 
     /// Checks the rules of a request that was not read from JSON.
@@ -103,18 +107,23 @@ impl PlanRequest {
     /// Fails with what is wrong with the body as a whole.
     fn field_by_field(body: &[u8]) -> Result<(Self, Vec<FieldError>), FieldError> {
         let mut fields = FieldReader::of_body(body, "a goal")?;
-        let request = Self {
+        let request = Self::of_fields(&mut fields);
+        // Without a fault here a key was there twice, of which the last counts, as in Python.
+        Ok((request, fields.faults))
+    }
+
+    /// What fits of a request among `fields`; what does not is a fault there. Its rules are not checked.
+    pub(super) fn of_fields(fields: &mut FieldReader) -> Self {
+        Self {
             // What is missing has its own fault and breaks no rule besides.
             goal: fields.required_text("goal").unwrap_or_else(|| "read".into()),
             constraints: fields.texts("constraints", MAX_CONSTRAINTS as usize),
             context: fields.object("context").unwrap_or_default(),
             request_id: fields.text("request_id"),
-        };
-        // Without a fault here a key was there twice, of which the last counts, as in Python.
-        Ok((request, fields.faults))
+        }
     }
 
-    fn rule_faults(&self, faults: &mut Vec<FieldError>) {
+    pub(super) fn rule_faults(&self, faults: &mut Vec<FieldError>) {
         if let Err(errors) = self.validate() {
             faults.extend(
                 errors.field_errors().keys().map(|field| FieldError::new(field.to_string(), rule_of(field))),
@@ -149,11 +158,13 @@ fn not_blank(text: &str) -> Result<(), ValidationError> {
 }
 
 fn context_fits(context: &Map<String, Value>) -> Result<(), ValidationError> {
+    if json_bytes(context) <= MAX_CONTEXT_BYTES { Ok(()) } else { Err(ValidationError::new("size")) }
+}
+
+/// The length of `value` as compact JSON.
+pub(super) fn json_bytes(value: &impl Serialize) -> usize {
     let mut counter = ByteCounter(0);
-    match serde_json::to_writer(&mut counter, context) {
-        Ok(()) if counter.0 <= MAX_CONTEXT_BYTES => Ok(()),
-        _ => Err(ValidationError::new("size")),
-    }
+    serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
 }
 
 /// Counts what is written to it.

@@ -13,6 +13,7 @@ use super::error::{PlanFault, Unfit, Unreadable};
 use super::parse::{self, Reading};
 use super::prompts::Prompts;
 use super::repair::{Plan, PlanRules, settle};
+use super::replan::{Past, settle_rest};
 
 /// What a plan must be like, and what an answer is compared with.
 pub(super) struct Checker {
@@ -24,7 +25,7 @@ pub(super) struct Checker {
 
 impl Checker {
     /// The plan in an answer.
-    pub(super) fn plan_in(&self, completion: &Completion) -> Result<Plan, Unfit> {
+    pub(super) fn plan_in(&self, completion: &Completion, past: Option<&Past>) -> Result<Plan, Unfit> {
         let read = read(completion);
         self.metrics.parsed(match &read {
             Ok(reading) if reading.is_strict => "strict",
@@ -35,20 +36,28 @@ impl Checker {
         if self.prompts.is_example(&draft) {
             return Err(Unfit::Unreadable(Unreadable::Example));
         }
-        self.settle(draft).map_err(Unfit::Unsound)
+        self.settle(draft, past).map_err(Unfit::Unsound)
     }
 
     /// The plan in what somebody wrote down, or everything that is wrong with it.
     pub(super) fn validate(&self, written: &str) -> Result<Plan, Vec<FieldError>> {
         let draft = parse::read(written).map_err(|unreadable| vec![unreadable.for_author()])?.draft;
-        self.settle(draft).map_err(|faults| {
+        self.settle(draft, None).map_err(|faults| {
             faults.iter().take(MOST_FAULTS).map(|fault| fault.for_author(&self.registry)).collect()
         })
     }
 
-    /// The plan that is proposed.
-    pub(super) fn settle(&self, draft: Draft) -> Result<Plan, Vec<PlanFault>> {
-        settle(draft, &self.registry, &self.rules)
+    /// The plan that is proposed, or of which the rest is.
+    pub(super) fn settle(&self, draft: Draft, past: Option<&Past>) -> Result<Plan, Vec<PlanFault>> {
+        match past {
+            None => settle(draft, &self.registry, &self.rules),
+            Some(past) => settle_rest(draft, past, &self.registry, &self.rules),
+        }
+    }
+
+    /// The rules for what an engine proposes.
+    pub(super) fn rules_for(&self, past: Option<&Past>) -> PlanRules {
+        past.map_or_else(|| self.rules.clone(), |past| past.rules(&self.rules, &self.registry))
     }
 }
 

@@ -55,6 +55,22 @@ pub enum PlanFault {
         /// The step.
         step: usize,
     },
+    /// A step that does what a finished one has done.
+    #[error("step {step} has the same action as step {done}, which is done")]
+    RepeatsDone {
+        /// The step.
+        step: usize,
+        /// The number of the finished one.
+        done: u32,
+    },
+    /// A dependency on a number that both a finished step and a proposed one have.
+    #[error("step {step} depends on {number}, which is the number of a finished step and of another")]
+    AmbiguousNeed {
+        /// The step.
+        step: usize,
+        /// The number.
+        number: u32,
+    },
     /// A step for an arm that does not exist and that nothing points to.
     #[error("step {step} names an arm that does not exist")]
     UnknownArm {
@@ -74,6 +90,8 @@ impl PlanFault {
             Self::RepeatedAction { .. } => "repeated_action",
             Self::BlankAction { .. } => "blank_action",
             Self::NoCriteria { .. } => "no_criteria",
+            Self::RepeatsDone { .. } => "repeats_done",
+            Self::AmbiguousNeed { .. } => "ambiguous_dependency",
             Self::UnknownArm { .. } => "unknown_arm",
         }
     }
@@ -86,7 +104,8 @@ impl PlanFault {
             Self::TooFewSteps { .. } | Self::TooManySteps { .. } | Self::Unverified { .. } => "plan".into(),
             Self::Cycle { steps } => of_step(last(steps), "depends_on"),
             Self::RepeatedAction { steps } => of_step(last(steps), "action"),
-            Self::BlankAction { step } => of_step(*step, "action"),
+            Self::AmbiguousNeed { step, .. } => of_step(*step, "depends_on"),
+            Self::BlankAction { step } | Self::RepeatsDone { step, .. } => of_step(*step, "action"),
             Self::NoCriteria { step } => of_step(*step, "acceptance_criteria"),
             Self::UnknownArm { step } => of_step(*step, "required_arm"),
         }
@@ -114,6 +133,16 @@ impl PlanFault {
             ),
             Self::BlankAction { .. } => "says nothing; say what is to be done".into(),
             Self::NoCriteria { .. } => "must have at least one that says how to tell that it is done".into(),
+            Self::RepeatsDone { done, .. } => {
+                format!(
+                    "is the same as that of step {done}, which is done; leave it out, or say what is different"
+                )
+            }
+            Self::AmbiguousNeed { number, .. } => {
+                format!(
+                    "names {number}, which is the number of two steps; give each step a number of its own"
+                )
+            }
             Self::UnknownArm { .. } => {
                 format!("is no arm that exists here; name one of {}", ids(registry.arms().iter()))
             }
@@ -183,7 +212,9 @@ impl Unreadable {
             match self {
                 Self::Empty => "is empty; send a plan",
                 Self::Truncated => "ends before its last step does; send the whole plan",
-                Self::NotJson => "has a plan in it that cannot be read; send it as JSON, with every step whole",
+                Self::NotJson => {
+                    "has a plan in it that cannot be read; send it as JSON, with every step whole"
+                }
                 Self::Example | Self::NoSteps => {
                     "has no list of steps in it; send an object with the steps under plan"
                 }

@@ -12,6 +12,7 @@ pub mod parse;
 mod preview;
 pub mod prompts;
 pub mod repair;
+pub mod replan;
 pub mod written;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use error::{PlanError, Unfit};
 use preview::Preview;
 use prompts::Prompts;
 use repair::{Plan, PlanRules};
+use replan::Past;
 
 /// The name under which the embedded planner answers as a model.
 pub const EMBEDDED_MODEL: &str = "embedded";
@@ -85,12 +87,29 @@ pub struct PlannerArm {
 pub struct Order<'a> {
     /// What it is wanted for.
     pub request: &'a PlanRequest,
+    /// The plan of which the rest is wanted; none for one from the start.
+    pub past: Option<&'a Arc<Past>>,
     /// When there must be an answer.
     pub deadline: Instant,
     /// Where each step is sent as soon as it is written. They are a preview: an answer that comes to nothing is
     /// followed by the steps of another, from the first. When a plan is made, each of its steps has been sent
     /// since, the last of them in their final form where the LLM did not write them so.
     pub steps: Option<&'a UnboundedSender<SubTask>>,
+}
+
+/// What is to be planned.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// What the plan is for.
+    pub request: &'a PlanRequest,
+    /// The plan of which the rest is wanted; none for one from the start.
+    pub past: Option<&'a Arc<Past>>,
+}
+
+impl<'a> From<&'a PlanRequest> for Job<'a> {
+    fn from(request: &'a PlanRequest) -> Self {
+        Self { request, past: None }
+    }
 }
 
 /// Where a plan, or its absence, comes from.
@@ -136,7 +155,7 @@ impl PlannerArm {
     /// A plan that comes from elsewhere, if it keeps every promise as it is; with the repairs of its making.
     pub fn check_again(&self, response: PlanResponse, repairs: Vec<Repair>) -> Option<Plan> {
         let steps = response.plan.clone();
-        let plan = self.checker.settle(response.into()).ok()?;
+        let plan = self.checker.settle(response.into(), None).ok()?;
         (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_repairs(repairs))
     }
 
@@ -149,6 +168,11 @@ impl PlannerArm {
     pub async fn validate(&self, proposal: String) -> Result<Plan, Vec<FieldError>> {
         let checker = self.checker.clone();
         read_aside(proposal.len(), move || checker.validate(&proposal)).await
+    }
+
+    /// Whether an arm exists here.
+    pub fn has_arm(&self, id: &str) -> bool {
+        self.checker.registry.get(id).is_some()
     }
 
     /// Whether the engine is believed to answer.
@@ -174,16 +198,19 @@ impl PlannerArm {
         request: &PlanRequest,
         deadline: Instant,
     ) -> (Origin, Result<Plan, PlanError>) {
-        self.plan(Order { request, deadline, steps: None }).await
+        self.plan(Order { request, past: None, deadline, steps: None }).await
     }
 
     /// Makes the plan that is ordered. The origin is known either way.
     pub async fn plan(&self, order: Order<'_>) -> (Origin, Result<Plan, PlanError>) {
-        let Order { request, deadline, steps } = order;
-        let Some(steps) = steps else { return self.make(request, deadline, None).await };
+        let Order { request, past, deadline, steps } = order;
+        let job = Job { request, past };
+        let Some(steps) = steps else { return self.make(job, deadline, None).await };
         let (registry, prompts) = (self.checker.registry.clone(), self.checker.prompts.clone());
-        let preview = Arc::new(Preview::new(registry, prompts, self.checker.rules.max_steps, steps.clone()));
-        let (origin, result) = self.make(request, deadline, Some(&preview)).await;
+        let most_steps = self.checker.rules_for(past.map(|past| &**past)).max_steps;
+        let done = past.map(|past| past.done().to_vec()).unwrap_or_default();
+        let preview = Arc::new(Preview::new(registry, prompts, most_steps, done, steps.clone()));
+        let (origin, result) = self.make(job, deadline, Some(&preview)).await;
         if let Ok(plan) = &result {
             preview.complete(plan.steps());
         }
@@ -192,19 +219,19 @@ impl PlannerArm {
 
     async fn make(
         &self,
-        request: &PlanRequest,
+        job: Job<'_>,
         deadline: Instant,
         preview: Option<&Arc<Preview>>,
     ) -> (Origin, Result<Plan, PlanError>) {
-        trace!(goal = request.goal, "planning");
+        trace!(goal = job.request.goal, "planning");
         let (origin, result) = match &self.engine {
-            Engine::Embedded(embedded) => self.plan_by_rules(embedded, request, Tally::default()),
+            Engine::Embedded(embedded) => self.plan_by_rules(embedded, job, Tally::default()),
             Engine::Llm { ladder, fallback } => {
-                match (self.plan_by_llms(ladder, request, deadline, preview).await, fallback) {
+                match (self.plan_by_llms(ladder, job, deadline, preview).await, fallback) {
                     ((origin, Err(error)), Some(embedded)) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
                         self.checker.metrics.fell_back(EMBEDDED_MODEL);
-                        self.plan_by_rules(embedded, request, origin.tally)
+                        self.plan_by_rules(embedded, job, origin.tally)
                     }
                     (answered, _) => answered,
                 }
@@ -225,7 +252,7 @@ impl PlannerArm {
     async fn plan_by_llms(
         &self,
         ladder: &Ladder,
-        request: &PlanRequest,
+        job: Job<'_>,
         deadline: Instant,
         preview: Option<&Arc<Preview>>,
     ) -> (Origin, Result<Plan, PlanError>) {
@@ -233,7 +260,7 @@ impl PlannerArm {
         let mut reason: Option<PlanError> = None;
         for turn in ladder.turns(deadline) {
             origin.model.clone_from(turn.model());
-            match self.plan_by_llm(turn, request, &mut origin.tally, preview).await {
+            match self.plan_by_llm(turn, job, &mut origin.tally, preview).await {
                 Ok(plan) => {
                     if origin.model != *ladder.first_model() {
                         self.checker.metrics.fell_back(&origin.model);
@@ -252,12 +279,12 @@ impl PlannerArm {
     async fn plan_by_llm(
         &self,
         turn: Turn<'_>,
-        request: &PlanRequest,
+        job: Job<'_>,
         tally: &mut Tally,
         preview: Option<&Arc<Preview>>,
     ) -> Result<Plan, PlanError> {
         let mut turn = turn.heard_by(preview.map(|preview| preview.clone() as Arc<dyn Listener>));
-        let mut question = self.checker.prompts.question(request);
+        let mut question = self.checker.prompts.question(job);
         let mut asked_again = 0;
         let mut reason: Option<PlanError> = None;
         loop {
@@ -265,7 +292,7 @@ impl PlannerArm {
                 Ok(completion) => completion,
                 Err(error) => return Err(PlanError::best(reason, error.into())),
             };
-            let unfit = match self.plan_in(completion).await {
+            let unfit = match self.plan_in(completion, job.past).await {
                 Ok(plan) => return Ok(plan),
                 Err(unfit) => unfit,
             };
@@ -281,29 +308,34 @@ impl PlannerArm {
             asked_again += 1;
             reason = Some(unfit.clone().into());
             question = if asked_again == MOST_REASKS {
-                self.checker.prompts.simply(request, &unfit)
+                self.checker.prompts.simply(job, &unfit)
             } else {
-                self.checker.prompts.again(request, &unfit)
+                self.checker.prompts.again(job, &unfit)
             };
         }
     }
 
     /// Reads, mends and checks what an LLM said.
-    async fn plan_in(&self, completion: Completion) -> Result<Plan, Unfit> {
+    async fn plan_in(&self, completion: Completion, past: Option<&Arc<Past>>) -> Result<Plan, Unfit> {
         let length =
             completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
-        let checker = self.checker.clone();
-        read_aside(length, move || checker.plan_in(&completion)).await
+        let (checker, past) = (self.checker.clone(), past.cloned());
+        read_aside(length, move || checker.plan_in(&completion, past.as_deref())).await
     }
 
     fn plan_by_rules(
         &self,
         embedded: &EmbeddedPlanner,
-        request: &PlanRequest,
+        job: Job<'_>,
         tally: Tally,
     ) -> (Origin, Result<Plan, PlanError>) {
         let origin = Origin { engine: EngineKind::Embedded, model: EMBEDDED_MODEL.into(), tally };
-        let plan = self.checker.settle(embedded.propose(request));
+        let past = job.past.map(|past| &**past);
+        let draft = match past {
+            None => embedded.propose(job.request),
+            Some(past) => embedded.propose_rest(job.request, past),
+        };
+        let plan = self.checker.settle(draft, past);
         (origin, plan.map_err(PlanError::Unsound))
     }
 }

@@ -10,7 +10,7 @@ use crate::registry::ArmRegistry;
 
 use super::parse::growing::Growing;
 use super::prompts::Prompts;
-use super::repair::settle_step;
+use super::repair::{free_numbers, settle_step};
 
 /// Hears what LLMs say to one request, and shows the steps in it.
 ///
@@ -20,6 +20,8 @@ pub(super) struct Preview {
     registry: Arc<ArmRegistry>,
     prompts: Arc<Prompts>,
     most_steps: usize,
+    /// What is finished, and is not shown.
+    done: Vec<SubTask>,
     screen: UnboundedSender<SubTask>,
     calls: Mutex<Calls>,
 }
@@ -28,8 +30,8 @@ pub(super) struct Preview {
 struct Calls {
     under_way: Vec<Call>,
     floor: Option<u32>,
-    /// The number of the last step that was shown of the call with the floor.
-    shown: u32,
+    /// How many steps were shown of the call with the floor.
+    shown: usize,
 }
 
 /// A call, and what it has said.
@@ -41,14 +43,15 @@ struct Call {
 }
 
 impl Preview {
-    /// Shows steps of plans of `most_steps` at most on `screen`.
+    /// Shows on `screen` the steps, `most_steps` at most, that come to those that are `done`.
     pub(super) fn new(
         registry: Arc<ArmRegistry>,
         prompts: Arc<Prompts>,
         most_steps: usize,
+        done: Vec<SubTask>,
         screen: UnboundedSender<SubTask>,
     ) -> Self {
-        Self { registry, prompts, most_steps, screen, calls: Mutex::default() }
+        Self { registry, prompts, most_steps, done, screen, calls: Mutex::default() }
     }
 
     /// What was shown is void: the answer was no use.
@@ -60,9 +63,14 @@ impl Preview {
     /// Shows what has not been shown of a plan that is made.
     pub(super) fn complete(&self, plan: &[SubTask]) {
         let shown = self.calls().shown;
-        for step in plan.iter().filter(|step| step.step > shown) {
+        let is_new = |step: &&SubTask| self.done.iter().all(|done| done.step != step.step);
+        for step in plan.iter().filter(is_new).skip(shown) {
             self.show(step.clone());
         }
+    }
+
+    fn done_numbers(&self) -> impl Iterator<Item = u32> {
+        self.done.iter().map(|step| step.step)
     }
 
     fn show(&self, step: SubTask) {
@@ -79,7 +87,7 @@ impl Listener for Preview {
     fn says(&self, number: u32, piece: &str) {
         let calls = &mut *self.calls();
         let place = calls.under_way.iter().position(|call| call.number == number).unwrap_or_else(|| {
-            let answer = Growing::new(self.most_steps);
+            let answer = Growing::beside(self.done_numbers().collect(), self.most_steps);
             calls.under_way.push(Call { number, answer, steps: Vec::new() });
             calls.under_way.len() - 1
         });
@@ -87,7 +95,8 @@ impl Listener for Preview {
         let drafts = call.answer.push(piece).into_iter();
         call.steps.extend(drafts.filter_map(|draft| {
             let place = u32::try_from(draft.number?).ok()?;
-            settle_step(draft, place, &self.registry)
+            let step = settle_step(draft, place, &self.registry)?;
+            self.done.iter().all(|done| done.action.trim() != step.action).then_some(step)
         }));
         // Very small models begin with the example of the question.
         if calls.floor.is_none() && call.steps.iter().any(|step| !self.prompts.is_of_example(&step.action)) {
@@ -96,7 +105,7 @@ impl Listener for Preview {
         if calls.floor == Some(number) {
             for step in call.steps.drain(..) {
                 // Behind one that cannot be shown, all wait for the plan.
-                if step.step == calls.shown + 1 {
+                if free_numbers(self.done_numbers()).nth(calls.shown) == Some(step.step) {
                     calls.shown += 1;
                     self.show(step);
                 }
@@ -128,7 +137,7 @@ mod tests {
         let registry = Arc::new(ArmRegistry::default());
         let prompts = Arc::new(Prompts::new(&registry, &PlanRules::default()));
         let (screen, shown) = unbounded_channel();
-        (Preview::new(registry, prompts, 7, screen), shown)
+        (Preview::new(registry, prompts, 7, Vec::new(), screen), shown)
     }
 
     fn step(number: u32, action: &str) -> Value {

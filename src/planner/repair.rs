@@ -3,7 +3,9 @@
 //! A [`Plan`] can be made only here, and every promise that the service makes about plans holds for it;
 //! nobody checks it again.
 
-use std::collections::HashSet;
+mod order;
+
+use std::collections::{HashMap, HashSet};
 
 use crate::models::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, SubTask};
 use crate::registry::{ArmMatch, ArmRegistry};
@@ -12,6 +14,8 @@ use crate::text::says_nothing;
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
 use super::{estimate, graph};
+
+pub(super) use order::free_numbers;
 
 /// What a plan must be like in this installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,21 +100,34 @@ const MOST_STEPS_READ: usize = 1_000;
 /// # Errors
 /// All faults that have no one right repair.
 pub fn settle(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result<Plan, Vec<PlanFault>> {
+    settle_beside(&[], draft, Vec::new(), registry, rules)
+}
+
+/// Makes a plan of finished steps, which stay as they are, and of a proposal for the others, whose steps get the
+/// numbers that are free. `rules` are for these; `repairs` were made before.
+pub(super) fn settle_beside(
+    done: &[SubTask],
+    draft: Draft,
+    repairs: Vec<Repair>,
+    registry: &ArmRegistry,
+    rules: &PlanRules,
+) -> Result<Plan, Vec<PlanFault>> {
     let found = draft.steps.len();
     if found > MOST_STEPS_READ {
         return Err(vec![PlanFault::TooManySteps { found, max: rules.max_steps }]);
     }
-    let mut mend = Mend { registry, faults: Vec::new(), repairs: Vec::new() };
+    let mut mend = Mend { registry, done, faults: Vec::new(), repairs: Vec::new() };
 
     let numbers = mend.numbers(&draft.steps);
     let needs = mend.dependencies(&draft.steps, &numbers);
-    let order = graph::topological_order(&needs, &numbers).unwrap_or_else(|cycle| {
+    let order = graph::topological_order(&needs.new, &numbers).unwrap_or_else(|cycle| {
         mend.faults.push(PlanFault::Cycle { steps: cycle.iter().map(|i| i + 1).collect() });
         (0..found).collect()
     });
     let mut steps = mend.steps(draft.steps);
     mend.repeated_actions(&steps);
     mend.order(&mut steps, &needs, &order, &numbers);
+    mend.repairs.extend(repairs);
     if found > rules.max_steps {
         mend.faults.push(PlanFault::TooManySteps { found, max: rules.max_steps });
     } else if rules.require_verification {
@@ -124,6 +141,7 @@ pub fn settle(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result
 
     if !mend.faults.is_empty() {
         mend.faults.sort();
+        mend.faults.dedup();
         return Err(mend.faults);
     }
     let repairs = mend.repairs;
@@ -133,13 +151,17 @@ pub fn settle(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result
         let lowered = confidence * CONFIDENCE_PER_REPAIR.powi(repairs.len() as i32);
         (lowered * 10_000.0).round() / 10_000.0
     };
+    if !done.is_empty() {
+        steps.extend_from_slice(done);
+        steps.sort_by_key(|step| step.step);
+    }
     Ok(Plan { steps, rationale, confidence, repairs })
 }
 
 /// A step on its own, as it would stand at `place` in a plan: with what has one right answer mended, and
 /// dependencies on earlier places alone. `None` where it has a fault that the whole plan could not have.
 pub fn settle_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> Option<SubTask> {
-    let mut mend = Mend { registry, faults: Vec::new(), repairs: Vec::new() };
+    let mut mend = Mend { registry, done: &[], faults: Vec::new(), repairs: Vec::new() };
     let needs = draft.depends_on.iter().flatten().filter_map(|&needed| u32::try_from(needed).ok());
     let mut depends_on: Vec<u32> = needs.filter(|needed| (1..place).contains(needed)).collect();
     depends_on.sort_unstable();
@@ -151,6 +173,8 @@ pub fn settle_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> Opti
 /// The work in hand: what was found wrong, and what was mended.
 struct Mend<'a> {
     registry: &'a ArmRegistry,
+    /// Steps that are finished, ascending.
+    done: &'a [SubTask],
     faults: Vec<PlanFault>,
     /// Until [`Mend::order`] has run, `step` is the place in the proposal, from 1.
     repairs: Vec<Repair>,
@@ -160,54 +184,6 @@ impl Mend<'_> {
     fn record(&mut self, code: RepairCode, step: Option<usize>, message: impl Into<String>) {
         let step = step.map(|index| index as u32 + 1);
         self.repairs.push(Repair { code, step, message: message.into() });
-    }
-
-    /// The steps' numbers as written if each has its own, else their places.
-    fn numbers(&mut self, steps: &[DraftStep]) -> Vec<i64> {
-        let written: Vec<i64> = steps.iter().filter_map(|step| step.number).collect();
-        let is_ascending = || written.windows(2).all(|pair| pair[0] < pair[1]);
-        let is_distinct = || written.iter().collect::<HashSet<_>>().len() == written.len();
-        if written.len() == steps.len() && (is_ascending() || is_distinct()) {
-            return written;
-        }
-        self.record(
-            RepairCode::StepsRenumbered,
-            None,
-            "Step numbers were missing or repeated; the steps are numbered by their places.",
-        );
-        (1..=steps.len() as i64).collect()
-    }
-
-    /// For each step the indices of those it needs, without what can be no dependency.
-    fn dependencies(&mut self, steps: &[DraftStep], numbers: &[i64]) -> Vec<Vec<usize>> {
-        let mut index_of: Vec<(i64, usize)> = numbers.iter().enumerate().map(|(i, &n)| (n, i)).collect();
-        index_of.sort_unstable();
-        let index_of = |number: i64| {
-            index_of.binary_search_by_key(&number, |&(number, _)| number).ok().map(|place| index_of[place].1)
-        };
-        // For each step the last one that was found to need it.
-        let mut needed_by = vec![usize::MAX; steps.len()];
-        let mut all = Vec::with_capacity(steps.len());
-        for (index, step) in steps.iter().enumerate() {
-            let mut needed = Vec::with_capacity(step.depends_on.len().min(steps.len()));
-            for &number in &step.depends_on {
-                let why = match number.and_then(index_of) {
-                    None => "A dependency on a step that does not exist was left out.",
-                    Some(target) if target == index => "A dependency of the step on itself was left out.",
-                    Some(target) if needed_by[target] == index => {
-                        "A dependency named twice was left out once."
-                    }
-                    Some(target) => {
-                        needed_by[target] = index;
-                        needed.push(target);
-                        continue;
-                    }
-                };
-                self.record(RepairCode::DependencyDropped, Some(index), why);
-            }
-            all.push(needed);
-        }
-        all
     }
 
     /// Each proposed step with a known arm, criteria, a cost and a duration; its dependencies come later.
@@ -306,70 +282,56 @@ impl Mend<'_> {
 
     fn repeated_actions(&mut self, steps: &[SubTask]) {
         let says_something = |(_, step): &(usize, &SubTask)| !says_nothing(&step.action);
-        let actions = steps.iter().enumerate().filter(says_something);
-        for (first, later) in twins(actions.map(|(index, step)| (step.action.as_str(), index))) {
+        let actions = || steps.iter().enumerate().filter(says_something);
+        for (first, later) in twins(actions().map(|(index, step)| (step.action.as_str(), index))) {
             self.faults.push(PlanFault::RepeatedAction { steps: vec![first + 1, later + 1] });
         }
-    }
-
-    /// Puts the steps into `order`, numbers them from 1 and points dependencies and repairs to the new numbers.
-    fn order(&mut self, steps: &mut [SubTask], needs: &[Vec<usize>], order: &[usize], numbers: &[i64]) {
-        let mut number_of = vec![0_u32; order.len()];
-        for (place, &index) in order.iter().enumerate() {
-            number_of[index] = place as u32 + 1;
-        }
-        for repair in &mut self.repairs {
-            repair.step = repair.step.map(|place| number_of[place as usize - 1]);
-        }
-        for (index, step) in steps.iter_mut().enumerate() {
-            step.step = number_of[index];
-            step.depends_on = needs[index].iter().map(|&needed| number_of[needed]).collect();
-            step.depends_on.sort_unstable();
-        }
-        steps.sort_by_key(|step| step.step);
-        let as_written = order
-            .iter()
-            .enumerate()
-            .all(|(place, &index)| place == index && numbers[index] == place as i64 + 1);
-        if !as_written {
-            self.record(
-                RepairCode::StepsRenumbered,
-                None,
-                "The steps are numbered from 1 in the order in which they can run.",
-            );
+        let done = self.done.iter();
+        let done: HashMap<&str, u32> = done.map(|step| (step.action.trim(), step.step)).collect();
+        for (index, step) in actions() {
+            if let Some(&done) = done.get(step.action.as_str()) {
+                self.faults.push(PlanFault::RepeatsDone { step: index + 1, done });
+            }
         }
     }
 
-    /// Ends the plan with a step that verifies, unless it does already, in at most `max_steps`.
+    /// Ends the plan with a step that verifies, unless it does already, with at most `max_steps` new ones.
     fn verification(&mut self, steps: &mut Vec<SubTask>, max_steps: usize) {
         let Some(verifier) = self.registry.verifier() else { return };
-        if steps.last().is_none_or(|last| self.registry.verifies(&last.required_arm)) {
+        let last_done = self.done.last().map_or(0, |step| step.step);
+        let verifies = |last: &SubTask| last.step > last_done && self.registry.verifies(&last.required_arm);
+        if steps.last().is_none_or(verifies) {
             return;
         }
         if steps.len() == max_steps {
             self.faults.push(PlanFault::Unverified { max: max_steps });
             return;
         }
-        let needed: HashSet<u32> = steps.iter().flat_map(|step| step.depends_on.iter().copied()).collect();
+        let Some(number) = self.free_numbers().nth(steps.len()) else { return };
+        let all = || steps.iter().chain(self.done);
+        let needed: HashSet<u32> = all().flat_map(|step| step.depends_on.iter().copied()).collect();
         let mut action = String::from("Verify that the results of all steps together reach the goal");
-        while steps.iter().any(|step| step.action == action) {
+        while all().any(|step| step.action == action) {
             action.push_str(" once more");
         }
+        let mut depends_on: Vec<u32> =
+            all().map(|step| step.step).filter(|step| *step < number && !needed.contains(step)).collect();
+        depends_on.sort_unstable();
         steps.push(SubTask {
-            step: steps.len() as u32 + 1,
+            step: number,
             action,
             required_arm: verifier.id.clone(),
             acceptance_criteria: vec![
                 "Every acceptance criterion of the earlier steps is met".into(),
                 "Every constraint of the request is respected".into(),
             ],
-            depends_on: steps.iter().map(|step| step.step).filter(|step| !needed.contains(step)).collect(),
+            depends_on,
             estimated_cost_tier: verifier.cost_tier,
             estimated_duration_seconds: UNSTATED_SECONDS,
         });
         self.record(
             RepairCode::VerificationAdded,
-            Some(steps.len() - 1),
+            Some(number as usize - 1),
             "The plan ended without verification; a verifying last step was added.",
         );
     }

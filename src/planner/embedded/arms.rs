@@ -95,6 +95,11 @@ impl Arms {
         Self { registry, keywords, by_intent, main_intent, rest }
     }
 
+    /// All arms.
+    pub(super) fn registry(&self) -> &ArmRegistry {
+        &self.registry
+    }
+
     /// All arms, by their places.
     pub(super) fn list(&self) -> &[Arm] {
         self.registry.arms()

@@ -36,13 +36,18 @@ const TESTING: &[&str] = &["test", "tests", "tested", "coverage"];
 pub(super) fn place(constraints: &[String], tasks: &mut [Task], arms: &Arms, lexicon: &Lexicon) {
     let named = Named::new(tasks);
     for constraint in constraints {
-        let criterion = format!("Constraint respected: {}", shorten(constraint, CONSTRAINT_CHARS));
+        let criterion = criterion_of(constraint);
         for at in concerned(constraint, tasks, &named, arms, lexicon) {
             if !tasks[at].criteria.contains(&criterion) {
                 tasks[at].criteria.push(criterion.clone());
             }
         }
     }
+}
+
+/// The criterion that a tidy constraint becomes.
+pub(super) fn criterion_of(constraint: &str) -> String {
+    format!("Constraint respected: {}", shorten(constraint, CONSTRAINT_CHARS))
 }
 
 /// The tasks that `constraint` is about: those that do the work when none stands out.

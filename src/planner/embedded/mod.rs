@@ -16,6 +16,7 @@ mod lexicon;
 mod lines;
 mod objects;
 mod reading;
+mod rest;
 mod timing;
 mod vocabulary;
 mod wording;

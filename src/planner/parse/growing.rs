@@ -68,13 +68,18 @@ enum InString {
 impl Growing {
     /// An answer of which nothing has come, with at most so many steps.
     pub fn new(most_steps: usize) -> Self {
+        Self::beside(Vec::new(), most_steps)
+    }
+
+    /// The same for the rest of a plan: steps that come to finished ones of these numbers, ascending.
+    pub(in crate::planner) fn beside(done: Vec<u32>, most_steps: usize) -> Self {
         Self {
             lead: Lead::Unclear(String::new()),
             open: Vec::new(),
             string: InString::No,
             key: Vec::new(),
             step: None,
-            earlier: Earlier::default(),
+            earlier: Earlier::beside(done),
             has_found: false,
             most_steps,
             is_over: most_steps == 0,
@@ -82,7 +87,7 @@ impl Growing {
     }
 
     /// Takes more of the answer: the steps that are whole with it. Each has its place in the list as its
-    /// number, and depends on places.
+    /// number, and depends on places: among the numbers that finished steps leave free.
     pub fn push(&mut self, piece: &str) -> Vec<DraftStep> {
         let mut steps = Vec::new();
         if self.is_over {

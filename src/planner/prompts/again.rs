@@ -47,6 +47,15 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
         }
         PlanFault::BlankAction { step } => format!("Step {step} had no action."),
         PlanFault::NoCriteria { step } => format!("Step {step} had no acceptance criteria."),
+        PlanFault::RepeatsDone { step, done } => {
+            format!(
+                "Step {step} had the action of step {done}, which is done. Leave it out, or say what is different."
+            )
+        }
+        PlanFault::AmbiguousNeed { step, number } => format!(
+            "Step {step} depends on {number}, and both a step that is done and one of yours had that number. \
+             Give your steps the numbers that are asked for."
+        ),
         PlanFault::UnknownArm { step } => {
             format!("Step {step} named an arm that is not in the list of arms.")
         }

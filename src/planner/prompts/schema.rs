@@ -21,6 +21,12 @@ pub(super) struct Room {
     pub(super) rationale: u32,
 }
 
+impl Room {
+    pub(super) const USUAL: Self = Self { action: 240, criteria: 3, criterion: 160, rationale: 400 };
+    /// For the question that is asked last.
+    pub(super) const SMALL: Self = Self { action: 140, criteria: 2, criterion: 100, rationale: 160 };
+}
+
 /// Types, required keys and enumerations: the subset that strict structured output takes everywhere.
 pub(super) fn plain(registry: &ArmRegistry) -> Arc<RawValue> {
     let step = step_of(&Properties {
@@ -40,12 +46,13 @@ pub(super) fn plain(registry: &ArmRegistry) -> Arc<RawValue> {
     ))
 }
 
-/// All that a schema can say, for plans of `lengths` steps: for each place its number, dependencies on the
-/// places before it only, and at the last place an arm that verifies.
+/// All that a schema can say, for plans of `lengths` steps: for each place its number, of `numbers`, dependencies
+/// on lower numbers only, and at the last place an arm that verifies.
 pub(super) fn tight(
     registry: &ArmRegistry,
     rules: &PlanRules,
     lengths: RangeInclusive<usize>,
+    numbers: &[u32],
     room: Room,
 ) -> Arc<RawValue> {
     let mut parts = Vec::new();
@@ -69,13 +76,13 @@ pub(super) fn tight(
             text(room.criterion)
         ),
     );
-    for place in 1..=*lengths.end() {
-        define(&format!("step{place}"), &tight_step(place, "arm"));
+    for (place, number) in (1..=*lengths.end()).zip(numbers) {
+        define(&format!("step{number}"), &tight_step(*number, "arm"));
         if lengths.contains(&place) {
-            define(&format!("last{place}"), &tight_step(place, last_arm));
+            define(&format!("last{number}"), &tight_step(*number, last_arm));
         }
     }
-    let plans: Vec<String> = lengths.map(tuple).collect();
+    let plans: Vec<String> = lengths.map(|length| tuple(&numbers[..length])).collect();
     let plan = if let [only] = plans.as_slice() {
         only.clone()
     } else {
@@ -86,19 +93,21 @@ pub(super) fn tight(
     raw(plan_of(&plan, &text(room.rationale), confidence, &format!(r#","$defs":{{{}}}"#, parts.join(","))))
 }
 
-/// A list of exactly `length` steps.
-fn tuple(length: usize) -> String {
+/// A list of exactly the steps of these numbers, at least one.
+fn tuple(numbers: &[u32]) -> String {
+    let length = numbers.len();
+    let (last, others) = numbers.split_last().expect("a plan has a step");
     let mut items = String::new();
-    for place in 1..length {
-        let _ = write!(items, r##"{{"$ref":"#/$defs/step{place}"}},"##);
+    for number in others {
+        let _ = write!(items, r##"{{"$ref":"#/$defs/step{number}"}},"##);
     }
     format!(
-        r##"{{"type":"array","minItems":{length},"maxItems":{length},"prefixItems":[{items}{{"$ref":"#/$defs/last{length}"}}]}}"##
+        r##"{{"type":"array","minItems":{length},"maxItems":{length},"prefixItems":[{items}{{"$ref":"#/$defs/last{last}"}}]}}"##
     )
 }
 
-fn tight_step(place: usize, arm: &str) -> String {
-    let before = place - 1;
+fn tight_step(number: u32, arm: &str) -> String {
+    let before = number - 1;
     let needs = if before == 0 {
         r#"{"type":"array","maxItems":0}"#.to_owned()
     } else {
@@ -107,7 +116,7 @@ fn tight_step(place: usize, arm: &str) -> String {
         )
     };
     step_of(&Properties {
-        step: &format!(r#"{{"type":"integer","enum":[{place}]}}"#),
+        step: &format!(r#"{{"type":"integer","enum":[{number}]}}"#),
         action: r##"{"$ref":"#/$defs/action"}"##,
         arm: &format!(r##"{{"$ref":"#/$defs/{arm}"}}"##),
         criteria: r##"{"$ref":"#/$defs/criteria"}"##,

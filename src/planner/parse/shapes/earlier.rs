@@ -6,15 +6,23 @@ use serde_json::Value;
 
 use super::{NEEDS_KEYS, Needs, field, is_step, names, step, unwrapped};
 use crate::planner::draft::DraftStep;
+use crate::planner::repair::free_numbers;
 
 /// The steps of a list that still grows, as far as later ones speak of them.
 #[derive(Debug, Default)]
 pub(in crate::planner::parse) struct Earlier {
+    /// The numbers of finished steps.
+    done: Vec<u32>,
     numbers: Vec<Option<i64>>,
     names: HashMap<String, i64>,
 }
 
 impl Earlier {
+    /// None yet, beside finished steps of these numbers, ascending.
+    pub(in crate::planner::parse) fn beside(done: Vec<u32>) -> Self {
+        Self { done, ..Self::default() }
+    }
+
     /// The next in the list, if it is a step: with its place for a number and those that it needs by theirs.
     pub(in crate::planner::parse) fn followed_by(&mut self, item: &Value) -> Option<DraftStep> {
         let item = unwrapped(item);
@@ -26,19 +34,29 @@ impl Earlier {
         let before = &numbers[..numbers.len() - 1];
         if let Some(value) = field(object, NEEDS_KEYS) {
             let needs = Needs { names: &self.names, before }.read(value).into_iter().flatten();
-            let place = |number| before.iter().position(|earlier| *earlier == number);
-            step.depends_on = needs.filter_map(place).map(|place| Some(place as i64 + 1)).collect();
+            let target = |number| {
+                let place = before.iter().position(|earlier| *earlier == number);
+                let done = || self.done.iter().map(|done| i64::from(*done)).find(|done| *done == number);
+                place.map(|place| self.free_number(place)).or_else(done)
+            };
+            step.depends_on = needs.filter_map(target).map(Some).collect();
         }
         for (name, number) in names(&[object], &numbers[before.len()..]) {
             self.names.entry(name).or_insert(number);
         }
-        step.number = Some(numbers.len() as i64);
+        step.number = Some(self.free_number(before.len()));
         Some(step)
     }
 
     /// How many there are.
     pub(in crate::planner::parse) fn count(&self) -> usize {
         self.numbers.len()
+    }
+
+    /// The number of the step at `place`, from 0.
+    fn free_number(&self, place: usize) -> i64 {
+        let done = self.done.iter().copied();
+        free_numbers(done).nth(place).map_or(0, i64::from)
     }
 
     /// As the whole list has it: numbers that each step has for itself, else places.

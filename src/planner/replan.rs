@@ -1,0 +1,145 @@
+//! The rest of a plan: what is done stays as it is, with its numbers, and what is left is planned anew.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::models::{Progress, Repair, RepairCode, StepStatus, SubTask};
+use crate::registry::ArmRegistry;
+
+use super::draft::{Draft, DraftStep};
+use super::error::PlanFault;
+use super::repair::{Plan, PlanRules, free_numbers, settle_beside};
+
+/// A plan that is under way: some of its steps are done, at least one is not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    steps: Vec<PastStep>,
+    done: Vec<SubTask>,
+}
+
+/// A step of it, and what has come of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PastStep {
+    /// As it stands in the plan.
+    #[serde(flatten)]
+    pub step: SubTask,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What else is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Past {
+    /// The steps of a sound plan and what has come of them, as
+    /// [`ReplanRequest`](crate::models::ReplanRequest) has checked it.
+    pub fn new(plan: Vec<SubTask>, progress: Vec<Progress>) -> Self {
+        let mut said: HashMap<u32, Progress> = progress.into_iter().map(|said| (said.step, said)).collect();
+        let steps: Vec<PastStep> = plan
+            .into_iter()
+            .map(|step| match said.remove(&step.step) {
+                Some(Progress { status, reason, note, .. }) => PastStep { step, status, reason, note },
+                None => PastStep { step, status: StepStatus::Pending, reason: None, note: None },
+            })
+            .collect();
+        let is_done = |past: &&PastStep| past.status == StepStatus::Done;
+        let done = steps.iter().filter(is_done).map(|past| past.step.clone()).collect();
+        Self { steps, done }
+    }
+
+    /// All steps, in order.
+    pub fn steps(&self) -> &[PastStep] {
+        &self.steps
+    }
+
+    /// The steps that are done, ascending.
+    pub fn done(&self) -> &[SubTask] {
+        &self.done
+    }
+
+    /// The steps that are not done, in order.
+    pub fn left(&self) -> impl DoubleEndedIterator<Item = &PastStep> {
+        self.steps.iter().filter(|past| past.status != StepStatus::Done)
+    }
+
+    /// The numbers of new steps, in order: those that the finished ones leave free.
+    pub fn free_numbers(&self) -> impl Iterator<Item = u32> {
+        free_numbers(self.done.iter().map(|step| step.step))
+    }
+
+    /// What the new steps must be like where plans must be like `rules`.
+    ///
+    /// There are enough of them that no number below a finished step's stays free, that something behind it
+    /// verifies, and that the whole plan is long enough. There may be as many as in a plan from the start,
+    /// whatever is done already, and always as many as were left.
+    pub fn rules(&self, rules: &PlanRules, registry: &ArmRegistry) -> PlanRules {
+        let must_verify = rules.require_verification && registry.verifier().is_some();
+        let last_done = self.done.last().map_or(0, |step| step.step as usize);
+        let gaps = last_done - self.done.len();
+        let verifies =
+            |past: &PastStep| past.status != StepStatus::Done && registry.verifies(&past.step.required_arm);
+        let is_verified = self.steps.last().is_some_and(verifies);
+        let as_left = self.left().count() + usize::from(must_verify && !is_verified);
+        let min = (gaps + usize::from(must_verify && gaps > 0))
+            .max(rules.min_steps.saturating_sub(self.done.len()))
+            .max(1);
+        PlanRules { min_steps: min, max_steps: rules.max_steps.max(as_left).max(min), ..rules.clone() }
+    }
+}
+
+/// Makes the whole plan of what is done in `past` and of a proposal for the rest, where plans from the start
+/// must be like `rules`.
+///
+/// # Errors
+/// All faults that have no one right repair.
+pub fn settle_rest(
+    mut draft: Draft,
+    past: &Past,
+    registry: &ArmRegistry,
+    rules: &PlanRules,
+) -> Result<Plan, Vec<PlanFault>> {
+    let repairs = leave_out_repeats(&mut draft, past.done());
+    settle_beside(past.done(), draft, repairs, registry, &past.rules(rules, registry))
+}
+
+/// Takes out the steps that say what a finished one has done and need nothing new; who needs them needs the
+/// finished one. A step that does the same again after a new one is meant so, and stays.
+fn leave_out_repeats(draft: &mut Draft, done: &[SubTask]) -> Vec<Repair> {
+    let done_by_action: HashMap<&str, u32> =
+        done.iter().map(|step| (step.action.trim(), step.step)).collect();
+    let repeats = |step: &DraftStep| done_by_action.get(step.action.trim()).copied();
+    if !draft.steps.iter().any(|step| repeats(step).is_some()) {
+        return Vec::new();
+    }
+    for (place, step) in (1..).zip(&mut draft.steps) {
+        step.number.get_or_insert(place);
+    }
+    let mut left_out: HashMap<i64, u32> = HashMap::new();
+    draft.steps.retain(|step| {
+        let is_old = |needed: &i64| {
+            left_out.contains_key(needed) || done.iter().any(|step| i64::from(step.step) == *needed)
+        };
+        let Some(number) = repeats(step).filter(|_| step.depends_on.iter().flatten().all(is_old)) else {
+            return true;
+        };
+        left_out.extend(step.number.map(|written| (written, number)));
+        false
+    });
+    for needed in draft.steps.iter_mut().flat_map(|step| step.depends_on.iter_mut().flatten()) {
+        if let Some(number) = left_out.get(needed) {
+            *needed = (*number).into();
+        }
+    }
+    let mut numbers: Vec<u32> = left_out.into_values().collect();
+    numbers.sort_unstable();
+    let repair = |number| Repair {
+        code: RepairCode::StepDropped,
+        step: Some(number),
+        message: "A step that repeats this one, which is done, was left out.".into(),
+    };
+    numbers.into_iter().map(repair).collect()
+}
