@@ -72,6 +72,9 @@ pub(crate) struct Ended {
     pub(crate) notes: Option<PlanNotes>,
 }
 
+/// The routes that make plans.
+pub(super) const PLANNING_ROUTES: [&str; 2] = ["/plan", "/replan"];
+
 /// What nginx made usual for a caller that went away.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -203,7 +206,7 @@ impl Observer for App {
         let (method, route, took) = (request.method, request.route(), request.took);
         self.metrics.http_request(route, method, request.shown_status(), took);
         let (status, ms) = (request.shown_status().as_u16(), request.ms());
-        if route != "/plan" || method != "POST" {
+        if !PLANNING_ROUTES.contains(&route) || method != "POST" {
             info!(method, route, status, ms, "request");
             return;
         }

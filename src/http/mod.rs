@@ -9,8 +9,10 @@ pub mod openapi;
 mod ops;
 mod plan;
 pub mod problem;
+mod replan;
 mod request;
 mod stream;
+mod validate;
 
 pub(crate) use limit::LIMIT_HEADERS;
 pub use limit::PlanLimiter;

@@ -8,7 +8,7 @@ use axum::{Router, routing};
 use http::header::CONTENT_TYPE;
 use utoipa::OpenApi;
 use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as DocumentedResponse, ResponseBuilder};
 use utoipa::openapi::{ObjectBuilder, schema::Type};
@@ -17,8 +17,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 
+use super::middleware::PLANNING_ROUTES;
 use super::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
-use super::{docs, ops, plan};
+use super::{docs, ops, plan, replan, validate};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +41,8 @@ struct Description;
 pub(crate) fn api_router() -> Router<Arc<App>> {
     let (router, mut api) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(plan::create_plan))
+        .routes(routes!(replan::replan))
+        .routes(routes!(validate::validate))
         .routes(routes!(ops::health))
         .routes(routes!(ops::ready))
         .routes(routes!(ops::metrics))
@@ -74,8 +77,13 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     api.info.version = env!("CARGO_PKG_VERSION").into();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     api.components.get_or_insert_default().add_security_scheme("bearer", bearer);
+    describe_like_plan(api, "/replan");
     for (path, item) in &mut api.paths.paths {
-        let codes: &[ErrorCode] = if path == "/plan" { &ErrorCode::ALL } else { &[ErrorCode::InternalError] };
+        let codes: &[ErrorCode] = match path.as_str() {
+            path if PLANNING_ROUTES.contains(&path) => &ErrorCode::ALL,
+            "/validate" => &validate::CODES,
+            _ => &[ErrorCode::InternalError],
+        };
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
             add_problems(operation, codes.iter().filter(|code| **code != ErrorCode::NotFound));
             for response in operation.responses.responses.values_mut() {
@@ -84,6 +92,19 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
                 }
             }
         }
+    }
+}
+
+/// Gives the operation at `path` what it has in common with `/plan`: parameters, as nothing of it is kept without
+/// that of the cache, and the sound plan.
+fn describe_like_plan(api: &mut utoipa::openapi::OpenApi, path: &str) {
+    let plan = api.paths.paths.get("/plan").and_then(|item| item.post.clone());
+    let operation = api.paths.paths.get_mut(path).and_then(|item| item.post.as_mut());
+    if let (Some(plan), Some(operation)) = (plan, operation) {
+        let is_of_both = |parameter: &RefOr<Parameter>| !matches!(parameter, RefOr::T(parameter) if parameter.name == "Cache-Control");
+        operation.parameters =
+            plan.parameters.map(|parameters| parameters.into_iter().filter(is_of_both).collect());
+        operation.responses.responses.extend(plan.responses.responses);
     }
 }
 

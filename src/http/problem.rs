@@ -224,7 +224,7 @@ impl Problem {
 
 /// The problem for a body over the limit.
 pub(super) fn too_large() -> Problem {
-    Problem::new(ErrorCode::PayloadTooLarge, "The body is over 1 MiB; shorten goal, constraints or context.")
+    Problem::new(ErrorCode::PayloadTooLarge, "The body is over 1 MiB; send less.")
 }
 
 /// The problem for a fault of ours.

@@ -72,7 +72,20 @@ async fn every_endpoint_is_described() {
     assert!(api["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{}", api["openapi"]);
     assert_eq!(api["info"]["version"], env!("CARGO_PKG_VERSION"));
     let paths: Vec<&String> = api["paths"].as_object().expect("paths").keys().collect();
-    assert_eq!(paths, ["/capabilities", "/docs", "/health", "/metrics", "/openapi.json", "/plan", "/ready"]);
+    assert_eq!(
+        paths,
+        [
+            "/capabilities",
+            "/docs",
+            "/health",
+            "/metrics",
+            "/openapi.json",
+            "/plan",
+            "/ready",
+            "/replan",
+            "/validate"
+        ]
+    );
 }
 
 #[tokio::test]

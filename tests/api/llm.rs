@@ -244,7 +244,7 @@ async fn what_stays_unsound_is_asked_for_three_times_and_then_of_the_next_model(
     let app = TestApp::with_llm(&llm, &[]).await;
     let (status, document) = app.refused(&goal()).await;
     assert_eq!((status, &document["code"], llm.calls().len()), (500, &json!("plan_invalid"), 3));
-    assert_eq!(document["errors"][0]["field"], "plan[2]", "{document}");
+    assert_eq!(document["errors"][0]["field"], "plan[2].depends_on", "{document}");
 
     let bad = || Reply::plan(&circular_plan());
     let llm = FakeLlm::start([bad(), bad(), bad(), Reply::plan(&good_plan())]).await;

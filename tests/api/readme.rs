@@ -48,7 +48,10 @@ async fn every_call_gets_the_answer_that_stands_behind_it() {
         assert_eq!(lasting(response.json().await.expect("JSON")), lasting(answer), "{command}");
         compared += 1;
     }
-    assert_eq!(compared, 6, "plan, plan with extras, a problem, health, readiness, capabilities");
+    assert_eq!(
+        compared, 8,
+        "plan, plan with extras, replan, validate, a problem, health, readiness, capabilities"
+    );
 }
 
 #[test]

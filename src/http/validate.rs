@@ -1,0 +1,85 @@
+//! `POST /validate`.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::{Extension, Json};
+
+use serde_json::value::RawValue;
+
+use crate::app::App;
+use crate::models::fields::fault_of_json;
+use crate::models::{FieldError, PlanResponse};
+use crate::planner::estimate;
+
+use super::problem::{ErrorCode, Problem};
+use super::request::{RequestContext, authorize, json_body};
+
+/// What a call can end in beside the plan.
+pub(super) const CODES: [ErrorCode; 7] = [
+    ErrorCode::InvalidRequest,
+    ErrorCode::Unauthorized,
+    ErrorCode::MethodNotAllowed,
+    ErrorCode::PayloadTooLarge,
+    ErrorCode::UnsupportedMediaType,
+    ErrorCode::InternalError,
+    ErrorCode::DeadlineExceeded,
+];
+
+/// Checks a plan against the promises of `POST /plan`, without an LLM.
+///
+/// The body is a plan as `POST /plan` sends it, or in any form in which LLMs write plans: a list of steps alone,
+/// other names for keys, wrappers; also as text in one JSON string. What has one right answer is mended, and
+/// each mend is in `repairs`; what is sound stays as it is. If there is anything else wrong, `errors` has all of
+/// it. Neither the rate limit nor the limit on plans in flight counts these calls.
+#[utoipa::path(
+    post,
+    path = "/validate",
+    tag = "planning",
+    operation_id = "validate_plan",
+    request_body(
+        content = Object,
+        content_type = "application/json",
+        description = "A plan",
+        example = json!({
+            "plan": [
+                {"step": 1, "action": "Find the cause", "required_arm": "coder", "acceptance_criteria": ["It is named"],
+                 "depends_on": [], "estimated_cost_tier": 4, "estimated_duration_seconds": 60},
+                {"step": 2, "action": "Fix it", "required_arm": "Coder", "acceptance_criteria": ["The test passes"],
+                 "depends_on": [1], "estimated_cost_tier": 4, "estimated_duration_seconds": 90},
+                {"step": 3, "action": "Verify the fix", "required_arm": "judge", "acceptance_criteria": ["It holds"],
+                 "depends_on": [2], "estimated_cost_tier": 2, "estimated_duration_seconds": 30}
+            ],
+            "rationale": "Know the cause first.",
+            "confidence": 0.9
+        }),
+    ),
+    responses((
+        status = 200,
+        description = "The sound plan, with `schedule` and `repairs`",
+        body = PlanResponse,
+    )),
+    security((), ("bearer" = [])),
+)]
+pub(super) async fn validate(
+    State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
+    request: Request,
+) -> Result<Json<PlanResponse>, Problem> {
+    authorize(&request, &app.auth_tokens)?;
+    let body = json_body(request, context.arrived + app.timeout).await?;
+    let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
+    let plan = app.planner.validate(text).await?;
+    let schedule = estimate::schedule(plan.steps());
+    let (response, repairs) = plan.into_response();
+    Ok(Json(PlanResponse { schedule: Some(schedule), repairs: Some(repairs), ..response }))
+}
+
+/// A body as text, if it is JSON.
+fn json_text(body: &[u8]) -> Result<String, FieldError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(FieldError::new("body", "is empty; send a plan"));
+    }
+    let json: &RawValue = serde_json::from_slice(body).map_err(|error| fault_of_json(body, &error))?;
+    Ok(json.get().to_owned())
+}

@@ -1,0 +1,128 @@
+//! Any progress over any sound plan: a plan that keeps every promise with what is done as it was, or its faults.
+
+use std::sync::Arc;
+
+use planner_arm::models::{PlanRequest, PlanResponse, Progress, StepStatus, SubTask};
+use planner_arm::planner::draft::{Draft, DraftStep};
+use planner_arm::planner::embedded::EmbeddedPlanner;
+use planner_arm::planner::repair::{Plan, PlanRules};
+use planner_arm::planner::replan::{Past, settle_rest};
+use planner_arm::registry::ArmRegistry;
+use proptest::prelude::*;
+
+use crate::support::broken_promise;
+
+const ARMS: [&str; 4] = ["coder", "judge", "retriever", "smith"];
+
+/// A plan under way: for each step its arm, which steps before it needs, and what has come of it.
+fn under_way() -> impl Strategy<Value = Past> {
+    let step = (0..ARMS.len(), proptest::collection::vec(any::<prop::sample::Index>(), 0..4), 0..3_u8);
+    proptest::collection::vec(step, 1..12).prop_map(|shapes| {
+        let mut plan: Vec<SubTask> = Vec::new();
+        let mut progress: Vec<Progress> = Vec::new();
+        for (index, (arm, needs, status)) in shapes.into_iter().enumerate() {
+            let number = index as u32 + 1;
+            let mut depends_on: Vec<u32> = match index {
+                0 => Vec::new(),
+                before => needs.iter().map(|needed| needed.index(before) as u32 + 1).collect(),
+            };
+            depends_on.sort_unstable();
+            depends_on.dedup();
+            let is_done = |number: &u32| progress[*number as usize - 1].status == StepStatus::Done;
+            let status = match status {
+                0 if ARMS[arm] != "smith" && depends_on.iter().all(is_done) => StepStatus::Done,
+                1 => StepStatus::Failed,
+                _ => StepStatus::Pending,
+            };
+            let reason = (status == StepStatus::Failed).then(|| format!("reason {number}"));
+            progress.push(Progress { step: number, status, reason, note: None });
+            plan.push(SubTask {
+                step: number,
+                action: format!("Do {number}"),
+                required_arm: ARMS[arm].into(),
+                acceptance_criteria: vec!["done".into(), " done ".into()],
+                depends_on,
+                estimated_cost_tier: 2,
+                estimated_duration_seconds: 30,
+            });
+        }
+        if progress.iter().all(|said| said.status == StepStatus::Done) {
+            progress.pop();
+        }
+        Past::new(plan, progress)
+    })
+}
+
+fn answer() -> impl Strategy<Value = Draft> {
+    let step = (
+        proptest::option::weighted(0.9, 1..16_i64),
+        // Among them those of finished steps.
+        prop_oneof![1 => (1..12_u32).prop_map(|n| format!("Do {n}")), 4 => "[a-z]{1,4}", 1 => Just(" ".to_owned())],
+        0..ARMS.len(),
+        proptest::collection::vec(proptest::option::weighted(0.95, 0..16_i64), 0..4),
+    );
+    proptest::collection::vec(step, 0..9).prop_map(|steps| Draft {
+        steps: steps
+            .into_iter()
+            .map(|(number, action, arm, depends_on)| DraftStep {
+                number,
+                action,
+                arm: ARMS[arm].into(),
+                criteria: vec!["done".into()],
+                depends_on,
+                cost_tier: Some(2.0),
+                seconds: Some(30.0),
+            })
+            .collect(),
+        rationale: Some("r".into()),
+        confidence: Some(0.9),
+    })
+}
+
+/// Fails unless `plan` keeps every promise and has what was done as it was.
+fn check(plan: Plan, past: &Past, rules: &PlanRules, registry: &ArmRegistry) -> Result<(), TestCaseError> {
+    let (response, _): (PlanResponse, _) = plan.into_response();
+    let most = past.done().len() + past.rules(rules, registry).max_steps;
+    let rules = PlanRules { max_steps: most, ..rules.clone() };
+    prop_assert_eq!(broken_promise(&response, &rules, registry), None, "{:?}", response);
+    for done in past.done() {
+        prop_assert_eq!(&response.plan[done.step as usize - 1], done);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn by_rules_there_always_is_a_plan(
+        past in under_way(), min in 1..9_usize, more in 0..5_usize, verify in any::<bool>(),
+    ) {
+        let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
+        let registry = ArmRegistry::default();
+        let request = PlanRequest {
+            goal: "Ship it".into(),
+            constraints: vec!["Keep the schema".into(), " ".into()],
+            ..PlanRequest::default()
+        };
+        let planner = EmbeddedPlanner::new(Arc::new(registry.clone()), rules.clone());
+        let draft = planner.propose_rest(&request, &past);
+        let plan = settle_rest(draft.clone(), &past, &registry, &rules);
+        prop_assert!(plan.is_ok(), "{:?} {:?}", plan, draft);
+        let plan = plan.expect("a plan");
+        prop_assert_eq!(plan.repairs(), &[]);
+        check(plan, &past, &rules, &registry)?;
+    }
+
+    #[test]
+    fn any_answer_becomes_a_plan_that_continues_or_its_faults(
+        past in under_way(), draft in answer(), min in 1..5_usize, more in 0..9_usize, verify in any::<bool>(),
+    ) {
+        let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
+        let registry = ArmRegistry::default();
+        match settle_rest(draft, &past, &registry, &rules) {
+            Ok(plan) => check(plan, &past, &rules, &registry)?,
+            Err(faults) => prop_assert!(!faults.is_empty() && faults.is_sorted(), "{:?}", faults),
+        }
+    }
+}
