@@ -220,8 +220,12 @@ impl<O: Observer> Drop for Record<O> {
 
 impl Observer for App {
     fn trace(&self, path: Option<&MatchedPath>, request: &Request) -> Option<Context> {
-        let is_plan = path.is_some_and(|path| path.as_str() == "/plan") && request.method() == Method::POST;
-        if is_plan { span::begin(&self.traces, request.headers()) } else { traces::caller(request.headers()) }
+        let caller = traces::caller(request.headers());
+        let is_planning = |route: &&&str| path.is_some_and(|path| path.as_str() == **route);
+        match PLANNING_ROUTES.iter().find(is_planning) {
+            Some(route) if request.method() == Method::POST => span::begin(&self.traces, caller, route),
+            _ => caller,
+        }
     }
 
     fn closes_connections(&self) -> bool {
@@ -243,7 +247,8 @@ impl Observer for App {
         };
         self.plan_ended(outcome, request.notes.as_ref(), took);
         if let Some(trace) = &request.trace {
-            span::end(trace, request, outcome);
+            let (id, notes) = (request.context.id(), request.notes.as_ref());
+            span::end(trace, outcome, request.code, request.status, id, notes);
         }
         let origin = request.notes.as_ref().map(|notes| &notes.origin);
         info!(

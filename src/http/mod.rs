@@ -12,7 +12,7 @@ mod plan;
 pub mod problem;
 mod replan;
 mod request;
-mod span;
+pub(crate) mod span;
 mod stream;
 mod validate;
 

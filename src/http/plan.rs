@@ -154,7 +154,11 @@ impl Wanted {
         let deadline = deadline(request.headers(), context.arrived, app.timeout);
         let anew = wants_no_cache(request.headers());
         let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
-        let question = read(app, &json_body(request, read_by).await?);
+        let body = tokio::select! {
+            body = json_body(request, read_by) => body?,
+            () = app.lifecycle.reached(Phase::Draining) => return Err(shutting_down()),
+        };
+        let question = read(app, &body);
         let request_id = match &question {
             Ok(question) => &question.request.request_id,
             Err(invalid) => &invalid.request_id,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use opentelemetry::Context;
+use opentelemetry::trace::{FutureExt as _, TraceContextExt};
 use rmcp::model::{
     CallToolResponse, CallToolResult, ContentBlock, JsonObject, ProgressNotificationParam, ProgressToken,
 };
@@ -14,6 +16,7 @@ use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout};
+use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, info, info_span};
 
 use crate::app::App;
@@ -37,6 +40,8 @@ pub(super) struct Visit {
     pub(super) deadline: Instant,
     /// Id and arrival of the request that brought the call.
     pub(super) context: web::RequestContext,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<Context>,
 }
 
 /// A call of a tool. Counts and logs it when it is over, also when its caller goes away before.
@@ -45,6 +50,7 @@ pub(super) struct Call {
     tool: &'static str,
     visit: Visit,
     span: Span,
+    trace: Option<Context>,
     /// What came of it, once that is known.
     ended: Option<(Option<ErrorCode>, Option<PlanNotes>)>,
 }
@@ -58,10 +64,16 @@ impl Call {
         } else {
             let context = web::RequestContext::new(&::http::HeaderMap::new());
             let deadline = context.arrived + app.timeout;
-            let visit = Visit { caller: Caller::Address(None), deadline, context };
-            (visit, info_span!("request", request_id = tracing::field::Empty))
+            let visit = Visit { caller: Caller::Address(None), deadline, context, trace: None };
+            (visit, info_span!("request", request_id = Empty, trace_id = Empty))
         };
-        Self { app, tool, visit, span, ended: None }
+        let caller = visit.trace.clone();
+        let trace =
+            if tool == CREATE_PLAN { web::span::begin_call(&app.traces, caller, tool) } else { caller };
+        if let Some(trace) = &trace {
+            span.record("trace_id", display(trace.span().span_context().trace_id()));
+        }
+        Self { app, tool, visit, span, trace, ended: None }
     }
 
     /// The result, unless the client takes its call back: then the work on it ends.
@@ -70,7 +82,7 @@ impl Call {
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let span = self.span.clone();
+        let (span, trace) = (self.span.clone(), self.trace.clone().unwrap_or_default());
         async move {
             // Logged lines carry the id from here on.
             self.visit.context.id();
@@ -91,6 +103,7 @@ impl Call {
             Ok(self.finish(reply).into())
         }
         .instrument(span)
+        .with_context(trace)
         .await
     }
 
@@ -143,6 +156,10 @@ impl Drop for Call {
         };
         if self.tool == CREATE_PLAN {
             self.app.plan_ended(outcome, notes, took);
+            if let Some(trace) = &self.trace {
+                let code = self.ended.as_ref().and_then(|(code, _)| *code);
+                web::span::end(trace, outcome, code, None, self.visit.context.id(), notes);
+            }
         }
         let _entered = self.span.enter();
         info!(

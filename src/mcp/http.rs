@@ -24,6 +24,8 @@ use crate::app::{App, MAX_BODY_BYTES};
 use crate::http::problem::{ErrorCode, Problem};
 use crate::http::{OwnDocument, RequestContext, StreamEnd, authorize, deadline, has_media_type, json_body};
 
+use crate::telemetry::traces;
+
 use super::McpServer;
 use super::call::Visit;
 
@@ -63,10 +65,11 @@ async fn answer(
             "MCP needs a client that takes both: send the header Accept: application/json, text/event-stream.",
         ));
     }
+    let trace = traces::caller(headers);
     let deadline = deadline(headers, context.arrived, app.timeout).map_err(|fault| vec![fault])?;
     let (mut parts, body) = request.into_parts();
     let body = json_body(Request::from_parts(parts.clone(), body), deadline).await?;
-    parts.extensions.insert(Visit { caller, deadline, context });
+    parts.extensions.insert(Visit { caller, deadline, context, trace });
     let response = transport.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
     Ok(finished(response.map(Body::new), &body).await)
 }

@@ -17,7 +17,7 @@ fn request(method: &str, params: &Value) -> Value {
 }
 
 /// A call of a tool.
-fn call(tool: &str, arguments: &Value) -> Value {
+pub fn call(tool: &str, arguments: &Value) -> Value {
     request("tools/call", &json!({"name": tool, "arguments": arguments}))
 }
 
@@ -27,7 +27,7 @@ fn initialize() -> Value {
 }
 
 /// Posts a message as an MCP client does.
-fn post(app: &TestApp, message: &Value) -> reqwest::RequestBuilder {
+pub fn post(app: &TestApp, message: &Value) -> reqwest::RequestBuilder {
     app.client.post(app.url("/mcp")).header("accept", ACCEPT).json(message)
 }
 

@@ -7,7 +7,7 @@ use planner_arm::planner::repair::PlanRules;
 use planner_arm::registry::ArmRegistry;
 use serde_json::{Value, json};
 
-use crate::stream::Events;
+use crate::stream::events::Events;
 use crate::support::{FakeLlm, Reply, TestApp, assert_sound, good_plan, header, json_of, problem, step};
 
 fn done(step: u32) -> Value {

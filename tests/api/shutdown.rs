@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -47,6 +49,24 @@ async fn plans_that_outlast_the_grace_time_end_with_an_error() {
     app.begin_stop();
     let (status, document) = problem(in_flight.await.expect("no panic").expect("an answer")).await;
     assert_eq!((status, &document["code"]), (503, &json!("shutting_down")));
+    app.ended().await;
+}
+
+#[tokio::test]
+async fn a_body_that_still_comes_is_waited_for_no_longer() {
+    let mut app = TestApp::embedded().await;
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\
+                expect: 100-continue\r\n\r\n";
+    let mut caller = TcpStream::connect(app.address).await.expect("a connection");
+    caller.write_all(head.as_bytes()).await.expect("a reader");
+    // The body is being waited for.
+    let mut go_on = [0; 25];
+    caller.read_exact(&mut go_on).await.expect("a word");
+    assert!(go_on.starts_with(b"HTTP/1.1 100 "), "{go_on:?}");
+    app.begin_stop();
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("shutting_down"), "{answer}");
     app.ended().await;
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::stream::{HEAD, cut, ends, says, stream_of};
+use crate::stream::events::{HEAD, cut, ends, says, stream_of};
 use crate::support::{good_plan, step};
 use crate::wire::{Act, Wire};
 

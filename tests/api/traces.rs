@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::mcp;
 use crate::privacy::{Process, client};
-use crate::stream::{first_step_then, stream_of};
+use crate::stream::events::{first_step_then, stream_of};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, settings};
 use crate::wire::{Act, Wire};
 
@@ -134,6 +135,32 @@ async fn a_plan_is_a_span_and_each_call_to_an_llm_one_below_it_and_nothing_that_
         for secret in ["canary", "Search the codebase", "retriever", "Gather context", "include"] {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_tool_call_and_what_is_planned_anew_are_spans_too() {
+    let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
+    let app = traced(&collector, &llm.base_url, &[("PLANNER_CACHE_TTL_SECONDS", "0")]).await;
+    let call = mcp::call("create_plan", &json!({"goal": "g"}));
+    let called = mcp::post(&app, &call).header("traceparent", traceparent("01")).send().await;
+    assert_eq!(called.expect("an answer").status(), 200);
+    let past = json!({"goal": "g", "plan": good_plan()["plan"], "progress": [{"step": 1, "status": "done"}]});
+    let anew = app.client.post(app.url("/replan")).json(&past).send().await.expect("an answer");
+    anew.bytes().await.expect("a body");
+    end(app).await;
+
+    let spans = collector.spans();
+    let (of_tool, of_route): (Vec<_>, Vec<_>) = spans
+        .iter()
+        .filter(|span| span.name == "plan")
+        .partition(|span| span.attributes.contains_key("gen_ai.tool.name"));
+    let [tool, route] = [of_tool, of_route].map(|spans| spans[0]);
+    assert_eq!((tool.trace.as_str(), tool.parent.as_str()), (TRACE, PARENT));
+    assert_has(tool, &[("gen_ai.tool.name", json!("create_plan")), ("planner.outcome", json!("ok"))]);
+    assert_has(route, &[("http.route", json!("/replan"))]);
+    for plan in [tool, route] {
+        assert!(spans.iter().any(|span| span.name == CHAT && span.parent == plan.id), "{spans:?}");
     }
 }
 
