@@ -189,9 +189,8 @@ fn faults(asked: &Asked, known: &BTreeMap<String, Labels>) -> Vec<String> {
     for label in kept.iter().filter(|label| !there.contains(label)) {
         faults.push(format!("{place}: nothing has a label {label} to keep"));
     }
-    let is_left = |label: &String| match kept.is_empty() {
-        true => !is_aggregated && there.contains(label),
-        false => kept.contains(label),
+    let is_left = |label: &String| {
+        if kept.is_empty() { !is_aggregated && there.contains(label) } else { kept.contains(label) }
     };
     for label in shown.iter().filter(|label| !is_left(label) && place != "Alerts") {
         faults.push(format!("{place}: shows the label {label}, which is not left"));
