@@ -61,13 +61,31 @@ fn a_stream_that_nobody_asked_for_is_put_together() {
             Err(CallFailure::RateLimited),
         ),
     ] {
-        assert_eq!(answer(stream.clone()).map_err(|error| error.failure), result, "{stream}");
+        let said = answer(stream.clone()).map(|said| Completion { finish: None, ..said });
+        assert_eq!(said.map_err(|error| error.failure), result, "{stream}");
         // However it is split, it comes to the same.
         for size in [1, 2, 3, 7, 64] {
             let (body, _) = incoming(stream.as_bytes(), size);
             assert_eq!(body, normalised(&stream.clone().into()), "{size}: {stream}");
         }
     }
+}
+
+#[test]
+fn an_answer_says_what_it_is_called_who_gave_it_and_how_it_ended() {
+    let named = |body: String| {
+        let said = answer(body).expect("an answer");
+        (said.id, said.model, said.finish)
+    };
+    let choice = json!({"index": 0, "message": {"content": "hello"}, "finish_reason": "length"});
+    let whole = json!({"id": "chatcmpl-1", "model": "m-1", "choices": [choice]});
+    let expected = (Some("chatcmpl-1".to_owned()), Some("m-1".to_owned()), Some("length"));
+    assert_eq!(named(whole.to_string()), expected);
+    // Azure's first chunk has no names.
+    let first = json!({"id": "", "model": "", "choices": []});
+    assert_eq!(named(format!("data: {first}\n\ndata: {whole}\n\ndata: [DONE]\n\n")), expected);
+    let odd = json!({"id": 7, "model": "some words of an answer", "choices": [choice]});
+    assert_eq!(named(odd.to_string()), (None, None, Some("length")));
 }
 
 #[test]
