@@ -299,8 +299,8 @@ impl Mend<'_> {
     fn verification(&mut self, steps: &mut Vec<SubTask>, max_steps: usize) {
         let Some(verifier) = self.registry.verifier() else { return };
         let last_done = self.done.last().map_or(0, |step| step.step);
-        let verifies = |last: &SubTask| last.step > last_done && self.registry.verifies(&last.required_arm);
-        if steps.last().is_none_or(verifies) {
+        let ends_it = |last: &SubTask| last.step > last_done && self.registry.verifies(&last.required_arm);
+        if steps.last().is_none_or(ends_it) {
             return;
         }
         if steps.len() == max_steps {
