@@ -76,7 +76,7 @@ impl Drop for Terminal {
 fn is_on() -> bool {
     let is_on = std::env::var_os("PLANNER_TEST_TMUX").is_some();
     if !is_on {
-        println!("PLANNER_TEST_TMUX is not set: no terminal is tried");
+        eprintln!("PLANNER_TEST_TMUX is not set: no terminal is tried");
     }
     is_on
 }
