@@ -2,7 +2,7 @@
 //!
 //! Spans are made with OpenTelemetry itself and not of tracing's: so nothing else can get into them, and where they are
 //! off there is nothing in the way of a request but one look at its headers. A request's work runs in an OpenTelemetry
-//! context ([`Traces::begin`]); whatever it calls finds its place there ([`child`], [`note`], [`pass_on`]).
+//! context (`Traces::begin`); whatever it calls finds its place there (`child`, `note`, `pass_on`).
 
 use std::sync::Arc;
 use std::time::Duration;
