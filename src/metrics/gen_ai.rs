@@ -120,8 +120,11 @@ impl ModelMetrics {
         let name = &answered.response_model;
         let of_kind = |kind| self.token_usage.with_label_values(&self.labels(name, kind));
         let [inputs, outputs] = answered.tokens.get_or_insert_with(|| ["input", "output"].map(of_kind));
-        inputs.observe(input as f64);
-        outputs.observe(output as f64);
+        for (counted, tokens) in [(inputs, input), (outputs, output)] {
+            if tokens > 0 {
+                counted.observe(tokens as f64);
+            }
+        }
     }
 
     /// Counts a call that was not answered.
@@ -177,6 +180,11 @@ mod tests {
         model.failed("timeout", Duration::from_millis(1));
         let text = metrics.render();
         assert!(!text.contains("gen_ai_client_token_usage_count"), "{text}");
+        model.answered(None, Duration::from_millis(1), 0, 7);
+        let text = metrics.render();
+        let counts = text.lines().filter(|line| line.starts_with("gen_ai_client_token_usage_count"));
+        let counts: Vec<_> = counts.map(|line| (line.contains("\"output\""), line.ends_with(" 1"))).collect();
+        assert_eq!(counts, [(false, false), (true, true)], "{text}");
         assert!(
             text.contains("gen_ai_client_operation_duration_seconds_count{error_type=\"timeout\""),
             "{text}"

@@ -40,7 +40,7 @@ impl<'a> CallRecord<'a> {
         if let Ok(answer) = &result {
             record.answered(answer);
         }
-        debug!(model = %rung.model.name(), outcome = record.outcome, ms = record.began.elapsed().as_millis(), "LLM call ended");
+        debug!(model = %rung.model.name(), outcome = record.outcome, ms = record.began.elapsed().as_secs_f64() * 1_000.0, "LLM call ended");
         result
     }
 
