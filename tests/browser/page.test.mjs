@@ -58,7 +58,7 @@ test("a goal becomes a graph: levels from left to right, arms, critical path, to
   assert.match(await page.locator("#repairs").innerText(), /^None/);
   // What the page shows is what every caller gets.
   const body = JSON.stringify({ goal: "Fix the sign-in and add tests" });
-  const asked = await fetch(`${app.url}/plan?include=schedule`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const asked = await fetch(`${app.url}plan?include=schedule`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
   const { usage, repairs, plan_id, ...shown } = JSON.parse(await page.locator("#raw").innerText());
   assert.deepEqual(shown, await asked.json());
   assert.equal(await page.locator("#steps > li").count(), 7);
