@@ -159,6 +159,34 @@ test("all of it works with the keyboard alone", async () => {
   await page.watched();
 });
 
+test("each step appears once, and stays the button that it is while others come", async () => {
+  const page = await visit(chromium, app.url, { reducedMotion: "no-preference" });
+  await page.evaluate(() => {
+    window.appeared = [];
+    document.addEventListener("animationstart", ({ animationName, target }) => {
+      if (animationName === "appear") window.appeared.push(target.querySelector(".number").textContent);
+    });
+  });
+  const seen = (count) => page.waitForFunction((count) => window.appeared.length >= count, count);
+  llm.says = async function* () {
+    // The first two pieces are the beginning and step 1, which is complete with what follows it.
+    for (const [i, piece] of [...pieces(SEVEN)].entries()) {
+      if (i > 2) await seen(i - 1);
+      yield piece;
+    }
+  };
+  await plan(page, "Fix the sign-in");
+  await seen(1);
+  const first = await page.locator(".node").first().elementHandle();
+  await seen(4);
+  assert.equal(await first.evaluate((node) => node.isConnected), true);
+  await ready(page);
+  // What is started by the last change has started with the second frame after it.
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  assert.deepEqual(await page.evaluate(() => window.appeared), SEVEN.map(({ step }) => `Step ${step}`));
+  await page.watched();
+});
+
 test("Escape ends the call to the LLM, and so does leaving", async () => {
   for (const leave of [(page) => page.keyboard.press("Escape"), (page) => page.getByRole("button", { name: /^Cancel/ }).click(), (page) => page.goto("about:blank")]) {
     const page = await visit(chromium, app.url, { allow: [/^outside: about:blank/] });
