@@ -66,6 +66,18 @@ test("what the service finds wrong with a request is marked where it is", async 
   await page.watched();
 });
 
+test("a goal that is too long is pasted as it is, and said to be too long", async () => {
+  const page = await visit(chromium, app.url, ALLOWED);
+  await page.evaluate(() => navigator.clipboard.writeText("🚀".repeat(10001)));
+  const goal = page.getByLabel("Goal", { exact: true });
+  await goal.press("Control+V");
+  assert.equal([...(await goal.inputValue())].length, 10001);
+  await page.getByRole("button", { name: /^Plan/ }).click();
+  assert.match(await alert(page), /^Invalid request \|/);
+  assert.match(await page.locator("#goal-fault").innerText(), /^It must be 1 to 10,000 characters long/);
+  await page.watched();
+});
+
 test("errors of the LLM are sentences that say what to do", async () => {
   const page = await visit(chromium, app.url);
   for (const [status, wanted] of [
