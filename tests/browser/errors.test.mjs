@@ -146,11 +146,20 @@ test("a token is asked for where one is needed, and kept in memory only", async 
   await dialog.waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), "token");
   await shot(page, "token");
+  for (const [typed, wanted] of [["  ", "Write down the token."], ["tökén", /^A token has only ASCII/], ["two words", /no spaces\.$/]]) {
+    await page.locator("#token").fill(typed);
+    await page.keyboard.press("Enter");
+    await dialog.getByText(wanted).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "token");
+  }
+  assert.equal(await page.locator("#alert").innerText(), "", "nobody was asked");
+  await page.locator("#token").fill("");
   await page.keyboard.type("wrong");
   await page.keyboard.press("Enter");
   const again = page.getByRole("dialog", { name: "This token was not accepted" });
   await again.waitFor();
   assert.equal(await page.locator("#token").inputValue(), "");
+  assert.equal(await page.locator("#token-fault").isVisible(), false);
   await page.keyboard.type("s3cret-token");
   await page.keyboard.press("Enter");
   await ready(page);
