@@ -131,10 +131,15 @@ test("a service that goes, a connection that is cut and a stranger's answer are 
   await page.getByRole("heading", { name: "An unexpected answer" }).waitFor();
   assert.match(await alert(page), /The answer was status 502, without an explanation\./);
 
-  await page.unroute("**/plan?*");
-  await page.route("**/plan?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: "{}" }));
-  await plan(page, "Ship it");
-  await page.getByText("The answer was no plan.").waitFor();
+  for (const [contentType, body] of [["application/json", "{}"], ["text/html", "<h1>Sign in</h1>"], ["", "event: step\n\n"]]) {
+    await page.unroute("**/plan?*");
+    const answer = gate();
+    await page.route("**/plan?*", async (route) => (await answer.passed, route.fulfill({ status: 200, contentType, body })));
+    await plan(page, "Ship it");
+    assert.equal(await page.locator("#alert").innerText(), "");
+    answer.open();
+    assert.match(await alert(page), /^An unexpected answer \| The answer was no plan\. \| Something between/);
+  }
   await page.watched();
 });
 
