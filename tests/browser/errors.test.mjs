@@ -66,6 +66,18 @@ test("what the service finds wrong with a request is marked where it is", async 
   await page.watched();
 });
 
+test("a goal that is too long is pasted as it is, and said to be too long", async () => {
+  const page = await visit(chromium, app.url, ALLOWED);
+  await page.evaluate(() => navigator.clipboard.writeText("🚀".repeat(10001)));
+  const goal = page.getByLabel("Goal", { exact: true });
+  await goal.press("Control+V");
+  assert.equal([...(await goal.inputValue())].length, 10001);
+  await page.getByRole("button", { name: /^Plan/ }).click();
+  assert.match(await alert(page), /^Invalid request \|/);
+  assert.match(await page.locator("#goal-fault").innerText(), /^It must be 1 to 10,000 characters long/);
+  await page.watched();
+});
+
 test("errors of the LLM are sentences that say what to do", async () => {
   const page = await visit(chromium, app.url);
   for (const [status, wanted] of [
@@ -119,10 +131,15 @@ test("a service that goes, a connection that is cut and a stranger's answer are 
   await page.getByRole("heading", { name: "An unexpected answer" }).waitFor();
   assert.match(await alert(page), /The answer was status 502, without an explanation\./);
 
-  await page.unroute("**/plan?*");
-  await page.route("**/plan?*", (route) => route.fulfill({ status: 200, contentType: "application/json", body: "{}" }));
-  await plan(page, "Ship it");
-  await page.getByText("The answer was no plan.").waitFor();
+  for (const [contentType, body] of [["application/json", "{}"], ["text/html", "<h1>Sign in</h1>"], ["", "event: step\n\n"]]) {
+    await page.unroute("**/plan?*");
+    const answer = gate();
+    await page.route("**/plan?*", async (route) => (await answer.passed, route.fulfill({ status: 200, contentType, body })));
+    await plan(page, "Ship it");
+    assert.equal(await page.locator("#alert").innerText(), "");
+    answer.open();
+    assert.match(await alert(page), /^An unexpected answer \| The answer was no plan\. \| Something between/);
+  }
   await page.watched();
 });
 
@@ -134,11 +151,20 @@ test("a token is asked for where one is needed, and kept in memory only", async 
   await dialog.waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), "token");
   await shot(page, "token");
+  for (const [typed, wanted] of [["  ", "Write down the token."], ["tökén", /^A token has only ASCII/], ["two words", /no spaces\.$/]]) {
+    await page.locator("#token").fill(typed);
+    await page.keyboard.press("Enter");
+    await dialog.getByText(wanted).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "token");
+  }
+  assert.equal(await page.locator("#alert").innerText(), "", "nobody was asked");
+  await page.locator("#token").fill("");
   await page.keyboard.type("wrong");
   await page.keyboard.press("Enter");
   const again = page.getByRole("dialog", { name: "This token was not accepted" });
   await again.waitFor();
   assert.equal(await page.locator("#token").inputValue(), "");
+  assert.equal(await page.locator("#token-fault").isVisible(), false);
   await page.keyboard.type("s3cret-token");
   await page.keyboard.press("Enter");
   await ready(page);

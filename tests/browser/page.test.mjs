@@ -58,7 +58,7 @@ test("a goal becomes a graph: levels from left to right, arms, critical path, to
   assert.match(await page.locator("#repairs").innerText(), /^None/);
   // What the page shows is what every caller gets.
   const body = JSON.stringify({ goal: "Fix the sign-in and add tests" });
-  const asked = await fetch(`${app.url}/plan?include=schedule`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const asked = await fetch(`${app.url}plan?include=schedule`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
   const { usage, repairs, plan_id, ...shown } = JSON.parse(await page.locator("#raw").innerText());
   assert.deepEqual(shown, await asked.json());
   assert.equal(await page.locator("#steps > li").count(), 7);
@@ -156,6 +156,34 @@ test("all of it works with the keyboard alone", async () => {
   await key("Escape");
   assert.equal(await detail.isVisible(), false);
   assert.match(await page.evaluate(() => document.activeElement.innerText), /Verify that sign-in works/, "the focus is where the reading was");
+  await page.watched();
+});
+
+test("each step appears once, and stays the button that it is while others come", async () => {
+  const page = await visit(chromium, app.url, { reducedMotion: "no-preference" });
+  await page.evaluate(() => {
+    window.appeared = [];
+    document.addEventListener("animationstart", ({ animationName, target }) => {
+      if (animationName === "appear") window.appeared.push(target.querySelector(".number").textContent);
+    });
+  });
+  const seen = (count) => page.waitForFunction((count) => window.appeared.length >= count, count);
+  llm.says = async function* () {
+    // The first two pieces are the beginning and step 1, which is complete with what follows it.
+    for (const [i, piece] of [...pieces(SEVEN)].entries()) {
+      if (i > 2) await seen(i - 1);
+      yield piece;
+    }
+  };
+  await plan(page, "Fix the sign-in");
+  await seen(1);
+  const first = await page.locator(".node").first().elementHandle();
+  await seen(4);
+  assert.equal(await first.evaluate((node) => node.isConnected), true);
+  await ready(page);
+  // What is started by the last change has started with the second frame after it.
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  assert.deepEqual(await page.evaluate(() => window.appeared), SEVEN.map(({ step }) => `Step ${step}`));
   await page.watched();
 });
 

@@ -27,6 +27,7 @@ export class Graph {
   clear() {
     this.steps = [];
     this.nodes = new Map();
+    this.contents = new WeakMap();
     this.hues = new Map();
     this.list.replaceChildren();
     this.edges.replaceChildren();
@@ -56,13 +57,17 @@ export class Graph {
 
   node(step) {
     let item = this.nodes.get(step.step);
-    if (!item) {
+    const critical = this.critical.has(step.step), content = JSON.stringify([step, critical]);
+    // It may be being pressed just now.
+    if (item && this.contents.get(item) === content) return;
+    const fresh = !item;
+    if (fresh) {
       item = element("li");
       this.nodes.set(step.step, item);
       this.list.append(item);
     }
-    const critical = this.critical.has(step.step);
-    const button = element("button", { type: "button", class: critical ? "node critical" : "node" },
+    this.contents.set(item, content);
+    const button = element("button", { type: "button", class: `node${critical ? " critical" : ""}${fresh ? " fresh" : ""}` },
       element("span", { class: "node-head" },
         element("span", { class: "number" }, element("span", { class: "unseen" }, "Step "), String(step.step)),
         said(step.required_arm, "span", { class: "arm" }),

@@ -23,7 +23,7 @@ const say = (text) => (byId("status").textContent = text);
 
 /** What the form asks for; null when it cannot be asked, which is then marked. */
 function read() {
-  clearFaults();
+  clearFaults("goal", "constraints", "context");
   const body = { goal: goal.value };
   const lines = constraints.value.split("\n").filter((line) => line.trim());
   if (lines.length) body.constraints = lines;
@@ -47,8 +47,8 @@ function fault(field, text) {
   byId(`${field}-fault`).hidden = false;
 }
 
-function clearFaults() {
-  for (const field of ["goal", "constraints", "context"]) {
+function clearFaults(...fields) {
+  for (const field of fields) {
     byId(field).removeAttribute("aria-invalid");
     byId(`${field}-fault`).hidden = true;
   }
@@ -162,6 +162,7 @@ function askForToken() {
   byId("token-why").textContent = token
     ? "It may be misspelt or out of use. Try another, or ask whoever runs the planner arm."
     : "The planner arm makes plans for those who have one of its tokens. Ask whoever runs it for one.";
+  clearFaults("token");
   byId("token").value = "";
   say("A token is needed.");
   tokenDialog.showModal();
@@ -169,11 +170,16 @@ function askForToken() {
 
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  token = byId("token").value.trim();
-  byId("token").value = "";
-  byId("forget").hidden = !token;
+  const given = byId("token").value.trim();
+  // What else there is, no token of the service has, and no header may.
+  if (!/^[\x21-\x7e]+$/.test(given)) {
+    fault("token", given ? "A token has only ASCII letters, digits and signs, and no spaces." : "Write down the token.");
+    return byId("token").focus();
+  }
+  token = given;
+  byId("forget").hidden = false;
   tokenDialog.close();
-  if (token) start();
+  start();
 });
 
 byId("token-cancel").addEventListener("click", () => tokenDialog.close());

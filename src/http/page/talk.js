@@ -30,14 +30,16 @@ export async function* ask({ body, anew }, token, signal) {
     });
   }
   if (!response.ok) throw await refusal(response, id);
-  if (response.headers.get("Content-Type")?.startsWith("application/json")) {
+  const type = response.headers.get("Content-Type") ?? "";
+  // Something on the way may answer all that it is asked, such as with a page to sign in.
+  if (type.startsWith("application/json")) {
     const notes = Object.fromEntries([...response.headers].filter(([name]) => name.startsWith("x-planner-")));
     const plan = await response.json().catch(() => null);
-    // Something on the way may answer all that it is asked.
     if (!Array.isArray(plan?.plan)) throw unexpected("was no plan", id);
     yield { plan, notes };
     return;
   }
+  if (!type.startsWith("text/event-stream")) throw unexpected("was no plan", id);
   yield* events(response, id, signal);
 }
 
