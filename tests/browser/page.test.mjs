@@ -149,6 +149,8 @@ test("all of it works with the keyboard alone", async () => {
   assert.equal(await detail.getByRole("heading", { level: 2 }).innerText().then((text) => text.replace("\n", " ")), "Step 5 Run all tests and record their output");
   assert.match(await detail.innerText(), /DONE WHEN\s+Run all tests and record their output: done and written down\s+NEEDS\s+Step 2\s+Step 3\s+NEEDED BY\s+Step 7/i);
   await shot(page, "detail");
+  await key("Shift+ArrowRight");
+  assert.match(await detail.innerText(), /Run all tests/, "keys with others are the browser's");
   await key("ArrowRight");
   assert.match(await detail.innerText(), /Look up the release notes/);
   await detail.getByRole("button", { name: "Step 7" }).press("Enter");
@@ -208,6 +210,23 @@ test("Escape ends the call to the LLM, and so does leaving", async () => {
     }
     never.open();
   }
+});
+
+test("an example is a goal, and the focus goes to what ends its plan", async () => {
+  const page = await visit(chromium, app.url);
+  const wait = gate();
+  llm.says = async function* () {
+    await wait.passed;
+    yield* pieces(SEVEN);
+  };
+  const focus = () => page.evaluate(() => document.activeElement.id);
+  await page.getByRole("button", { name: "Research vector databases" }).press("Enter");
+  assert.equal(await focus(), "cancel");
+  wait.open();
+  await ready(page);
+  assert.match(await page.locator("#goal").inputValue(), /^Research vector databases/);
+  await page.locator("#plan:focus").waitFor();
+  await page.watched();
 });
 
 test("copies work where they are pasted: curl, JSON and Mermaid", async () => {

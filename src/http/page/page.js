@@ -59,12 +59,18 @@ async function start() {
   run?.abort();
   const mine = (run = new AbortController());
   begin();
+  // The service may be another one than when this page was loaded.
+  const learnt = learn();
   const began = performance.now();
   const clock = setInterval(() => (byId("clock").textContent = `${((performance.now() - began) / 1000).toFixed(1)} s`), 100);
   try {
     for await (const event of ask(question, token, mine.signal)) {
       if (event.step) preview(event.step);
-      if (event.plan) finish(event.plan, event.notes);
+      if (event.plan) {
+        await learnt;
+        mine.signal.throwIfAborted();
+        finish(event.plan, event.notes);
+      }
     }
   } catch (error) {
     if (run === mine) fail(mine.signal.aborted ? null : error);
@@ -72,6 +78,14 @@ async function start() {
     clearInterval(clock);
     if (run === mine) end();
   }
+}
+
+/** Learns the version and the configured model; what was known stays where that is not said. */
+async function learn() {
+  const well = await health();
+  if (!well) return;
+  configured = well.model;
+  byId("service").textContent = `${well.version} · ${well.model === "embedded" ? "embedded planner" : well.model}`;
 }
 
 function begin() {
@@ -135,7 +149,10 @@ function fail(trouble) {
   byId("result").hidden = !steps.length;
   byId("empty").hidden = steps.length > 0;
   if (!trouble) return say("Cancelled; the language model is no longer asked.");
+  // Nothing is said behind a modal dialog.
+  detail.close();
   if (!(trouble instanceof Trouble)) {
+    console.error(trouble);
     trouble = new Trouble("Something went wrong", "This page failed to show the answer.", { advice: "Load it again." });
   }
   say("");
@@ -217,7 +234,8 @@ const turn = (by) => {
 byId("detail-before").addEventListener("click", () => turn(-1));
 byId("detail-after").addEventListener("click", () => turn(1));
 byId("detail-close").addEventListener("click", () => detail.close());
-detail.addEventListener("keydown", ({ key }) => {
+detail.addEventListener("keydown", ({ key, altKey, ctrlKey, metaKey, shiftKey }) => {
+  if (altKey || ctrlKey || metaKey || shiftKey) return;
   if (key === "ArrowLeft") turn(-1);
   if (key === "ArrowRight") turn(1);
 });
@@ -286,11 +304,11 @@ for (const example of document.querySelectorAll(".example")) {
   example.addEventListener("click", () => {
     goal.value = example.textContent;
     submit();
+    // The example is hidden now.
+    if (run) byId("cancel").focus();
   });
 }
 
 if (/Mac|iP/.test(navigator.platform)) byId("plan-key").textContent = "⌘ ↵";
 
-const well = await health();
-configured = well?.model ?? null;
-if (well) byId("service").textContent = `${well.version} · ${well.model === "embedded" ? "embedded planner" : well.model}`;
+await learn();

@@ -129,10 +129,10 @@ function newId() {
   return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/** The version and the configured model, or null where that is not said. */
+/** The version and the configured model, or null where that is not said, or not soon. */
 export async function health() {
   try {
-    const response = await fetch("health");
+    const response = await fetch("health", { signal: AbortSignal.timeout(3000) });
     return response.ok ? await response.json() : null;
   } catch {
     return null;
