@@ -234,7 +234,8 @@ test("copies work where they are pasted: curl, JSON and Mermaid", async () => {
   const goal = `Debug "login" & don't \`break\` $HOME <tests>; it's #1\\n`;
   await page.getByLabel("Constraints").fill("Use Python only\n\n  Don't stop  ");
   await page.getByText("Context and cache").click();
-  await page.getByLabel("Context").fill('{"who\'s": ["a", 1, null]}');
+  const context = '{"who\'s": ["a", 1.0, 12345678901234567890, null]}';
+  await page.getByLabel("Context").fill(`\n${context} `);
   await page.getByLabel("Make the plan anew").check();
   await plan(page, goal);
   await ready(page);
@@ -246,12 +247,14 @@ test("copies work where they are pasted: curl, JSON and Mermaid", async () => {
     return text;
   };
   const shown = JSON.parse(await copied("JSON"));
-  const again = JSON.parse(execFileSync("sh", ["-c", await copied("curl")], { encoding: "utf8" }));
+  const call = await copied("curl");
+  assert.ok(call.replaceAll("'\\''", "'").includes(`"context":${context}}`), call);
+  const again = JSON.parse(execFileSync("sh", ["-c", call], { encoding: "utf8" }));
   assert.notEqual(again.plan_id, shown.plan_id);
   assert.deepEqual({ ...again, plan_id: "" }, { ...shown, plan_id: "" });
   assert.ok(JSON.stringify(shown).includes("Don't stop"), "constraints are in the plan");
 
-  const args = ["plan", goal, "--constraint", "Use Python only", "--constraint", "  Don't stop  ", "--context", '{"who\'s": ["a", 1, null]}', "--format", "mermaid"];
+  const args = ["plan", goal, "--constraint", "Use Python only", "--constraint", "  Don't stop  ", "--context", context, "--format", "mermaid"];
   const env = { PATH: process.env.PATH, PLANNER_ENGINE: "embedded" };
   assert.equal(await copied("Mermaid"), execFileSync(BINARY, args, { encoding: "utf8", env, stdio: ["ignore", "pipe", "ignore"] }));
   assert.match(await page.locator("#origin").innerText(), /^Made by the embedded planner: by rules/);

@@ -24,13 +24,16 @@ const say = (text) => (byId("status").textContent = text);
 /** What the form asks for; null when it cannot be asked, which is then marked. */
 function read() {
   clearFaults("goal", "constraints", "context");
-  const body = { goal: goal.value };
+  const asked = { goal: goal.value };
   const lines = constraints.value.split("\n").filter((line) => line.trim());
-  if (lines.length) body.constraints = lines;
+  if (lines.length) asked.constraints = lines;
   if (!goal.value.trim()) fault("goal", "Write down what is to be reached.");
+  let body = JSON.stringify(asked);
   if (context.value.trim()) {
     try {
-      body.context = JSON.parse(context.value);
+      JSON.parse(context.value);
+      // As it is written: a number may be longer than what JavaScript makes of it.
+      body = `${body.slice(0, -1)},"context":${context.value.trim()}}`;
     } catch {
       byId("more").open = true;
       fault("context", "This is not JSON. Write an object, such as {\"language\": \"Python\"}, or leave it empty.");
