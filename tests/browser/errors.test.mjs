@@ -117,9 +117,12 @@ test("a service that goes, a connection that is cut and a stranger's answer are 
   };
   await plan(page, "Ship it");
   await page.getByText("Step 2 is written.").waitFor();
+  await page.locator(".node").first().click();
+  await page.getByRole("dialog").waitFor();
   await mortal.stop("SIGKILL");
   assert.match(await alert(page), /^The connection was cut \| The connection ended before the plan was complete\. \| What is shown is a preview and no plan; plan again\. \| Request id: page-/);
   await page.getByRole("heading", { name: "Preview, and no plan" }).waitFor();
+  assert.equal(await page.getByRole("dialog").isVisible(), false, "the alert is not hidden behind it");
   never.open();
 
   await plan(page, "Ship it");
@@ -209,6 +212,30 @@ test("a plan that is not the configured model's says so", async () => {
     assert.equal(await page.locator("#origin").innerText(), wanted);
     await page.watched();
   }
+});
+
+test("another service at the same place is no fallback", async () => {
+  const page = await visit(chromium, app.url);
+  await page.route("**/health", (route) => route.fulfill({ json: { status: "ok", version: "0.0.1", model: "the-one-before" } }));
+  await page.reload();
+  await page.getByText("0.0.1 · the-one-before").waitFor();
+  await page.unroute("**/health");
+  llm.says = () => pieces(SEVEN);
+  await plan(page, "Ship it");
+  await ready(page);
+  assert.match(await page.locator("#service").innerText(), / · gpt-3\.5-turbo$/);
+  assert.equal(await page.locator("#origin").isVisible(), false);
+  await page.watched();
+});
+
+test("a fault of the page itself is in the console, and a sentence for people", async () => {
+  const page = await visit(chromium, app.url, { allow: [/^console: TypeError/] });
+  const logged = page.waitForEvent("console");
+  await page.route("**/plan?*", (route) => route.fulfill({ json: { plan: [{ step: 1 }] } }));
+  await plan(page, "Ship it");
+  assert.match(await alert(page), /^Something went wrong \| This page failed to show the answer\. \| Load it again\./);
+  assert.match((await logged).text(), /^TypeError/);
+  await page.watched();
 });
 
 test("hostile texts stay texts", async () => {

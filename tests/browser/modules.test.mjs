@@ -46,7 +46,7 @@ test("times are said as planner-arm plan says them", () => {
 
 test("Mermaid has no way out of a label, and JSON turns nothing around", () => {
   const step = (number, action, needed) => ({ step: number, action, required_arm: "coder", depends_on: needed, estimated_duration_seconds: 90 });
-  // The same as the test in src/cli/render.rs.
+  // The same as the test in src/cli/render/mermaid.rs.
   assert.equal(mermaid([step(1, "Say \"hi\"] --> x[<b>#1</b>", []), step(2, "End", [1])]),
     "flowchart LR\n    s1[\"1. Say #quot;hi#quot;] --#gt; x[#lt;b#gt;#35;1#lt;/b#gt;<br/>coder · 1 min 30 s\"]\n    s2[\"2. End<br/>coder · 1 min 30 s\"]\n    s1 --> s2\n");
   assert.ok(mermaid([step(1, "a\u202eb\u0007`c`\nd & e", [])]).includes("1. ab#96;c#96; d #amp; e<br/>"));
@@ -56,14 +56,14 @@ test("Mermaid has no way out of a label, and JSON turns nothing around", () => {
 });
 
 test("curl asks what was asked", () => {
-  const text = curl("http://h/plan?include=id", { body: { goal: "don't" }, anew: true }, true);
+  const text = curl("http://h/plan?include=id", { body: '{"goal":"don\'t"}', anew: true }, true);
   assert.equal(text, `curl -sS 'http://h/plan?include=id' \\
   -H 'Content-Type: application/json' \\
   -H "Authorization: Bearer $TOKEN" \\
   -H 'Cache-Control: no-cache' \\
   -d '{"goal":"don'\\''t"}'
 `);
-  assert.ok(!/TOKEN|no-cache/.test(curl("http://h/plan", { body: {}, anew: false }, false)));
+  assert.ok(!/TOKEN|no-cache/.test(curl("http://h/plan", { body: "{}", anew: false }, false)));
 });
 
 /** Plans of every shape, the same each time. */

@@ -149,6 +149,8 @@ test("all of it works with the keyboard alone", async () => {
   assert.equal(await detail.getByRole("heading", { level: 2 }).innerText().then((text) => text.replace("\n", " ")), "Step 5 Run all tests and record their output");
   assert.match(await detail.innerText(), /DONE WHEN\s+Run all tests and record their output: done and written down\s+NEEDS\s+Step 2\s+Step 3\s+NEEDED BY\s+Step 7/i);
   await shot(page, "detail");
+  await key("Shift+ArrowRight");
+  assert.match(await detail.innerText(), /Run all tests/, "keys with others are the browser's");
   await key("ArrowRight");
   assert.match(await detail.innerText(), /Look up the release notes/);
   await detail.getByRole("button", { name: "Step 7" }).press("Enter");
@@ -210,12 +212,30 @@ test("Escape ends the call to the LLM, and so does leaving", async () => {
   }
 });
 
+test("an example is a goal, and the focus goes to what ends its plan", async () => {
+  const page = await visit(chromium, app.url);
+  const wait = gate();
+  llm.says = async function* () {
+    await wait.passed;
+    yield* pieces(SEVEN);
+  };
+  const focus = () => page.evaluate(() => document.activeElement.id);
+  await page.getByRole("button", { name: "Research vector databases" }).press("Enter");
+  assert.equal(await focus(), "cancel");
+  wait.open();
+  await ready(page);
+  assert.match(await page.locator("#goal").inputValue(), /^Research vector databases/);
+  await page.locator("#plan:focus").waitFor();
+  await page.watched();
+});
+
 test("copies work where they are pasted: curl, JSON and Mermaid", async () => {
   const page = await visit(chromium, embedded.url);
   const goal = `Debug "login" & don't \`break\` $HOME <tests>; it's #1\\n`;
   await page.getByLabel("Constraints").fill("Use Python only\n\n  Don't stop  ");
   await page.getByText("Context and cache").click();
-  await page.getByLabel("Context").fill('{"who\'s": ["a", 1, null]}');
+  const context = '{"who\'s": ["a", 1.0, 12345678901234567890, null]}';
+  await page.getByLabel("Context").fill(`\n${context} `);
   await page.getByLabel("Make the plan anew").check();
   await plan(page, goal);
   await ready(page);
@@ -227,12 +247,14 @@ test("copies work where they are pasted: curl, JSON and Mermaid", async () => {
     return text;
   };
   const shown = JSON.parse(await copied("JSON"));
-  const again = JSON.parse(execFileSync("sh", ["-c", await copied("curl")], { encoding: "utf8" }));
+  const call = await copied("curl");
+  assert.ok(call.replaceAll("'\\''", "'").includes(`"context":${context}}`), call);
+  const again = JSON.parse(execFileSync("sh", ["-c", call], { encoding: "utf8" }));
   assert.notEqual(again.plan_id, shown.plan_id);
   assert.deepEqual({ ...again, plan_id: "" }, { ...shown, plan_id: "" });
   assert.ok(JSON.stringify(shown).includes("Don't stop"), "constraints are in the plan");
 
-  const args = ["plan", goal, "--constraint", "Use Python only", "--constraint", "  Don't stop  ", "--context", '{"who\'s": ["a", 1, null]}', "--format", "mermaid"];
+  const args = ["plan", goal, "--constraint", "Use Python only", "--constraint", "  Don't stop  ", "--context", context, "--format", "mermaid"];
   const env = { PATH: process.env.PATH, PLANNER_ENGINE: "embedded" };
   assert.equal(await copied("Mermaid"), execFileSync(BINARY, args, { encoding: "utf8", env, stdio: ["ignore", "pipe", "ignore"] }));
   assert.match(await page.locator("#origin").innerText(), /^Made by the embedded planner: by rules/);

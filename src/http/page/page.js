@@ -24,13 +24,16 @@ const say = (text) => (byId("status").textContent = text);
 /** What the form asks for; null when it cannot be asked, which is then marked. */
 function read() {
   clearFaults("goal", "constraints", "context");
-  const body = { goal: goal.value };
+  const asked = { goal: goal.value };
   const lines = constraints.value.split("\n").filter((line) => line.trim());
-  if (lines.length) body.constraints = lines;
+  if (lines.length) asked.constraints = lines;
   if (!goal.value.trim()) fault("goal", "Write down what is to be reached.");
+  let body = JSON.stringify(asked);
   if (context.value.trim()) {
     try {
-      body.context = JSON.parse(context.value);
+      JSON.parse(context.value);
+      // As it is written: a number may be longer than what JavaScript makes of it.
+      body = `${body.slice(0, -1)},"context":${context.value.trim()}}`;
     } catch {
       byId("more").open = true;
       fault("context", "This is not JSON. Write an object, such as {\"language\": \"Python\"}, or leave it empty.");
@@ -59,12 +62,18 @@ async function start() {
   run?.abort();
   const mine = (run = new AbortController());
   begin();
+  // The service may be another one than when this page was loaded.
+  const learnt = learn();
   const began = performance.now();
   const clock = setInterval(() => (byId("clock").textContent = `${((performance.now() - began) / 1000).toFixed(1)} s`), 100);
   try {
     for await (const event of ask(question, token, mine.signal)) {
       if (event.step) preview(event.step);
-      if (event.plan) finish(event.plan, event.notes);
+      if (event.plan) {
+        await learnt;
+        mine.signal.throwIfAborted();
+        finish(event.plan, event.notes);
+      }
     }
   } catch (error) {
     if (run === mine) fail(mine.signal.aborted ? null : error);
@@ -72,6 +81,14 @@ async function start() {
     clearInterval(clock);
     if (run === mine) end();
   }
+}
+
+/** Learns the version and the configured model; what was known stays where that is not said. */
+async function learn() {
+  const well = await health();
+  if (!well) return;
+  configured = well.model;
+  byId("service").textContent = `${well.version} · ${well.model === "embedded" ? "embedded planner" : well.model}`;
 }
 
 function begin() {
@@ -135,7 +152,10 @@ function fail(trouble) {
   byId("result").hidden = !steps.length;
   byId("empty").hidden = steps.length > 0;
   if (!trouble) return say("Cancelled; the language model is no longer asked.");
+  // Nothing is said behind a modal dialog.
+  detail.close();
   if (!(trouble instanceof Trouble)) {
+    console.error(trouble);
     trouble = new Trouble("Something went wrong", "This page failed to show the answer.", { advice: "Load it again." });
   }
   say("");
@@ -217,7 +237,8 @@ const turn = (by) => {
 byId("detail-before").addEventListener("click", () => turn(-1));
 byId("detail-after").addEventListener("click", () => turn(1));
 byId("detail-close").addEventListener("click", () => detail.close());
-detail.addEventListener("keydown", ({ key }) => {
+detail.addEventListener("keydown", ({ key, altKey, ctrlKey, metaKey, shiftKey }) => {
+  if (altKey || ctrlKey || metaKey || shiftKey) return;
   if (key === "ArrowLeft") turn(-1);
   if (key === "ArrowRight") turn(1);
 });
@@ -286,11 +307,11 @@ for (const example of document.querySelectorAll(".example")) {
   example.addEventListener("click", () => {
     goal.value = example.textContent;
     submit();
+    // The example is hidden now.
+    if (run) byId("cancel").focus();
   });
 }
 
 if (/Mac|iP/.test(navigator.platform)) byId("plan-key").textContent = "⌘ ↵";
 
-const well = await health();
-configured = well?.model ?? null;
-if (well) byId("service").textContent = `${well.version} · ${well.model === "embedded" ? "embedded planner" : well.model}`;
+await learn();

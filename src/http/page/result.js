@@ -9,7 +9,7 @@ export function show(plan, notes, configured, hue) {
   showOrigin(plan, notes, configured);
   byId("totals").replaceChildren(...totals(plan, notes).map(total));
   byId("steps").replaceChildren(...plan.plan.map((step) => {
-    const item = element("li", { id: `step-${step.step}` }, ...inWords(step, plan, true));
+    const item = element("li", {}, ...inWords(step, plan, true));
     item.style.setProperty("--hue", hue(step.required_arm));
     return item;
   }));
@@ -61,7 +61,7 @@ function totals(plan, notes) {
     ["Made by", said(model), [
       CACHE[notes["x-planner-cache"]],
       count(attempts, "call"),
-      attempts ? `${count(tokens, "token")}, ${price}` : null,
+      attempts && tokens ? `${count(tokens, "token")}, ${price}` : null,
     ].filter(Boolean).join(" · "), "model"],
   ].filter(Boolean);
 }

@@ -12,8 +12,9 @@ export class Trouble extends Error {
 }
 
 /**
- * Asks for a plan and yields what comes: `{step}` for each step that is written, then `{plan, notes}`. Notes are
- * what stands in the `X-Planner-…` headers otherwise. Throws `Trouble`, or an `AbortError` when `signal` says so.
+ * Asks for a plan with `body`, which is JSON, and yields what comes: `{step}` for each step that is written, then
+ * `{plan, notes}`. Notes are what stands in the `X-Planner-…` headers otherwise. Throws `Trouble`, or an `AbortError`
+ * when `signal` says so.
  */
 export async function* ask({ body, anew }, token, signal) {
   const id = newId();
@@ -22,7 +23,7 @@ export async function* ask({ body, anew }, token, signal) {
   if (anew) headers["Cache-Control"] = "no-cache";
   let response;
   try {
-    response = await fetch(PLAN, { method: "POST", headers, body: JSON.stringify(body), signal });
+    response = await fetch(PLAN, { method: "POST", headers, body, signal });
   } catch (error) {
     if (signal.aborted) throw error;
     throw new Trouble("No connection", "The planner arm could not be reached.", {
@@ -129,10 +130,10 @@ function newId() {
   return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/** The version and the configured model, or null where that is not said. */
+/** The version and the configured model, or null where that is not said, or not soon. */
 export async function health() {
   try {
-    const response = await fetch("health");
+    const response = await fetch("health", { signal: AbortSignal.timeout(3000) });
     return response.ok ? await response.json() : null;
   } catch {
     return null;

@@ -42,5 +42,5 @@ export function curl(url, { body, anew }, hasToken) {
   const lines = [`curl -sS ${quoted(url)}`, "-H 'Content-Type: application/json'"];
   if (hasToken) lines.push('-H "Authorization: Bearer $TOKEN"');
   if (anew) lines.push("-H 'Cache-Control: no-cache'");
-  return [...lines, `-d ${quoted(JSON.stringify(body))}`].join(" \\\n  ") + "\n";
+  return [...lines, `-d ${quoted(body)}`].join(" \\\n  ") + "\n";
 }
