@@ -23,7 +23,8 @@ pub(super) async fn mcp(settings: Settings) -> Result<(), String> {
         arms = settings.arms.arms().len(),
         "serving MCP on standard input"
     );
-    let result = stdio::serve(app, signals.first()).await;
+    let result = stdio::serve(app.clone(), signals.first()).await;
+    app.traces.end().await;
     info!("stopped");
     result
 }

@@ -12,7 +12,7 @@ mod tools;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
@@ -62,6 +62,29 @@ impl ServerHandler for McpServer {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(self.offer.tools.clone()))
+    }
+
+    /// What the library did not recognise: a method that there is not, or parameters that make no sense for one.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(match request.method.as_str() {
+            "tools/call" => ErrorData::invalid_params(
+                "`params` of tools/call must be an object with `name`, a string, and `arguments`, an object.",
+                None,
+            ),
+            "initialize" => ErrorData::invalid_params(
+                "`params` of initialize must be an object with `protocolVersion`, `capabilities` and `clientInfo`.",
+                None,
+            ),
+            method => {
+                let method = crate::text::shorten(method, 40);
+                let message = format!("There is no method `{method}` here; there are tools/list and tools/call.");
+                ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
+            }
+        })
     }
 
     async fn call_tool(

@@ -309,9 +309,12 @@ async fn a_caller_who_leaves_ends_the_spans() {
     let mut response = request.json(&json!({"goal": "g"})).send().await.expect("an answer");
     response.chunk().await.expect("a first step");
     drop(response);
-    while app.count("planner_plan_requests_total{outcome=\"client_closed\"}").await == 0 {
-        tokio::task::yield_now().await;
-    }
+    let counted = async {
+        while app.count("planner_plan_requests_total{outcome=\"client_closed\"}").await == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(BOUND, counted).await.expect("the request ends");
     end(app).await;
     let (plan, chat) = (collector.the("plan"), collector.the(CHAT));
     assert_has(&plan, &[("planner.outcome", json!("client_closed"))]);
@@ -371,9 +374,12 @@ async fn a_collector_that_never_answers_holds_up_neither_plans_nor_the_end() {
     for _ in 0..20 {
         assert_eq!(plan_with(&app, &[]).await, 200);
     }
-    while collector.batches().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let sent = async {
+        while collector.batches().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(BOUND, sent).await.expect("spans are sent");
     assert_eq!(plan_with(&app, &[]).await, 200);
     end(app).await;
 }
@@ -409,6 +415,19 @@ async fn a_collector_that_is_away_is_said_once() {
         lines.iter().filter(|line| line["target"].as_str().is_some_and(|of| of.contains("opentelemetry")));
     assert_eq!(others.count(), 0, "{lines:?}");
     assert!(lines.iter().all(|line| !line.to_string().contains("canary")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn an_agent_host_that_leaves_leaves_no_span_behind() {
+    let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
+    let variables = [
+        ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
+        // Nothing is sent before the end.
+        ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
+    ];
+    mcp::stdio::planned_to_the_end(&variables, &json!({"goal": "g"})).await;
+    assert_eq!(collector.the(CHAT).parent, collector.the("plan").id);
 }
 
 #[tokio::test]

@@ -15,10 +15,16 @@ async fn faults_of_the_protocol_are_errors_of_the_protocol() {
         (call("make_coffee", &json!({})), -32602),
         (request("coffee/make", &json!({})), -32601),
         (request("prompts/list", &json!({})), -32601),
+        (request(&"x".repeat(5_000), &json!({})), -32601),
+        (request("tools/call", &json!({"name": "create_plan", "arguments": "{\"goal\": \"g\"}"})), -32602),
+        (request("tools/call", &json!({"name": 7})), -32602),
+        (json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call"}), -32602),
+        (json!({"jsonrpc": "2.0", "id": 7, "method": "initialize"}), -32602),
     ] {
         let response = post(&app, &message).send().await.expect("an answer");
         let error = json_of(response).await;
         assert_eq!((&error["id"], &error["error"]["code"]), (&json!(7), &json!(code)), "{error}");
+        assert!(error.to_string().len() < 300, "{error}");
     }
     let deep = format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":{}1{}}}",

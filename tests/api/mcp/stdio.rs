@@ -71,6 +71,15 @@ impl Host {
     }
 }
 
+/// Asks a server with these settings for a plan, and lets it end.
+pub async fn planned_to_the_end(variables: &[(&str, &str)], wanted: &Value) {
+    let mut host = Host::start(variables).await;
+    host.send(&call("create_plan", wanted)).await;
+    host.next().await;
+    drop(host.input.take());
+    assert_eq!(host.end().await.0, Some(0));
+}
+
 /// The plan that a server with these settings gives.
 pub async fn planned(variables: &[(&str, &str)], wanted: &Value) -> Value {
     let mut host = Host::start(variables).await;
