@@ -1,12 +1,36 @@
 //! Why no plan came out.
 
+use std::fmt::{Display, Formatter};
+
 use crate::llm::{CallFailure, LlmError};
 use crate::models::FieldError;
 use crate::registry::{Arm, ArmRegistry};
 
+/// A step of a proposal, as faults name it: by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// Its place in the proposal, from 1.
+    pub place: usize,
+    /// Its number as whoever proposed it counts: as written, if each step has its own, else its place.
+    pub number: i64,
+}
+
+impl Display for At {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        self.number.fmt(f)
+    }
+}
+
+/// The step at a place that is its number.
+impl From<usize> for At {
+    fn from(place: usize) -> Self {
+        Self { place, number: place as i64 }
+    }
+}
+
 /// A fault of a proposed plan that has no one right repair.
 ///
-/// Steps are named by their place in the proposal, from 1. No text of the proposal is in the messages.
+/// No text of the proposal is in the messages.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum PlanFault {
     /// Fewer steps than allowed.
@@ -35,31 +59,31 @@ pub enum PlanFault {
     #[error("steps {} wait for each other", list(.steps))]
     Cycle {
         /// The steps on the cycles.
-        steps: Vec<usize>,
+        steps: Vec<At>,
     },
     /// Two steps that say the same.
     #[error("steps {} have the same action", list(.steps))]
     RepeatedAction {
         /// The earlier and the later step.
-        steps: Vec<usize>,
+        steps: Vec<At>,
     },
     /// A step that says nothing.
     #[error("step {step} has no action")]
     BlankAction {
         /// The step.
-        step: usize,
+        step: At,
     },
     /// A step whose end cannot be told.
     #[error("step {step} has no acceptance criterion")]
     NoCriteria {
         /// The step.
-        step: usize,
+        step: At,
     },
     /// A step that does what a finished one has done.
     #[error("step {step} has the same action as step {done}, which is done")]
     RepeatsDone {
         /// The step.
-        step: usize,
+        step: At,
         /// The number of the finished one.
         done: u32,
     },
@@ -67,7 +91,7 @@ pub enum PlanFault {
     #[error("step {step} depends on {number}, which is the number of a finished step and of another")]
     AmbiguousNeed {
         /// The step.
-        step: usize,
+        step: At,
         /// The number.
         number: u32,
     },
@@ -75,7 +99,7 @@ pub enum PlanFault {
     #[error("step {step} names an arm that does not exist")]
     UnknownArm {
         /// The step.
-        step: usize,
+        step: At,
     },
 }
 
@@ -98,16 +122,16 @@ impl PlanFault {
 
     /// Where in the proposal it is, as `plan[2].action`.
     pub fn field(&self) -> String {
-        let of_step = |place: usize, field: &str| format!("plan[{}].{field}", place.saturating_sub(1));
-        let last = |steps: &[usize]| steps.last().copied().unwrap_or_default();
+        let of_step = |at: &At, field: &str| format!("plan[{}].{field}", at.place.saturating_sub(1));
+        let last = |steps: &[At], field| steps.last().map_or_else(|| "plan".into(), |at| of_step(at, field));
         match self {
             Self::TooFewSteps { .. } | Self::TooManySteps { .. } | Self::Unverified { .. } => "plan".into(),
-            Self::Cycle { steps } => of_step(last(steps), "depends_on"),
-            Self::RepeatedAction { steps } => of_step(last(steps), "action"),
-            Self::AmbiguousNeed { step, .. } => of_step(*step, "depends_on"),
-            Self::BlankAction { step } | Self::RepeatsDone { step, .. } => of_step(*step, "action"),
-            Self::NoCriteria { step } => of_step(*step, "acceptance_criteria"),
-            Self::UnknownArm { step } => of_step(*step, "required_arm"),
+            Self::Cycle { steps } => last(steps, "depends_on"),
+            Self::RepeatedAction { steps } => last(steps, "action"),
+            Self::AmbiguousNeed { step, .. } => of_step(step, "depends_on"),
+            Self::BlankAction { step } | Self::RepeatsDone { step, .. } => of_step(step, "action"),
+            Self::NoCriteria { step } => of_step(step, "acceptance_criteria"),
+            Self::UnknownArm { step } => of_step(step, "required_arm"),
         }
     }
 
@@ -165,7 +189,7 @@ fn ids<'a>(arms: impl Iterator<Item = &'a Arm>) -> String {
 }
 
 /// `steps` as people list them: `1, 2 and 3`.
-pub(super) fn list(steps: &[usize]) -> String {
+pub(super) fn list(steps: &[impl Display]) -> String {
     let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),

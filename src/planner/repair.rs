@@ -12,7 +12,7 @@ use crate::registry::{ArmMatch, ArmRegistry};
 use crate::text::says_nothing;
 
 use super::draft::{Draft, DraftStep};
-use super::error::PlanFault;
+use super::error::{At, PlanFault};
 use super::{estimate, graph};
 
 pub(super) use order::free_numbers;
@@ -116,12 +116,14 @@ pub(super) fn settle_beside(
     if found > MOST_STEPS_READ {
         return Err(vec![PlanFault::TooManySteps { found, max: rules.max_steps }]);
     }
-    let mut mend = Mend { registry, done, faults: Vec::new(), repairs: Vec::new() };
+    let mut mend = Mend { registry, done, numbers: Vec::new(), faults: Vec::new(), repairs: Vec::new() };
 
     let numbers = mend.numbers(&draft.steps);
+    mend.numbers.clone_from(&numbers);
     let needs = mend.dependencies(&draft.steps, &numbers);
     let order = graph::topological_order(&needs.new, &numbers).unwrap_or_else(|cycle| {
-        mend.faults.push(PlanFault::Cycle { steps: cycle.iter().map(|i| i + 1).collect() });
+        let steps = cycle.iter().map(|index| mend.at(*index)).collect();
+        mend.faults.push(PlanFault::Cycle { steps });
         (0..found).collect()
     });
     let mut steps = mend.steps(draft.steps);
@@ -161,7 +163,7 @@ pub(super) fn settle_beside(
 /// A step on its own, as it would stand at `place` in a plan: with what has one right answer mended, and
 /// dependencies on earlier places alone. `None` where it has a fault that the whole plan could not have.
 pub fn settle_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> Option<SubTask> {
-    let mut mend = Mend { registry, done: &[], faults: Vec::new(), repairs: Vec::new() };
+    let mut mend = Mend { registry, done: &[], numbers: Vec::new(), faults: Vec::new(), repairs: Vec::new() };
     let needs = draft.depends_on.iter().flatten().filter_map(|&needed| u32::try_from(needed).ok());
     let mut depends_on: Vec<u32> = needs.filter(|needed| (1..place).contains(needed)).collect();
     depends_on.sort_unstable();
@@ -175,12 +177,20 @@ struct Mend<'a> {
     registry: &'a ArmRegistry,
     /// Steps that are finished, ascending.
     done: &'a [SubTask],
+    /// What [`Mend::numbers`] gave.
+    numbers: Vec<i64>,
     faults: Vec<PlanFault>,
     /// Until [`Mend::order`] has run, `step` is the place in the proposal, from 1.
     repairs: Vec<Repair>,
 }
 
 impl Mend<'_> {
+    /// How faults name the step at this place, from 0.
+    fn at(&self, index: usize) -> At {
+        let place = index + 1;
+        self.numbers.get(index).map_or(place.into(), |number| At { place, number: *number })
+    }
+
     fn record(&mut self, code: RepairCode, step: Option<usize>, message: impl Into<String>) {
         let step = step.map(|index| index as u32 + 1);
         self.repairs.push(Repair { code, step, message: message.into() });
@@ -194,7 +204,7 @@ impl Mend<'_> {
     fn step(&mut self, index: usize, draft: DraftStep) -> SubTask {
         let action = trimmed(draft.action);
         if says_nothing(&action) {
-            self.faults.push(PlanFault::BlankAction { step: index + 1 });
+            self.faults.push(PlanFault::BlankAction { step: self.at(index) });
         }
         let (required_arm, usual_tier) = self.arm(index, draft.arm, &action);
         SubTask {
@@ -218,7 +228,7 @@ impl Mend<'_> {
     /// The id and the usual cost tier of the arm that is meant.
     fn arm(&mut self, index: usize, name: String, action: &str) -> (String, u8) {
         let Some((arm, how)) = self.registry.resolve(&name, action) else {
-            self.faults.push(PlanFault::UnknownArm { step: index + 1 });
+            self.faults.push(PlanFault::UnknownArm { step: self.at(index) });
             return (name, 1);
         };
         let how = match how {
@@ -246,7 +256,7 @@ impl Mend<'_> {
         let (mut repeated, mut place) = (repeated.into_iter().peekable(), 0..);
         criteria.retain(|_| place.next().is_some_and(|place| repeated.next_if_eq(&place).is_none()));
         if criteria.is_empty() {
-            self.faults.push(PlanFault::NoCriteria { step: index + 1 });
+            self.faults.push(PlanFault::NoCriteria { step: self.at(index) });
         } else if criteria.len() < found {
             self.record(
                 RepairCode::CriterionDropped,
@@ -284,13 +294,13 @@ impl Mend<'_> {
         let says_something = |(_, step): &(usize, &SubTask)| !says_nothing(&step.action);
         let actions = || steps.iter().enumerate().filter(says_something);
         for (first, later) in twins(actions().map(|(index, step)| (step.action.as_str(), index))) {
-            self.faults.push(PlanFault::RepeatedAction { steps: vec![first + 1, later + 1] });
+            self.faults.push(PlanFault::RepeatedAction { steps: vec![self.at(first), self.at(later)] });
         }
         let done = self.done.iter();
         let done: HashMap<&str, u32> = done.map(|step| (step.action.trim(), step.step)).collect();
         for (index, step) in actions() {
             if let Some(&done) = done.get(step.action.as_str()) {
-                self.faults.push(PlanFault::RepeatsDone { step: index + 1, done });
+                self.faults.push(PlanFault::RepeatsDone { step: self.at(index), done });
             }
         }
     }

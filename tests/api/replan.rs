@@ -286,9 +286,9 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
     cycle["plan"][0]["depends_on"] = json!([4]);
     for (answer, said) in [
         (from_one, "both a step that is done and one of yours had that number"),
-        (rerun, "Step 2 had the action of step 3, which is done."),
+        (rerun, "Step 4 had the action of step 3, which is done."),
         (none, "It had 0 steps; at least 2 are needed."),
-        (cycle, "Steps 1 and 2 wait for each other."),
+        (cycle, "Steps 2 and 4 wait for each other."),
     ] {
         let llm =
             FakeLlm::start([Reply::plan(&answer), Reply::Text("no".into()), Reply::plan(&good_rest())]).await;

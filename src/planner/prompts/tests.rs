@@ -138,8 +138,8 @@ fn a_goal_cannot_leave_its_fence() {
 fn a_question_asked_again_quotes_every_fault_and_not_the_answer() {
     let unfit = Unfit::Unsound(vec![
         PlanFault::TooManySteps { found: 9, max: 7 },
-        PlanFault::Cycle { steps: vec![2, 3] },
-        PlanFault::RepeatedAction { steps: vec![4, 5] },
+        PlanFault::Cycle { steps: vec![2.into(), 3.into()] },
+        PlanFault::RepeatedAction { steps: vec![4.into(), 5.into()] },
     ]);
     let request = PlanRequest { goal: "Ship it".into(), ..PlanRequest::default() };
     let prompts = usual();
