@@ -320,9 +320,11 @@ impl Mend<'_> {
         let Some(number) = self.free_numbers().nth(steps.len()) else { return };
         let all = || steps.iter().chain(self.done);
         let needed: HashSet<u32> = all().flat_map(|step| step.depends_on.iter().copied()).collect();
-        let mut action = String::from("Verify that the results of all steps together reach the goal");
+        let verify = "Verify that the results of all steps together reach the goal";
+        let (mut action, mut attempt) = (verify.to_owned(), 1);
         while all().any(|step| step.action == action) {
-            action.push_str(" once more");
+            attempt += 1;
+            action = format!("{verify} (attempt {attempt})");
         }
         let mut depends_on: Vec<u32> =
             all().map(|step| step.step).filter(|step| *step < number && !needed.contains(step)).collect();

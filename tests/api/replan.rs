@@ -119,6 +119,24 @@ async fn a_plan_whose_last_step_failed_again_and_again_can_still_be_made_anew() 
 }
 
 #[tokio::test]
+async fn actions_do_not_grow_with_each_failure() {
+    let app = TestApp::embedded().await;
+    let mut body = under_way(&[]);
+    let mut lengths: Vec<usize> = Vec::new();
+    for _ in 0..8 {
+        let steps = body["plan"].as_array().expect("steps").len() as u32;
+        let mut progress: Vec<Value> = (1..steps).map(done).collect();
+        progress.push(failed(steps, "a constraint is broken"));
+        body["progress"] = json!(progress);
+        let plan = replanned(&app, &body).await;
+        lengths.push(plan.plan.iter().map(|step| step.action.len()).max().expect("steps"));
+        body["plan"] = serde_json::to_value(&plan.plan).expect("steps");
+    }
+    assert!(lengths[7] <= lengths[0] + " (attempt 8)".len(), "{lengths:?} {body}");
+    assert!(body.to_string().contains("(attempt 8)"), "{body}");
+}
+
+#[tokio::test]
 async fn constraints_that_are_new_show_in_the_last_step() {
     let app = TestApp::embedded().await;
     let mut body = usual();

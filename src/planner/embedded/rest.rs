@@ -256,8 +256,11 @@ impl Rest<'_> {
             self.past.done().iter().any(|step| step.action.trim() == action)
                 || self.tasks.iter().any(|task| task.action == action)
         };
+        let (base, mut attempt) = attempt_of(&task.action);
+        let base = base.to_owned();
         while is_taken(&task.action) {
-            task.action.push_str(" once more");
+            attempt += 1;
+            task.action = format!("{base} (attempt {attempt})");
         }
         self.tasks.push(task);
         self.tasks.len() - 1
@@ -289,6 +292,13 @@ impl Rest<'_> {
         };
         numbers.iter().zip(self.tasks).map(step).collect()
     }
+}
+
+/// An action without its count, and the count.
+fn attempt_of(action: &str) -> (&str, u32) {
+    let counted = action.strip_suffix(')').and_then(|action| action.rsplit_once(" (attempt "));
+    let counted = counted.and_then(|(base, attempt)| Some((base, attempt.parse::<u16>().ok()?.into())));
+    counted.unwrap_or((action, 1))
 }
 
 /// `criteria` without what surrounds them, and each once.
