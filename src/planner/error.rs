@@ -87,6 +87,14 @@ pub enum PlanFault {
         /// The number of the finished one.
         done: u32,
     },
+    /// A step that is a failed one again, with the same arm and nothing new before it.
+    #[error("step {step} is step {failed} again, which failed, and nothing new comes before it")]
+    RepeatsFailed {
+        /// The step.
+        step: At,
+        /// The number of the failed one.
+        failed: u32,
+    },
     /// A dependency on a number that both a finished step and a proposed one have.
     #[error("step {step} depends on {number}, which is the number of a finished step and of another")]
     AmbiguousNeed {
@@ -115,6 +123,7 @@ impl PlanFault {
             Self::BlankAction { .. } => "blank_action",
             Self::NoCriteria { .. } => "no_criteria",
             Self::RepeatsDone { .. } => "repeats_done",
+            Self::RepeatsFailed { .. } => "repeats_failed",
             Self::AmbiguousNeed { .. } => "ambiguous_dependency",
             Self::UnknownArm { .. } => "unknown_arm",
         }
@@ -129,7 +138,9 @@ impl PlanFault {
             Self::Cycle { steps } => last(steps, "depends_on"),
             Self::RepeatedAction { steps } => last(steps, "action"),
             Self::AmbiguousNeed { step, .. } => of_step(step, "depends_on"),
-            Self::BlankAction { step } | Self::RepeatsDone { step, .. } => of_step(step, "action"),
+            Self::BlankAction { step }
+            | Self::RepeatsDone { step, .. }
+            | Self::RepeatsFailed { step, .. } => of_step(step, "action"),
             Self::NoCriteria { step } => of_step(step, "acceptance_criteria"),
             Self::UnknownArm { step } => of_step(step, "required_arm"),
         }
@@ -162,6 +173,9 @@ impl PlanFault {
                     "is the same as that of step {done}, which is done; leave it out, or say what is different"
                 )
             }
+            Self::RepeatsFailed { failed, .. } => format!(
+                "is that of step {failed}, which failed; let a step before it remove the cause, or do something else"
+            ),
             Self::AmbiguousNeed { number, .. } => {
                 format!(
                     "names {number}, which is the number of two steps; give each step a number of its own"

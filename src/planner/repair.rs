@@ -15,6 +15,7 @@ use super::draft::{Draft, DraftStep};
 use super::error::{At, PlanFault};
 use super::{estimate, graph};
 
+use order::Needs;
 pub(super) use order::free_numbers;
 
 /// What a plan must be like in this installation.
@@ -100,13 +101,14 @@ const MOST_STEPS_READ: usize = 1_000;
 /// # Errors
 /// All faults that have no one right repair.
 pub fn settle(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result<Plan, Vec<PlanFault>> {
-    settle_beside(&[], draft, Vec::new(), registry, rules)
+    settle_beside(&[], &[], draft, Vec::new(), registry, rules)
 }
 
 /// Makes a plan of finished steps, which stay as they are, and of a proposal for the others, whose steps get the
-/// numbers that are free. `rules` are for these; `repairs` were made before.
+/// numbers that are free and do not just repeat what `failed`. `rules` are for these; `repairs` were made before.
 pub(super) fn settle_beside(
     done: &[SubTask],
+    failed: &[&SubTask],
     draft: Draft,
     repairs: Vec<Repair>,
     registry: &ArmRegistry,
@@ -128,6 +130,7 @@ pub(super) fn settle_beside(
     });
     let mut steps = mend.steps(draft.steps);
     mend.repeated_actions(&steps);
+    mend.repeated_attempts(&steps, &needs, failed);
     mend.order(&mut steps, &needs, &order, &numbers);
     mend.repairs.extend(repairs);
     if found > rules.max_steps {
@@ -301,6 +304,19 @@ impl Mend<'_> {
         for (index, step) in actions() {
             if let Some(&done) = done.get(step.action.as_str()) {
                 self.faults.push(PlanFault::RepeatsDone { step: self.at(index), done });
+            }
+        }
+    }
+
+    /// A step behind a new one may do what failed again, since something has changed by then.
+    fn repeated_attempts(&mut self, steps: &[SubTask], needs: &Needs, failed: &[&SubTask]) {
+        let without_new = |(index, _): &(usize, &SubTask)| needs.new[*index].is_empty();
+        for (index, step) in steps.iter().enumerate().filter(without_new) {
+            let again = failed.iter().find(|failed| {
+                failed.action.trim() == step.action && failed.required_arm == step.required_arm
+            });
+            if let Some(failed) = again {
+                self.faults.push(PlanFault::RepeatsFailed { step: self.at(index), failed: failed.step });
             }
         }
     }

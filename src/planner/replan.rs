@@ -66,6 +66,11 @@ impl Past {
         self.steps.iter().filter(|past| past.status != StepStatus::Done)
     }
 
+    /// The steps that failed, in order.
+    pub fn failed(&self) -> impl Iterator<Item = &SubTask> {
+        self.steps.iter().filter(|past| past.status == StepStatus::Failed).map(|past| &past.step)
+    }
+
     /// The numbers of new steps, in order: those that the finished ones leave free.
     pub fn free_numbers(&self) -> impl Iterator<Item = u32> {
         free_numbers(self.done.iter().map(|step| step.step))
@@ -103,7 +108,8 @@ pub fn settle_rest(
     rules: &PlanRules,
 ) -> Result<Plan, Vec<PlanFault>> {
     let repairs = leave_out_repeats(&mut draft, past.done());
-    settle_beside(past.done(), draft, repairs, registry, &past.rules(rules, registry))
+    let failed: Vec<&SubTask> = past.failed().collect();
+    settle_beside(past.done(), &failed, draft, repairs, registry, &past.rules(rules, registry))
 }
 
 /// Takes out the steps that say what a finished one has done and need nothing new; who needs them needs the

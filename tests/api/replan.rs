@@ -302,7 +302,10 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
     let none = json!({"plan": [], "rationale": "r", "confidence": 0.9});
     let mut cycle = json!({"plan": [rest[0], rest[1], rest[2]]});
     cycle["plan"][0]["depends_on"] = json!([4]);
+    let mut attempt = good_rest();
+    attempt["plan"][0]["action"] = json!(" Write the change ");
     for (answer, said) in [
+        (attempt, "Step 2 was step 2 again, which failed, with the same arm and no new step before it."),
         (from_one, "both a step that is done and one of yours had that number"),
         (rerun, "Step 4 had the action of step 3, which is done."),
         (none, "It had 0 steps; at least 2 are needed."),
@@ -323,6 +326,31 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
             user(2)
         );
         assert!(user(2).len() < user(1).len(), "the last question is the shorter one");
+    }
+}
+
+#[tokio::test]
+async fn what_failed_may_be_tried_again_behind_a_new_step() {
+    let rest = json!({"plan": [
+        step(2, "coder", "Make the file one that is not generated", &[1], 3, 60),
+        step(4, "coder", "Write the change", &[2], 3, 60),
+        step(5, "judge", "Verify it", &[3, 4], 2, 30),
+    ], "rationale": "r", "confidence": 0.9});
+    let llm = FakeLlm::start([Reply::plan(&rest)]).await;
+    let app = TestApp::with_llm(&llm, &[]).await;
+    let plan = replanned(&app, &usual()).await;
+    assert_eq!((plan.plan[3].action.as_str(), llm.calls().len()), ("Write the change", 1));
+}
+
+#[tokio::test]
+async fn by_rules_a_step_without_room_before_it_is_never_the_same_again() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_MAX_PLAN_STEPS", "5")]).await;
+    let mut body = under_way(&[failed(1, "no access")]);
+    for _ in 0..4 {
+        let plan = replanned(&app, &body).await;
+        assert_eq!(plan.plan.len(), 5);
+        assert_ne!(json!(plan.plan[0].action), body["plan"][0]["action"]);
+        body["plan"] = serde_json::to_value(&plan.plan).expect("steps");
     }
 }
 

@@ -252,8 +252,12 @@ impl Rest<'_> {
 
     /// Adds a task under an action of its own: its place.
     fn push(&mut self, mut task: Task) -> usize {
+        let arm = &self.planner.arms.list()[task.arm].id;
+        let is_first = !task.needs.iter().any(|need| matches!(need, Need::New(_)));
         let is_taken = |action: &str| {
-            self.past.done().iter().any(|step| step.action.trim() == action)
+            is_first
+                && self.past.failed().any(|step| step.action.trim() == action && step.required_arm == *arm)
+                || self.past.done().iter().any(|step| step.action.trim() == action)
                 || self.tasks.iter().any(|task| task.action == action)
         };
         let (base, mut attempt) = attempt_of(&task.action);

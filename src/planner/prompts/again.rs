@@ -52,6 +52,10 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
                 "Step {step} had the action of step {done}, which is done. Leave it out, or say what is different."
             )
         }
+        PlanFault::RepeatsFailed { step, failed } => format!(
+            "Step {step} was step {failed} again, which failed, with the same arm and no new step before it. Let it \
+             depend on a new step that removes the cause, or reach its result in another way."
+        ),
         PlanFault::AmbiguousNeed { step, number } => format!(
             "Step {step} depends on {number}, and both a step that is done and one of yours had that number. \
              Give your steps the numbers that are asked for."
