@@ -13,8 +13,8 @@ use super::{FieldError, InvalidRequest, MAX_STEP_SECONDS, PlanRequest, SubTask};
 
 /// Most steps of a plan that is made anew: twice the most that settings allow.
 const MAX_STEPS: usize = 100;
-/// Largest plan that is made anew, in bytes of compact JSON.
-const MAX_PLAN_BYTES: usize = 256 * 1024;
+/// Largest plan that is made anew, with what is said of its steps, in bytes of compact JSON.
+const MAX_PLAN_BYTES: usize = 64 * 1024;
 /// Longest reason and longest note, in characters.
 const MAX_REASON_CHARS: usize = 2_000;
 
@@ -25,10 +25,12 @@ pub struct ReplanRequest {
     /// What the plan is for, as in the request for it; goal, constraints and context may have changed since.
     #[serde(flatten)]
     pub request: PlanRequest,
-    /// The steps of the plan so far, as they were sent: 1 to 100, at most 256 KiB serialised.
+    /// The steps of the plan so far, as they were sent: 1 to 100, together with `progress` at most 64 KiB
+    /// serialised.
     #[schema(min_items = 1, max_items = 100)]
     pub plan: Vec<SubTask>,
-    /// What has come of its steps; those that are not named have not begun.
+    /// What has come of its steps; those that are not named have not begun. Together with `plan`
+    /// at most 64 KiB serialised.
     #[schema(max_items = 100)]
     pub progress: Vec<Progress>,
 }
@@ -89,7 +91,7 @@ impl ReplanRequest {
         let progress = fields.objects("progress", MAX_STEPS, read_progress);
         let mut faults = fields.faults;
         request.rule_faults(&mut faults);
-        faults_of_plan(&plan, &mut faults);
+        faults_of_plan(&plan, &progress, &mut faults);
         faults_of_progress(&plan, &progress, is_arm, &mut faults);
         if faults.is_empty() {
             // What could not be read would have been a fault.
@@ -102,11 +104,12 @@ impl ReplanRequest {
 }
 
 /// What is wrong with the steps that could be read, as steps of one plan.
-fn faults_of_plan(plan: &[Option<SubTask>], faults: &mut Vec<FieldError>) {
+fn faults_of_plan(plan: &[Option<SubTask>], progress: &[Option<Progress>], faults: &mut Vec<FieldError>) {
     if plan.is_empty() {
         faults.push(FieldError::new("plan", "must not be empty; POST /plan makes a plan from the start"));
-    } else if json_bytes(&plan) > MAX_PLAN_BYTES {
-        faults.push(FieldError::new("plan", "must be at most 256 KiB as compact JSON"));
+    } else if json_bytes(&plan) + json_bytes(&progress) > MAX_PLAN_BYTES {
+        let message = "must be at most 64 KiB as compact JSON, together with progress; shorten the notes";
+        faults.push(FieldError::new("plan", message));
     }
     let mut first: HashMap<&str, usize> = HashMap::new();
     for (index, step) in plan.iter().enumerate().filter_map(|(index, step)| Some((index, step.as_ref()?))) {

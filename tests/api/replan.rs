@@ -156,6 +156,8 @@ async fn everything_that_is_wrong_is_named_at_once() {
     odd["plan"][2]["action"] = json!("Write the change");
     odd["plan"][3]["step"] = json!(9);
     odd["plan"][4]["acceptance_criteria"] = json!([]);
+    let mut large = under_way(&[failed(5, &"x".repeat(1_000))]);
+    large["plan"][0]["action"] = json!("x".repeat(64 * 1024 - 1_500));
     let mut stranger = under_way(&[done(1)]);
     stranger["plan"][0]["required_arm"] = json!("smith");
     stranger["plan"][1]["required_arm"] = json!("smith");
@@ -183,6 +185,13 @@ async fn everything_that_is_wrong_is_named_at_once() {
         (
             under_way(&[1, 2, 3, 4, 5].map(done)),
             vec![("progress", "says that every step is done; nothing is left to plan")],
+        ),
+        (
+            large,
+            vec![(
+                "plan",
+                "must be at most 64 KiB as compact JSON, together with progress; shorten the notes",
+            )],
         ),
         (
             stranger,
