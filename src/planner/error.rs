@@ -49,8 +49,8 @@ pub enum PlanFault {
         /// Most allowed.
         max: usize,
     },
-    /// As many steps as allowed, of which the last does not verify: there is no room to add one that does.
-    #[error("the last of the {max} allowed steps does not verify the result")]
+    /// As many steps as allowed or more, of which the last does not verify: there is no room to add one that does.
+    #[error("the last step does not verify the result, and there is no room for one more than {max}")]
     Unverified {
         /// Most steps allowed.
         max: usize,
@@ -155,8 +155,8 @@ impl PlanFault {
             Self::TooManySteps { found, max } => {
                 format!("has {found} steps and may have at most {max}; put together what belongs together")
             }
-            Self::Unverified { max } => format!(
-                "has all {max} steps that are allowed, and the last does not verify the result; give it to {}",
+            Self::Unverified { .. } => format!(
+                "has no room for one more step, and its last does not verify the result; give that to {}",
                 ids(registry.arms().iter().filter(|arm| arm.verifies()))
             ),
             Self::Cycle { steps } => {

@@ -135,7 +135,8 @@ pub(super) fn settle_beside(
     mend.repairs.extend(repairs);
     if found > rules.max_steps {
         mend.faults.push(PlanFault::TooManySteps { found, max: rules.max_steps });
-    } else if rules.require_verification {
+    }
+    if rules.require_verification {
         mend.verification(&mut steps, rules.max_steps);
     }
     if steps.len() < rules.min_steps {
@@ -329,7 +330,7 @@ impl Mend<'_> {
         if steps.last().is_none_or(ends_it) {
             return;
         }
-        if steps.len() == max_steps {
+        if steps.len() >= max_steps {
             self.faults.push(PlanFault::Unverified { max: max_steps });
             return;
         }

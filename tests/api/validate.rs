@@ -164,7 +164,7 @@ async fn arms_and_limits_are_those_of_the_installation() {
         faults(&app, &plan).await,
         [(
             "plan".to_owned(),
-            "has all 4 steps that are allowed, and the last does not verify the result; give it to editor"
+            "has no room for one more step, and its last does not verify the result; give that to editor"
                 .to_owned()
         )]
     );

@@ -35,8 +35,8 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
         PlanFault::TooManySteps { found, max } => {
             format!("It had {found} steps; at most {max} are allowed. Put together what belongs together.")
         }
-        PlanFault::Unverified { max } => format!(
-            "It had {max} steps, and the last of them did not verify the result with the arm \"{}\".",
+        PlanFault::Unverified { .. } => format!(
+            "Its last step did not verify the result with the arm \"{}\", and there is no room for one more.",
             registry.verifier().map_or("", |arm| &arm.id)
         ),
         PlanFault::Cycle { steps } => {
