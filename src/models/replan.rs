@@ -214,6 +214,7 @@ fn read_progress(fields: &mut FieldReader) -> Option<Progress> {
     if word.is_some() && status.is_none() {
         fields.fault("status", "must be one of done, failed, pending");
     }
+    let has_reason = fields.has("reason");
     let reason = fields.text("reason");
     let note = fields.text("note");
     for (name, text) in [("reason", &reason), ("note", &note)] {
@@ -221,7 +222,9 @@ fn read_progress(fields: &mut FieldReader) -> Option<Progress> {
             fields.fault(name, "must be at most 2,000 characters long");
         }
     }
-    if status == Some(StepStatus::Failed) && reason.as_ref().is_none_or(|reason| says_nothing(reason)) {
+    if status == Some(StepStatus::Failed)
+        && reason.as_ref().map_or(!has_reason, |reason| says_nothing(reason))
+    {
         fields.fault("reason", "is required of a step that failed; say why it did");
     }
     Some(Progress { step: step?, status: status?, reason, note })

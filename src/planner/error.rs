@@ -34,7 +34,7 @@ impl From<usize> for At {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum PlanFault {
     /// Fewer steps than allowed.
-    #[error("the plan has {found} steps and needs at least {min}")]
+    #[error("the plan has {} and needs at least {min}", steps(*.found))]
     TooFewSteps {
         /// Steps found.
         found: usize,
@@ -150,7 +150,7 @@ impl PlanFault {
     pub(super) fn for_author(&self, registry: &ArmRegistry) -> FieldError {
         let message = match self {
             Self::TooFewSteps { found, min } => {
-                format!("has {found} steps and must have at least {min}; divide the work further")
+                format!("has {} and must have at least {min}; divide the work further", steps(*found))
             }
             Self::TooManySteps { found, max } => {
                 format!("has {found} steps and may have at most {max}; put together what belongs together")
@@ -200,6 +200,11 @@ fn ids<'a>(arms: impl Iterator<Item = &'a Arm>) -> String {
         names.push("…");
     }
     names.join(", ")
+}
+
+/// So many steps, in words.
+pub(super) fn steps(count: usize) -> String {
+    if count == 1 { "1 step".into() } else { format!("{count} steps") }
 }
 
 /// `steps` as people list them: `1, 2 and 3`.

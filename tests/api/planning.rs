@@ -77,7 +77,9 @@ async fn a_cycle_is_a_fault_that_names_its_steps() {
 #[tokio::test]
 async fn too_few_and_too_many_steps_are_faults() {
     let one = Setup::saying(answer(&[step(1, "judge", "Verify it", &[], 2, 30)]));
-    assert_eq!(one.faults().await, [PlanFault::TooFewSteps { found: 1, min: 3 }]);
+    let faults = one.faults().await;
+    assert_eq!(faults, [PlanFault::TooFewSteps { found: 1, min: 3 }]);
+    assert_eq!(faults[0].to_string(), "the plan has 1 step and needs at least 3");
     let none = Setup::saying(answer(&[]));
     assert_eq!(none.faults().await, [PlanFault::TooFewSteps { found: 0, min: 3 }]);
     let mut eight: Vec<Value> =

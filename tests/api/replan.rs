@@ -176,6 +176,10 @@ async fn everything_that_is_wrong_is_named_at_once() {
             ],
         ),
         (
+            under_way(&[json!({"step": 2, "status": "failed", "reason": 5})]),
+            vec![("progress[0].reason", "must be a string, not a number")],
+        ),
+        (
             under_way(&[done(1), done(4), failed(2, &long)]),
             vec![
                 ("progress[1].status", "is done, but step 4 depends on step 2, which is not"),

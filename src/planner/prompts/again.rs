@@ -1,6 +1,6 @@
 //! What an LLM is told about an answer that was no use: the exact faults, and what would be right.
 
-use crate::planner::error::{PlanFault, Unfit, Unreadable, list};
+use crate::planner::error::{PlanFault, Unfit, Unreadable, list, steps};
 use crate::registry::ArmRegistry;
 
 /// More faults than these are not listed; one answer may have hundreds.
@@ -31,7 +31,9 @@ fn unreadable_for_llm(unreadable: Unreadable) -> &'static str {
 
 fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
     match fault {
-        PlanFault::TooFewSteps { found, min } => format!("It had {found} steps; at least {min} are needed."),
+        PlanFault::TooFewSteps { found, min } => {
+            format!("It had {}; at least {min} are needed.", steps(*found))
+        }
         PlanFault::TooManySteps { found, max } => {
             format!("It had {found} steps; at most {max} are allowed. Put together what belongs together.")
         }

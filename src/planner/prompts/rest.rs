@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::llm::{Message, Question, ResponseSchema, Role};
 use crate::models::{PlanRequest, StepStatus};
-use crate::planner::error::list;
+use crate::planner::error::{list, steps};
 use crate::planner::repair::PlanRules;
 use crate::planner::replan::{Past, PastStep};
 use crate::registry::ArmRegistry;
@@ -173,7 +173,7 @@ fn data(request: &PlanRequest, past: &Past) -> String {
 fn task(past: &Past, fewest: usize, numbers: &[u32]) -> String {
     let numbered: Vec<usize> = numbers.iter().map(|number| *number as usize).collect();
     let how_many = if fewest == numbers.len() {
-        format!("Make exactly {fewest} new steps")
+        format!("Make exactly {}", steps(fewest).replace(' ', " new "))
     } else {
         format!("Make {fewest} to {} new steps", numbers.len())
     };
