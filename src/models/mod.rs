@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use ops::{Capabilities, Health, Readiness};
-pub use replan::{Progress, ReplanRequest, StepStatus};
+pub use replan::{MAX_PLAN_SO_FAR, Progress, ReplanRequest, StepStatus};
 pub use request::{
     InvalidRequest, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, MAX_GOAL_CHARS,
     MAX_REQUEST_ID_CHARS, PlanRequest,

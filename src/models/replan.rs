@@ -12,7 +12,7 @@ use super::request::json_bytes;
 use super::{FieldError, InvalidRequest, MAX_STEP_SECONDS, PlanRequest, SubTask};
 
 /// Most steps of a plan that is made anew: twice the most that settings allow.
-const MAX_STEPS: usize = 100;
+pub const MAX_PLAN_SO_FAR: usize = 100;
 /// Largest plan that is made anew, with what is said of its steps, in bytes of compact JSON.
 const MAX_PLAN_BYTES: usize = 64 * 1024;
 /// Longest reason and longest note, in characters.
@@ -87,8 +87,8 @@ impl ReplanRequest {
         let mut fields = FieldReader::of_body(body, "a goal, a plan and its progress")
             .map_err(|fault| InvalidRequest { faults: vec![fault], request_id: None })?;
         let request = PlanRequest::of_fields(&mut fields);
-        let plan = fields.objects("plan", MAX_STEPS, read_step);
-        let progress = fields.objects("progress", MAX_STEPS, read_progress);
+        let plan = fields.objects("plan", MAX_PLAN_SO_FAR, read_step);
+        let progress = fields.objects("progress", MAX_PLAN_SO_FAR, read_progress);
         let mut faults = fields.faults;
         request.rule_faults(&mut faults);
         faults_of_plan(&plan, &progress, &mut faults);
@@ -182,7 +182,7 @@ fn faults_of_progress(
 }
 
 fn read_step(fields: &mut FieldReader) -> Option<SubTask> {
-    let step = fields.required_whole("step", 1, MAX_STEPS as u32);
+    let step = fields.required_whole("step", 1, MAX_PLAN_SO_FAR as u32);
     let action = fields.required_text("action");
     let arm = fields.required_text("required_arm");
     let criteria = fields.texts("acceptance_criteria", usize::MAX);

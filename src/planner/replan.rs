@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::models::{Progress, Repair, RepairCode, StepStatus, SubTask};
+use crate::models::{MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, StepStatus, SubTask};
 use crate::registry::ArmRegistry;
 
 use super::draft::{Draft, DraftStep};
@@ -80,7 +80,8 @@ impl Past {
     ///
     /// There are enough of them that no number below a finished step's stays free, that something behind it
     /// verifies, and that the whole plan is long enough. There may be as many as in a plan from the start,
-    /// whatever is done already, and always as many as were left.
+    /// whatever is done already, and always as many as were left; if these fit, no more than leave a plan that can be
+    /// made anew once more.
     pub fn rules(&self, rules: &PlanRules, registry: &ArmRegistry) -> PlanRules {
         let must_verify = rules.require_verification && registry.verifier().is_some();
         let last_done = self.done.last().map_or(0, |step| step.step as usize);
@@ -92,7 +93,14 @@ impl Past {
         let min = (gaps + usize::from(must_verify && gaps > 0))
             .max(rules.min_steps.saturating_sub(self.done.len()))
             .max(1);
-        PlanRules { min_steps: min, max_steps: rules.max_steps.max(as_left).max(min), ..rules.clone() }
+        let room = MAX_PLAN_SO_FAR.saturating_sub(self.done.len());
+        let max = rules.max_steps.min(room).max(as_left).max(min);
+        PlanRules { min_steps: min, max_steps: max, ..rules.clone() }
+    }
+
+    /// Whether all that may be left leaves a plan that can be made anew once more.
+    pub fn fits(&self, rules: &PlanRules, registry: &ArmRegistry) -> bool {
+        self.done.len() + self.rules(rules, registry).max_steps <= MAX_PLAN_SO_FAR
     }
 }
 

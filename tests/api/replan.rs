@@ -137,6 +137,27 @@ async fn actions_do_not_grow_with_each_failure() {
 }
 
 #[tokio::test]
+async fn no_plan_grows_beyond_what_can_be_made_anew() {
+    let app = TestApp::embedded().await;
+    let plan_of = |last: &str| -> Vec<Value> {
+        let arm = |number| if number == 100 { last } else { "coder" };
+        (1..=100).map(|number| step(number, arm(number), &format!("Do {number}"), &[], 3, 60)).collect()
+    };
+    let mut progress: Vec<Value> = (1..100).map(done).collect();
+    progress.push(failed(100, "no access"));
+    let mut body = json!({"goal": "Ship it", "plan": plan_of("judge"), "progress": progress});
+    let response = app.plan_at("/replan", &body).await;
+    assert_eq!(response.status(), 200);
+    let plan: PlanResponse = response.json().await.expect("a plan");
+    assert_eq!(plan.plan.len(), 100);
+    body["plan"] = json!(plan_of("coder"));
+    let (status, document) = problem(app.plan_at("/replan", &body).await).await;
+    assert_eq!((status, document["errors"][0]["field"].as_str()), (422, Some("plan")), "{document}");
+    let message = document["errors"][0]["message"].as_str().expect("a sentence");
+    assert!(message.starts_with("has no room within 100 steps"), "{message}");
+}
+
+#[tokio::test]
 async fn constraints_that_are_new_show_in_the_last_step() {
     let app = TestApp::embedded().await;
     let mut body = usual();
