@@ -95,7 +95,7 @@ async fn everything_that_is_wrong_is_named_at_once() {
     let few = json!({"plan": [step(1, "coder", "Write it", &[], 3, 60)]});
     assert_eq!(
         faults(&app, &few).await,
-        [("plan".to_owned(), "has 1 steps and must have at least 3; divide the work further".to_owned())]
+        [("plan".to_owned(), "has 1 step and must have at least 3; divide the work further".to_owned())]
     );
     let many: Vec<Value> = (1..=900).map(|number| step(number, "coder", " ", &[], 3, 60)).collect();
     assert_eq!(faults(&app, &json!({"plan": many})).await.len(), 100, "the list has an end");
