@@ -154,6 +154,10 @@ async fn arms_and_limits_are_those_of_the_installation() {
         faults(&app, &plan).await,
         [
             ("plan", "has 5 steps and may have at most 4; put together what belongs together"),
+            (
+                "plan",
+                "has no room for one more step, and its last does not verify the result; give that to editor"
+            ),
             ("plan[2].required_arm", "is no arm that exists here; name one of writer, editor"),
         ]
         .map(|(field, message)| (field.to_owned(), message.to_owned()))
