@@ -118,10 +118,21 @@ pub(super) fn settle_beside(
     if found > MOST_STEPS_READ {
         return Err(vec![PlanFault::TooManySteps { found, max: rules.max_steps }]);
     }
-    let mut mend = Mend { registry, done, numbers: Vec::new(), faults: Vec::new(), repairs: Vec::new() };
+    let mut mend = Mend {
+        registry,
+        done,
+        numbers: Vec::new(),
+        nulls: Vec::new(),
+        faults: Vec::new(),
+        repairs: Vec::new(),
+    };
 
     let numbers = mend.numbers(&draft.steps);
     mend.numbers.clone_from(&numbers);
+    mend.nulls = draft.nulls;
+    if !mend.nulls.is_empty() {
+        mend.record(RepairCode::StepDropped, None, "What was `null` in the list of steps was left out.");
+    }
     let needs = mend.dependencies(&draft.steps, &numbers);
     let order = graph::topological_order(&needs.new, &numbers).unwrap_or_else(|cycle| {
         let steps = cycle.iter().map(|index| mend.at(*index)).collect();
@@ -167,7 +178,14 @@ pub(super) fn settle_beside(
 /// A step on its own, as it would stand at `place` in a plan: with what has one right answer mended, and
 /// dependencies on earlier places alone. `None` where it has a fault that the whole plan could not have.
 pub fn settle_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> Option<SubTask> {
-    let mut mend = Mend { registry, done: &[], numbers: Vec::new(), faults: Vec::new(), repairs: Vec::new() };
+    let mut mend = Mend {
+        registry,
+        done: &[],
+        numbers: Vec::new(),
+        nulls: Vec::new(),
+        faults: Vec::new(),
+        repairs: Vec::new(),
+    };
     let needs = draft.depends_on.iter().flatten().filter_map(|&needed| u32::try_from(needed).ok());
     let mut depends_on: Vec<u32> = needs.filter(|needed| (1..place).contains(needed)).collect();
     depends_on.sort_unstable();
@@ -183,6 +201,8 @@ struct Mend<'a> {
     done: &'a [SubTask],
     /// What [`Mend::numbers`] gave.
     numbers: Vec<i64>,
+    /// Where there was no step in the proposal, ascending.
+    nulls: Vec<usize>,
     faults: Vec<PlanFault>,
     /// Until [`Mend::order`] has run, `step` is the place in the proposal, from 1.
     repairs: Vec<Repair>,
@@ -191,7 +211,7 @@ struct Mend<'a> {
 impl Mend<'_> {
     /// How faults name the step at this place, from 0.
     fn at(&self, index: usize) -> At {
-        let place = index + 1;
+        let place = 1 + self.nulls.iter().fold(index, |place, null| place + usize::from(*null <= place));
         self.numbers.get(index).map_or(place.into(), |number| At { place, number: *number })
     }
 

@@ -97,6 +97,7 @@ impl EmbeddedPlanner {
         rest.respect(&request.constraints);
         Draft {
             steps: rest.into_steps(),
+            nulls: Vec::new(),
             rationale: Some(rationale(past)),
             confidence: Some(confidence(past)),
         }

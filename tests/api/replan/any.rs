@@ -76,6 +76,7 @@ fn answer() -> impl Strategy<Value = Draft> {
             .collect(),
         rationale: Some("r".into()),
         confidence: Some(0.9),
+        ..Draft::default()
     })
 }
 
