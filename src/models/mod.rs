@@ -128,7 +128,7 @@ pub enum RepairCode {
     DependencyDropped,
     /// An optional field was missing and has a usual value.
     FieldFilled,
-    /// A step that only repeated a finished one was left out.
+    /// A step that only repeated a finished one, or was `null`, was left out.
     StepDropped,
     /// Steps were numbered or ordered otherwise than they run.
     StepsRenumbered,

@@ -203,7 +203,7 @@ fn a_schema_for_the_rest_of_a_long_plan_is_no_larger_than_one_for_twelve_steps()
         let question = prompts.question(job);
         assert_eq!(question.schema.tight.get() != question.schema.plain.get(), is_tight, "{steps}");
         for question in [question, prompts.simply(job, &unfit)] {
-            assert!(question.schema.tight.get().len() < 16 * 1024, "{}", question.schema.tight.get().len());
+            assert!(question.schema.tight.get().len() < 32 * 1024, "{}", question.schema.tight.get().len());
         }
     }
 }
