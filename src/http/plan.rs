@@ -154,10 +154,7 @@ impl Wanted {
         let deadline = deadline(request.headers(), context.arrived, app.timeout);
         let anew = wants_no_cache(request.headers());
         let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
-        let body = tokio::select! {
-            body = json_body(request, read_by) => body?,
-            () = app.lifecycle.reached(Phase::Draining) => return Err(shutting_down()),
-        };
+        let body = body_until_draining(app, request, read_by).await?;
         let question = read(app, &body);
         let request_id = match &question {
             Ok(question) => &question.request.request_id,
@@ -224,6 +221,14 @@ impl Admitted {
             answer = self.app.answer(order, *anew) => Reply::new(answer, *include),
             () = self.app.lifecycle.reached(Phase::Over) => shutting_down().into(),
         }
+    }
+}
+
+/// The body of a request, which is waited for until the end begins.
+pub(super) async fn body_until_draining(app: &App, request: Request, by: Instant) -> Result<Bytes, Problem> {
+    tokio::select! {
+        body = json_body(request, by) => body,
+        () = app.lifecycle.reached(Phase::Draining) => Err(shutting_down()),
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use crate::app::App;
-use crate::models::{InvalidRequest, ReplanRequest};
+use crate::models::{FieldError, InvalidRequest, ReplanRequest};
 use crate::planner::replan::Past;
 
 use super::plan::{Question, answer};
@@ -42,5 +42,12 @@ pub(super) async fn replan(
 fn read(app: &App, body: &[u8]) -> Result<Question, InvalidRequest> {
     let ReplanRequest { request, plan, progress } =
         ReplanRequest::from_json(body, |id| app.planner.has_arm(id))?;
-    Ok(Question { request, past: Some(Arc::new(Past::new(plan, progress))) })
+    let past = Past::new(plan, progress);
+    if !past.fits(app.planner.rules(), app.planner.registry()) {
+        let message =
+            "has no room within 100 steps for what is left and its verification; plan that with POST /plan";
+        let faults = vec![FieldError::new("plan", message)];
+        return Err(InvalidRequest { faults, request_id: request.request_id });
+    }
+    Ok(Question { request, past: Some(Arc::new(past)) })
 }

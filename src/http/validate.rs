@@ -12,17 +12,19 @@ use crate::models::fields::fault_of_json;
 use crate::models::{FieldError, PlanResponse};
 use crate::planner::estimate;
 
+use super::plan::body_until_draining;
 use super::problem::{ErrorCode, Problem};
-use super::request::{RequestContext, authorize, json_body};
+use super::request::{RequestContext, authorize};
 
 /// What a call can end in beside the plan.
-pub(super) const CODES: [ErrorCode; 7] = [
+pub(super) const CODES: [ErrorCode; 8] = [
     ErrorCode::InvalidRequest,
     ErrorCode::Unauthorized,
     ErrorCode::MethodNotAllowed,
     ErrorCode::PayloadTooLarge,
     ErrorCode::UnsupportedMediaType,
     ErrorCode::InternalError,
+    ErrorCode::ShuttingDown,
     ErrorCode::DeadlineExceeded,
 ];
 
@@ -67,7 +69,7 @@ pub(super) async fn validate(
     request: Request,
 ) -> Result<Json<PlanResponse>, Problem> {
     authorize(&request, &app.auth_tokens)?;
-    let body = json_body(request, context.arrived + app.timeout).await?;
+    let body = body_until_draining(&app, request, context.arrived + app.timeout).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
     let plan = app.planner.validate(text).await?;
     let schedule = estimate::schedule(plan.steps());

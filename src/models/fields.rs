@@ -41,9 +41,14 @@ impl FieldReader {
         }
     }
 
+    /// Whether there is a value, of whatever kind.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// A text that must be there.
     pub(crate) fn required_text(&mut self, name: &str) -> Option<String> {
-        if self.fields.get(name).is_none_or(Value::is_null) {
+        if !self.has(name) {
             self.fault(name, "is required");
         }
         self.text(name)

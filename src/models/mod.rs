@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use ops::{Capabilities, Health, Readiness};
-pub use replan::{Progress, ReplanRequest, StepStatus};
+pub use replan::{MAX_PLAN_SO_FAR, Progress, ReplanRequest, StepStatus};
 pub use request::{
     InvalidRequest, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, MAX_GOAL_CHARS,
     MAX_REQUEST_ID_CHARS, PlanRequest,
@@ -128,7 +128,7 @@ pub enum RepairCode {
     DependencyDropped,
     /// An optional field was missing and has a usual value.
     FieldFilled,
-    /// A step that only repeated a finished one was left out.
+    /// A step that only repeated a finished one, or was `null`, was left out.
     StepDropped,
     /// Steps were numbered or ordered otherwise than they run.
     StepsRenumbered,

@@ -12,9 +12,9 @@ use super::request::json_bytes;
 use super::{FieldError, InvalidRequest, MAX_STEP_SECONDS, PlanRequest, SubTask};
 
 /// Most steps of a plan that is made anew: twice the most that settings allow.
-const MAX_STEPS: usize = 100;
-/// Largest plan that is made anew, in bytes of compact JSON.
-const MAX_PLAN_BYTES: usize = 256 * 1024;
+pub const MAX_PLAN_SO_FAR: usize = 100;
+/// Largest plan that is made anew, with what is said of its steps, in bytes of compact JSON.
+const MAX_PLAN_BYTES: usize = 64 * 1024;
 /// Longest reason and longest note, in characters.
 const MAX_REASON_CHARS: usize = 2_000;
 
@@ -25,10 +25,12 @@ pub struct ReplanRequest {
     /// What the plan is for, as in the request for it; goal, constraints and context may have changed since.
     #[serde(flatten)]
     pub request: PlanRequest,
-    /// The steps of the plan so far, as they were sent: 1 to 100, at most 256 KiB serialised.
+    /// The steps of the plan so far, as they were sent: 1 to 100, together with `progress` at most 64 KiB
+    /// serialised.
     #[schema(min_items = 1, max_items = 100)]
     pub plan: Vec<SubTask>,
-    /// What has come of its steps; those that are not named have not begun.
+    /// What has come of its steps; those that are not named have not begun. Together with `plan`
+    /// at most 64 KiB serialised.
     #[schema(max_items = 100)]
     pub progress: Vec<Progress>,
 }
@@ -85,11 +87,11 @@ impl ReplanRequest {
         let mut fields = FieldReader::of_body(body, "a goal, a plan and its progress")
             .map_err(|fault| InvalidRequest { faults: vec![fault], request_id: None })?;
         let request = PlanRequest::of_fields(&mut fields);
-        let plan = fields.objects("plan", MAX_STEPS, read_step);
-        let progress = fields.objects("progress", MAX_STEPS, read_progress);
+        let plan = fields.objects("plan", MAX_PLAN_SO_FAR, read_step);
+        let progress = fields.objects("progress", MAX_PLAN_SO_FAR, read_progress);
         let mut faults = fields.faults;
         request.rule_faults(&mut faults);
-        faults_of_plan(&plan, &mut faults);
+        faults_of_plan(&plan, &progress, &mut faults);
         faults_of_progress(&plan, &progress, is_arm, &mut faults);
         if faults.is_empty() {
             // What could not be read would have been a fault.
@@ -102,11 +104,12 @@ impl ReplanRequest {
 }
 
 /// What is wrong with the steps that could be read, as steps of one plan.
-fn faults_of_plan(plan: &[Option<SubTask>], faults: &mut Vec<FieldError>) {
+fn faults_of_plan(plan: &[Option<SubTask>], progress: &[Option<Progress>], faults: &mut Vec<FieldError>) {
     if plan.is_empty() {
         faults.push(FieldError::new("plan", "must not be empty; POST /plan makes a plan from the start"));
-    } else if json_bytes(&plan) > MAX_PLAN_BYTES {
-        faults.push(FieldError::new("plan", "must be at most 256 KiB as compact JSON"));
+    } else if json_bytes(&plan) + json_bytes(&progress) > MAX_PLAN_BYTES {
+        let message = "must be at most 64 KiB as compact JSON, together with progress; shorten the notes";
+        faults.push(FieldError::new("plan", message));
     }
     let mut first: HashMap<&str, usize> = HashMap::new();
     for (index, step) in plan.iter().enumerate().filter_map(|(index, step)| Some((index, step.as_ref()?))) {
@@ -179,7 +182,7 @@ fn faults_of_progress(
 }
 
 fn read_step(fields: &mut FieldReader) -> Option<SubTask> {
-    let step = fields.required_whole("step", 1, MAX_STEPS as u32);
+    let step = fields.required_whole("step", 1, MAX_PLAN_SO_FAR as u32);
     let action = fields.required_text("action");
     let arm = fields.required_text("required_arm");
     let criteria = fields.texts("acceptance_criteria", usize::MAX);
@@ -211,6 +214,7 @@ fn read_progress(fields: &mut FieldReader) -> Option<Progress> {
     if word.is_some() && status.is_none() {
         fields.fault("status", "must be one of done, failed, pending");
     }
+    let has_reason = fields.has("reason");
     let reason = fields.text("reason");
     let note = fields.text("note");
     for (name, text) in [("reason", &reason), ("note", &note)] {
@@ -218,7 +222,9 @@ fn read_progress(fields: &mut FieldReader) -> Option<Progress> {
             fields.fault(name, "must be at most 2,000 characters long");
         }
     }
-    if status == Some(StepStatus::Failed) && reason.as_ref().is_none_or(|reason| says_nothing(reason)) {
+    if status == Some(StepStatus::Failed)
+        && reason.as_ref().map_or(!has_reason, |reason| says_nothing(reason))
+    {
         fields.fault("reason", "is required of a step that failed; say why it did");
     }
     Some(Progress { step: step?, status: status?, reason, note })

@@ -7,6 +7,8 @@ use crate::models::{PlanResponse, SubTask};
 pub struct Draft {
     /// The steps in the order in which they were written.
     pub steps: Vec<DraftStep>,
+    /// Places in the list of steps, from 0, at which there was no step but `null`.
+    pub nulls: Vec<usize>,
     /// Why the goal was broken down this way.
     pub rationale: Option<String>,
     /// How sure the engine is.
@@ -37,6 +39,7 @@ impl From<PlanResponse> for Draft {
     fn from(response: PlanResponse) -> Self {
         Self {
             steps: response.plan.into_iter().map(DraftStep::from).collect(),
+            nulls: Vec::new(),
             rationale: Some(response.rationale),
             confidence: Some(response.confidence),
         }

@@ -1,16 +1,40 @@
 //! Why no plan came out.
 
+use std::fmt::{Display, Formatter};
+
 use crate::llm::{CallFailure, LlmError};
 use crate::models::FieldError;
 use crate::registry::{Arm, ArmRegistry};
 
+/// A step of a proposal, as faults name it: by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// Its place in the proposal, from 1.
+    pub place: usize,
+    /// Its number as whoever proposed it counts: as written, if each step has its own, else its place.
+    pub number: i64,
+}
+
+impl Display for At {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        self.number.fmt(f)
+    }
+}
+
+/// The step at a place that is its number.
+impl From<usize> for At {
+    fn from(place: usize) -> Self {
+        Self { place, number: place as i64 }
+    }
+}
+
 /// A fault of a proposed plan that has no one right repair.
 ///
-/// Steps are named by their place in the proposal, from 1. No text of the proposal is in the messages.
+/// No text of the proposal is in the messages.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum PlanFault {
     /// Fewer steps than allowed.
-    #[error("the plan has {found} steps and needs at least {min}")]
+    #[error("the plan has {} and needs at least {min}", steps(*.found))]
     TooFewSteps {
         /// Steps found.
         found: usize,
@@ -25,8 +49,8 @@ pub enum PlanFault {
         /// Most allowed.
         max: usize,
     },
-    /// As many steps as allowed, of which the last does not verify: there is no room to add one that does.
-    #[error("the last of the {max} allowed steps does not verify the result")]
+    /// As many steps as allowed or more, of which the last does not verify: there is no room to add one that does.
+    #[error("the last step does not verify the result, and there is no room for one more than {max}")]
     Unverified {
         /// Most steps allowed.
         max: usize,
@@ -35,39 +59,47 @@ pub enum PlanFault {
     #[error("steps {} wait for each other", list(.steps))]
     Cycle {
         /// The steps on the cycles.
-        steps: Vec<usize>,
+        steps: Vec<At>,
     },
     /// Two steps that say the same.
     #[error("steps {} have the same action", list(.steps))]
     RepeatedAction {
         /// The earlier and the later step.
-        steps: Vec<usize>,
+        steps: Vec<At>,
     },
     /// A step that says nothing.
     #[error("step {step} has no action")]
     BlankAction {
         /// The step.
-        step: usize,
+        step: At,
     },
     /// A step whose end cannot be told.
     #[error("step {step} has no acceptance criterion")]
     NoCriteria {
         /// The step.
-        step: usize,
+        step: At,
     },
     /// A step that does what a finished one has done.
     #[error("step {step} has the same action as step {done}, which is done")]
     RepeatsDone {
         /// The step.
-        step: usize,
+        step: At,
         /// The number of the finished one.
         done: u32,
+    },
+    /// A step that is a failed one again, with the same arm and nothing new before it.
+    #[error("step {step} is step {failed} again, which failed, and nothing new comes before it")]
+    RepeatsFailed {
+        /// The step.
+        step: At,
+        /// The number of the failed one.
+        failed: u32,
     },
     /// A dependency on a number that both a finished step and a proposed one have.
     #[error("step {step} depends on {number}, which is the number of a finished step and of another")]
     AmbiguousNeed {
         /// The step.
-        step: usize,
+        step: At,
         /// The number.
         number: u32,
     },
@@ -75,7 +107,7 @@ pub enum PlanFault {
     #[error("step {step} names an arm that does not exist")]
     UnknownArm {
         /// The step.
-        step: usize,
+        step: At,
     },
 }
 
@@ -91,6 +123,7 @@ impl PlanFault {
             Self::BlankAction { .. } => "blank_action",
             Self::NoCriteria { .. } => "no_criteria",
             Self::RepeatsDone { .. } => "repeats_done",
+            Self::RepeatsFailed { .. } => "repeats_failed",
             Self::AmbiguousNeed { .. } => "ambiguous_dependency",
             Self::UnknownArm { .. } => "unknown_arm",
         }
@@ -98,16 +131,18 @@ impl PlanFault {
 
     /// Where in the proposal it is, as `plan[2].action`.
     pub fn field(&self) -> String {
-        let of_step = |place: usize, field: &str| format!("plan[{}].{field}", place.saturating_sub(1));
-        let last = |steps: &[usize]| steps.last().copied().unwrap_or_default();
+        let of_step = |at: &At, field: &str| format!("plan[{}].{field}", at.place.saturating_sub(1));
+        let last = |steps: &[At], field| steps.last().map_or_else(|| "plan".into(), |at| of_step(at, field));
         match self {
             Self::TooFewSteps { .. } | Self::TooManySteps { .. } | Self::Unverified { .. } => "plan".into(),
-            Self::Cycle { steps } => of_step(last(steps), "depends_on"),
-            Self::RepeatedAction { steps } => of_step(last(steps), "action"),
-            Self::AmbiguousNeed { step, .. } => of_step(*step, "depends_on"),
-            Self::BlankAction { step } | Self::RepeatsDone { step, .. } => of_step(*step, "action"),
-            Self::NoCriteria { step } => of_step(*step, "acceptance_criteria"),
-            Self::UnknownArm { step } => of_step(*step, "required_arm"),
+            Self::Cycle { steps } => last(steps, "depends_on"),
+            Self::RepeatedAction { steps } => last(steps, "action"),
+            Self::AmbiguousNeed { step, .. } => of_step(step, "depends_on"),
+            Self::BlankAction { step }
+            | Self::RepeatsDone { step, .. }
+            | Self::RepeatsFailed { step, .. } => of_step(step, "action"),
+            Self::NoCriteria { step } => of_step(step, "acceptance_criteria"),
+            Self::UnknownArm { step } => of_step(step, "required_arm"),
         }
     }
 
@@ -115,13 +150,13 @@ impl PlanFault {
     pub(super) fn for_author(&self, registry: &ArmRegistry) -> FieldError {
         let message = match self {
             Self::TooFewSteps { found, min } => {
-                format!("has {found} steps and must have at least {min}; divide the work further")
+                format!("has {} and must have at least {min}; divide the work further", steps(*found))
             }
             Self::TooManySteps { found, max } => {
                 format!("has {found} steps and may have at most {max}; put together what belongs together")
             }
-            Self::Unverified { max } => format!(
-                "has all {max} steps that are allowed, and the last does not verify the result; give it to {}",
+            Self::Unverified { .. } => format!(
+                "has no room for one more step, and its last does not verify the result; give that to {}",
                 ids(registry.arms().iter().filter(|arm| arm.verifies()))
             ),
             Self::Cycle { steps } => {
@@ -138,6 +173,9 @@ impl PlanFault {
                     "is the same as that of step {done}, which is done; leave it out, or say what is different"
                 )
             }
+            Self::RepeatsFailed { failed, .. } => format!(
+                "is that of step {failed}, which failed; let a step before it remove the cause, or do something else"
+            ),
             Self::AmbiguousNeed { number, .. } => {
                 format!(
                     "names {number}, which is the number of two steps; give each step a number of its own"
@@ -164,8 +202,13 @@ fn ids<'a>(arms: impl Iterator<Item = &'a Arm>) -> String {
     names.join(", ")
 }
 
+/// So many steps, in words.
+pub(super) fn steps(count: usize) -> String {
+    if count == 1 { "1 step".into() } else { format!("{count} steps") }
+}
+
 /// `steps` as people list them: `1, 2 and 3`.
-pub(super) fn list(steps: &[usize]) -> String {
+pub(super) fn list(steps: &[impl Display]) -> String {
     let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),

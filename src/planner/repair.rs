@@ -12,9 +12,10 @@ use crate::registry::{ArmMatch, ArmRegistry};
 use crate::text::says_nothing;
 
 use super::draft::{Draft, DraftStep};
-use super::error::PlanFault;
+use super::error::{At, PlanFault};
 use super::{estimate, graph};
 
+use order::Needs;
 pub(super) use order::free_numbers;
 
 /// What a plan must be like in this installation.
@@ -100,13 +101,14 @@ const MOST_STEPS_READ: usize = 1_000;
 /// # Errors
 /// All faults that have no one right repair.
 pub fn settle(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result<Plan, Vec<PlanFault>> {
-    settle_beside(&[], draft, Vec::new(), registry, rules)
+    settle_beside(&[], &[], draft, Vec::new(), registry, rules)
 }
 
 /// Makes a plan of finished steps, which stay as they are, and of a proposal for the others, whose steps get the
-/// numbers that are free. `rules` are for these; `repairs` were made before.
+/// numbers that are free and do not just repeat what `failed`. `rules` are for these; `repairs` were made before.
 pub(super) fn settle_beside(
     done: &[SubTask],
+    failed: &[&SubTask],
     draft: Draft,
     repairs: Vec<Repair>,
     registry: &ArmRegistry,
@@ -116,21 +118,36 @@ pub(super) fn settle_beside(
     if found > MOST_STEPS_READ {
         return Err(vec![PlanFault::TooManySteps { found, max: rules.max_steps }]);
     }
-    let mut mend = Mend { registry, done, faults: Vec::new(), repairs: Vec::new() };
+    let mut mend = Mend {
+        registry,
+        done,
+        numbers: Vec::new(),
+        nulls: Vec::new(),
+        faults: Vec::new(),
+        repairs: Vec::new(),
+    };
 
     let numbers = mend.numbers(&draft.steps);
+    mend.numbers.clone_from(&numbers);
+    mend.nulls = draft.nulls;
+    if !mend.nulls.is_empty() {
+        mend.record(RepairCode::StepDropped, None, "What was `null` in the list of steps was left out.");
+    }
     let needs = mend.dependencies(&draft.steps, &numbers);
     let order = graph::topological_order(&needs.new, &numbers).unwrap_or_else(|cycle| {
-        mend.faults.push(PlanFault::Cycle { steps: cycle.iter().map(|i| i + 1).collect() });
+        let steps = cycle.iter().map(|index| mend.at(*index)).collect();
+        mend.faults.push(PlanFault::Cycle { steps });
         (0..found).collect()
     });
     let mut steps = mend.steps(draft.steps);
     mend.repeated_actions(&steps);
+    mend.repeated_attempts(&steps, &needs, failed);
     mend.order(&mut steps, &needs, &order, &numbers);
     mend.repairs.extend(repairs);
     if found > rules.max_steps {
         mend.faults.push(PlanFault::TooManySteps { found, max: rules.max_steps });
-    } else if rules.require_verification {
+    }
+    if rules.require_verification {
         mend.verification(&mut steps, rules.max_steps);
     }
     if steps.len() < rules.min_steps {
@@ -161,7 +178,14 @@ pub(super) fn settle_beside(
 /// A step on its own, as it would stand at `place` in a plan: with what has one right answer mended, and
 /// dependencies on earlier places alone. `None` where it has a fault that the whole plan could not have.
 pub fn settle_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> Option<SubTask> {
-    let mut mend = Mend { registry, done: &[], faults: Vec::new(), repairs: Vec::new() };
+    let mut mend = Mend {
+        registry,
+        done: &[],
+        numbers: Vec::new(),
+        nulls: Vec::new(),
+        faults: Vec::new(),
+        repairs: Vec::new(),
+    };
     let needs = draft.depends_on.iter().flatten().filter_map(|&needed| u32::try_from(needed).ok());
     let mut depends_on: Vec<u32> = needs.filter(|needed| (1..place).contains(needed)).collect();
     depends_on.sort_unstable();
@@ -175,12 +199,22 @@ struct Mend<'a> {
     registry: &'a ArmRegistry,
     /// Steps that are finished, ascending.
     done: &'a [SubTask],
+    /// What [`Mend::numbers`] gave.
+    numbers: Vec<i64>,
+    /// Where there was no step in the proposal, ascending.
+    nulls: Vec<usize>,
     faults: Vec<PlanFault>,
     /// Until [`Mend::order`] has run, `step` is the place in the proposal, from 1.
     repairs: Vec<Repair>,
 }
 
 impl Mend<'_> {
+    /// How faults name the step at this place, from 0.
+    fn at(&self, index: usize) -> At {
+        let place = 1 + self.nulls.iter().fold(index, |place, null| place + usize::from(*null <= place));
+        self.numbers.get(index).map_or(place.into(), |number| At { place, number: *number })
+    }
+
     fn record(&mut self, code: RepairCode, step: Option<usize>, message: impl Into<String>) {
         let step = step.map(|index| index as u32 + 1);
         self.repairs.push(Repair { code, step, message: message.into() });
@@ -194,7 +228,7 @@ impl Mend<'_> {
     fn step(&mut self, index: usize, draft: DraftStep) -> SubTask {
         let action = trimmed(draft.action);
         if says_nothing(&action) {
-            self.faults.push(PlanFault::BlankAction { step: index + 1 });
+            self.faults.push(PlanFault::BlankAction { step: self.at(index) });
         }
         let (required_arm, usual_tier) = self.arm(index, draft.arm, &action);
         SubTask {
@@ -218,7 +252,7 @@ impl Mend<'_> {
     /// The id and the usual cost tier of the arm that is meant.
     fn arm(&mut self, index: usize, name: String, action: &str) -> (String, u8) {
         let Some((arm, how)) = self.registry.resolve(&name, action) else {
-            self.faults.push(PlanFault::UnknownArm { step: index + 1 });
+            self.faults.push(PlanFault::UnknownArm { step: self.at(index) });
             return (name, 1);
         };
         let how = match how {
@@ -246,7 +280,7 @@ impl Mend<'_> {
         let (mut repeated, mut place) = (repeated.into_iter().peekable(), 0..);
         criteria.retain(|_| place.next().is_some_and(|place| repeated.next_if_eq(&place).is_none()));
         if criteria.is_empty() {
-            self.faults.push(PlanFault::NoCriteria { step: index + 1 });
+            self.faults.push(PlanFault::NoCriteria { step: self.at(index) });
         } else if criteria.len() < found {
             self.record(
                 RepairCode::CriterionDropped,
@@ -284,13 +318,26 @@ impl Mend<'_> {
         let says_something = |(_, step): &(usize, &SubTask)| !says_nothing(&step.action);
         let actions = || steps.iter().enumerate().filter(says_something);
         for (first, later) in twins(actions().map(|(index, step)| (step.action.as_str(), index))) {
-            self.faults.push(PlanFault::RepeatedAction { steps: vec![first + 1, later + 1] });
+            self.faults.push(PlanFault::RepeatedAction { steps: vec![self.at(first), self.at(later)] });
         }
         let done = self.done.iter();
         let done: HashMap<&str, u32> = done.map(|step| (step.action.trim(), step.step)).collect();
         for (index, step) in actions() {
             if let Some(&done) = done.get(step.action.as_str()) {
-                self.faults.push(PlanFault::RepeatsDone { step: index + 1, done });
+                self.faults.push(PlanFault::RepeatsDone { step: self.at(index), done });
+            }
+        }
+    }
+
+    /// A step behind a new one may do what failed again, since something has changed by then.
+    fn repeated_attempts(&mut self, steps: &[SubTask], needs: &Needs, failed: &[&SubTask]) {
+        let without_new = |(index, _): &(usize, &SubTask)| needs.new[*index].is_empty();
+        for (index, step) in steps.iter().enumerate().filter(without_new) {
+            let again = failed.iter().find(|failed| {
+                failed.action.trim() == step.action && failed.required_arm == step.required_arm
+            });
+            if let Some(failed) = again {
+                self.faults.push(PlanFault::RepeatsFailed { step: self.at(index), failed: failed.step });
             }
         }
     }
@@ -303,16 +350,18 @@ impl Mend<'_> {
         if steps.last().is_none_or(ends_it) {
             return;
         }
-        if steps.len() == max_steps {
+        if steps.len() >= max_steps {
             self.faults.push(PlanFault::Unverified { max: max_steps });
             return;
         }
         let Some(number) = self.free_numbers().nth(steps.len()) else { return };
         let all = || steps.iter().chain(self.done);
         let needed: HashSet<u32> = all().flat_map(|step| step.depends_on.iter().copied()).collect();
-        let mut action = String::from("Verify that the results of all steps together reach the goal");
+        let verify = "Verify that the results of all steps together reach the goal";
+        let (mut action, mut attempt) = (verify.to_owned(), 1);
         while all().any(|step| step.action == action) {
-            action.push_str(" once more");
+            attempt += 1;
+            action = format!("{verify} (attempt {attempt})");
         }
         let mut depends_on: Vec<u32> =
             all().map(|step| step.step).filter(|step| *step < number && !needed.contains(step)).collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::models::{Progress, Repair, RepairCode, StepStatus, SubTask};
+use crate::models::{MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, StepStatus, SubTask};
 use crate::registry::ArmRegistry;
 
 use super::draft::{Draft, DraftStep};
@@ -66,6 +66,11 @@ impl Past {
         self.steps.iter().filter(|past| past.status != StepStatus::Done)
     }
 
+    /// The steps that failed, in order.
+    pub fn failed(&self) -> impl Iterator<Item = &SubTask> {
+        self.steps.iter().filter(|past| past.status == StepStatus::Failed).map(|past| &past.step)
+    }
+
     /// The numbers of new steps, in order: those that the finished ones leave free.
     pub fn free_numbers(&self) -> impl Iterator<Item = u32> {
         free_numbers(self.done.iter().map(|step| step.step))
@@ -75,7 +80,8 @@ impl Past {
     ///
     /// There are enough of them that no number below a finished step's stays free, that something behind it
     /// verifies, and that the whole plan is long enough. There may be as many as in a plan from the start,
-    /// whatever is done already, and always as many as were left.
+    /// whatever is done already, and always as many as were left; if these fit, no more than leave a plan that can be
+    /// made anew once more.
     pub fn rules(&self, rules: &PlanRules, registry: &ArmRegistry) -> PlanRules {
         let must_verify = rules.require_verification && registry.verifier().is_some();
         let last_done = self.done.last().map_or(0, |step| step.step as usize);
@@ -87,7 +93,14 @@ impl Past {
         let min = (gaps + usize::from(must_verify && gaps > 0))
             .max(rules.min_steps.saturating_sub(self.done.len()))
             .max(1);
-        PlanRules { min_steps: min, max_steps: rules.max_steps.max(as_left).max(min), ..rules.clone() }
+        let room = MAX_PLAN_SO_FAR.saturating_sub(self.done.len());
+        let max = rules.max_steps.min(room).max(as_left).max(min);
+        PlanRules { min_steps: min, max_steps: max, ..rules.clone() }
+    }
+
+    /// Whether all that may be left leaves a plan that can be made anew once more.
+    pub fn fits(&self, rules: &PlanRules, registry: &ArmRegistry) -> bool {
+        self.done.len() + self.rules(rules, registry).max_steps <= MAX_PLAN_SO_FAR
     }
 }
 
@@ -103,7 +116,8 @@ pub fn settle_rest(
     rules: &PlanRules,
 ) -> Result<Plan, Vec<PlanFault>> {
     let repairs = leave_out_repeats(&mut draft, past.done());
-    settle_beside(past.done(), draft, repairs, registry, &past.rules(rules, registry))
+    let failed: Vec<&SubTask> = past.failed().collect();
+    settle_beside(past.done(), &failed, draft, repairs, registry, &past.rules(rules, registry))
 }
 
 /// Takes out the steps that say what a finished one has done and need nothing new; who needs them needs the

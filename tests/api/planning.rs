@@ -58,7 +58,7 @@ async fn an_arm_that_nothing_points_to_is_a_fault_where_none_takes_the_rest() {
         step(3, "inspector", "Look at both", &[1, 2], 1, 20),
     ]));
     setup.registry = ArmRegistry::new(arms, true).expect("a registry");
-    assert_eq!(setup.faults().await, [PlanFault::UnknownArm { step: 2 }]);
+    assert_eq!(setup.faults().await, [PlanFault::UnknownArm { step: 2.into() }]);
 }
 
 #[tokio::test]
@@ -70,20 +70,26 @@ async fn a_cycle_is_a_fault_that_names_its_steps() {
         step(4, "judge", "Verify it", &[3], 2, 30),
     ];
     let faults = Setup::saying(answer(&steps)).faults().await;
-    assert_eq!(faults, [PlanFault::Cycle { steps: vec![2, 3] }]);
+    assert_eq!(faults, [PlanFault::Cycle { steps: vec![2.into(), 3.into()] }]);
     assert_eq!(faults[0].to_string(), "steps 2 and 3 wait for each other");
 }
 
 #[tokio::test]
 async fn too_few_and_too_many_steps_are_faults() {
     let one = Setup::saying(answer(&[step(1, "judge", "Verify it", &[], 2, 30)]));
-    assert_eq!(one.faults().await, [PlanFault::TooFewSteps { found: 1, min: 3 }]);
+    let faults = one.faults().await;
+    assert_eq!(faults, [PlanFault::TooFewSteps { found: 1, min: 3 }]);
+    assert_eq!(faults[0].to_string(), "the plan has 1 step and needs at least 3");
     let none = Setup::saying(answer(&[]));
     assert_eq!(none.faults().await, [PlanFault::TooFewSteps { found: 0, min: 3 }]);
     let mut eight: Vec<Value> =
         (1..=7).map(|n| step(n, "coder", &format!("Write {n}"), &[], 3, 60)).collect();
     eight.push(step(8, "judge", "Verify all", &[1], 2, 30));
-    assert_eq!(Setup::saying(answer(&eight)).faults().await, [PlanFault::TooManySteps { found: 8, max: 7 }]);
+    let too_many = PlanFault::TooManySteps { found: 8, max: 7 };
+    assert_eq!(Setup::saying(answer(&eight)).faults().await, [too_many.clone()]);
+    eight[7]["required_arm"] = json!("coder");
+    let faults = Setup::saying(answer(&eight)).faults().await;
+    assert_eq!(faults, [too_many, PlanFault::Unverified { max: 7 }]);
 }
 
 #[tokio::test]
@@ -95,9 +101,9 @@ async fn what_has_no_one_right_repair_is_said_all_at_once() {
     assert_eq!(
         Setup::saying(answer(&steps)).faults().await,
         [
-            PlanFault::RepeatedAction { steps: vec![2, 3] },
-            PlanFault::BlankAction { step: 1 },
-            PlanFault::NoCriteria { step: 1 },
+            PlanFault::RepeatedAction { steps: vec![2.into(), 3.into()] },
+            PlanFault::BlankAction { step: 1.into() },
+            PlanFault::NoCriteria { step: 1.into() },
         ]
     );
 }

@@ -66,7 +66,12 @@ fn draft() -> impl Strategy<Value = Draft> {
         proptest::option::of("\\PC{0,10}"),
         proptest::option::of(number()),
     )
-        .prop_map(|(steps, rationale, confidence)| Draft { steps, rationale, confidence })
+        .prop_map(|(steps, rationale, confidence)| Draft {
+            steps,
+            rationale,
+            confidence,
+            ..Draft::default()
+        })
 }
 
 /// Drafts in which only the graph is in question, so that most of them become plans.
@@ -85,6 +90,7 @@ fn graph() -> impl Strategy<Value = Draft> {
             steps: needs.into_iter().enumerate().map(step).collect(),
             rationale: Some("r".into()),
             confidence: Some(0.9),
+            ..Draft::default()
         }
     })
 }
@@ -106,6 +112,7 @@ fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(),
                 steps: response.plan.iter().map(as_draft).collect(),
                 rationale: Some(response.rationale.clone()),
                 confidence: Some(response.confidence),
+                ..Draft::default()
             };
             let (twice, repairs) = settle(again, registry, rules).expect("still sound").into_response();
             prop_assert_eq!(repairs, vec![]);

@@ -119,6 +119,45 @@ async fn a_plan_whose_last_step_failed_again_and_again_can_still_be_made_anew() 
 }
 
 #[tokio::test]
+async fn actions_do_not_grow_with_each_failure() {
+    let app = TestApp::embedded().await;
+    let mut body = under_way(&[]);
+    let mut lengths: Vec<usize> = Vec::new();
+    for _ in 0..8 {
+        let steps = body["plan"].as_array().expect("steps").len() as u32;
+        let mut progress: Vec<Value> = (1..steps).map(done).collect();
+        progress.push(failed(steps, "a constraint is broken"));
+        body["progress"] = json!(progress);
+        let plan = replanned(&app, &body).await;
+        lengths.push(plan.plan.iter().map(|step| step.action.len()).max().expect("steps"));
+        body["plan"] = serde_json::to_value(&plan.plan).expect("steps");
+    }
+    assert!(lengths[7] <= lengths[0] + " (attempt 8)".len(), "{lengths:?} {body}");
+    assert!(body.to_string().contains("(attempt 8)"), "{body}");
+}
+
+#[tokio::test]
+async fn no_plan_grows_beyond_what_can_be_made_anew() {
+    let app = TestApp::embedded().await;
+    let plan_of = |last: &str| -> Vec<Value> {
+        let arm = |number| if number == 100 { last } else { "coder" };
+        (1..=100).map(|number| step(number, arm(number), &format!("Do {number}"), &[], 3, 60)).collect()
+    };
+    let mut progress: Vec<Value> = (1..100).map(done).collect();
+    progress.push(failed(100, "no access"));
+    let mut body = json!({"goal": "Ship it", "plan": plan_of("judge"), "progress": progress});
+    let response = app.plan_at("/replan", &body).await;
+    assert_eq!(response.status(), 200);
+    let plan: PlanResponse = response.json().await.expect("a plan");
+    assert_eq!(plan.plan.len(), 100);
+    body["plan"] = json!(plan_of("coder"));
+    let (status, document) = problem(app.plan_at("/replan", &body).await).await;
+    assert_eq!((status, document["errors"][0]["field"].as_str()), (422, Some("plan")), "{document}");
+    let message = document["errors"][0]["message"].as_str().expect("a sentence");
+    assert!(message.starts_with("has no room within 100 steps"), "{message}");
+}
+
+#[tokio::test]
 async fn constraints_that_are_new_show_in_the_last_step() {
     let app = TestApp::embedded().await;
     let mut body = usual();
@@ -138,6 +177,8 @@ async fn everything_that_is_wrong_is_named_at_once() {
     odd["plan"][2]["action"] = json!("Write the change");
     odd["plan"][3]["step"] = json!(9);
     odd["plan"][4]["acceptance_criteria"] = json!([]);
+    let mut large = under_way(&[failed(5, &"x".repeat(1_000))]);
+    large["plan"][0]["action"] = json!("x".repeat(64 * 1024 - 1_500));
     let mut stranger = under_way(&[done(1)]);
     stranger["plan"][0]["required_arm"] = json!("smith");
     stranger["plan"][1]["required_arm"] = json!("smith");
@@ -156,6 +197,10 @@ async fn everything_that_is_wrong_is_named_at_once() {
             ],
         ),
         (
+            under_way(&[json!({"step": 2, "status": "failed", "reason": 5})]),
+            vec![("progress[0].reason", "must be a string, not a number")],
+        ),
+        (
             under_way(&[done(1), done(4), failed(2, &long)]),
             vec![
                 ("progress[1].status", "is done, but step 4 depends on step 2, which is not"),
@@ -165,6 +210,13 @@ async fn everything_that_is_wrong_is_named_at_once() {
         (
             under_way(&[1, 2, 3, 4, 5].map(done)),
             vec![("progress", "says that every step is done; nothing is left to plan")],
+        ),
+        (
+            large,
+            vec![(
+                "plan",
+                "must be at most 64 KiB as compact JSON, together with progress; shorten the notes",
+            )],
         ),
         (
             stranger,
@@ -284,11 +336,14 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
     let none = json!({"plan": [], "rationale": "r", "confidence": 0.9});
     let mut cycle = json!({"plan": [rest[0], rest[1], rest[2]]});
     cycle["plan"][0]["depends_on"] = json!([4]);
+    let mut attempt = good_rest();
+    attempt["plan"][0]["action"] = json!(" Write the change ");
     for (answer, said) in [
+        (attempt, "Step 2 was step 2 again, which failed, with the same arm and no new step before it."),
         (from_one, "both a step that is done and one of yours had that number"),
-        (rerun, "Step 2 had the action of step 3, which is done."),
+        (rerun, "Step 4 had the action of step 3, which is done."),
         (none, "It had 0 steps; at least 2 are needed."),
-        (cycle, "Steps 1 and 2 wait for each other."),
+        (cycle, "Steps 2 and 4 wait for each other."),
     ] {
         let llm =
             FakeLlm::start([Reply::plan(&answer), Reply::Text("no".into()), Reply::plan(&good_rest())]).await;
@@ -305,6 +360,31 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
             user(2)
         );
         assert!(user(2).len() < user(1).len(), "the last question is the shorter one");
+    }
+}
+
+#[tokio::test]
+async fn what_failed_may_be_tried_again_behind_a_new_step() {
+    let rest = json!({"plan": [
+        step(2, "coder", "Make the file one that is not generated", &[1], 3, 60),
+        step(4, "coder", "Write the change", &[2], 3, 60),
+        step(5, "judge", "Verify it", &[3, 4], 2, 30),
+    ], "rationale": "r", "confidence": 0.9});
+    let llm = FakeLlm::start([Reply::plan(&rest)]).await;
+    let app = TestApp::with_llm(&llm, &[]).await;
+    let plan = replanned(&app, &usual()).await;
+    assert_eq!((plan.plan[3].action.as_str(), llm.calls().len()), ("Write the change", 1));
+}
+
+#[tokio::test]
+async fn by_rules_a_step_without_room_before_it_is_never_the_same_again() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_MAX_PLAN_STEPS", "5")]).await;
+    let mut body = under_way(&[failed(1, "no access")]);
+    for _ in 0..4 {
+        let plan = replanned(&app, &body).await;
+        assert_eq!(plan.plan.len(), 5);
+        assert_ne!(json!(plan.plan[0].action), body["plan"][0]["action"]);
+        body["plan"] = serde_json::to_value(&plan.plan).expect("steps");
     }
 }
 

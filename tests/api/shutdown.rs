@@ -54,20 +54,24 @@ async fn plans_that_outlast_the_grace_time_end_with_an_error() {
 
 #[tokio::test]
 async fn a_body_that_still_comes_is_waited_for_no_longer() {
-    let mut app = TestApp::embedded().await;
-    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\
-                expect: 100-continue\r\n\r\n";
-    let mut caller = TcpStream::connect(app.address).await.expect("a connection");
-    caller.write_all(head.as_bytes()).await.expect("a reader");
-    // The body is being waited for.
-    let mut go_on = [0; 25];
-    caller.read_exact(&mut go_on).await.expect("a word");
-    assert!(go_on.starts_with(b"HTTP/1.1 100 "), "{go_on:?}");
-    app.begin_stop();
-    let mut answer = String::new();
-    caller.read_to_string(&mut answer).await.expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("shutting_down"), "{answer}");
-    app.ended().await;
+    for path in ["/plan", "/replan", "/validate"] {
+        let mut app = TestApp::embedded().await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\
+             expect: 100-continue\r\n\r\n"
+        );
+        let mut caller = TcpStream::connect(app.address).await.expect("a connection");
+        caller.write_all(head.as_bytes()).await.expect("a reader");
+        // The body is being waited for.
+        let mut go_on = [0; 25];
+        caller.read_exact(&mut go_on).await.expect("a word");
+        assert!(go_on.starts_with(b"HTTP/1.1 100 "), "{path} {go_on:?}");
+        app.begin_stop();
+        let mut answer = String::new();
+        caller.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("shutting_down"), "{path} {answer}");
+        app.ended().await;
+    }
 }
 
 #[tokio::test]

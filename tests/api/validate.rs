@@ -47,8 +47,11 @@ async fn what_an_llm_may_write_is_read_and_mended() {
     mended["plan"][1]["required_arm"] = json!("Coder");
     mended["plan"][2]["estimated_cost_tier"] = json!(11);
     let bare = json!({"steps": good["plan"]});
+    let mut with_null = good.clone();
+    with_null["plan"].as_array_mut().expect("steps").insert(1, Value::Null);
     for (body, repairs, confidence) in [
         (good.clone(), vec![], 0.88),
+        (with_null, vec!["step_dropped"], 0.836),
         (json!({"result": {"plan": good}}), vec![], 0.88),
         (json!(format!("Here it is:\n```json\n{good}\n```")), vec![], 0.88),
         (mended, vec!["arm_mapped", "clamped"], 0.7942),
@@ -92,10 +95,18 @@ async fn everything_that_is_wrong_is_named_at_once() {
             ("plan[4].acceptance_criteria", "must have at least one that says how to tell that it is done"),
         ]
     );
+    let behind_nulls = json!({"plan": [
+        null, step(1, "coder", "Write it", &[], 3, 60), null, null, step(2, "coder", " ", &[1], 3, 60),
+        step(3, "judge", "Verify it", &[2], 2, 30),
+    ]});
+    assert_eq!(
+        faults(&app, &behind_nulls).await,
+        [("plan[4].action".to_owned(), "says nothing; say what is to be done".to_owned())]
+    );
     let few = json!({"plan": [step(1, "coder", "Write it", &[], 3, 60)]});
     assert_eq!(
         faults(&app, &few).await,
-        [("plan".to_owned(), "has 1 steps and must have at least 3; divide the work further".to_owned())]
+        [("plan".to_owned(), "has 1 step and must have at least 3; divide the work further".to_owned())]
     );
     let many: Vec<Value> = (1..=900).map(|number| step(number, "coder", " ", &[], 3, 60)).collect();
     assert_eq!(faults(&app, &json!({"plan": many})).await.len(), 100, "the list has an end");
@@ -154,6 +165,10 @@ async fn arms_and_limits_are_those_of_the_installation() {
         faults(&app, &plan).await,
         [
             ("plan", "has 5 steps and may have at most 4; put together what belongs together"),
+            (
+                "plan",
+                "has no room for one more step, and its last does not verify the result; give that to editor"
+            ),
             ("plan[2].required_arm", "is no arm that exists here; name one of writer, editor"),
         ]
         .map(|(field, message)| (field.to_owned(), message.to_owned()))
@@ -164,7 +179,7 @@ async fn arms_and_limits_are_those_of_the_installation() {
         faults(&app, &plan).await,
         [(
             "plan".to_owned(),
-            "has all 4 steps that are allowed, and the last does not verify the result; give it to editor"
+            "has no room for one more step, and its last does not verify the result; give that to editor"
                 .to_owned()
         )]
     );

@@ -104,6 +104,7 @@ impl EmbeddedPlanner {
         let parallel = (1..tasks.len()).any(|at| !tasks[at].needs.contains(&(at - 1)));
         Draft {
             steps: self.steps(tasks),
+            nulls: Vec::new(),
             rationale: Some(rationale((recognised, hinted), count, parallel, limit)),
             confidence: Some(confidence(understood, merged)),
         }

@@ -97,6 +97,7 @@ impl EmbeddedPlanner {
         rest.respect(&request.constraints);
         Draft {
             steps: rest.into_steps(),
+            nulls: Vec::new(),
             rationale: Some(rationale(past)),
             confidence: Some(confidence(past)),
         }
@@ -252,12 +253,19 @@ impl Rest<'_> {
 
     /// Adds a task under an action of its own: its place.
     fn push(&mut self, mut task: Task) -> usize {
+        let arm = &self.planner.arms.list()[task.arm].id;
+        let is_first = !task.needs.iter().any(|need| matches!(need, Need::New(_)));
         let is_taken = |action: &str| {
-            self.past.done().iter().any(|step| step.action.trim() == action)
+            is_first
+                && self.past.failed().any(|step| step.action.trim() == action && step.required_arm == *arm)
+                || self.past.done().iter().any(|step| step.action.trim() == action)
                 || self.tasks.iter().any(|task| task.action == action)
         };
+        let (base, mut attempt) = attempt_of(&task.action);
+        let base = base.to_owned();
         while is_taken(&task.action) {
-            task.action.push_str(" once more");
+            attempt += 1;
+            task.action = format!("{base} (attempt {attempt})");
         }
         self.tasks.push(task);
         self.tasks.len() - 1
@@ -289,6 +297,13 @@ impl Rest<'_> {
         };
         numbers.iter().zip(self.tasks).map(step).collect()
     }
+}
+
+/// An action without its count, and the count.
+fn attempt_of(action: &str) -> (&str, u32) {
+    let counted = action.strip_suffix(')').and_then(|action| action.rsplit_once(" (attempt "));
+    let counted = counted.and_then(|(base, attempt)| Some((base, attempt.parse::<u16>().ok()?.into())));
+    counted.unwrap_or((action, 1))
 }
 
 /// `criteria` without what surrounds them, and each once.

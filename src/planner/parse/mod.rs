@@ -278,6 +278,7 @@ impl From<Written> for Draft {
         });
         Self {
             steps: steps.collect(),
+            nulls: Vec::new(),
             rationale: Some(written.rationale),
             confidence: Some(written.confidence),
         }

@@ -168,9 +168,16 @@ impl Search {
         let is_ellipsis =
             |item: &Value| item.as_str().is_some_and(|text| !text.trim().is_empty() && says_nothing(text));
         self.is_abridged |= items.iter().any(is_ellipsis);
+        let is_null = |(_, item): &(usize, &Value)| item.is_null();
+        let nulls =
+            items.iter().enumerate().take(MOST_STEPS).filter(is_null).map(|(place, _)| place).collect();
         let items: Vec<Cow<'_, Value>> =
             items.iter().filter(|item| !item.is_null()).take(MOST_STEPS).map(unwrapped).collect();
-        items.iter().any(|item| is_step(item)).then(|| Draft { steps: steps(&items), ..Draft::default() })
+        items.iter().any(|item| is_step(item)).then(|| Draft {
+            steps: steps(&items),
+            nulls,
+            ..Draft::default()
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an LLM is told about an answer that was no use: the exact faults, and what would be right.
 
-use crate::planner::error::{PlanFault, Unfit, Unreadable, list};
+use crate::planner::error::{PlanFault, Unfit, Unreadable, list, steps};
 use crate::registry::ArmRegistry;
 
 /// More faults than these are not listed; one answer may have hundreds.
@@ -31,12 +31,14 @@ fn unreadable_for_llm(unreadable: Unreadable) -> &'static str {
 
 fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
     match fault {
-        PlanFault::TooFewSteps { found, min } => format!("It had {found} steps; at least {min} are needed."),
+        PlanFault::TooFewSteps { found, min } => {
+            format!("It had {}; at least {min} are needed.", steps(*found))
+        }
         PlanFault::TooManySteps { found, max } => {
             format!("It had {found} steps; at most {max} are allowed. Put together what belongs together.")
         }
-        PlanFault::Unverified { max } => format!(
-            "It had {max} steps, and the last of them did not verify the result with the arm \"{}\".",
+        PlanFault::Unverified { .. } => format!(
+            "Its last step did not verify the result with the arm \"{}\", and there is no room for one more.",
             registry.verifier().map_or("", |arm| &arm.id)
         ),
         PlanFault::Cycle { steps } => {
@@ -52,6 +54,10 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
                 "Step {step} had the action of step {done}, which is done. Leave it out, or say what is different."
             )
         }
+        PlanFault::RepeatsFailed { step, failed } => format!(
+            "Step {step} was step {failed} again, which failed, with the same arm and no new step before it. Let it \
+             depend on a new step that removes the cause, or reach its result in another way."
+        ),
         PlanFault::AmbiguousNeed { step, number } => format!(
             "Step {step} depends on {number}, and both a step that is done and one of yours had that number. \
              Give your steps the numbers that are asked for."

@@ -1,5 +1,6 @@
 //! The question that asks for what is left of a plan.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -7,13 +8,17 @@ use serde_json::value::RawValue;
 
 use crate::llm::{Message, Question, ResponseSchema, Role};
 use crate::models::{PlanRequest, StepStatus};
-use crate::planner::error::list;
+use crate::planner::error::{list, steps};
 use crate::planner::repair::PlanRules;
 use crate::planner::replan::{Past, PastStep};
 use crate::registry::ArmRegistry;
 
 use super::schema::{self, Room};
 use super::{Data, SIMPLE_STEPS, Terms, WARMER, fenced, simple_system_prompt, system_prompt};
+
+/// Most steps for which a schema says all that it can. It grows with their square, and a server that refuses it
+/// for its size would not be sent one for other questions either.
+const MOST_TIGHT: usize = 12;
 
 /// The constant parts of such questions, and what the others are made from.
 #[derive(Debug, Clone)]
@@ -109,7 +114,7 @@ impl RestPrompts {
              {task} Answer with the JSON object of the new steps alone, each with criteria, every constraint respected."
         );
         let lengths = rules.min_steps..=rules.max_steps;
-        let tight = schema::tight(&self.registry, &rules, lengths, &numbers, Room::USUAL);
+        let tight = self.tight(&self.registry, &rules, lengths, &numbers, Room::USUAL);
         self.asked(&self.system, user, tight, least_temperature)
     }
 
@@ -127,8 +132,23 @@ impl RestPrompts {
         };
         let numbers: Vec<u32> = past.free_numbers().take(length).collect();
         let user = format!("{faults}{}\n\n{}", task(past, length, &numbers), data(request, past));
-        let tight = schema::tight(registry, &rules, length..=length, &numbers, Room::SMALL);
+        let tight = self.tight(registry, &rules, length..=length, &numbers, Room::SMALL);
         self.asked(&self.simple, user, tight, WARMER)
+    }
+
+    /// The tight schema, or the plain one where that would grow too large.
+    fn tight(
+        &self,
+        registry: &ArmRegistry,
+        rules: &PlanRules,
+        lengths: RangeInclusive<usize>,
+        numbers: &[u32],
+        room: Room,
+    ) -> Arc<RawValue> {
+        if numbers.len() > MOST_TIGHT {
+            return self.plain.clone();
+        }
+        schema::tight(registry, rules, lengths, numbers, room)
     }
 
     fn asked(
@@ -153,7 +173,7 @@ fn data(request: &PlanRequest, past: &Past) -> String {
 fn task(past: &Past, fewest: usize, numbers: &[u32]) -> String {
     let numbered: Vec<usize> = numbers.iter().map(|number| *number as usize).collect();
     let how_many = if fewest == numbers.len() {
-        format!("Make exactly {fewest} new steps")
+        format!("Make exactly {}", steps(fewest).replace(' ', " new "))
     } else {
         format!("Make {fewest} to {} new steps", numbers.len())
     };

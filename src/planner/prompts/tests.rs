@@ -3,8 +3,9 @@
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::models::RepairCode;
+use crate::models::{Progress, RepairCode, StepStatus, SubTask};
 use crate::planner::error::{PlanFault, Unreadable};
+use crate::planner::replan::Past;
 use crate::registry::Arm;
 use serde_json::json;
 
@@ -138,8 +139,8 @@ fn a_goal_cannot_leave_its_fence() {
 fn a_question_asked_again_quotes_every_fault_and_not_the_answer() {
     let unfit = Unfit::Unsound(vec![
         PlanFault::TooManySteps { found: 9, max: 7 },
-        PlanFault::Cycle { steps: vec![2, 3] },
-        PlanFault::RepeatedAction { steps: vec![4, 5] },
+        PlanFault::Cycle { steps: vec![2.into(), 3.into()] },
+        PlanFault::RepeatedAction { steps: vec![4.into(), 5.into()] },
     ]);
     let request = PlanRequest { goal: "Ship it".into(), ..PlanRequest::default() };
     let prompts = usual();
@@ -173,6 +174,36 @@ fn the_examples_of_the_simple_question_are_plans_of_that_length_and_known_when_t
             assert!(prompts.is_example(&draft));
             draft.steps[0].action = "Rotate the keys".into();
             assert!(!prompts.is_example(&draft), "one step of its own is enough");
+        }
+    }
+}
+
+/// A plan of `steps` steps, of which the first failed.
+fn failed_plan(steps: u32) -> Arc<Past> {
+    let plan = (1..=steps).map(|step| SubTask {
+        step,
+        action: format!("Do {step}"),
+        required_arm: "coder".into(),
+        acceptance_criteria: vec!["done".into()],
+        depends_on: vec![],
+        estimated_cost_tier: 2,
+        estimated_duration_seconds: 30,
+    });
+    let failed = Progress { step: 1, status: StepStatus::Failed, reason: Some("r".into()), note: None };
+    Arc::new(Past::new(plan.collect(), vec![failed]))
+}
+
+#[test]
+fn a_schema_for_the_rest_of_a_long_plan_is_no_larger_than_one_for_twelve_steps() {
+    let (prompts, request) = (usual(), PlanRequest::default());
+    let unfit = Unfit::Unreadable(Unreadable::NotJson);
+    for (steps, is_tight) in [(5, true), (11, true), (12, false), (99, false)] {
+        let past = failed_plan(steps);
+        let job = Job { request: &request, past: Some(&past) };
+        let question = prompts.question(job);
+        assert_eq!(question.schema.tight.get() != question.schema.plain.get(), is_tight, "{steps}");
+        for question in [question, prompts.simply(job, &unfit)] {
+            assert!(question.schema.tight.get().len() < 32 * 1024, "{}", question.schema.tight.get().len());
         }
     }
 }

@@ -66,7 +66,7 @@ impl Mend<'_> {
                 let target = number.and_then(index_of);
                 let why = match (target, finished) {
                     (Some(target), Some(number)) if target != index => {
-                        self.faults.push(PlanFault::AmbiguousNeed { step: index + 1, number });
+                        self.faults.push(PlanFault::AmbiguousNeed { step: self.at(index), number });
                         continue;
                     }
                     (_, Some(number)) if !done.contains(&number) => {

@@ -76,6 +76,7 @@ fn answer() -> impl Strategy<Value = Draft> {
             .collect(),
         rationale: Some("r".into()),
         confidence: Some(0.9),
+        ..Draft::default()
     })
 }
 
@@ -87,6 +88,13 @@ fn check(plan: Plan, past: &Past, rules: &PlanRules, registry: &ArmRegistry) -> 
     prop_assert_eq!(broken_promise(&response, &rules, registry), None, "{:?}", response);
     for done in past.done() {
         prop_assert_eq!(&response.plan[done.step as usize - 1], done);
+    }
+    let is_new = |number: &u32| past.done().iter().all(|done| done.step != *number);
+    for step in response.plan.iter().filter(|step| is_new(&step.step) && !step.depends_on.iter().any(is_new))
+    {
+        let is_same =
+            |failed: &SubTask| failed.action == step.action && failed.required_arm == step.required_arm;
+        prop_assert!(!past.failed().any(is_same), "{:?}", step);
     }
     Ok(())
 }
