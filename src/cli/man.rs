@@ -18,8 +18,15 @@ const EXIT_CODES: [(&str, &str); 5] = [
 ];
 
 /// Variables that are no settings, and what they do.
-const OTHER_VARIABLES: [(&str, &str); 3] = [
+const OTHER_VARIABLES: [(&str, &str); 5] = [
     ("PLANNER_CONFIG_FILE", "A YAML or TOML file with settings, in lower case and without the prefix."),
+    ("OPENAI_API_KEY", "The key for LLMs, where PLANNER_OPENAI_API_KEY is not set."),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, \
+         OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, \
+         OTEL_TRACES_SAMPLER_ARG, OTEL_BSP_SCHEDULE_DELAY, OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "Where traces go, and which.",
+    ),
     (
         "NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM",
         "Whether arms are shown in colours, unless --color says so.",

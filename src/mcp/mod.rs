@@ -12,8 +12,8 @@ mod tools;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -81,7 +81,8 @@ impl ServerHandler for McpServer {
             ),
             method => {
                 let method = crate::text::shorten(method, 40);
-                let message = format!("There is no method `{method}` here; there are tools/list and tools/call.");
+                let message =
+                    format!("There is no method `{method}` here; there are tools/list and tools/call.");
                 ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
             }
         })

@@ -13,7 +13,7 @@ use crate::lifecycle::Phase;
 use super::McpServer;
 
 /// Serves the one client until it closes standard input, or `stop` resolves. Calls in flight have a moment then: at
-/// the end of the input to be answered as usual, otherwise to be answered that the service stops.
+/// the end of the input five seconds to be answered as usual, otherwise to be answered that the service stops.
 ///
 /// # Errors
 /// When the client does not begin as the protocol has it, or cannot be written to.

@@ -94,6 +94,8 @@ fn validate_plan_input() -> Map<String, Value> {
     let mut schema = schema::of::<PlanResponse>();
     keep(&mut schema, &["plan", "rationale", "confidence"]);
     schema.insert("required".into(), json!(["plan"]));
+    // The rest of a step can be mended, and hosts hold models to the schema.
+    schema["$defs"]["SubTask"]["required"] = json!(["action", "required_arm", "acceptance_criteria"]);
     schema
 }
 

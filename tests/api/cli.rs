@@ -285,11 +285,15 @@ async fn the_manual_page_has_every_command_argument_setting_and_exit_code() {
     let (code, page, err) = run(&[("PLANNER_PORT", "x")], &["man"]).await;
     assert_eq!((code, err.as_str()), (0, ""));
     let page = page.replace("\\-", "-");
-    for name in ["serve", "plan", "eval", "healthcheck", "config", "completions", "man"] {
+    for name in ["serve", "mcp", "plan", "eval", "healthcheck", "config", "completions", "man"] {
         assert!(page.contains(&format!("planner-arm {name}")), "{name}\n{page}");
     }
     for part in ["--constraint", "--min-success", "table, tree, json, mermaid", "NO_COLOR", "fB130", "fB78"] {
         assert!(page.contains(part), "{part}\n{page}");
+    }
+    let traced = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")]).expect("settings");
+    for (name, _) in traced.shown_of_traces() {
+        assert!(page.contains(name), "{name}\n{page}");
     }
     for (name, _) in settings(&[]).expect("settings").shown() {
         let is_in_files_only = ["ARMS", "PRICES"].contains(&name);
