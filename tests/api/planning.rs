@@ -86,7 +86,7 @@ async fn too_few_and_too_many_steps_are_faults() {
         (1..=7).map(|n| step(n, "coder", &format!("Write {n}"), &[], 3, 60)).collect();
     eight.push(step(8, "judge", "Verify all", &[1], 2, 30));
     let too_many = PlanFault::TooManySteps { found: 8, max: 7 };
-    assert_eq!(Setup::saying(answer(&eight)).faults().await, [too_many.clone()]);
+    assert_eq!(Setup::saying(answer(&eight)).faults().await, std::slice::from_ref(&too_many));
     eight[7]["required_arm"] = json!("coder");
     let faults = Setup::saying(answer(&eight)).faults().await;
     assert_eq!(faults, [too_many, PlanFault::Unverified { max: 7 }]);
