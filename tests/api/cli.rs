@@ -8,9 +8,10 @@ use tokio::process::Command;
 
 use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, settings};
 
-/// The binary with these settings alone, and whatever finds it its libraries.
+/// The binary with these settings alone: the one that was built for the tests, or `PLANNER_TEST_BINARY`.
 pub fn binary(variables: &[(&str, &str)]) -> Command {
-    let mut command = bare(env!("CARGO_BIN_EXE_planner-arm"));
+    let other = std::env::var("PLANNER_TEST_BINARY");
+    let mut command = bare(other.as_deref().unwrap_or(env!("CARGO_BIN_EXE_planner-arm")));
     command.envs(variables.iter().copied());
     command
 }

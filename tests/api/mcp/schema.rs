@@ -17,6 +17,14 @@ fn check(tool: &Value, which: &str) -> jsonschema::Validator {
     jsonschema::validator_for(schema).unwrap_or_else(|error| panic!("{which}: {error}"))
 }
 
+/// Steps without anything that can be mended.
+fn bare_steps() -> Vec<Value> {
+    let steps = good_plan()["plan"].as_array().expect("steps").clone();
+    let needed = ["action", "required_arm", "acceptance_criteria"];
+    let bare = |step: Value| needed.map(|name| (name.to_owned(), step[name].clone())).into_iter().collect();
+    steps.into_iter().map(bare).collect()
+}
+
 #[tokio::test]
 async fn schemas_are_valid_and_what_tools_take_and_give_keeps_to_them() {
     let mut unknown_price = good_plan();
@@ -43,6 +51,7 @@ async fn schemas_are_valid_and_what_tools_take_and_give_keeps_to_them() {
         (create, json!({"goal": "g", "constraints": [""]}), false),
         (validate, good_plan(), true),
         (validate, json!({"plan": good_plan()["plan"]}), true),
+        (validate, json!({"plan": bare_steps()}), true),
         (validate, json!({"rationale": "r"}), false),
         (validate, json!({"plan": [{"step": 0}]}), false),
     ] {
@@ -56,7 +65,7 @@ async fn schemas_are_valid_and_what_tools_take_and_give_keeps_to_them() {
             plans.push(said.clone());
         }
     }
-    assert_eq!(plans.len(), 4);
+    assert_eq!(plans.len(), 5);
     // What is neither a plan nor a problem is not let pass.
     let output = check(create, "outputSchema");
     for key in ["plan", "confidence", "total_estimated_duration"] {
