@@ -227,6 +227,8 @@ impl Admitted {
 /// The body of a request, which is waited for until the end begins.
 pub(super) async fn body_until_draining(app: &App, request: Request, by: Instant) -> Result<Bytes, Problem> {
     tokio::select! {
+        // Mostly it is there at once, and nothing need be listened for.
+        biased;
         body = json_body(request, by) => body,
         () = app.lifecycle.reached(Phase::Draining) => Err(shutting_down()),
     }
