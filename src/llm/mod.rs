@@ -8,6 +8,7 @@ pub mod ladder;
 mod listener;
 pub mod openai;
 mod pieces;
+mod plain;
 mod reply;
 mod span;
 

@@ -1,15 +1,10 @@
 //! A call's body in pieces: what stands in every call is shared with it, and not copied.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io;
 use std::mem::take;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -18,10 +13,7 @@ const LEAST_SHARED: usize = 256;
 
 /// A body that is sent piece by piece.
 #[derive(Default)]
-pub(super) struct Pieces {
-    pieces: VecDeque<Bytes>,
-    bytes: u64,
-}
+pub(super) struct Pieces(Vec<Bytes>);
 
 impl Pieces {
     /// `value` as JSON, in which the `shared` values are not copied.
@@ -31,31 +23,14 @@ impl Pieces {
         writer.finish()
     }
 
-    fn push(&mut self, piece: Bytes) {
-        self.bytes += piece.len() as u64;
-        self.pieces.push_back(piece);
-    }
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = self.pieces.pop_front();
-        self.bytes -= piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    /// In the order in which they are sent.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|piece| &**piece)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes)
+    /// Bytes of all of them.
+    pub(super) fn bytes(&self) -> usize {
+        self.iter().map(<[u8]>::len).sum()
     }
 }
 
@@ -70,7 +45,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn finish(mut self) -> Pieces {
-        self.pieces.push(self.text.into());
+        self.pieces.0.push(self.text.into());
         self.pieces
     }
 }
@@ -85,8 +60,8 @@ impl io::Write for Writer<'_> {
         if bytes.len() >= LEAST_SHARED
             && let Some(value) = self.shared.iter().find(|value| std::ptr::eq(value.get().as_bytes(), bytes))
         {
-            self.pieces.push(take(&mut self.text).into());
-            self.pieces.push(Bytes::from_owner(Shared(Arc::clone(value))));
+            self.pieces.0.push(take(&mut self.text).into());
+            self.pieces.0.push(Bytes::from_owner(Shared(Arc::clone(value))));
         } else {
             self.text.extend_from_slice(bytes);
         }
@@ -118,8 +93,8 @@ mod tests {
         let other: Arc<RawValue> = to_raw_value(&json!({"b": [1]})).expect("JSON").into();
         let value = (1, &known, "text", &other, &known);
         let body = Pieces::of(&value, [&known].into_iter());
-        assert_eq!(body.size_hint().exact(), Some(serde_json::to_vec(&value).expect("JSON").len() as u64));
-        let pieces: Vec<&[u8]> = body.pieces.iter().map(|piece| &piece[..]).collect();
+        assert_eq!(body.bytes(), serde_json::to_vec(&value).expect("JSON").len());
+        let pieces: Vec<&[u8]> = body.iter().collect();
         assert_eq!(pieces.concat(), serde_json::to_vec(&value).expect("JSON"));
         assert_eq!(pieces.len(), 5);
         assert!(std::ptr::eq(pieces[1], known.get().as_bytes()) && std::ptr::eq(pieces[3], pieces[1]));

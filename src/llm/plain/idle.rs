@@ -1,0 +1,71 @@
+//! Connections that wait for their next call.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use crate::outbound::{IDLE_TIMEOUT, MOST_IDLE};
+
+/// Connections over which nothing goes on, the last used last.
+#[derive(Default)]
+pub(super) struct Idle(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    connections: Vec<(TcpStream, Instant)>,
+    /// Whether somebody looks after them.
+    is_kept: bool,
+}
+
+impl Idle {
+    /// The connection that was used last, if its server has not closed it.
+    pub(super) fn take(&self) -> Option<TcpStream> {
+        let mut waiting = self.waiting();
+        loop {
+            let (connection, since) = waiting.connections.pop()?;
+            if since.elapsed() < IDLE_TIMEOUT && is_open(&connection) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Keeps `connection` for another call, unless many are kept.
+    pub(super) fn put(self: Arc<Self>, connection: TcpStream) {
+        let mut waiting = self.waiting();
+        if waiting.connections.len() < MOST_IDLE {
+            waiting.connections.push((connection, Instant::now()));
+        }
+        if !waiting.is_kept {
+            waiting.is_kept = true;
+            drop(waiting);
+            tokio::spawn(self.keep());
+        }
+    }
+
+    /// Closes those that nobody uses, until there are none.
+    async fn keep(self: Arc<Self>) {
+        loop {
+            sleep(IDLE_TIMEOUT).await;
+            let mut waiting = self.waiting();
+            waiting
+                .connections
+                .retain(|(connection, since)| since.elapsed() < IDLE_TIMEOUT && is_open(connection));
+            waiting.connections.shrink_to_fit();
+            if waiting.connections.is_empty() {
+                waiting.is_kept = false;
+                return;
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the server has neither closed `connection` nor said anything that nobody asked for.
+fn is_open(connection: &TcpStream) -> bool {
+    matches!(connection.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+}
