@@ -23,11 +23,11 @@ pub use middleware::{PlanNotes, panic_response};
 pub(crate) use openapi::api_router;
 pub(crate) use plan::{Admitted, PLAN_HEADERS, Question, Reply, Wanted};
 pub(crate) use request::{
-    Caller, Include, RequestContext, Token, X_REQUEST_ID, authorize, deadline, has_media_type, json_body,
+    Caller, Include, RequestContext, Token, Unread, X_REQUEST_ID, authorize, deadline, has_media_type,
 };
 #[cfg(feature = "orchestrator")]
 pub(crate) use {
     middleware::{Ended, Observer},
     ops::{now, readiness},
-    request::{body as read_body, unsupported_media_type},
+    request::unsupported_media_type,
 };

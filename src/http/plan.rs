@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::cache::Answer;
 use crate::lifecycle::Phase;
 use crate::metrics::InFlight;
-use crate::models::{InvalidRequest, PlanRequest, PlanResponse, SubTask, Usage};
+use crate::models::{FieldError, InvalidRequest, PlanRequest, PlanResponse, SubTask, Usage};
 use crate::planner::replan::Past;
 use crate::planner::written::WrittenPlan;
 use crate::planner::{Order, Origin, estimate};
@@ -27,7 +27,7 @@ use super::limit::Allowance;
 use super::middleware::PlanNotes;
 use super::problem::{ErrorCode, Problem};
 use super::request::{
-    Caller, Include, RequestContext, authorize, deadline, json_body, prefers_events, wants_no_cache,
+    Caller, Include, RequestContext, Unread, authorize, deadline, prefers_events, wants_no_cache,
 };
 use super::stream;
 
@@ -85,14 +85,14 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     )),
     security((), ("bearer" = [])),
 )]
-pub(super) async fn create_plan(
+pub(super) fn create_plan(
     State(app): State<Arc<App>>,
     Extension(context): Extension<RequestContext>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> impl Future<Output = Result<Response, Problem>> {
     let from_start =
         |_: &App, body: &[u8]| PlanRequest::from_json(body).map(|request| Question { request, past: None });
-    answer(app, context, request, from_start).await
+    answer(app, context, request, from_start)
 }
 
 /// What is to be planned.
@@ -106,29 +106,92 @@ pub(crate) struct Question {
 pub(super) type ReadQuestion = fn(&App, &[u8]) -> Result<Question, InvalidRequest>;
 
 /// The answer to a request for a plan, whose body is read by `read`.
-pub(super) async fn answer(
+pub(super) fn answer(
     app: Arc<App>,
     context: RequestContext,
     request: Request,
     read: ReadQuestion,
-) -> Result<Response, Problem> {
-    let is_stream = prefers_events(request.headers());
-    let wanted = Wanted::read(&app, &context, request, read).await?;
-    let (allowance, admitted) = wanted.admitted(&app).await;
-    // Logged lines carry the id from here on, also when nobody gave one.
-    context.id();
-    let mut response = match admitted {
-        Err(problem) => problem.into_response(),
-        Ok(admitted) if is_stream => {
-            let (sender, steps) = unbounded_channel();
-            let answer = async move { admitted.answer(Some(&sender)).await };
-            let answer = answer.instrument(Span::current()).with_current_context();
-            stream::respond(app, context, steps, answer)
+) -> impl Future<Output = Result<Response, Problem>> {
+    let head = Head::read(&app, &context, request);
+    async move {
+        let head = head?;
+        let is_stream = head.is_stream;
+        let wanted = head.wanted(&app, &context, read).await?;
+        let (allowance, admitted) = wanted.admitted(&app).await;
+        // Logged lines carry the id from here on, also when nobody gave one.
+        context.id();
+        let mut response = match admitted {
+            Err(problem) => problem.into_response(),
+            Ok(admitted) if is_stream => {
+                let (sender, steps) = unbounded_channel();
+                let answer = async move { admitted.answer(Some(&sender)).await };
+                let answer = answer.instrument(Span::current()).with_current_context();
+                stream::respond(app, context, steps, answer)
+            }
+            Ok(ref admitted) => admitted.answer(None).await.into_response(),
+        };
+        response.headers_mut().extend(allowance.into_iter().flat_map(Allowance::headers));
+        Ok(response)
+    }
+}
+
+/// What stands in the head of a request for a plan.
+struct Head {
+    caller: Caller,
+    include: Include,
+    deadline: Result<Instant, FieldError>,
+    /// Until when the body is waited for.
+    read_by: Instant,
+    anew: bool,
+    is_stream: bool,
+    body: Unread,
+}
+
+impl Head {
+    /// Reads and checks it; what is wrong with the deadline is told with the faults of the body.
+    fn read(app: &App, context: &RequestContext, request: Request) -> Result<Self, Problem> {
+        let caller = authorize(&request, &app.auth_tokens)?;
+        let include = Include::from_query(request.uri().query().unwrap_or_default())?;
+        let (head, body) = request.into_parts();
+        let latest = context.arrived + app.timeout;
+        let deadline = deadline(&head.headers, context.arrived, app.timeout);
+        Ok(Self {
+            caller,
+            include,
+            read_by: *deadline.as_ref().unwrap_or(&latest),
+            deadline,
+            anew: wants_no_cache(&head.headers),
+            is_stream: prefers_events(&head.headers),
+            body: Unread::json(&head.headers, body)?,
+        })
+    }
+
+    /// Reads and checks the body.
+    async fn wanted(
+        self,
+        app: &App,
+        context: &RequestContext,
+        read: ReadQuestion,
+    ) -> Result<Wanted, Problem> {
+        let Self { caller, include, deadline, read_by, anew, body, .. } = self;
+        let body = until_draining(app, body.read(read_by)).await?;
+        let question = read(app, &body);
+        let request_id = match &question {
+            Ok(question) => &question.request.request_id,
+            Err(invalid) => &invalid.request_id,
+        };
+        if let Some(id) = request_id {
+            context.propose_id(id);
         }
-        Ok(admitted) => admitted.answer(None).await.into_response(),
-    };
-    response.headers_mut().extend(allowance.into_iter().flat_map(Allowance::headers));
-    Ok(response)
+        match (deadline, question) {
+            (Ok(deadline), Ok(question)) => Ok(Wanted { caller, include, deadline, anew, question }),
+            (deadline, question) => {
+                let mut faults = question.err().map(|invalid| invalid.faults).unwrap_or_default();
+                faults.extend(deadline.err());
+                Err(Problem::from(faults))
+            }
+        }
+    }
 }
 
 /// What a caller wants, once it is known to be in order.
@@ -142,38 +205,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads and checks a request, the body last, and all faults of headers and body together.
-    async fn read(
-        app: &App,
-        context: &RequestContext,
-        request: Request,
-        read: ReadQuestion,
-    ) -> Result<Self, Problem> {
-        let caller = authorize(&request, &app.auth_tokens)?;
-        let include = Include::from_query(request.uri().query().unwrap_or_default())?;
-        let deadline = deadline(request.headers(), context.arrived, app.timeout);
-        let anew = wants_no_cache(request.headers());
-        let read_by = deadline.as_ref().map_or(context.arrived + app.timeout, |deadline| *deadline);
-        let body = body_until_draining(app, request, read_by).await?;
-        let question = read(app, &body);
-        let request_id = match &question {
-            Ok(question) => &question.request.request_id,
-            Err(invalid) => &invalid.request_id,
-        };
-        if let Some(id) = request_id {
-            context.propose_id(id);
-        }
-        match (deadline, question) {
-            (Ok(deadline), Ok(question)) => Ok(Self { caller, include, deadline, anew, question }),
-            (deadline, question) => {
-                let mut faults = question.err().map(|invalid| invalid.faults).unwrap_or_default();
-                faults.extend(deadline.err());
-                Err(Problem::from(faults))
-            }
-        }
-    }
-
-    /// The same with a place for it, if its caller may have one and there is one left; and what the caller's limit
+    /// It with a place, if its caller may have one and there is one left; and what the caller's limit
     /// says, where that was asked. Whatever way a request comes, its plan begins here.
     pub(crate) async fn admitted(self, app: &Arc<App>) -> (Option<Allowance>, Result<Admitted, Problem>) {
         if app.lifecycle.phase() >= Phase::Draining {
@@ -224,12 +256,15 @@ impl Admitted {
     }
 }
 
-/// The body of a request, which is waited for until the end begins.
-pub(super) async fn body_until_draining(app: &App, request: Request, by: Instant) -> Result<Bytes, Problem> {
+/// What comes of reading a `body`, which is waited for until the end begins.
+pub(super) async fn until_draining(
+    app: &App,
+    body: impl Future<Output = Result<Bytes, Problem>>,
+) -> Result<Bytes, Problem> {
     tokio::select! {
         // Mostly it is there at once, and nothing need be listened for.
         biased;
-        body = json_body(request, by) => body,
+        body = body => body,
         () = app.lifecycle.reached(Phase::Draining) => Err(shutting_down()),
     }
 }

@@ -31,12 +31,12 @@ use super::request::RequestContext;
     request_body(content = ReplanRequest, content_type = "application/json"),
     security((), ("bearer" = [])),
 )]
-pub(super) async fn replan(
+pub(super) fn replan(
     State(app): State<Arc<App>>,
     Extension(context): Extension<RequestContext>,
     request: Request,
-) -> Result<Response, Problem> {
-    answer(app, context, request, read).await
+) -> impl Future<Output = Result<Response, Problem>> {
+    answer(app, context, request, read)
 }
 
 fn read(app: &App, body: &[u8]) -> Result<Question, InvalidRequest> {

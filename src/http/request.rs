@@ -194,12 +194,50 @@ pub(super) fn wants_no_cache(headers: &HeaderMap) -> bool {
     words.any(|word| word.eq_ignore_ascii_case("no-cache"))
 }
 
-/// The bytes of a JSON body of at most 1 MiB, if they are all there by `deadline`.
-pub(crate) async fn json_body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
-    if !has_media_type(request.headers(), "application/json") {
-        return Err(unsupported_media_type());
+/// A body that has not been read.
+pub(crate) struct Unread {
+    body: Body,
+    /// Whether its caller waits to be told that it may write.
+    asks_first: bool,
+}
+
+impl Unread {
+    /// The `body` behind `headers`.
+    pub(crate) fn new(headers: &HeaderMap, body: Body) -> Self {
+        Self { body, asks_first: headers.contains_key(EXPECT) }
     }
-    body(request, deadline).await
+
+    /// The same, if it is declared as JSON.
+    pub(crate) fn json(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
+        if !has_media_type(headers, "application/json") {
+            return Err(unsupported_media_type());
+        }
+        Ok(Self::new(headers, body))
+    }
+
+    /// Its bytes, at most 1 MiB, if they are all there by `deadline`. One that says that it will be longer is not
+    /// waited for.
+    pub(crate) async fn read(mut self, deadline: Instant) -> Result<Bytes, Problem> {
+        if self.body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+            // Who asks first has written nothing yet, and need not.
+            if !self.asks_first {
+                spill(&mut self.body).await;
+            }
+            return Err(too_large());
+        }
+        match timeout_at(deadline, Limited::new(&mut self.body, MAX_BODY_BYTES).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                spill(&mut self.body).await;
+                Err(too_large())
+            }
+            Ok(Err(_)) => Err(Problem::from(vec![FieldError::new("body", "could not be read to its end")])),
+            Err(_) => Err(Problem::new(
+                ErrorCode::DeadlineExceeded,
+                "The time for the request ran out while its body was being read; send it faster.",
+            )),
+        }
+    }
 }
 
 /// The problem for a body that is not declared as JSON.
@@ -208,32 +246,6 @@ pub(crate) fn unsupported_media_type() -> Problem {
         ErrorCode::UnsupportedMediaType,
         "The body must be JSON; send the header Content-Type: application/json.",
     )
-}
-
-/// The bytes of a body of at most 1 MiB, if they are all there by `deadline`. One that says that it will be
-/// longer is not waited for.
-pub(crate) async fn body(request: Request, deadline: Instant) -> Result<Bytes, Problem> {
-    // Who asks first has written nothing yet, and need not.
-    let asks_first = request.headers().contains_key(EXPECT);
-    let mut body = request.into_body();
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        if !asks_first {
-            spill(&mut body).await;
-        }
-        return Err(too_large());
-    }
-    match timeout_at(deadline, Limited::new(&mut body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            spill(&mut body).await;
-            Err(too_large())
-        }
-        Ok(Err(_)) => Err(Problem::from(vec![FieldError::new("body", "could not be read to its end")])),
-        Err(_) => Err(Problem::new(
-            ErrorCode::DeadlineExceeded,
-            "The time for the request ran out while its body was being read; send it faster.",
-        )),
-    }
 }
 
 /// Reads on for a moment what nobody wants: a connection that is closed on a caller who still writes can take the

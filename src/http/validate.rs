@@ -12,9 +12,9 @@ use crate::models::fields::fault_of_json;
 use crate::models::{FieldError, PlanResponse};
 use crate::planner::estimate;
 
-use super::plan::body_until_draining;
+use super::plan::until_draining;
 use super::problem::{ErrorCode, Problem};
-use super::request::{RequestContext, authorize};
+use super::request::{RequestContext, Unread, authorize};
 
 /// What a call can end in beside the plan.
 pub(super) const CODES: [ErrorCode; 8] = [
@@ -69,7 +69,9 @@ pub(super) async fn validate(
     request: Request,
 ) -> Result<Json<PlanResponse>, Problem> {
     authorize(&request, &app.auth_tokens)?;
-    let body = body_until_draining(&app, request, context.arrived + app.timeout).await?;
+    let (head, body) = request.into_parts();
+    let body = Unread::json(&head.headers, body)?.read(context.arrived + app.timeout);
+    let body = until_draining(&app, body).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
     let plan = app.planner.validate(text).await?;
     let schedule = estimate::schedule(plan.steps());

@@ -82,10 +82,12 @@ impl Exchange {
             (Self::Plain(plain), ear) => {
                 return completion(&plain.send(Pieces::of(request, shared), ear).await?);
             }
-            (Self::Crate { client, .. }, None) => client.chat().create_byot(request).await,
+            // In places of their own: they are large, and calls in plain HTTP have no use for them.
+            (Self::Crate { client, .. }, None) => Box::pin(client.chat().create_byot(request)).await,
             (Self::Crate { client, http }, ear) => {
                 let once = OneExchange { http: http.clone(), ear };
-                client.clone().with_http_service(once).chat().create_byot(request).await
+                let client = client.clone().with_http_service(once);
+                Box::pin(client.chat().create_byot(request)).await
             }
         };
         completion(reply.map_err(call_error)?.get().as_bytes())
@@ -101,24 +103,24 @@ fn plain_uri(base_url: &str) -> Option<Uri> {
 }
 
 /// The body of a success as JSON, heard by `ear` while it comes.
-pub(super) async fn read<B>(response: Response<B>, ear: Option<Ear>) -> Result<Bytes, CallError>
+pub(super) async fn read<B>(response: &mut Response<B>, ear: Option<Ear>) -> Result<Bytes, CallError>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (head, body) = response.into_parts();
-    let body = Limited::new(body, MOST_ANSWER_BYTES);
-    if let Some(ear) = ear.filter(|_| head.status.is_success()) {
-        return heard(body, &ear).await;
+    let is_success = response.status().is_success();
+    let mut body = Limited::new(response.body_mut(), MOST_ANSWER_BYTES);
+    if let Some(ear) = ear.filter(|_| is_success) {
+        return heard(&mut body, &ear).await;
     }
     let body = body.collect().await.map_err(|error| body_error(&*error))?.to_bytes();
-    if head.status.is_success() {
+    if is_success {
         return Ok(normalised(&body));
     }
-    Err(refusal(head.status, &head.headers, &body))
+    Err(refusal(response.status(), response.headers(), &body))
 }
 
-async fn heard<B>(mut body: Limited<B>, ear: &Ear) -> Result<Bytes, CallError>
+async fn heard<B>(body: &mut Limited<B>, ear: &Ear) -> Result<Bytes, CallError>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -196,7 +198,7 @@ impl Service<HttpRequestFactory> for OneExchange {
             let mut request = request.build().await?;
             traces::pass_on(request.headers_mut());
             let answer = match http.execute(request).await {
-                Ok(response) => read(Response::from(response), ear).await,
+                Ok(response) => read(&mut Response::from(response), ear).await,
                 Err(error) => Err(transport_error(&error)),
             };
             match answer {

@@ -65,6 +65,12 @@ impl Plain {
     /// # Errors
     /// Why there is no answer.
     pub(super) async fn send(&self, body: Pieces, ear: Option<Ear>) -> Result<Bytes, CallError> {
+        let response = self.connections.clone().call(self.request(body)).await;
+        let mut response = response.map_err(|_| CallFailure::Connection)?;
+        read(&mut response, ear).await
+    }
+
+    fn request(&self, body: Pieces) -> Request<Pieces> {
         let mut headers = self.headers.clone();
         headers.insert(CONTENT_LENGTH, body.bytes().into());
         traces::pass_on(&mut headers);
@@ -72,17 +78,26 @@ impl Plain {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.path.clone();
         *request.headers_mut() = headers;
-        let response = self.connections.clone().call(request).await.map_err(|_| CallFailure::Connection)?;
-        read(response, ear).await
+        request
     }
 }
 
 /// The connections to a server.
 #[derive(Clone)]
-struct Connections {
-    server: Uri,
+struct Connections(Arc<Server>);
+
+struct Server {
+    address: Uri,
     connector: HttpConnector,
     idle: Arc<Idle>,
+}
+
+/// A request as it is sent.
+struct Outgoing {
+    head: Vec<u8>,
+    body: Pieces,
+    /// The state once all of it is sent; in a place of its own, since it is large and moves often.
+    call: Box<Call<RecvResponse>>,
 }
 
 impl Service<Request<Pieces>> for Connections {
@@ -95,102 +110,106 @@ impl Service<Request<Pieces>> for Connections {
     }
 
     fn call(&mut self, request: Request<Pieces>) -> Self::Future {
-        let connections = self.clone();
-        Box::pin(async move { connections.exchange(request).await })
+        let (server, outgoing) = (self.0.clone(), Outgoing::of(request));
+        Box::pin(async move { server.exchange(outgoing.map_err(broken)?).await })
     }
 }
 
 impl Connections {
-    fn new(server: Uri) -> Self {
+    fn new(address: Uri) -> Self {
         let mut connector = HttpConnector::new();
         // Small writes go out at once: without this a call can wait 40 ms for an acknowledgement.
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(outbound::CONNECT_TIMEOUT));
-        Self { server, connector, idle: Arc::default() }
+        Self(Arc::new(Server { address, connector, idle: Arc::default() }))
     }
+}
 
-    /// Sends `request`, and gives its answer as soon as the head of that is there.
-    async fn exchange(self, request: Request<Pieces>) -> io::Result<Response<Answer>> {
+impl Server {
+    /// Sends a request, and gives its answer as soon as the head of that is there.
+    async fn exchange(&self, outgoing: Outgoing) -> io::Result<Response<Answer>> {
+        let Outgoing { head, body, mut call } = outgoing;
         let stream = self.connection().await?;
         let mut incoming = BytesMut::new();
-        let (call, is_sent) = send(&stream, request, &mut incoming).await?;
-        let (response, call) = receive_head(&stream, call, &mut incoming).await?;
+        let is_sent = send(&stream, once(&*head).chain(body.iter()), &mut incoming).await?;
+        drop((head, body));
+        let response = receive_head(&stream, &mut call, &mut incoming).await?;
         // A connection over which not all was sent is of no further use.
-        let idle = is_sent.then_some(self.idle);
-        Ok(response.map(|()| Answer::new(call, stream, incoming, idle)))
+        let idle = is_sent.then(|| self.idle.clone());
+        Ok(response.map(|()| Answer::new(*call, stream, incoming, idle)))
     }
 
     async fn connection(&self) -> io::Result<TcpStream> {
         if let Some(connection) = self.idle.take() {
             return Ok(connection);
         }
-        let connecting = self.connector.clone().call(self.server.clone());
+        let connecting = self.connector.clone().call(self.address.clone());
         Ok(connecting.await.map_err(io::Error::other)?.into_inner())
     }
 }
 
-/// Sends `request`, and whether that came to its end: a server that answers before is heard, and `incoming` has what
-/// it said so far.
+/// Sends the `pieces`, and whether that came to its end: a server that answers before is heard, and `incoming` has
+/// what it said so far.
 async fn send(
     stream: &TcpStream,
-    request: Request<Pieces>,
+    pieces: impl Iterator<Item = &[u8]>,
     incoming: &mut BytesMut,
-) -> io::Result<(Call<RecvResponse>, bool)> {
-    let (head, body) = request.into_parts();
-    let (head, call) = written(Request::from_parts(head, ()), body.bytes()).map_err(broken)?;
-    let mut parts: Vec<IoSlice<'_>> = once(&*head).chain(body.iter()).map(IoSlice::new).collect();
-    let mut left = &mut parts[..];
+) -> io::Result<bool> {
+    let mut pieces: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
+    let mut left = &mut pieces[..];
     while !left.is_empty() {
         match stream.try_write_vectored(left) {
             Ok(bytes) => IoSlice::advance_slices(&mut left, bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let ready = stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
                 if ready.is_readable() && try_read(stream, incoming)?.is_some() {
-                    return Ok((call, false));
+                    return Ok(false);
                 }
             }
             // It may have said why before it closed.
-            Err(_) => return Ok((call, false)),
+            Err(_) => return Ok(false),
         }
     }
-    Ok((call, true))
+    Ok(true)
 }
 
-/// The head of `request` as bytes, and the call once it and a body of `bytes` are sent.
-fn written(request: Request<()>, bytes: usize) -> Result<(Vec<u8>, Call<RecvResponse>), ProtocolError> {
-    let mut call = Call::new(request)?.proceed();
-    let mut head = vec![0; USUAL_HEAD_BYTES];
-    let mut length = 0;
-    while !call.can_proceed() {
-        match call.write(&mut head[length..]) {
-            Ok(more) => length += more,
-            Err(ProtocolError::OutputOverflow) => head.resize(2 * head.len(), 0),
-            Err(error) => return Err(error),
+impl Outgoing {
+    fn of(request: Request<Pieces>) -> Result<Self, ProtocolError> {
+        let (head, body) = request.into_parts();
+        let mut call = Call::new(Request::from_parts(head, ()))?.proceed();
+        let mut head = vec![0; USUAL_HEAD_BYTES];
+        let mut length = 0;
+        while !call.can_proceed() {
+            match call.write(&mut head[length..]) {
+                Ok(more) => length += more,
+                Err(ProtocolError::OutputOverflow) => head.resize(2 * head.len(), 0),
+                Err(error) => return Err(error),
+            }
         }
+        head.truncate(length);
+        let call = match call.proceed()? {
+            Some(SendRequestResult::SendBody(mut call)) => {
+                call.consume_direct_write(body.bytes())?;
+                call.proceed()
+            }
+            Some(SendRequestResult::RecvResponse(call)) => Some(call),
+            Some(SendRequestResult::Await100(_)) | None => None,
+        };
+        Ok(Self { head, body, call: Box::new(call.ok_or(ProtocolError::BodyNotAllowed)?) })
     }
-    head.truncate(length);
-    let call = match call.proceed()? {
-        Some(SendRequestResult::SendBody(mut call)) => {
-            call.consume_direct_write(bytes)?;
-            call.proceed()
-        }
-        Some(SendRequestResult::RecvResponse(call)) => Some(call),
-        Some(SendRequestResult::Await100(_)) | None => None,
-    };
-    Ok((head, call.ok_or(ProtocolError::BodyNotAllowed)?))
 }
 
 /// The head of an answer; `incoming` is left with what came behind it.
 async fn receive_head(
     stream: &TcpStream,
-    mut call: Call<RecvResponse>,
+    call: &mut Call<RecvResponse>,
     incoming: &mut BytesMut,
-) -> io::Result<(Response<()>, Call<RecvResponse>)> {
+) -> io::Result<Response<()>> {
     loop {
         let (used, response) = call.try_response(incoming, false).map_err(broken)?;
         incoming.advance(used);
         match response {
-            Some(response) => return Ok((response, call)),
+            Some(response) => return Ok(response),
             // An informational answer, which another follows.
             None if used > 0 => {}
             None if incoming.len() > MOST_HEAD_BYTES => return Err(ErrorKind::InvalidData.into()),

@@ -22,7 +22,7 @@ use serde::de::IgnoredAny;
 
 use crate::app::{App, MAX_BODY_BYTES};
 use crate::http::problem::{ErrorCode, Problem};
-use crate::http::{OwnDocument, RequestContext, StreamEnd, authorize, deadline, has_media_type, json_body};
+use crate::http::{OwnDocument, RequestContext, StreamEnd, Unread, authorize, deadline, has_media_type};
 
 use crate::telemetry::traces;
 
@@ -68,7 +68,7 @@ async fn answer(
     let trace = traces::caller(headers);
     let deadline = deadline(headers, context.arrived, app.timeout).map_err(|fault| vec![fault])?;
     let (mut parts, body) = request.into_parts();
-    let body = json_body(Request::from_parts(parts.clone(), body), deadline).await?;
+    let body = Unread::json(&parts.headers, body)?.read(deadline).await?;
     parts.extensions.insert(Visit { caller, deadline, context, trace });
     let response = transport.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
     Ok(finished(response.map(Body::new), &body).await)

@@ -20,8 +20,7 @@ use uuid::Uuid;
 
 use crate::http::problem::{ErrorCode, Problem, internal};
 use crate::http::{
-    Ended, Observer, RequestContext, has_media_type, now, observe, read_body, readiness,
-    unsupported_media_type,
+    Ended, Observer, RequestContext, Unread, has_media_type, now, observe, readiness, unsupported_media_type,
 };
 use crate::lifecycle::Phase;
 
@@ -65,10 +64,11 @@ async fn submit(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
-    if !may_be_json(request.headers()) {
+    let (head, body) = request.into_parts();
+    if !may_be_json(&head.headers) {
         return Err(unsupported_media_type());
     }
-    let body = read_body(request, context.arrived + BODY_TIME).await?;
+    let body = Unread::new(&head.headers, body).read(context.arrived + BODY_TIME).await?;
     let place = timeout(PLACE_TIME, orchestrator.submissions.acquire()).await;
     let _place = place.map_err(|_| overloaded())?;
     let task = Submission::from_json(&body)?;

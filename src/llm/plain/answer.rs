@@ -16,7 +16,7 @@ use super::idle::Idle;
 use super::{broken, try_read};
 
 /// A body. Once it was read to its end, its connection waits for another call.
-pub(super) struct Answer(Option<Receiving>);
+pub(super) struct Answer(Option<Box<Receiving>>);
 
 /// What is left of a body to come.
 struct Receiving {
@@ -42,7 +42,9 @@ impl Answer {
     ) -> Self {
         let connection = Connection { stream, idle };
         match call.proceed() {
-            Some(RecvResponseResult::RecvBody(call)) => Self(Some(Receiving { call, connection, incoming })),
+            Some(RecvResponseResult::RecvBody(call)) => {
+                Self(Some(Box::new(Receiving { call, connection, incoming })))
+            }
             Some(RecvResponseResult::Cleanup(call)) => {
                 connection.done(&call, &incoming);
                 Self(None)
