@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -45,6 +46,15 @@ pub(crate) async fn bind(host: &str, port: u16, prefix: &str) -> Result<TcpListe
             "cannot listen on {host}:{port} ({error}); free the port, or set {prefix}HOST and {prefix}PORT"
         )
     })
+}
+
+/// Lets this process open as many files as the system lets it: a plan in flight has two connections, and most shells
+/// start programs with a limit of 1,024 that these may raise.
+pub(crate) fn allow_all_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Serves plans on `listener` until `stop` resolves; then lets plans in flight finish for up to `grace`.

@@ -13,6 +13,7 @@ use crate::telemetry;
 pub(super) async fn serve(settings: Settings) -> Result<(), String> {
     let _log = telemetry::init(settings.log_level, settings.log_format, &settings.service_name);
     warn_about(&settings);
+    server::allow_all_files();
     let app = App::from_settings(&settings)?;
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
     let signals = StopSignals::listen()?;

@@ -57,6 +57,7 @@ pub async fn run() -> ExitCode {
 async fn serve(settings: &Settings) -> Result<(), String> {
     let _log = telemetry::init(settings.log_level, settings.log_format, "orchestrator");
     warn_about_unknown(&settings.unknown_variables);
+    server::allow_all_files();
     let listener = server::bind(&settings.host, settings.port, super::PREFIX).await?;
     // From here on, as the database may take a while.
     let signals = StopSignals::listen()?;

@@ -8,10 +8,14 @@ use tokio::process::Command;
 
 use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, settings};
 
-/// The binary with these settings alone: the one that was built for the tests, or `PLANNER_TEST_BINARY`.
+/// The program: the one that was built for the tests, or `PLANNER_TEST_BINARY`.
+pub fn program() -> String {
+    std::env::var("PLANNER_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_planner-arm").to_owned())
+}
+
+/// It with these settings alone.
 pub fn binary(variables: &[(&str, &str)]) -> Command {
-    let other = std::env::var("PLANNER_TEST_BINARY");
-    let mut command = bare(other.as_deref().unwrap_or(env!("CARGO_BIN_EXE_planner-arm")));
+    let mut command = bare(&program());
     command.envs(variables.iter().copied());
     command
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::cli::binary;
+use crate::cli::{bare, binary, program};
 use crate::support::{FakeLlm, Reply, good_plan, plain_client};
 
 /// The service in a process of its own, its log read line by line.
@@ -24,7 +24,12 @@ impl Process {
         let mut all =
             vec![("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", "0"), ("PLANNER_LOG_FORMAT", "json")];
         all.extend_from_slice(variables);
-        let mut child = binary(&all).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process");
+        Self::of(&mut binary(&all)).await
+    }
+
+    /// The service as `command` starts it.
+    async fn of(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process");
         let log = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut process = Self { child, log, lines: Vec::new(), url: String::new() };
         let listening = process.line_with("message", "listening").await;
@@ -184,4 +189,17 @@ async fn an_open_service_outside_development_and_misspelled_variables_are_warned
         assert!(warnings.iter().any(|line| line.contains(part)), "{part} in {warnings:?}");
     }
     assert!(lines.iter().all(|line| !line.to_string().contains("canary")));
+}
+
+#[tokio::test]
+async fn as_many_files_may_be_open_as_the_system_lets() {
+    let mut command = bare("sh");
+    command.args(["-c", "ulimit -Sn 64 && exec \"$0\"", &program()]);
+    command.envs([("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", "0"), ("PLANNER_LOG_FORMAT", "json")]);
+    let process = Process::of(&mut command).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).expect("limits");
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("of files");
+    let words: Vec<&str> = files.split_whitespace().collect();
+    assert_eq!(words[0], words[1], "{limits}");
+    assert_ne!(words[0], "64", "{limits}");
 }
