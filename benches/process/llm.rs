@@ -1,31 +1,36 @@
-//! An LLM that answers every call at once, with the same plan of five steps.
+//! An LLM that answers every call after the same time, with the same plan of five steps.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 use crate::wire::Connection;
 
-/// Serves on a free port for as long as the process lives.
-pub(crate) async fn start() -> io::Result<SocketAddr> {
+/// Serves on a free port for as long as the process lives; each answer takes it `time`.
+pub(crate) async fn start(time: Duration) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let answer: Arc<[u8]> = answer().into();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             // A connection that breaks is the caller's to report.
-            tokio::spawn(serve(stream, answer.clone()));
+            tokio::spawn(serve(stream, answer.clone(), time));
         }
     });
     Ok(address)
 }
 
-async fn serve(stream: TcpStream, answer: Arc<[u8]>) -> io::Result<()> {
+async fn serve(stream: TcpStream, answer: Arc<[u8]>, time: Duration) -> io::Result<()> {
     let mut connection = Connection::over(stream)?;
     while connection.receive().await?.is_some() {
+        if !time.is_zero() {
+            sleep(time).await;
+        }
         connection.send(&answer).await?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -72,6 +73,29 @@ pub(crate) async fn drive(
     Ok(all)
 }
 
+/// One plan that was asked for.
+pub(crate) struct One {
+    pub(crate) sent: Instant,
+    pub(crate) answered: Instant,
+    pub(crate) is_good: bool,
+}
+
+/// Asks the service at `address` for one plan with a new goal, over a connection of its own.
+///
+/// # Errors
+/// When the connection breaks, or no answer comes.
+pub(crate) async fn one(address: SocketAddr) -> io::Result<One> {
+    let mut connection = Connection::open(address).await?;
+    let mut request = request(address);
+    let slot = slot(&request);
+    number(&mut request[slot]);
+    connection.send(&request).await?;
+    let sent = Instant::now();
+    let answer = timeout(PATIENCE, connection.receive()).await.map_err(|_| ErrorKind::TimedOut)??;
+    let is_good = answer.ok_or(ErrorKind::UnexpectedEof)?.is_ok();
+    Ok(One { sent, answered: Instant::now(), is_good })
+}
+
 /// Length of a good answer's body.
 async fn probe(address: SocketAddr, request: &[u8]) -> io::Result<usize> {
     let mut connection = Connection::open(address).await?;
@@ -97,13 +121,12 @@ async fn client(
     length: usize,
     until: Instant,
 ) -> io::Result<Answers> {
-    let slot = request.windows(SLOT.len()).position(|bytes| bytes == SLOT).expect("the request has a slot");
+    let slot = slot(&request);
     let mut connection = Connection::open(address).await?;
     let mut answers = Answers::default();
     while Instant::now() < until {
         if goals == Goals::New {
-            let number = format!("{:016}", NEXT.fetch_add(1, Ordering::Relaxed));
-            request[slot..slot + SLOT.len()].copy_from_slice(number.as_bytes());
+            number(&mut request[slot.clone()]);
         }
         let began = Instant::now();
         connection.send(&request).await?;
@@ -116,6 +139,17 @@ async fn client(
         }
     }
     Ok(answers)
+}
+
+/// Where a number can be put.
+fn slot(request: &[u8]) -> Range<usize> {
+    let at = request.windows(SLOT.len()).position(|bytes| bytes == SLOT).expect("the request has a slot");
+    at..at + SLOT.len()
+}
+
+/// Makes a goal a new one.
+fn number(slot: &mut [u8]) {
+    slot.copy_from_slice(format!("{:016}", NEXT.fetch_add(1, Ordering::Relaxed)).as_bytes());
 }
 
 fn request(address: SocketAddr) -> Vec<u8> {

@@ -1,9 +1,11 @@
 //! What one plan costs a whole process: planner-arm beside nginx that passes the same calls through to the
-//! same LLM, which answers at once, so that nothing but the service is measured.
+//! same LLM, which answers at once, so that nothing but the service is measured; and what it holds for thousands of
+//! plans that wait for a slow one.
 //!
 //! `cargo bench --bench process`. The figures to trust are processor time for each plan and its ratio to the
 //! proxy's; throughput and latency share the machine with the load and the LLM, which are this process.
 
+mod held;
 mod llm;
 mod load;
 mod services;
@@ -31,12 +33,26 @@ struct Arguments {
     /// Seconds for each row in each round.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// One round of a second: whether it works, not how fast.
+    /// Plans that wait for a slow LLM at the same time.
+    #[arg(long, default_value_t = 5_000)]
+    in_flight: usize,
+    /// One round of a second, and few plans in flight: whether it works, not how fast.
     #[arg(long)]
     quick: bool,
     /// Set by `cargo bench`; without it (`cargo test --benches`) it is quick.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Arguments {
+    fn held(&self) -> held::Wanted {
+        let (llm_time, later) = if self.quick { (1, 0) } else { (3, 60) };
+        held::Wanted {
+            plans: self.in_flight,
+            llm_time: Duration::from_secs(llm_time),
+            later: Duration::from_secs(later),
+        }
+    }
 }
 
 /// One row of the table.
@@ -74,8 +90,9 @@ struct Measurement {
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
-    if arguments.quick || !arguments.bench {
-        (arguments.rounds, arguments.seconds) = (1, 1.0);
+    arguments.quick |= !arguments.bench;
+    if arguments.quick {
+        (arguments.rounds, arguments.seconds, arguments.in_flight) = (1, 1.0, 200);
     }
     // Whichever way it ends, the services are dropped, and so killed.
     let ended = tokio::select! {
@@ -106,18 +123,18 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     if !Path::new("/proc/self/stat").exists() {
         return Err("processor time is read from /proc, which only Linux has".into());
     }
-    if arguments.rounds == 0 || !(0.1..=600.0).contains(&arguments.seconds) {
-        return Err("--rounds must be at least 1, --seconds from 0.1 to 600".into());
+    if arguments.rounds == 0 || arguments.in_flight == 0 || !(0.1..=600.0).contains(&arguments.seconds) {
+        return Err("--rounds and --in-flight must be at least 1, --seconds from 0.1 to 600".into());
     }
     let binary = binary();
     if binary.components().any(|part| part.as_os_str() == OsStr::new("debug")) {
         println!("{} is no release build: its figures say nothing.", binary.display());
     }
-    let llm = llm::start().await.map_err(|error| format!("the LLM: {error}"))?;
+    let llm = llm::start(Duration::ZERO).await.map_err(|error| format!("the LLM: {error}"))?;
     // Dropped last.
     let folder = Folder::new()?;
     let nginx = Service::nginx(&folder, llm).await?;
-    let planner_arm = Service::planner_arm(&binary, &folder, llm).await?;
+    let planner_arm = Service::planner_arm(&binary, &folder, llm, &[]).await?;
 
     let time = Duration::from_secs_f64(arguments.seconds);
     let mut rows: [Vec<Measurement>; CASES.len()] = Default::default();
@@ -134,6 +151,8 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
         service.end().await.map_err(|error| error.to_string())?;
     }
     println!("{}", table(&rows));
+    let held = held::measure(&binary, &folder, &arguments.held()).await?;
+    println!("\n{}", held::table(&held));
     Ok(())
 }
 
@@ -157,16 +176,17 @@ async fn measure(service: &Service, case: &Case, time: Duration) -> std::io::Res
         per_second: count / answers.elapsed.as_secs_f64(),
         p50: rank(0.5),
         p99: rank(0.99),
-        memory: service.memory()?,
+        memory: service.memory("VmRSS")?,
         bad: answers.bad,
         cache: answers.cache,
     })
 }
 
+/// One line below the header.
+const LINE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// Medians over the rounds.
 fn table(rows: &[Vec<Measurement>]) -> Table {
-    /// One line below the header.
-    const LINE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
     let mut table = Table::new();
     table.load_style(LINE).set_header([
         "Service",
@@ -201,10 +221,15 @@ fn table(rows: &[Vec<Measurement>]) -> Table {
             cache.into_iter().collect::<Vec<_>>().join(", "),
         ]);
     }
+    align(&mut table);
+    table
+}
+
+/// Numbers to the right.
+fn align(table: &mut Table) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -57,8 +57,13 @@ impl Service {
         service.map_err(|why| format!("nginx does not start ({why}); Debian: apt-get install nginx-light"))
     }
 
-    /// planner-arm as in service: logs of level `info` as JSON, here into a file.
-    pub(crate) async fn planner_arm(binary: &Path, folder: &Folder, llm: SocketAddr) -> Result<Self, String> {
+    /// planner-arm as in service: logs of level `info` as JSON, here into a file. `more` are further settings.
+    pub(crate) async fn planner_arm(
+        binary: &Path,
+        folder: &Folder,
+        llm: SocketAddr,
+        more: &[(&str, String)],
+    ) -> Result<Self, String> {
         let mut command = Command::new(binary);
         command.arg("serve").env_clear().envs([
             ("PLANNER_HOST", "127.0.0.1"),
@@ -66,8 +71,10 @@ impl Service {
             ("PLANNER_LOG_FORMAT", "json"),
             ("PLANNER_OPENAI_API_KEY", "bench-key"),
         ]);
-        command.env("PLANNER_LLM_BASE_URL", format!("http://{llm}/v1"));
-        let service = Self::start(command, &folder.0.join("planner-arm.log"), logged_address).await;
+        command.env("PLANNER_LLM_BASE_URL", format!("http://{llm}/v1")).envs(more.iter().cloned());
+        // Named by its LLM, of which each service has its own.
+        let log = format!("planner-arm-{}.log", llm.port());
+        let service = Self::start(command, &folder.0.join(log), logged_address).await;
         service.map_err(|why| {
             format!(
                 "{} does not start ({why}); build it with `cargo build --release`, or name another in PLANNER_BENCH_BINARY",
@@ -116,12 +123,13 @@ impl Service {
         }
     }
 
-    /// Resident memory, in MiB.
-    pub(crate) fn memory(&self) -> io::Result<f64> {
+    /// Resident memory in MiB: now (`VmRSS`), or at most since the start (`VmHWM`); see `proc_pid_status(5)`.
+    pub(crate) fn memory(&self, field: &str) -> io::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
-        let kib = resident.and_then(|kib| kib.trim().parse::<f64>().ok());
-        kib.map(|kib| kib / 1024.0).ok_or_else(|| io::Error::other("no VmRSS in /proc"))
+        let value =
+            |line: &str| line.strip_prefix(field)?.strip_prefix(':')?.strip_suffix("kB")?.trim().parse().ok();
+        let kib: Option<f64> = status.lines().find_map(value);
+        kib.map(|kib| kib / 1024.0).ok_or_else(|| io::Error::other(format!("no {field} in /proc")))
     }
 
     /// Empties the log, so that it does not fill the disk.

@@ -14,7 +14,6 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
-use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::io::Interest;
@@ -56,7 +55,7 @@ impl Plain {
         headers.insert(HOST, HeaderValue::try_from(uri.authority()?.as_str()).ok()?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(outbound::OUR_NAME));
-        let path = uri.path_and_query().map(PathAndQuery::clone)?.into();
+        let path = uri.path_and_query().cloned()?.into();
         Some(Self { connections: Decompression::new(Connections::new(uri)), path, headers })
     }
 
