@@ -18,8 +18,9 @@ use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, Ladder};
 use crate::mcp;
 use crate::metrics::Metrics;
+use crate::models::{FieldError, PlanResponse};
 use crate::planner::embedded::EmbeddedPlanner;
-use crate::planner::{Engine, EngineKind, Order, PlannerArm};
+use crate::planner::{Engine, EngineKind, Order, PlannerArm, estimate};
 use crate::redis::Redis;
 use crate::telemetry::traces::Traces;
 
@@ -124,6 +125,18 @@ impl App {
         };
         self.metrics.cache.used(answer.cache);
         answer
+    }
+
+    /// The plan that somebody wrote down, once it is sound, with its schedule and what was mended in it. No LLM is
+    /// asked, and no limit counts it.
+    ///
+    /// # Errors
+    /// Each fault with its field, and what to do about it.
+    pub(crate) async fn validate(&self, proposal: String) -> Result<PlanResponse, Vec<FieldError>> {
+        let plan = self.planner.validate(proposal).await?;
+        let schedule = estimate::schedule(plan.steps());
+        let (response, repairs) = plan.into_response();
+        Ok(PlanResponse { schedule: Some(schedule), repairs: Some(repairs), ..response })
     }
 
     /// Shows in the metrics what changes without anything being counted.

@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use http::header::{CONNECTION, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
 use opentelemetry::Context;
-use opentelemetry::trace::{FutureExt, TraceContextExt};
-use tracing::field::{Empty, display};
+use opentelemetry::trace::FutureExt;
+use tracing::field::Empty;
 use tracing::{Instrument, info, info_span};
 
 use crate::app::App;
@@ -124,9 +124,7 @@ pub(crate) async fn observe<O: Observer>(
     request.extensions_mut().insert(context.clone());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let trace = observer.trace(path.as_ref(), &request);
-    if let Some(trace) = &trace {
-        span.record("trace_id", display(trace.span().span_context().trace_id()));
-    }
+    traces::name(&span, trace.as_ref());
     let mut record = Record {
         observer,
         span: span.clone(),
@@ -240,11 +238,7 @@ impl Observer for App {
             info!(method, route, status, ms, "request");
             return;
         }
-        let outcome = match (request.status, request.code) {
-            (None, _) => "client_closed",
-            (_, Some(code)) => code.as_str(),
-            _ => "ok",
-        };
+        let outcome = outcome(request.status.map(|_| request.code));
         self.plan_ended(outcome, request.notes.as_ref(), took);
         if let Some(trace) = &request.trace {
             let (id, notes) = (request.context.id(), request.notes.as_ref());
@@ -265,6 +259,12 @@ impl Observer for App {
             "request"
         );
     }
+}
+
+/// What became of a request, in one word of a closed set: of the `code` that it ended with, if it did. `None` where
+/// its caller went away before.
+pub(crate) fn outcome(code: Option<Option<ErrorCode>>) -> &'static str {
+    code.map_or("client_closed", |code| code.map_or("ok", ErrorCode::as_str))
 }
 
 /// The assets of the documentation are one route to the metrics, and so are those of the page.

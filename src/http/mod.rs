@@ -18,7 +18,7 @@ mod validate;
 
 pub(crate) use limit::LIMIT_HEADERS;
 pub use limit::PlanLimiter;
-pub(crate) use middleware::{OwnDocument, StreamEnd, observe};
+pub(crate) use middleware::{OwnDocument, StreamEnd, observe, outcome};
 pub use middleware::{PlanNotes, panic_response};
 pub(crate) use openapi::api_router;
 pub(crate) use plan::{Admitted, PLAN_HEADERS, Question, Reply, Wanted};

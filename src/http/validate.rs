@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
-
 use serde_json::value::RawValue;
 
 use crate::app::App;
 use crate::models::fields::fault_of_json;
 use crate::models::{FieldError, PlanResponse};
-use crate::planner::estimate;
 
 use super::plan::until_draining;
 use super::problem::{ErrorCode, Problem};
@@ -73,10 +71,7 @@ pub(super) async fn validate(
     let body = Unread::json(&head.headers, body)?.read(context.arrived + app.timeout);
     let body = until_draining(&app, body).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
-    let plan = app.planner.validate(text).await?;
-    let schedule = estimate::schedule(plan.steps());
-    let (response, repairs) = plan.into_response();
-    Ok(Json(PlanResponse { schedule: Some(schedule), repairs: Some(repairs), ..response }))
+    Ok(Json(app.validate(text).await?))
 }
 
 /// A body as text, if it is JSON.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use opentelemetry::Context;
-use opentelemetry::trace::{FutureExt as _, TraceContextExt};
+use opentelemetry::trace::FutureExt as _;
 use rmcp::model::{
     CallToolResponse, CallToolResult, ContentBlock, JsonObject, ProgressNotificationParam, ProgressToken,
 };
@@ -16,14 +16,14 @@ use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout};
-use tracing::field::{Empty, display};
+use tracing::field::Empty;
 use tracing::{Instrument, Span, info, info_span};
 
 use crate::app::App;
 use crate::http::problem::{ErrorCode, Problem, internal};
 use crate::http::{self as web, Admitted, Caller, Include, PlanNotes, Question, Reply, Wanted};
 use crate::models::{PlanRequest, SubTask};
-use crate::planner::estimate;
+use crate::telemetry::traces;
 
 use super::tools::{CREATE_PLAN, VALIDATE_PLAN};
 
@@ -70,9 +70,7 @@ impl Call {
         let caller = visit.trace.clone();
         let trace =
             if tool == CREATE_PLAN { web::span::begin_call(&app.traces, caller, tool) } else { caller };
-        if let Some(trace) = &trace {
-            span.record("trace_id", display(trace.span().span_context().trace_id()));
-        }
+        traces::name(&span, trace.as_ref());
         Self { app, tool, visit, span, trace, ended: None }
     }
 
@@ -130,10 +128,7 @@ impl Call {
 
     async fn validate_plan(&self, arguments: JsonObject) -> Result<Bytes, Problem> {
         let written = String::from_utf8_lossy(&json(&arguments)).into_owned();
-        let (mut plan, repairs) = self.app.planner.validate(written).await?.into_response();
-        plan.schedule = Some(estimate::schedule(&plan.plan));
-        plan.repairs = Some(repairs);
-        Ok(json(&plan))
+        Ok(json(&self.app.validate(written).await?))
     }
 
     /// The reply as a result: as an object, and as the same text for clients that know no objects.
@@ -150,15 +145,13 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let took = self.visit.context.arrived.elapsed();
-        let (outcome, notes) = match &self.ended {
-            None => ("client_closed", None),
-            Some((code, notes)) => (code.map_or("ok", ErrorCode::as_str), notes.as_ref()),
-        };
+        let code = self.ended.as_ref().map(|(code, _)| *code);
+        let notes = self.ended.as_ref().and_then(|(_, notes)| notes.as_ref());
+        let outcome = web::outcome(code);
         if self.tool == CREATE_PLAN {
             self.app.plan_ended(outcome, notes, took);
             if let Some(trace) = &self.trace {
-                let code = self.ended.as_ref().and_then(|(code, _)| *code);
-                web::span::end(trace, outcome, code, None, self.visit.context.id(), notes);
+                web::span::end(trace, outcome, code.flatten(), None, self.visit.context.id(), notes);
             }
         }
         let _entered = self.span.enter();

@@ -39,7 +39,7 @@ use replan::Past;
 pub const EMBEDDED_MODEL: &str = "embedded";
 
 /// Longer answers are read on a thread of their own, in bytes; even hostile ones of this length take 2 ms.
-const MOST_READ_IN_PASSING: usize = 32 * 1024;
+const MOST_READ_IN_PASSING: usize = 12 * 1024;
 
 /// How often a model is asked again after an answer that is no plan.
 const MOST_REASKS: u32 = 2;

@@ -19,6 +19,7 @@ use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider,
 };
+use tracing::field::display;
 use tracing::warn;
 
 use crate::config::{self, TraceSettings};
@@ -159,6 +160,13 @@ fn is_traceparent(text: &str) -> bool {
     let has_form = parts.len() >= lengths.len()
         && parts.iter().zip(lengths).all(|(part, length)| part.len() == length && is_hex(part));
     has_form && (parts.len() == lengths.len() || parts[0] != "00")
+}
+
+/// Says in `span`, and so in each logged line of it, which `trace` it belongs to.
+pub(crate) fn name(span: &tracing::Span, trace: Option<&Context>) {
+    if let Some(trace) = trace {
+        span.record("trace_id", display(trace.span().span_context().trace_id()));
+    }
 }
 
 /// Tells another service which trace a call to it belongs to, where it belongs to one.
