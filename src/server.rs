@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::serve::Listener;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -130,13 +131,13 @@ impl Connections {
             router.clone().call(request)
         });
         let served = self.http.serve_connection(TokioIo::new(connection), service);
-        let served = self.graceful.watch(served);
-        self.served.spawn(async move {
+        // Mapped, since an `async` block around it would have it twice.
+        self.served.spawn(self.graceful.watch(served).map(|served| {
             // A caller that goes away is no fault of ours.
-            if let Err(error) = served.await {
+            if let Err(error) = served {
                 debug!(%error, "a connection broke");
             }
-        });
+        }));
     }
 
     /// Lets what is under way come to its end for a while, then ends it: requests are logged either way.

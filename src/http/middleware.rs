@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt};
 use http::header::{CONNECTION, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
 use opentelemetry::Context;
@@ -114,11 +114,11 @@ impl Ended {
 }
 
 /// Gives each request its id, shows its end to the service, and writes problems.
-pub(crate) async fn observe<O: Observer>(
+pub(crate) fn observe<O: Observer>(
     State(observer): State<Arc<O>>,
     mut request: Request,
     next: Next,
-) -> Response {
+) -> impl Future<Output = Response> {
     let span = info_span!("request", request_id = Empty, trace_id = Empty);
     let context = span.in_scope(|| RequestContext::new(request.headers()));
     request.extensions_mut().insert(context.clone());
@@ -140,21 +140,20 @@ pub(crate) async fn observe<O: Observer>(
             trace: trace.clone(),
         },
     };
-    let answering = next.run(request).instrument(span.clone());
-    let mut response = match trace {
-        Some(trace) => answering.with_context(trace).await,
-        None => answering.await,
-    };
-    span.in_scope(|| {
-        record.ended.code = complete(&mut response, context.id());
-        record.ended.status = Some(response.status());
-        record.ended.notes = response.extensions_mut().remove::<PlanNotes>();
-    });
-    if record.observer.closes_connections() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    record.stream = response.extensions_mut().remove::<StreamEnd>();
-    if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
+    let answering = next.run(request).instrument(span.clone()).with_context(trace.unwrap_or_default());
+    // Mapped, since an `async` block around it would have it twice.
+    answering.map(move |mut response| {
+        span.in_scope(|| {
+            record.ended.code = complete(&mut response, context.id());
+            record.ended.status = Some(response.status());
+            record.ended.notes = response.extensions_mut().remove::<PlanNotes>();
+        });
+        if record.observer.closes_connections() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        record.stream = response.extensions_mut().remove::<StreamEnd>();
+        if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
+    })
 }
 
 /// Writes the problem document of a `response` that is an error, and what every response has: the request's id,
