@@ -77,6 +77,7 @@ fn settings(reader: &mut Reader, service: &str, environment: Environment) -> Opt
         return None;
     }
     protocol(reader);
+    certificates(reader);
     let compression = of_traces(reader, "compression");
     let endpoint = endpoint(reader);
     let timeout = of_traces(reader, "timeout");
@@ -110,6 +111,17 @@ fn protocol(reader: &mut Reader) {
     if let Some(protocol) = reader.text(&name).filter(|protocol| protocol != "http/protobuf") {
         let rule = "must be http/protobuf, which collectors take on port 4318";
         reader.fault(&name, &format!("is \"{protocol}\""), rule);
+    }
+}
+
+/// That none of its own are wanted for the collector.
+fn certificates(reader: &mut Reader) {
+    for what in ["certificate", "client_certificate", "client_key"] {
+        let name = of_traces(reader, what);
+        if reader.is_set(&name) {
+            let rule = "has no meaning here: put the authority's certificate among those of the system";
+            reader.fault(&name, "is set", rule);
+        }
     }
 }
 

@@ -256,6 +256,7 @@ async fn every_command_explains_itself() {
     for arguments in [
         &["--help"][..],
         &["serve", "--help"],
+        &["mcp", "--help"],
         &["plan", "--help"],
         &["eval", "--help"],
         &["healthcheck", "--help"],
@@ -293,7 +294,15 @@ async fn the_manual_page_has_every_command_argument_setting_and_exit_code() {
     for name in ["serve", "mcp", "plan", "eval", "healthcheck", "config", "completions", "man"] {
         assert!(page.contains(&format!("planner-arm {name}")), "{name}\n{page}");
     }
-    for part in ["--constraint", "--min-success", "table, tree, json, mermaid", "NO_COLOR", "fB130", "fB78"] {
+    for part in [
+        "--constraint",
+        "--min-success",
+        "table, tree, json, mermaid",
+        "NO_COLOR",
+        "OPENAI_API_KEY",
+        "fB130",
+        "fB78",
+    ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
     let traced = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")]).expect("settings");

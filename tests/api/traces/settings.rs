@@ -61,11 +61,13 @@ fn every_bad_variable_of_opentelemetry_is_named_with_the_others_and_shows_no_sec
         ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "101"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/canary.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "/canary.key"),
     ])
     .expect_err("bad settings")
     .0;
     let text = faults.join("\n");
-    assert_eq!(faults.len(), 9, "{text}");
+    assert_eq!(faults.len(), 11, "{text}");
     for (name, rule) in [
         ("PLANNER_PORT", "must be a whole number"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "belong into OTEL_EXPORTER_OTLP_HEADERS"),
@@ -76,6 +78,8 @@ fn every_bad_variable_of_opentelemetry_is_named_with_the_others_and_shows_no_sec
         ("OTEL_RESOURCE_ATTRIBUTES", "NAME=VALUE"),
         ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1 to 100"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE is set", "among those of the system"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY is set", "has no meaning here"),
     ] {
         assert!(faults.iter().any(|fault| fault.starts_with(name) && fault.contains(rule)), "{name}: {text}");
     }
