@@ -6,17 +6,10 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Threads for what takes long, so that a flood of it does not take the processors from all else.
-const MOST_OTHER_THREADS: usize = 16;
-
 /// One thread does it all: a plan takes less of it than handing the plan from one thread to another. What
 /// takes long (reading a huge answer, names of hosts) has threads of its own.
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(MOST_OTHER_THREADS)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let code = runtime.block_on(planner_arm::cli::run());
     // A thread that waits for standard input ends with the next line of it, which may never come.
     runtime.shutdown_background();

@@ -31,11 +31,11 @@ pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
     client.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))
 }
 
-/// The header value that carries `token`, kept out of logs; `None` when it cannot stand in a header.
+/// The header value that carries `token`, kept out of logs; `None` when it cannot stand in one (RFC 6750: ASCII).
 pub(crate) fn bearer(token: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
     value.set_sensitive(true);
-    Some(value)
+    value.to_str().is_ok().then_some(value)
 }
 
 /// Whether nothing stands in `url` but where to go: no user, password, query or fragment.

@@ -1,18 +1,21 @@
 //! Plain HTTP/1.1 to one server, with little held for each call: a call that waits for its answer has a socket and
-//! no buffers, which of thousands at once would be most of the memory. `ureq_proto` knows the protocol (RFC 9112),
-//! hyper's connector how to connect; here is what goes between them.
+//! no buffers, which of thousands at once would be most of the memory. Messages are those of RFC 9112; `httparse`
+//! reads heads, and hyper's connector connects.
 
 mod answer;
+mod chunks;
+mod head;
 mod idle;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
 use std::iter::once;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,9 +23,6 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tower::Service;
 use tower_http::decompression::Decompression;
-use ureq_proto::Error as ProtocolError;
-use ureq_proto::client::state::RecvResponse;
-use ureq_proto::client::{Call, SendRequestResult};
 
 use crate::outbound;
 use crate::telemetry::traces;
@@ -32,12 +32,9 @@ use super::pieces::Pieces;
 use super::{BoxFuture, CallError, CallFailure, Ear};
 
 use answer::Answer;
+use head::{Heads, written};
 use idle::Idle;
 
-/// Room for the head of a request; one that is longer, for its key, gets more.
-const USUAL_HEAD_BYTES: usize = 1024;
-/// The longest head of an answer.
-const MOST_HEAD_BYTES: usize = 64 * 1024;
 /// Room for what is read at once.
 const READ_BYTES: usize = 8 * 1024;
 
@@ -91,14 +88,6 @@ struct Server {
     idle: Arc<Idle>,
 }
 
-/// A request as it is sent.
-struct Outgoing {
-    head: Vec<u8>,
-    body: Pieces,
-    /// The state once all of it is sent; in a place of its own, since it is large and moves often.
-    call: Box<Call<RecvResponse>>,
-}
-
 impl Service<Request<Pieces>> for Connections {
     type Response = Response<Answer>;
     type Error = io::Error;
@@ -109,8 +98,9 @@ impl Service<Request<Pieces>> for Connections {
     }
 
     fn call(&mut self, request: Request<Pieces>) -> Self::Future {
-        let (server, outgoing) = (self.0.clone(), Outgoing::of(request));
-        Box::pin(async move { server.exchange(outgoing.map_err(broken)?).await })
+        // Written here, so that the request, which is large, is not kept.
+        let (server, head, body) = (self.0.clone(), written(&request), request.into_body());
+        Box::pin(async move { server.exchange(head, body).await })
     }
 }
 
@@ -126,16 +116,22 @@ impl Connections {
 
 impl Server {
     /// Sends a request, and gives its answer as soon as the head of that is there.
-    async fn exchange(&self, outgoing: Outgoing) -> io::Result<Response<Answer>> {
-        let Outgoing { head, body, mut call } = outgoing;
+    async fn exchange(&self, head: Vec<u8>, body: Pieces) -> io::Result<Response<Answer>> {
         let stream = self.connection().await?;
-        let mut incoming = BytesMut::new();
-        let is_sent = send(&stream, once(&*head).chain(body.iter()), &mut incoming).await?;
+        let mut heads = Heads::default();
+        let is_sent = send(&stream, once(&*head).chain(body.iter()), &mut heads).await?;
         drop((head, body));
-        let response = receive_head(&stream, &mut call, &mut incoming).await?;
+        let response = loop {
+            if let Some(response) = heads.take()? {
+                break response;
+            }
+            // Unlike `readable`, this lets others have their turn while a server goes on and on.
+            poll_fn(|context| stream.poll_read_ready(context)).await?;
+            heads.read(&stream)?;
+        };
         // A connection over which not all was sent is of no further use.
         let idle = is_sent.then(|| self.idle.clone());
-        Ok(response.map(|()| Answer::new(*call, stream, incoming, idle)))
+        Ok(response.map(|framing| Answer::new(framing, stream, heads.into_rest(), idle)))
     }
 
     async fn connection(&self) -> io::Result<TcpStream> {
@@ -147,12 +143,12 @@ impl Server {
     }
 }
 
-/// Sends the `pieces`, and whether that came to its end: a server that answers before is heard, and `incoming` has
-/// what it said so far.
+/// Sends the `pieces`, and whether that came to its end: a server that refuses before is heard, and `heads` has what
+/// it said.
 async fn send(
     stream: &TcpStream,
     pieces: impl Iterator<Item = &[u8]>,
-    incoming: &mut BytesMut,
+    heads: &mut Heads,
 ) -> io::Result<bool> {
     let mut pieces: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
     let mut left = &mut pieces[..];
@@ -160,9 +156,14 @@ async fn send(
         match stream.try_write_vectored(left) {
             Ok(bytes) => IoSlice::advance_slices(&mut left, bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let ready = stream.ready(Interest::READABLE | Interest::WRITABLE).await?;
-                if ready.is_readable() && try_read(stream, incoming)?.is_some() {
-                    return Ok(false);
+                let reading = if heads.are_complete() { None } else { Some(Interest::READABLE) };
+                let ready =
+                    stream.ready(reading.map_or(Interest::WRITABLE, |reading| reading | Interest::WRITABLE));
+                if ready.await?.is_readable() && reading.is_some() {
+                    heads.read(stream)?;
+                    if heads.are_of_a_refusal() {
+                        return Ok(false);
+                    }
                 }
             }
             // It may have said why before it closed.
@@ -172,71 +173,13 @@ async fn send(
     Ok(true)
 }
 
-impl Outgoing {
-    fn of(request: Request<Pieces>) -> Result<Self, ProtocolError> {
-        let (head, body) = request.into_parts();
-        let mut call = Call::new(Request::from_parts(head, ()))?.proceed();
-        let mut head = vec![0; USUAL_HEAD_BYTES];
-        let mut length = 0;
-        while !call.can_proceed() {
-            match call.write(&mut head[length..]) {
-                Ok(more) => length += more,
-                Err(ProtocolError::OutputOverflow) => head.resize(2 * head.len(), 0),
-                Err(error) => return Err(error),
-            }
-        }
-        head.truncate(length);
-        let call = match call.proceed()? {
-            Some(SendRequestResult::SendBody(mut call)) => {
-                call.consume_direct_write(body.bytes())?;
-                call.proceed()
-            }
-            Some(SendRequestResult::RecvResponse(call)) => Some(call),
-            Some(SendRequestResult::Await100(_)) | None => None,
-        };
-        Ok(Self { head, body, call: Box::new(call.ok_or(ProtocolError::BodyNotAllowed)?) })
-    }
-}
-
-/// The head of an answer; `incoming` is left with what came behind it.
-async fn receive_head(
-    stream: &TcpStream,
-    call: &mut Call<RecvResponse>,
-    incoming: &mut BytesMut,
-) -> io::Result<Response<()>> {
-    loop {
-        let (used, response) = call.try_response(incoming, false).map_err(broken)?;
-        incoming.advance(used);
-        match response {
-            Some(response) => return Ok(response),
-            // An informational answer, which another follows.
-            None if used > 0 => {}
-            None if incoming.len() > MOST_HEAD_BYTES => return Err(ErrorKind::InvalidData.into()),
-            None => {
-                stream.readable().await?;
-                if try_read(stream, incoming)? == Some(0) {
-                    return Err(ErrorKind::UnexpectedEof.into());
-                }
-            }
-        }
-    }
-}
-
-/// Reads what is there into `incoming`: how much that was, with 0 for the end; `None` when nothing is there yet.
-fn try_read(stream: &TcpStream, incoming: &mut BytesMut) -> io::Result<Option<usize>> {
-    incoming.reserve(READ_BYTES);
-    match stream.try_read_buf(incoming) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            // No room is kept while nothing comes.
-            *incoming = BytesMut::from(&incoming[..]);
-            Ok(None)
-        }
+/// What is there to be read, with nothing in it at the end; `None` when nothing is there yet, for which no room is
+/// kept either.
+fn try_read(stream: &TcpStream) -> io::Result<Option<BytesMut>> {
+    let mut bytes = BytesMut::with_capacity(READ_BYTES);
+    match stream.try_read_buf(&mut (&mut bytes).limit(READ_BYTES)) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// What was read is no HTTP.
-fn broken(error: ProtocolError) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, error)
 }

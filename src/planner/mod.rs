@@ -17,6 +17,7 @@ pub mod written;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tracing::{trace, warn};
@@ -40,6 +41,8 @@ pub const EMBEDDED_MODEL: &str = "embedded";
 
 /// Longer answers are read on a thread of their own, in bytes; even hostile ones of this length take 2 ms.
 const MOST_READ_IN_PASSING: usize = 12 * 1024;
+/// So many at once, so that a flood of them does not take the processors from all else.
+static READERS: Semaphore = Semaphore::const_new(4);
 
 /// How often a model is asked again after an answer that is no plan.
 const MOST_REASKS: u32 = 2;
@@ -361,6 +364,10 @@ async fn read_aside<T: Send + 'static>(length: usize, read: impl FnOnce() -> T +
     if length <= MOST_READ_IN_PASSING {
         return read();
     }
-    let reading = tokio::task::spawn_blocking(read);
+    let reader = READERS.acquire().await;
+    let reading = tokio::task::spawn_blocking(move || {
+        let _reader = reader;
+        read()
+    });
     reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

@@ -2,11 +2,15 @@
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::outbound::{IDLE_TIMEOUT, MOST_IDLE};
+
+/// How often it is looked which are of no use any more.
+const ROUND: Duration = Duration::from_secs(5);
 
 /// Connections over which nothing goes on, the last used last.
 #[derive(Default)]
@@ -20,7 +24,7 @@ struct Waiting {
 }
 
 impl Idle {
-    /// The connection that was used last, if its server has not closed it.
+    /// The one that was used last of those that are open.
     pub(super) fn take(&self) -> Option<TcpStream> {
         let mut waiting = self.waiting();
         loop {
@@ -47,7 +51,7 @@ impl Idle {
     /// Closes those that nobody uses, until there are none.
     async fn keep(self: Arc<Self>) {
         loop {
-            sleep(IDLE_TIMEOUT).await;
+            sleep(ROUND).await;
             let mut waiting = self.waiting();
             waiting
                 .connections

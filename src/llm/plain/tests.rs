@@ -1,5 +1,8 @@
 //! Against a server that says what it is told, byte for byte.
 
+mod connections;
+mod early;
+
 use std::future::pending;
 use std::time::Duration;
 
@@ -47,6 +50,13 @@ fn plain(listener: &TcpListener, headers: HeaderMap) -> Plain {
         .expect("a server")
 }
 
+/// Two ends of a connection.
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let ours = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+    (ours, listener.accept().await.expect("a connection").0)
+}
+
 /// A whole request; `None` when the peer has gone.
 async fn request(connection: &mut TcpStream) -> Option<String> {
     let mut request = String::new();
@@ -68,8 +78,17 @@ fn body() -> Pieces {
 }
 
 async fn said(plain: &Plain) -> Result<String, CallFailure> {
-    let answer = timeout(Duration::from_secs(20), plain.send(body(), None)).await.expect("an end");
+    said_to(plain, body()).await
+}
+
+async fn said_to(plain: &Plain, body: Pieces) -> Result<String, CallFailure> {
+    let answer = within_bounds(plain.send(body, None)).await;
     answer.map(|body| String::from_utf8_lossy(&body).into_owned()).map_err(|error| error.failure)
+}
+
+/// Longer than anything takes that comes to an end.
+async fn within_bounds<T>(work: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), work).await.expect("an end")
 }
 
 #[tokio::test]
@@ -86,7 +105,7 @@ async fn a_call_has_its_headers_and_its_body_also_when_these_are_long() {
         (request, address.expect("an address"))
     });
     let long = json!("x".repeat(4_000_000));
-    plain.send(Pieces::of(&long, std::iter::empty()), None).await.expect("an answer");
+    said_to(&plain, Pieces::of(&long, std::iter::empty())).await.expect("an answer");
     let (request, address) = server.await.expect("no panic");
     let (head, sent) = request.split_once("\r\n\r\n").expect("a head");
     let mut lines: Vec<&str> = head.lines().collect();
@@ -103,7 +122,7 @@ async fn a_call_has_its_headers_and_its_body_also_when_these_are_long() {
 }
 
 /// Every way to tell where an answer ends.
-const FRAMED: [&str; 8] = [
+const FRAMED: [&str; 12] = [
     WHOLE,
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"n\r\n4;x=y\r\n\":1}\r\n0\r\n\r\n",
     "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n007\r\n{\"n\":1}\r\n0\r\nX-Sum: 1\r\n\r\n",
@@ -111,6 +130,10 @@ const FRAMED: [&str; 8] = [
     "HTTP/1.0 200 OK\r\n\r\n{\"n\":1}",
     "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
+    "HTTP/1.1 100 Continue\r\nServer: x\r\nContent-Length: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, Chunked\r\nContent-Length: 3\r\n\r\n00000000000000000007 ;a=\"b\";c=0123456789012345678901234567890\r\n{\"n\":1}\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, identity\r\nContent-Length: 3\r\n\r\n{\"n\":1}",
+    "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{\"n\":1}",
     "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
 ];
 
@@ -141,121 +164,77 @@ async fn what_is_cut_or_is_no_http_is_a_failed_connection() {
         "HTTP/1.1 200",
         "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{\"n\":1}",
         "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{\"n\":1}",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{\"n\":1}\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nseven\r\n{\"n\":1}\r\n0\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"n\":1}\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: +7\r\n\r\n{\"n\":1}",
+        "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n{\"n\":1}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Length: 6\r\n\r\n{\"n\":1}",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        "HTTP/1.1 099 What\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
         "HTTP/2 200\r\n\r\n",
         "SSH-2.0-OpenSSH_9.2\r\n",
     ] {
         let (plain, _requests) = served(vec![vec![answer]]).await;
         assert_eq!(said(&plain).await, Err(CallFailure::Connection), "{answer:?}");
     }
-}
-
-#[tokio::test]
-async fn a_head_without_an_end_is_given_up() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let plain = plain(&listener, HeaderMap::new());
-    let server = tokio::spawn(async move {
-        let (mut connection, _) = listener.accept().await.expect("a connection");
-        request(&mut connection).await.expect("a request");
-        let mut sent = 0;
-        connection.write_all(b"HTTP/1.1 200 OK\r\nX-Long: ").await.expect("sent");
-        while connection.write_all(&[b'x'; 1_024]).await.is_ok() {
-            sent += 1_024;
-            assert!(sent < 64 * 1_024 * 1_024, "somebody reads all that");
-        }
-    });
-    assert_eq!(said(&plain).await, Err(CallFailure::Connection));
-    drop(plain);
-    server.await.expect("the connection is closed");
-}
-
-#[tokio::test]
-async fn a_connection_is_used_for_one_call_after_the_other() {
-    for answer in [FRAMED[0], FRAMED[1], FRAMED[2], FRAMED[5], FRAMED[6]] {
-        let (plain, mut requests) = served(vec![vec![answer, answer, answer]]).await;
-        for _ in 0..3 {
-            said(&plain).await.expect("an answer");
-            assert_eq!(requests.recv().await.expect("a request").0, 0, "{answer}");
-        }
-    }
-    // An error is an answer, and so is one without a body.
-    let answers = ["HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 204 Nothing\r\n\r\n", WHOLE];
-    let (plain, mut requests) = served(vec![answers.to_vec()]).await;
-    assert!(said(&plain).await.is_err());
-    assert_eq!(said(&plain).await.as_deref(), Ok(""));
-    said(&plain).await.expect("an answer");
-    assert_eq!(
-        [requests.recv().await, requests.recv().await, requests.recv().await].map(|of| of.expect("one").0),
-        [0; 3]
-    );
-}
-
-#[tokio::test]
-async fn a_connection_of_which_the_server_wants_no_more_is_not_used_again() {
-    for answer in [
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
-        "HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
-        // More than was asked for.
-        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"n\":1}HTTP/1.1 200 OK\r\n",
+    for chunks in [
+        "7\r\n{\"n\":1}\r\n",
+        "seven\r\n{\"n\":1}\r\n0\r\n\r\n",
+        "\r\n{\"n\":1}\r\n0\r\n\r\n",
+        "+7\r\n{\"n\":1}\r\n0\r\n\r\n",
+        ";x\r\n{\"n\":1}\r\n0\r\n\r\n",
+        "7;x\n{\"n\":1}\r\n0\r\n\r\n",
+        "7\n{\"n\":1}\r\n0\r\n\r\n",
+        "3\r\n{\"n\":1}\r\n0\r\n\r\n",
+        "7\r\n{\"n\":1}0\r\n\r\n",
+        "7\r\n{\"n\":1}\r\n0\r\n\n",
+        "7\r\n{\"n\":1}\r\n0\r\n\rx",
+        "10000000000000000\r\n{\"n\":1}\r\n0\r\n\r\n",
     ] {
-        // It would answer once more.
-        let (plain, mut requests) = served(vec![vec![answer, answer], vec![WHOLE]]).await;
-        for number in [0, 1] {
-            said(&plain).await.expect("an answer");
-            assert_eq!(requests.recv().await.expect("a request").0, number, "{answer}");
-        }
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}").leak();
+        let (plain, _requests) = served(vec![vec![answer]]).await;
+        assert_eq!(said(&plain).await, Err(CallFailure::Connection), "{chunks:?}");
     }
 }
 
-#[tokio::test]
-async fn a_connection_that_was_closed_meanwhile_is_not_used_again() {
-    let (plain, mut requests) = served(vec![vec![WHOLE], vec![WHOLE]]).await;
-    said(&plain).await.expect("an answer");
-    let idle = &plain.connections.get_ref().0.idle;
-    if let Some(connection) = idle.take() {
-        connection.readable().await.expect("the end");
-        idle.clone().put(connection);
-    }
-    said(&plain).await.expect("an answer");
-    assert_eq!([requests.recv().await, requests.recv().await].map(|of| of.expect("one").0), [0, 1]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn connections_that_nobody_uses_are_closed() {
+/// A server that says `begun`, and then `more` on and on until nobody reads it: how much that was.
+async fn read_of(begun: &'static str, more: &str) -> usize {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let plain = plain(&listener, HeaderMap::new());
+    let more = more.repeat(10_000 / more.len());
     let server = tokio::spawn(async move {
         let (mut connection, _) = listener.accept().await.expect("a connection");
         request(&mut connection).await.expect("a request");
-        connection.write_all(WHOLE.as_bytes()).await.expect("sent");
-        connection.read(&mut [0]).await.expect("the end")
+        connection.write_all(begun.as_bytes()).await.expect("sent");
+        let mut sent = 0;
+        while connection.write_all(more.as_bytes()).await.is_ok() {
+            sent += more.len();
+        }
+        sent
     });
-    plain.send(body(), None).await.expect("an answer");
-    let began = tokio::time::Instant::now();
-    assert_eq!(server.await.expect("no panic"), 0);
-    let took = began.elapsed();
-    assert!(took >= outbound::IDLE_TIMEOUT && took <= 2 * outbound::IDLE_TIMEOUT, "{took:?}");
+    assert_eq!(said(&plain).await, Err(CallFailure::Connection), "{begun}");
+    within_bounds(server).await.expect("no panic")
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_before_all_was_sent_is_heard_and_ends_the_connection() {
-    let refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}";
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let plain = plain(&listener, HeaderMap::new());
-    let server = tokio::spawn(async move {
-        let (mut connection, _) = listener.accept().await.expect("a connection");
-        connection.read_exact(&mut [0; 1_000]).await.expect("a part of it");
-        connection.write_all(refusal).await.expect("sent");
-        // What is on its way is read, and then there is no more.
-        connection.read_to_end(&mut Vec::new()).await.map(|bytes| bytes < 64_000_000)
-    });
-    let long = Pieces::of(&"x".repeat(64_000_000), std::iter::empty());
-    let failure = plain.send(long, None).await.expect_err("a refusal").failure;
-    assert_eq!(failure, CallFailure::ContextTooLong);
-    assert!(plain.connections.get_ref().0.idle.take().is_none());
-    assert!(server.await.expect("no panic").unwrap_or(true));
+async fn what_has_no_end_is_given_up_at_once() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let last = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n";
+    for (begun, more) in [
+        ("HTTP/1.1 200 OK\r\nX-Long: ", "x"),
+        ("HTTP/1.1 200 OK\r\n", "X-More: y\r\n"),
+        ("", "HTTP/1.1 102 Processing\r\n\r\n"),
+        (chunked, "0"),
+        (chunked, "1;x"),
+        (last, "X-Long: "),
+        (last, "X-More: y\r\n"),
+    ] {
+        // As much as systems hold between the two, and a little.
+        assert!(read_of(begun, more).await < 16 * 1024 * 1024, "{begun}{more}");
+    }
+    // Heads may be as long as this all the same.
+    let long =
+        format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 7\r\n\r\n{{\"n\":1}}", "x".repeat(60_000))
+            .leak();
+    assert_eq!(said(&served(vec![vec![long]]).await.0).await.as_deref(), Ok("{\"n\":1}"));
 }
 
 #[tokio::test]
@@ -266,16 +245,33 @@ async fn a_call_that_nobody_waits_for_any_more_closes_its_connection() {
     let (mut connection, _) = listener.accept().await.expect("a connection");
     request(&mut connection).await.expect("a request");
     call.abort();
-    assert_eq!(connection.read(&mut [0]).await.expect("the end"), 0);
+    assert_eq!(within_bounds(connection.read(&mut [0])).await.expect("the end"), 0);
 }
 
 #[tokio::test]
-async fn a_call_that_waits_holds_little() {
+async fn a_call_that_waits_holds_no_buffers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let plain = plain(&listener, HeaderMap::new());
-    let outgoing = Outgoing::of(plain.request(body())).expect("a request");
-    let held = size_of_val(&*outgoing.call) + size_of_val(&plain.connections.get_ref().0.exchange(outgoing));
-    assert!(held <= 1_536, "{held} bytes");
+    let constant: Arc<serde_json::value::RawValue> =
+        serde_json::value::to_raw_value(&"long".repeat(1_000)).expect("JSON").into();
+    let body = Pieces::of(&&constant, [&constant].into_iter());
+    assert_eq!(Arc::strong_count(&constant), 2, "it is shared");
+    let server = &plain.connections.get_ref().0;
+    let exchange = server.exchange(written(&plain.request(Pieces::default())), body);
+    assert!(size_of_val(&exchange) <= 768, "{} bytes", size_of_val(&exchange));
+    let mut exchange = std::pin::pin!(exchange);
+    let (mut connection, _) = tokio::select! {
+        _ = &mut exchange => panic!("nobody has answered"),
+        connection = listener.accept() => connection.expect("a connection"),
+    };
+    let mut sent = [0; 4_000];
+    tokio::select! {
+        _ = &mut exchange => panic!("nobody has answered"),
+        read = connection.read_exact(&mut sent) => drop(read.expect("the request")),
+    }
+    assert_eq!(Arc::strong_count(&constant), 1, "what was sent is let go");
+    let (ours, _theirs) = pair().await;
+    assert!(try_read(&ours).expect("no error").is_none());
 }
 
 proptest! {
@@ -295,7 +291,33 @@ proptest! {
                 let _ = connection.write_all(&FRAMED[head].as_bytes()[..cut.min(FRAMED[head].len())]).await;
                 let _ = connection.write_all(&said).await;
             });
-            timeout(Duration::from_secs(20), plain.send(body(), None)).await.map(drop).expect("an end");
+            within_bounds(plain.send(body(), None)).await.map(drop).unwrap_or_default();
         });
+    }
+
+    #[test]
+    fn chunks_are_read_alike_in_any_pieces(
+        parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..50), 0..8),
+        cuts in prop::collection::vec(1..20_usize, 1..10),
+    ) {
+        let mut said = Vec::new();
+        for part in &parts {
+            said.extend_from_slice(format!("{:x};n={}\r\n", part.len(), part.len()).as_bytes());
+            said.extend_from_slice(part);
+            said.extend_from_slice(b"\r\n");
+        }
+        said.extend_from_slice(b"0\r\nX-Sum: 1\r\n\r\nbehind");
+        let (mut chunks, mut body, mut read) = (chunks::Chunks::default(), Vec::new(), 0);
+        for cut in cuts.iter().cycle() {
+            let piece = &said[read..said.len().min(read + cut)];
+            let taken = chunks.read(piece, &mut body).expect("chunks");
+            read += taken;
+            if chunks.are_over() {
+                break;
+            }
+            prop_assert_eq!(taken, piece.len());
+        }
+        prop_assert_eq!(&said[read..], b"behind");
+        prop_assert_eq!(body, parts.concat());
     }
 }
