@@ -13,8 +13,7 @@ use tokio::time::sleep;
 use crate::services::{Folder, Service};
 use crate::{LINE, align, llm, load};
 
-/// How many plans are asked for one after the other, and the pause behind them: more at once would have to wait at
-/// the listening socket.
+/// How many plans are asked for at once, and the pause behind them: more would have to wait at the listening socket.
 const WAVE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(15);
 

@@ -237,7 +237,7 @@ impl Observer for App {
             info!(method, route, status, ms, "request");
             return;
         }
-        let outcome = outcome(request.status.map(|_| request.code));
+        let outcome = outcome(request.status.is_some(), request.code);
         self.plan_ended(outcome, request.notes.as_ref(), took);
         if let Some(trace) = &request.trace {
             let (id, notes) = (request.context.id(), request.notes.as_ref());
@@ -260,10 +260,10 @@ impl Observer for App {
     }
 }
 
-/// What became of a request, in one word of a closed set: of the `code` that it ended with, if it did. `None` where
-/// its caller went away before.
-pub(crate) fn outcome(code: Option<Option<ErrorCode>>) -> &'static str {
-    code.map_or("client_closed", |code| code.map_or("ok", ErrorCode::as_str))
+/// What became of a request, in one word of a closed set: whether it was answered before its caller went away, and
+/// the `code` of that where it was an error.
+pub(crate) fn outcome(is_answered: bool, code: Option<ErrorCode>) -> &'static str {
+    if is_answered { code.map_or("ok", ErrorCode::as_str) } else { "client_closed" }
 }
 
 /// The assets of the documentation are one route to the metrics, and so are those of the page.

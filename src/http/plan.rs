@@ -128,6 +128,7 @@ pub(super) fn answer(
                 let answer = answer.instrument(Span::current()).with_current_context();
                 stream::respond(app, context, steps, answer)
             }
+            // By reference: moved, it would be kept twice for as long as the plan takes.
             Ok(ref admitted) => admitted.answer(None).await.into_response(),
         };
         response.headers_mut().extend(allowance.into_iter().flat_map(Allowance::headers));

@@ -145,13 +145,13 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let took = self.visit.context.arrived.elapsed();
-        let code = self.ended.as_ref().map(|(code, _)| *code);
+        let code = self.ended.as_ref().and_then(|(code, _)| *code);
         let notes = self.ended.as_ref().and_then(|(_, notes)| notes.as_ref());
-        let outcome = web::outcome(code);
+        let outcome = web::outcome(self.ended.is_some(), code);
         if self.tool == CREATE_PLAN {
             self.app.plan_ended(outcome, notes, took);
             if let Some(trace) = &self.trace {
-                web::span::end(trace, outcome, code.flatten(), None, self.visit.context.id(), notes);
+                web::span::end(trace, outcome, code, None, self.visit.context.id(), notes);
             }
         }
         let _entered = self.span.enter();

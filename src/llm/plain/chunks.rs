@@ -78,21 +78,21 @@ impl Place {
     /// The place behind `byte`, which is none of the body; `None` where it may not stand.
     fn behind(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
-            (Self::Size(Some(size)), b'\r') | (Self::Extension(size), b'\r') => Self::SizeEnd(size),
-            (Self::Size(Some(size)), b';' | b' ' | b'\t') => Self::Extension(size),
+            // Lines end in both bytes.
+            (Self::Extension(_) | Self::Trailers, b'\n') => return None,
+            (Self::Size(Some(size)) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
+            (Self::Size(Some(size)), b';' | b' ' | b'\t') | (Self::Extension(size), _) => {
+                Self::Extension(size)
+            }
             (Self::Size(size), digit) => {
                 let digit = char::from(digit).to_digit(16)?;
                 Self::Size(Some(size.unwrap_or(0).checked_mul(16)? + u64::from(digit)))
             }
-            (Self::Extension(_), b'\n') => return None,
-            (Self::Extension(size), _) => Self::Extension(size),
-            (Self::SizeEnd(0), b'\n') => Self::Trailers,
+            (Self::SizeEnd(0) | Self::Trailer, b'\n') => Self::Trailers,
             (Self::SizeEnd(size), b'\n') => Self::Data(size),
             (Self::DataReturn, b'\r') => Self::DataEnd,
             (Self::DataEnd, b'\n') => Self::Size(None),
             (Self::Trailers, b'\r') => Self::LastEnd,
-            (Self::Trailer, b'\n') => Self::Trailers,
-            (Self::Trailers, b'\n') => return None,
             (Self::Trailers | Self::Trailer, _) => Self::Trailer,
             (Self::LastEnd, b'\n') => Self::Over,
             _ => return None,

@@ -63,9 +63,9 @@ impl Heads {
         let Some(bytes) = try_read(stream)? else { return Ok(()) };
         self.is_over = bytes.is_empty();
         if self.bytes.is_empty() {
-            self.bytes = bytes
+            self.bytes = bytes;
         } else {
-            self.bytes.unsplit(bytes)
+            self.bytes.unsplit(bytes);
         }
         while self.answer.is_none() {
             let head = parsed(&self.bytes)?;
@@ -145,7 +145,7 @@ fn body(head: &Response<()>) -> io::Result<Body> {
         let is_chunked = head.version() != Version::HTTP_10 && coding.eq_ignore_ascii_case("chunked");
         return Ok(if is_chunked { Body::Chunked(Chunks::default()) } else { Body::UntilClose });
     }
-    let mut lengths = head.headers().get_all(CONTENT_LENGTH).iter().map(length);
+    let mut lengths = words(head.headers(), CONTENT_LENGTH).map(length);
     match lengths.next() {
         None => Ok(Body::UntilClose),
         Some(Some(length)) if lengths.all(|other| other == Some(length)) => Ok(Body::Length(length)),
@@ -153,8 +153,7 @@ fn body(head: &Response<()>) -> io::Result<Body> {
     }
 }
 
-fn length(value: &HeaderValue) -> Option<u64> {
-    let digits = value.to_str().ok()?.trim();
+fn length(digits: &str) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 

@@ -122,7 +122,8 @@ async fn a_call_has_its_headers_and_its_body_also_when_these_are_long() {
 }
 
 /// Every way to tell where an answer ends.
-const FRAMED: [&str; 12] = [
+const FRAMED: [&str; 13] = [
+    "HTTP/1.1 200 OK\r\nContent-Length: 7, 7\r\n\r\n{\"n\":1}",
     WHOLE,
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"n\r\n4;x=y\r\n\":1}\r\n0\r\n\r\n",
     "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n007\r\n{\"n\":1}\r\n0\r\nX-Sum: 1\r\n\r\n",

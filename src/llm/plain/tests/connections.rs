@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_connection_is_used_for_one_call_after_the_other() {
-    for answer in [FRAMED[0], FRAMED[1], FRAMED[2], FRAMED[5], FRAMED[6], FRAMED[8]] {
+    for answer in [WHOLE, FRAMED[2], FRAMED[3], FRAMED[6], FRAMED[7], FRAMED[9]] {
         let (plain, mut requests) = served(vec![vec![answer; 4]]).await;
         for _ in 0..3 {
             said(&plain).await.expect("an answer");
