@@ -1,10 +1,12 @@
 //! What is of HTTP alone: who may call, limits, streams, stopping.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, problem};
+use crate::wire::{Act, Wire, completion, send_json};
 
 use super::{ACCEPT, answer, call, initialize, planned, post, refused, request, said};
 
@@ -246,12 +248,14 @@ async fn whoever_asks_for_progress_is_told_of_each_step() {
 
 #[tokio::test]
 async fn calls_in_flight_finish_while_new_ones_are_turned_away() {
-    let slow = Reply::plan(&good_plan()).after(Duration::from_secs(2));
-    let llm = FakeLlm::start([slow]).await;
-    let mut app = TestApp::with_llm(&llm, &[]).await;
+    let told = Arc::new(Notify::new());
+    let mut acts = vec![Act::Until(told.clone())];
+    acts.extend(send_json(200, &completion(&good_plan().to_string())));
+    let llm = Wire::script([acts]).await;
+    let mut app = TestApp::start(&[("PLANNER_LLM_BASE_URL", &llm.base_url)]).await;
     let message = call("create_plan", &json!({"goal": "g"}));
     let in_flight = tokio::spawn(post(&app, &message).send());
-    llm.called().await;
+    llm.called(1).await;
     app.begin_stop();
     while app.get("/ready").await.status() != 503 {
         tokio::task::yield_now().await;
@@ -259,6 +263,7 @@ async fn calls_in_flight_finish_while_new_ones_are_turned_away() {
     answer(&app, &request("tools/list", &json!({}))).await;
     let problem = refused(&app, "create_plan", &json!({"goal": "g"})).await;
     assert_eq!((&problem["code"], &problem["retry_after_seconds"]), (&json!("shutting_down"), &json!(1)));
+    told.notify_one();
     let (plan, is_error) = said(&json_of(in_flight.await.expect("no panic").expect("an answer")).await);
     assert!(!is_error, "{plan}");
     app.ended().await;
