@@ -11,7 +11,7 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that are kept open while nobody uses them: enough for steady traffic, so that a burst does not
 /// leave thousands behind.
 pub(crate) const MOST_IDLE: usize = 256;
-/// How long one is kept; shorter than servers usually do, which would close it under a call.
+/// How long one is kept; shorter than most servers on the Internet do, which would close it under a call.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What this program calls itself to other services.
 pub(crate) const OUR_NAME: &str = concat!("planner-arm/", env!("CARGO_PKG_VERSION"));

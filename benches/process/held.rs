@@ -43,8 +43,8 @@ pub(crate) async fn measure(binary: &Path, folder: &Folder, wanted: &Wanted) -> 
     let places = [("PLANNER_MAX_CONCURRENT_PLANS", wanted.plans.to_string())];
     let service = Service::planner_arm(binary, folder, llm, &places).await?;
     let held = held_by(&service, wanted).await.map_err(|error| format!("{} plans: {error}", wanted.plans));
-    service.end().await.map_err(|error| error.to_string())?;
-    held
+    let ended = service.end().await.map_err(|error| error.to_string());
+    held.and_then(|held| ended.map(|()| held))
 }
 
 async fn held_by(service: &Service, wanted: &Wanted) -> io::Result<Held> {

@@ -23,14 +23,18 @@ impl Pieces {
         writer.finish()
     }
 
-    /// In the order in which they are sent.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(|piece| &**piece)
-    }
-
     /// Bytes of all of them.
     pub(super) fn bytes(&self) -> usize {
-        self.iter().map(<[u8]>::len).sum()
+        self.0.iter().map(Bytes::len).sum()
+    }
+}
+
+impl IntoIterator for Pieces {
+    type Item = Bytes;
+    type IntoIter = std::vec::IntoIter<Bytes>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -94,7 +98,7 @@ mod tests {
         let value = (1, &known, "text", &other, &known);
         let body = Pieces::of(&value, [&known].into_iter());
         assert_eq!(body.bytes(), serde_json::to_vec(&value).expect("JSON").len());
-        let pieces: Vec<&[u8]> = body.iter().collect();
+        let pieces: Vec<&[u8]> = body.0.iter().map(|piece| &**piece).collect();
         assert_eq!(pieces.concat(), serde_json::to_vec(&value).expect("JSON"));
         assert_eq!(pieces.len(), 5);
         assert!(std::ptr::eq(pieces[1], known.get().as_bytes()) && std::ptr::eq(pieces[3], pieces[1]));

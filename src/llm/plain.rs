@@ -6,20 +6,19 @@ mod answer;
 mod chunks;
 mod head;
 mod idle;
+mod outgoing;
 #[cfg(test)]
 mod tests;
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, IoSlice};
-use std::iter::once;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tower::Service;
 use tower_http::decompression::Decompression;
@@ -32,10 +31,11 @@ use super::pieces::Pieces;
 use super::{BoxFuture, CallError, CallFailure, Ear};
 
 use answer::Answer;
-use head::{Heads, written};
+use head::Heads;
 use idle::Idle;
+use outgoing::Outgoing;
 
-/// Room for what is read at once.
+/// The most that is read at once.
 const READ_BYTES: usize = 8 * 1024;
 
 /// Straight to the chat completions of a server.
@@ -99,8 +99,8 @@ impl Service<Request<Pieces>> for Connections {
 
     fn call(&mut self, request: Request<Pieces>) -> Self::Future {
         // Written here, so that the request, which is large, is not kept.
-        let (server, head, body) = (self.0.clone(), written(&request), request.into_body());
-        Box::pin(async move { server.exchange(head, body).await })
+        let (server, outgoing) = (self.0.clone(), Outgoing::new(request));
+        Box::pin(async move { server.exchange(outgoing).await })
     }
 }
 
@@ -115,23 +115,18 @@ impl Connections {
 }
 
 impl Server {
-    /// Sends a request, and gives its answer as soon as the head of that is there.
-    async fn exchange(&self, head: Vec<u8>, body: Pieces) -> io::Result<Response<Answer>> {
+    /// Sends a request, and gives its answer as soon as the head of that is there: what is not sent by then, the
+    /// answer sends on while it is read.
+    async fn exchange(&self, mut outgoing: Outgoing) -> io::Result<Response<Answer>> {
         let stream = self.connection().await?;
         let mut heads = Heads::default();
-        let is_sent = send(&stream, once(&*head).chain(body.iter()), &mut heads).await?;
-        drop((head, body));
-        let response = loop {
-            if let Some(response) = heads.take()? {
-                break response;
-            }
-            // Unlike `readable`, this lets others have their turn while a server goes on and on.
-            poll_fn(|context| stream.poll_read_ready(context)).await?;
-            heads.read(&stream)?;
-        };
-        // A connection over which not all was sent is of no further use.
-        let idle = is_sent.then(|| self.idle.clone());
-        Ok(response.map(|framing| Answer::new(framing, stream, heads.into_rest(), idle)))
+        let response = poll_fn(|context| {
+            outgoing.send(&stream, context);
+            heads.poll_answer(&stream, context)
+        });
+        let response = response.await?;
+        let idle = self.idle.clone();
+        Ok(response.map(|framing| Answer::new(framing, stream, outgoing, heads.into_rest(), idle)))
     }
 
     async fn connection(&self) -> io::Result<TcpStream> {
@@ -143,42 +138,12 @@ impl Server {
     }
 }
 
-/// Sends the `pieces`, and whether that came to its end: a server that refuses before is heard, and `heads` has what
-/// it said.
-async fn send(
-    stream: &TcpStream,
-    pieces: impl Iterator<Item = &[u8]>,
-    heads: &mut Heads,
-) -> io::Result<bool> {
-    let mut pieces: Vec<IoSlice<'_>> = pieces.map(IoSlice::new).collect();
-    let mut left = &mut pieces[..];
-    while !left.is_empty() {
-        match stream.try_write_vectored(left) {
-            Ok(bytes) => IoSlice::advance_slices(&mut left, bytes),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let reading = if heads.are_complete() { None } else { Some(Interest::READABLE) };
-                let ready =
-                    stream.ready(reading.map_or(Interest::WRITABLE, |reading| reading | Interest::WRITABLE));
-                if ready.await?.is_readable() && reading.is_some() {
-                    heads.read(stream)?;
-                    if heads.are_of_a_refusal() {
-                        return Ok(false);
-                    }
-                }
-            }
-            // It may have said why before it closed.
-            Err(_) => return Ok(false),
-        }
-    }
-    Ok(true)
-}
-
-/// What is there to be read, with nothing in it at the end; `None` when nothing is there yet, for which no room is
-/// kept either.
+/// What is there to be read, with nothing in it at the end; `None` when nothing is there yet. It takes up no more
+/// room than it has bytes.
 fn try_read(stream: &TcpStream) -> io::Result<Option<BytesMut>> {
-    let mut bytes = BytesMut::with_capacity(READ_BYTES);
-    match stream.try_read_buf(&mut (&mut bytes).limit(READ_BYTES)) {
-        Ok(_) => Ok(Some(bytes)),
+    let mut room = [0; READ_BYTES];
+    match stream.try_read(&mut room) {
+        Ok(bytes) => Ok(Some(BytesMut::from(&room[..bytes]))),
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
     }

@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
 use tokio::net::TcpStream;
 
 use super::head::{Body, Framing};
 use super::idle::Idle;
+use super::outgoing::Outgoing;
 use super::try_read;
 
 /// A body. Once it was read to its end, its connection waits for another call.
@@ -21,16 +22,24 @@ pub(super) struct Answer(Option<Receiving>);
 struct Receiving {
     framing: Framing,
     stream: TcpStream,
+    /// What is left of the request: a server may begin before it has read all of that.
+    outgoing: Outgoing,
     /// What was read already.
     begun: Bytes,
     /// Where the connection may wait behind this answer.
-    idle: Option<Arc<Idle>>,
+    idle: Arc<Idle>,
 }
 
 impl Answer {
     /// The body of which `begun` has come already.
-    pub(super) fn new(framing: Framing, stream: TcpStream, begun: Bytes, idle: Option<Arc<Idle>>) -> Self {
-        let receiving = Receiving { framing, stream, begun, idle };
+    pub(super) fn new(
+        framing: Framing,
+        stream: TcpStream,
+        outgoing: Outgoing,
+        begun: Bytes,
+        idle: Arc<Idle>,
+    ) -> Self {
+        let receiving = Receiving { framing, stream, outgoing, begun, idle };
         if receiving.framing.body.is_over() {
             receiving.end();
             return Self(None);
@@ -65,6 +74,7 @@ impl HttpBody for Answer {
 impl Receiving {
     /// The next bytes of the body, `None` at its end.
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        self.outgoing.send(&self.stream, context);
         loop {
             let bytes = self.framing.body.within(&mut self.begun)?;
             if !bytes.is_empty() {
@@ -86,11 +96,8 @@ impl Receiving {
     /// Leaves the connection to another call, where it can take one.
     fn end(self) {
         // More than was asked for is nobody's answer.
-        if let Some(idle) = self.idle
-            && self.framing.keeps_connection
-            && self.begun.is_empty()
-        {
-            idle.put(self.stream);
+        if self.framing.keeps_connection && self.outgoing.is_sent() && self.begun.is_empty() {
+            self.idle.put(self.stream);
         }
     }
 }
@@ -113,9 +120,10 @@ impl Body {
                 Ok(part)
             }
             Self::Chunked(chunks) => {
-                let mut part = Vec::with_capacity(bytes.len());
+                let mut part = Vec::new();
                 let read = chunks.read(bytes, &mut part)?;
-                bytes.advance(read);
+                // A copy, so that nothing is kept of what is read.
+                *bytes = Bytes::copy_from_slice(&bytes[read..]);
                 Ok(part.into())
             }
             Self::UntilClose => Ok(take(bytes)),

@@ -2,15 +2,17 @@
 
 use std::io::{self, ErrorKind};
 
-/// The most bytes that can stand between two of a body: sizes, extensions, trailers.
+/// The most bytes that can stand beside those of a body, as sizes, extensions and trailers: at once, and in the long
+/// run for each of them. The smallest chunk has five for its one.
 const MOST_BESIDE: usize = 16 * 1024;
+const MOST_BESIDE_EACH: usize = 64;
 
 /// Where in such a body the next byte stands.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chunks {
     place: Place,
-    /// Bytes since the last of the body.
-    beside: usize,
+    /// Bytes that may stand beside the body before more of that comes.
+    spare: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +36,9 @@ enum Place {
     Over,
 }
 
-impl Default for Place {
+impl Default for Chunks {
     fn default() -> Self {
-        Self::Size(None)
+        Self { place: Place::Size(None), spare: MOST_BESIDE }
     }
 }
 
@@ -60,14 +62,11 @@ impl Chunks {
                 read += part.len();
                 let left = left - part.len() as u64;
                 self.place = if left == 0 { Place::DataReturn } else { Place::Data(left) };
-                self.beside = 0;
+                self.spare = MOST_BESIDE.min(self.spare + part.len() * MOST_BESIDE_EACH);
             } else {
                 self.place = self.place.behind(input[read]).ok_or(ErrorKind::InvalidData)?;
+                self.spare = self.spare.checked_sub(1).ok_or(ErrorKind::InvalidData)?;
                 read += 1;
-                self.beside += 1;
-                if self.beside > MOST_BESIDE {
-                    return Err(ErrorKind::InvalidData.into());
-                }
             }
         }
         Ok(read)
@@ -78,7 +77,7 @@ impl Place {
     /// The place behind `byte`, which is none of the body; `None` where it may not stand.
     fn behind(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
-            // Lines end in both bytes.
+            // Lines end in both bytes, trailers (which are left out) also in the second alone.
             (Self::Extension(_) | Self::Trailers, b'\n') => return None,
             (Self::Size(Some(size)) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
             (Self::Size(Some(size)), b';' | b' ' | b'\t') | (Self::Extension(size), _) => {

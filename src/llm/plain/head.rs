@@ -1,10 +1,11 @@
-//! Heads of messages: a request's as it is written, and those that a server says.
+//! The heads that a server says.
 
 use std::io::{self, ErrorKind};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::{Request, Response, StatusCode, Version};
+use http::{Response, StatusCode, Version};
 use tokio::net::TcpStream;
 
 use super::chunks::Chunks;
@@ -14,18 +15,6 @@ use super::try_read;
 const MOST_HEAD_BYTES: usize = 64 * 1024;
 /// The most headers of one.
 const MOST_HEADERS: usize = 128;
-
-/// The head of `request`.
-pub(super) fn written<B>(request: &Request<B>) -> Vec<u8> {
-    let mut head = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri()).into_bytes();
-    for (name, value) in request.headers() {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            head.extend_from_slice(part);
-        }
-    }
-    head.extend_from_slice(b"\r\n");
-    head
-}
 
 /// Where the body of an answer ends (RFC 9112, section 6.3), and whether its connection can be used behind it.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,54 +41,44 @@ pub(super) struct Heads {
     bytes: BytesMut,
     /// Bytes of those that are over.
     passed: usize,
-    answer: Option<Response<Framing>>,
-    /// Whether the server says no more.
-    is_over: bool,
 }
 
 impl Heads {
-    /// Reads what is there of them.
-    pub(super) fn read(&mut self, stream: &TcpStream) -> io::Result<()> {
-        let Some(bytes) = try_read(stream)? else { return Ok(()) };
-        self.is_over = bytes.is_empty();
-        if self.bytes.is_empty() {
-            self.bytes = bytes;
-        } else {
-            self.bytes.unsplit(bytes);
+    /// That of the answer, once it is there.
+    pub(super) fn poll_answer(
+        &mut self,
+        stream: &TcpStream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Response<Framing>>> {
+        loop {
+            // With this others have their turn while a server goes on and on.
+            ready!(stream.poll_read_ready(context))?;
+            let Some(bytes) = try_read(stream)? else { continue };
+            if bytes.is_empty() {
+                return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
+            }
+            if let Some(answer) = self.understand(bytes)? {
+                return Poll::Ready(Ok(answer));
+            }
         }
-        while self.answer.is_none() {
+    }
+
+    fn understand(&mut self, bytes: BytesMut) -> io::Result<Option<Response<Framing>>> {
+        self.bytes.unsplit(bytes);
+        loop {
             let head = parsed(&self.bytes)?;
             let length = head.as_ref().map_or(self.bytes.len(), |(length, _)| *length);
             if self.passed + length > MOST_HEAD_BYTES {
                 return Err(ErrorKind::InvalidData.into());
             }
-            let Some((length, head)) = head else { return Ok(()) };
+            let Some((length, head)) = head else { return Ok(None) };
             self.bytes.advance(length);
             self.passed += length;
             if !head.status().is_informational() {
                 let framing = framing(&head)?;
-                self.answer = Some(head.map(|()| framing));
+                return Ok(Some(head.map(|()| framing)));
             }
         }
-        Ok(())
-    }
-
-    /// Whether nothing is to be read any more.
-    pub(super) fn are_complete(&self) -> bool {
-        self.is_over || self.answer.is_some()
-    }
-
-    /// Whether the answer is known, and that nothing else need be sent for it.
-    pub(super) fn are_of_a_refusal(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| !answer.status().is_success())
-    }
-
-    /// That of the answer, once it is there.
-    pub(super) fn take(&mut self) -> io::Result<Option<Response<Framing>>> {
-        if self.is_over && self.answer.is_none() {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        Ok(self.answer.take())
     }
 
     /// What was read behind them.
@@ -131,17 +110,16 @@ fn parsed(bytes: &[u8]) -> io::Result<Option<(usize, Response<()>)>> {
 }
 
 fn framing(head: &Response<()>) -> io::Result<Framing> {
-    let body = body(head)?;
-    let is_asked = |word| words(head.headers(), CONNECTION).any(|said| said.eq_ignore_ascii_case(word));
-    let stays = if head.version() == Version::HTTP_10 { is_asked("keep-alive") } else { !is_asked("close") };
-    Ok(Framing { keeps_connection: stays && body != Body::UntilClose, body })
+    let is_said = |word| words(head.headers(), CONNECTION).any(|said| said.eq_ignore_ascii_case(word));
+    let keeps_connection = !is_said("close") && (head.version() != Version::HTTP_10 || is_said("keep-alive"));
+    Ok(Framing { body: body(head)?, keeps_connection })
 }
 
 fn body(head: &Response<()>) -> io::Result<Body> {
     if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status()) {
         return Ok(Body::Length(0));
     }
-    if let Some(coding) = words(head.headers(), TRANSFER_ENCODING).last() {
+    if let Some(coding) = words(head.headers(), TRANSFER_ENCODING).filter(|word| !word.is_empty()).last() {
         let is_chunked = head.version() != Version::HTTP_10 && coding.eq_ignore_ascii_case("chunked");
         return Ok(if is_chunked { Body::Chunked(Chunks::default()) } else { Body::UntilClose });
     }

@@ -7,10 +7,13 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::outbound::{IDLE_TIMEOUT, MOST_IDLE};
+use crate::outbound::MOST_IDLE;
 
+/// How long one waits: shorter than uvicorn (and so vLLM) and Node keep it (5 s), which would close it under a call. A
+/// new one costs little.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often it is looked which are of no use any more.
-const ROUND: Duration = Duration::from_secs(5);
+const ROUND: Duration = Duration::from_secs(1);
 
 /// Connections over which nothing goes on, the last used last.
 #[derive(Default)]
@@ -69,7 +72,7 @@ impl Idle {
     }
 }
 
-/// Whether the server has neither closed `connection` nor said anything that nobody asked for.
+/// Whether, as far as is known yet, the server has neither closed `connection` nor said anything that nobody asked for.
 fn is_open(connection: &TcpStream) -> bool {
     matches!(connection.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }

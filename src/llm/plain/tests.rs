@@ -122,7 +122,7 @@ async fn a_call_has_its_headers_and_its_body_also_when_these_are_long() {
 }
 
 /// Every way to tell where an answer ends.
-const FRAMED: [&str; 13] = [
+const FRAMED: [&str; 14] = [
     "HTTP/1.1 200 OK\r\nContent-Length: 7, 7\r\n\r\n{\"n\":1}",
     WHOLE,
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"n\r\n4;x=y\r\n\":1}\r\n0\r\n\r\n",
@@ -132,9 +132,10 @@ const FRAMED: [&str; 13] = [
     "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
     "HTTP/1.1 100 Continue\r\nServer: x\r\nContent-Length: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, Chunked\r\nContent-Length: 3\r\n\r\n00000000000000000007 ;a=\"b\";c=0123456789012345678901234567890\r\n{\"n\":1}\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, Chunked\r\nContent-Length: 3\r\n\r\n00000000000000000007 \t;a=\"b\";c=0123456789012345678901234567890\r\n{\"n\":1}\r\n0\r\n\r\n",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, identity\r\nContent-Length: 3\r\n\r\n{\"n\":1}",
     "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{\"n\":1}",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked,\r\n\r\n7\t\r\n{\"n\":1}\r\n0\r\n\r\n",
     "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"n\":1}",
 ];
 
@@ -186,6 +187,8 @@ async fn what_is_cut_or_is_no_http_is_a_failed_connection() {
         "7\n{\"n\":1}\r\n0\r\n\r\n",
         "3\r\n{\"n\":1}\r\n0\r\n\r\n",
         "7\r\n{\"n\":1}0\r\n\r\n",
+        "7\rX{\"n\":1}\r\n0\r\n\r\n",
+        "7\r\n{\"n\":1}\rX0\r\n\r\n",
         "7\r\n{\"n\":1}\r\n0\r\n\n",
         "7\r\n{\"n\":1}\r\n0\r\n\rx",
         "10000000000000000\r\n{\"n\":1}\r\n0\r\n\r\n",
@@ -231,11 +234,36 @@ async fn what_has_no_end_is_given_up_at_once() {
         // As much as systems hold between the two, and a little.
         assert!(read_of(begun, more).await < 16 * 1024 * 1024, "{begun}{more}");
     }
-    // Heads may be as long as this all the same.
-    let long =
-        format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 7\r\n\r\n{{\"n\":1}}", "x".repeat(60_000))
-            .leak();
-    assert_eq!(said(&served(vec![vec![long]]).await.0).await.as_deref(), Ok("{\"n\":1}"));
+}
+
+#[tokio::test]
+async fn heads_and_what_is_beside_a_body_may_be_long_but_not_longer() {
+    let interim = "HTTP/1.1 103 Hints\r\n\r\n";
+    for (bytes, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let head =
+            |filler: &str| format!("{interim}HTTP/1.1 200 OK\r\nX: {filler}\r\nContent-Length: 7\r\n\r\n");
+        let filler = "x".repeat(bytes - head("").len());
+        let answer = format!("{}{{\"n\":1}}", head(&filler)).leak();
+        assert_eq!(said(&served(vec![vec![answer]]).await.0).await.is_ok(), is_read, "{bytes}");
+    }
+    let read = |said: &str| {
+        let (mut chunks, mut body) = (chunks::Chunks::default(), Vec::new());
+        chunks.read(said.as_bytes(), &mut body).is_ok()
+    };
+    for (bytes, is_read) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+        assert_eq!(read(&format!("1;{}\r\n", "x".repeat(bytes - 4))), is_read, "{bytes}");
+        assert_eq!(
+            read(&format!("200\r\n{}\r\n0\r\n{}", "x".repeat(512), "x".repeat(bytes - 5))),
+            is_read,
+            "{bytes}"
+        );
+    }
+    assert!(read(&"1\r\n{\r\n".repeat(100_000)), "the smallest chunks");
+    assert!(read(&format!("1;{}\r\n{{\r\n", "x".repeat(50)).repeat(100_000)), "with something said of each");
+    assert!(
+        !read(&format!("1;{}\r\n{{\r\n", "x".repeat(100)).repeat(1_000)),
+        "with more said than is in them"
+    );
 }
 
 #[tokio::test]
@@ -255,10 +283,9 @@ async fn a_call_that_waits_holds_no_buffers() {
     let plain = plain(&listener, HeaderMap::new());
     let constant: Arc<serde_json::value::RawValue> =
         serde_json::value::to_raw_value(&"long".repeat(1_000)).expect("JSON").into();
-    let body = Pieces::of(&&constant, [&constant].into_iter());
+    let outgoing = Outgoing::new(plain.request(Pieces::of(&&constant, [&constant].into_iter())));
     assert_eq!(Arc::strong_count(&constant), 2, "it is shared");
-    let server = &plain.connections.get_ref().0;
-    let exchange = server.exchange(written(&plain.request(Pieces::default())), body);
+    let exchange = plain.connections.get_ref().0.exchange(outgoing);
     assert!(size_of_val(&exchange) <= 768, "{} bytes", size_of_val(&exchange));
     let mut exchange = std::pin::pin!(exchange);
     let (mut connection, _) = tokio::select! {
@@ -271,8 +298,12 @@ async fn a_call_that_waits_holds_no_buffers() {
         read = connection.read_exact(&mut sent) => drop(read.expect("the request")),
     }
     assert_eq!(Arc::strong_count(&constant), 1, "what was sent is let go");
-    let (ours, _theirs) = pair().await;
+    let (ours, mut theirs) = pair().await;
     assert!(try_read(&ours).expect("no error").is_none());
+    theirs.write_all(b"{").await.expect("sent");
+    ours.readable().await.expect("that");
+    let read = try_read(&ours).expect("no error").expect("that");
+    assert!(read.capacity() < 64, "one byte takes up {}", read.capacity());
 }
 
 proptest! {
