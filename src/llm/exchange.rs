@@ -1,9 +1,9 @@
 //! How a call travels: it goes out once, its answer is read within bounds, and whatever is not a success
 //! becomes a [`CallError`].
 //!
-//! A server that is spoken to in plain HTTP, with no proxy on the way, is spoken to [directly](super::plain), which
-//! takes half of the memory and a third of the processor time from a plan. All others are reached through
-//! async-openai and reqwest, with TLS, HTTP/2 and proxies.
+//! A server that is spoken to in plain HTTP, with no proxy on the way, is spoken to [directly](super::plain): a plan
+//! that waits for it holds half as much. All others are reached through async-openai and reqwest, with TLS, HTTP/2
+//! and proxies.
 
 use std::error::Error;
 use std::sync::Arc;
