@@ -7,6 +7,7 @@ mod shared;
 use std::sync::Arc;
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use sha2::{Digest, Sha256};
 use tokio::time::timeout_at;
 
@@ -111,12 +112,17 @@ pub struct PlanCache {
 
 impl PlanCache {
     /// A cache of at most `entries` plans, of which a long one counts as several (one for each 8 KiB), that
-    /// are used for `ttl`.
+    /// are used for `ttl`; where there is no room for all, of those that were last asked for.
     ///
     /// `setting` names all that plans depend on beside the request: registry, limits, model, prompts.
     pub fn new(setting: &str, entries: u64, ttl: Duration, redis: Option<Arc<Redis>>) -> Self {
         let weigh = |_: &Key, plan: &Arc<WrittenPlan>| (plan.json().len() / BYTES_OF_ENTRY + 1) as u32;
-        let memory = moka::sync::Cache::builder().max_capacity(entries).weigher(weigh).time_to_live(ttl);
+        let memory = moka::sync::Cache::builder()
+            .max_capacity(entries)
+            .weigher(weigh)
+            .time_to_live(ttl)
+            // What was just asked is what is asked again; by frequency a full cache would take no new plan.
+            .eviction_policy(EvictionPolicy::lru());
         Self {
             setting: Sha256::new().chain_update(setting).chain_update([0]),
             memory: memory.build(),

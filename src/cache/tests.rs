@@ -124,6 +124,21 @@ async fn the_second_identical_question_is_not_asked() {
 }
 
 #[tokio::test]
+async fn where_there_is_no_room_for_all_the_last_that_were_asked_are_kept() {
+    let house = House::new(false, false);
+    house.let_answer(300);
+    for number in 0..=150 {
+        house.ask(&format!("goal {number}"), 10, false).await;
+        house.cache.memory.run_pending_tasks();
+    }
+    for (number, cache) in
+        [(150, CacheUse::Hit), (51, CacheUse::Hit), (50, CacheUse::Miss), (0, CacheUse::Miss)]
+    {
+        assert_eq!(house.ask(&format!("goal {number}"), 10, false).await.cache, cache, "{number}");
+    }
+}
+
+#[tokio::test]
 async fn who_wants_a_new_plan_gets_one_and_leaves_it_to_the_others() {
     let house = House::new(false, false);
     house.let_answer(5);
