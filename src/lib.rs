@@ -19,6 +19,7 @@
 //! | [`client`] | the caller's side: what an orchestrator links against |
 //! | `orchestrator` | the reference orchestrator, with the feature of that name |
 //! | `outbound` | calls to other services: HTTP clients, bounded answers |
+//! | `headers` | lists in headers |
 //! | [`metrics`], [`text`] | every metric; comparing words as people mean them |
 //!
 //! Data goes one way: [`planner`] knows nothing of HTTP, [`http`] nothing of prompts, [`llm`] nothing of plans.
@@ -28,6 +29,7 @@ pub mod cache;
 pub mod cli;
 pub mod client;
 pub mod config;
+mod headers;
 pub mod http;
 pub mod lifecycle;
 pub mod llm;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use comfy_table::Table;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use planner_arm::server::allow_all_files;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -38,7 +38,12 @@ pub(crate) struct Held {
 
 /// Measures planner-arm, a process of its own for this.
 pub(crate) async fn measure(binary: &Path, folder: &Folder, wanted: &Wanted) -> Result<Held, String> {
-    allow_files(2 * wanted.plans as u64 + 100)?;
+    let needed = 2 * wanted.plans as u64 + 100;
+    if allow_all_files().is_some_and(|most| most < needed) {
+        return Err(format!(
+            "{needed} open files are needed: raise the limit (ulimit -Hn), or name fewer plans"
+        ));
+    }
     let llm = llm::start(wanted.llm_time).await.map_err(|error| format!("the LLM: {error}"))?;
     let places = [("PLANNER_MAX_CONCURRENT_PLANS", wanted.plans.to_string())];
     let service = Service::planner_arm(binary, folder, llm, &places).await?;
@@ -77,17 +82,6 @@ async fn ask(address: SocketAddr, plans: usize) -> io::Result<usize> {
         return Err(io::Error::new(ErrorKind::TimedOut, why));
     }
     Ok(bad)
-}
-
-/// Lets this process open as many files as it may.
-fn allow_files(needed: u64) -> Result<(), String> {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.maximum.is_some_and(|most| most < needed) {
-        return Err(format!(
-            "{needed} open files are needed: raise the limit (ulimit -Hn), or name fewer plans"
-        ));
-    }
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).map_err(|error| error.to_string())
 }
 
 /// A table of it.

@@ -13,6 +13,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
+use crate::headers::words;
+
 use super::problem::Problem;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -84,10 +86,7 @@ impl File {
 
     /// Whether the caller has this version (RFC 9110, section 13.1.2).
     fn is_with(&self, request: &HeaderMap) -> bool {
-        let lists = request.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
-        lists
-            .flat_map(|list| list.split(','))
-            .map(str::trim)
+        words(request, IF_NONE_MATCH)
             .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes())
     }
 }

@@ -141,8 +141,6 @@ struct Head {
     caller: Caller,
     include: Include,
     deadline: Result<Instant, FieldError>,
-    /// Until when the body is waited for.
-    read_by: Instant,
     anew: bool,
     is_stream: bool,
     body: Unread,
@@ -154,13 +152,10 @@ impl Head {
         let caller = authorize(&request, &app.auth_tokens)?;
         let include = Include::from_query(request.uri().query().unwrap_or_default())?;
         let (head, body) = request.into_parts();
-        let latest = context.arrived + app.timeout;
-        let deadline = deadline(&head.headers, context.arrived, app.timeout);
         Ok(Self {
             caller,
             include,
-            read_by: *deadline.as_ref().unwrap_or(&latest),
-            deadline,
+            deadline: deadline(&head.headers, context.arrived, app.timeout),
             anew: wants_no_cache(&head.headers),
             is_stream: prefers_events(&head.headers),
             body: Unread::json(&head.headers, body)?,
@@ -174,8 +169,9 @@ impl Head {
         context: &RequestContext,
         read: ReadQuestion,
     ) -> Result<Wanted, Problem> {
-        let Self { caller, include, deadline, read_by, anew, body, .. } = self;
-        let body = until_draining(app, body.read(read_by)).await?;
+        let Self { caller, include, deadline, anew, body, .. } = self;
+        let read_by = *deadline.as_ref().unwrap_or(&(context.arrived + app.timeout));
+        let body = read_until_draining(app, body, read_by).await?;
         let question = read(app, &body);
         let request_id = match &question {
             Ok(question) => &question.request.request_id,
@@ -257,15 +253,12 @@ impl Admitted {
     }
 }
 
-/// What comes of reading a `body`, which is waited for until the end begins.
-pub(super) async fn until_draining(
-    app: &App,
-    body: impl Future<Output = Result<Bytes, Problem>>,
-) -> Result<Bytes, Problem> {
+/// The bytes of a `body`, which is waited for until the end begins.
+pub(super) async fn read_until_draining(app: &App, body: Unread, by: Instant) -> Result<Bytes, Problem> {
     tokio::select! {
         // Mostly it is there at once, and nothing need be listened for.
         biased;
-        body = body => body,
+        bytes = body.read(by) => bytes,
         () = app.lifecycle.reached(Phase::Draining) => Err(shutting_down()),
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::app::MAX_BODY_BYTES;
+use crate::headers::words;
 use crate::models::{FieldError, MAX_REQUEST_ID_CHARS};
 
 use super::problem::{ErrorCode, Problem, too_large};
@@ -189,9 +190,7 @@ pub(crate) fn deadline(
 
 /// Whether the caller wants nothing from a cache (RFC 9111, section 5.2.1).
 pub(super) fn wants_no_cache(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
-    let mut words = values.flat_map(|value| value.split(',')).map(str::trim);
-    words.any(|word| word.eq_ignore_ascii_case("no-cache"))
+    words(headers, CACHE_CONTROL).any(|word| word.eq_ignore_ascii_case("no-cache"))
 }
 
 /// A body that has not been read.
@@ -257,8 +256,7 @@ async fn spill(body: &mut Body) {
 /// Whether the caller wants server-sent events rather than JSON (RFC 9110, section 12.5.1): only who names them
 /// does, and likes them no less.
 pub(super) fn prefers_events(headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(ACCEPT).into_iter().filter_map(|list| list.to_str().ok());
-    let ranges: Vec<(&str, f32)> = lists.flat_map(|list| list.split(',')).map(weighted).collect();
+    let ranges: Vec<(&str, f32)> = words(headers, ACCEPT).map(weighted).collect();
     let weight = |range: &str| {
         let named = ranges.iter().filter(|(name, _)| name.eq_ignore_ascii_case(range));
         named.map(|(_, weight)| *weight).reduce(f32::max)

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::models::fields::fault_of_json;
 use crate::models::{FieldError, PlanResponse};
 
-use super::plan::until_draining;
+use super::plan::read_until_draining;
 use super::problem::{ErrorCode, Problem};
 use super::request::{RequestContext, Unread, authorize};
 
@@ -68,8 +68,8 @@ pub(super) async fn validate(
 ) -> Result<Json<PlanResponse>, Problem> {
     authorize(&request, &app.auth_tokens)?;
     let (head, body) = request.into_parts();
-    let body = Unread::json(&head.headers, body)?.read(context.arrived + app.timeout);
-    let body = until_draining(&app, body).await?;
+    let body = Unread::json(&head.headers, body)?;
+    let body = read_until_draining(&app, body, context.arrived + app.timeout).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
     Ok(Json(app.validate(text).await?))
 }

@@ -21,6 +21,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde::de::IgnoredAny;
 
 use crate::app::{App, MAX_BODY_BYTES};
+use crate::headers::words;
 use crate::http::problem::{ErrorCode, Problem};
 use crate::http::{OwnDocument, RequestContext, StreamEnd, Unread, authorize, deadline, has_media_type};
 
@@ -139,12 +140,8 @@ fn is_address(authority: &str) -> bool {
 
 /// Whether the client takes JSON as well as events, as the protocol demands of it.
 fn accepts_both(headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(ACCEPT).into_iter().filter_map(|list| list.to_str().ok());
-    let ranges: Vec<&str> = lists
-        .flat_map(|list| list.split(','))
-        .filter_map(|range| range.split(';').next())
-        .map(str::trim)
-        .collect();
+    let ranges: Vec<&str> =
+        words(headers, ACCEPT).filter_map(|range| range.split(';').next()).map(str::trim).collect();
     ["application/json", "text/event-stream"]
         .iter()
         .all(|media_type| ranges.iter().any(|range| range.eq_ignore_ascii_case(media_type)))

@@ -4,9 +4,11 @@ use std::io::{self, ErrorKind};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Response, StatusCode, Version};
 use tokio::net::TcpStream;
+
+use crate::headers::words;
 
 use super::chunks::Chunks;
 use super::try_read;
@@ -133,12 +135,6 @@ fn body(head: &Response<()>) -> io::Result<Body> {
 
 fn length(digits: &str) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-}
-
-/// The words of a list that may stand in several headers.
-fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or_default());
-    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// What was read is no HTTP.

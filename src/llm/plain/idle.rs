@@ -31,9 +31,9 @@ impl Idle {
     pub(super) fn take(&self) -> Option<TcpStream> {
         let mut waiting = self.waiting();
         loop {
-            let (connection, since) = waiting.connections.pop()?;
-            if since.elapsed() < IDLE_TIMEOUT && is_open(&connection) {
-                return Some(connection);
+            let connection = waiting.connections.pop()?;
+            if is_of_use(&connection) {
+                return Some(connection.0);
             }
         }
     }
@@ -56,9 +56,7 @@ impl Idle {
         loop {
             sleep(ROUND).await;
             let mut waiting = self.waiting();
-            waiting
-                .connections
-                .retain(|(connection, since)| since.elapsed() < IDLE_TIMEOUT && is_open(connection));
+            waiting.connections.retain(is_of_use);
             waiting.connections.shrink_to_fit();
             if waiting.connections.is_empty() {
                 waiting.is_kept = false;
@@ -72,7 +70,9 @@ impl Idle {
     }
 }
 
-/// Whether, as far as is known yet, the server has neither closed `connection` nor said anything that nobody asked for.
-fn is_open(connection: &TcpStream) -> bool {
-    matches!(connection.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+/// Whether a connection has not waited for too long and, as far as is known yet, its server has neither closed it nor
+/// said anything that nobody asked for.
+fn is_of_use((connection, since): &(TcpStream, Instant)) -> bool {
+    since.elapsed() < IDLE_TIMEOUT
+        && matches!(connection.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
