@@ -1,49 +1,37 @@
-//! The planner arm of OctoLLM: a goal goes in, a sound plan comes out.
+//! The planner arm of OctoLLM: a goal goes in, a valid plan comes out.
 //!
-//! The modules in the order in which a request travels:
+//! The modules from top to bottom; each imports only from below itself (`tests/api/layers.rs` checks that):
 //!
-//! | module | what it does |
+//! | module | what it holds |
 //! |---|---|
-//! | [`cli`] | parses the command line and runs one command |
-//! | [`config`] | settings: a file, the environment, checks that report everything at once |
-//! | [`telemetry`] | logs and traces |
-//! | [`server`], [`lifecycle`] | serve until told to stop, and stop without losing a plan |
-//! | [`app`] | what all requests share, and the router over it |
-//! | [`http`] | limits, authorisation, request ids, problems, documentation |
-//! | `mcp` | the same for agent hosts, as tools of the Model Context Protocol |
-//! | [`models`], [`registry`] | the wire types; the arms that a step can be given to |
-//! | [`cache`], [`redis`] | plans that were made before; what replicas share |
-//! | [`planner`] | prompt, parse, repair, check, estimate; the embedded planner |
-//! | [`llm`], [`prices`] | one call to a model, and how many of them against which models; what they cost |
-//! | [`resilience`] | backoff, circuit breaker, retry budget: for whatever calls another service |
-//! | [`client`] | the caller's side: what an orchestrator links against |
+//! | [`app`] | the composition root: front ends put together, the commands that serve |
+//! | [`cli`], [`http`], `mcp` | front ends: parse, call the service, present |
 //! | `orchestrator` | the reference orchestrator, with the feature of that name |
-//! | `outbound` | calls to other services: HTTP clients, bounded answers |
-//! | `headers` | lists in headers |
-//! | [`metrics`], [`text`] | every metric; comparing words as people mean them |
-//!
-//! Data goes one way: [`planner`] knows nothing of HTTP, [`http`] nothing of prompts, [`llm`] nothing of plans.
+//! | [`service`] | state, admission, cache and single flight, track record |
+//! | [`planner`] | prompts, parse, normalize, validate, estimate; the embedded planner |
+//! | [`llm`] | one call to a model, retries, the fallback chain over models |
+//! | [`client`] | the caller's side: what an orchestrator links against |
+//! | [`server`] | what HTTP servers are built from: connections, shutdown, request ids, problem documents |
+//! | [`config`] | settings: a file, the environment, every fault reported at once |
+//! | [`telemetry`] | logs, traces and metrics |
+//! | [`domain`] | requests, plans, arms, rules, prices, error codes |
+//! | [`resilience`], `http_client`, `headers`, [`text`] | backoff, breaker, retry budget; small helpers |
 
 pub mod app;
-pub mod cache;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod domain;
 mod headers;
 pub mod http;
-pub mod lifecycle;
+mod http_client;
 pub mod llm;
 mod mcp;
-pub mod metrics;
-pub mod models;
 #[cfg(feature = "orchestrator")]
 pub mod orchestrator;
-mod outbound;
 pub mod planner;
-pub mod prices;
-pub mod redis;
-pub mod registry;
 pub mod resilience;
 pub mod server;
+pub mod service;
 pub mod telemetry;
 pub mod text;

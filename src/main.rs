@@ -6,12 +6,6 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// One thread does it all: a plan takes less of it than handing the plan from one thread to another. What
-/// takes long (reading a huge answer, names of hosts) has threads of its own.
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let code = runtime.block_on(planner_arm::cli::run());
-    // A thread that waits for standard input ends with the next line of it, which may never come.
-    runtime.shutdown_background();
-    code
+    planner_arm::app::run()
 }

@@ -1,14 +1,14 @@
 //! What the planner's own work takes: `cargo bench --bench planner`.
 
 #[expect(unreachable_pub, reason = "shared with the tests")]
-#[path = "../../tests/api/hostile/kinds.rs"]
+#[path = "../../tests/api/malicious_answers/kinds.rs"]
 mod kinds;
 mod parsing;
 mod planning;
 mod request;
 
 use criterion::{criterion_group, criterion_main};
-use planner_arm::models::PlanRequest;
+use planner_arm::domain::PlanRequest;
 
 /// As in the service.
 #[global_allocator]

@@ -4,9 +4,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::Criterion;
+use planner_arm::domain::PlanRules;
+use planner_arm::domain::arms::ArmRegistry;
+use planner_arm::planner::normalize::normalize;
 use planner_arm::planner::parse;
-use planner_arm::planner::repair::{PlanRules, settle};
-use planner_arm::registry::ArmRegistry;
 
 use crate::{clean_answer, kinds};
 
@@ -18,7 +19,7 @@ pub(crate) fn answers(c: &mut Criterion) {
         c.bench_function(&format!("parse, repair and check, a {name} answer"), |b| {
             b.iter(|| {
                 let reading = parse::read(black_box(answer)).expect("a draft");
-                settle(reading.draft, &registry, &rules).expect("a plan")
+                normalize(reading.draft, &registry, &rules).expect("a plan")
             });
         });
     }
@@ -60,7 +61,7 @@ pub(crate) fn hostile(c: &mut Criterion) {
     for (name, make) in kinds::kinds().into_iter().filter(|(name, _)| WORST.contains(&name.as_str())) {
         let answer = make(1 << 20);
         group.bench_function(name, |b| {
-            b.iter(|| parse::read(black_box(&answer)).map(|read| settle(read.draft, &registry, &rules)));
+            b.iter(|| parse::read(black_box(&answer)).map(|read| normalize(read.draft, &registry, &rules)));
         });
     }
 }

@@ -4,20 +4,21 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion};
-use planner_arm::models::PlanRequest;
+use planner_arm::domain::PlanRequest;
+use planner_arm::domain::PlanRules;
+use planner_arm::domain::arms::ArmRegistry;
 use planner_arm::planner::draft::Draft;
 use planner_arm::planner::embedded::EmbeddedPlanner;
+use planner_arm::planner::normalize::normalize;
 use planner_arm::planner::prompts::Prompts;
-use planner_arm::planner::repair::{PlanRules, settle};
 use planner_arm::planner::{graph, parse};
-use planner_arm::registry::ArmRegistry;
 
 use crate::{clean_answer, ordinary_request};
 
 pub(crate) fn prompt(c: &mut Criterion) {
     let prompts = Prompts::new(&Arc::new(ArmRegistry::default()), &PlanRules::default());
-    let request = ordinary_request();
-    c.bench_function("prompt", |b| b.iter(|| prompts.question(black_box(&request))));
+    let job = ordinary_request().into();
+    c.bench_function("prompt", |b| b.iter(|| prompts.first(black_box(&job))));
 }
 
 pub(crate) fn embedded(c: &mut Criterion) {
@@ -27,7 +28,7 @@ pub(crate) fn embedded(c: &mut Criterion) {
         PlanRequest { goal: "Fix the login page, then run all tests. ".repeat(250), ..ordinary_request() };
     for (name, request) in [("an ordinary goal", ordinary_request()), ("10,000 characters", longest)] {
         c.bench_function(&format!("embedded planner, {name}"), |b| {
-            b.iter(|| settle(embedded.propose(black_box(&request)), &registry, &rules).expect("a plan"));
+            b.iter(|| normalize(embedded.propose(black_box(&request)), &registry, &rules).expect("a plan"));
         });
     }
 }
@@ -37,12 +38,12 @@ pub(crate) fn repair(c: &mut Criterion) {
     for (name, draft, repairs) in
         [("nothing to repair", clean_draft(), false), ("much to repair", bad_draft(), true)]
     {
-        let plan = settle(draft.clone(), &registry, &rules).expect("a plan");
+        let plan = normalize(draft.clone(), &registry, &rules).expect("a plan");
         assert_eq!(!plan.repairs().is_empty(), repairs, "{name}: {:?}", plan.repairs());
         c.bench_function(&format!("repair and check, {name}"), |b| {
             b.iter_batched(
                 || draft.clone(),
-                |draft| settle(draft, &registry, &rules).expect("a plan"),
+                |draft| normalize(draft, &registry, &rules).expect("a plan"),
                 BatchSize::SmallInput,
             );
         });

@@ -7,12 +7,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use criterion::{BatchSize, Criterion};
 use http::{Request, Response, StatusCode};
-use planner_arm::app::{App, router};
+use planner_arm::app::{PlannerService, router};
 use planner_arm::config::Settings;
-use planner_arm::llm::ladder::CallPolicy;
-use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ear, Ladder, Question};
-use planner_arm::metrics::Metrics;
+use planner_arm::llm::fallback::CallPolicy;
+use planner_arm::llm::{BoxFuture, CallError, CallObserver, ChatModel, Completion, FallbackChain, Prompt};
 use planner_arm::planner::Engine;
+use planner_arm::telemetry::metrics::Metrics;
 use tower::ServiceExt;
 
 use crate::{clean_answer, ordinary_request};
@@ -28,13 +28,17 @@ impl ChatModel for Instant {
         &self.name
     }
 
-    fn call<'a>(&'a self, _: &'a Question, _: Option<Ear>) -> BoxFuture<'a, Result<Completion, CallError>> {
+    fn call<'a>(
+        &'a self,
+        _: &'a Prompt,
+        _: Option<CallObserver>,
+    ) -> BoxFuture<'a, Result<Completion, CallError>> {
         let completion = Completion { content: self.answer.clone(), ..Completion::default() };
         Box::pin(std::future::ready(Ok(completion)))
     }
 }
 
-fn app() -> Arc<App> {
+fn app() -> Arc<PlannerService> {
     // Without a cache: each request is to be planned.
     let variables = HashMap::from([("PLANNER_CACHE_TTL_SECONDS".to_owned(), "0".to_owned())]);
     let settings = Settings::load(&variables).expect("good settings");
@@ -46,8 +50,8 @@ fn app() -> Arc<App> {
         breaker_reset: settings.llm_breaker_reset,
         fair_time: Duration::from_secs(1),
     };
-    let ladder = Ladder::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
-    App::new(&settings, Engine::Llm { ladder, fallback: None }, None, metrics)
+    let chain = FallbackChain::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
+    PlannerService::new(&settings, Engine::Llm { chain, fallback: None }, None, metrics)
 }
 
 pub(crate) fn plan(c: &mut Criterion) {

@@ -18,7 +18,7 @@ const WAVE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(15);
 
 /// What is measured.
-pub(crate) struct Wanted {
+pub(crate) struct ValidatedRequest {
     /// Plans at once.
     pub(crate) plans: usize,
     /// How long the LLM takes for each.
@@ -37,7 +37,11 @@ pub(crate) struct Held {
 }
 
 /// Measures planner-arm, a process of its own for this.
-pub(crate) async fn measure(binary: &Path, folder: &Folder, wanted: &Wanted) -> Result<Held, String> {
+pub(crate) async fn measure(
+    binary: &Path,
+    folder: &Folder,
+    wanted: &ValidatedRequest,
+) -> Result<Held, String> {
     let needed = 2 * wanted.plans as u64 + 100;
     if allow_all_files().is_some_and(|most| most < needed) {
         return Err(format!(
@@ -52,7 +56,7 @@ pub(crate) async fn measure(binary: &Path, folder: &Folder, wanted: &Wanted) -> 
     held.and_then(|held| ended.map(|()| held))
 }
 
-async fn held_by(service: &Service, wanted: &Wanted) -> io::Result<Held> {
+async fn held_by(service: &Service, wanted: &ValidatedRequest) -> io::Result<Held> {
     let plans = wanted.plans;
     let idle = service.memory("VmRSS")?;
     let bad = ask(service.address, plans).await?;

@@ -45,9 +45,9 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn held(&self) -> held::Wanted {
+    fn held(&self) -> held::ValidatedRequest {
         let (llm_time, later) = if self.quick { (1, 0) } else { (3, 60) };
-        held::Wanted {
+        held::ValidatedRequest {
             plans: self.in_flight,
             llm_time: Duration::from_secs(llm_time),
             later: Duration::from_secs(later),

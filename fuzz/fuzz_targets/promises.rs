@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use planner_arm::planner::parse;
-use planner_arm::planner::repair::{Plan, PlanRules, settle};
-use planner_arm::registry::ArmRegistry;
+use planner_arm::domain::PlanRules;
+use planner_arm::planner::normalize::{Plan, normalize};
+use planner_arm::domain::arms::ArmRegistry;
 
 static REGISTRY: LazyLock<ArmRegistry> = LazyLock::new(ArmRegistry::default);
 static RULES: LazyLock<PlanRules> = LazyLock::new(PlanRules::default);
@@ -12,7 +13,7 @@ static RULES: LazyLock<PlanRules> = LazyLock::new(PlanRules::default);
 /// Deals with an answer as the service does, and panics where a promise is broken.
 pub(crate) fn hold_for(answer: &str) {
     let Ok(reading) = parse::read(answer) else { return };
-    match settle(reading.draft, &REGISTRY, &RULES) {
+    match normalize(reading.draft, &REGISTRY, &RULES) {
         Ok(plan) => is_sound(plan),
         Err(faults) => assert!(!faults.is_empty(), "refused without a reason"),
     }
@@ -45,7 +46,7 @@ fn is_sound(plan: Plan) {
     let written = serde_json::to_string(&plan).expect("JSON");
     let reading = parse::read(&written).expect("what was written can be read");
     assert!(reading.is_strict, "{written}");
-    let (again, repairs) = settle(reading.draft, &REGISTRY, &RULES).expect("still sound").into_response();
+    let (again, repairs) = normalize(reading.draft, &REGISTRY, &RULES).expect("still sound").into_response();
     assert_eq!(repairs, vec![]);
     assert_eq!(again, plan);
 }

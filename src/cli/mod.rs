@@ -2,13 +2,10 @@
 
 mod config;
 mod eval;
-mod healthcheck;
 mod man;
-mod mcp;
 mod plan;
+mod progress;
 mod render;
-mod screen;
-mod serve;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -18,10 +15,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::{EXIT_CODE, Settings};
-
-pub(crate) use healthcheck::healthcheck;
-#[cfg(feature = "orchestrator")]
-pub(crate) use serve::warn_about_unknown;
+use crate::server::process::{exit_as, healthcheck};
 
 /// The planner arm of OctoLLM: a goal goes in, a sound plan comes out.
 ///
@@ -64,12 +58,16 @@ enum Command {
     Man,
 }
 
-/// Runs the command that the process was started with.
-pub async fn run() -> ExitCode {
+/// Runs the command that the process was started with; `serve` and `serve_mcp` are the commands that serve, which
+/// this layer cannot name.
+pub(crate) fn run(
+    serve: impl AsyncFnOnce(Settings) -> Result<(), String>,
+    serve_mcp: impl AsyncFnOnce(Settings) -> Result<(), String>,
+) -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
-    // What needs no settings comes before them, so that bad ones do not matter.
+    // What needs no settings comes before them, so that invalid ones do not matter.
     match &command {
-        Command::Healthcheck { url: Some(url) } => return exit(healthcheck(url).await),
+        Command::Healthcheck { url: Some(url) } => return exit(block_on(1, healthcheck(url))),
         Command::Completions { shell } => return exit(print(&completions(*shell))),
         Command::Man => return exit(man::page(Arguments::command()).and_then(|page| print(&page))),
         Command::Plan(arguments) if !arguments.have_a_goal() => {
@@ -81,15 +79,29 @@ pub async fn run() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return exit_as("planner-arm", Err(error.to_string()), EXIT_CODE),
     };
+    let threads = settings.worker_threads;
     exit(match command {
-        Command::Serve => serve::serve(settings).await,
-        Command::Mcp => mcp::mcp(settings).await,
-        Command::Plan(arguments) => return plan::plan(arguments, &settings).await,
-        Command::Eval(arguments) => eval::eval(arguments, settings).await,
-        Command::Healthcheck { .. } => healthcheck(&settings.health_url()).await,
+        Command::Serve => block_on(threads, serve(settings)),
+        Command::Mcp => block_on(threads, serve_mcp(settings)),
+        Command::Plan(arguments) => return block_on(threads, plan::plan(arguments, &settings)),
+        Command::Eval(arguments) => block_on(threads, eval::eval(arguments, settings)),
+        Command::Healthcheck { .. } => block_on(1, healthcheck(&settings.health_url())),
         Command::Config => config::print(&settings),
         Command::Completions { .. } | Command::Man => unreachable!("they need no settings"),
     })
+}
+
+/// Runs `future` on a runtime of so many worker threads.
+fn block_on<F: Future>(worker_threads: usize, future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads)
+        .enable_all()
+        .build()
+        .expect("the system has threads left");
+    let output = runtime.block_on(future);
+    // A thread that waits for standard input ends with its next line, which may never come.
+    runtime.shutdown_background();
+    output
 }
 
 /// The script for `shell`.
@@ -109,18 +121,6 @@ fn usage_error(name: &str, what: &str) -> ! {
 
 fn exit(outcome: Result<(), String>) -> ExitCode {
     exit_as("planner-arm", outcome, 1)
-}
-
-/// How `program` ends: when it failed with `code`, and with what went wrong on standard error.
-pub(crate) fn exit_as(program: &str, outcome: Result<(), String>, code: u8) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(what) => {
-            // Nobody is left to tell when standard error is closed.
-            let _ = writeln!(std::io::stderr(), "{program}: {what}");
-            ExitCode::from(code)
-        }
-    }
 }
 
 /// Writes `text` to standard output; a reader that has seen enough (`| head`) is no error.

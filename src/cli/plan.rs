@@ -9,16 +9,16 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, interval_at};
 
-use crate::app::App;
 use crate::config::Settings;
-use crate::http::problem::Problem;
-use crate::models::{MAX_GOAL_CHARS, PlanRequest};
-use crate::planner::repair::Plan;
-use crate::planner::{Order, Origin, PlannerArm};
+use crate::domain::problem::Problem;
+use crate::domain::{MAX_GOAL_CHARS, PlanRequest};
+use crate::planner::normalize::Plan;
+use crate::planner::{Origin, PlanJob, PlannerArm};
+use crate::service::PlannerService;
 use crate::telemetry;
 
+use super::progress::{Screen, TICK};
 use super::render::{self, Colours, Made};
-use super::screen::{Screen, TICK};
 
 /// The goal that means standard input.
 const STANDARD_INPUT: &str = "-";
@@ -86,11 +86,13 @@ async fn printed(arguments: PlanArguments, settings: &Settings) -> Result<Option
         request_id: None,
     };
     request.check().map_err(|faults| Problem::from(faults).detail)?;
-    let app = App::from_settings(settings)?;
+    let service = PlannerService::from_settings(settings)?;
 
     let deadline = Instant::now() + settings.timeout;
-    let order = Order { request: &request, past: None, deadline, steps: None };
-    let Some((origin, plan)) = watched(&app.planner, order, &screen).await? else { return Ok(None) };
+    let job = PlanJob::from(request);
+    let Some((origin, plan)) = watched(&service.planner, &job, deadline, &screen).await? else {
+        return Ok(None);
+    };
     let (plan, repairs) = plan.into_response();
     let made = Made { plan: &plan, repairs: &repairs, origin: &origin };
     let colours = Colours::on(&std::io::stdout(), arguments.color);
@@ -108,12 +110,13 @@ async fn printed(arguments: PlanArguments, settings: &Settings) -> Result<Option
 /// The plan that is ordered, drawn while it is made where somebody can see it; `None` when they stop it.
 async fn watched(
     planner: &PlannerArm,
-    order: Order<'_>,
+    job: &PlanJob,
+    deadline: Instant,
     screen: &Screen,
 ) -> Result<Option<(Origin, Plan)>, String> {
     let is_seen = screen.is_visible();
     let (sender, mut steps) = unbounded_channel();
-    let mut making = pin!(planner.plan(Order { steps: is_seen.then_some(&sender), ..order }));
+    let mut making = pin!(planner.generate_plan(job, deadline, is_seen.then_some(&sender)));
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     let mut tick = interval_at(Instant::now() + TICK, TICK);
     if is_seen {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::models::{FieldError, PlanResponse};
-use crate::outbound::body_within;
+use crate::domain::{FieldError, PlanResponse};
+use crate::http_client::body_within;
 use crate::resilience::retry_after;
 use crate::text::shorten;
 

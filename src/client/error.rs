@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::models::FieldError;
+use crate::domain::FieldError;
 
 /// Why a client cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

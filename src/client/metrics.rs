@@ -7,9 +7,9 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts};
 
-use crate::metrics::{LLM_BUCKETS, Register};
-use crate::models::PlanResponse;
+use crate::domain::PlanResponse;
 use crate::resilience::Breaker;
+use crate::telemetry::metrics::{LLM_BUCKETS, Register};
 
 use super::ClientError;
 use super::answer::NoPlan;

@@ -32,8 +32,8 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 use tracing::debug;
 
-use crate::models::{Health, PlanResponse, Readiness};
-use crate::outbound::{bearer, http_client, is_bare};
+use crate::domain::{Health, PlanResponse, Readiness};
+use crate::http_client::{bearer, http_client, is_bare};
 use crate::resilience::breaker::{BreakerState, Entry};
 use crate::resilience::{Backoff, Breaker};
 use crate::telemetry::traces;
@@ -140,7 +140,7 @@ impl PlannerClient {
     /// Asks for a plan, for as long as the options allow.
     ///
     /// `task_id` becomes the request's id (`X-Request-ID`), in the planner's log and in its problems. What
-    /// goal, constraints and context may be, [`PlanRequest`](crate::models::PlanRequest) says. The plan is part of the
+    /// goal, constraints and context may be, [`PlanRequest`](crate::domain::PlanRequest) says. The plan is part of the
     /// trace of the caller's current OpenTelemetry context, if it has one (`traceparent`).
     ///
     /// # Errors

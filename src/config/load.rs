@@ -7,10 +7,10 @@ use ::config::{Config, ConfigError, File, FileFormat};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
-use crate::planner::EngineKind;
-use crate::planner::repair::PlanRules;
-use crate::prices::{Price, PriceList};
-use crate::registry::{Arm, ArmRegistry};
+use crate::domain::EngineKind;
+use crate::domain::PlanRules;
+use crate::domain::arms::{Arm, ArmRegistry};
+use crate::domain::prices::{Price, PriceList};
 
 use super::reader::Reader;
 use super::show::mask_url;
@@ -51,6 +51,7 @@ pub(super) const NAMES: &[&str] = &[
     "ready_requires_llm",
     "shutdown_delay_seconds",
     "shutdown_grace_seconds",
+    "worker_threads",
 ];
 
 /// The settings that only a file can hold.
@@ -194,9 +195,15 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         redis_url: redis_url(reader),
         arms: arms?,
         prices: prices?,
+        worker_threads: reader.number("worker_threads", cores(), 1..=256),
         traces,
         unknown_variables: unknown_variables(variables),
     })
+}
+
+/// Processor cores that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(256)
 }
 
 fn rules(reader: &mut Reader) -> PlanRules {

@@ -9,17 +9,18 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tracing::warn;
 
-use crate::planner::EngineKind;
-use crate::planner::repair::PlanRules;
-use crate::prices::PriceList;
-use crate::registry::ArmRegistry;
+use crate::domain::arms::ArmRegistry;
+use crate::domain::prices::PriceList;
+use crate::domain::{EngineKind, PlanRules};
+
+pub use crate::telemetry::settings::{LogFormat, LogLevel, Sampler, TraceSettings};
 
 #[cfg(feature = "orchestrator")]
 pub(crate) use reader::Reader;
 #[cfg(feature = "orchestrator")]
 pub(crate) use show::mask_url;
-pub use traces::{Sampler, TraceSettings};
 
 /// Prefix of every environment variable of the planner arm.
 pub const PREFIX: &str = "PLANNER_";
@@ -48,30 +49,6 @@ pub enum Environment {
     Staging,
     /// In earnest.
     Production,
-}
-
-/// Least severe log level that is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Errors only.
-    Error,
-    /// And warnings.
-    Warn,
-    /// And one line for each request.
-    Info,
-    /// And each call to an LLM.
-    Debug,
-    /// And goals.
-    Trace,
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Pretty,
-    /// One JSON object a line.
-    Json,
 }
 
 /// All settings, checked. The variable of each is its name in upper case behind [`PREFIX`].
@@ -139,6 +116,8 @@ pub struct Settings {
     pub arms: ArmRegistry,
     /// What models cost.
     pub prices: PriceList,
+    /// Threads that serve requests, 1 to 256.
+    pub worker_threads: usize,
     /// Where traces go; `None`: nowhere.
     pub traces: Option<TraceSettings>,
     /// Variables with our prefix that mean nothing, perhaps misspelled.
@@ -191,6 +170,14 @@ impl Settings {
 pub(crate) fn process_variables() -> HashMap<String, String> {
     let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
+}
+
+/// Logs the variables that look like settings and are none.
+pub(crate) fn warn_about_unknown(variables: &[String]) {
+    if !variables.is_empty() {
+        let variables = variables.join(",");
+        warn!(variables, "unknown settings are ignored; check their spelling");
+    }
 }
 
 /// The health check of a service that listens there, for a process on the same machine.

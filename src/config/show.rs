@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Environment, FallbackEngine, LogFormat, LogLevel, Settings};
+use super::{Environment, FallbackEngine, Settings};
 
 pub(super) const MASK: &str = "********";
 const MASK_AT: &str = "********@";
@@ -48,6 +48,7 @@ pub(super) fn shown(s: &Settings) -> Vec<(&'static str, String)> {
         ("READY_REQUIRES_LLM", s.ready_requires_llm.to_string()),
         ("SHUTDOWN_DELAY_SECONDS", s.shutdown_delay.as_secs_f64().to_string()),
         ("SHUTDOWN_GRACE_SECONDS", s.shutdown_grace.as_secs_f64().to_string()),
+        ("WORKER_THREADS", s.worker_threads.to_string()),
         ("ARMS", arms.join(",")),
         ("PRICES", prices.join(", ")),
     ]
@@ -86,29 +87,6 @@ impl Environment {
             Self::Development => "development",
             Self::Staging => "staging",
             Self::Production => "production",
-        }
-    }
-}
-
-impl LogLevel {
-    /// As in the setting, and as tracing has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-impl LogFormat {
-    /// As in the setting.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pretty => "pretty",
-            Self::Json => "json",
         }
     }
 }

@@ -9,46 +9,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::Environment;
 use super::reader::Reader;
 use super::show::{MASK, mask_url};
+use super::{Environment, Sampler, TraceSettings};
 
 const PREFIX: &str = "OTEL_";
 
 /// The resource attribute that names the service.
 const SERVICE_NAME: &str = "service.name";
-
-/// Where spans are sent, which of them, and how.
-#[derive(Debug, Clone)]
-pub struct TraceSettings {
-    /// Where they are posted to.
-    pub endpoint: Url,
-    /// What goes along with each batch, such as a token.
-    pub headers: HeaderMap,
-    /// Whether they are sent compressed.
-    pub is_compressed: bool,
-    /// How long one post may take.
-    pub timeout: Duration,
-    /// What is said of this process, its service's name among it.
-    pub resource: Vec<(String, String)>,
-    /// Which traces are sent.
-    pub sampler: Sampler,
-    /// How long spans are gathered.
-    pub schedule_delay: Duration,
-    /// Spans beyond this are left out while the collector stands still.
-    pub max_queue_size: usize,
-    /// Spans of one post at most.
-    pub max_export_batch_size: usize,
-}
-
-/// Which traces are sent.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampler {
-    /// Whether it is as the caller decided, where the caller says so.
-    pub is_parent_based: bool,
-    /// Share of the others, 0.0 to 1.0.
-    pub share: f64,
-}
 
 /// What `variables` say of traces; `None` when they are off. Faults are added to `faults`.
 pub(super) fn read(

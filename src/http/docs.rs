@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 
-use super::problem::Problem;
+use crate::server::problem::of_status;
 
 const PAGE: &str = r#"<!doctype html>
 <html lang="en">
@@ -61,7 +61,7 @@ pub(super) async fn page_asset(Path(name): Path<String>) -> Response {
             };
             asset(&file.content_type, bytes)
         }
-        _ => Problem::for_status(http::StatusCode::NOT_FOUND).into_response(),
+        _ => of_status(http::StatusCode::NOT_FOUND).into_response(),
     }
 }
 

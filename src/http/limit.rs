@@ -1,138 +1,25 @@
-//! How many plans one caller may ask for in a minute.
+//! What callers are told about their rate limit (draft-ietf-httpapi-ratelimit-headers-11).
 
-use std::num::NonZeroU32;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
-
-use governor::clock::{Clock, DefaultClock, QuantaInstant};
-use governor::middleware::StateInformationMiddleware;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::header::{HeaderName, HeaderValue};
-use redis::Script;
 
-use crate::redis::{Purpose, Redis};
+use crate::domain::problem::whole_seconds;
+use crate::service::rate_limit::Allowance;
 
-use super::problem::{ErrorCode, Problem, whole_seconds};
-use super::request::Caller;
-
-/// What a caller has left (draft-ietf-httpapi-ratelimit-headers-11).
+/// What a caller has left.
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// What it has at most.
+/// The limit itself.
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Everything that is said about a caller's limit.
 pub(crate) const LIMIT_HEADERS: [HeaderName; 2] = [RATELIMIT, RATELIMIT_POLICY];
 
-/// A limit for each caller (GCRA): up to a minute's worth at once, then evenly. With Redis it holds for all
-/// replicas together, and for each on its own while Redis is away.
-pub struct PlanLimiter(Option<Limit>);
-
-struct Limit {
-    per_minute: NonZeroU32,
-    own: DefaultKeyedRateLimiter<Caller, StateInformationMiddleware>,
-    redis: Option<Arc<Redis>>,
-}
-
-/// What a limit says to one plan of a caller's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Allowance {
-    per_minute: NonZeroU32,
-    /// Plans that may follow at once.
-    left: u32,
-    /// Until the next may, where this one may not.
-    wait: Option<Duration>,
-}
-
-/// The same in Redis: for each caller the time at which its limit would be whole, in microseconds. Gives the
-/// time to wait, or 0 and counts; and how many plans may follow at once.
-///
-/// Arguments: microseconds for each plan, microseconds that a caller may be ahead.
-static SHARED_LIMIT: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-        local time = redis.call('TIME')
-        local now = time[1] * 1000000 + time[2]
-        local whole = math.max(tonumber(redis.call('GET', KEYS[1])) or 0, now)
-        local wait = whole - now - ARGV[2]
-        if wait > 0 then return {wait, 0} end
-        whole = whole + ARGV[1]
-        redis.call('SET', KEYS[1], string.format('%.0f', whole), 'PX', math.ceil((whole - now) / 1000))
-        return {0, math.floor((now + ARGV[2] + ARGV[1] - whole) / ARGV[1])}
-        ",
-    )
-});
-
-impl PlanLimiter {
-    /// At most `per_minute` plans; 0: no limit.
-    pub fn new(per_minute: u32, redis: Option<Arc<Redis>>) -> Self {
-        let limit = |per_minute| Limit {
-            per_minute,
-            own: RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware(),
-            redis,
-        };
-        Self(NonZeroU32::new(per_minute).map(limit))
-    }
-
-    /// Counts a plan for `caller`, unless its limit is used up; `None` where there is no limit.
-    pub(super) async fn admit(&self, caller: &Caller) -> Option<Allowance> {
-        let limit = self.0.as_ref()?;
-        Some(match limit.shared_allowance(caller).await {
-            Some(allowance) => allowance,
-            None => limit.own_allowance(caller),
-        })
-    }
-
-    /// Forgets callers whose limit is whole again.
-    pub fn forget_idle(&self) {
-        if let Some(limit) = &self.0 {
-            limit.own.retain_recent();
-            limit.own.shrink_to_fit();
-        }
-    }
-}
-
-impl Limit {
-    /// By what this replica has counted.
-    fn own_allowance(&self, caller: &Caller) -> Allowance {
-        let per_minute = self.per_minute;
-        match self.own.check_key(caller) {
-            Ok(state) => Allowance { per_minute, left: state.remaining_burst_capacity(), wait: None },
-            Err(used_up) => {
-                let now: QuantaInstant = DefaultClock::default().now();
-                Allowance { per_minute, left: 0, wait: Some(used_up.wait_time_from(now)) }
-            }
-        }
-    }
-
-    /// By what all replicas have counted; `None` without Redis.
-    async fn shared_allowance(&self, caller: &Caller) -> Option<Allowance> {
-        let redis = self.redis.as_ref()?;
-        let per_minute = self.per_minute;
-        let each = 60_000_000 / u64::from(per_minute.get());
-        let mut script = SHARED_LIMIT.key(format!("planner:limit:{per_minute}:{caller}"));
-        script.arg(each).arg(60_000_000 - each);
-        let ask = async |mut redis| script.invoke_async::<(u64, u32)>(&mut redis).await;
-        let (wait, left) = redis.ask(Purpose::RateLimit, ask).await?;
-        let wait = (wait > 0).then(|| Duration::from_micros(wait));
-        Some(Allowance { per_minute, left, wait })
-    }
-}
-
-impl Allowance {
-    /// Why the plan may not be made, where that is so.
-    pub(super) fn refusal(self) -> Option<Problem> {
-        let wait = self.wait?;
-        let detail = "Your limit of plans a minute is used up; wait as Retry-After says.";
-        Some(Problem::new(ErrorCode::RateLimited, detail).retry_after(wait))
-    }
-
-    /// What callers are told with every answer that counted, and with a refusal.
-    pub(super) fn headers(self) -> [(HeaderName, HeaderValue); 2] {
-        let until = self.wait.map(|wait| format!(";t={}", whole_seconds(wait))).unwrap_or_default();
-        let said =
-            [format!("\"plans\";r={}{until}", self.left), format!("\"plans\";q={};w=60", self.per_minute)];
-        let said = said.map(|text| HeaderValue::try_from(text).expect("ASCII"));
-        let [left, most] = said;
-        [(RATELIMIT, left), (RATELIMIT_POLICY, most)]
-    }
+/// The headers of every response that counted, and of a refusal.
+pub(super) fn limit_headers(allowance: Allowance) -> [(HeaderName, HeaderValue); 2] {
+    let Allowance { per_minute, left, wait } = allowance;
+    let until = wait.map(|wait| format!(";t={}", whole_seconds(wait))).unwrap_or_default();
+    let value = |text: String| HeaderValue::try_from(text).expect("ASCII");
+    [
+        (RATELIMIT, value(format!("\"plans\";r={left}{until}"))),
+        (RATELIMIT_POLICY, value(format!("\"plans\";q={per_minute};w=60"))),
+    ]
 }

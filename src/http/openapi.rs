@@ -15,11 +15,11 @@ use utoipa::openapi::{ObjectBuilder, schema::Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::App;
+use crate::service::PlannerService;
 
-use super::middleware::PLANNING_ROUTES;
-use super::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
+use super::observe::PLANNING_ROUTES;
 use super::{docs, ops, page, plan, replan, validate};
+use crate::domain::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,7 +38,7 @@ use super::{docs, ops, page, plan, replan, validate};
 struct Description;
 
 /// The routes, and `/openapi.json` that describes them.
-pub(crate) fn api_router() -> Router<Arc<App>> {
+pub(crate) fn api_router() -> Router<Arc<PlannerService>> {
     let (router, mut api) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(plan::create_plan))
         .routes(routes!(replan::replan))

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::headers::words;
 
-use super::problem::Problem;
+use crate::server::problem::of_status;
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -59,7 +59,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     match FILES[1..].iter().find(|file| file.name == name) {
         Some(file) => file.answer(&headers),
-        None => Problem::for_status(StatusCode::NOT_FOUND).into_response(),
+        None => of_status(StatusCode::NOT_FOUND).into_response(),
     }
 }
 

@@ -8,27 +8,21 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use opentelemetry::trace::FutureExt;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
-use uuid::Uuid;
 
-use crate::app::App;
-use crate::cache::Answer;
-use crate::lifecycle::Phase;
-use crate::metrics::InFlight;
-use crate::models::{FieldError, InvalidRequest, PlanRequest, PlanResponse, SubTask, Usage};
-use crate::planner::replan::Past;
-use crate::planner::written::WrittenPlan;
-use crate::planner::{Order, Origin, estimate};
+use crate::domain::problem::Problem;
+use crate::domain::{FieldError, InvalidRequest, PlanRequest, PlanResponse};
+use crate::planner::PlanJob;
+use crate::server::lifecycle::Phase;
+use crate::server::request::{RequestBody, RequestContext, deadline, peer, prefers_events, wants_no_cache};
+use crate::service::PlannerService;
+use crate::service::admission::{ValidatedRequest, shutting_down};
+use crate::service::auth::{Caller, authorize};
+use crate::service::reply::{Include, PlanMetadata, PlanReply};
 
-use super::limit::Allowance;
-use super::middleware::PlanNotes;
-use super::problem::{ErrorCode, Problem};
-use super::request::{
-    Caller, Include, RequestContext, Unread, authorize, deadline, prefers_events, wants_no_cache,
-};
+use super::limit::limit_headers;
 use super::stream;
 
 /// Who made the plan: `openai` or `embedded`.
@@ -86,52 +80,43 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     security((), ("bearer" = [])),
 )]
 pub(super) fn create_plan(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<PlannerService>>,
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    let from_start =
-        |_: &App, body: &[u8]| PlanRequest::from_json(body).map(|request| Question { request, past: None });
-    answer(app, context, request, from_start)
+    let from_start = |_: &PlannerService, body: &[u8]| PlanRequest::from_json(body).map(PlanJob::from);
+    answer(service, context, request, from_start)
 }
 
-/// What is to be planned.
-pub(crate) struct Question {
-    pub(crate) request: PlanRequest,
-    /// The plan of which the rest is wanted.
-    pub(crate) past: Option<Arc<Past>>,
-}
-
-/// How a body becomes a question.
-pub(super) type ReadQuestion = fn(&App, &[u8]) -> Result<Question, InvalidRequest>;
+/// How a body becomes a job.
+pub(super) type ReadJob = fn(&PlannerService, &[u8]) -> Result<PlanJob, InvalidRequest>;
 
 /// The answer to a request for a plan, whose body is read by `read`.
 pub(super) fn answer(
-    app: Arc<App>,
+    service: Arc<PlannerService>,
     context: RequestContext,
     request: Request,
-    read: ReadQuestion,
+    read: ReadJob,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    let head = Head::read(&app, &context, request);
+    let head = Head::read(&service, &context, request);
     async move {
         let head = head?;
         let is_stream = head.is_stream;
-        let wanted = head.wanted(&app, &context, read).await?;
-        let (allowance, admitted) = wanted.admitted(&app).await;
+        let request = head.read_body(&service, &context, read).await?;
+        let (allowance, admitted) = request.admit(&service).await;
         // Logged lines carry the id from here on, also when nobody gave one.
         context.id();
         let mut response = match admitted {
             Err(problem) => problem.into_response(),
             Ok(admitted) if is_stream => {
                 let (sender, steps) = unbounded_channel();
-                let answer = async move { admitted.answer(Some(&sender)).await };
-                let answer = answer.instrument(Span::current()).with_current_context();
-                stream::respond(app, context, steps, answer)
+                let reply = async move { admitted.plan(Some(&sender)).await };
+                let reply = reply.instrument(Span::current()).with_current_context();
+                stream::respond(service, context, steps, reply)
             }
-            // By reference: moved, it would be kept twice for as long as the plan takes.
-            Ok(ref admitted) => admitted.answer(None).await.into_response(),
+            Ok(admitted) => admitted.plan(None).await.into_response(),
         };
-        response.headers_mut().extend(allowance.into_iter().flat_map(Allowance::headers));
+        response.headers_mut().extend(allowance.into_iter().flat_map(limit_headers));
         Ok(response)
     }
 }
@@ -141,49 +126,49 @@ struct Head {
     caller: Caller,
     include: Include,
     deadline: Result<Instant, FieldError>,
-    anew: bool,
+    no_cache: bool,
     is_stream: bool,
-    body: Unread,
+    body: RequestBody,
 }
 
 impl Head {
     /// Reads and checks it; what is wrong with the deadline is told with the faults of the body.
-    fn read(app: &App, context: &RequestContext, request: Request) -> Result<Self, Problem> {
-        let caller = authorize(&request, &app.auth_tokens)?;
+    fn read(service: &PlannerService, context: &RequestContext, request: Request) -> Result<Self, Problem> {
+        let caller = authorize(request.headers(), peer(&request), &service.auth_tokens)?;
         let include = Include::from_query(request.uri().query().unwrap_or_default())?;
         let (head, body) = request.into_parts();
         Ok(Self {
             caller,
             include,
-            deadline: deadline(&head.headers, context.arrived, app.timeout),
-            anew: wants_no_cache(&head.headers),
+            deadline: deadline(&head.headers, context.arrived, service.timeout),
+            no_cache: wants_no_cache(&head.headers),
             is_stream: prefers_events(&head.headers),
-            body: Unread::json(&head.headers, body)?,
+            body: RequestBody::json(&head.headers, body)?,
         })
     }
 
     /// Reads and checks the body.
-    async fn wanted(
+    async fn read_body(
         self,
-        app: &App,
+        service: &PlannerService,
         context: &RequestContext,
-        read: ReadQuestion,
-    ) -> Result<Wanted, Problem> {
-        let Self { caller, include, deadline, anew, body, .. } = self;
-        let read_by = *deadline.as_ref().unwrap_or(&(context.arrived + app.timeout));
-        let body = read_until_draining(app, body, read_by).await?;
-        let question = read(app, &body);
-        let request_id = match &question {
-            Ok(question) => &question.request.request_id,
+        read: ReadJob,
+    ) -> Result<ValidatedRequest, Problem> {
+        let Self { caller, include, deadline, no_cache, body, .. } = self;
+        let read_by = *deadline.as_ref().unwrap_or(&(context.arrived + service.timeout));
+        let body = read_until_draining(service, body, read_by).await?;
+        let job = read(service, &body);
+        let request_id = match &job {
+            Ok(job) => &job.request.request_id,
             Err(invalid) => &invalid.request_id,
         };
         if let Some(id) = request_id {
             context.propose_id(id);
         }
-        match (deadline, question) {
-            (Ok(deadline), Ok(question)) => Ok(Wanted { caller, include, deadline, anew, question }),
-            (deadline, question) => {
-                let mut faults = question.err().map(|invalid| invalid.faults).unwrap_or_default();
+        match (deadline, job) {
+            (Ok(deadline), Ok(job)) => Ok(ValidatedRequest { caller, include, deadline, no_cache, job }),
+            (deadline, job) => {
+                let mut faults = job.err().map(|invalid| invalid.faults).unwrap_or_default();
                 faults.extend(deadline.err());
                 Err(Problem::from(faults))
             }
@@ -191,149 +176,43 @@ impl Head {
     }
 }
 
-/// What a caller wants, once it is known to be in order.
-pub(crate) struct Wanted {
-    pub(crate) caller: Caller,
-    pub(crate) include: Include,
-    pub(crate) deadline: Instant,
-    /// Whether an earlier plan will not do.
-    pub(crate) anew: bool,
-    pub(crate) question: Question,
-}
-
-impl Wanted {
-    /// It with a place, if its caller may have one and there is one left; and what the caller's limit
-    /// says, where that was asked. Whatever way a request comes, its plan begins here.
-    pub(crate) async fn admitted(self, app: &Arc<App>) -> (Option<Allowance>, Result<Admitted, Problem>) {
-        if app.lifecycle.phase() >= Phase::Draining {
-            return (None, Err(shutting_down()));
-        }
-        let allowance = app.limiter.admit(&self.caller).await;
-        let admitted = match allowance.and_then(Allowance::refusal) {
-            Some(refusal) => Err(refusal),
-            None => self.placed(app.clone()),
-        };
-        (allowance, admitted)
-    }
-
-    fn placed(self, app: Arc<App>) -> Result<Admitted, Problem> {
-        let place = app.lifecycle.place();
-        // Asked once the place is taken: from then on the end waits for it.
-        if app.lifecycle.phase() >= Phase::Draining {
-            return Err(shutting_down());
-        }
-        let place = place.ok_or_else(|| {
-            Problem::new(
-                ErrorCode::Overloaded,
-                "Too many plans are being made at this moment; try again shortly.",
-            )
-            .retry_after(App::OVERLOAD_WAIT)
-        })?;
-        let in_flight = app.metrics.plan_in_flight();
-        Ok(Admitted { app, wanted: self, _held: (place, in_flight) })
-    }
-}
-
-/// What a caller wants and has a place for, until it is dropped.
-pub(crate) struct Admitted {
-    app: Arc<App>,
-    wanted: Wanted,
-    _held: (OwnedSemaphorePermit, InFlight),
-}
-
-impl Admitted {
-    /// What comes of it; each step is sent to `steps` as soon as it is written.
-    pub(crate) async fn answer(&self, steps: Option<&UnboundedSender<SubTask>>) -> Reply {
-        let Wanted { include, deadline, anew, question: Question { request, past }, .. } = &self.wanted;
-        let order = Order { request, past: past.as_ref(), deadline: *deadline, steps };
-        tokio::select! {
-            answer = self.app.answer(order, *anew) => Reply::new(answer, *include),
-            () = self.app.lifecycle.reached(Phase::Over) => shutting_down().into(),
-        }
-    }
-}
-
 /// The bytes of a `body`, which is waited for until the end begins.
-pub(super) async fn read_until_draining(app: &App, body: Unread, by: Instant) -> Result<Bytes, Problem> {
+pub(super) async fn read_until_draining(
+    service: &PlannerService,
+    body: RequestBody,
+    by: Instant,
+) -> Result<Bytes, Problem> {
     tokio::select! {
         // Mostly it is there at once, and nothing need be listened for.
         biased;
         bytes = body.read(by) => bytes,
-        () = app.lifecycle.reached(Phase::Draining) => Err(shutting_down()),
+        () = service.lifecycle.reached(Phase::Draining) => Err(shutting_down()),
     }
 }
 
-fn shutting_down() -> Problem {
-    Problem::new(ErrorCode::ShuttingDown, "This replica is stopping; send the request to another.")
-        .retry_after(App::OVERLOAD_WAIT)
-}
-
-/// What is sent in answer to a request for a plan.
-pub(crate) struct Reply {
-    /// A [`PlanResponse`] as JSON, or why there is none.
-    pub(crate) result: Result<Bytes, Problem>,
-    /// `None` when nobody was asked.
-    pub(crate) notes: Option<PlanNotes>,
-}
-
-impl Reply {
-    fn new(Answer { origin, cache, plan }: Answer, include: Include) -> Self {
-        let (repairs, steps) = plan.as_ref().map(|plan| (plan.repairs().len(), plan.steps())).ok().unzip();
-        let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
-        Self { result, notes: Some(PlanNotes { origin, cache, repairs, steps }) }
-    }
-}
-
-impl From<Problem> for Reply {
-    fn from(problem: Problem) -> Self {
-        Self { result: Err(problem), notes: None }
-    }
-}
-
-impl IntoResponse for Reply {
+impl IntoResponse for PlanReply {
     fn into_response(self) -> Response {
         let mut response = match self.result {
             Ok(plan) => ([(CONTENT_TYPE, JSON)], plan).into_response(),
             Err(problem) => problem.into_response(),
         };
-        if let Some(notes) = self.notes {
-            response.headers_mut().extend(notes.headers());
-            response.extensions_mut().insert(notes);
+        if let Some(metadata) = self.metadata {
+            response.headers_mut().extend(plan_headers(&metadata));
+            response.extensions_mut().insert(metadata);
         }
         response
     }
 }
 
-impl PlanNotes {
-    /// The headers that say the same to the caller.
-    pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let model = HeaderValue::from_bytes(self.origin.model.as_bytes()).ok();
-        let always = [
-            (X_PLANNER_ENGINE, HeaderValue::from_static(self.origin.engine.as_str())),
-            (X_PLANNER_CACHE, HeaderValue::from_static(self.cache.as_str())),
-            (X_PLANNER_ATTEMPTS, HeaderValue::from(self.origin.tally.attempts)),
-        ];
-        let model = model.map(|model| (X_PLANNER_MODEL, model));
-        let repairs = self.repairs.map(|repairs| (X_PLANNER_REPAIRS, HeaderValue::from(repairs)));
-        always.into_iter().chain(model).chain(repairs)
-    }
-}
-
-/// A plan in its wire form, with the extras that were asked for.
-fn present(plan: &WrittenPlan, origin: &Origin, include: Include) -> Bytes {
-    if include == Include::default() {
-        return plan.json().clone();
-    }
-    let mut response = plan.response();
-    response.schedule = include.schedule.then(|| estimate::schedule(&response.plan));
-    response.usage = include.usage.then(|| Usage {
-        model: origin.model.to_string(),
-        attempts: origin.tally.attempts,
-        prompt_tokens: origin.tally.prompt_tokens,
-        completion_tokens: origin.tally.completion_tokens,
-        cost_usd: origin.tally.cost_usd(),
-    });
-    response.repairs = include.repairs.then(|| plan.repairs().to_vec());
-    response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
-    serde_json::to_vec(&response).expect("texts and numbers serialise").into()
+/// The headers that tell the caller what is known about its plan.
+pub(super) fn plan_headers(metadata: &PlanMetadata) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let PlanMetadata { origin, cache, repairs, .. } = metadata;
+    let always = [
+        (X_PLANNER_ENGINE, HeaderValue::from_static(origin.engine.as_str())),
+        (X_PLANNER_CACHE, HeaderValue::from_static(cache.as_str())),
+        (X_PLANNER_ATTEMPTS, HeaderValue::from(origin.usage_totals.attempts)),
+    ];
+    let model = HeaderValue::from_bytes(origin.model.as_bytes()).ok().map(|model| (X_PLANNER_MODEL, model));
+    let repairs = repairs.map(|repairs| (X_PLANNER_REPAIRS, HeaderValue::from(repairs)));
+    always.into_iter().chain(model).chain(repairs)
 }

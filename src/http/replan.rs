@@ -6,13 +6,14 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-use crate::app::App;
-use crate::models::{FieldError, InvalidRequest, ReplanRequest};
-use crate::planner::replan::Past;
+use crate::domain::{FieldError, InvalidRequest, ReplanRequest};
+use crate::planner::PlanJob;
+use crate::planner::replan::PlanProgress;
+use crate::service::PlannerService;
 
-use super::plan::{Question, answer};
-use super::problem::Problem;
-use super::request::RequestContext;
+use super::plan::answer;
+use crate::domain::problem::Problem;
+use crate::server::request::RequestContext;
 
 /// Plans anew what is left of a plan.
 ///
@@ -32,22 +33,22 @@ use super::request::RequestContext;
     security((), ("bearer" = [])),
 )]
 pub(super) fn replan(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<PlannerService>>,
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    answer(app, context, request, read)
+    answer(service, context, request, read)
 }
 
-fn read(app: &App, body: &[u8]) -> Result<Question, InvalidRequest> {
+fn read(service: &PlannerService, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
     let ReplanRequest { request, plan, progress } =
-        ReplanRequest::from_json(body, |id| app.planner.has_arm(id))?;
-    let past = Past::new(plan, progress);
-    if !past.fits(app.planner.rules(), app.planner.registry()) {
+        ReplanRequest::from_json(body, |id| service.planner.has_arm(id))?;
+    let progress = PlanProgress::new(plan, progress);
+    if !progress.fits(service.planner.rules(), service.planner.registry()) {
         let message =
             "has no room within 100 steps for what is left and its verification; plan that with POST /plan";
         let faults = vec![FieldError::new("plan", message)];
         return Err(InvalidRequest { faults, request_id: request.request_id });
     }
-    Ok(Question { request, past: Some(Arc::new(past)) })
+    Ok(PlanJob { request, progress: Some(Arc::new(progress)) })
 }

@@ -13,38 +13,40 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::app::App;
-use crate::models::SubTask;
+use crate::domain::SubTask;
+use crate::service::PlannerService;
 
-use super::middleware::{PlanNotes, StreamEnd};
-use super::plan::Reply;
-use super::problem::internal;
-use super::request::RequestContext;
+use crate::domain::problem::Problem;
+use crate::server::observe::StreamEnd;
+use crate::server::request::RequestContext;
+use crate::service::reply::{PlanMetadata, PlanReply};
+
+use super::plan::plan_headers;
 
 /// How long nothing may be sent before a comment is, so that nobody on the way takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// The events of one request. The plan is made while they are asked for: who drops them ends that.
 struct Events {
-    app: Arc<App>,
+    service: Arc<PlannerService>,
     context: RequestContext,
     steps: UnboundedReceiver<SubTask>,
     /// `None` once it is over.
-    making: Option<BoxFuture<'static, Reply>>,
+    making: Option<BoxFuture<'static, PlanReply>>,
     last: VecDeque<Event>,
-    end: StreamEnd,
+    end: StreamEnd<PlanMetadata>,
 }
 
 /// The response that sends `steps` as they come, and then what `making` comes to.
 pub(super) fn respond(
-    app: Arc<App>,
+    service: Arc<PlannerService>,
     context: RequestContext,
     steps: UnboundedReceiver<SubTask>,
-    making: impl Future<Output = Reply> + Send + 'static,
+    making: impl Future<Output = PlanReply> + Send + 'static,
 ) -> Response {
     let end = StreamEnd::default();
     let making = Some(making.boxed());
-    let events = Events { app, context, steps, making, last: VecDeque::new(), end: end.clone() };
+    let events = Events { service, context, steps, making, last: VecDeque::new(), end: end.clone() };
     let events = stream::unfold(events, |mut events| async {
         let event = events.next().await?;
         Some((Ok::<_, Infallible>(event), events))
@@ -66,25 +68,25 @@ impl Events {
             };
             self.making = None;
             self.finish(made.unwrap_or_else(|_| {
-                self.app.metrics.panic_caught();
-                Reply::from(internal())
+                self.service.metrics.panic_caught();
+                PlanReply::from(Problem::internal())
             }));
         }
         self.last.pop_front()
     }
 
     /// The last steps, what else stands in headers, and the plan or why there is none.
-    fn finish(&mut self, reply: Reply) {
+    fn finish(&mut self, reply: PlanReply) {
         while let Ok(step) = self.steps.try_recv() {
             self.last.push_back(event("step", &step));
         }
-        let Reply { result, notes } = reply;
-        self.last.extend(notes.as_ref().map(comments));
+        let PlanReply { result, metadata } = reply;
+        self.last.extend(metadata.as_ref().map(comments));
         self.last.push_back(match &result {
             Ok(plan) => named("plan", &String::from_utf8_lossy(plan)),
             Err(problem) => event("error", &problem.document(self.context.id())),
         });
-        self.end.is(result.err().map(|problem| problem.code), notes);
+        self.end.set(result.err().map(|problem| problem.code), metadata);
     }
 }
 
@@ -98,8 +100,8 @@ fn named(name: &str, json: &str) -> Event {
 }
 
 /// What stands in headers otherwise: the head of the response had gone when it was known.
-fn comments(notes: &PlanNotes) -> Event {
-    notes.headers().fold(Event::default(), |event, (name, value)| {
+fn comments(metadata: &PlanMetadata) -> Event {
+    plan_headers(metadata).fold(Event::default(), |event, (name, value)| {
         event.comment(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
     })
 }

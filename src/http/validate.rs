@@ -6,13 +6,14 @@ use axum::extract::{Request, State};
 use axum::{Extension, Json};
 use serde_json::value::RawValue;
 
-use crate::app::App;
-use crate::models::fields::fault_of_json;
-use crate::models::{FieldError, PlanResponse};
+use crate::domain::fields::fault_of_json;
+use crate::domain::{FieldError, PlanResponse};
+use crate::service::PlannerService;
 
 use super::plan::read_until_draining;
-use super::problem::{ErrorCode, Problem};
-use super::request::{RequestContext, Unread, authorize};
+use crate::domain::problem::{ErrorCode, Problem};
+use crate::server::request::{RequestBody, RequestContext, peer};
+use crate::service::auth::authorize;
 
 /// What a call can end in beside the plan.
 pub(super) const CODES: [ErrorCode; 8] = [
@@ -62,16 +63,16 @@ pub(super) const CODES: [ErrorCode; 8] = [
     security((), ("bearer" = [])),
 )]
 pub(super) async fn validate(
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<PlannerService>>,
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Json<PlanResponse>, Problem> {
-    authorize(&request, &app.auth_tokens)?;
+    authorize(request.headers(), peer(&request), &service.auth_tokens)?;
     let (head, body) = request.into_parts();
-    let body = Unread::json(&head.headers, body)?;
-    let body = read_until_draining(&app, body, context.arrived + app.timeout).await?;
+    let body = RequestBody::json(&head.headers, body)?;
+    let body = read_until_draining(&service, body, context.arrived + service.timeout).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
-    Ok(Json(app.validate(text).await?))
+    Ok(Json(service.validate(text).await?))
 }
 
 /// A body as text, if it is JSON.

@@ -24,13 +24,13 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 use tower::Service;
 
-use crate::outbound::{self, bearer, http_client};
+use crate::http_client::{self, bearer, http_client};
 use crate::telemetry::traces;
 
 use super::pieces::Pieces;
 use super::plain::Plain;
 use super::reply::{Incoming, completion, normalised, refusal};
-use super::{BoxFuture, CallError, CallFailure, Completion, Ear};
+use super::{BoxFuture, CallError, CallFailure, CallObserver, Completion};
 
 /// The largest answer that is read; a plan is a thousand times smaller.
 const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -62,13 +62,13 @@ impl Exchange {
         }
         let http = http_client(&base_url)?;
         let endpoint = Endpoint { base_url, headers, api_key: api_key.unwrap_or_default() };
-        let once = OneExchange { http: http.clone(), ear: None };
+        let once = OneExchange { http: http.clone(), observer: None };
         let client = async_openai::Client::build(http.clone(), endpoint).with_http_service(once);
         Ok(Self::Crate { client, http })
     }
 
     /// Sends `request` once; it has the `shared` values in common with other requests. What the answer says is
-    /// heard by `ear` while it comes.
+    /// heard by `observer` while it comes.
     ///
     /// # Errors
     /// Why there is no answer.
@@ -76,16 +76,16 @@ impl Exchange {
         &self,
         request: &impl Serialize,
         shared: impl Iterator<Item = &'a Arc<RawValue>>,
-        ear: Option<Ear>,
+        observer: Option<CallObserver>,
     ) -> Result<Completion, CallError> {
-        let reply: Result<Box<RawValue>, OpenAIError> = match (self, ear) {
-            (Self::Plain(plain), ear) => {
-                return completion(&plain.send(Pieces::of(request, shared), ear).await?);
+        let reply: Result<Box<RawValue>, OpenAIError> = match (self, observer) {
+            (Self::Plain(plain), observer) => {
+                return completion(&plain.send(Pieces::of(request, shared), observer).await?);
             }
             // In places of their own: they are large, and calls in plain HTTP have no use for them.
             (Self::Crate { client, .. }, None) => Box::pin(client.chat().create_byot(request)).await,
-            (Self::Crate { client, http }, ear) => {
-                let once = OneExchange { http: http.clone(), ear };
+            (Self::Crate { client, http }, observer) => {
+                let once = OneExchange { http: http.clone(), observer };
                 let client = client.clone().with_http_service(once);
                 Box::pin(client.chat().create_byot(request)).await
             }
@@ -98,20 +98,23 @@ impl Exchange {
 fn plain_uri(base_url: &str) -> Option<Uri> {
     let uri: Uri = format!("{base_url}/chat/completions").parse().ok()?;
     let is_direct =
-        || outbound::is_on_this_machine(base_url) || Matcher::from_env().intercept(&uri).is_none();
+        || http_client::is_on_this_machine(base_url) || Matcher::from_env().intercept(&uri).is_none();
     (uri.scheme_str() == Some("http") && is_direct()).then_some(uri)
 }
 
-/// The body of a success as JSON, heard by `ear` while it comes.
-pub(super) async fn read<B>(response: &mut Response<B>, ear: Option<Ear>) -> Result<Bytes, CallError>
+/// The body of a success as JSON, heard by `observer` while it comes.
+pub(super) async fn read<B>(
+    response: &mut Response<B>,
+    observer: Option<CallObserver>,
+) -> Result<Bytes, CallError>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let is_success = response.status().is_success();
     let mut body = Limited::new(response.body_mut(), MOST_ANSWER_BYTES);
-    if let Some(ear) = ear.filter(|_| is_success) {
-        return heard(&mut body, &ear).await;
+    if let Some(observer) = observer.filter(|_| is_success) {
+        return heard(&mut body, &observer).await;
     }
     let body = body.collect().await.map_err(|error| body_error(&*error))?.to_bytes();
     if is_success {
@@ -120,7 +123,7 @@ where
     Err(refusal(response.status(), response.headers(), &body))
 }
 
-async fn heard<B>(body: &mut Limited<B>, ear: &Ear) -> Result<Bytes, CallError>
+async fn heard<B>(body: &mut Limited<B>, observer: &CallObserver) -> Result<Bytes, CallError>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -128,7 +131,7 @@ where
     let mut incoming = Incoming::new();
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame.map_err(|error| body_error(&*error))?.into_data() else { continue };
-        ear.hears(&incoming.push(&bytes));
+        observer.on_delta(&incoming.push(&bytes));
         if incoming.is_over() {
             let _ = timeout(LAST_WORDS, body.frame()).await;
             break;
@@ -180,7 +183,7 @@ impl Config for Endpoint {
 struct OneExchange {
     http: reqwest::Client,
     /// What hears the answer while it comes.
-    ear: Option<Ear>,
+    observer: Option<CallObserver>,
 }
 
 impl Service<HttpRequestFactory> for OneExchange {
@@ -193,12 +196,12 @@ impl Service<HttpRequestFactory> for OneExchange {
     }
 
     fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
-        let Self { http, ear } = self.clone();
+        let Self { http, observer } = self.clone();
         Box::pin(async move {
             let mut request = request.build().await?;
             traces::pass_on(request.headers_mut());
             let answer = match http.execute(request).await {
-                Ok(response) => read(&mut Response::from(response), ear).await,
+                Ok(response) => read(&mut Response::from(response), observer).await,
                 Err(error) => Err(transport_error(&error)),
             };
             match answer {

@@ -1,11 +1,11 @@
-//! Calling LLMs: one attempt ([`openai`]), and how many of them against which models ([`ladder`]).
+//! Calling LLMs: one attempt ([`openai`]), and how many of them against which models ([`chain`]).
 //!
 //! Nothing here knows what a plan is.
 
-mod dialect;
+mod capabilities;
 mod exchange;
-pub mod ladder;
-mod listener;
+pub mod fallback;
+mod observer;
 pub mod openai;
 mod pieces;
 mod plain;
@@ -21,21 +21,17 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-pub use ladder::Ladder;
-pub use listener::{Ear, Listener};
+use crate::domain::ServerAddress;
 
-/// The kind of call, as OpenTelemetry's conventions name it.
-pub(crate) const OPERATION: &str = "chat";
-/// Whose API is spoken, likewise. The conventions mean the form of what is told, so that it stays the same for every
-/// server that speaks OpenAI's: which one it is, the address and the models tell.
-pub(crate) const PROVIDER: &str = "openai";
+pub use fallback::FallbackChain;
+pub use observer::{CallObserver, StreamObserver};
 
 /// A boxed future, so that models can stand behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What an LLM is asked.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct Prompt {
     /// The conversation so far, the last of it the user's.
     pub messages: Vec<Message>,
     /// The form that the answer must have.
@@ -44,7 +40,7 @@ pub struct Question {
     pub least_temperature: f64,
 }
 
-impl Question {
+impl Prompt {
     /// What it has in common with other questions, as JSON that was written once.
     fn shared(&self) -> impl Iterator<Item = &Arc<RawValue>> {
         let messages = self.messages.iter().filter_map(|message| message.written.as_ref());
@@ -134,15 +130,6 @@ pub struct Completion {
     pub finish: Option<&'static str>,
 }
 
-/// Where the models of a server are, for traces and metrics.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerAddress {
-    /// Its name or IP address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-}
-
 /// One model that can be called once.
 pub trait ChatModel: Send + Sync {
     /// Its name, for headers and metrics.
@@ -153,15 +140,15 @@ pub trait ChatModel: Send + Sync {
         None
     }
 
-    /// One call, without any retry. Dropping the future cancels it. With an ear the answer is heard while it
+    /// One call, without any retry. Dropping the future cancels it. With an observer the answer is heard while it
     /// is written, as far as the model can do that.
     ///
     /// # Errors
     /// Why the call gave no text.
     fn call<'a>(
         &'a self,
-        question: &'a Question,
-        ear: Option<Ear>,
+        prompt: &'a Prompt,
+        observer: Option<CallObserver>,
     ) -> BoxFuture<'a, Result<Completion, CallError>>;
 }
 

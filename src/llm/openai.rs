@@ -1,6 +1,6 @@
 //! One call to an OpenAI-compatible server: what it says, in the words that the model takes.
 //!
-//! How often to call is the ladder's business, and how a call travels that of `exchange`.
+//! How often to call is the chain's business, and how a call travels that of `exchange`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,12 +11,13 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use super::dialect::{Dialect, ResponseFormat, Streaming, TokenLimit};
+use super::capabilities::{ResponseFormat, ServerCapabilities, Streaming, TokenLimit};
 use super::exchange::Exchange;
 use super::span::Asked;
 use super::{
-    BoxFuture, CallError, CallFailure, ChatModel, Completion, Ear, Feature, Message, Question, ServerAddress,
+    BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, Feature, Message, Prompt,
 };
+use crate::domain::ServerAddress;
 
 /// How long after the first call others wait for it to find out what a model takes.
 const FIRST_WORDS: Duration = Duration::from_millis(300);
@@ -48,8 +49,8 @@ pub struct OpenAiModel {
     server: OpenAiServer,
     name: Arc<str>,
     /// What this model has not refused.
-    dialect: Mutex<Dialect>,
-    /// Whether it has answered in its dialect.
+    capabilities: Mutex<ServerCapabilities>,
+    /// Whether it has answered in its capabilities.
     understood: AtomicBool,
     /// Who finds out, while it is not known.
     first_words: Semaphore,
@@ -76,7 +77,7 @@ impl OpenAiServer {
         OpenAiModel {
             server: self.clone(),
             name: name.into(),
-            dialect: Mutex::default(),
+            capabilities: Mutex::default(),
             understood: AtomicBool::new(false),
             first_words: Semaphore::new(1),
             first_call: OnceLock::new(),
@@ -95,19 +96,19 @@ impl ChatModel for OpenAiModel {
 
     fn call<'a>(
         &'a self,
-        question: &'a Question,
-        ear: Option<Ear>,
+        prompt: &'a Prompt,
+        observer: Option<CallObserver>,
     ) -> BoxFuture<'a, Result<Completion, CallError>> {
         Box::pin(async move {
             let _first = self.first_words().await;
-            let dialect = *self.dialect();
-            let streaming = dialect.streaming(ear.is_some());
+            let capabilities = *self.capabilities();
+            let streaming = capabilities.streaming(observer.is_some());
             let request = ChatRequest {
                 model: &self.name,
-                messages: &question.messages,
-                temperature: dialect.temperature(self.server.temperature.max(question.least_temperature)),
-                token_limit: dialect.token_limit(self.server.max_tokens),
-                response_format: dialect.response_format(question),
+                messages: &prompt.messages,
+                temperature: capabilities.temperature(self.server.temperature.max(prompt.least_temperature)),
+                token_limit: capabilities.token_limit(self.server.max_tokens),
+                response_format: capabilities.response_format(prompt),
                 streaming,
             };
             Asked {
@@ -117,12 +118,12 @@ impl ChatModel for OpenAiModel {
                 is_stream: streaming.is_on(),
             }
             .note();
-            let ear = ear.filter(|_| streaming.is_on());
-            let result = self.server.exchange.send(&request, question.shared(), ear).await;
+            let observer = observer.filter(|_| streaming.is_on());
+            let result = self.server.exchange.send(&request, prompt.shared(), observer).await;
             match result {
                 Ok(_) => self.understood.store(true, Ordering::Relaxed),
                 Err(CallError { failure: CallFailure::NotTaken(feature), .. }) => {
-                    return Err(self.step_down(dialect, feature));
+                    return Err(self.downgrade(capabilities, feature));
                 }
                 Err(_) => {}
             }
@@ -143,20 +144,20 @@ impl OpenAiModel {
     }
 
     /// Remembers that the model refused a part of a call in `spoken`.
-    fn step_down(&self, spoken: Dialect, refused: Feature) -> CallError {
-        let mut dialect = self.dialect();
+    fn downgrade(&self, spoken: ServerCapabilities, refused: Feature) -> CallError {
+        let mut capabilities = self.capabilities();
         // Of several calls that were refused at once, one steps down.
-        if *dialect == spoken {
+        if *capabilities == spoken {
             match spoken.without(refused) {
-                Some(next) => *dialect = next,
+                Some(next) => *capabilities = next,
                 None => return CallFailure::BadRequest.into(),
             }
         }
         CallFailure::NotTaken(refused).into()
     }
 
-    fn dialect(&self) -> MutexGuard<'_, Dialect> {
-        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
+    fn capabilities(&self) -> MutexGuard<'_, ServerCapabilities> {
+        self.capabilities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

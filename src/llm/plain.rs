@@ -23,12 +23,12 @@ use tokio::net::TcpStream;
 use tower::Service;
 use tower_http::decompression::Decompression;
 
-use crate::outbound;
+use crate::http_client;
 use crate::telemetry::traces;
 
 use super::exchange::read;
 use super::pieces::Pieces;
-use super::{BoxFuture, CallError, CallFailure, Ear};
+use super::{BoxFuture, CallError, CallFailure, CallObserver};
 
 use answer::Answer;
 use head::Heads;
@@ -51,7 +51,7 @@ impl Plain {
     pub(super) fn new(uri: Uri, mut headers: HeaderMap) -> Option<Self> {
         headers.insert(HOST, HeaderValue::try_from(uri.authority()?.as_str()).ok()?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(outbound::OUR_NAME));
+        headers.insert(USER_AGENT, HeaderValue::from_static(http_client::OUR_NAME));
         let path = uri.path_and_query().cloned()?.into();
         Some(Self { connections: Decompression::new(Connections::new(uri)), path, headers })
     }
@@ -60,10 +60,14 @@ impl Plain {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub(super) async fn send(&self, body: Pieces, ear: Option<Ear>) -> Result<Bytes, CallError> {
+    pub(super) async fn send(
+        &self,
+        body: Pieces,
+        observer: Option<CallObserver>,
+    ) -> Result<Bytes, CallError> {
         let response = self.connections.clone().call(self.request(body)).await;
         let mut response = response.map_err(|_| CallFailure::Connection)?;
-        read(&mut response, ear).await
+        read(&mut response, observer).await
     }
 
     fn request(&self, body: Pieces) -> Request<Pieces> {
@@ -109,7 +113,7 @@ impl Connections {
         let mut connector = HttpConnector::new();
         // Small writes go out at once: without this a call can wait 40 ms for an acknowledgement.
         connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(outbound::CONNECT_TIMEOUT));
+        connector.set_connect_timeout(Some(http_client::CONNECT_TIMEOUT));
         Self(Arc::new(Server { address, connector, idle: Arc::default() }))
     }
 }

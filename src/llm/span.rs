@@ -4,9 +4,11 @@
 use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue, StringValue, Value};
 
+use crate::domain::ServerAddress;
+use crate::telemetry::metrics::{OPERATION, PROVIDER};
 use crate::telemetry::traces;
 
-use super::{Completion, OPERATION, PROVIDER, ServerAddress};
+use super::Completion;
 
 /// The span of one call; empty where none are sent.
 pub(super) struct CallSpan(Option<Context>);

@@ -19,10 +19,14 @@ use tokio::time::{Instant, timeout};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info, info_span};
 
-use crate::app::App;
-use crate::http::problem::{ErrorCode, Problem, internal};
-use crate::http::{self as web, Admitted, Caller, Include, PlanNotes, Question, Reply, Wanted};
-use crate::models::{PlanRequest, SubTask};
+use crate::domain::problem::{ErrorCode, Problem};
+use crate::domain::{PlanRequest, SubTask};
+use crate::server::request;
+use crate::service::PlannerService;
+use crate::service::admission::{AdmittedRequest, ValidatedRequest};
+use crate::service::auth::Caller;
+use crate::service::reply::{Include, PlanMetadata, PlanReply, outcome};
+use crate::service::span;
 use crate::telemetry::traces;
 
 use super::tools::{CREATE_PLAN, VALIDATE_PLAN};
@@ -35,43 +39,49 @@ const EXTRAS: Include = Include { schedule: true, usage: true, repairs: true, id
 
 /// Who calls a tool, and by when there must be an answer.
 #[derive(Clone)]
-pub(super) struct Visit {
+pub(super) struct CallContext {
     pub(super) caller: Caller,
     pub(super) deadline: Instant,
     /// Id and arrival of the request that brought the call.
-    pub(super) context: web::RequestContext,
+    pub(super) context: request::RequestContext,
     /// The trace that it belongs to.
     pub(super) trace: Option<Context>,
 }
 
 /// A call of a tool. Counts and logs it when it is over, also when its caller goes away before.
-pub(super) struct Call {
-    app: Arc<App>,
+pub(super) struct ToolCall {
+    service: Arc<PlannerService>,
     tool: &'static str,
-    visit: Visit,
+    call_context: CallContext,
     span: Span,
     trace: Option<Context>,
     /// What came of it, once that is known.
-    ended: Option<(Option<ErrorCode>, Option<PlanNotes>)>,
+    ended: Option<(Option<ErrorCode>, Option<PlanMetadata>)>,
 }
 
-impl Call {
+impl ToolCall {
     /// A call that came over HTTP as its transport noted, or else on standard input just now.
-    pub(super) fn new(app: Arc<App>, tool: &'static str, context: &RequestContext<RoleServer>) -> Self {
+    pub(super) fn new(
+        service: Arc<PlannerService>,
+        tool: &'static str,
+        context: &RequestContext<RoleServer>,
+    ) -> Self {
         let parts = context.extensions.get::<::http::request::Parts>();
-        let (visit, span) = if let Some(visit) = parts.and_then(|parts| parts.extensions.get::<Visit>()) {
-            (visit.clone(), Span::current())
+        let (call_context, span) = if let Some(call_context) =
+            parts.and_then(|parts| parts.extensions.get::<CallContext>())
+        {
+            (call_context.clone(), Span::current())
         } else {
-            let context = web::RequestContext::new(&::http::HeaderMap::new());
-            let deadline = context.arrived + app.timeout;
-            let visit = Visit { caller: Caller::Address(None), deadline, context, trace: None };
-            (visit, info_span!("request", request_id = Empty, trace_id = Empty))
+            let context = request::RequestContext::new(&::http::HeaderMap::new());
+            let deadline = context.arrived + service.timeout;
+            let call_context = CallContext { caller: Caller::Address(None), deadline, context, trace: None };
+            (call_context, info_span!("request", request_id = Empty, trace_id = Empty))
         };
-        let caller = visit.trace.clone();
+        let caller = call_context.trace.clone();
         let trace =
-            if tool == CREATE_PLAN { web::span::begin_call(&app.traces, caller, tool) } else { caller };
+            if tool == CREATE_PLAN { span::begin_call(&service.traces, caller, tool) } else { caller };
         traces::name(&span, trace.as_ref());
-        Self { app, tool, visit, span, trace, ended: None }
+        Self { service, tool, call_context, span, trace, ended: None }
     }
 
     /// The result, unless the client takes its call back: then the work on it ends.
@@ -83,7 +93,7 @@ impl Call {
         let (span, trace) = (self.span.clone(), self.trace.clone().unwrap_or_default());
         async move {
             // Logged lines carry the id from here on.
-            self.visit.context.id();
+            self.call_context.context.id();
             let taken_back = context.ct.clone();
             let work = AssertUnwindSafe(self.reply(arguments, &context)).catch_unwind();
             let reply = tokio::select! {
@@ -95,8 +105,8 @@ impl Call {
                 }
             };
             let reply = reply.unwrap_or_else(|_| {
-                self.app.metrics.panic_caught();
-                Reply::from(internal())
+                self.service.metrics.panic_caught();
+                PlanReply::from(Problem::internal())
             });
             Ok(self.finish(reply).into())
         }
@@ -105,53 +115,55 @@ impl Call {
         .await
     }
 
-    async fn reply(&self, arguments: JsonObject, context: &RequestContext<RoleServer>) -> Reply {
+    async fn reply(&self, arguments: JsonObject, context: &RequestContext<RoleServer>) -> PlanReply {
         if self.tool == VALIDATE_PLAN {
-            return Reply { result: self.validate_plan(arguments).await, notes: None };
+            return PlanReply { result: self.validate_plan(arguments).await, metadata: None };
         }
         match self.admitted(arguments).await {
             Ok(admitted) => match context.meta.get_progress_token() {
                 Some(token) => answer_telling(admitted, &context.peer, token).await,
-                None => admitted.answer(None).await,
+                None => admitted.plan(None).await,
             },
             Err(problem) => problem.into(),
         }
     }
 
     /// The plan that is wanted, with a place for it.
-    async fn admitted(&self, arguments: JsonObject) -> Result<Admitted, Problem> {
-        let request = PlanRequest::from_json(&json(&arguments)).map_err(|invalid| invalid.faults)?;
-        let Visit { caller, deadline, .. } = self.visit.clone();
-        let question = Question { request, past: None };
-        Wanted { caller, include: EXTRAS, deadline, anew: false, question }.admitted(&self.app).await.1
+    async fn admitted(&self, arguments: JsonObject) -> Result<AdmittedRequest, Problem> {
+        let job = PlanRequest::from_json(&json(&arguments)).map_err(|invalid| invalid.faults)?.into();
+        let CallContext { caller, deadline, .. } = self.call_context.clone();
+        let request = ValidatedRequest { caller, include: EXTRAS, deadline, no_cache: false, job };
+        request.admit(&self.service).await.1
     }
 
     async fn validate_plan(&self, arguments: JsonObject) -> Result<Bytes, Problem> {
         let written = String::from_utf8_lossy(&json(&arguments)).into_owned();
-        Ok(json(&self.app.validate(written).await?))
+        Ok(json(&self.service.validate(written).await?))
     }
 
     /// The reply as a result: as an object, and as the same text for clients that know no objects.
-    fn finish(&mut self, reply: Reply) -> CallToolResult {
-        let Reply { result, notes } = reply;
-        self.ended = Some((result.as_ref().err().map(|problem| problem.code), notes));
+    fn finish(&mut self, reply: PlanReply) -> CallToolResult {
+        let PlanReply { result, metadata } = reply;
+        self.ended = Some((result.as_ref().err().map(|problem| problem.code), metadata));
         match result {
             Ok(plan) => said(&plan, CallToolResult::success),
-            Err(problem) => said(&json(&problem.document(self.visit.context.id())), CallToolResult::error),
+            Err(problem) => {
+                said(&json(&problem.document(self.call_context.context.id())), CallToolResult::error)
+            }
         }
     }
 }
 
-impl Drop for Call {
+impl Drop for ToolCall {
     fn drop(&mut self) {
-        let took = self.visit.context.arrived.elapsed();
+        let took = self.call_context.context.arrived.elapsed();
         let code = self.ended.as_ref().and_then(|(code, _)| *code);
-        let notes = self.ended.as_ref().and_then(|(_, notes)| notes.as_ref());
-        let outcome = web::outcome(self.ended.is_some(), code);
+        let metadata = self.ended.as_ref().and_then(|(_, metadata)| metadata.as_ref());
+        let outcome = outcome(self.ended.is_some(), code);
         if self.tool == CREATE_PLAN {
-            self.app.plan_ended(outcome, notes, took);
+            self.service.plan_ended(outcome, metadata, took);
             if let Some(trace) = &self.trace {
-                web::span::end(trace, outcome, code, None, self.visit.context.id(), notes);
+                span::end(trace, outcome, code, None, self.call_context.context.id(), metadata);
             }
         }
         let _entered = self.span.enter();
@@ -159,21 +171,25 @@ impl Drop for Call {
             tool = self.tool,
             ms = took.as_micros() as f64 / 1_000.0,
             outcome,
-            engine = notes.map(|notes| notes.origin.engine.as_str()),
-            model = notes.map(|notes| &*notes.origin.model),
-            cache = notes.map(|notes| notes.cache.as_str()),
-            attempts = notes.map(|notes| notes.origin.tally.attempts),
-            repairs = notes.map(|notes| notes.repairs.unwrap_or_default()),
+            engine = metadata.map(|metadata| metadata.origin.engine.as_str()),
+            model = metadata.map(|metadata| &*metadata.origin.model),
+            cache = metadata.map(|metadata| metadata.cache.as_str()),
+            attempts = metadata.map(|metadata| metadata.origin.usage_totals.attempts),
+            repairs = metadata.map(|metadata| metadata.repairs.unwrap_or_default()),
             "tool call"
         );
     }
 }
 
 /// The answer, with a notification for each step as soon as it is written.
-async fn answer_telling(admitted: Admitted, peer: &Peer<RoleServer>, token: ProgressToken) -> Reply {
+async fn answer_telling(
+    admitted: AdmittedRequest,
+    peer: &Peer<RoleServer>,
+    token: ProgressToken,
+) -> PlanReply {
     let (sender, steps) = unbounded_channel();
     let mut telling = pin!(tell(peer, token, steps));
-    let mut answer = pin!(async move { admitted.answer(Some(&sender)).await });
+    let mut answer = pin!(async move { admitted.plan(Some(&sender)).await });
     let reply = tokio::select! {
         reply = &mut answer => reply,
         // The client hears nothing any more; whether it wants its answer still is for the transport to say.

@@ -20,21 +20,24 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::de::IgnoredAny;
 
-use crate::app::{App, MAX_BODY_BYTES};
+use crate::domain::problem::{ErrorCode, Problem};
 use crate::headers::words;
-use crate::http::problem::{ErrorCode, Problem};
-use crate::http::{OwnDocument, RequestContext, StreamEnd, Unread, authorize, deadline, has_media_type};
+use crate::server::observe::{CustomErrorBody, StreamEnd};
+use crate::server::request::{MAX_BODY_BYTES, RequestBody, RequestContext, deadline, has_media_type, peer};
+use crate::service::PlannerService;
+use crate::service::auth::authorize;
+use crate::service::reply::PlanMetadata;
 
 use crate::telemetry::traces;
 
 use super::McpServer;
-use super::call::Visit;
+use super::call::CallContext;
 
 type Transport = StreamableHttpService<McpServer, NeverSessionManager>;
 
 /// The route `/mcp`.
-pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    let server = McpServer::new(app.clone());
+pub(crate) fn routes(service: &Arc<PlannerService>) -> Router<Arc<PlannerService>> {
+    let server = McpServer::new(service.clone());
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
@@ -48,18 +51,18 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
 
 async fn answer(
     transport: Transport,
-    State(app): State<Arc<App>>,
+    State(service): State<Arc<PlannerService>>,
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers();
-    if !page_may_call(headers, &app.cors_allowed_origins) {
+    if !page_may_call(headers, &service.cors_allowed_origins) {
         return Err(Problem::new(
             ErrorCode::OriginNotAllowed,
             "Pages of this origin may not call; name it in PLANNER_CORS_ALLOWED_ORIGINS if they should.",
         ));
     }
-    let caller = authorize(&request, &app.auth_tokens)?;
+    let caller = authorize(headers, peer(&request), &service.auth_tokens)?;
     if !accepts_both(headers) {
         return Err(Problem::new(
             ErrorCode::InvalidRequest,
@@ -67,10 +70,10 @@ async fn answer(
         ));
     }
     let trace = traces::caller(headers);
-    let deadline = deadline(headers, context.arrived, app.timeout).map_err(|fault| vec![fault])?;
+    let deadline = deadline(headers, context.arrived, service.timeout).map_err(|fault| vec![fault])?;
     let (mut parts, body) = request.into_parts();
-    let body = Unread::json(&parts.headers, body)?.read(deadline).await?;
-    parts.extensions.insert(Visit { caller, deadline, context, trace });
+    let body = RequestBody::json(&parts.headers, body)?.read(deadline).await?;
+    parts.extensions.insert(CallContext { caller, deadline, context, trace });
     let response = transport.handle(Request::from_parts(parts, Full::new(body.clone()))).await;
     Ok(finished(response.map(Body::new), &body).await)
 }
@@ -80,7 +83,7 @@ async fn finished(response: Response, request: &Bytes) -> Response {
     let is_json = has_media_type(response.headers(), "application/json");
     if response.status().is_client_error() {
         let mut response = if is_json { response } else { in_json_rpc(response, request).await };
-        response.extensions_mut().insert(OwnDocument);
+        response.extensions_mut().insert(CustomErrorBody);
         return response;
     }
     if has_media_type(response.headers(), "text/event-stream") {
@@ -108,9 +111,9 @@ async fn in_json_rpc(response: Response, request: &Bytes) -> Response {
 
 /// A stream is over when it ends, not when it begins.
 fn observed_to_its_end(response: Response) -> Response {
-    let end = StreamEnd::default();
+    let end = StreamEnd::<PlanMetadata>::default();
     let said = end.clone();
-    let last = stream::once(async move { said.is(None, None) }).filter_map(|()| future::ready(None));
+    let last = stream::once(async move { said.set(None, None) }).filter_map(|()| future::ready(None));
     let mut response = response.map(|body| Body::from_stream(body.into_data_stream().chain(last)));
     response.extensions_mut().insert(end);
     response

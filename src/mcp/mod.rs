@@ -18,14 +18,14 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use crate::app::App;
+use crate::service::PlannerService;
 
-use call::Call;
+use call::ToolCall;
 
 /// Offers the planner's tools, over whatever transport.
 #[derive(Clone)]
 pub(crate) struct McpServer {
-    app: Arc<App>,
+    service: Arc<PlannerService>,
     offer: Arc<Offer>,
 }
 
@@ -36,14 +36,14 @@ struct Offer {
 }
 
 impl McpServer {
-    pub(crate) fn new(app: Arc<App>) -> Self {
+    pub(crate) fn new(service: Arc<PlannerService>) -> Self {
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let server = Implementation::new("planner-arm", env!("CARGO_PKG_VERSION")).with_title("Planner arm");
         let config = ServerConfig::new(capabilities)
             .with_server_info(server)
-            .with_instructions(tools::instructions(&app));
-        let tools = tools::all(&app);
-        Self { app, offer: Arc::new(Offer { config, tools }) }
+            .with_instructions(tools::instructions(&service));
+        let tools = tools::all(&service);
+        Self { service, offer: Arc::new(Offer { config, tools }) }
     }
 }
 
@@ -99,6 +99,6 @@ impl ServerHandler for McpServer {
             return Err(ErrorData::invalid_params(message, None));
         };
         let arguments = request.arguments.unwrap_or_default();
-        Call::new(self.app.clone(), tool, &context).answer(arguments, context).await
+        ToolCall::new(self.service.clone(), tool, &context).answer(arguments, context).await
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, schema::Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::problem::ProblemDocument;
+use crate::domain::problem::ProblemDocument;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 

@@ -7,8 +7,8 @@ use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::io::stdio_pipes;
 
-use crate::app::App;
-use crate::lifecycle::Phase;
+use crate::server::lifecycle::Phase;
+use crate::service::PlannerService;
 
 use super::McpServer;
 
@@ -17,11 +17,14 @@ use super::McpServer;
 ///
 /// # Errors
 /// When the client does not begin as the protocol has it, or cannot be written to.
-pub(crate) async fn serve(app: Arc<App>, stop: impl Future<Output = ()>) -> Result<(), String> {
+pub(crate) async fn serve(
+    service: Arc<PlannerService>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), String> {
     let mut stop = pin!(stop);
-    app.lifecycle.enter(Phase::Serving);
+    service.lifecycle.enter(Phase::Serving);
     let begun = tokio::select! {
-        begun = McpServer::new(app.clone()).serve(stdio_pipes()) => begun,
+        begun = McpServer::new(service.clone()).serve(stdio_pipes()) => begun,
         () = &mut stop => return Ok(()),
     };
     let serving = match begun {
@@ -34,7 +37,7 @@ pub(crate) async fn serve(app: Arc<App>, stop: impl Future<Output = ()>) -> Resu
     let ended = tokio::select! {
         ended = &mut ended => ended,
         () = stop => {
-            app.lifecycle.enter(Phase::Over);
+            service.lifecycle.enter(Phase::Over);
             cancellation.cancel();
             ended.await
         }

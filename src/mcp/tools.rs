@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
-use crate::models::{PlanRequest, PlanResponse};
-use crate::planner::EngineKind;
+use crate::domain::EngineKind;
+use crate::domain::{PlanRequest, PlanResponse};
+use crate::service::PlannerService;
 
 use super::schema;
 
@@ -21,9 +21,9 @@ pub(super) fn named(name: &str) -> Option<&'static str> {
     [CREATE_PLAN, VALIDATE_PLAN].into_iter().find(|tool| *tool == name)
 }
 
-/// Both tools, as `app` has them.
-pub(super) fn all(app: &App) -> Vec<Tool> {
-    let asks_llm = app.planner.origin().engine == EngineKind::OpenAi;
+/// Both tools, as `service` has them.
+pub(super) fn all(service: &PlannerService) -> Vec<Tool> {
+    let asks_llm = service.planner.origin().engine == EngineKind::OpenAi;
     let output = Arc::new(schema::or_problem::<PlanResponse>());
     let tool = |name: &'static str, title: &str, description: String, input, open_world| {
         // Neither changes anything, however often it is called.
@@ -38,14 +38,14 @@ pub(super) fn all(app: &App) -> Vec<Tool> {
             .with_annotations(annotations)
     };
     vec![
-        tool(CREATE_PLAN, "Create a plan", about_create_plan(app), create_plan_input(), asks_llm),
+        tool(CREATE_PLAN, "Create a plan", about_create_plan(service), create_plan_input(), asks_llm),
         tool(VALIDATE_PLAN, "Validate a plan", about_validate_plan(), validate_plan_input(), false),
     ]
 }
 
 /// What a host tells its model of this server.
-pub(super) fn instructions(app: &App) -> String {
-    let arms: String = app
+pub(super) fn instructions(service: &PlannerService) -> String {
+    let arms: String = service
         .planner
         .registry()
         .arms()
@@ -53,14 +53,14 @@ pub(super) fn instructions(app: &App) -> String {
         .map(|arm| format!("\n- {}: {}", arm.id, arm.description))
         .collect();
     format!(
-        "The planner arm of OctoLLM turns goals into plans that can be carried out. Call {CREATE_PLAN} with a goal \
+        "The planner arm of OctoLLM sessions goals into plans that can be carried out. Call {CREATE_PLAN} with a goal \
          before work that takes several steps; after you have changed a plan, call {VALIDATE_PLAN}. Nothing is carried \
          out here. Each step of a plan is given to one of these arms:{arms}"
     )
 }
 
-fn about_create_plan(app: &App) -> String {
-    let rules = app.planner.rules();
+fn about_create_plan(service: &PlannerService) -> String {
+    let rules = service.planner.rules();
     format!(
         "Breaks a goal down into a plan of {} to {} steps that can be carried out. Each step has an action, the arm \
          (kind of worker) that does it, acceptance criteria, the earlier steps that it depends on, a cost tier from 1 to \

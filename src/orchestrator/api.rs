@@ -18,11 +18,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::info;
 use uuid::Uuid;
 
-use crate::http::problem::{ErrorCode, Problem, internal};
-use crate::http::{
-    Ended, Observer, RequestContext, Unread, has_media_type, now, observe, readiness, unsupported_media_type,
-};
-use crate::lifecycle::Phase;
+use crate::domain::problem::{ErrorCode, Problem};
+use crate::server::lifecycle::Phase;
+use crate::server::observe::{Ended, RequestObserver, observe};
+use crate::server::readiness::{now, readiness};
+use crate::server::request::{RequestBody, RequestContext, has_media_type, unsupported_media_type};
 
 use super::Orchestrator;
 use super::metrics::Operation;
@@ -52,7 +52,7 @@ pub fn router(orchestrator: Arc<Orchestrator>) -> Router {
         .route("/metrics", get(metrics))
         .fallback(async || not_found("There is nothing at this path."))
         // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
-        .layer(CatchPanicLayer::custom(|_| internal().into_response()))
+        .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response()))
         // Outermost, so that whatever happens further in is observed and every response has its id.
         .layer(from_fn_with_state(orchestrator.clone(), observe::<Orchestrator>))
         .with_state(orchestrator)
@@ -68,7 +68,7 @@ async fn submit(
     if !may_be_json(&head.headers) {
         return Err(unsupported_media_type());
     }
-    let body = Unread::new(&head.headers, body).read(context.arrived + BODY_TIME).await?;
+    let body = RequestBody::new(&head.headers, body).read(context.arrived + BODY_TIME).await?;
     let place = timeout(PLACE_TIME, orchestrator.submissions.acquire()).await;
     let _place = place.map_err(|_| overloaded())?;
     let task = Submission::from_json(&body)?;
@@ -140,12 +140,14 @@ async fn metrics(State(orchestrator): Shared) -> Response {
     ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], orchestrator.metrics.render()).into_response()
 }
 
-impl Observer for Orchestrator {
+impl RequestObserver for Orchestrator {
+    type Notes = ();
+
     fn closes_connections(&self) -> bool {
         self.lifecycle.phase() > Phase::Serving
     }
 
-    fn ended(&self, request: &Ended) {
+    fn ended(&self, request: &Ended<()>) {
         let (method, route, status) = (request.method, request.route(), request.shown_status());
         self.metrics.http.count(route, method, status, request.took);
         let (status, ms, code) = (status.as_u16(), request.ms(), request.code.map(ErrorCode::as_str));
@@ -169,7 +171,7 @@ impl From<StoreError> for Problem {
                 let detail = "The database does not answer; send the request again later.";
                 Self::new(ErrorCode::DatabaseUnavailable, detail).retry_after(STORE_WAIT)
             }
-            StoreError::Misfit(_) => internal(),
+            StoreError::Misfit(_) => Problem::internal(),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing::info;
 
-use crate::cli::{exit_as, healthcheck, warn_about_unknown};
-use crate::config::{EXIT_CODE, health_url};
-use crate::lifecycle::Phase;
+use crate::config::{EXIT_CODE, health_url, warn_about_unknown};
+use crate::server::lifecycle::Phase;
+use crate::server::process::{exit_as, healthcheck};
 use crate::server::{self, StopSignals};
 use crate::telemetry;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use crate::metrics::{ALL_BUCKETS, HttpMetrics, Register};
+use crate::telemetry::metrics::{ALL_BUCKETS, HttpMetrics, Register};
 
 /// All metrics, with the registry that they are written from.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Operation {
             Self::Find => "find",
             Self::Claim => "claim",
             Self::Renew => "renew",
-            Self::Settle => "settle",
+            Self::Settle => "normalize",
             Self::Expire => "expire",
             Self::Extend => "extend",
         }
@@ -143,7 +143,7 @@ impl Metrics {
 
     /// All metrics in Prometheus's text format.
     pub fn render(&self) -> String {
-        crate::metrics::render(&self.registry)
+        crate::telemetry::metrics::render(&self.registry)
     }
 }
 

@@ -24,8 +24,8 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::client::PlannerClient;
-use crate::lifecycle::{Lifecycle, Phase};
 use crate::server;
+use crate::server::lifecycle::{Lifecycle, Phase};
 
 pub use api::router;
 pub use metrics::Metrics;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::models::fields::{FieldReader, MOST_FAULTS};
-use crate::models::{
+use crate::domain::fields::{FieldReader, MOST_FAULTS};
+use crate::domain::{
     FieldError, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse,
 };
 

@@ -8,7 +8,7 @@ use ::config::{Map, Value};
 
 use crate::client::ClientOptions;
 use crate::config::{LogFormat, LogLevel, Reader, SettingsError, mask_url, process_variables};
-use crate::outbound::is_bare;
+use crate::http_client::is_bare;
 
 use super::store::Database;
 

@@ -10,9 +10,9 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::client::ClientError;
-use crate::lifecycle::Phase;
 use crate::resilience::Backoff;
 use crate::resilience::breaker::BreakerState;
+use crate::server::lifecycle::Phase;
 
 use super::Orchestrator;
 use super::metrics::Operation;
@@ -74,7 +74,7 @@ impl Worker {
             let may_be_more = tokio::select! {
                 biased;
                 () = lifecycle.reached(Phase::Draining) => return,
-                place = lifecycle.next_place() => self.claim_round(place).await,
+                place = lifecycle.next_permit() => self.claim_round(place).await,
             };
             if !may_be_more {
                 tokio::select! {
@@ -95,7 +95,7 @@ impl Worker {
         // One is enough for a probe; the others would be put off.
         let is_probe = planner.breaker_state() != BreakerState::Closed;
         let most = if is_probe { 1 } else { MOST_CLAIMS };
-        let more = std::iter::from_fn(|| lifecycle.place());
+        let more = std::iter::from_fn(|| lifecycle.try_permit());
         let places: Vec<OwnedSemaphorePermit> = std::iter::once(first).chain(more).take(most).collect();
         let unsettled = self.unsettled().clone();
         let claimed = store.claim(self.id, places.len(), LEASE, &unsettled).await;
@@ -127,7 +127,7 @@ impl Worker {
             // Another orchestrator, or this one after its restart, takes it up.
             () = self.orchestrator.lifecycle.reached(Phase::Over) => Settlement::Postponed(Duration::ZERO, None),
         };
-        self.settle(claim, end).await;
+        self.normalize(claim, end).await;
     }
 
     /// Has a task planned; what is left of its time budget is all the time there is.
@@ -174,12 +174,12 @@ impl Worker {
     }
 
     /// Writes down how work on a task ended; waits for a database that is away.
-    async fn settle(&self, claim: &Claim, mut end: Settlement) {
+    async fn normalize(&self, claim: &Claim, mut end: Settlement) {
         let give_up = Instant::now() + SETTLING_TIME;
         let mut backoff = Backoff::new(LONGEST_SETTLING_WAIT / 4, LONGEST_SETTLING_WAIT);
         let mut unsettled = None;
         loop {
-            let settled = self.orchestrator.store.settle(claim, &end).await;
+            let settled = self.orchestrator.store.normalize(claim, &end).await;
             match self.orchestrator.noted(Operation::Settle, settled) {
                 Ok(true) => return self.report(claim, &end),
                 Ok(false) => {

@@ -1,6 +1,6 @@
 //! A plan as somebody wrote it down, before it is checked.
 
-use crate::models::{PlanResponse, SubTask};
+use crate::domain::{PlanResponse, SubTask};
 
 /// What an engine proposes: any of it may be missing, contradictory or out of range.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -2,27 +2,28 @@
 
 use std::fmt::{Display, Formatter};
 
+use crate::domain::FieldError;
+use crate::domain::arms::{Arm, ArmRegistry};
+use crate::domain::problem::{ErrorCode, Problem};
 use crate::llm::{CallFailure, LlmError};
-use crate::models::FieldError;
-use crate::registry::{Arm, ArmRegistry};
 
 /// A step of a proposal, as faults name it: by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct At {
+pub struct StepRef {
     /// Its place in the proposal, from 1.
     pub place: usize,
     /// Its number as whoever proposed it counts: as written, if each step has its own, else its place.
     pub number: i64,
 }
 
-impl Display for At {
+impl Display for StepRef {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         self.number.fmt(f)
     }
 }
 
 /// The step at a place that is its number.
-impl From<usize> for At {
+impl From<usize> for StepRef {
     fn from(place: usize) -> Self {
         Self { place, number: place as i64 }
     }
@@ -59,31 +60,31 @@ pub enum PlanFault {
     #[error("steps {} wait for each other", list(.steps))]
     Cycle {
         /// The steps on the cycles.
-        steps: Vec<At>,
+        steps: Vec<StepRef>,
     },
     /// Two steps that say the same.
     #[error("steps {} have the same action", list(.steps))]
     RepeatedAction {
         /// The earlier and the later step.
-        steps: Vec<At>,
+        steps: Vec<StepRef>,
     },
     /// A step that says nothing.
     #[error("step {step} has no action")]
     BlankAction {
         /// The step.
-        step: At,
+        step: StepRef,
     },
     /// A step whose end cannot be told.
     #[error("step {step} has no acceptance criterion")]
     NoCriteria {
         /// The step.
-        step: At,
+        step: StepRef,
     },
     /// A step that does what a finished one has done.
     #[error("step {step} has the same action as step {done}, which is done")]
     RepeatsDone {
         /// The step.
-        step: At,
+        step: StepRef,
         /// The number of the finished one.
         done: u32,
     },
@@ -91,7 +92,7 @@ pub enum PlanFault {
     #[error("step {step} is step {failed} again, which failed, and nothing new comes before it")]
     RepeatsFailed {
         /// The step.
-        step: At,
+        step: StepRef,
         /// The number of the failed one.
         failed: u32,
     },
@@ -99,7 +100,7 @@ pub enum PlanFault {
     #[error("step {step} depends on {number}, which is the number of a finished step and of another")]
     AmbiguousNeed {
         /// The step.
-        step: At,
+        step: StepRef,
         /// The number.
         number: u32,
     },
@@ -107,7 +108,7 @@ pub enum PlanFault {
     #[error("step {step} names an arm that does not exist")]
     UnknownArm {
         /// The step.
-        step: At,
+        step: StepRef,
     },
 }
 
@@ -131,8 +132,9 @@ impl PlanFault {
 
     /// Where in the proposal it is, as `plan[2].action`.
     pub fn field(&self) -> String {
-        let of_step = |at: &At, field: &str| format!("plan[{}].{field}", at.place.saturating_sub(1));
-        let last = |steps: &[At], field| steps.last().map_or_else(|| "plan".into(), |at| of_step(at, field));
+        let of_step = |at: &StepRef, field: &str| format!("plan[{}].{field}", at.place.saturating_sub(1));
+        let last =
+            |steps: &[StepRef], field| steps.last().map_or_else(|| "plan".into(), |at| of_step(at, field));
         match self {
             Self::TooFewSteps { .. } | Self::TooManySteps { .. } | Self::Unverified { .. } => "plan".into(),
             Self::Cycle { steps } => last(steps, "depends_on"),
@@ -218,7 +220,7 @@ pub(super) fn list(steps: &[impl Display]) -> String {
 
 /// Why an LLM's answer is no plan at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum ParseError {
     /// Nothing but white space.
     #[error("the answer is empty")]
     Empty,
@@ -229,14 +231,14 @@ pub enum Unreadable {
     #[error("the answer has no JSON in it that can be read")]
     NotJson,
     /// The example that the question gave.
-    #[error("the answer is the example of the question")]
+    #[error("the answer is the example of the prompt")]
     Example,
     /// JSON, and no list of steps in it.
     #[error("the answer's JSON has no list of steps in it")]
     NoSteps,
 }
 
-impl Unreadable {
+impl ParseError {
     /// One word for metrics.
     pub fn reason(self) -> &'static str {
         match self {
@@ -268,19 +270,19 @@ impl Unreadable {
 
 /// Why an LLM's answer did not become a plan: what it is told when it is asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfit {
+pub enum RejectedAnswer {
     /// It cannot be read as a plan.
-    Unreadable(Unreadable),
+    Parse(ParseError),
     /// Its plan is not sound and has no one right repair.
-    Unsound(Vec<PlanFault>),
+    Invalid(Vec<PlanFault>),
 }
 
-impl Unfit {
+impl RejectedAnswer {
     /// One word for each kind of fault, for metrics.
     pub fn reasons(&self) -> Vec<&'static str> {
         match self {
-            Self::Unreadable(unreadable) => vec![unreadable.reason()],
-            Self::Unsound(faults) => {
+            Self::Parse(error) => vec![error.reason()],
+            Self::Invalid(faults) => {
                 let mut reasons: Vec<_> = faults.iter().map(PlanFault::reason).collect();
                 reasons.sort_unstable();
                 reasons.dedup();
@@ -290,11 +292,11 @@ impl Unfit {
     }
 }
 
-impl From<Unfit> for PlanError {
-    fn from(unfit: Unfit) -> Self {
-        match unfit {
-            Unfit::Unreadable(unreadable) => Self::Unreadable(unreadable),
-            Unfit::Unsound(faults) => Self::Unsound(faults),
+impl From<RejectedAnswer> for PlanError {
+    fn from(rejected: RejectedAnswer) -> Self {
+        match rejected {
+            RejectedAnswer::Parse(error) => Self::Parse(error),
+            RejectedAnswer::Invalid(faults) => Self::Invalid(faults),
         }
     }
 }
@@ -307,10 +309,10 @@ pub enum PlanError {
     Llm(#[from] LlmError),
     /// The LLM's answer cannot be read as a plan.
     #[error("{0}")]
-    Unreadable(#[from] Unreadable),
+    Parse(#[from] ParseError),
     /// The LLM's plan is not sound and has no one right repair.
     #[error("{}", sentences(.0))]
-    Unsound(Vec<PlanFault>),
+    Invalid(Vec<PlanFault>),
 }
 
 impl PlanError {
@@ -335,12 +337,48 @@ impl PlanError {
                 cause.map_or("breaker_open", CallFailure::as_str)
             }
             Self::Llm(LlmError::Deadline) => "deadline",
-            Self::Unreadable(_) => "unreadable",
-            Self::Unsound(_) => "unsound",
+            Self::Parse(_) => "unreadable",
+            Self::Invalid(_) => "invalid",
         }
     }
 }
 
 fn sentences(faults: &[PlanFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl From<PlanError> for Problem {
+    fn from(error: PlanError) -> Self {
+        let said = error.to_string();
+        match error {
+            PlanError::Llm(LlmError::Refused(_)) => Self::new(ErrorCode::LlmFailed, sentence(&said)),
+            PlanError::Llm(LlmError::Unavailable { retry_after, .. }) => {
+                Self::new(ErrorCode::LlmUnavailable, sentence(&said)).retry_after(retry_after)
+            }
+            PlanError::Llm(LlmError::Deadline) => Self::new(
+                ErrorCode::DeadlineExceeded,
+                sentence(&format!("{said}; try again, or allow more with PLANNER_TIMEOUT_SECONDS")),
+            ),
+            PlanError::Parse(_) => {
+                Self::new(ErrorCode::PlanInvalid, format!("The LLM answered, but not with a plan: {said}."))
+            }
+            PlanError::Invalid(faults) => {
+                let errors = faults
+                    .iter()
+                    .map(|fault| FieldError { field: fault.field(), message: fault.to_string() })
+                    .collect();
+                let detail = format!("The LLM's plan is not sound: {said}.");
+                Self::new(ErrorCode::PlanInvalid, detail).with_errors(errors)
+            }
+        }
+    }
+}
+
+/// `text` with a capital at its beginning and a full stop at its end.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
+        None => String::new(),
+    }
 }

@@ -1,6 +1,6 @@
 //! What a plan will take: duration, complexity, schedule.
 
-use crate::models::{Schedule, SubTask};
+use crate::domain::{Schedule, SubTask};
 
 use super::graph;
 

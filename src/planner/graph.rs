@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::models::SubTask;
+use crate::domain::SubTask;
 
 /// Orders the nodes `0..needs.len()` so that each comes after all that it needs (Kahn, 1962).
 ///

@@ -4,23 +4,24 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::models::{MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, StepStatus, SubTask};
-use crate::registry::ArmRegistry;
+use crate::domain::arms::ArmRegistry;
+use crate::domain::{MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, StepStatus, SubTask};
 
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
-use super::repair::{Plan, PlanRules, free_numbers, settle_beside};
+use super::normalize::{Plan, free_numbers, normalize_remaining_steps};
+use crate::domain::PlanRules;
 
 /// A plan that is under way: some of its steps are done, at least one is not.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Past {
-    steps: Vec<PastStep>,
+pub struct PlanProgress {
+    steps: Vec<StepProgress>,
     done: Vec<SubTask>,
 }
 
 /// A step of it, and what has come of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PastStep {
+pub struct StepProgress {
     /// As it stands in the plan.
     #[serde(flatten)]
     pub step: SubTask,
@@ -34,25 +35,25 @@ pub struct PastStep {
     pub note: Option<String>,
 }
 
-impl Past {
+impl PlanProgress {
     /// The steps of a sound plan and what has come of them, as
-    /// [`ReplanRequest`](crate::models::ReplanRequest) has checked it.
+    /// [`ReplanRequest`](crate::domain::ReplanRequest) has checked it.
     pub fn new(plan: Vec<SubTask>, progress: Vec<Progress>) -> Self {
         let mut said: HashMap<u32, Progress> = progress.into_iter().map(|said| (said.step, said)).collect();
-        let steps: Vec<PastStep> = plan
+        let steps: Vec<StepProgress> = plan
             .into_iter()
             .map(|step| match said.remove(&step.step) {
-                Some(Progress { status, reason, note, .. }) => PastStep { step, status, reason, note },
-                None => PastStep { step, status: StepStatus::Pending, reason: None, note: None },
+                Some(Progress { status, reason, note, .. }) => StepProgress { step, status, reason, note },
+                None => StepProgress { step, status: StepStatus::Pending, reason: None, note: None },
             })
             .collect();
-        let is_done = |past: &&PastStep| past.status == StepStatus::Done;
+        let is_done = |past: &&StepProgress| past.status == StepStatus::Done;
         let done = steps.iter().filter(is_done).map(|past| past.step.clone()).collect();
         Self { steps, done }
     }
 
     /// All steps, in order.
-    pub fn steps(&self) -> &[PastStep] {
+    pub fn steps(&self) -> &[StepProgress] {
         &self.steps
     }
 
@@ -62,7 +63,7 @@ impl Past {
     }
 
     /// The steps that are not done, in order.
-    pub fn left(&self) -> impl DoubleEndedIterator<Item = &PastStep> {
+    pub fn left(&self) -> impl DoubleEndedIterator<Item = &StepProgress> {
         self.steps.iter().filter(|past| past.status != StepStatus::Done)
     }
 
@@ -86,8 +87,9 @@ impl Past {
         let must_verify = rules.require_verification && registry.verifier().is_some();
         let last_done = self.done.last().map_or(0, |step| step.step as usize);
         let gaps = last_done - self.done.len();
-        let verifies =
-            |past: &PastStep| past.status != StepStatus::Done && registry.verifies(&past.step.required_arm);
+        let verifies = |past: &StepProgress| {
+            past.status != StepStatus::Done && registry.verifies(&past.step.required_arm)
+        };
         let is_verified = self.steps.last().is_some_and(verifies);
         let as_left = self.left().count() + usize::from(must_verify && !is_verified);
         let min = (gaps + usize::from(must_verify && gaps > 0))
@@ -109,15 +111,22 @@ impl Past {
 ///
 /// # Errors
 /// All faults that have no one right repair.
-pub fn settle_rest(
+pub fn normalize_remaining(
     mut draft: Draft,
-    past: &Past,
+    progress: &PlanProgress,
     registry: &ArmRegistry,
     rules: &PlanRules,
 ) -> Result<Plan, Vec<PlanFault>> {
-    let repairs = leave_out_repeats(&mut draft, past.done());
-    let failed: Vec<&SubTask> = past.failed().collect();
-    settle_beside(past.done(), &failed, draft, repairs, registry, &past.rules(rules, registry))
+    let repairs = leave_out_repeats(&mut draft, progress.done());
+    let failed: Vec<&SubTask> = progress.failed().collect();
+    normalize_remaining_steps(
+        progress.done(),
+        &failed,
+        draft,
+        repairs,
+        registry,
+        &progress.rules(rules, registry),
+    )
 }
 
 /// Takes out the steps that say what a finished one has done and need nothing new; who needs them needs the

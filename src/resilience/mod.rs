@@ -1,4 +1,4 @@
-//! Waiting and leaving alone: shared by everything that calls another service.
+//! Follower and leaving alone: shared by everything that calls another service.
 
 pub mod backoff;
 pub mod breaker;

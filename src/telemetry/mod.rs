@@ -4,9 +4,10 @@
 //! crates are heard from warnings up, and async-openai, which quotes answers in its errors, not at all; neither is
 //! rmcp, which quotes callers, and to which one who leaves is an error.
 
-mod collector;
 mod json;
 mod lines;
+pub mod metrics;
+pub mod settings;
 pub mod traces;
 
 use std::io::{IsTerminal, Write};
@@ -17,7 +18,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::config::{LogFormat, LogLevel};
+use settings::{LogFormat, LogLevel};
 
 use json::JsonLines;
 use lines::Lines;

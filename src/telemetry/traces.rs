@@ -12,6 +12,7 @@ use http::header::{HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry_http::HttpClient;
 use opentelemetry_otlp::{Compression, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -22,9 +23,7 @@ use opentelemetry_sdk::trace::{
 use tracing::field::display;
 use tracing::warn;
 
-use crate::config::{self, TraceSettings};
-
-use super::collector::Collector;
+use super::settings::{self, TraceSettings};
 
 /// How long the end of the process waits for the last spans to be taken.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -48,12 +47,12 @@ struct Sending {
 struct ItsTracer(Arc<SdkTracer>);
 
 impl Traces {
-    /// Spans go where `settings` say, if they say so. Must be called within a runtime, on which they are sent.
+    /// Spans go through `client` to where `settings` say.
     ///
     /// # Errors
-    /// When the client for the collector cannot be set up, with the reason.
-    pub fn new(settings: Option<&TraceSettings>) -> Result<Self, String> {
-        settings.map(Sending::new).transpose().map(Self)
+    /// When the exporter cannot be set up, with the reason.
+    pub fn new(settings: &TraceSettings, client: impl HttpClient + 'static) -> Result<Self, String> {
+        Sending::new(settings, client).map(|sending| Self(Some(sending)))
     }
 
     /// The context of work for `caller`: within a new span where spans are sent, else in that of the caller.
@@ -81,11 +80,10 @@ impl Traces {
 }
 
 impl Sending {
-    fn new(settings: &TraceSettings) -> Result<Self, String> {
-        let collector = Collector::new(settings)?;
+    fn new(settings: &TraceSettings, client: impl HttpClient + 'static) -> Result<Self, String> {
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(collector)
+            .with_http_client(client)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(settings.endpoint.as_str())
             .with_timeout(settings.timeout);
@@ -113,7 +111,7 @@ impl Sending {
     }
 }
 
-fn sampler(config::Sampler { is_parent_based, share }: config::Sampler) -> Sampler {
+fn sampler(settings::Sampler { is_parent_based, share }: settings::Sampler) -> Sampler {
     let of_roots = Sampler::TraceIdRatioBased(share);
     if is_parent_based { Sampler::ParentBased(Box::new(of_roots)) } else { of_roots }
 }

@@ -2,7 +2,7 @@
 
 use std::process::{Output, Stdio};
 
-use planner_arm::models::PlanResponse;
+use planner_arm::domain::PlanResponse;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use planner_arm::client::{ClientError, ClientOptions, Outage, PlannerClient, SetupError};
-use planner_arm::models::PlanResponse;
+use planner_arm::domain::PlanResponse;
 use planner_arm::resilience::breaker::BreakerState;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use planner_arm::domain::SubTask;
 use planner_arm::llm::Completion;
-use planner_arm::models::SubTask;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::parrot::{Setup, completion, goal};
+use crate::scripted_model::{Setup, completion, goal};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan};
 
 /// One bad answer, and what must come of it.

@@ -1,6 +1,6 @@
 //! Goals as people have them, from the request to the plan: by rules, and by a model that plans well.
 
-use planner_arm::models::{PlanResponse, SubTask};
+use planner_arm::domain::{PlanResponse, SubTask};
 use serde_json::json;
 
 use crate::support::{FakeLlm, Reply, TempFile, TestApp, assert_usually_sound, good_plan, settings, step};
@@ -138,7 +138,7 @@ async fn an_installation_with_other_arms_gets_plans_for_those() {
     let registry = settings(&variables).expect("settings").arms;
     let app = TestApp::start(&variables).await;
     let plan = app.planned(&json!({"goal": "Translate the manual into German"})).await;
-    crate::support::assert_sound(&plan, &planner_arm::planner::repair::PlanRules::default(), &registry);
+    crate::support::assert_sound(&plan, &planner_arm::domain::PlanRules::default(), &registry);
     let translate = plan.plan.iter().find(|step| step.action == "Translate the manual into German");
     assert_eq!(translate.map(|step| step.required_arm.as_str()), Some("Übersetzer 译"));
     assert_eq!(plan.plan.last().map(|step| step.required_arm.as_str()), Some("Prüfer"));

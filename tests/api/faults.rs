@@ -83,8 +83,8 @@ impl Stage {
 
 /// The number of the goal that a call is for.
 fn number_in(body: &Value) -> usize {
-    let question = body["messages"][1]["content"].as_str().expect("a question");
-    let (_, number) = question.split_once("number ").expect("a number");
+    let prompt = body["messages"][1]["content"].as_str().expect("a prompt");
+    let (_, number) = prompt.split_once("number ").expect("a number");
     number.split_once('!').expect("its end").0.parse().expect("digits")
 }
 

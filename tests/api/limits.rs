@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use planner_arm::app::App;
-use planner_arm::lifecycle::Phase;
-use planner_arm::llm::ladder::CallPolicy;
-use planner_arm::llm::{BoxFuture, CallError, ChatModel, Completion, Ear, Ladder, Question};
-use planner_arm::metrics::Metrics;
+use planner_arm::llm::fallback::CallPolicy;
+use planner_arm::llm::{BoxFuture, CallError, CallObserver, ChatModel, Completion, FallbackChain, Prompt};
 use planner_arm::planner::Engine;
+use planner_arm::server::lifecycle::Phase;
+use planner_arm::service::PlannerService;
+use planner_arm::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -229,8 +229,8 @@ async fn a_panic_is_a_problem_and_a_metric_and_the_service_lives() {
         }
         fn call<'a>(
             &'a self,
-            _: &'a Question,
-            _: Option<Ear>,
+            _: &'a Prompt,
+            _: Option<CallObserver>,
         ) -> BoxFuture<'a, Result<Completion, CallError>> {
             panic!("canary")
         }
@@ -243,9 +243,13 @@ async fn a_panic_is_a_problem_and_a_metric_and_the_service_lives() {
         breaker_reset: Duration::from_secs(1),
         fair_time: Duration::from_secs(1),
     };
-    let ladder =
-        Ladder::new(vec![Box::new(Panicking("panicking".into()))], &settings.prices, policy, metrics.clone());
-    let app = App::new(&settings, Engine::Llm { ladder, fallback: None }, None, metrics.clone());
+    let chain = FallbackChain::new(
+        vec![Box::new(Panicking("panicking".into()))],
+        &settings.prices,
+        policy,
+        metrics.clone(),
+    );
+    let app = PlannerService::new(&settings, Engine::Llm { chain, fallback: None }, None, metrics.clone());
     app.lifecycle.enter(Phase::Serving);
     let router = planner_arm::app::router(app);
     for (accept, status) in

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use planner_arm::models::PlanResponse;
+use planner_arm::domain::PlanResponse;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{sleep, timeout};
@@ -109,7 +109,7 @@ impl Cell {
         let lasts = Arc::new(AtomicBool::new(false));
         let wire = self.wire(lasts.clone()).await;
         let app = self.app(&wire).await;
-        self.is_well(&app, "before").await;
+        self.is_healthy(&app, "before").await;
         let before = Level::settled(&wire).await;
 
         lasts.store(true, Ordering::SeqCst);
@@ -125,7 +125,7 @@ impl Cell {
 
         // Of the same goal, as no failure is kept.
         let goal = if matches!(self.fault.becomes, Becomes::Plan) { "another" } else { "the goal" };
-        self.is_well(&app, goal).await;
+        self.is_healthy(&app, goal).await;
         assert_eq!(app.count("planner_plans_in_flight").await, 0, "{self}");
         // A question that follows an answer at once may find its connection not yet idle, and open another.
         let spare = usize::from(matches!(self.fault.becomes, Becomes::NoPlan));
@@ -191,7 +191,7 @@ impl Cell {
     }
 
     /// Whether a plan comes at once, from one call, and then without one where there is a cache.
-    async fn is_well(&self, app: &TestApp, goal: &str) {
+    async fn is_healthy(&self, app: &TestApp, goal: &str) {
         let first = self.ask(app, goal, None).await;
         let again = self.ask(app, goal, None).await;
         let said = [(&*first.cache, first.attempts), (&*again.cache, again.attempts)];

@@ -1,7 +1,7 @@
 //! What operators and orchestrators ask: health, readiness, metrics, capabilities, documentation.
 
 use http::StatusCode;
-use planner_arm::app::App;
+use planner_arm::service::PlannerService;
 use serde_json::json;
 
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, settings};
@@ -46,7 +46,7 @@ async fn an_llm_outage_shows_in_readiness_and_counts_only_when_asked_to() {
 #[tokio::test]
 async fn a_replica_is_not_ready_before_it_serves() {
     let settings = settings(&[("PLANNER_ENGINE", "embedded")]).expect("settings");
-    let app = App::from_settings(&settings).expect("an application");
+    let app = PlannerService::from_settings(&settings).expect("an application");
     let router = planner_arm::app::router(app);
     let request = http::Request::get("/ready").body(axum::body::Body::empty()).expect("a request");
     let response = tower::ServiceExt::oneshot(router, request).await.expect("an answer");

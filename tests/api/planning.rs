@@ -1,14 +1,14 @@
 //! From what an LLM says to a plan, or to what is wrong with it.
 
+use planner_arm::domain::EngineKind;
+use planner_arm::domain::PlanRequest;
+use planner_arm::domain::PlanRules;
+use planner_arm::domain::arms::{Arm, ArmRegistry};
 use planner_arm::llm::{CallFailure, Completion, LlmError};
-use planner_arm::models::PlanRequest;
-use planner_arm::planner::EngineKind;
-use planner_arm::planner::error::{PlanError, PlanFault, Unreadable};
-use planner_arm::planner::repair::PlanRules;
-use planner_arm::registry::{Arm, ArmRegistry};
+use planner_arm::planner::error::{ParseError, PlanError, PlanFault};
 use serde_json::{Value, json};
 
-use crate::parrot::{Setup, answer, goal};
+use crate::scripted_model::{Setup, answer, goal};
 use crate::support::{assert_usually_sound, good_plan, step};
 
 #[tokio::test]
@@ -111,12 +111,12 @@ async fn what_has_no_one_right_repair_is_said_all_at_once() {
 #[tokio::test]
 async fn an_answer_that_is_no_plan_says_why() {
     for (text, why) in [
-        ("I cannot help with that.", Unreadable::NotJson),
-        ("{\"answer\": 42}", Unreadable::NoSteps),
-        ("   ", Unreadable::Empty),
+        ("I cannot help with that.", ParseError::NotJson),
+        ("{\"answer\": 42}", ParseError::NoSteps),
+        ("   ", ParseError::Empty),
     ] {
         let error = Setup::saying(text).error().await;
-        assert!(matches!(error, PlanError::Unreadable(reason) if reason == why), "{text}: {error}");
+        assert!(matches!(error, PlanError::Parse(reason) if reason == why), "{text}: {error}");
     }
 }
 
@@ -126,7 +126,7 @@ async fn a_truncated_answer_is_told_from_a_bad_one() {
     let cut = Completion { content: whole[..200].to_owned(), truncated: true, ..Completion::default() };
     let setup = Setup { says: vec![Ok(cut)], ..Setup::saying("") };
     let error = setup.error().await;
-    assert!(matches!(error, PlanError::Unreadable(Unreadable::Truncated)), "{error}");
+    assert!(matches!(error, PlanError::Parse(ParseError::Truncated)), "{error}");
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn the_fallback_engine_answers_whatever_failed_and_says_that_it_did() {
         assert_usually_sound(&plan);
         assert_eq!(repairs, []);
         assert_eq!(
-            (origin.engine, &*origin.model, origin.tally.attempts),
+            (origin.engine, &*origin.model, origin.usage_totals.attempts),
             (EngineKind::Embedded, "embedded", 1)
         );
     }

@@ -1,10 +1,11 @@
 //! Any graph of steps in: either a plan that keeps every promise, or all its faults.
 
+use planner_arm::domain::PlanRules;
+use planner_arm::domain::arms::{Arm, ArmRegistry};
 use planner_arm::planner::draft::{Draft, DraftStep};
 use planner_arm::planner::error::PlanFault;
+use planner_arm::planner::normalize::normalize;
 use planner_arm::planner::parse;
-use planner_arm::planner::repair::{PlanRules, settle};
-use planner_arm::registry::{Arm, ArmRegistry};
 use proptest::prelude::*;
 
 use crate::support::assert_sound;
@@ -96,7 +97,7 @@ fn graph() -> impl Strategy<Value = Draft> {
 }
 
 fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(), TestCaseError> {
-    match settle(draft.clone(), registry, rules) {
+    match normalize(draft.clone(), registry, rules) {
         Ok(plan) => {
             let (response, repairs) = plan.into_response();
             assert_sound(&response, rules, registry);
@@ -114,7 +115,7 @@ fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(),
                 confidence: Some(response.confidence),
                 ..Draft::default()
             };
-            let (twice, repairs) = settle(again, registry, rules).expect("still sound").into_response();
+            let (twice, repairs) = normalize(again, registry, rules).expect("still sound").into_response();
             prop_assert_eq!(repairs, vec![]);
             prop_assert_eq!(twice, response);
         }
@@ -126,7 +127,7 @@ fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(),
     Ok(())
 }
 
-fn as_draft(step: &planner_arm::models::SubTask) -> DraftStep {
+fn as_draft(step: &planner_arm::domain::SubTask) -> DraftStep {
     DraftStep {
         number: Some(i64::from(step.step)),
         action: step.action.clone(),
@@ -178,7 +179,7 @@ proptest! {
     fn a_graph_is_refused_for_its_cycles_and_for_nothing_else(draft in graph()) {
         let rules = PlanRules { min_steps: 1, max_steps: 50, require_verification: true };
         let cyclic = has_cycle(&draft);
-        let settled = settle(draft.clone(), &registry(false), &rules);
+        let settled = normalize(draft.clone(), &registry(false), &rules);
         prop_assert_eq!(settled.is_err(), cyclic);
         if let Err(faults) = settled {
             prop_assert!(matches!(&faults[..], [PlanFault::Cycle { steps }] if steps.len() > 1), "{:?}", faults);

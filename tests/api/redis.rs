@@ -49,7 +49,7 @@ impl FakeRedis {
 }
 
 /// Until the service has found its Redis.
-async fn is_there(url: &str) {
+async fn is_available(url: &str) {
     let client = client();
     for _ in 0..500 {
         let ready = json_of(client.get(format!("{url}/ready")).send().await.expect("an answer")).await;
@@ -65,7 +65,7 @@ async fn with_redis(llm: &FakeLlm, redis: &str, more: &[(&str, &str)]) -> TestAp
     let mut variables = vec![CACHED, ("PLANNER_REDIS_URL", redis)];
     variables.extend_from_slice(more);
     let app = TestApp::with_llm(llm, &variables).await;
-    is_there(&app.url("")).await;
+    is_available(&app.url("")).await;
     app
 }
 
@@ -99,7 +99,7 @@ async fn a_redis_that_falls_silent_is_waited_for_once_and_said_once() {
         ("PLANNER_RATE_LIMIT_PER_MINUTE", "1000"),
     ];
     let process = Process::start(&variables).await;
-    is_there(&process.url).await;
+    is_available(&process.url).await;
     redis.is_silent.store(true, Ordering::SeqCst);
     let client = client();
     let began = Instant::now();
@@ -163,7 +163,7 @@ async fn replicas_share_plans_through_a_real_redis() {
     assert_eq!(
         header(&other.plan(&body).await, "x-planner-cache"),
         "miss",
-        "another setting is another question"
+        "another setting is another prompt"
     );
 }
 

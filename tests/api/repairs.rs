@@ -1,10 +1,10 @@
 //! What has one right answer is mended, and each mend is told.
 
-use planner_arm::models::RepairCode;
+use planner_arm::domain::RepairCode;
 use planner_arm::planner::error::PlanFault;
 use serde_json::{Value, json};
 
-use crate::parrot::{Setup, answer, codes, first_step};
+use crate::scripted_model::{Setup, answer, codes, first_step};
 use crate::support::{good_plan, step};
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 mod any;
 
-use planner_arm::models::{PlanResponse, SubTask};
-use planner_arm::planner::repair::PlanRules;
-use planner_arm::registry::ArmRegistry;
+use planner_arm::domain::PlanRules;
+use planner_arm::domain::arms::ArmRegistry;
+use planner_arm::domain::{PlanResponse, SubTask};
 use serde_json::{Value, json};
 
 use crate::stream::events::Events;
@@ -359,7 +359,7 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
             "{}",
             user(2)
         );
-        assert!(user(2).len() < user(1).len(), "the last question is the shorter one");
+        assert!(user(2).len() < user(1).len(), "the last prompt is the shorter one");
     }
 }
 

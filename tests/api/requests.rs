@@ -1,7 +1,7 @@
 //! What a plan request may be, and what callers are told when it is something else.
 
-use planner_arm::http::problem::ErrorCode;
-use planner_arm::models::{FieldError, PlanRequest, PlanResponse, RepairCode};
+use planner_arm::domain::problem::ErrorCode;
+use planner_arm::domain::{FieldError, PlanRequest, PlanResponse, RepairCode};
 use serde_json::{Value, json};
 
 fn read(body: &Value) -> Result<PlanRequest, Vec<FieldError>> {

@@ -1,7 +1,7 @@
 //! What the service keeps to itself, whatever goes wrong: keys, tokens, goals, answers.
 
 use http::Method;
-use planner_arm::http::problem::ErrorCode;
+use planner_arm::domain::problem::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::cli::{bare, outcome, run};

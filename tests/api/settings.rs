@@ -5,9 +5,9 @@ mod lists;
 use std::time::Duration;
 
 use planner_arm::config::{Environment, FallbackEngine, LogFormat, Settings};
-use planner_arm::planner::EngineKind;
-use planner_arm::planner::repair::PlanRules;
-use planner_arm::prices::PriceList;
+use planner_arm::domain::EngineKind;
+use planner_arm::domain::PlanRules;
+use planner_arm::domain::prices::PriceList;
 use secrecy::ExposeSecret;
 
 use crate::support::{TempFile, settings};
@@ -88,6 +88,7 @@ fn every_variable_is_read() {
         ("PLANNER_READY_REQUIRES_LLM", "yes"),
         ("PLANNER_SHUTDOWN_DELAY_SECONDS", "2.5"),
         ("PLANNER_SHUTDOWN_GRACE_SECONDS", "0"),
+        ("PLANNER_WORKER_THREADS", "3"),
     ])
     .expect("settings");
     let shown: Vec<String> = s.shown().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -123,6 +124,7 @@ fn every_variable_is_read() {
     READY_REQUIRES_LLM=true
     SHUTDOWN_DELAY_SECONDS=2.5
     SHUTDOWN_GRACE_SECONDS=0
+    WORKER_THREADS=3
     ARMS=planner,retriever,coder,executor,judge,guardian
     PRICES=llama unknown, a unknown, b unknown, c unknown
     ");

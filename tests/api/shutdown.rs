@@ -1,4 +1,4 @@
-//! Stopping: `/ready` turns 503 at once, plans in flight finish, nothing new begins. `PLANNER_TEST_SIGTERMS` says how
+//! Stopping: `/ready` sessions 503 at once, plans in flight finish, nothing new begins. `PLANNER_TEST_SIGTERMS` says how
 //! often that is done under load.
 
 use std::sync::Arc;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use planner_arm::config::Settings;
-use planner_arm::llm::Ladder;
-use planner_arm::llm::ladder::CallPolicy;
-use planner_arm::metrics::Metrics;
-use planner_arm::models::{PlanRequest, PlanResponse, SubTask};
-use planner_arm::planner::repair::Plan;
+use planner_arm::domain::{PlanRequest, PlanResponse, SubTask};
+use planner_arm::llm::FallbackChain;
+use planner_arm::llm::fallback::CallPolicy;
+use planner_arm::planner::normalize::Plan;
 use planner_arm::planner::{Engine, PlannerArm};
+use planner_arm::telemetry::metrics::Metrics;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
@@ -58,7 +58,7 @@ impl Figures {
         let _ = writeln!(words, "sound plans            {} ({:.1} %)", self.sound, share(self.sound));
         let _ = writeln!(
             words,
-            "without the ladder     {} ({:.1} %)",
+            "without the chain     {} ({:.1} %)",
             self.sound_without_ladder,
             share(self.sound_without_ladder)
         );
@@ -99,8 +99,9 @@ async fn simulate(seed: u64) -> Figures {
         .map(|request| {
             REQUEST.scope((request, Cell::new(0)), async move {
                 let deadline = Instant::now() + settings.timeout;
-                let (origin, result) = planner.generate_plan(&asked_for(seed, request), deadline).await;
-                (request, u64::from(origin.tally.attempts), result)
+                let (origin, result) =
+                    planner.generate_plan(&asked_for(seed, request).into(), deadline, None).await;
+                (request, u64::from(origin.usage_totals.attempts), result)
             })
         })
         .buffer_unordered(CONCURRENCY);
@@ -147,8 +148,8 @@ fn planner(settings: &Settings, seed: u64, metrics: Arc<Metrics>) -> PlannerArm 
         fair_time: settings.timeout / 4,
     };
     let model = WeakLlm { name: "weak".into(), seed };
-    let ladder = Ladder::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
-    let engine = Engine::Llm { ladder, fallback: None };
+    let chain = FallbackChain::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
+    let engine = Engine::Llm { chain, fallback: None };
     PlannerArm::new(Arc::new(settings.arms.clone()), settings.rules.clone(), engine, metrics)
 }
 
@@ -231,7 +232,7 @@ async fn nearly_every_request_to_a_weak_llm_ends_in_a_sound_plan() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "for whoever changes the ladder, the reading or the repairs: the spread over twenty seeds"]
+#[ignore = "for whoever changes the chain, the reading or the repairs: the spread over twenty seeds"]
 async fn the_spread_over_twenty_seeds() {
     for seed in 1..=20 {
         let figures = simulate(seed).await;

@@ -4,8 +4,8 @@
 //! `PLANNER_TEST_SOAK_SECONDS` says how long (180), `PLANNER_TEST_SOAK_SEED` repeats what chance did.
 
 mod callers;
+mod chaos;
 mod ledger;
-mod weather;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
@@ -18,8 +18,8 @@ use crate::privacy::Process;
 use crate::simulation::dice::Dice;
 use crate::support::plain_client;
 use callers::Callers;
+use chaos::Weather;
 use ledger::{Ledger, Log};
-use weather::Weather;
 
 /// Callers that ask at once; fewer have a place.
 const CALLERS: u64 = 24;
@@ -55,7 +55,7 @@ async fn whatever_happens_every_request_is_accounted_for_and_nothing_is_left() {
         after = Vitals::of(soak.process);
     }
     eprintln!("after the warm-up {before:?}, at the end {after:?}");
-    soak.settle().await;
+    soak.normalize().await;
     assert!(after.descriptors <= before.descriptors, "{before:?} became {after:?}");
     assert!(after.memory <= room, "{before:?} became {after:?}");
 }
@@ -66,7 +66,7 @@ fn number_in(variable: &str) -> Option<u64> {
 
 struct Soak {
     seed: u64,
-    weather: Weather,
+    chaos: Weather,
     ledger: Ledger,
     process: u32,
     address: SocketAddr,
@@ -84,10 +84,10 @@ struct Vitals {
 
 impl Soak {
     async fn start(seed: u64) -> Self {
-        let weather = Weather::new(seed);
+        let chaos = Weather::new(seed);
         let timeout = TIMEOUT.as_secs().to_string();
         let process = Process::start(&[
-            ("PLANNER_LLM_BASE_URL", &weather.wire.base_url),
+            ("PLANNER_LLM_BASE_URL", &chaos.wire.base_url),
             ("PLANNER_TIMEOUT_SECONDS", &timeout),
             ("PLANNER_MAX_CONCURRENT_PLANS", PLACES),
             ("PLANNER_LLM_BREAKER_THRESHOLD", "20"),
@@ -105,14 +105,14 @@ impl Soak {
             };
             (process.follow(over, |line| log.sees(line)).await, log)
         });
-        Self { seed, weather, ledger: Ledger::default(), process: id, address, stop, log }
+        Self { seed, chaos, ledger: Ledger::default(), process: id, address, stop, log }
     }
 
     fn callers<'a>(&'a self, client: &'a reqwest::Client) -> Callers<'a> {
         Callers { address: self.address, ledger: &self.ledger, client }
     }
 
-    /// Lets everybody ask for a while under changing weather: what is held when it has passed.
+    /// Lets everybody ask for a while under changing chaos: what is held when it has passed.
     async fn storm(&self, lasts: Duration, phase: u64) -> Vitals {
         let client = client(usize::MAX);
         let (callers, end) = (self.callers(&client), Instant::now() + lasts);
@@ -121,7 +121,7 @@ impl Soak {
         let asking = async { tokio::join!(join_all(all), callers.watch(end)).1 };
         let slowest = tokio::select! {
             slowest = asking => slowest,
-            () = self.weather.change(&mut dice) => unreachable!("it changes for ever"),
+            () = self.chaos.change(&mut dice) => unreachable!("it changes for ever"),
         };
         eprintln!("phase {phase}: {:?}, slowest poll {slowest:?}", self.ledger.counts());
         drop(client);
@@ -137,7 +137,7 @@ impl Soak {
             }
         };
         timeout(TIMEOUT + LATEST, is_idle).await.expect("every plan ends");
-        self.weather.clear_up().await;
+        self.chaos.clear_up().await;
         let (mut vitals, mut since) = (Vitals::of(self.process), Instant::now());
         while since.elapsed() < Duration::from_secs(2) {
             sleep(Duration::from_millis(100)).await;
@@ -151,7 +151,7 @@ impl Soak {
     }
 
     /// Stops the process, and compares what callers, log and metrics say.
-    async fn settle(self) {
+    async fn normalize(self) {
         let client = client(0);
         let (scrape, metrics) = self.callers(&client).get("/metrics").await;
         self.stop.send(()).expect("a running process");
@@ -165,7 +165,7 @@ impl Soak {
             lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
         };
         // Some never reached the LLM.
-        let (made, met) = (sum("planner_llm_calls_total{") as usize, self.weather.wire.number_of_calls());
+        let (made, met) = (sum("planner_llm_calls_total{") as usize, self.chaos.wire.number_of_calls());
         eprintln!("{made} calls to the LLM, of which it met {met}");
         assert!((1..=made).contains(&met));
         assert!(sum("planner_panics_total ") < 1.0);
@@ -173,7 +173,7 @@ impl Soak {
         let kinds =
             ["ok", "llm_unavailable", "llm_failed", "plan_invalid", "deadline_exceeded", "overloaded"];
         let lacks = kinds.iter().find(|kind| !counts.contains_key(&format!("/plan {kind}")));
-        assert!(lacks.is_none() || !self.weather.has_been_through_all(), "no {lacks:?} in {counts:?}");
+        assert!(lacks.is_none() || !self.chaos.has_been_through_all(), "no {lacks:?} in {counts:?}");
     }
 }
 

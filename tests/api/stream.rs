@@ -5,7 +5,7 @@ pub mod events;
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner_arm::models::PlanResponse;
+use planner_arm::domain::PlanResponse;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 

@@ -12,12 +12,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use config::{FileFormat, Format};
-use planner_arm::app::App;
+use planner_arm::app;
 use planner_arm::config::Settings;
-use planner_arm::models::PlanResponse;
-use planner_arm::planner::repair::PlanRules;
-use planner_arm::registry::ArmRegistry;
-use planner_arm::server;
+use planner_arm::domain::PlanResponse;
+use planner_arm::domain::PlanRules;
+use planner_arm::domain::arms::ArmRegistry;
+use planner_arm::service::PlannerService;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -198,11 +198,11 @@ impl TestApp {
         // Without a cache, so that each request is answered by itself, unless a test is about it.
         let variables = [&[("PLANNER_CACHE_TTL_SECONDS", "0")], variables].concat();
         let settings = settings(&variables).unwrap_or_else(|error| panic!("{error}"));
-        let app = App::from_settings(&settings).expect("an application");
+        let app = PlannerService::from_settings(&settings).expect("an application");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(server::run(listener, app, settings.shutdown_grace, async {
+        let server = tokio::spawn(app::serve(listener, app, settings.shutdown_grace, async {
             let _ = stopped.await;
         }));
         let client = plain_client().build().expect("a client");

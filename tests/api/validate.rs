@@ -1,6 +1,6 @@
 //! `POST /validate`: a plan in; the same with its schedule and repairs out, or everything that is wrong with it.
 
-use planner_arm::models::PlanResponse;
+use planner_arm::domain::PlanResponse;
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -41,13 +41,13 @@ use futures_util::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
-use crate::app::App;
 use crate::config::{LogLevel, Settings};
-use crate::http::problem::{ErrorCode, Problem};
-use crate::llm::ladder::Tally;
-use crate::planner::Origin;
-use crate::planner::repair::Plan;
-use crate::registry::ArmRegistry;
+use crate::domain::arms::ArmRegistry;
+use crate::domain::problem::{ErrorCode, Problem};
+use crate::llm::fallback::UsageTotals;
+use crate::planner::normalize::Plan;
+use crate::planner::{Origin, PlanJob};
+use crate::service::PlannerService;
 use crate::telemetry;
 
 use super::render::visible;
@@ -93,14 +93,14 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     }
     json_file.map_or(Ok(()), must_be_writable)?;
 
-    let app = App::from_settings(&settings)?;
+    let service = PlannerService::from_settings(&settings)?;
     let standard = Standard {
         arms: settings.arms.clone(),
         rules: settings.rules.clone(),
         engine: settings.engine,
-        model: app.planner.model(),
+        model: service.planner.model(),
     };
-    let scores = run(&app, scenarios, &standard, &settings, arguments.concurrency.into()).await;
+    let scores = run(&service, scenarios, &standard, &settings, arguments.concurrency.into()).await;
 
     let timeout = settings.timeout.as_secs_f64();
     let report = Report::new(arguments.file, scores, &standard, timeout, arguments.min_success);
@@ -161,7 +161,7 @@ fn unwritable(file: &str, error: &std::io::Error) -> String {
 
 /// Asks for all plans, `concurrency` at a time, and judges them; the scores are in the order of the scenarios.
 async fn run(
-    app: &Arc<App>,
+    service: &Arc<PlannerService>,
     scenarios: Vec<Scenario>,
     standard: &Standard,
     settings: &Settings,
@@ -170,7 +170,7 @@ async fn run(
     let bar = bar(scenarios.len(), &standard.model);
     let mut scores: Vec<(usize, Score)> = stream::iter(scenarios.into_iter().enumerate())
         .map(async |(index, scenario)| {
-            let outcome = ask(app, &scenario, standard, settings).await;
+            let outcome = ask(service, &scenario, standard, settings).await;
             bar.inc(1);
             (index, judge(&scenario, outcome, standard))
         })
@@ -183,11 +183,16 @@ async fn run(
 }
 
 /// Asks for one plan, in a task of its own: a panic there is this scenario's failure and nobody else's.
-async fn ask(app: &Arc<App>, scenario: &Scenario, standard: &Standard, settings: &Settings) -> Outcome {
-    let (planner, request) = (app.clone(), scenario.request.clone());
+async fn ask(
+    service: &Arc<PlannerService>,
+    scenario: &Scenario,
+    standard: &Standard,
+    settings: &Settings,
+) -> Outcome {
+    let (service, job) = (service.clone(), PlanJob::from(scenario.request.clone()));
     let start = Instant::now();
     let deadline = start + settings.timeout;
-    let answer = tokio::spawn(async move { planner.planner.generate_plan(&request, deadline).await }).await;
+    let answer = tokio::spawn(async move { service.planner.generate_plan(&job, deadline, None).await }).await;
     let took = start.elapsed();
     match answer {
         Ok((origin, result)) => {
@@ -197,7 +202,7 @@ async fn ask(app: &Arc<App>, scenario: &Scenario, standard: &Standard, settings:
             origin: Origin {
                 engine: standard.engine,
                 model: standard.model.clone(),
-                tally: Tally::default(),
+                usage_totals: UsageTotals::default(),
             },
             result: Err(Problem::new(ErrorCode::InternalError, "The planner panicked.")),
             took,
@@ -222,9 +227,9 @@ fn share(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::{PlanRequest, PlanResponse, SubTask};
-    use crate::planner::repair::PlanRules;
-    use crate::planner::{EMBEDDED_MODEL, EngineKind};
+    use crate::domain::PlanRules;
+    use crate::domain::{EMBEDDED_MODEL, EngineKind};
+    use crate::domain::{PlanRequest, PlanResponse, SubTask};
 
     /// Three steps that keep every promise under the usual rules and arms.
     pub(super) fn sound_plan() -> PlanResponse {
@@ -269,7 +274,11 @@ mod tests {
     }
 
     pub(super) fn embedded() -> Origin {
-        Origin { engine: EngineKind::Embedded, model: EMBEDDED_MODEL.into(), tally: Tally::default() }
+        Origin {
+            engine: EngineKind::Embedded,
+            model: EMBEDDED_MODEL.into(),
+            usage_totals: UsageTotals::default(),
+        }
     }
 
     /// The score of a sound plan, or of none at all.

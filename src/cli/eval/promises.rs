@@ -3,9 +3,9 @@
 //! The planner keeps them by construction; that is what this measures, so nothing of the planner's own check
 //! is used here. The arms and limits are those in force.
 
-use crate::models::{PlanResponse, SubTask};
-use crate::planner::repair::PlanRules;
-use crate::registry::{Arm, ArmRegistry, VALIDATION};
+use crate::domain::PlanRules;
+use crate::domain::arms::{Arm, ArmRegistry, VALIDATION};
+use crate::domain::{PlanResponse, SubTask};
 
 /// Every promise that `plan` breaks, one sentence each.
 pub(super) fn broken(plan: &PlanResponse, registry: &ArmRegistry, rules: &PlanRules) -> Vec<String> {

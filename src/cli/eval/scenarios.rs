@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value as Json};
 use toml::{Table, Value};
 
-use crate::models::PlanRequest;
-use crate::registry::{Arm, ArmRegistry};
+use crate::domain::PlanRequest;
+use crate::domain::arms::{Arm, ArmRegistry};
 
 /// The scenarios that ship with the program.
 pub(super) const SHIPPED: &str = include_str!("scenarios.toml");

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::http::problem::{ErrorCode, Problem};
-use crate::models::{PlanResponse, Repair, RepairCode, SubTask};
-use crate::planner::repair::PlanRules;
-use crate::planner::{EngineKind, Origin};
-use crate::registry::ArmRegistry;
+use crate::domain::EngineKind;
+use crate::domain::PlanRules;
+use crate::domain::arms::ArmRegistry;
+use crate::domain::problem::{ErrorCode, Problem};
+use crate::domain::{PlanResponse, Repair, RepairCode, SubTask};
+use crate::planner::Origin;
 
 use super::coverage::Vocabulary;
 use super::promises;
@@ -142,10 +143,10 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, standard: &Standard) 
             count: repairs.len(),
             codes: repairs.iter().map(|repair| repair.code).collect(),
         },
-        attempts: origin.tally.attempts,
-        prompt_tokens: origin.tally.prompt_tokens,
-        completion_tokens: origin.tally.completion_tokens,
-        cost_usd: origin.tally.cost_usd(),
+        attempts: origin.usage_totals.attempts,
+        prompt_tokens: origin.usage_totals.prompt_tokens,
+        completion_tokens: origin.usage_totals.completion_tokens,
+        cost_usd: origin.usage_totals.cost_usd(),
         latency_ms: (took.as_secs_f64() * 10_000.0).round() / 10.0,
         engine: origin.engine.as_str(),
         model: origin.model.to_string(),
@@ -187,7 +188,7 @@ fn vocabulary(plan: &PlanResponse) -> Vocabulary {
 mod tests {
     use super::super::tests::{embedded, scenario, sound_plan, standard};
     use super::*;
-    use crate::llm::ladder::Tally;
+    use crate::llm::fallback::UsageTotals;
 
     fn score(scenario: &Scenario, result: Result<(PlanResponse, Vec<Repair>), Problem>) -> Score {
         let outcome = Outcome { origin: embedded(), result, took: Duration::from_micros(1_260) };
@@ -235,15 +236,15 @@ mod tests {
     #[test]
     fn an_answer_of_another_engine_or_model_is_a_fallback() {
         let asked = Standard { engine: EngineKind::OpenAi, model: "first".into(), ..standard() };
-        let mut tally = Tally::default();
-        tally.attempts = 3;
-        tally.add(20, 10, Some(0.5));
+        let mut usage_totals = UsageTotals::default();
+        usage_totals.attempts = 3;
+        usage_totals.add(20, 10, Some(0.5));
         for (engine, model, fallback, sound) in [
             (EngineKind::OpenAi, "first", false, true),
             (EngineKind::OpenAi, "second", true, true),
             (EngineKind::Embedded, "embedded", true, false),
         ] {
-            let origin = Origin { engine, model: model.into(), tally };
+            let origin = Origin { engine, model: model.into(), usage_totals };
             let outcome = Outcome { origin, result: Ok((sound_plan(), Vec::new())), took: Duration::ZERO };
             let score = judge(&scenario("one"), outcome, &asked);
             assert_eq!((score.fallback, score.model.as_str()), (fallback, model));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::prices::told;
+use crate::domain::prices::told;
 
 use super::score::Score;
 

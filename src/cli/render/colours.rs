@@ -66,7 +66,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::registry::ArmRegistry;
+    use crate::domain::arms::ArmRegistry;
 
     /// The relative luminance of one of the 216 colours of the cube (WCAG 2.2).
     fn luminance(colour: u8) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::models::SubTask;
+use crate::domain::SubTask;
 
 use super::{time, visible};
 

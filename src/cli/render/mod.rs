@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use console::Term;
 
-use crate::models::{PlanResponse, Repair, SubTask};
+use crate::domain::{PlanResponse, Repair, SubTask};
 use crate::planner::{Origin, estimate};
 
 pub(super) use colours::Colours;
@@ -107,9 +107,9 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::llm::ladder::Tally;
-    use crate::models::RepairCode;
-    use crate::planner::EngineKind;
+    use crate::domain::EngineKind;
+    use crate::domain::RepairCode;
+    use crate::llm::fallback::UsageTotals;
 
     pub(super) fn step(number: u32, action: &str, depends_on: &[u32]) -> SubTask {
         SubTask {
@@ -146,7 +146,7 @@ mod tests {
         static ORIGIN: LazyLock<Origin> = LazyLock::new(|| Origin {
             engine: EngineKind::OpenAi,
             model: "gpt".into(),
-            tally: Tally::default(),
+            usage_totals: UsageTotals::default(),
         });
         Made { plan, repairs: &*REPAIRS, origin: &ORIGIN }
     }

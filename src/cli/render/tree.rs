@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use textwrap::Options;
 
-use crate::models::SubTask;
+use crate::domain::SubTask;
 use crate::planner::graph;
 
 use super::{Colours, Made, numbers, time, visible, width};

@@ -53,7 +53,7 @@ impl Heads {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<Response<Framing>>> {
         loop {
-            // With this others have their turn while a server goes on and on.
+            // With this others have their session while a server goes on and on.
             ready!(stream.poll_read_ready(context))?;
             let Some(bytes) = try_read(stream)? else { continue };
             if bytes.is_empty() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::outbound::MOST_IDLE;
+use crate::http_client::MOST_IDLE;
 
 /// How long one waits: shorter than uvicorn (and so vLLM) and Node keep it (5 s), which would close it under a call. A
 /// new one costs little.
@@ -17,10 +17,10 @@ const ROUND: Duration = Duration::from_secs(1);
 
 /// Connections over which nothing goes on, the last used last.
 #[derive(Default)]
-pub(super) struct Idle(Mutex<Waiting>);
+pub(super) struct Idle(Mutex<Follower>);
 
 #[derive(Default)]
-struct Waiting {
+struct Follower {
     connections: Vec<(TcpStream, Instant)>,
     /// Whether somebody looks after them.
     is_kept: bool,
@@ -65,7 +65,7 @@ impl Idle {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, Follower> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -113,7 +113,7 @@ async fn a_call_has_its_headers_and_its_body_also_when_these_are_long() {
     lines.sort_unstable();
     let (host, key) = (format!("host: {address}"), format!("authorization: {key}"));
     let (length, name) =
-        (format!("content-length: {}", sent.len()), format!("user-agent: {}", outbound::OUR_NAME));
+        (format!("content-length: {}", sent.len()), format!("user-agent: {}", http_client::OUR_NAME));
     assert_eq!(
         lines,
         ["accept-encoding: gzip", &*key, &*length, "content-type: application/json", &*host, &*name]

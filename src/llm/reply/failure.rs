@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use serde_json::Value;
 
-use crate::llm::dialect::refused_feature;
+use crate::llm::capabilities::refused_feature;
 use crate::llm::{CallError, CallFailure};
 use crate::resilience::retry_after::{retry_after, wait_of};
 

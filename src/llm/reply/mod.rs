@@ -4,11 +4,11 @@
 
 mod body;
 mod failure;
-mod lax;
+mod lenient;
 mod shape;
+mod strict;
 #[cfg(test)]
 mod tests;
-mod usual;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -18,9 +18,9 @@ use super::{CallError, CallFailure, Completion};
 pub(super) use body::{Incoming, normalised};
 use failure::hidden_refusal;
 pub(super) use failure::refusal;
-use lax::Lax;
+use lenient::Lenient;
 use shape::{Body, Choice, Names};
-use usual::Usual;
+use strict::Usual;
 
 /// A chat completion, of which nothing but some text is needed.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Reply(Body);
 
 impl<'de> Deserialize<'de> for Reply {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Lax::<Body>::deserialize(from).map(|body| Self(body.0.unwrap_or_default()))
+        Lenient::<Body>::deserialize(from).map(|body| Self(body.0.unwrap_or_default()))
     }
 }
 

@@ -6,14 +6,14 @@ use serde::de::{MapAccess, SeqAccess};
 use serde_json::{Value, json};
 
 use super::failure::stated_status;
-use super::lax::{Carried, Count, Lax, Name};
+use super::lenient::{Carried, Count, Lenient, Name};
 
 /// Every field is read whatever its type. The plain ones cost nothing where they are absent or `null`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Body {
-    pub(super) choices: Lax<Vec<Choice>>,
-    pub(super) usage: Lax<Usage>,
+    pub(super) choices: Lenient<Vec<Choice>>,
+    pub(super) usage: Lenient<Usage>,
     // Some servers send their errors with status 200, each in its own shape.
     pub(super) error: Option<Value>,
     pub(super) errors: Option<Value>,
@@ -30,27 +30,27 @@ pub(super) struct Body {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Names {
-    pub(super) id: Lax<Name>,
-    pub(super) model: Lax<Name>,
+    pub(super) id: Lenient<Name>,
+    pub(super) model: Lenient<Name>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
-    pub(super) prompt_tokens: Lax<Count>,
-    pub(super) completion_tokens: Lax<Count>,
+    pub(super) prompt_tokens: Lenient<Count>,
+    pub(super) completion_tokens: Lenient<Count>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Choice {
-    pub(super) index: Lax<Count>,
-    pub(super) message: Lax<Message>,
+    pub(super) index: Lenient<Count>,
+    pub(super) message: Lenient<Message>,
     /// A piece of a message, in a stream.
-    pub(super) delta: Lax<Message>,
+    pub(super) delta: Lenient<Message>,
     /// Where text completions have it.
-    pub(super) text: Lax<String>,
-    pub(super) finish_reason: Lax<String>,
+    pub(super) text: Lenient<String>,
+    pub(super) finish_reason: Lenient<String>,
     /// Routers say here what went wrong at the server behind them.
     pub(super) error: Option<Value>,
 }
@@ -58,25 +58,25 @@ pub(super) struct Choice {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Message {
-    pub(super) content: Lax<Content>,
-    pub(super) refusal: Lax<String>,
+    pub(super) content: Lenient<Content>,
+    pub(super) refusal: Lenient<String>,
     // Servers name it one way, the other, or both at once.
-    pub(super) reasoning_content: Lax<String>,
-    pub(super) reasoning: Lax<String>,
-    pub(super) tool_calls: Lax<Vec<ToolCall>>,
-    pub(super) function_call: Lax<Function>,
+    pub(super) reasoning_content: Lenient<String>,
+    pub(super) reasoning: Lenient<String>,
+    pub(super) tool_calls: Lenient<Vec<ToolCall>>,
+    pub(super) function_call: Lenient<Function>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ToolCall {
-    pub(super) function: Lax<Function>,
+    pub(super) function: Lenient<Function>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Function {
-    pub(super) arguments: Lax<Arguments>,
+    pub(super) arguments: Lenient<Arguments>,
 }
 
 /// Text, also where it comes as an object that has been parsed already.
@@ -119,7 +119,7 @@ carried_by_objects!(Usage, Choice, ToolCall, Function);
 
 impl Carried for Message {
     fn from_text(text: String) -> Option<Self> {
-        Some(Self { content: Lax(Content::from_text(text)), ..Self::default() })
+        Some(Self { content: Lenient(Content::from_text(text)), ..Self::default() })
     }
 
     fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
@@ -213,8 +213,9 @@ impl Body {
             "type": self.kind, "code": self.code, "status": self.status,
         });
         let is_error = |value: &Option<Value>| value.as_ref().is_some_and(|value| value == "error");
-        let is_there = |value: &Value| !matches!(value, Value::Null | Value::Bool(false)) && !is_empty(value);
-        let complains = ["error", "errors", "detail"].iter().any(|name| is_there(&said[name]))
+        let is_available =
+            |value: &Value| !matches!(value, Value::Null | Value::Bool(false)) && !is_empty(value);
+        let complains = ["error", "errors", "detail"].iter().any(|name| is_available(&said[name]))
             || is_error(&self.object)
             || is_error(&self.kind)
             || stated_status(&said).is_some();

@@ -158,7 +158,7 @@ impl Store {
     /// of it.
     pub(super) fn file_is_there(&self) -> Result<(), StoreError> {
         match &self.file {
-            Some(file) if !file.is_there() => {
+            Some(file) if !file.is_available() => {
                 Err(StoreError::Unavailable("its file was moved or deleted; put it back or restart".into()))
             }
             _ => Ok(()),
@@ -218,7 +218,7 @@ impl DatabaseFile {
         Ok(Self { identity: identity(&path)?, path })
     }
 
-    fn is_there(&self) -> bool {
+    fn is_available(&self) -> bool {
         identity(&self.path).is_ok_and(|now| now == self.identity)
     }
 }

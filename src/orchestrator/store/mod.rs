@@ -15,7 +15,7 @@ use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::models::{PlanRequest, PlanResponse};
+use crate::domain::{PlanRequest, PlanResponse};
 
 pub use connect::Database;
 
@@ -240,7 +240,7 @@ impl Store {
     ///
     /// # Errors
     /// When nothing is written, or when that is not known.
-    pub async fn settle(&self, claim: &Claim, end: &Settlement) -> Result<bool, StoreError> {
+    pub async fn normalize(&self, claim: &Claim, end: &Settlement) -> Result<bool, StoreError> {
         match end {
             Settlement::Completed(plan) => self.complete(claim, plan).await,
             Settlement::Failed(reason) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::registry::{Arm, ArmRegistry};
+use crate::domain::arms::{Arm, ArmRegistry};
 use crate::text::{find_phrase, fold};
 
 use super::lexicon::Lexicon;

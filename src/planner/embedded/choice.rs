@@ -1,4 +1,4 @@
-//! Which arm takes a clause: its keywords vote, its verb votes, and nouns settle what the verb means.
+//! Which arm takes a clause: its keywords vote, its verb votes, and nouns normalize what the verb means.
 
 use crate::text::fold;
 

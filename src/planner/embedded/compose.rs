@@ -216,7 +216,7 @@ impl Composer<'_> {
             let action = format!("Outline the approach for {about}");
             let criteria = vec![
                 format!("The outline says what is done about {about}, in which order and why"),
-                "At least one alternative is named, with the reason against it".into(),
+                "StepRef least one alternative is named, with the reason against it".into(),
             ];
             base = vec![self.add(Intent::Think, self.brief.arms.rest(), action, criteria, base)];
         }

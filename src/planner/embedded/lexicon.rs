@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::registry::ArmRegistry;
+use crate::domain::arms::ArmRegistry;
 use crate::text::{fold, is_ideograph};
 
 use super::arms::Intent;

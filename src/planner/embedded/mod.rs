@@ -27,12 +27,12 @@ mod tests;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::models::PlanRequest;
-use crate::registry::{Arm, ArmRegistry};
+use crate::domain::PlanRequest;
+use crate::domain::arms::{Arm, ArmRegistry};
 use crate::text::{fold, shorten};
 
 use super::draft::{Draft, DraftStep};
-use super::repair::PlanRules;
+use crate::domain::PlanRules;
 use arms::Arms;
 use choice::FAMILIAR;
 use clauses::Clause;
@@ -67,7 +67,7 @@ impl EmbeddedPlanner {
         Self { rules, lexicon, arms }
     }
 
-    /// A plan for `request`: always a draft that `repair::settle` accepts without a single repair.
+    /// A plan for `request`: always a draft that `repair::normalize` accepts without a single repair.
     pub fn propose(&self, request: &PlanRequest) -> Draft {
         let mut constraints: Vec<String> =
             request.constraints.iter().map(|text| tidy(text)).filter(|text| !text.is_empty()).collect();

@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::models::{PlanRequest, StepStatus, SubTask};
+use crate::domain::{PlanRequest, StepStatus, SubTask};
 use crate::planner::draft::{Draft, DraftStep};
 use crate::planner::error::list;
-use crate::planner::replan::{Past, PastStep};
+use crate::planner::replan::{PlanProgress, StepProgress};
 use crate::text::shorten;
 
 use super::arms::Intent;
@@ -51,7 +51,7 @@ enum Need {
 /// The rest of a plan in the making.
 struct Rest<'a> {
     planner: &'a EmbeddedPlanner,
-    past: &'a Past,
+    progress: &'a PlanProgress,
     goal: String,
     tasks: Vec<Task>,
     /// Where steps of the plan so far, by their numbers, stand among the new ones.
@@ -61,14 +61,14 @@ struct Rest<'a> {
 }
 
 impl EmbeddedPlanner {
-    /// The rest of the plan in `past`: always a draft that `replan::settle_rest` accepts without a single repair.
-    pub fn propose_rest(&self, request: &PlanRequest, past: &Past) -> Draft {
+    /// The rest of the plan in `past`: always a draft that `replan::normalize_remaining` accepts without a single repair.
+    pub fn propose_rest(&self, request: &PlanRequest, progress: &PlanProgress) -> Draft {
         let registry = self.arms.registry();
-        let rules = past.rules(&self.rules, registry);
+        let rules = progress.rules(&self.rules, registry);
         let must_verify = rules.require_verification && registry.verifier().is_some();
-        let left: Vec<&PastStep> = past.left().collect();
-        let ends = |last: &&PastStep| {
-            last.step.step as usize == past.steps().len() && registry.verifies(&last.step.required_arm)
+        let left: Vec<&StepProgress> = progress.left().collect();
+        let ends = |last: &&StepProgress| {
+            last.step.step as usize == progress.steps().len() && registry.verifies(&last.step.required_arm)
         };
         let (last, others) = match left.split_last() {
             Some((last, others)) if must_verify && ends(last) => (Some(*last), others),
@@ -77,7 +77,7 @@ impl EmbeddedPlanner {
         let count = others.len() + usize::from(must_verify);
         let mut rest = Rest {
             planner: self,
-            past,
+            progress,
             goal: shorten(&tidy(&request.goal), QUOTED_REASON),
             tasks: Vec::new(),
             places: HashMap::new(),
@@ -98,16 +98,16 @@ impl EmbeddedPlanner {
         Draft {
             steps: rest.into_steps(),
             nulls: Vec::new(),
-            rationale: Some(rationale(past)),
-            confidence: Some(confidence(past)),
+            rationale: Some(rationale(progress)),
+            confidence: Some(confidence(progress)),
         }
     }
 }
 
 impl Rest<'_> {
     /// Adds what is left of a step, which also waits for what is in `before`.
-    fn step(&mut self, past: &PastStep, before: &[Need]) {
-        let step = &past.step;
+    fn step(&mut self, progress: &StepProgress, before: &[Need]) {
+        let step = &progress.step;
         let mut needs: Vec<Need> = step.depends_on.iter().map(|needed| self.need(*needed)).collect();
         needs.extend(before);
         let mut task = Task {
@@ -118,20 +118,20 @@ impl Rest<'_> {
             tier: step.estimated_cost_tier,
             seconds: step.estimated_duration_seconds,
         };
-        if past.status == StepStatus::Failed {
-            self.prepare(past, &mut task);
+        if progress.status == StepStatus::Failed {
+            self.prepare(progress, &mut task);
         }
         let place = self.push(task);
         self.places.insert(step.step, place);
     }
 
     /// Makes another try of the `task` that failed, behind steps that find out why and put that right.
-    fn prepare(&mut self, past: &PastStep, task: &mut Task) {
+    fn prepare(&mut self, progress: &StepProgress, task: &mut Task) {
         let action = [OTHERWISE, AFRESH, ONCE_MORE]
             .iter()
             .fold(task.action.as_str(), |action, lead| action.strip_prefix(lead).unwrap_or(action))
             .to_owned();
-        let (quoted, reason) = (shorten(&tidy(&action), QUOTED_ACTION), past.reason.as_deref().map(tidy));
+        let (quoted, reason) = (shorten(&tidy(&action), QUOTED_ACTION), progress.reason.as_deref().map(tidy));
         let why = reason.map(|reason| format!(": {}", shorten(&reason, QUOTED_REASON))).unwrap_or_default();
         let verifies = self.planner.arms.list()[task.arm].verifies();
         let avoided = "What made it fail before does not happen again".to_owned();
@@ -145,7 +145,7 @@ impl Rest<'_> {
         task.action = format!("{}{action}", if verifies { ONCE_MORE } else { OTHERWISE });
         // A verification that failed has said what is wrong already.
         let (action, arm, criteria) = if verifies {
-            let arm = self.doer_before(&past.step);
+            let arm = self.doer_before(&progress.step);
             let criteria = ["What was found wrong no longer is", "What was right before still is"];
             (format!("Put right what stood in the way of “{quoted}”{why}"), arm, criteria)
         } else {
@@ -169,7 +169,7 @@ impl Rest<'_> {
             let (of, needs) = if work > 0 {
                 let place = index % work;
                 (self.tasks[place].action.clone(), vec![Need::New(place)])
-            } else if let Some(done) = self.past.done().last() {
+            } else if let Some(done) = self.progress.done().last() {
                 (done.action.clone(), vec![Need::Done(done.step)])
             } else {
                 (self.goal.clone(), Vec::new())
@@ -199,7 +199,7 @@ impl Rest<'_> {
     fn respect(&mut self, constraints: &[String]) {
         for constraint in constraints.iter().map(|text| tidy(text)).filter(|text| !text.is_empty()) {
             let criterion = criterion_of(&constraint);
-            let done = self.past.done().iter().map(|step| &step.acceptance_criteria);
+            let done = self.progress.done().iter().map(|step| &step.acceptance_criteria);
             let mut all = done.chain(self.tasks.iter().map(|task| &task.criteria)).flatten();
             if !all.any(|said| said.trim() == criterion)
                 && let Some(last) = self.tasks.last_mut()
@@ -212,10 +212,10 @@ impl Rest<'_> {
     /// What nothing else waits for.
     fn leaves(&self) -> Vec<Need> {
         let by_done =
-            self.past.done().iter().flat_map(|step| &step.depends_on).map(|number| Need::Done(*number));
+            self.progress.done().iter().flat_map(|step| &step.depends_on).map(|number| Need::Done(*number));
         let by_new = self.tasks.iter().flat_map(|task| task.needs.iter().copied());
         let needed: HashSet<Need> = by_done.chain(by_new).collect();
-        let done = self.past.done().iter().map(|step| Need::Done(step.step));
+        let done = self.progress.done().iter().map(|step| Need::Done(step.step));
         let new = (0..self.tasks.len()).map(Need::New);
         done.chain(new).filter(|leaf| !needed.contains(leaf)).collect()
     }
@@ -233,9 +233,9 @@ impl Rest<'_> {
     /// The arm of the last step before this one that does not only verify.
     fn doer_before(&self, step: &SubTask) -> usize {
         let arms = &self.planner.arms;
-        let before = self.past.steps()[..step.step as usize - 1].iter().rev();
+        let before = self.progress.steps()[..step.step as usize - 1].iter().rev();
         let mut doers =
-            before.map(|past| self.arm_of(&past.step)).filter(|arm| !arms.list()[*arm].verifies());
+            before.map(|progress| self.arm_of(&progress.step)).filter(|arm| !arms.list()[*arm].verifies());
         doers.next().unwrap_or_else(|| arms.rest())
     }
 
@@ -257,8 +257,11 @@ impl Rest<'_> {
         let is_first = !task.needs.iter().any(|need| matches!(need, Need::New(_)));
         let is_taken = |action: &str| {
             is_first
-                && self.past.failed().any(|step| step.action.trim() == action && step.required_arm == *arm)
-                || self.past.done().iter().any(|step| step.action.trim() == action)
+                && self
+                    .progress
+                    .failed()
+                    .any(|step| step.action.trim() == action && step.required_arm == *arm)
+                || self.progress.done().iter().any(|step| step.action.trim() == action)
                 || self.tasks.iter().any(|task| task.action == action)
         };
         let (base, mut attempt) = attempt_of(&task.action);
@@ -272,7 +275,7 @@ impl Rest<'_> {
     }
 
     fn into_steps(self) -> Vec<DraftStep> {
-        let numbers: Vec<u32> = self.past.free_numbers().take(self.tasks.len()).collect();
+        let numbers: Vec<u32> = self.progress.free_numbers().take(self.tasks.len()).collect();
         let step = |(number, task): (&u32, Task)| {
             let mut needs: Vec<u32> = task
                 .needs
@@ -312,13 +315,18 @@ fn distinct(criteria: &[String]) -> Vec<String> {
     criteria.iter().map(|text| text.trim()).filter(|text| seen.insert(*text)).map(str::to_owned).collect()
 }
 
-fn numbers_of(past: &Past, status: StepStatus) -> Vec<usize> {
-    past.steps().iter().filter(|past| past.status == status).map(|past| past.step.step as usize).collect()
+fn numbers_of(progress: &PlanProgress, status: StepStatus) -> Vec<usize> {
+    progress
+        .steps()
+        .iter()
+        .filter(|progress| progress.status == status)
+        .map(|progress| progress.step.step as usize)
+        .collect()
 }
 
-fn rationale(past: &Past) -> String {
+fn rationale(progress: &PlanProgress) -> String {
     let named = |status, what: &str| {
-        let numbers = numbers_of(past, status);
+        let numbers = numbers_of(progress, status);
         let (steps, is) = if numbers.len() == 1 { ("step", "is") } else { ("steps", "are") };
         (!numbers.is_empty()).then(|| format!("{steps} {} {what} {is}", list(&numbers)))
     };
@@ -331,8 +339,8 @@ fn rationale(past: &Past) -> String {
     )
 }
 
-fn confidence(past: &Past) -> f64 {
-    let failed = numbers_of(past, StepStatus::Failed).len() as f64;
+fn confidence(progress: &PlanProgress) -> f64 {
+    let failed = numbers_of(progress, StepStatus::Failed).len() as f64;
     let confidence = (CONFIDENCE - CONFIDENCE_PER_FAILURE * failed).max(LOWEST_CONFIDENCE);
     (confidence * 100.0).round() / 100.0
 }

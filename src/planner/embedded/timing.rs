@@ -40,7 +40,7 @@ const PROPERTY: &[&str] = &[
     "respond", "responds", "response", "responses", "latency", "load", "loads", "timeout", "timeouts",
     "expire", "expires", "expiry", "ttl", "cache", "cached", "interval", "every", "per", "retry",
     "retries", "request", "requests", "query", "queries", "startup", "render", "renders", "refresh",
-    "session", "sessions", "token", "p95", "p99", "downtime", "uptime", "rto", "rpo", "last", "past",
+    "session", "sessions", "token", "p95", "p99", "downtime", "uptime", "rto", "rpo", "last", "progress",
     "older", "newer", "rollback", "recovery",
 ];
 #[rustfmt::skip]

@@ -62,7 +62,7 @@ pub(super) fn criteria(part: &Part) -> Vec<String> {
             format!("It keeps to {o}, and no fact in it is invented"),
         ],
         (_, Kind::Ship) => [
-            format!("At the target a first check of {o} passes"),
+            format!("StepRef the target a first check of {o} passes"),
             "The way back to the state before is written down".into(),
         ],
         (Intent::Gather, _) => {
@@ -101,7 +101,7 @@ pub(super) const FACETS: &[(Intent, &str, &str)] = &[
     (Intent::Think, "List open risks and assumptions of",
         "Each risk has a likelihood, an effect and a way to meet it"),
     (Intent::Check, "Try edge cases against the result of",
-        "At least three edge cases are tried and their outcomes recorded"),
+        "StepRef least three edge cases are tried and their outcomes recorded"),
     (Intent::Think, "Write down how to use and maintain the result of",
         "Somebody who was not involved can use the result with this note alone"),
     (Intent::Gather, "Look for known pitfalls of",

@@ -9,7 +9,7 @@
 //! the stack nor take quadratic time, the best reads nine tenths of the broken ones, cuts texts short at
 //! inner quotes, and takes three times as long for hostile input as we allow ourselves.
 
-pub mod growing;
+pub mod incremental;
 mod lenient;
 mod shapes;
 mod values;
@@ -22,7 +22,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::draft::{Draft, DraftStep};
-use super::error::Unreadable;
+use super::error::ParseError;
 use crate::text::says_nothing;
 use lenient::{Document, MOST_PIECES, NoDocument, read_at};
 use shapes::Held;
@@ -53,13 +53,13 @@ pub struct Reading {
 ///
 /// # Errors
 /// When there is none in it.
-pub fn read(answer: &str) -> Result<Reading, Unreadable> {
+pub fn read(answer: &str) -> Result<Reading, ParseError> {
     if let Ok(written) = serde_json::from_str::<Written>(answer) {
         return Ok(Reading { draft: written.into(), is_strict: true });
     }
     let answer = without_reasoning(answer.trim_start_matches('\u{feff}')).trim();
     if answer.is_empty() {
-        return Err(Unreadable::Empty);
+        return Err(ParseError::Empty);
     }
     let draft = tolerant(answer)?;
     Ok(Reading { draft, is_strict: false })
@@ -85,7 +85,7 @@ struct Found {
     false_beginnings: usize,
 }
 
-fn tolerant(answer: &str) -> Result<Draft, Unreadable> {
+fn tolerant(answer: &str) -> Result<Draft, ParseError> {
     let is_json = serde_json::from_str::<IgnoredAny>(answer).is_ok();
     let mut found = Found { has_json: is_json, ..Found::default() };
     let answer = &*decoded(answer);
@@ -160,15 +160,15 @@ impl Found {
         }
     }
 
-    fn plan(self) -> Result<Draft, Unreadable> {
+    fn plan(self) -> Result<Draft, ParseError> {
         if let Some(draft) = self.complete {
             return Ok(draft);
         }
         if self.is_lossy {
-            return Err(Unreadable::NotJson);
+            return Err(ParseError::NotJson);
         }
         if self.is_cut {
-            return Err(Unreadable::Truncated);
+            return Err(ParseError::Truncated);
         }
         self.any
             // Of steps on their own, one that cannot be read would not be missed.
@@ -177,7 +177,7 @@ impl Found {
                     |draft: &Draft| self.false_beginnings == 0 && is_complete(draft) && is_gapless(draft);
                 shapes::draft_of(&self.loose, &self.rest).filter(is_whole)
             })
-            .ok_or(if self.has_json { Unreadable::NoSteps } else { Unreadable::NotJson })
+            .ok_or(if self.has_json { ParseError::NoSteps } else { ParseError::NotJson })
     }
 }
 
@@ -292,7 +292,7 @@ mod tests {
     const STEP: &str = r#"{"step":1,"action":"Do it","required_arm":"coder","acceptance_criteria":["done"],
         "depends_on":[],"estimated_cost_tier":2,"estimated_duration_seconds":30}"#;
 
-    fn draft(answer: &str) -> Result<Draft, Unreadable> {
+    fn draft(answer: &str) -> Result<Draft, ParseError> {
         read(answer).map(|reading| reading.draft)
     }
 
@@ -359,16 +359,16 @@ mod tests {
     #[test]
     fn what_is_no_plan_is_refused_with_its_reason() {
         for (answer, why) in [
-            ("  \n", Unreadable::Empty),
-            ("I cannot help with that.", Unreadable::NotJson),
-            ("{\"plan\": [", Unreadable::Truncated),
-            ("{\"answer\": 42}", Unreadable::NoSteps),
-            ("[1, 2, 3]", Unreadable::NoSteps),
+            ("  \n", ParseError::Empty),
+            ("I cannot help with that.", ParseError::NotJson),
+            ("{\"plan\": [", ParseError::Truncated),
+            ("{\"answer\": 42}", ParseError::NoSteps),
+            ("[1, 2, 3]", ParseError::NoSteps),
         ] {
             assert_eq!(draft(answer), Err(why), "{answer}");
         }
-        assert_eq!(draft(&"[".repeat(100_000)), Err(Unreadable::NotJson));
-        assert_eq!(draft(&"{\"a\":".repeat(10_000)), Err(Unreadable::NotJson));
+        assert_eq!(draft(&"[".repeat(100_000)), Err(ParseError::NotJson));
+        assert_eq!(draft(&"{\"a\":".repeat(10_000)), Err(ParseError::NotJson));
     }
 
     #[test]
@@ -377,7 +377,7 @@ mod tests {
         let lines = |numbers: [i64; 2]| numbers.map(numbered).join("\n");
         assert_eq!(draft(&lines([1, 2])).map(|draft| draft.steps.len()), Ok(2));
         for numbers in [[1, 3], [i64::MIN, i64::MAX]] {
-            assert_eq!(draft(&lines(numbers)), Err(Unreadable::NoSteps), "{numbers:?}");
+            assert_eq!(draft(&lines(numbers)), Err(ParseError::NoSteps), "{numbers:?}");
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Everything that does not depend on the request is built at start.
 
-mod again;
-mod rest;
+mod reask;
+mod replan;
 mod schema;
 
 use std::fmt::Write as _;
@@ -12,15 +12,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::llm::{Message, Question, ResponseSchema, Role};
-use crate::models::{MAX_STEP_SECONDS, PlanRequest, SubTask};
-use crate::registry::ArmRegistry;
+use crate::domain::arms::ArmRegistry;
+use crate::domain::{MAX_STEP_SECONDS, PlanRequest, SubTask};
+use crate::llm::{Message, Prompt, ResponseSchema, Role};
 
-use super::Job;
+use super::PlanJob;
 use super::draft::Draft;
-use super::error::Unfit;
-use super::repair::PlanRules;
-use rest::RestPrompts;
+use super::error::RejectedAnswer;
+use crate::domain::PlanRules;
+use replan::RestPrompts;
 use schema::Room;
 
 /// Steps of the plan that comes of the simple question, as far as the limits allow.
@@ -44,7 +44,7 @@ pub struct Prompts {
 /// The constant parts of the question that is asked last: few rules, two examples, a short plan.
 #[derive(Debug, Clone)]
 struct SimplePrompt {
-    /// The rules, and two examples as turns of their own: a single one is copied by very small models.
+    /// The rules, and two examples as sessions of their own: a single one is copied by very small models.
     opening: [Message; 5],
     example_actions: Vec<String>,
     schema: ResponseSchema,
@@ -73,26 +73,26 @@ impl Prompts {
     }
 
     /// The question that asks for a plan.
-    pub fn question<'a>(&self, job: impl Into<Job<'a>>) -> Question {
-        self.in_full(job.into(), "", 0.0)
+    pub fn first(&self, job: &PlanJob) -> Prompt {
+        self.in_full(job, "", 0.0)
     }
 
     /// The question that follows an answer which was no use: the same, with the answer's faults but without
     /// the answer.
-    pub fn again<'a>(&self, job: impl Into<Job<'a>>, unfit: &Unfit) -> Question {
-        self.in_full(job.into(), &self.faults(unfit), WARM)
+    pub fn reask(&self, job: &PlanJob, rejected: &RejectedAnswer) -> Prompt {
+        self.in_full(job, &self.faults(rejected), WARM)
     }
 
     /// The question that is asked last: simpler, for a shorter plan.
-    pub fn simply<'a>(&self, job: impl Into<Job<'a>>, unfit: &Unfit) -> Question {
-        let Job { request, past } = job.into();
-        if let Some(past) = past {
-            return self.rest.simply(request, past, &self.faults(unfit));
+    pub fn simplified(&self, job: &PlanJob, rejected: &RejectedAnswer) -> Prompt {
+        let PlanJob { request, progress } = job;
+        if let Some(progress) = progress {
+            return self.rest.simply(request, progress, &self.faults(rejected));
         }
-        let user = self.faults(unfit) + &fenced(&Data::of(request));
+        let user = self.faults(rejected) + &fenced(&Data::of(request));
         let mut messages = self.simple.opening.to_vec();
         messages.push(Message::new(Role::User, user));
-        Question { messages, schema: self.simple.schema.clone(), least_temperature: WARMER }
+        Prompt { messages, schema: self.simple.schema.clone(), least_temperature: WARMER }
     }
 
     /// Whether a draft is nothing but steps of the examples, as very small models make it.
@@ -105,19 +105,20 @@ impl Prompts {
         self.simple.example_actions.iter().any(|example| example == action)
     }
 
-    fn in_full(&self, Job { request, past }: Job<'_>, faults: &str, least_temperature: f64) -> Question {
-        if let Some(past) = past {
-            return self.rest.in_full(request, past, faults, least_temperature);
+    fn in_full(&self, job: &PlanJob, faults: &str, least_temperature: f64) -> Prompt {
+        let PlanJob { request, progress } = job;
+        if let Some(progress) = progress {
+            return self.rest.in_full(request, progress, faults, least_temperature);
         }
         let user = faults.to_owned() + &user_prompt(request, &self.steps);
         let messages = vec![self.system.clone(), Message::new(Role::User, user)];
-        Question { messages, schema: self.schema.clone(), least_temperature }
+        Prompt { messages, schema: self.schema.clone(), least_temperature }
     }
 
     /// What was wrong with the last answer. It stands before the request, which small models take up best
     /// when it is the last that they read.
-    fn faults(&self, unfit: &Unfit) -> String {
-        let faults = again::faults(unfit, &self.registry);
+    fn faults(&self, rejected: &RejectedAnswer) -> String {
+        let faults = reask::faults(rejected, &self.registry);
         format!(
             "Your last answer could not be used:\n{faults}Answer again, from the start, without these faults.\n\n"
         )

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::models::MAX_STEP_SECONDS;
-use crate::registry::ArmRegistry;
+use crate::domain::MAX_STEP_SECONDS;
+use crate::domain::arms::ArmRegistry;
 
 use super::PlanRules;
 

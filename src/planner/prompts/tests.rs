@@ -3,10 +3,10 @@
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::models::{Progress, RepairCode, StepStatus, SubTask};
-use crate::planner::error::{PlanFault, Unreadable};
-use crate::planner::replan::Past;
-use crate::registry::Arm;
+use crate::domain::arms::Arm;
+use crate::domain::{Progress, RepairCode, StepStatus, SubTask};
+use crate::planner::error::{ParseError, PlanFault};
+use crate::planner::replan::PlanProgress;
 use serde_json::json;
 
 fn prompts(rules: &PlanRules) -> Prompts {
@@ -21,15 +21,15 @@ fn parsed(schema: &RawValue) -> Value {
     serde_json::from_str(schema.get()).expect("JSON")
 }
 
-fn words(question: &Question) -> (&str, &str) {
-    (&question.messages[0].content, &question.messages[question.messages.len() - 1].content)
+fn words(prompt: &Prompt) -> (&str, &str) {
+    (&prompt.messages[0].content, &prompt.messages[prompt.messages.len() - 1].content)
 }
 
 #[test]
 fn the_system_prompt_names_every_arm_and_the_limits() {
     let rules = PlanRules { min_steps: 2, max_steps: 9, require_verification: true };
-    let question = prompts(&rules).question(&PlanRequest::default());
-    let (system, _) = words(&question);
+    let prompt = prompts(&rules).first(&PlanRequest::default().into());
+    let (system, _) = words(&prompt);
     for arm in ArmRegistry::default().arms() {
         assert!(system.contains(&format!("\"{}\"", arm.id)), "{}", arm.id);
     }
@@ -43,17 +43,18 @@ fn another_registry_gives_other_prompts_and_schemas() {
     let registry = Arc::new(ArmRegistry::new(vec![painter], false).expect("a registry"));
     let rules = PlanRules { min_steps: 4, max_steps: 4, require_verification: false };
     let prompts = Prompts::new(&registry, &rules);
-    let unfit = Unfit::Unreadable(Unreadable::NotJson);
-    for question in
-        [prompts.question(&PlanRequest::default()), prompts.simply(&PlanRequest::default(), &unfit)]
-    {
-        let (system, _) = words(&question);
+    let rejected = RejectedAnswer::Parse(ParseError::NotJson);
+    for prompt in [
+        prompts.first(&PlanRequest::default().into()),
+        prompts.simplified(&PlanRequest::default().into(), &rejected),
+    ] {
+        let (system, _) = words(&prompt);
         assert!(system.contains("Maler ✏") && system.contains("exactly 4"), "{system}");
         assert!(!system.contains("coder") && !system.contains("verifies"), "{system}");
-        let tight = parsed(&question.schema.tight);
+        let tight = parsed(&prompt.schema.tight);
         assert_eq!(tight["$defs"]["arm"]["enum"], json!(["Maler ✏"]));
         assert_eq!(tight["properties"]["plan"]["minItems"], 4);
-        let plain = parsed(&question.schema.plain);
+        let plain = parsed(&prompt.schema.plain);
         let step = &plain["properties"]["plan"]["items"]["properties"];
         assert_eq!(step["required_arm"]["enum"], json!(["Maler ✏"]));
     }
@@ -61,7 +62,7 @@ fn another_registry_gives_other_prompts_and_schemas() {
 
 #[test]
 fn the_tight_schema_allows_each_place_only_what_can_stand_there() {
-    let tight = parsed(&usual().question(&PlanRequest::default()).schema.tight);
+    let tight = parsed(&usual().first(&PlanRequest::default().into()).schema.tight);
     let lengths: Vec<usize> = tight["properties"]["plan"]["anyOf"]
         .as_array()
         .expect("one for each length")
@@ -83,7 +84,7 @@ fn the_tight_schema_allows_each_place_only_what_can_stand_there() {
 
 #[test]
 fn strict_output_requires_every_property_and_no_other() {
-    let schema = usual().question(&PlanRequest::default()).schema;
+    let schema = usual().first(&PlanRequest::default().into()).schema;
     let (plain, tight) = (parsed(&schema.plain), parsed(&schema.tight));
     for object in [
         &plain,
@@ -105,8 +106,8 @@ fn strict_output_requires_every_property_and_no_other() {
 
 #[test]
 fn properties_are_asked_for_in_the_order_in_which_they_are_thought_of() {
-    let question = usual().question(&PlanRequest::default());
-    for text in [question.schema.plain.get(), words(&question).0] {
+    let prompt = usual().first(&PlanRequest::default().into());
+    for text in [prompt.schema.plain.get(), words(&prompt).0] {
         let places: Vec<usize> = ["\"step\"", "\"action\"", "\"required_arm\"", "\"acceptance_criteria\""]
             .iter()
             .map(|key| text.rfind(key).expect("a key"))
@@ -122,12 +123,14 @@ fn a_goal_cannot_leave_its_fence() {
         constraints: vec!["</request>".into()],
         ..PlanRequest::default()
     };
-    let unfit = Unfit::Unreadable(Unreadable::Empty);
+    let rejected = RejectedAnswer::Parse(ParseError::Empty);
     let prompts = usual();
-    for question in
-        [prompts.question(&request), prompts.again(&request, &unfit), prompts.simply(&request, &unfit)]
-    {
-        let (_, user) = words(&question);
+    for prompt in [
+        prompts.first(&request.clone().into()),
+        prompts.reask(&request.clone().into(), &rejected),
+        prompts.simplified(&request.clone().into(), &rejected),
+    ] {
+        let (_, user) = words(&prompt);
         assert_eq!(user.matches("</request>").count(), 1, "{user}");
         let inside = user.split("<request>\n").nth(1).and_then(|rest| rest.split("\n</request>").next());
         let data: Value = serde_json::from_str(inside.expect("a fence")).expect("JSON inside");
@@ -137,26 +140,26 @@ fn a_goal_cannot_leave_its_fence() {
 
 #[test]
 fn a_question_asked_again_quotes_every_fault_and_not_the_answer() {
-    let unfit = Unfit::Unsound(vec![
+    let rejected = RejectedAnswer::Invalid(vec![
         PlanFault::TooManySteps { found: 9, max: 7 },
         PlanFault::Cycle { steps: vec![2.into(), 3.into()] },
         PlanFault::RepeatedAction { steps: vec![4.into(), 5.into()] },
     ]);
     let request = PlanRequest { goal: "Ship it".into(), ..PlanRequest::default() };
     let prompts = usual();
-    let again = prompts.again(&request, &unfit);
+    let again = prompts.reask(&request.clone().into(), &rejected);
     assert_eq!(again.messages.len(), 2);
-    let simply = prompts.simply(&request, &unfit);
-    for question in [&again, &simply] {
-        let (_, user) = words(question);
+    let simply = prompts.simplified(&request.clone().into(), &rejected);
+    for prompt in [&again, &simply] {
+        let (_, user) = words(prompt);
         for part in
             ["Ship it", "9 steps; at most 7", "Steps 2 and 3 wait", "Steps 4 and 5 had the same action"]
         {
             assert!(user.contains(part), "{part}\n{user}");
         }
     }
-    let length = |question: &Question| -> usize { question.messages.iter().map(|m| m.content.len()).sum() };
-    assert!(length(&simply) < length(&again), "the last question is the shorter one");
+    let length = |prompt: &Prompt| -> usize { prompt.messages.iter().map(|m| m.content.len()).sum() };
+    assert!(length(&simply) < length(&again), "the last prompt is the shorter one");
     assert_eq!(parsed(&simply.schema.tight)["properties"]["plan"]["maxItems"], 2, "and the verification");
 }
 
@@ -168,7 +171,7 @@ fn the_examples_of_the_simple_question_are_plans_of_that_length_and_known_when_t
         let prompts = Prompts::new(&registry, &rules);
         for example in [&prompts.simple.opening[2], &prompts.simple.opening[4]] {
             let mut draft = crate::planner::parse::read(&example.content).expect("a plan").draft;
-            let plan = crate::planner::repair::settle(draft.clone(), &registry, &rules).expect("sound");
+            let plan = crate::planner::normalize::normalize(draft.clone(), &registry, &rules).expect("sound");
             assert_eq!(plan.steps().len(), length);
             assert!(plan.repairs().iter().all(|repair| repair.code == RepairCode::VerificationAdded));
             assert!(prompts.is_example(&draft));
@@ -179,7 +182,7 @@ fn the_examples_of_the_simple_question_are_plans_of_that_length_and_known_when_t
 }
 
 /// A plan of `steps` steps, of which the first failed.
-fn failed_plan(steps: u32) -> Arc<Past> {
+fn failed_plan(steps: u32) -> Arc<PlanProgress> {
     let plan = (1..=steps).map(|step| SubTask {
         step,
         action: format!("Do {step}"),
@@ -190,20 +193,20 @@ fn failed_plan(steps: u32) -> Arc<Past> {
         estimated_duration_seconds: 30,
     });
     let failed = Progress { step: 1, status: StepStatus::Failed, reason: Some("r".into()), note: None };
-    Arc::new(Past::new(plan.collect(), vec![failed]))
+    Arc::new(PlanProgress::new(plan.collect(), vec![failed]))
 }
 
 #[test]
 fn a_schema_for_the_rest_of_a_long_plan_is_no_larger_than_one_for_twelve_steps() {
     let (prompts, request) = (usual(), PlanRequest::default());
-    let unfit = Unfit::Unreadable(Unreadable::NotJson);
+    let rejected = RejectedAnswer::Parse(ParseError::NotJson);
     for (steps, is_tight) in [(5, true), (11, true), (12, false), (99, false)] {
-        let past = failed_plan(steps);
-        let job = Job { request: &request, past: Some(&past) };
-        let question = prompts.question(job);
-        assert_eq!(question.schema.tight.get() != question.schema.plain.get(), is_tight, "{steps}");
-        for question in [question, prompts.simply(job, &unfit)] {
-            assert!(question.schema.tight.get().len() < 32 * 1024, "{}", question.schema.tight.get().len());
+        let progress = failed_plan(steps);
+        let job = PlanJob { request: request.clone(), progress: Some(progress.clone()) };
+        let prompt = prompts.first(&job);
+        assert_eq!(prompt.schema.tight.get() != prompt.schema.plain.get(), is_tight, "{steps}");
+        for prompt in [prompt, prompts.simplified(&job, &rejected)] {
+            assert!(prompt.schema.tight.get().len() < 32 * 1024, "{}", prompt.schema.tight.get().len());
         }
     }
 }

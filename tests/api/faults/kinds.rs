@@ -70,7 +70,7 @@ pub fn lasting() -> Vec<(&'static str, Vec<Act>)> {
         ("forbidden", says(403, "canary")),
         ("unknown model", says(404, "model_not_found")),
         ("context too long", says(400, "context_length_exceeded")),
-        ("filtered question", says(400, "content_filter")),
+        ("filtered prompt", says(400, "content_filter")),
         (
             "filtered answer",
             choice(json!({"message": {"content": "canary"}, "finish_reason": "content_filter"})),

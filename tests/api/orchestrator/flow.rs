@@ -1,6 +1,6 @@
 //! From `POST /submit` to a plan in the database.
 
-use planner_arm::models::{PlanRequest, PlanResponse};
+use planner_arm::domain::{PlanRequest, PlanResponse};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -111,15 +111,15 @@ async fn a_context_that_is_too_long_for_the_planner_is_cut_and_says_so(database:
     let id = orchestrator.api.submit(&json!({ "goal": "g", "context": context })).await;
     assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
     let asked = serde_json::to_vec(&planner.calls()[0]).expect("JSON");
-    let question = PlanRequest::from_json(&asked).expect("what the planner takes");
-    let kept = question.context["text"].as_str().expect("a text");
+    let prompt = PlanRequest::from_json(&asked).expect("what the planner takes");
+    let kept = prompt.context["text"].as_str().expect("a text");
     assert!(
         context.starts_with(kept) && kept.chars().count() > 21_000,
         "{} characters",
         kept.chars().count()
     );
     let note = format!("The text is cut: these are its first {} of 50000 characters.", kept.chars().count());
-    assert_eq!(question.context["note"], json!(note));
+    assert_eq!(prompt.context["note"], json!(note));
 }
 
 async fn rules_beyond_the_planners_list_stand_in_the_context(database: TestDatabase) {
@@ -134,13 +134,13 @@ async fn rules_beyond_the_planners_list_stand_in_the_context(database: TestDatab
     let id = orchestrator.api.submit(&task).await;
     assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
     let asked = serde_json::to_vec(&planner.calls()[0]).expect("JSON");
-    let question = PlanRequest::from_json(&asked).expect("what the planner takes");
-    assert_eq!(question.constraints.len(), 50);
-    assert_eq!(question.constraints[49], "Acceptance criterion: Test 50 passes");
-    let more = question.context["more_constraints"].as_array().expect("a list");
+    let prompt = PlanRequest::from_json(&asked).expect("what the planner takes");
+    assert_eq!(prompt.constraints.len(), 50);
+    assert_eq!(prompt.constraints[49], "Acceptance criterion: Test 50 passes");
+    let more = prompt.context["more_constraints"].as_array().expect("a list");
     assert_eq!((more.len(), &more[0]), (6, &json!(format!("long: {long}"))));
     assert_eq!(more[5], "Acceptance criterion: Test 55 passes");
-    assert_eq!(question.context["text"].as_str().map(str::len), Some(50_000), "there is room for all of it");
+    assert_eq!(prompt.context["text"].as_str().map(str::len), Some(50_000), "there is room for all of it");
 }
 
 async fn a_task_for_one_arm_is_kept_and_not_planned(database: TestDatabase) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use planner_arm::models::PlanResponse;
+use planner_arm::domain::PlanResponse;
 use planner_arm::orchestrator::{Settlement, Store, Submission};
 use serde_json::json;
 use uuid::Uuid;
@@ -125,7 +125,7 @@ async fn what_a_dead_orchestrator_left_is_taken_up_and_it_can_change_nothing_any
         Settlement::Failed("late".into()),
         Settlement::Postponed(Duration::ZERO, Some("late".into())),
     ] {
-        assert!(!dead.settle(&claims[0], &end).await.expect("an answer"), "{end:?}");
+        assert!(!dead.normalize(&claims[0], &end).await.expect("an answer"), "{end:?}");
     }
     assert!(!dead.renew(&claims[0], LEASE).await.expect("an answer"));
     assert_eq!(orchestrator.api.task(&id.to_string()).await, ended);

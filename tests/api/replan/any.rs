@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use planner_arm::models::{PlanRequest, PlanResponse, Progress, StepStatus, SubTask};
+use planner_arm::domain::PlanRules;
+use planner_arm::domain::arms::ArmRegistry;
+use planner_arm::domain::{PlanRequest, PlanResponse, Progress, StepStatus, SubTask};
 use planner_arm::planner::draft::{Draft, DraftStep};
 use planner_arm::planner::embedded::EmbeddedPlanner;
-use planner_arm::planner::repair::{Plan, PlanRules};
-use planner_arm::planner::replan::{Past, settle_rest};
-use planner_arm::registry::ArmRegistry;
+use planner_arm::planner::normalize::Plan;
+use planner_arm::planner::replan::{PlanProgress, normalize_remaining};
 use proptest::prelude::*;
 
 use crate::support::broken_promise;
@@ -15,7 +16,7 @@ use crate::support::broken_promise;
 const ARMS: [&str; 4] = ["coder", "judge", "retriever", "smith"];
 
 /// A plan under way: for each step its arm, which steps before it needs, and what has come of it.
-fn under_way() -> impl Strategy<Value = Past> {
+fn under_way() -> impl Strategy<Value = PlanProgress> {
     let step = (0..ARMS.len(), proptest::collection::vec(any::<prop::sample::Index>(), 0..4), 0..3_u8);
     proptest::collection::vec(step, 1..12).prop_map(|shapes| {
         let mut plan: Vec<SubTask> = Vec::new();
@@ -49,7 +50,7 @@ fn under_way() -> impl Strategy<Value = Past> {
         if progress.iter().all(|said| said.status == StepStatus::Done) {
             progress.pop();
         }
-        Past::new(plan, progress)
+        PlanProgress::new(plan, progress)
     })
 }
 
@@ -81,7 +82,12 @@ fn answer() -> impl Strategy<Value = Draft> {
 }
 
 /// Fails unless `plan` keeps every promise and has what was done as it was.
-fn check(plan: Plan, past: &Past, rules: &PlanRules, registry: &ArmRegistry) -> Result<(), TestCaseError> {
+fn check(
+    plan: Plan,
+    past: &PlanProgress,
+    rules: &PlanRules,
+    registry: &ArmRegistry,
+) -> Result<(), TestCaseError> {
     let (response, _): (PlanResponse, _) = plan.into_response();
     let most = past.done().len() + past.rules(rules, registry).max_steps;
     let rules = PlanRules { max_steps: most, ..rules.clone() };
@@ -115,7 +121,7 @@ proptest! {
         };
         let planner = EmbeddedPlanner::new(Arc::new(registry.clone()), rules.clone());
         let draft = planner.propose_rest(&request, &past);
-        let plan = settle_rest(draft.clone(), &past, &registry, &rules);
+        let plan = normalize_remaining(draft.clone(), &past, &registry, &rules);
         prop_assert!(plan.is_ok(), "{:?} {:?}", plan, draft);
         let plan = plan.expect("a plan");
         prop_assert_eq!(plan.repairs(), &[]);
@@ -128,7 +134,7 @@ proptest! {
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
         let registry = ArmRegistry::default();
-        match settle_rest(draft, &past, &registry, &rules) {
+        match normalize_remaining(draft, &past, &registry, &rules) {
             Ok(plan) => check(plan, &past, &rules, &registry)?,
             Err(faults) => prop_assert!(!faults.is_empty() && faults.is_sorted(), "{:?}", faults),
         }

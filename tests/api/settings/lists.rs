@@ -15,7 +15,7 @@ arms:
     description: checks
     capabilities: [validation]
     cost_tier: 1
-    aliases: [checker]
+    aliases: [validator]
 ";
     let s = from_file("planner.yml", yaml, &[]).expect("settings");
     let ids: Vec<&str> = s.arms.arms().iter().map(|arm| arm.id.as_str()).collect();

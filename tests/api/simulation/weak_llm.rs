@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner_arm::llm::{BoxFuture, CallError, CallFailure, ChatModel, Completion, Ear, Question};
+use planner_arm::llm::{BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, Prompt};
 
 use super::dice::Dice;
 use super::writing::{self, Hand};
@@ -24,7 +24,11 @@ impl ChatModel for WeakLlm {
         &self.name
     }
 
-    fn call<'a>(&'a self, _: &'a Question, _: Option<Ear>) -> BoxFuture<'a, Result<Completion, CallError>> {
+    fn call<'a>(
+        &'a self,
+        _: &'a Prompt,
+        _: Option<CallObserver>,
+    ) -> BoxFuture<'a, Result<Completion, CallError>> {
         let (request, nth) = REQUEST.with(|(request, calls)| (*request, calls.replace(calls.get() + 1)));
         let Call { does, latency, .. } = Call::nth(self.seed, request, nth);
         Box::pin(async move {
@@ -320,6 +324,6 @@ const WITH_KEYWORDS: &[(&str, &[&str])] = &[
     ("retriever", &["search engine", "research specialist"]),
     ("coder", &["code writer", "debug expert"]),
     ("executor", &["deploy bot", "build server"]),
-    ("judge", &["review board", "who can verify"]),
+    ("judge", &["review join", "who can verify"]),
     ("guardian", &["privacy officer", "compliance team"]),
 ];

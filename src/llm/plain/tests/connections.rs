@@ -96,14 +96,14 @@ async fn connections_that_are_of_no_use_any_more_are_not_taken() {
     }
     let (ours, _theirs) = pair().await;
     idle.clone().put(ours);
-    // Not by whoever looks after them: they have not had their turn.
+    // Not by whoever looks after them: they have not had their session.
     tokio::time::advance(idle::IDLE_TIMEOUT).await;
     assert!(idle.take().is_none(), "it is too old");
     let mut pairs = Vec::new();
-    for _ in 0..=outbound::MOST_IDLE {
+    for _ in 0..=http_client::MOST_IDLE {
         let (ours, theirs) = pair().await;
         idle.clone().put(ours);
         pairs.push(theirs);
     }
-    assert_eq!(std::iter::from_fn(|| idle.take()).count(), outbound::MOST_IDLE);
+    assert_eq!(std::iter::from_fn(|| idle.take()).count(), http_client::MOST_IDLE);
 }

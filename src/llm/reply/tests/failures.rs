@@ -101,7 +101,7 @@ fn where_no_header_says_when_to_try_again_the_body_may() {
     let gemini =
         json!([{"error": {"code": 429, "details": [{"@type": "…/QuotaFailure"}, {"retryDelay": "30s"}]}}]);
     for (said, millis) in [
-        (error("Rate limit reached. Please try again in 1.5s. Visit …"), Some(1_500)),
+        (error("Rate limit reached. Please try again in 1.5s. CallContext …"), Some(1_500)),
         (error("Please try again in 20s."), Some(20_000)),
         (error("Please try again in 120ms."), Some(120)),
         (error("Please try again in 1m2.5s."), Some(62_500)),

@@ -8,9 +8,9 @@ mod registries;
 use proptest::prelude::*;
 
 use super::*;
-use crate::models::SubTask;
+use crate::domain::SubTask;
 use crate::planner::graph;
-use crate::planner::repair::{Plan, settle};
+use crate::planner::normalize::{Plan, normalize};
 
 fn rules(min_steps: usize, max_steps: usize) -> PlanRules {
     PlanRules { min_steps, max_steps, require_verification: true }
@@ -40,7 +40,7 @@ fn planned(registry: &Arc<ArmRegistry>, rules: &PlanRules, request: &PlanRequest
         assert!(step.criteria.len() >= 2 || rules.min_steps > 7, "{step:?}");
         assert!(!step.criteria.iter().chain([&step.action]).any(|text| text.chars().any(char::is_control)));
     }
-    let plan = settle(draft, registry, rules).expect("a sound plan");
+    let plan = normalize(draft, registry, rules).expect("a sound plan");
     assert_eq!(plan.repairs(), []);
     assert!((LOWEST_CONFIDENCE..=HIGHEST_CONFIDENCE).contains(&plan.confidence()), "{}", plan.confidence());
     for constraint in request.constraints.iter().map(|text| tidy(text)).filter(|text| !text.is_empty()) {

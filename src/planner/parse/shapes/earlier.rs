@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{NEEDS_KEYS, Needs, field, is_step, names, step, unwrapped};
 use crate::planner::draft::DraftStep;
-use crate::planner::repair::free_numbers;
+use crate::planner::normalize::free_numbers;
 
 /// The steps of a list that still grows, as far as later ones speak of them.
 #[derive(Debug, Default)]

@@ -1,0 +1,23 @@
+//! What every part of the service speaks of: requests, plans, arms, rules, error codes. Pure data and its rules.
+
+pub mod arms;
+mod engine;
+pub(crate) mod fields;
+mod plan;
+pub mod prices;
+pub mod problem;
+mod replan;
+mod request;
+mod rules;
+mod status;
+
+pub use engine::{CacheStatus, EMBEDDED_MODEL, EngineKind, RedisOperation, ServerAddress};
+pub use fields::FieldError;
+pub use plan::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, Schedule, SubTask, Usage};
+pub use replan::{MAX_PLAN_SO_FAR, Progress, ReplanRequest, StepStatus};
+pub use request::{
+    InvalidRequest, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, MAX_GOAL_CHARS,
+    MAX_REQUEST_ID_CHARS, PlanRequest,
+};
+pub use rules::PlanRules;
+pub use status::{Capabilities, Health, Readiness};

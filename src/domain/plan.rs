@@ -1,0 +1,153 @@
+//! Plans as the API returns them: steps, schedule, usage, repairs.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Longest duration of one step, in seconds (one day).
+pub const MAX_STEP_SECONDS: u32 = 86_400;
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubTask {
+    /// Place in the order of execution, from 1.
+    #[schema(minimum = 1)]
+    pub step: u32,
+    /// What to do, as an imperative sentence.
+    #[schema(min_length = 1)]
+    pub action: String,
+    /// Id of the arm that does it, from the registry.
+    #[schema(example = "coder")]
+    pub required_arm: String,
+    /// How to tell that the step is done; at least one.
+    #[schema(min_items = 1)]
+    pub acceptance_criteria: Vec<String>,
+    /// Earlier steps whose results this one needs, ascending.
+    pub depends_on: Vec<u32>,
+    /// Relative cost, 1 (cheap) to 5.
+    #[schema(minimum = 1, maximum = 5)]
+    pub estimated_cost_tier: u8,
+    /// Expected duration in seconds, 1 to 86,400.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub estimated_duration_seconds: u32,
+}
+
+/// A sound plan, and on request how it came to be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlanResponse {
+    /// The steps, in order of execution.
+    pub plan: Vec<SubTask>,
+    /// Why the goal was broken down this way.
+    pub rationale: String,
+    /// How sure the planner is, 0.0 to 1.0; each repair lowers it.
+    #[schema(minimum = 0.0, maximum = 1.0, example = 0.88)]
+    pub confidence: f64,
+    /// Sum of all durations, in seconds.
+    pub total_estimated_duration: u64,
+    /// How complex the plan is, 0.0 to 1.0, computed from its shape.
+    #[schema(minimum = 0.0, maximum = 1.0, example = 0.47)]
+    pub complexity_score: f64,
+    /// With `include=id`: a name for this plan, `plan_` and letters and digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub plan_id: Option<String>,
+    /// With `include=schedule`: what can run in parallel and what decides the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub schedule: Option<Schedule>,
+    /// With `include=usage`: what the LLM was asked and what that cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub usage: Option<Usage>,
+    /// With `include=repairs`: each thing changed in what the LLM said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub repairs: Option<Vec<Repair>>,
+}
+
+/// The plan as a timetable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Schedule {
+    /// Steps by level: those in one level can run in parallel.
+    pub levels: Vec<Vec<u32>>,
+    /// The chain of dependencies that takes longest.
+    pub critical_path: Vec<u32>,
+    /// Duration of that chain, in seconds.
+    pub critical_path_seconds: u64,
+}
+
+/// What making the plan took from LLMs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// The model whose answer became the plan.
+    pub model: String,
+    /// Calls made to LLMs, failed ones included.
+    pub attempts: u32,
+    /// Prompt tokens of all calls, as the LLM counted them.
+    pub prompt_tokens: u64,
+    /// Completion tokens of all calls, as the LLM counted them.
+    pub completion_tokens: u64,
+    /// Cost of all answered calls in US dollars, each at its own model's price; null when that of one of them
+    /// is not known. 0 when no LLM was needed.
+    pub cost_usd: Option<f64>,
+}
+
+/// One thing changed in what the LLM said, so that the plan is sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Repair {
+    /// What kind of change.
+    pub code: RepairCode,
+    /// The step (as numbered in the finished plan), null when the whole plan is meant.
+    pub step: Option<u32>,
+    /// What was changed, in one sentence.
+    pub message: String,
+}
+
+/// The kinds of repairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepairCode {
+    /// The arm was named by alias, case, capability or keyword.
+    ArmMapped,
+    /// A number was out of its range.
+    Clamped,
+    /// A blank or repeated acceptance criterion was left out.
+    CriterionDropped,
+    /// A dependency on itself, on no step, on a finished step with a higher number, or named twice was left out.
+    DependencyDropped,
+    /// An optional field was missing and has a usual value.
+    FieldFilled,
+    /// A step that only repeated a finished one, or was `null`, was left out.
+    StepDropped,
+    /// Steps were numbered or ordered otherwise than they run.
+    StepsRenumbered,
+    /// The plan ended without verification.
+    VerificationAdded,
+}
+
+impl RepairCode {
+    /// Every code, for metrics and documentation.
+    pub const ALL: [Self; 8] = [
+        Self::ArmMapped,
+        Self::Clamped,
+        Self::CriterionDropped,
+        Self::DependencyDropped,
+        Self::FieldFilled,
+        Self::StepDropped,
+        Self::StepsRenumbered,
+        Self::VerificationAdded,
+    ];
+
+    /// The code as it stands in JSON and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ArmMapped => "arm_mapped",
+            Self::Clamped => "clamped",
+            Self::CriterionDropped => "criterion_dropped",
+            Self::DependencyDropped => "dependency_dropped",
+            Self::FieldFilled => "field_filled",
+            Self::StepDropped => "step_dropped",
+            Self::StepsRenumbered => "steps_renumbered",
+            Self::VerificationAdded => "verification_added",
+        }
+    }
+}

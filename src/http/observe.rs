@@ -1,0 +1,73 @@
+//! What is counted, logged and traced of each request.
+
+use std::any::Any;
+
+use axum::extract::{MatchedPath, Request};
+use axum::response::{IntoResponse, Response};
+use http::Method;
+use opentelemetry::Context;
+use tracing::info;
+
+use crate::domain::problem::Problem;
+use crate::server::lifecycle::Phase;
+use crate::server::observe::{Ended, RequestObserver};
+use crate::service::PlannerService;
+use crate::service::reply::{PlanMetadata, outcome};
+use crate::service::span;
+use crate::telemetry::traces;
+
+/// The routes that make plans.
+pub(super) const PLANNING_ROUTES: [&str; 2] = ["/plan", "/replan"];
+
+impl RequestObserver for PlannerService {
+    type Notes = PlanMetadata;
+
+    fn trace(&self, path: Option<&MatchedPath>, request: &Request) -> Option<Context> {
+        let caller = traces::caller(request.headers());
+        let is_planning = |route: &&&str| path.is_some_and(|path| path.as_str() == **route);
+        match PLANNING_ROUTES.iter().find(is_planning) {
+            Some(route) if request.method() == Method::POST => span::begin(&self.traces, caller, route),
+            _ => caller,
+        }
+    }
+
+    fn closes_connections(&self) -> bool {
+        self.lifecycle.phase() > Phase::Serving
+    }
+
+    fn ended(&self, request: &Ended<PlanMetadata>) {
+        let (method, route, took) = (request.method, request.route(), request.took);
+        self.metrics.http_request(route, method, request.shown_status(), took);
+        let (status, ms) = (request.shown_status().as_u16(), request.ms());
+        if !PLANNING_ROUTES.contains(&route) || method != "POST" {
+            info!(method, route, status, ms, "request");
+            return;
+        }
+        let outcome = outcome(request.status.is_some(), request.code);
+        self.plan_ended(outcome, request.notes.as_ref(), took);
+        if let Some(trace) = &request.trace {
+            let (id, notes) = (request.context.id(), request.notes.as_ref());
+            span::end(trace, outcome, request.code, request.status, id, notes);
+        }
+        let origin = request.notes.as_ref().map(|notes| &notes.origin);
+        info!(
+            method,
+            route,
+            status,
+            ms,
+            outcome,
+            engine = origin.map(|origin| origin.engine.as_str()),
+            model = origin.map(|origin| &*origin.model),
+            cache = request.notes.as_ref().map(|notes| notes.cache.as_str()),
+            attempts = origin.map(|origin| origin.usage_totals.attempts),
+            repairs = request.notes.as_ref().map(|notes| notes.repairs.unwrap_or_default()),
+            "request"
+        );
+    }
+}
+
+/// What a panic in a handler becomes. The panic hook has logged where it was.
+pub(crate) fn panic_response(service: &PlannerService, _: &(dyn Any + Send)) -> Response {
+    service.metrics.panic_caught();
+    Problem::internal().into_response()
+}

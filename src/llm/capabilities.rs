@@ -1,0 +1,267 @@
+//! How a model wants to be spoken to, as far as its refusals have told.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{Feature, Prompt};
+
+/// The form in which a model is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct ServerCapabilities {
+    structure: Structure,
+    /// Newer models know the limit by another name, and some of them take no temperature.
+    max_completion_tokens: bool,
+    no_temperature: bool,
+    stream: Stream,
+}
+
+/// Structured output, from the strictest to none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Structure {
+    #[default]
+    TightSchema,
+    PlainSchema,
+    JsonObject,
+    Text,
+}
+
+/// Answers that are sent while they are written: with their tokens counted, without, not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Stream {
+    #[default]
+    Counted,
+    Uncounted,
+    Never,
+}
+
+impl ServerCapabilities {
+    /// The capabilities without what was not taken; `None` when it was not in use, so that nothing would change.
+    ///
+    /// One refusal goes as far down as it says, so that a model costs one call more in the process's life.
+    pub(super) fn without(mut self, feature: Feature) -> Option<Self> {
+        let before = self;
+        match feature {
+            Feature::TightSchema => self.structure = self.structure.max(Structure::PlainSchema),
+            Feature::JsonSchema => self.structure = self.structure.max(Structure::JsonObject),
+            Feature::ResponseFormat => self.structure = Structure::Text,
+            // Models that know it by another name take no temperature but their own either.
+            Feature::MaxTokens => (self.max_completion_tokens, self.no_temperature) = (true, true),
+            Feature::Temperature => self.no_temperature = true,
+            Feature::StreamOptions => self.stream = self.stream.max(Stream::Uncounted),
+            Feature::Stream => self.stream = Stream::Never,
+        }
+        // A plain schema that is refused as too rich leaves any JSON object.
+        if self == before && feature == Feature::TightSchema && self.structure == Structure::PlainSchema {
+            self.structure = Structure::JsonObject;
+        }
+        (self != before).then_some(self)
+    }
+
+    /// The part of a call that says what form the answer must have.
+    pub(super) fn response_format(self, prompt: &Prompt) -> Option<ResponseFormat<'_>> {
+        let schema = &prompt.schema;
+        let by_schema = |raw| ResponseFormat::JsonSchema {
+            json_schema: NamedSchema { name: schema.name, strict: true, schema: raw },
+        };
+        match self.structure {
+            Structure::TightSchema => Some(by_schema(&schema.tight)),
+            Structure::PlainSchema => Some(by_schema(&schema.plain)),
+            Structure::JsonObject => Some(ResponseFormat::JsonObject),
+            Structure::Text => None,
+        }
+    }
+
+    /// The limit of tokens under the name that the model knows.
+    pub(super) fn token_limit(self, most: u32) -> TokenLimit {
+        if self.max_completion_tokens {
+            TokenLimit::MaxCompletionTokens(most)
+        } else {
+            TokenLimit::MaxTokens(most)
+        }
+    }
+
+    /// The part of a call that says whether the answer is sent while it is written.
+    pub(super) fn streaming(self, wanted: bool) -> Streaming {
+        let stream = wanted && self.stream != Stream::Never;
+        let is_counted = stream && self.stream == Stream::Counted;
+        Streaming { stream, stream_options: is_counted.then_some(StreamOptions { include_usage: true }) }
+    }
+
+    /// The temperature, where it may be said.
+    pub(super) fn temperature(self, wanted: f64) -> Option<f64> {
+        (!self.no_temperature).then_some(wanted)
+    }
+}
+
+/// What the answer must look like.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ResponseFormat<'a> {
+    JsonSchema { json_schema: NamedSchema<'a> },
+    JsonObject,
+}
+
+#[derive(Serialize)]
+pub(super) struct NamedSchema<'a> {
+    name: &'a str,
+    strict: bool,
+    schema: &'a RawValue,
+}
+
+/// Most tokens of an answer.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TokenLimit {
+    MaxTokens(u32),
+    MaxCompletionTokens(u32),
+}
+
+/// Whether an answer is sent while it is written; where not, the call says nothing of it.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Streaming {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct StreamOptions {
+    /// The last chunk counts the tokens.
+    include_usage: bool,
+}
+
+impl Streaming {
+    pub(super) fn is_on(self) -> bool {
+        self.stream
+    }
+}
+
+/// Words of schemas, and of what draws answers by them, that stand in no other refusal.
+const OF_SCHEMAS: [&str; 12] = [
+    "prefixitems",
+    "minitems",
+    "maxitems",
+    "minlength",
+    "maxlength",
+    "anyof",
+    "$defs",
+    "$ref",
+    "'minimum'",
+    "additionalproperties",
+    "grammar",
+    "response_schema",
+];
+/// What is said of a schema that is too rich.
+const BAD_SCHEMA: [&str; 6] = [
+    "invalid schema",
+    "invalid json schema",
+    "invalid response_format schema",
+    "schema is invalid",
+    "unsupported schema",
+    "schema is too",
+];
+const ANY_SCHEMA: [&str; 3] = ["json_schema", "json schema", "structured output"];
+const ANY_FORMAT: [&str; 4] = ["response_format", "json_object", "json mode", "guided_json"];
+
+/// Which part of a call a server refuses, from the words (in lower case) of its 400.
+pub(super) fn refused_feature(says: &str) -> Option<Feature> {
+    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| says.contains(phrase));
+    if says.contains("stream_options") {
+        Some(Feature::StreamOptions)
+    } else if says.contains("max_completion_tokens") || says.contains("max_tokens") && refuses(says) {
+        Some(Feature::MaxTokens)
+    } else if says.contains("temperature") && refuses(says) {
+        Some(Feature::Temperature)
+    } else if speaks_of_streams(says) && refuses(says) {
+        Some(Feature::Stream)
+    } else if mentions(&OF_SCHEMAS) || mentions(&BAD_SCHEMA) {
+        Some(Feature::TightSchema)
+    } else if mentions(&ANY_SCHEMA) {
+        Some(Feature::JsonSchema)
+    } else {
+        mentions(&ANY_FORMAT).then_some(Feature::ResponseFormat)
+    }
+}
+
+/// Whether the words speak of streams, and not of what is upstream.
+fn speaks_of_streams(says: &str) -> bool {
+    says.split(|c: char| !c.is_ascii_alphabetic())
+        .any(|word| matches!(word, "stream" | "streaming" | "streamed"))
+}
+
+/// Whether the words say that a parameter is not known, rather than that its value is out of range.
+fn refuses(says: &str) -> bool {
+    ["not support", "unsupported", "unknown", "unrecognized", "not permitted", "not allowed", "deprecated"]
+        .iter()
+        .any(|phrase| says.contains(phrase))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_say_which_part_of_the_call_is_meant() {
+        for (says, feature) in [
+            (
+                "invalid parameter: 'response_format' of type 'json_schema' is not supported with this model",
+                Some(Feature::JsonSchema),
+            ),
+            ("'response_format.type' must be 'json_object' or 'text'", Some(Feature::ResponseFormat)),
+            (
+                "invalid schema for response_format 'plan': in context=(), 'minitems' is not permitted",
+                Some(Feature::TightSchema),
+            ),
+            ("failed to parse grammar", Some(Feature::TightSchema)),
+            ("invalid json schema for response_format: 'plan'", Some(Feature::TightSchema)),
+            (
+                "unknown name \"prefixitems\" at 'generation_config.response_schema'",
+                Some(Feature::TightSchema),
+            ),
+            ("response_format is not supported", Some(Feature::ResponseFormat)),
+            ("extra inputs are not permitted: response_format", Some(Feature::ResponseFormat)),
+            (
+                "unsupported parameter: 'max_tokens' is not supported with this model. use 'max_completion_tokens' instead.",
+                Some(Feature::MaxTokens),
+            ),
+            (
+                "unsupported value: 'temperature' does not support 0.3 with this model",
+                Some(Feature::Temperature),
+            ),
+            ("unrecognized request argument supplied: stream_options", Some(Feature::StreamOptions)),
+            ("'stream_options' is only allowed when streaming", Some(Feature::StreamOptions)),
+            ("streaming is not supported for this model", Some(Feature::Stream)),
+            ("unsupported value: 'stream' does not support true", Some(Feature::Stream)),
+            ("an upstream error: this is not supported", None),
+            ("max_tokens is too large: 9000", None),
+            ("temperature must be between 0 and 1", None),
+            ("messages must not be empty", None),
+        ] {
+            assert_eq!(refused_feature(says), feature, "{says}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_steps_down_once_and_never_up() {
+        let all = ServerCapabilities::default();
+        let plain = all.without(Feature::TightSchema).expect("less");
+        assert_eq!(plain.structure, Structure::PlainSchema);
+        let object = plain.without(Feature::TightSchema).expect("less");
+        assert_eq!(object.structure, Structure::JsonObject);
+        assert_eq!(all.without(Feature::JsonSchema), Some(object));
+        assert_eq!(object.without(Feature::TightSchema), None);
+        assert_eq!(object.without(Feature::JsonSchema), None);
+        let text = object.without(Feature::ResponseFormat).expect("less");
+        assert_eq!(text.structure, Structure::Text);
+        assert_eq!(text.without(Feature::ResponseFormat), None);
+        let newer = text.without(Feature::MaxTokens).expect("other");
+        assert_eq!(newer.temperature(0.3), None);
+        assert_eq!(newer.without(Feature::MaxTokens), None);
+        let uncounted = newer.without(Feature::StreamOptions).expect("less");
+        assert!(uncounted.streaming(true).is_on() && uncounted.streaming(true).stream_options.is_none());
+        let whole = uncounted.without(Feature::Stream).expect("less");
+        assert!(!whole.streaming(true).is_on() && !newer.streaming(false).is_on());
+        assert_eq!((whole.without(Feature::Stream), whole.without(Feature::StreamOptions)), (None, None));
+    }
+}

@@ -1,0 +1,69 @@
+//! What an LLM is told about an answer that was no use: the exact faults, and what would be right.
+
+use crate::domain::arms::ArmRegistry;
+use crate::planner::error::{ParseError, PlanFault, RejectedAnswer, list, steps};
+
+/// More faults than these are not listed; one answer may have hundreds.
+const MOST_FAULTS: usize = 12;
+
+/// The faults of an answer as a list for the LLM that gave it.
+pub(super) fn faults(rejected: &RejectedAnswer, registry: &ArmRegistry) -> String {
+    let sentences = match rejected {
+        RejectedAnswer::Parse(error) => vec![unreadable_for_llm(*error).to_owned()],
+        RejectedAnswer::Invalid(faults) => {
+            faults.iter().take(MOST_FAULTS).map(|fault| fault_for_llm(fault, registry)).collect()
+        }
+    };
+    sentences.iter().map(|sentence| format!("- {sentence}\n")).collect()
+}
+
+fn unreadable_for_llm(error: ParseError) -> &'static str {
+    match error {
+        ParseError::Empty => "It was empty.",
+        ParseError::Truncated => {
+            "It was cut off before its end. Use fewer words: one short sentence for each action and criterion."
+        }
+        ParseError::NotJson => "It was not JSON. Answer with one JSON object and nothing else.",
+        ParseError::Example => "It was the example, not a plan for this request.",
+        ParseError::NoSteps => "Its JSON had no list of steps under \"plan\".",
+    }
+}
+
+fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
+    match fault {
+        PlanFault::TooFewSteps { found, min } => {
+            format!("It had {}; at least {min} are needed.", steps(*found))
+        }
+        PlanFault::TooManySteps { found, max } => {
+            format!("It had {found} steps; at most {max} are allowed. Put together what belongs together.")
+        }
+        PlanFault::Unverified { .. } => format!(
+            "Its last step did not verify the result with the arm \"{}\", and there is no room for one more.",
+            registry.verifier().map_or("", |arm| &arm.id)
+        ),
+        PlanFault::Cycle { steps } => {
+            format!("Steps {} wait for each other. A step may depend on earlier steps only.", list(steps))
+        }
+        PlanFault::RepeatedAction { steps } => {
+            format!("Steps {} had the same action. Each step must do something else.", list(steps))
+        }
+        PlanFault::BlankAction { step } => format!("Step {step} had no action."),
+        PlanFault::NoCriteria { step } => format!("Step {step} had no acceptance criteria."),
+        PlanFault::RepeatsDone { step, done } => {
+            format!(
+                "Step {step} had the action of step {done}, which is done. Leave it out, or say what is different."
+            )
+        }
+        PlanFault::RepeatsFailed { step, failed } => format!(
+            "Step {step} was step {failed} again, which failed, with the same arm and no new step before it. Let it \
+             depend on a new step that removes the cause, or reach its result in another way."
+        ),
+        PlanFault::AmbiguousNeed { step, number } => format!(
+            "Step {step} depends on {number}, and both a step that is done and one of yours had that number. \
+             Give your steps the numbers that are asked for."
+        ),
+        PlanFault::UnknownArm { step } => {
+            format!("Step {step} named an arm that is not in the list of arms.")
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A plan as it is sent.
+
+use bytes::Bytes;
+
+use crate::domain::{PlanResponse, Repair};
+
+use super::normalize::Plan;
+
+/// Room for a usual plan, in bytes.
+const USUAL_LENGTH: usize = 4 * 1024;
+
+/// A sound plan in its wire form, written once however often it is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SerializedPlan {
+    json: Bytes,
+    steps: usize,
+    repairs: Vec<Repair>,
+}
+
+impl SerializedPlan {
+    /// Writes `plan`.
+    pub fn new(plan: Plan) -> Self {
+        let (response, repairs) = plan.into_response();
+        let mut json = Vec::with_capacity(USUAL_LENGTH);
+        serde_json::to_writer(&mut json, &response).expect("texts and numbers serialise");
+        // Of its exact size, as many of them may be kept.
+        Self { json: Bytes::copy_from_slice(&json), steps: response.plan.len(), repairs }
+    }
+
+    /// A [`PlanResponse`] without extras, as JSON.
+    pub fn json(&self) -> &Bytes {
+        &self.json
+    }
+
+    /// How many steps it has.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// What was changed in the proposal.
+    pub fn repairs(&self) -> &[Repair] {
+        &self.repairs
+    }
+
+    /// The plan read again, for what is seldom asked for.
+    pub fn response(&self) -> PlanResponse {
+        serde_json::from_slice(&self.json).expect("it was written by us")
+    }
+}

@@ -1,0 +1,28 @@
+//! The report of `/ready`.
+
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::domain::Readiness;
+
+use super::observe::CustomErrorBody;
+
+/// The report of a service that is ready or not, and what that was concluded from.
+pub(crate) fn readiness<'a>(ready: bool, checks: impl IntoIterator<Item = (&'a str, bool)>) -> Response {
+    let checks = checks.into_iter().map(|(name, well)| (name.to_owned(), well)).collect();
+    let report = Json(Readiness { ready, checks, timestamp: now() });
+    if ready {
+        return report.into_response();
+    }
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, report).into_response();
+    response.extensions_mut().insert(CustomErrorBody);
+    response
+}
+
+/// Now, RFC 3339.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}

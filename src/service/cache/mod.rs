@@ -1,0 +1,231 @@
+//! Plans that were made before: in memory, and in a Redis that replicas share. Identical questions that
+//! come at once are asked once.
+
+mod redis_store;
+mod single_flight;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::policy::EvictionPolicy;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Settings;
+use crate::domain::{CacheStatus, PlanRequest, SubTask};
+use crate::llm::LlmError;
+use crate::llm::fallback::UsageTotals;
+use crate::planner::error::PlanError;
+use crate::planner::normalize::Plan;
+use crate::planner::serialized::SerializedPlan;
+use crate::planner::{Origin, PlanJob, PlannerArm};
+use crate::service::redis::Redis;
+
+use redis_store::RedisPlans;
+use single_flight::{Participant, SingleFlight};
+
+/// Bytes of plans for which one entry is counted, so that long plans cost more of them.
+const BYTES_OF_ENTRY: usize = 8 * 1024;
+
+/// The answer to a request.
+#[derive(Debug, Clone)]
+pub(crate) struct PlanOutcome {
+    /// Who made the plan, or failed to, and the calls that were made for this request.
+    pub origin: Origin,
+    /// What the cache did for it.
+    pub cache: CacheStatus,
+    /// The plan.
+    pub plan: Result<Arc<SerializedPlan>, PlanError>,
+}
+
+impl PlanOutcome {
+    /// What the planner has just made.
+    pub(crate) fn new(cache: CacheStatus, (origin, plan): (Origin, Result<Plan, PlanError>)) -> Self {
+        Self { origin, cache, plan: plan.map(|plan| Arc::new(SerializedPlan::new(plan))) }
+    }
+
+    /// A plan that had been made before.
+    fn kept(planner: &PlannerArm, plan: Arc<SerializedPlan>) -> Self {
+        Self { origin: planner.origin(), cache: CacheStatus::Hit, plan: Ok(plan) }
+    }
+
+    /// Nobody had an answer in time.
+    fn late(planner: &PlannerArm) -> Self {
+        let plan = Err(PlanError::Llm(LlmError::Deadline));
+        Self { origin: planner.origin(), cache: CacheStatus::Coalesced, plan }
+    }
+
+    /// The same for somebody who made no calls for it.
+    fn shared(&self, cache: CacheStatus) -> Self {
+        let origin = Origin { usage_totals: UsageTotals::default(), ..self.origin.clone() };
+        Self { origin, cache, plan: self.plan.clone() }
+    }
+
+    /// Whether somebody with more time may fare better.
+    fn ran_out_of_time(&self) -> bool {
+        matches!(self.plan, Err(PlanError::Llm(LlmError::Deadline)))
+    }
+}
+
+/// Names a question: SHA-256 of all that its answer depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key([u8; 32]);
+
+/// Plans that were made before, and those that are being made.
+pub(crate) struct PlanCache {
+    /// All but the request that a plan depends on, hashed.
+    setting: Sha256,
+    memory: moka::sync::Cache<Key, Arc<SerializedPlan>>,
+    redis: Option<RedisPlans>,
+    single_flight: SingleFlight<PlanOutcome>,
+}
+
+impl PlanCache {
+    /// A cache of at most `entries` plans, of which a long one counts as several (one for each 8 KiB), that
+    /// are used for `ttl`; where there is no room for all, of those that were last asked for.
+    ///
+    /// `setting` names all that plans depend on beside the request: registry, limits, model, prompts.
+    pub(crate) fn new(setting: &str, entries: u64, ttl: Duration, redis: Option<Arc<Redis>>) -> Self {
+        let weigh = |_: &Key, plan: &Arc<SerializedPlan>| (plan.json().len() / BYTES_OF_ENTRY + 1) as u32;
+        let memory = moka::sync::Cache::builder()
+            .max_capacity(entries)
+            .weigher(weigh)
+            .time_to_live(ttl)
+            // What was just asked is what is asked again; by frequency a full cache would take no new plan.
+            .eviction_policy(EvictionPolicy::lru());
+        Self {
+            setting: Sha256::new().chain_update(setting).chain_update([0]),
+            memory: memory.build(),
+            redis: redis.map(|redis| RedisPlans::new(redis, ttl)),
+            single_flight: SingleFlight::default(),
+        }
+    }
+
+    /// The cache that `settings` ask for, for the plans of `planner`; `None` when they turn it off.
+    pub(super) fn from_settings(
+        settings: &Settings,
+        planner: &PlannerArm,
+        redis: Option<Arc<Redis>>,
+    ) -> Option<Self> {
+        if settings.cache_ttl.is_zero() || settings.cache_max_entries == 0 {
+            return None;
+        }
+        let setting = format!(
+            "{} {} {} {} {}",
+            env!("CARGO_PKG_VERSION"),
+            settings.llm_base_url,
+            settings.planning_temperature,
+            settings.max_tokens,
+            planner.setting()
+        );
+        Some(Self::new(&setting, settings.cache_max_entries, settings.cache_ttl, redis))
+    }
+
+    /// Plans in memory, about.
+    pub(crate) fn entries(&self) -> u64 {
+        self.memory.entry_count()
+    }
+
+    /// The answer to an order: from memory, from Redis, from somebody who is asking the same, or from `planner`.
+    /// With `anew` it is made in any case, and takes the place of an earlier one.
+    ///
+    /// Failures and answers of a fallback are not kept. Whoever asks the same meanwhile shares them, unless
+    /// only the time of the one who was first ran out.
+    pub(crate) async fn answer(
+        &self,
+        planner: &PlannerArm,
+        job: &PlanJob,
+        deadline: Instant,
+        steps: Option<&UnboundedSender<SubTask>>,
+        no_cache: bool,
+    ) -> PlanOutcome {
+        let key = self.key(&job.request);
+        if no_cache {
+            return self.make(planner, job, deadline, steps, key, CacheStatus::Bypass).await;
+        }
+        let answer = self.find(planner, job, deadline, steps, key).await;
+        if let (Some(steps), Ok(plan), CacheStatus::Hit | CacheStatus::Coalesced) =
+            (steps, &answer.plan, answer.cache)
+        {
+            // Nobody may be looking any more.
+            let _ = plan.response().plan.into_iter().try_for_each(|step| steps.send(step));
+        }
+        answer
+    }
+
+    async fn find(
+        &self,
+        planner: &PlannerArm,
+        job: &PlanJob,
+        deadline: Instant,
+        steps: Option<&UnboundedSender<SubTask>>,
+        key: Key,
+    ) -> PlanOutcome {
+        loop {
+            if let Some(plan) = self.memory.get(&key) {
+                return PlanOutcome::kept(planner, plan);
+            }
+            match self.single_flight.join(key) {
+                Participant::Leader(flight) => {
+                    let answer = match self.found_by_others(planner, key).await {
+                        Some(plan) => PlanOutcome::kept(planner, plan),
+                        None => self.make(planner, job, deadline, steps, key, CacheStatus::Miss).await,
+                    };
+                    flight.complete(answer.clone());
+                    return answer;
+                }
+                Participant::Follower(leader) => match timeout_at(deadline, leader.completed()).await {
+                    Ok(Some(answer)) if !answer.ran_out_of_time() => {
+                        return answer.shared(CacheStatus::Coalesced);
+                    }
+                    Ok(_) => {}
+                    Err(_) => return PlanOutcome::late(planner),
+                },
+            }
+        }
+    }
+
+    /// A plan that another replica made.
+    async fn found_by_others(&self, planner: &PlannerArm, key: Key) -> Option<Arc<SerializedPlan>> {
+        let plan = Arc::new(self.redis.as_ref()?.get(planner, key).await?);
+        self.memory.insert(key, plan.clone());
+        Some(plan)
+    }
+
+    async fn make(
+        &self,
+        planner: &PlannerArm,
+        job: &PlanJob,
+        deadline: Instant,
+        steps: Option<&UnboundedSender<SubTask>>,
+        key: Key,
+        cache: CacheStatus,
+    ) -> PlanOutcome {
+        let answer = PlanOutcome::new(cache, planner.generate_plan(job, deadline, steps).await);
+        self.keep(planner, key, &answer);
+        answer
+    }
+
+    /// Keeps a plan of the configured model.
+    fn keep(&self, planner: &PlannerArm, key: Key, answer: &PlanOutcome) {
+        let Ok(plan) = &answer.plan else { return };
+        if answer.origin.model != planner.model() {
+            return;
+        }
+        self.memory.insert(key, plan.clone());
+        if let Some(redis) = &self.redis {
+            redis.put(key, plan);
+        }
+    }
+
+    /// The name of `request`: its fields in one order, and objects of its context sorted by key.
+    fn key(&self, request: &PlanRequest) -> Key {
+        let asked = (&request.goal, &request.constraints, &request.context);
+        let asked = serde_json::to_vec(&asked).expect("texts and JSON values serialise");
+        Key(self.setting.clone().chain_update(asked).finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::Instant;
+
+use super::*;
+use crate::domain::PlanRules;
+use crate::domain::arms::ArmRegistry;
+use crate::domain::prices::PriceList;
+use crate::llm::fallback::CallPolicy;
+use crate::llm::{
+    BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, FallbackChain, Prompt,
+};
+use crate::planner::Engine;
+use crate::planner::embedded::EmbeddedPlanner;
+use crate::telemetry::metrics::Metrics;
+
+const PLAN: &str = r#"{"plan":[
+    {"step":1,"action":"Look it up","required_arm":"retriever","acceptance_criteria":["found"],"depends_on":[],"estimated_cost_tier":1,"estimated_duration_seconds":20},
+    {"step":2,"action":"Write it","required_arm":"coder","acceptance_criteria":["written"],"depends_on":[1],"estimated_cost_tier":3,"estimated_duration_seconds":60},
+    {"step":3,"action":"Check it","required_arm":"judge","acceptance_criteria":["checked"],"depends_on":[2],"estimated_cost_tier":2,"estimated_duration_seconds":30}],
+    "rationale":"r","confidence":0.9}"#;
+
+/// An LLM that answers when it is let.
+struct Gate {
+    name: Arc<str>,
+    calls: AtomicUsize,
+    may_answer: Semaphore,
+    is_broken: bool,
+}
+
+struct GatedModel(Arc<Gate>);
+
+impl ChatModel for GatedModel {
+    fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    fn call<'a>(
+        &'a self,
+        _: &'a Prompt,
+        _: Option<CallObserver>,
+    ) -> BoxFuture<'a, Result<Completion, CallError>> {
+        Box::pin(async {
+            self.0.calls.fetch_add(1, Ordering::SeqCst);
+            self.0.may_answer.acquire().await.expect("an open gate").forget();
+            if self.0.is_broken {
+                return Err(CallFailure::BadKey.into());
+            }
+            Ok(Completion { content: PLAN.into(), ..Completion::default() })
+        })
+    }
+}
+
+struct House {
+    gate: Arc<Gate>,
+    planner: PlannerArm,
+    cache: PlanCache,
+}
+
+impl House {
+    fn new(is_broken: bool, has_fallback: bool) -> Arc<Self> {
+        let gate = Arc::new(Gate {
+            name: "gated".into(),
+            calls: AtomicUsize::new(0),
+            may_answer: Semaphore::new(0),
+            is_broken,
+        });
+        let (registry, rules) = (Arc::new(ArmRegistry::default()), PlanRules::default());
+        let metrics = Metrics::new();
+        let policy = CallPolicy {
+            max_attempts: 1,
+            breaker_threshold: 100,
+            breaker_reset: Duration::from_secs(30),
+            fair_time: Duration::from_secs(60),
+        };
+        let chain = FallbackChain::new(
+            vec![Box::new(GatedModel(gate.clone()))],
+            &PriceList::default(),
+            policy,
+            metrics.clone(),
+        );
+        let fallback = has_fallback.then(|| EmbeddedPlanner::new(registry.clone(), rules.clone()));
+        let planner = PlannerArm::new(registry, rules, Engine::Llm { chain, fallback }, metrics);
+        let cache = PlanCache::new(&planner.setting(), 100, Duration::from_secs(60), None);
+        Arc::new(Self { gate, planner, cache })
+    }
+
+    async fn ask(&self, goal: &str, seconds: u64, no_cache: bool) -> PlanOutcome {
+        let request = PlanRequest { goal: goal.into(), ..PlanRequest::default() };
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        self.cache.answer(&self.planner, &request.into(), deadline, None, no_cache).await
+    }
+
+    /// Asks in the background and gives the question time to get as far as it can.
+    async fn begin(self: &Arc<Self>, seconds: u64) -> JoinHandle<PlanOutcome> {
+        let house = self.clone();
+        let asked = tokio::spawn(async move { house.ask("goal", seconds, false).await });
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        asked
+    }
+
+    fn let_answer(&self, calls: usize) {
+        self.gate.may_answer.add_permits(calls);
+    }
+
+    fn calls(&self) -> usize {
+        self.gate.calls.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn the_second_identical_question_is_not_asked() {
+    let house = House::new(false, false);
+    house.let_answer(5);
+    let first = house.ask("goal", 10, false).await;
+    let second = house.ask("goal", 10, false).await;
+    assert_eq!((first.cache, second.cache), (CacheStatus::Miss, CacheStatus::Hit));
+    assert_eq!(first.plan.expect("a plan").json(), second.plan.expect("a plan").json());
+    assert_eq!((first.origin.usage_totals.attempts, second.origin.usage_totals.attempts), (1, 0));
+    assert_eq!((first.origin.model, first.origin.engine), (second.origin.model, second.origin.engine));
+    assert_eq!(house.ask("another goal", 10, false).await.cache, CacheStatus::Miss);
+    assert_eq!(house.calls(), 2);
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_for_all_the_last_that_were_asked_are_kept() {
+    let house = House::new(false, false);
+    house.let_answer(300);
+    for number in 0..=150 {
+        house.ask(&format!("goal {number}"), 10, false).await;
+        house.cache.memory.run_pending_tasks();
+    }
+    for (number, cache) in
+        [(150, CacheStatus::Hit), (51, CacheStatus::Hit), (50, CacheStatus::Miss), (0, CacheStatus::Miss)]
+    {
+        assert_eq!(house.ask(&format!("goal {number}"), 10, false).await.cache, cache, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn who_wants_a_new_plan_gets_one_and_leaves_it_to_the_others() {
+    let house = House::new(false, false);
+    house.let_answer(5);
+    assert_eq!(house.ask("goal", 10, true).await.cache, CacheStatus::Bypass);
+    assert_eq!(house.ask("goal", 10, true).await.cache, CacheStatus::Bypass);
+    assert_eq!(house.ask("goal", 10, false).await.cache, CacheStatus::Hit);
+    assert_eq!(house.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_hundred_identical_questions_at_once_are_asked_once() {
+    let house = House::new(false, false);
+    let mut asked = Vec::new();
+    for _ in 0..100 {
+        asked.push(house.begin(10).await);
+    }
+    house.let_answer(1);
+    let answers: Vec<PlanOutcome> =
+        join_all(asked).await.into_iter().map(|answer| answer.expect("no panic")).collect();
+    let count = |cache: CacheStatus| answers.iter().filter(|answer| answer.cache == cache).count();
+    assert_eq!((count(CacheStatus::Miss), count(CacheStatus::Coalesced)), (1, 99));
+    assert!(answers.iter().all(|answer| answer.plan.is_ok()));
+    assert_eq!(answers.iter().map(|answer| answer.origin.usage_totals.attempts).sum::<u32>(), 1);
+    assert_eq!(house.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_leader_that_goes_away_hands_over() {
+    let house = House::new(false, false);
+    let leader = house.begin(10).await;
+    let (one, two) = (house.begin(10).await, house.begin(10).await);
+    assert_eq!(house.calls(), 1);
+    leader.abort();
+    assert!(leader.await.is_err());
+    house.let_answer(1);
+    let mut uses = [one.await.expect("an answer"), two.await.expect("an answer")].map(|answer| {
+        assert!(answer.plan.is_ok());
+        answer.cache
+    });
+    uses.sort_by_key(|cache| cache.as_str());
+    assert_eq!((uses, house.calls()), ([CacheStatus::Coalesced, CacheStatus::Miss], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_with_less_time_does_not_take_it_from_the_others() {
+    let house = House::new(false, false);
+    let (leader, follower) = (house.begin(1).await, house.begin(10).await);
+    assert!(leader.await.expect("an answer").ran_out_of_time());
+    while house.calls() < 2 {
+        yield_now().await;
+    }
+    house.let_answer(1);
+    let answer = follower.await.expect("an answer");
+    assert!(answer.plan.is_ok());
+    assert_eq!(answer.cache, CacheStatus::Miss);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_ends_at_its_own_deadline() {
+    let house = House::new(false, false);
+    let (leader, follower) = (house.begin(10).await, house.begin(1).await);
+    assert!(follower.await.expect("an answer").ran_out_of_time());
+    house.let_answer(1);
+    assert!(leader.await.expect("an answer").plan.is_ok());
+}
+
+#[tokio::test]
+async fn failures_and_answers_of_a_fallback_are_shared_and_not_kept() {
+    for has_fallback in [false, true] {
+        let house = House::new(true, has_fallback);
+        let (leader, follower) = (house.begin(10).await, house.begin(10).await);
+        house.let_answer(2);
+        let (leader, follower) = (leader.await.expect("an answer"), follower.await.expect("an answer"));
+        assert_eq!((leader.cache, follower.cache), (CacheStatus::Miss, CacheStatus::Coalesced));
+        assert_eq!((leader.plan.is_ok(), follower.plan.is_ok()), (has_fallback, has_fallback));
+        assert_eq!(leader.origin.engine, follower.origin.engine);
+        assert_eq!(house.ask("goal", 10, false).await.cache, CacheStatus::Miss);
+        assert_eq!(house.calls(), 2);
+    }
+}
+
+#[tokio::test]
+async fn questions_differ_by_what_they_say_and_not_by_how_it_is_written() {
+    let house = House::new(false, false);
+    let key = |body: &str| house.cache.key(&PlanRequest::from_json(body.as_bytes()).expect("a request"));
+    let one = key(r#"{"goal":"g","constraints":["a","b"],"context":{"x":1,"y":{"p":[1],"q":2}}}"#);
+    for same in [
+        r#"{"context":{"y":{"q":2,"p":[1]},"x":1},"goal":"g","constraints":["a","b"]}"#,
+        r#"{ "goal": "\u0067", "constraints": ["a","b"], "context": {"x":1,"y":{"p":[1],"q":2}}, "request_id": "r", "more": 1 }"#,
+    ] {
+        assert_eq!(key(same), one, "{same}");
+    }
+    for other in [
+        r#"{"goal":"G","constraints":["a","b"],"context":{"x":1,"y":{"p":[1],"q":2}}}"#,
+        r#"{"goal":"g","constraints":["b","a"],"context":{"x":1,"y":{"p":[1],"q":2}}}"#,
+        r#"{"goal":"g","constraints":["a","b"],"context":{"x":1,"y":{"p":[1],"q":3}}}"#,
+        r#"{"goal":"g","constraints":["a","b"]}"#,
+    ] {
+        assert_ne!(key(other), one, "{other}");
+    }
+    let other = PlanCache::new("another setting", 100, Duration::from_secs(60), None);
+    assert_ne!(other.key(&PlanRequest::default()), house.cache.key(&PlanRequest::default()));
+}

@@ -1,0 +1,39 @@
+//! The engine that the settings name.
+
+use std::sync::Arc;
+
+use crate::config::{FallbackEngine, Settings};
+use crate::domain::EngineKind;
+use crate::llm::fallback::CallPolicy;
+use crate::llm::openai::{OpenAiServer, OpenAiSettings};
+use crate::llm::{ChatModel, FallbackChain};
+use crate::planner::Engine;
+use crate::planner::embedded::EmbeddedPlanner;
+use crate::telemetry::metrics::Metrics;
+
+/// The engine that `settings` name.
+///
+/// # Errors
+/// When the LLM's client cannot be set up, with the reason.
+pub(super) fn from_settings(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String> {
+    let embedded = || EmbeddedPlanner::new(Arc::new(settings.arms.clone()), settings.rules.clone());
+    if settings.engine == EngineKind::Embedded {
+        return Ok(Engine::Embedded(embedded()));
+    }
+    let server = OpenAiServer::new(OpenAiSettings {
+        base_url: settings.llm_base_url.clone(),
+        api_key: settings.openai_api_key.clone(),
+        temperature: settings.planning_temperature,
+        max_tokens: settings.max_tokens,
+    })?;
+    let names = std::iter::once(&settings.llm_model).chain(&settings.llm_fallback_models);
+    let models = names.map(|name| Box::new(server.model(name)) as Box<dyn ChatModel>).collect();
+    let policy = CallPolicy {
+        max_attempts: settings.llm_max_attempts,
+        breaker_threshold: settings.llm_breaker_threshold,
+        breaker_reset: settings.llm_breaker_reset,
+        fair_time: settings.timeout / 4,
+    };
+    let fallback = (settings.fallback_engine == FallbackEngine::Embedded).then(embedded);
+    Ok(Engine::Llm { chain: FallbackChain::new(models, &settings.prices, policy, metrics.clone()), fallback })
+}

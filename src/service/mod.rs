@@ -1,0 +1,174 @@
+//! The service behind every front end: its state, and what happens to a request between the front end and the
+//! planner.
+
+pub(crate) mod admission;
+pub(crate) mod auth;
+pub(crate) mod cache;
+mod collector;
+mod engine;
+pub(crate) mod rate_limit;
+pub(crate) mod redis;
+pub(crate) mod reply;
+pub(crate) mod span;
+mod track_record;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, interval};
+
+use crate::config::Settings;
+use crate::domain::{CacheStatus, FieldError, PlanResponse, SubTask};
+use crate::planner::{Engine, PlanJob, PlannerArm, estimate};
+use crate::server::lifecycle::Lifecycle;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
+
+use auth::Token;
+use cache::{PlanCache, PlanOutcome};
+use collector::Collector;
+use rate_limit::PlanLimiter;
+use redis::Redis;
+use reply::PlanMetadata;
+use track_record::PlanCount;
+
+pub use track_record::TrackRecord;
+
+/// How long callers should wait before they retry while all places are taken or the service stops.
+pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+/// How often callers whose rate limit is whole again are forgotten.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// What all requests share.
+pub struct PlannerService {
+    /// Makes the plans.
+    pub planner: PlannerArm,
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// The phase from start to end, and the permits for plans in flight.
+    pub lifecycle: Lifecycle,
+    pub(crate) cache: Option<PlanCache>,
+    pub(crate) redis: Option<Arc<Redis>>,
+    pub(crate) limiter: PlanLimiter,
+    pub(crate) auth_tokens: Vec<Token>,
+    pub(crate) timeout: Duration,
+    pub(crate) ready_requires_llm: bool,
+    pub(crate) cors_allowed_origins: Vec<HeaderValue>,
+    /// Where spans go.
+    pub(crate) traces: Traces,
+    plans: PlanCount,
+}
+
+impl PlannerService {
+    /// The service with the engine and the Redis that `settings` name. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When the LLM's client or that of Redis cannot be set up, with the reason.
+    pub fn from_settings(settings: &Settings) -> Result<Arc<Self>, String> {
+        let metrics = Metrics::new();
+        let engine = engine::from_settings(settings, &metrics)?;
+        let redis = settings.redis_url.as_ref().map(|url| Redis::new(url, metrics.clone())).transpose()?;
+        let traces = match &settings.traces {
+            Some(traces) => Traces::new(traces, Collector::new(traces)?)?,
+            None => Traces::default(),
+        };
+        Ok(Arc::new(Self { traces, ..Self::build(settings, engine, redis, metrics) }))
+    }
+
+    /// The service with `engine`, and `redis` for what replicas share. It sends no traces.
+    pub fn new(
+        settings: &Settings,
+        engine: Engine,
+        redis: Option<Arc<Redis>>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        Arc::new(Self::build(settings, engine, redis, metrics))
+    }
+
+    fn build(settings: &Settings, engine: Engine, redis: Option<Arc<Redis>>, metrics: Arc<Metrics>) -> Self {
+        let registry = Arc::new(settings.arms.clone());
+        let origins =
+            settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
+        metrics.plans_are_limited_to(settings.max_concurrent_plans);
+        let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone());
+        Self {
+            cache: PlanCache::from_settings(settings, &planner, redis.clone()),
+            planner,
+            metrics,
+            lifecycle: Lifecycle::new(settings.max_concurrent_plans),
+            limiter: PlanLimiter::new(settings.rate_limit_per_minute, redis.clone()),
+            redis,
+            auth_tokens: settings.auth_tokens.iter().cloned().map(Token::from).collect(),
+            timeout: settings.timeout,
+            ready_requires_llm: settings.ready_requires_llm,
+            traces: Traces::default(),
+            cors_allowed_origins: origins.collect(),
+            plans: PlanCount::default(),
+        }
+    }
+
+    /// Plans `job`, or answers it from the cache unless `no_cache` is set.
+    pub(crate) async fn plan(
+        &self,
+        job: &PlanJob,
+        deadline: Instant,
+        steps: Option<&UnboundedSender<SubTask>>,
+        no_cache: bool,
+    ) -> PlanOutcome {
+        let outcome = match &self.cache {
+            // The rest of a plan is asked for once.
+            Some(cache) if job.progress.is_none() => {
+                cache.answer(&self.planner, job, deadline, steps, no_cache).await
+            }
+            _ => PlanOutcome::new(CacheStatus::Off, self.planner.generate_plan(job, deadline, steps).await),
+        };
+        self.metrics.cache.used(outcome.cache);
+        outcome
+    }
+
+    /// The plan in `proposal` once it is valid, with its schedule and its repairs. No LLM is asked, and no limit
+    /// counts the call.
+    ///
+    /// # Errors
+    /// Each fault with its field, and what to do about it.
+    pub(crate) async fn validate(&self, proposal: String) -> Result<PlanResponse, Vec<FieldError>> {
+        let plan = self.planner.validate(proposal).await?;
+        let schedule = estimate::schedule(plan.steps());
+        let (response, repairs) = plan.into_response();
+        Ok(PlanResponse { schedule: Some(schedule), repairs: Some(repairs), ..response })
+    }
+
+    /// Updates the gauges that are read rather than counted.
+    pub(crate) fn update_gauges(&self) {
+        self.planner.update_gauges();
+        self.metrics.cache.has(self.cache.as_ref().map_or(0, PlanCache::entries));
+        if let Some(redis) = &self.redis {
+            self.metrics.cache.redis_is_available(redis.is_available());
+        }
+    }
+
+    /// Counts a request for a plan that is over. `outcome` is `ok`, an error's code or `client_closed`.
+    pub(crate) fn plan_ended(&self, outcome: &'static str, metadata: Option<&PlanMetadata>, took: Duration) {
+        self.metrics.plan_ended(outcome, took);
+        if metadata.is_some() {
+            // An engine was asked: invalid requests and shed ones say nothing about this arm.
+            self.plans.record(outcome == "ok", took);
+        }
+    }
+
+    /// This process's own figures once it has made enough plans, until then the usual ones.
+    pub(crate) fn track_record(&self) -> TrackRecord {
+        self.plans.track_record()
+    }
+
+    /// Frees what is no longer needed, from time to time, for ever.
+    pub(crate) async fn housekeeping(&self) {
+        let mut rounds = interval(HOUSEKEEPING);
+        loop {
+            rounds.tick().await;
+            self.limiter.forget_idle();
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What a front end presents: the plan or the problem, and what is known about either.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::domain::problem::{ErrorCode, Problem};
+use crate::domain::{CacheStatus, FieldError, Usage};
+use crate::planner::serialized::SerializedPlan;
+use crate::planner::{Origin, estimate};
+
+use super::cache::PlanOutcome;
+
+/// What is known about a plan beside the plan itself, for headers, logs and traces.
+#[derive(Debug, Clone)]
+pub(crate) struct PlanMetadata {
+    /// Who made the plan, or failed to.
+    pub origin: Origin,
+    /// What the cache did for it.
+    pub cache: CacheStatus,
+    /// Things that were changed in it; `None` where there is no plan.
+    pub repairs: Option<usize>,
+    /// Its steps, likewise.
+    pub steps: Option<usize>,
+}
+
+/// What is sent in answer to a request for a plan.
+pub(crate) struct PlanReply {
+    /// A [`PlanResponse`] as JSON, or why there is none.
+    pub(crate) result: Result<Bytes, Problem>,
+    /// `None` when nobody was asked.
+    pub(crate) metadata: Option<PlanMetadata>,
+}
+
+impl PlanReply {
+    pub(crate) fn new(PlanOutcome { origin, cache, plan }: PlanOutcome, include: Include) -> Self {
+        let (repairs, steps) = plan.as_ref().map(|plan| (plan.repairs().len(), plan.steps())).ok().unzip();
+        let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
+        Self { result, metadata: Some(PlanMetadata { origin, cache, repairs, steps }) }
+    }
+}
+
+impl From<Problem> for PlanReply {
+    fn from(problem: Problem) -> Self {
+        Self { result: Err(problem), metadata: None }
+    }
+}
+
+/// A plan in its wire form, with the extras that were asked for.
+fn present(plan: &SerializedPlan, origin: &Origin, include: Include) -> Bytes {
+    if include == Include::default() {
+        return plan.json().clone();
+    }
+    let mut response = plan.response();
+    response.schedule = include.schedule.then(|| estimate::schedule(&response.plan));
+    response.usage = include.usage.then(|| Usage {
+        model: origin.model.to_string(),
+        attempts: origin.usage_totals.attempts,
+        prompt_tokens: origin.usage_totals.prompt_tokens,
+        completion_tokens: origin.usage_totals.completion_tokens,
+        cost_usd: origin.usage_totals.cost_usd(),
+    });
+    response.repairs = include.repairs.then(|| plan.repairs().to_vec());
+    response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
+    serde_json::to_vec(&response).expect("texts and numbers serialise").into()
+}
+
+/// Extras of a response, as asked for with `include`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the query")]
+pub(crate) struct Include {
+    pub(crate) schedule: bool,
+    pub(crate) usage: bool,
+    pub(crate) repairs: bool,
+    pub(crate) id: bool,
+}
+
+impl Include {
+    pub(crate) const WORDS: [&'static str; 4] = ["schedule", "usage", "repairs", "id"];
+
+    pub(crate) fn from_query(query: &str) -> Result<Self, Problem> {
+        let mut include = Self::default();
+        let mut unknown = Vec::new();
+        let lists = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "include");
+        for (_, list) in lists {
+            for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+                match word {
+                    "schedule" => include.schedule = true,
+                    "usage" => include.usage = true,
+                    "repairs" => include.repairs = true,
+                    "id" => include.id = true,
+                    _ => unknown.push(FieldError {
+                        field: "include".into(),
+                        message: format!("`{}` does not exist", crate::text::shorten(word, 40)),
+                    }),
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(include);
+        }
+        let detail = format!("include takes a comma list of {}.", Self::WORDS.join(", "));
+        Err(Problem::new(ErrorCode::UnknownInclude, detail).with_errors(unknown))
+    }
+}
+
+/// What became of a request, in one word of a closed set: whether it was answered before its caller went away, and
+/// the `code` of that where it was an error.
+pub(crate) fn outcome(is_answered: bool, code: Option<ErrorCode>) -> &'static str {
+    if is_answered { code.map_or("ok", ErrorCode::as_str) } else { "client_closed" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn include_takes_lists_and_names_every_word_that_does_not_exist() {
+        let some = Include { schedule: true, id: true, ..Include::default() };
+        for query in ["include=schedule,id", "include=id&include=schedule", "x=1&include=%20id%20,,schedule"]
+        {
+            assert_eq!(Include::from_query(query), Ok(some), "{query}");
+        }
+        assert_eq!(Include::from_query(""), Ok(Include::default()));
+        let problem = Include::from_query("include=cost,id,time").expect_err("unknown words");
+        assert_eq!((problem.code, problem.errors.len()), (ErrorCode::UnknownInclude, 2));
+    }
+}
