@@ -21,7 +21,7 @@ pub(crate) const OUR_NAME: &str = concat!("planner-arm/", env!("CARGO_PKG_VERSIO
 /// # Errors
 /// When TLS cannot be set up.
 pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
-    let client = reqwest::Client::builder()
+    let client = client_builder()
         .user_agent(OUR_NAME)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(MOST_IDLE)
@@ -29,6 +29,13 @@ pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
         .redirect(reqwest::redirect::Policy::none());
     let client = if is_on_this_machine(base_url) { client.no_proxy() } else { client };
     client.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))
+}
+
+/// A builder of HTTP clients in a process whose TLS has its cryptography.
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
+    // Fails when the process has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
 }
 
 /// The header value that carries `token`, kept out of logs; `None` when it cannot stand in one (RFC 6750: ASCII).

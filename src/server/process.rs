@@ -8,7 +8,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Succeeds when `url` answers with a success.
 pub(crate) async fn healthcheck(url: &str) -> Result<(), String> {
-    let client = reqwest::Client::builder()
+    let client = crate::http_client::client_builder()
         .no_proxy()
         .timeout(PATIENCE)
         .build()

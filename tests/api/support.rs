@@ -278,6 +278,8 @@ impl Drop for TestApp {
 
 /// A client for services on this machine. It does not read the system's certificates, which takes 20 ms.
 pub fn plain_client() -> reqwest::ClientBuilder {
+    // Fails when the process has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().tls_certs_only([])
 }
 
