@@ -66,7 +66,7 @@ fn chain(scripts: &[&[Act]]) -> FallbackChain {
         max_attempts: 3,
         breaker_threshold: 2,
         breaker_reset: Duration::from_secs(30),
-        fair_time: Duration::from_secs(1),
+        request_time: Duration::from_secs(10),
     };
     FallbackChain::new(
         scripts.iter().enumerate().map(model).collect(),
@@ -141,7 +141,7 @@ async fn what_does_not_pass_is_not_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_form_is_asked_in_another_without_costing_a_try() {
-    let refused = Act::Fail(CallFailure::NotTaken(Feature::JsonSchema));
+    let refused = Act::Fail(CallFailure::Unsupported(Feature::JsonSchema));
     let down = Act::Fail(CallFailure::ServerError);
     let chain = chain(&[&[refused.clone(), refused, down.clone(), down, Act::Say("plan")]]);
     assert_eq!(ask(&chain).await, (said("plan", "model-0"), 5));
@@ -379,12 +379,12 @@ async fn an_outage_does_not_multiply_the_calls() {
         max_attempts: 3,
         breaker_threshold: 1_000,
         breaker_reset: Duration::from_secs(30),
-        fair_time: Duration::from_secs(1),
+        request_time: Duration::from_secs(10),
     };
     let chain = FallbackChain { policy, ..chain(&[&down]) };
     let chain = FallbackChain {
-        rungs: chain
-            .rungs
+        models: chain
+            .models
             .into_iter()
             .map(|model_entry| ModelEntry {
                 breaker: Breaker::new(1_000, Duration::from_secs(30)),

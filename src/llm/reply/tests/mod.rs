@@ -14,8 +14,8 @@ use super::*;
 use crate::llm::Feature;
 
 fn answer(body: impl Into<Bytes>) -> Result<Completion, CallError> {
-    let body = normalised(&body.into());
-    let answer = forgiving(&body);
+    let body = to_json(&body.into());
+    let answer = lenient_completion(&body);
     // What is read in one pass is the same as what the shapes that forgive make of it.
     assert_eq!(super::completion(&body), answer);
     answer
@@ -29,7 +29,7 @@ fn the_usual_answer_is_read_in_one_pass_and_nothing_else_is() {
         "usage": { "prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9 },
     });
     let in_one_pass = |body: &Value| {
-        let usual = serde_json::from_value::<Usual>(body.clone()).ok().and_then(Usual::into_completion);
+        let usual = serde_json::from_value::<StrictCompletion>(body.clone()).ok().and_then(StrictCompletion::into_completion);
         let answer = answer(body.to_string());
         assert!(usual.is_none() || usual.as_ref() == answer.as_ref().ok(), "{body}");
         usual.is_some()
@@ -74,7 +74,7 @@ fn message(message: &Value) -> Value {
 
 /// A body that came so many bytes at a time, and what was heard of it.
 fn incoming(bytes: &[u8], size: usize) -> (Bytes, Vec<String>) {
-    let mut body = Incoming::new();
+    let mut body = IncomingBody::new();
     let heard = bytes.chunks(size).map(|bytes| body.push(bytes)).filter(|said| !said.is_empty()).collect();
     (body.into_json(), heard)
 }
@@ -298,7 +298,7 @@ fn marks_and_white_space_before_the_json_are_passed_over() {
         assert_eq!(done.content, "hello", "{before:?}");
     }
     let shared = Bytes::from(plain);
-    assert_eq!(normalised(&shared).as_ptr(), shared.as_ptr(), "plain JSON is not copied");
+    assert_eq!(to_json(&shared).as_ptr(), shared.as_ptr(), "plain JSON is not copied");
 }
 
 #[test]
@@ -377,7 +377,7 @@ proptest! {
     #[test]
     fn no_json_breaks_the_reading(json in any_json(), choice in any_json(), status in 300_u16..600) {
         let status = StatusCode::from_u16(status).expect("a status");
-        refusal(status, &HeaderMap::new(), json.to_string().as_bytes());
+        error_response(status, &HeaderMap::new(), json.to_string().as_bytes());
         for body in [
             json.to_string(),
             json!({"choices": [choice], "error": json}).to_string(),
@@ -393,11 +393,11 @@ proptest! {
 
     #[test]
     fn no_bytes_break_the_reading(bytes in any::<Vec<u8>>(), stream in "(data:|event:|:|\\[DONE\\]|[\r\n{}\" ]|.){0,40}") {
-        refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes);
+        error_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes);
         let _ = answer(bytes);
         let stream = format!("data:{stream}");
         for size in [1, 3, 1_000] {
-            prop_assert_eq!(incoming(stream.as_bytes(), size).0, normalised(&stream.clone().into()));
+            prop_assert_eq!(incoming(stream.as_bytes(), size).0, to_json(&stream.clone().into()));
         }
         let _ = answer(stream);
     }

@@ -66,7 +66,7 @@ fn a_stream_that_nobody_asked_for_is_put_together() {
         // However it is split, it comes to the same.
         for size in [1, 2, 3, 7, 64] {
             let (body, _) = incoming(stream.as_bytes(), size);
-            assert_eq!(body, normalised(&stream.clone().into()), "{size}: {stream}");
+            assert_eq!(body, to_json(&stream.clone().into()), "{size}: {stream}");
         }
     }
 }
@@ -95,7 +95,7 @@ fn an_answer_is_heard_as_soon_as_it_is_there() {
     let said = |text: &str| chunk(json!({ "content": text }));
     let tool = |piece: &str| chunk(json!({"tool_calls": [{"function": {"arguments": piece}}]}));
     let other = format!("data: {}\n\n", json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
-    let mut body = Incoming::new();
+    let mut body = IncomingBody::new();
     for (bytes, heard) in [
         ("\u{feff}\n".to_owned(), ""),
         (chunk(json!({"role": "assistant", "content": ""})), ""),
@@ -111,10 +111,10 @@ fn an_answer_is_heard_as_soon_as_it_is_there() {
         (": waiting\n\n".into(), ""),
     ] {
         assert_eq!(body.push(bytes.as_bytes()), heard, "{bytes}");
-        assert!(!body.is_over());
+        assert!(!body.is_complete());
     }
     body.push(b"data: [DONE]\n");
-    assert!(body.is_over());
+    assert!(body.is_complete());
 
     let call = [tool("{\"a\""), tool(": 1}")].concat();
     assert_eq!(incoming(call.as_bytes(), call.len()).1, ["{\"a\": 1}"], "where there is nothing else");
