@@ -71,7 +71,9 @@ impl CertificateFile {
             certificates.push(certificate.ok_or("must hold X.509 certificates, and one of these is not")?);
         }
         if certificates.is_empty() {
-            return Err("must name a PEM file with a certificate (-----BEGIN CERTIFICATE-----); this one has none");
+            return Err(
+                "must name a PEM file with a certificate (-----BEGIN CERTIFICATE-----); this one has none",
+            );
         }
         Ok(Self { path, certificates })
     }

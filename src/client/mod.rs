@@ -277,7 +277,9 @@ impl PlannerClient {
                     // It is there, and says that it failed on this request.
                     Outage::Failed if !error.detail.is_empty() => permit.succeed(),
                     // A caller in a hurry says nothing about the planner: the permit is dropped, which decides nothing.
-                    Outage::Silent | Outage::GatewayTimeout if time < self.options.timeout / 4 => drop(permit),
+                    Outage::Silent | Outage::GatewayTimeout if time < self.options.timeout / 4 => {
+                        drop(permit)
+                    }
                     _ => permit.fail(),
                 }
             }

@@ -186,7 +186,8 @@ pub(super) fn refused_feature(words: &str) -> Option<Feature> {
 
 /// Whether the words mention streams, and not only "upstream".
 fn mentions_streams(words: &str) -> bool {
-    words.split(|c: char| !c.is_ascii_alphabetic())
+    words
+        .split(|c: char| !c.is_ascii_alphabetic())
         .any(|word| matches!(word, "stream" | "streaming" | "streamed"))
 }
 

@@ -330,7 +330,9 @@ impl<'a> ModelSession<'a> {
     fn within_budget(&self, error: &CallError, next: FollowUp) -> FollowUp {
         let metrics = &self.chain.metrics;
         match next {
-            FollowUp::RetryAfter(_) if self.chain.budget.withdraw() => metrics.retried(error.failure.as_str()),
+            FollowUp::RetryAfter(_) if self.chain.budget.withdraw() => {
+                metrics.retried(error.failure.as_str())
+            }
             FollowUp::RetryAfter(_) => {
                 metrics.retry_budget_exhausted();
                 return FollowUp::GiveUp(unavailable(error));

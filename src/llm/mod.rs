@@ -229,9 +229,7 @@ impl TlsFailure {
             Self::NotSpoken => {
                 "the LLM server does not speak TLS; PLANNER_LLM_BASE_URL must begin with http:// or name its TLS port"
             }
-            Self::Required => {
-                "the LLM server requires TLS; PLANNER_LLM_BASE_URL must begin with https://"
-            }
+            Self::Required => "the LLM server requires TLS; PLANNER_LLM_BASE_URL must begin with https://",
             Self::Handshake => {
                 "the TLS handshake with the LLM server failed; check PLANNER_LLM_BASE_URL, and that the server supports TLS 1.2 or 1.3 and needs no client certificate"
             }

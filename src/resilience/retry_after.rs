@@ -24,8 +24,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// A wait of `seconds`, if that is a valid one.
 pub(crate) fn wait_of(seconds: f64) -> Option<Duration> {
-    (seconds.is_finite() && seconds >= 0.0)
-        .then(|| Duration::from_secs_f64(seconds.min(MAX_WAIT_SECONDS)))
+    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(MAX_WAIT_SECONDS)))
 }
 
 #[cfg(test)]

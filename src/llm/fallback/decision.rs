@@ -76,3 +76,44 @@ impl ModelPace {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_failed_call_is_retried_if_that_can_help_and_fits() {
+        use CallFailure::{BadKey, RateLimited, ServerError, Timeout};
+        let outage =
+            |cause, retry_after| FollowUp::GiveUp(LlmError::Unavailable { cause: Some(cause), retry_after });
+        for (failure, retry_after, attempts_left, left, follow_up) in [
+            (ServerError, None, 2, 9 * SECOND, FollowUp::RetryAfter(SECOND)),
+            (ServerError, Some(SECOND / 2), 2, 9 * SECOND, FollowUp::RetryAfter(SECOND)),
+            (RateLimited, Some(3 * SECOND), 1, 9 * SECOND, FollowUp::RetryAfter(3 * SECOND)),
+            (RateLimited, Some(9 * SECOND), 1, 9 * SECOND, outage(RateLimited, Some(9 * SECOND))),
+            (ServerError, None, 0, 9 * SECOND, outage(ServerError, None)),
+            (ServerError, None, 2, SECOND, outage(ServerError, None)),
+            (Timeout, None, 1, 9 * SECOND, FollowUp::RetryAfter(Duration::ZERO)),
+            (Timeout, None, 1, Duration::ZERO, FollowUp::GiveUp(LlmError::Deadline)),
+            (Timeout, None, 0, 9 * SECOND, outage(Timeout, None)),
+            (BadKey, None, 2, 9 * SECOND, FollowUp::GiveUp(LlmError::Refused(BadKey))),
+        ] {
+            let error = CallError { failure, retry_after };
+            assert_eq!(
+                decide(&error, attempts_left, left, SECOND),
+                follow_up,
+                "{error:?} {attempts_left} {left:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_call_is_hedged_by_the_models_pace_within_bounds() {
+        for (usual, after) in [(0, 7_500), (1_000, 4_000), (4_000, 6_000), (6_000, 7_500)] {
+            let usual = Duration::from_millis(usual);
+            assert_eq!(hedge_after(10 * SECOND, usual), Duration::from_millis(after), "{usual:?}");
+        }
+    }
+}

@@ -32,3 +32,20 @@ impl UsageTotals {
         self.has_unknown_cost |= cost_usd.is_none();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_is_a_sum_and_unknown_if_one_is_unknown() {
+        let mut usage_totals = UsageTotals::default();
+        assert_eq!(usage_totals.cost_usd(), Some(0.0));
+        usage_totals.add(1, 1, Some(0.1));
+        usage_totals.add(u64::MAX, u64::MAX, Some(0.2));
+        assert_eq!((usage_totals.prompt_tokens, usage_totals.cost_usd()), (u64::MAX, Some(0.3)));
+        usage_totals.add(1, 1, None);
+        usage_totals.add(1, 1, Some(0.1));
+        assert_eq!(usage_totals.cost_usd(), None);
+    }
+}

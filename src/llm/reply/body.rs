@@ -180,7 +180,9 @@ impl StreamAssembler {
         if self.event.is_empty()
             && let Ok(chunk) = serde_json::from_str::<LenientCompletion>(data)
         {
-            if self.identity.is_none() && chunk.0.choices.0.as_ref().is_some_and(|choices| !choices.is_empty()) {
+            if self.identity.is_none()
+                && chunk.0.choices.0.as_ref().is_some_and(|choices| !choices.is_empty())
+            {
                 self.identity = serde_json::from_str(data).ok();
             }
             self.chunk(chunk);

@@ -72,10 +72,8 @@ fn is_close(cause: &(dyn Error + 'static)) -> bool {
 
 /// `error` and what caused it. An [`io::Error`] leaves itself out of its own chain: what it wraps is asked for.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    successors(Some(error), |&error| {
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        }
+    successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
     })
 }

@@ -1,11 +1,11 @@
-//! What statuses and errors say.
+//! Statuses and error bodies.
 
 use std::time::Duration;
 
 use super::*;
 
 #[test]
-fn statuses_and_what_the_server_says_become_failures() {
+fn statuses_and_bodies_become_failures() {
     use CallFailure as F;
     let error = |message: &str| json!({"error": {"message": message}});
     for (status, said, failure) in [
@@ -81,7 +81,7 @@ fn statuses_and_what_the_server_says_become_failures() {
 }
 
 #[test]
-fn errors_may_be_plain_text_and_pages_say_nothing() {
+fn errors_may_be_plain_text_and_pages_count_as_empty() {
     let failure = |status: u16, body: &str| {
         let status = StatusCode::from_u16(status).expect("a status");
         error_response(status, &HeaderMap::new(), body.as_bytes()).failure
@@ -93,7 +93,7 @@ fn errors_may_be_plain_text_and_pages_say_nothing() {
 }
 
 #[test]
-fn where_no_header_says_when_to_try_again_the_body_may() {
+fn without_a_header_the_wait_is_read_from_the_body() {
     let wait = |said: &Value, headers: &HeaderMap| {
         error_response(StatusCode::TOO_MANY_REQUESTS, headers, said.to_string().as_bytes()).retry_after
     };
