@@ -278,7 +278,7 @@ impl PlannerClient {
                     Outage::Failed if !error.detail.is_empty() => permit.succeed(),
                     // A caller in a hurry says nothing about the planner: the permit is dropped, which decides nothing.
                     Outage::Silent | Outage::GatewayTimeout if time < self.options.timeout / 4 => {
-                        drop(permit)
+                        drop(permit);
                     }
                     _ => permit.fail(),
                 }

@@ -331,7 +331,7 @@ impl<'a> ModelSession<'a> {
         let metrics = &self.chain.metrics;
         match next {
             FollowUp::RetryAfter(_) if self.chain.budget.withdraw() => {
-                metrics.retried(error.failure.as_str())
+                metrics.retried(error.failure.as_str());
             }
             FollowUp::RetryAfter(_) => {
                 metrics.retry_budget_exhausted();
