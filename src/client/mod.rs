@@ -34,7 +34,7 @@ use tracing::debug;
 
 use crate::domain::{Health, PlanResponse, Readiness};
 use crate::http_client::{bearer, http_client, is_bare};
-use crate::resilience::breaker::{BreakerState, Entry};
+use crate::resilience::breaker::{BreakerState, Permit};
 use crate::resilience::{Backoff, Breaker};
 use crate::telemetry::traces;
 
@@ -224,12 +224,12 @@ impl PlannerClient {
             if left < WORTH_A_CALL {
                 return Err(ClientError::Deadline { cause: failed.map(|error| error.outage) });
             }
-            let entry = match (self.breaker.enter(), failed) {
-                (Ok(entry), _) => entry,
+            let permit = match (self.breaker.acquire(), failed) {
+                (Ok(permit), _) => permit,
                 (Err(retry_after), Some(error)) => return Err(error.last(Some(retry_after))),
                 (Err(retry_after), None) => return Err(ClientError::CircuitOpen { retry_after }),
             };
-            let error = match self.call(entry, body.clone(), headers, left).await {
+            let error = match self.call(permit, body.clone(), headers, left).await {
                 Ok(plan) => return Ok(plan),
                 Err(NoPlan::Rejected(why)) => return Err(ClientError::Rejected(why)),
                 Err(NoPlan::Failed(error)) => error,
@@ -251,7 +251,7 @@ impl PlannerClient {
     /// One call for a plan, with `left` until the deadline; the breaker learns how it ended.
     async fn call(
         &self,
-        entry: Entry<'_>,
+        permit: Permit<'_>,
         body: bytes::Bytes,
         headers: &HeaderMap,
         left: Duration,
@@ -268,17 +268,19 @@ impl PlannerClient {
         self.metrics.called(&result, began.elapsed());
         match &result {
             // It answered, if only to refuse.
-            Ok(_) | Err(NoPlan::Rejected(_)) => entry.succeed(),
+            Ok(_) | Err(NoPlan::Rejected(_)) => permit.succeed(),
             Err(NoPlan::Failed(error)) => {
                 debug!(outage = error.outage.as_str(), "call to the planner arm failed");
                 match error.outage {
                     // It is there, and asks this caller to slow down.
-                    Outage::RateLimited => entry.succeed(),
+                    Outage::RateLimited => permit.succeed(),
                     // It is there, and says that it failed on this request.
-                    Outage::Failed if !error.detail.is_empty() => entry.succeed(),
-                    // A caller in a hurry says nothing about the planner: the entry is dropped without a word.
-                    Outage::Silent | Outage::GatewayTimeout if time < self.options.timeout / 4 => drop(entry),
-                    _ => entry.fail(),
+                    Outage::Failed if !error.detail.is_empty() => permit.succeed(),
+                    // A caller in a hurry says nothing about the planner: the permit is dropped, which decides nothing.
+                    Outage::Silent | Outage::GatewayTimeout if time < self.options.timeout / 4 => {
+                        drop(permit);
+                    }
+                    _ => permit.fail(),
                 }
             }
         }

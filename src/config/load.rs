@@ -15,7 +15,7 @@ use crate::domain::prices::{Price, PriceList};
 use super::reader::Reader;
 use super::show::mask_url;
 use super::{
-    Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError, traces,
+    Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError, llm, traces,
 };
 
 /// Every setting's name as in the file.
@@ -23,6 +23,8 @@ pub(super) const NAMES: &[&str] = &[
     "engine",
     "openai_api_key",
     "llm_base_url",
+    "llm_headers",
+    "llm_ca_file",
     "llm_model",
     "llm_fallback_models",
     "llm_max_attempts",
@@ -155,7 +157,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     let arms = arms(reader, rules.require_verification);
     let prices = prices(reader);
     let openai_api_key = reader.visible_ascii("openai_api_key", "key");
-    let base_url = base_url(reader);
+    let base_url = llm::base_url(reader);
     let engine = engine(reader, environment, base_url.as_deref());
     let service_name = reader.text("service_name").unwrap_or_else(|| "planner-arm".into());
     let traces = traces::read(variables, &service_name, environment, &mut reader.faults);
@@ -163,6 +165,8 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         engine,
         openai_api_key,
         llm_base_url: base_url.unwrap_or_else(|| OPENAI_BASE_URL.to_owned()),
+        llm_headers: llm::headers(reader),
+        llm_ca_file: llm::ca_file(reader),
         llm_model: reader.not_blank("llm_model", "gpt-3.5-turbo"),
         llm_fallback_models: reader.list("llm_fallback_models"),
         llm_max_attempts: reader.number("llm_max_attempts", 3, 1..=10),
@@ -247,37 +251,6 @@ fn file_list<T: DeserializeOwned, L: Default>(
             reader.faults.extend(faults);
             None
         }
-    }
-}
-
-/// The URL given, without a slash at its end.
-fn base_url(reader: &mut Reader) -> Option<String> {
-    let rule =
-        "must be an http or https URL that ends in the version path, such as http://localhost:11434/v1";
-    let url = reader.url("llm_base_url", &["http", "https"], rule)?;
-    let rule = if url.query().is_some() || url.fragment().is_some() || !ends_in_version(&url) {
-        rule
-    } else if !url.username().is_empty() || url.password().is_some() {
-        "must be without user and password; the key belongs into PLANNER_OPENAI_API_KEY"
-    } else {
-        return Some(url.as_str().trim_end_matches('/').to_owned());
-    };
-    reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
-    None
-}
-
-/// Whether the last part of the path is a version (`v1`, `v1beta`), or `openai` behind one, as some
-/// gateways have it (`/v1beta/openai`).
-fn ends_in_version(url: &url::Url) -> bool {
-    let is_version = |part: &str| {
-        let rest = part.strip_prefix('v').unwrap_or_default();
-        rest.starts_with(|c: char| c.is_ascii_digit()) && rest.chars().all(|c| c.is_ascii_alphanumeric())
-    };
-    let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
-    match parts[..] {
-        [.., version, "openai"] if is_version(version) => true,
-        [.., last] => is_version(last),
-        [] => false,
     }
 }
 

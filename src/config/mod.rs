@@ -1,5 +1,6 @@
 //! Settings: a file, then the environment, then checks that report everything that is wrong at once.
 
+mod llm;
 mod load;
 mod reader;
 mod show;
@@ -8,6 +9,7 @@ mod traces;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use http::HeaderMap;
 use secrecy::SecretString;
 use tracing::warn;
 
@@ -15,6 +17,7 @@ use crate::domain::arms::ArmRegistry;
 use crate::domain::prices::PriceList;
 use crate::domain::{EngineKind, PlanRules};
 
+pub use crate::http_client::CertificateFile;
 pub use crate::telemetry::settings::{LogFormat, LogLevel, Sampler, TraceSettings};
 
 #[cfg(feature = "orchestrator")]
@@ -58,8 +61,12 @@ pub struct Settings {
     pub engine: EngineKind,
     /// Key of the LLM server.
     pub openai_api_key: Option<SecretString>,
-    /// Base URL of the LLM server, without a slash at its end.
+    /// Base URL of the LLM server, without a slash at the end of its path; it may have a query.
     pub llm_base_url: String,
+    /// Further headers of every call to the LLM server; their values are secrets.
+    pub llm_headers: HeaderMap,
+    /// Certificate authorities to trust for the LLM server, in addition to those of the system.
+    pub llm_ca_file: Option<CertificateFile>,
     /// The model that is asked first.
     pub llm_model: String,
     /// Models that are asked next, in order.

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Environment, FallbackEngine, Settings};
+use super::{Environment, FallbackEngine, Settings, llm};
 
 pub(super) const MASK: &str = "********";
 const MASK_AT: &str = "********@";
@@ -20,6 +20,8 @@ pub(super) fn shown(s: &Settings) -> Vec<(&'static str, String)> {
         ("ENGINE", s.engine.as_str().to_owned()),
         ("OPENAI_API_KEY", masked(s.openai_api_key.as_ref())),
         ("LLM_BASE_URL", mask_url(&s.llm_base_url)),
+        ("LLM_HEADERS", llm::shown_headers(&s.llm_headers)),
+        ("LLM_CA_FILE", s.llm_ca_file.as_ref().map(|file| file.path.clone()).unwrap_or_default()),
         ("LLM_MODEL", s.llm_model.clone()),
         ("LLM_FALLBACK_MODELS", s.llm_fallback_models.join(",")),
         ("LLM_MAX_ATTEMPTS", s.llm_max_attempts.to_string()),

@@ -241,7 +241,7 @@ async fn a_panic_is_a_problem_and_a_metric_and_the_service_lives() {
         max_attempts: 1,
         breaker_threshold: 1,
         breaker_reset: Duration::from_secs(1),
-        fair_time: Duration::from_secs(1),
+        request_time: Duration::from_secs(10),
     };
     let chain = FallbackChain::new(
         vec![Box::new(Panicking("panicking".into()))],

@@ -60,6 +60,7 @@ fn every_variable_is_read() {
         ("PLANNER_ENGINE", "openai"),
         ("PLANNER_OPENAI_API_KEY", "sk-1"),
         ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/"),
+        ("PLANNER_LLM_HEADERS", "Api-Key: 1; x-team: planners"),
         ("PLANNER_LLM_MODEL", "llama"),
         ("PLANNER_LLM_FALLBACK_MODELS", "a, b,,c "),
         ("PLANNER_LLM_MAX_ATTEMPTS", "10"),
@@ -96,6 +97,8 @@ fn every_variable_is_read() {
     ENGINE=openai
     OPENAI_API_KEY=********
     LLM_BASE_URL=http://localhost:11434/v1
+    LLM_HEADERS=api-key: ********; x-team: ********
+    LLM_CA_FILE=
     LLM_MODEL=llama
     LLM_FALLBACK_MODELS=a,b,c
     LLM_MAX_ATTEMPTS=10
@@ -159,9 +162,9 @@ fn values_out_of_range_name_the_variable_the_value_and_what_is_allowed() {
         ("PLANNER_CORS_ALLOWED_ORIGINS", "*", "a comma list of origins"),
         ("PLANNER_LLM_BASE_URL", "ftp://example.com/v1", "an http or https URL"),
         ("PLANNER_LLM_BASE_URL", "localhost:11434", "an http or https URL"),
-        ("PLANNER_LLM_BASE_URL", "http://localhost:11434", "ends in the version path"),
-        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/chat/completions", "ends in the version path"),
-        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/vendor", "ends in the version path"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/chat/completions", "without /chat/completions"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1#top", "without a fragment"),
+        ("PLANNER_LLM_CA_FILE", "/nowhere/ca.pem", "a file that can be read"),
         ("PLANNER_REDIS_URL", "http://localhost", "a redis:// or rediss:// URL"),
     ] {
         let fault = fault(&[(name, value)]);
@@ -238,11 +241,60 @@ fn base_urls_of_gateways_are_taken_without_their_last_slash() {
         ("http://localhost:11434/v1", "http://localhost:11434/v1"),
         ("https://name.openai.azure.com/openai/v1/", "https://name.openai.azure.com/openai/v1"),
         ("https://host.example.com/v1beta/openai/", "https://host.example.com/v1beta/openai"),
+        ("http://localhost:11434", "http://localhost:11434"),
+        ("http://localhost:11434/", "http://localhost:11434"),
+        (
+            "https://h/openai/deployments/x/?api-version=1%20a",
+            "https://h/openai/deployments/x?api-version=1%20a",
+        ),
+        ("https://h?api-version=1", "https://h?api-version=1"),
     ] {
         assert_eq!(settings(&[("PLANNER_LLM_BASE_URL", given)]).expect("settings").llm_base_url, kept);
     }
-    let query = fault(&[("PLANNER_LLM_BASE_URL", "http://h/v1?key=canary")]);
-    assert!(query.starts_with("PLANNER_LLM_BASE_URL") && !query.contains("canary"), "{query}");
+    let fragment = fault(&[("PLANNER_LLM_BASE_URL", "http://h/v1?key=canary#top")]);
+    assert!(fragment.starts_with("PLANNER_LLM_BASE_URL") && !fragment.contains("canary"), "{fragment}");
+}
+
+#[test]
+fn llm_headers_are_pairs_whose_values_are_secrets() {
+    for text in ["api-key: canary; x-team : a b ;", "api-key:canary\n\nX-Team: a b\n"] {
+        let s = settings(&[("PLANNER_LLM_HEADERS", text)]).expect("settings");
+        let value = |name: &str| s.llm_headers.get(name).and_then(|value| value.to_str().ok());
+        assert_eq!(
+            (s.llm_headers.len(), value("api-key"), value("x-team")),
+            (2, Some("canary"), Some("a b"))
+        );
+        assert!(!format!("{:?} {s:?}", s.shown()).contains("canary"));
+    }
+    for (text, rule) in [
+        ("canary", "`Name: value` pairs"),
+        ("a b: canary", "`Name: value` pairs"),
+        ("x-empty:", "`Name: value` pairs"),
+        ("x-team: a; content-length: 7", "headers of the transport"),
+    ] {
+        let fault = fault(&[("PLANNER_LLM_HEADERS", text)]);
+        assert!(fault.starts_with("PLANNER_LLM_HEADERS") && fault.contains(rule), "{fault}");
+        assert!(!fault.contains("canary"), "{fault}");
+    }
+}
+
+#[test]
+fn the_ca_file_must_hold_certificates() {
+    for (text, rule) in [
+        ("", "has none"),
+        ("no PEM at all", "has none"),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "has none"),
+        ("-----BEGIN CERTIFICATE-----\n%%\n-----END CERTIFICATE-----\n", "is damaged"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "X.509 certificates"),
+    ] {
+        let file = TempFile::new("ca.pem", text);
+        let fault = fault(&[("PLANNER_LLM_CA_FILE", file.path.as_str())]);
+        assert!(fault.starts_with("PLANNER_LLM_CA_FILE") && fault.contains(rule), "{fault}");
+    }
+    let authority = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).expect("a certificate");
+    let file = TempFile::new("ca.pem", &authority.cert.pem());
+    let s = settings(&[("PLANNER_LLM_CA_FILE", file.path.as_str())]).expect("settings");
+    assert!(s.shown().contains(&("LLM_CA_FILE", file.path.clone())));
 }
 
 #[test]

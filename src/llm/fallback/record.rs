@@ -1,4 +1,4 @@
-//! What is told of one call: metrics, its span, the log, and whoever hears it.
+//! Records of one call: metrics, its span, the log, and its observer.
 
 use tokio::time::Instant;
 use tracing::debug;
@@ -9,7 +9,7 @@ use crate::telemetry::metrics::Metrics;
 
 use super::ModelEntry;
 
-/// Counts a call when it is over, also when nobody waits for it any more, and tells who hears it.
+/// Counts a call when it ends, also when it is dropped, and tells its observer.
 pub(super) struct CallRecord<'a> {
     metrics: &'a Metrics,
     model_entry: &'a ModelEntry,
@@ -20,7 +20,7 @@ pub(super) struct CallRecord<'a> {
 }
 
 impl<'a> CallRecord<'a> {
-    /// One call, counted and timed however it ends.
+    /// Makes one call, counted and timed however it ends.
     pub(super) async fn of(
         metrics: &'a Metrics,
         model_entry: &'a ModelEntry,

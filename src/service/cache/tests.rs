@@ -75,7 +75,7 @@ impl House {
             max_attempts: 1,
             breaker_threshold: 100,
             breaker_reset: Duration::from_secs(30),
-            fair_time: Duration::from_secs(60),
+            request_time: Duration::from_secs(60),
         };
         let chain = FallbackChain::new(
             vec![Box::new(GatedModel(gate.clone()))],
