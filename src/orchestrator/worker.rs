@@ -132,10 +132,10 @@ impl Worker {
 
     /// Has a task planned; what is left of its time budget is all the time there is.
     async fn plan(&self, claim: &Claim) -> Settlement {
-        let Some(question) = &claim.question else {
+        let Some(request) = &claim.request else {
             return Settlement::Failed("the task as it is stored cannot be read".into());
         };
-        let (goal, constraints, context) = (&question.goal, &question.constraints, &question.context);
+        let (goal, constraints, context) = (&request.goal, &request.constraints, &request.context);
         let client = &self.orchestrator.planner;
         match client.create_plan_within(claim.time_left, &claim.task_id, goal, constraints, context).await {
             Ok(plan) => {

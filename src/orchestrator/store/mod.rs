@@ -19,7 +19,7 @@ use crate::domain::{PlanRequest, PlanResponse};
 
 pub use connect::Database;
 
-use super::models::{Submission, Task, TaskStatus, question};
+use super::models::{Submission, Task, TaskStatus, plan_request};
 
 /// How long the database may take for one thing.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ pub struct Claim {
     /// Which of the task's claims this is, from 1.
     pub number: i32,
     /// What the planner is to be asked; `None` when the task was changed by others so that it cannot be read.
-    pub question: Option<PlanRequest>,
+    pub request: Option<PlanRequest>,
     /// What is left of the task's time budget.
     pub time_left: Duration,
 }
@@ -215,8 +215,8 @@ impl Store {
                 task_id,
                 worker,
                 number,
-                question: read.map(|(constraints, criteria): (_, Vec<String>)| {
-                    question(goal, &constraints, context.as_deref(), &criteria)
+                request: read.map(|(constraints, criteria): (_, Vec<String>)| {
+                    plan_request(goal, &constraints, context.as_deref(), &criteria)
                 }),
                 time_left: Duration::from_millis(u64::try_from(left).unwrap_or_default()),
             }

@@ -138,7 +138,7 @@ async fn a_lease_is_renewed_for_as_long_as_the_claim_holds(database: TestDatabas
     store.insert(Uuid::new_v4(), &task).await.expect("stored");
     let first = store.claim(worker, 1, Duration::from_millis(1), &none()).await.expect("claimed").remove(0);
     assert_eq!(
-        (first.number, first.question.as_ref().map(|question| question.goal.as_str())),
+        (first.number, first.request.as_ref().map(|request| request.goal.as_str())),
         (1, Some("Fix it"))
     );
     assert!(store.renew(&first, LEASE).await.expect("an answer"));
