@@ -117,7 +117,7 @@ impl Priority {
     }
 }
 
-/// Where a task is on its way.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
@@ -127,9 +127,9 @@ pub enum TaskStatus {
     Processing,
     /// Has a plan.
     Completed,
-    /// Has none and gets none.
+    /// Has no plan and will get none.
     Failed,
-    /// Is no longer wanted.
+    /// Was cancelled.
     Cancelled,
 }
 
@@ -152,7 +152,7 @@ impl TaskStatus {
 pub struct Task {
     /// Its id, a UUID.
     pub task_id: String,
-    /// Where it is on its way.
+    /// Its state.
     pub status: TaskStatus,
     /// What is to be achieved.
     pub goal: String,
@@ -164,7 +164,7 @@ pub struct Task {
     pub created_at: String,
     /// RFC 3339.
     pub updated_at: String,
-    /// From being taken up first to its end, in milliseconds.
+    /// From its first claim to its end, in milliseconds.
     pub processing_time_ms: Option<i64>,
 }
 

@@ -16,7 +16,10 @@ const PROBE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Breaker {
     threshold: u32,
-    reset: Duration,
+    first_reset: Duration,
+    max_reset: Duration,
+    /// For how long it opens next; locked after `state`.
+    next_reset: Mutex<Duration>,
     state: Mutex<State>,
 }
 
@@ -51,7 +54,14 @@ pub struct Entry<'a> {
 impl Breaker {
     /// Opens after `threshold` failures in a row, for `reset`.
     pub fn new(threshold: u32, reset: Duration) -> Self {
-        Self { threshold, reset, state: Mutex::new(State::Closed { failures: 0 }) }
+        Self::growing(threshold, reset, reset)
+    }
+
+    /// Opens after `threshold` failures in a row, for `first_reset`; each failed probe doubles that, up to
+    /// `max_reset`.
+    pub fn growing(threshold: u32, first_reset: Duration, max_reset: Duration) -> Self {
+        let state = Mutex::new(State::Closed { failures: 0 });
+        Self { threshold, first_reset, max_reset, next_reset: Mutex::new(first_reset), state }
     }
 
     /// Asks leave for a call.
@@ -62,7 +72,7 @@ impl Breaker {
         let mut state = self.lock();
         let probe = match *state {
             State::Closed { .. } => false,
-            State::HalfOpen => return Err(PROBE_WAIT.min(self.reset)),
+            State::HalfOpen => return Err(PROBE_WAIT.min(self.first_reset)),
             State::Open { until } => {
                 let left = until.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
@@ -97,7 +107,10 @@ impl Breaker {
     }
 
     fn open(&self) -> State {
-        State::Open { until: Instant::now() + self.reset }
+        let mut next_reset = self.next_reset.lock().unwrap_or_else(PoisonError::into_inner);
+        let reset = *next_reset;
+        *next_reset = reset.saturating_mul(2).min(self.max_reset);
+        State::Open { until: Instant::now() + reset }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,6 +127,10 @@ impl Entry<'_> {
         // A call from before the breaker opened says nothing about now.
         if self.probe || matches!(*state, State::Closed { .. }) {
             *state = State::Closed { failures: 0 };
+        }
+        if self.probe {
+            *self.breaker.next_reset.lock().unwrap_or_else(PoisonError::into_inner) =
+                self.breaker.first_reset;
         }
     }
 
@@ -179,6 +196,20 @@ mod tests {
         assert!(breaker.would_admit(), "or nobody would send the probe");
         breaker.enter().expect("a probe").succeed();
         assert!(breaker.would_admit());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reset_grows_with_each_failed_probe_and_starts_again_after_a_success() {
+        let seconds = Duration::from_secs;
+        let breaker = Breaker::growing(1, seconds(5), seconds(30));
+        for reset in [5, 10, 20, 30, 30] {
+            fail(&breaker, 1);
+            assert_eq!(breaker.enter().err(), Some(seconds(reset)));
+            tokio::time::advance(seconds(reset)).await;
+        }
+        breaker.enter().expect("a probe").succeed();
+        fail(&breaker, 1);
+        assert_eq!(breaker.enter().err(), Some(seconds(5)));
     }
 
     #[tokio::test(start_paused = true)]
