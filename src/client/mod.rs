@@ -288,7 +288,7 @@ impl PlannerClient {
                     Outage::Overloaded | Outage::ShuttingDown => drop(entry),
                     // A short deadline of the caller is no failure of the planner.
                     Outage::TimedOut | Outage::GatewayTimeout if time < self.options.timeout / 4 => {
-                        drop(entry)
+                        drop(entry);
                     }
                     _ => entry.fail(),
                 }

@@ -101,7 +101,7 @@ pub struct Settings {
     pub rate_limit_per_minute: u32,
     /// Plans in flight beyond which more are shed.
     pub max_concurrent_plans: u32,
-    /// How long plans are made still after a signal to stop, until load balancers have heard of it.
+    /// How long plans are still accepted after a signal to stop, until load balancers have noticed.
     pub shutdown_delay: Duration,
     /// How long plans in flight may take to finish after that.
     pub shutdown_grace: Duration,

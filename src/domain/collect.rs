@@ -125,13 +125,11 @@ impl<'de> Deserializer<'de> for Field<'de, '_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
-        match self.value {
-            Some(object @ Value::Object(_)) => object.deserialize_map(visitor),
-            _ => {
-                self.mismatch("an object");
-                visitor.visit_map(Fields { names: [].iter(), next: "", object: self })
-            }
+        if let Some(object @ Value::Object(_)) = self.value {
+            return object.deserialize_map(visitor);
         }
+        self.mismatch("an object");
+        visitor.visit_map(Fields { names: [].iter(), next: "", object: self })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -164,19 +162,16 @@ impl<'de> Deserializer<'de> for Field<'de, '_> {
         words: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let word = match self.value {
-            Some(Value::String(text)) => {
-                let word = words.iter().find(|word| *word == text);
-                if word.is_none() {
-                    let message = format!("must be one of {}", words.join(", "));
-                    self.faults.types.push(FieldError::new(self.path, message));
-                }
-                word
+        let word = if let Some(Value::String(text)) = self.value {
+            let word = words.iter().find(|word| *word == text);
+            if word.is_none() {
+                let message = format!("must be one of {}", words.join(", "));
+                self.faults.types.push(FieldError::new(self.path, message));
             }
-            _ => {
-                self.mismatch("a string");
-                None
-            }
+            word
+        } else {
+            self.mismatch("a string");
+            None
         };
         let word = word.or(words.first()).copied().unwrap_or_default();
         visitor.visit_enum(StrDeserializer::<Error>::new(word))

@@ -62,7 +62,7 @@ fn none_blank(texts: &[String]) -> Result<(), ValidationError> {
     if is_good { Ok(()) } else { Err(ValidationError::new("blank")) }
 }
 
-fn above_zero(numbers: &Vec<u32>) -> Result<(), ValidationError> {
+fn above_zero(numbers: &[u32]) -> Result<(), ValidationError> {
     each(numbers, |number| *number > 0)
 }
 
@@ -93,7 +93,7 @@ pub struct PlanResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub usage: Option<Usage>,
-    /// With `include=repairs`: each thing changed in what the LLM said.
+    /// With `include=repairs`: each change to the LLM's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub repairs: Option<Vec<Repair>>,
@@ -126,7 +126,7 @@ pub struct Usage {
     pub cost_usd: Option<f64>,
 }
 
-/// One thing changed in what the LLM said, so that the plan is valid.
+/// One change to the LLM's answer that made the plan valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Repair {
     /// What kind of change.

@@ -102,7 +102,7 @@ pub(crate) fn goal_fits(goal: &str) -> Result<(), ValidationError> {
     if fits { Ok(()) } else { Err(ValidationError::new("length")) }
 }
 
-fn constraints_fit(constraints: &Vec<String>) -> Result<(), ValidationError> {
+fn constraints_fit(constraints: &[String]) -> Result<(), ValidationError> {
     each(constraints, |text| (1..=MAX_CONSTRAINT_CHARS).contains(&text.chars().count()))
 }
 

@@ -68,6 +68,7 @@ pub struct Budget {
 
 /// A budget as it is sent: each field may be absent.
 #[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the API")]
 struct BudgetFields {
     max_tokens: Option<u32>,
     max_time_seconds: Option<u32>,
@@ -215,7 +216,7 @@ impl Submission {
     }
 }
 
-fn none_blank(criteria: &Vec<String>) -> Result<(), ValidationError> {
+fn none_blank(criteria: &[String]) -> Result<(), ValidationError> {
     each(criteria, |text| !text.trim().is_empty())
 }
 

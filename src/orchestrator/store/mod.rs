@@ -90,7 +90,7 @@ pub enum TaskOutcome {
     Completed(Box<PlanResponse>),
     /// For good, with the reason.
     Failed(String),
-    /// Not yet: to be tried again after a while, with the reason where there is one.
+    /// Not yet: to be retried after a while, with the reason where there is one.
     Postponed(Duration, Option<String>),
 }
 
