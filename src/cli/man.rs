@@ -1,37 +1,45 @@
 //! `planner-arm man`: the manual page, made from what the command line is made of.
 
-use std::collections::HashMap;
-
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use crate::config::{PREFIX, Settings};
+use crate::config::PREFIX;
+use crate::config::table::SETTINGS;
 
-/// Exit codes and what they say.
+/// Exit codes and what they mean.
 const EXIT_CODES: [(&str, &str); 5] = [
     ("0", "It succeeded."),
     ("1", "It failed; standard error says why in a sentence."),
-    ("2", "The arguments are wrong."),
-    ("78", "Settings are wrong; standard error names each."),
-    ("130", "A plan was interrupted while it could be seen being made."),
+    ("2", "The arguments are invalid."),
+    ("78", "Settings are invalid; standard error names each."),
+    ("130", "A plan was interrupted while its progress was shown."),
 ];
 
-/// Variables that are no settings, and what they do.
-const OTHER_VARIABLES: [(&str, &str); 5] = [
+/// Variables without our prefix, and what they do.
+const OTHER_VARIABLES: [(&str, &str); 16] = [
     ("PLANNER_CONFIG_FILE", "A YAML or TOML file with settings, in lower case and without the prefix."),
-    ("OPENAI_API_KEY", "The key for LLMs, where PLANNER_OPENAI_API_KEY is not set."),
+    ("OPENAI_API_KEY", "The key of the LLM server, where PLANNER_OPENAI_API_KEY is not set."),
     (
-        "OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, \
-         OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, \
-         OTEL_TRACES_SAMPLER_ARG, OTEL_BSP_SCHEDULE_DELAY, OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-        "Where traces go, and which.",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where traces are sent, over OTLP (HTTP, protobuf); without it none are made.",
     ),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same, as a whole URL for traces alone."),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: a comma list of NAME=VALUE."),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "How batches are compressed: none or gzip. Default: none."),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "Milliseconds that a batch may take to be sent. Default: 10000."),
+    ("OTEL_RESOURCE_ATTRIBUTES", "What every trace says of this process: a comma list of NAME=VALUE."),
+    ("OTEL_TRACES_SAMPLER", "Which traces are sent. Default: parentbased_always_on."),
+    ("OTEL_TRACES_SAMPLER_ARG", "The share for a sampler by ratio, 0 to 1. Default: 1."),
+    ("OTEL_BSP_SCHEDULE_DELAY", "Milliseconds between batches. Default: 5000."),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "Most spans that wait to be sent; more are dropped. Default: 2048."),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "Most spans in one batch. Default: 512."),
     (
         "NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM",
         "Whether arms are shown in colours, unless --color says so.",
     ),
-    ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "How LLMs are reached."),
+    ("HTTPS_PROXY, HTTP_PROXY", "The proxy through which the LLM server is called."),
+    ("NO_PROXY", "Hosts that are called without it."),
 ];
 
 /// The page of `command` in roff, for `man`.
@@ -60,7 +68,7 @@ fn commands(command: &Command) -> Roff {
     roff.control("SH", ["COMMANDS"]);
     for command in command.get_subcommands() {
         roff.control("SS", [format!("planner-arm {}", command.get_name()).as_str()]);
-        roff.text([roman(said(command.get_about()))]);
+        roff.text([roman(sentence(command.get_about()))]);
         for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
             roff.control("TP", []);
             let value = argument.get_value_names().unwrap_or_default().join(" ");
@@ -73,7 +81,7 @@ fn commands(command: &Command) -> Roff {
             }
             head.push(italic(value));
             roff.text(head);
-            roff.text([roman(said(argument.get_help()))]);
+            roff.text([roman(sentence(argument.get_help()))]);
             let values: Vec<String> =
                 argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
             if !values.is_empty() {
@@ -90,7 +98,7 @@ fn commands(command: &Command) -> Roff {
 }
 
 /// A help text as a sentence.
-fn said(help: Option<&clap::builder::StyledStr>) -> String {
+fn sentence(help: Option<&clap::builder::StyledStr>) -> String {
     help.map(|help| format!("{help}.")).unwrap_or_default()
 }
 
@@ -104,25 +112,14 @@ fn exit_status() -> Roff {
     roff
 }
 
-/// Every setting with its default.
+/// Every variable: what it does, what it may be, its default.
 fn environment() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["ENVIRONMENT"]);
-    roff.text([roman("Settings and their defaults; README.md and .env.example explain each.")]);
-    let settings = Settings::load(&HashMap::new()).expect("the defaults are good");
-    // Arms and prices can stand in a file only.
-    let shown = settings.shown().into_iter().filter(|(name, _)| !matches!(*name, "ARMS" | "PRICES"));
-    for (name, value) in shown {
-        let usual = match name {
-            // What these come to depends on others.
-            "ENGINE" => "Default: auto".into(),
-            "LOG_FORMAT" => "Default: pretty in development, else json".into(),
-            _ if value.is_empty() => "Not set.".into(),
-            _ => format!("Default: {value}"),
-        };
+    for setting in SETTINGS.iter().filter(|setting| !setting.is_file_only()) {
         roff.control("TP", []);
-        roff.text([bold(format!("{PREFIX}{name}"))]);
-        roff.text([roman(usual)]);
+        roff.text([bold(setting.variable(PREFIX))]);
+        roff.text([roman(setting.description())]);
     }
     for (names, meaning) in OTHER_VARIABLES {
         roff.control("TP", []);

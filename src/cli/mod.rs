@@ -46,7 +46,8 @@ enum Command {
         /// Where to ask [default: /health at `PLANNER_HOST` and `PLANNER_PORT`]
         url: Option<String>,
     },
-    /// Print the settings in force, secrets masked
+    /// Print the settings in force, secrets masked (`config --help` explains each)
+    #[command(after_long_help = config::help())]
     Config,
     /// Print a script that makes a shell complete this program's arguments
     Completions {
@@ -79,6 +80,12 @@ pub(crate) fn run(
         Ok(settings) => settings,
         Err(error) => return exit_as("planner-arm", Err(error.to_string()), EXIT_CODE),
     };
+    if !matches!(command, Command::Serve | Command::Mcp) {
+        // Those two have a log.
+        for variable in &settings.unknown_variables {
+            eprintln!("planner-arm: {variable}");
+        }
+    }
     let threads = settings.worker_threads;
     exit(match command {
         Command::Serve => block_on(threads, serve(settings)),

@@ -1,4 +1,4 @@
-//! What a client counts.
+//! The client's metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,7 @@ use crate::resilience::Breaker;
 use crate::telemetry::metrics::{LLM_BUCKETS, Register};
 
 use super::ClientError;
-use super::answer::NoPlan;
-use super::error::Outage;
+use super::error::{AttemptError, Outage};
 
 /// The metrics of one client.
 #[derive(Debug)]
@@ -26,7 +25,7 @@ pub(super) struct ClientMetrics {
     calls: IntCounterVec,
     /// How long single calls took, in seconds.
     call_duration: Histogram,
-    /// Calls made again by what the one before ended with.
+    /// Retried calls, by how the call before failed.
     retries: IntCounterVec,
     breaker_state: IntGauge,
     breaker: Arc<Breaker>,
@@ -61,7 +60,7 @@ impl ClientMetrics {
             ),
             retries: register.counters(
                 "planner_client_retries_total",
-                "Calls to the planner arm made again, by what the one before ended with.",
+                "Retried calls to the planner arm, by how the call before failed.",
                 &["cause"],
             ),
             breaker_state: register.add(IntGauge::with_opts(Opts::new(
@@ -97,11 +96,11 @@ impl ClientMetrics {
         self.request_duration.observe(took.as_secs_f64());
     }
 
-    pub(super) fn called(&self, answer: &Result<PlanResponse, NoPlan>, took: Duration) {
-        let outcome = match answer {
+    pub(super) fn called(&self, result: &Result<PlanResponse, AttemptError>, took: Duration) {
+        let outcome = match result {
             Ok(_) => "ok",
-            Err(NoPlan::Rejected(_)) => "rejected",
-            Err(NoPlan::Failed(error)) => error.outage.as_str(),
+            Err(AttemptError::Rejected(_)) => "rejected",
+            Err(AttemptError::Transient(error)) => error.outage.as_str(),
         };
         self.calls.with_label_values(&[outcome]).inc();
         self.call_duration.observe(took.as_secs_f64());
@@ -112,7 +111,7 @@ impl ClientMetrics {
     }
 }
 
-/// A client's metrics as somebody else's registry collects them.
+/// A client's metrics as another registry collects them.
 pub(super) struct Collected(pub(super) Arc<ClientMetrics>);
 
 impl Collector for Collected {

@@ -27,10 +27,12 @@ pub(super) fn base_url(reader: &mut Reader) -> Option<String> {
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
         // The URL standard has a slash for an empty path.
-        return Some(match url.query() {
+        let url = match url.query() {
             None => url.as_str().trim_end_matches('/').to_owned(),
             Some(query) => format!("{}{path}?{query}", url.origin().ascii_serialization()),
-        });
+        };
+        reader.show("llm_base_url", mask_url(&url));
+        return Some(url);
     };
     reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
     None
@@ -39,7 +41,7 @@ pub(super) fn base_url(reader: &mut Reader) -> Option<String> {
 /// The headers of `llm_headers`, their values marked as secret.
 pub(super) fn headers(reader: &mut Reader) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let text = reader.text("llm_headers").unwrap_or_default();
+    let text = reader.given_or_default("llm_headers");
     for pair in text.split(['\n', ';']).map(str::trim).filter(|pair| !pair.is_empty()) {
         let Some((name, value)) = header(pair) else {
             let rule = "must be `Name: value` pairs, one a line or separated by `;`";
@@ -51,6 +53,8 @@ pub(super) fn headers(reader: &mut Reader) -> HeaderMap {
         }
         headers.append(name, value);
     }
+    let masked: Vec<String> = headers.keys().map(|name| format!("{name}: {MASK}")).collect();
+    reader.show("llm_headers", masked.join("; "));
     headers
 }
 
@@ -61,14 +65,12 @@ fn header(pair: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((HeaderName::try_from(name.trim()).ok()?, value))
 }
 
-/// The headers, their values masked.
-pub(super) fn shown_headers(headers: &HeaderMap) -> String {
-    headers.keys().map(|name| format!("{name}: {MASK}")).collect::<Vec<_>>().join("; ")
-}
-
 /// The certificates in the file that `llm_ca_file` names.
 pub(super) fn ca_file(reader: &mut Reader) -> Option<CertificateFile> {
-    let path = reader.text("llm_ca_file")?;
+    let path = reader.text("llm_ca_file");
+    if path.is_empty() {
+        return None;
+    }
     let file = CertificateFile::read(path.clone());
     file.map_err(|rule| reader.fault("llm_ca_file", &format!("is \"{path}\""), rule)).ok()
 }

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::{Extension, Json};
 use serde_json::value::RawValue;
 
-use crate::domain::fields::fault_of_json;
+use crate::domain::faults::json_fault;
 use crate::domain::{FieldError, PlanResponse};
 use crate::service::PlannerService;
 
@@ -80,6 +80,6 @@ fn json_text(body: &[u8]) -> Result<String, FieldError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(FieldError::new("body", "is empty; send a plan"));
     }
-    let json: &RawValue = serde_json::from_slice(body).map_err(|error| fault_of_json(body, &error))?;
+    let json: &RawValue = serde_json::from_slice(body).map_err(|error| json_fault(body, &error))?;
     Ok(json.get().to_owned())
 }

@@ -31,14 +31,14 @@ use super::store::StoreError;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// How long a task may wait for a place to be read and stored in.
-const PLACE_TIME: Duration = Duration::from_secs(10);
-/// How long the database may take to answer a probe of this service: those that ask are impatient.
+/// How long a task may wait for a permit to be read and stored.
+const PERMIT_TIME: Duration = Duration::from_secs(10);
+/// How long the database may take when this service is probed: probes have short timeouts.
 const DATABASE_TIME: Duration = Duration::from_millis(800);
-/// How long the planner may take to say whether it is ready.
+/// How long the planner may take to answer `/ready`.
 const PLANNER_TIME: Duration = Duration::from_millis(400);
-/// When a submit is worth trying again while the database is away.
-const STORE_WAIT: Duration = Duration::from_secs(5);
+/// When a submit should be retried while the database is unavailable.
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 type Shared = State<Arc<Orchestrator>>;
 
@@ -69,12 +69,12 @@ async fn submit(
         return Err(unsupported_media_type());
     }
     let body = RequestBody::new(&head.headers, body).read(context.arrived + BODY_TIME).await?;
-    let place = timeout(PLACE_TIME, orchestrator.submissions.acquire()).await;
-    let _place = place.map_err(|_| overloaded())?;
+    let permit = timeout(PERMIT_TIME, orchestrator.submissions.acquire()).await;
+    let _permit = permit.map_err(|_| overloaded())?;
     let task = Submission::from_json(&body)?;
     let id = Uuid::new_v4();
     let stored = orchestrator.store.insert(id, &task).await;
-    orchestrator.noted(Operation::Insert, stored)?;
+    orchestrator.record(Operation::Insert, stored)?;
     orchestrator.metrics.submitted();
     info!(task_id = %id, "task accepted");
     let message = match &task.assigned_arm {
@@ -112,7 +112,7 @@ async fn task(
     let none = || not_found("There is no task of this id.");
     let id = id.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(none)?;
     let found = orchestrator.store.find(id).await;
-    orchestrator.noted(Operation::Find, found)?.map(Json).ok_or_else(none)
+    orchestrator.record(Operation::Find, found)?.map(Json).ok_or_else(none)
 }
 
 /// Whether the process lives.
@@ -160,18 +160,18 @@ fn not_found(detail: &str) -> Problem {
 }
 
 fn overloaded() -> Problem {
-    let detail = "Too many tasks are being submitted at this moment; try again shortly.";
-    Problem::new(ErrorCode::Overloaded, detail).retry_after(STORE_WAIT)
+    let detail = "Too many tasks are being submitted at the moment; retry shortly.";
+    Problem::new(ErrorCode::Overloaded, detail).retry_after(STORE_RETRY_AFTER)
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => {
-                let detail = "The database does not answer; send the request again later.";
-                Self::new(ErrorCode::DatabaseUnavailable, detail).retry_after(STORE_WAIT)
+                let detail = "The database does not answer; retry later.";
+                Self::new(ErrorCode::DatabaseUnavailable, detail).retry_after(STORE_RETRY_AFTER)
             }
-            StoreError::Misfit(_) => Problem::internal(),
+            StoreError::InvalidData(_) => Problem::internal(),
         }
     }
 }

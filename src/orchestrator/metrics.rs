@@ -14,21 +14,21 @@ pub struct Metrics {
     submitted: IntCounter,
     /// Tasks that ended here, by status.
     finished: IntCounterVec,
-    /// Tasks put off, by reason.
+    /// Tasks postponed, by reason.
     postponed: IntCounterVec,
     /// Tasks being planned now.
     in_progress: IntGauge,
-    /// Tasks of all orchestrators that wait for a plan; NaN when the database does not say.
+    /// Tasks of all orchestrators that wait for a plan; NaN when the database does not answer.
     waiting: Gauge,
     /// From being claimed to the end of the work on it, in seconds.
     work_duration: Histogram,
-    /// Things that the database did not do, by what they were.
+    /// Failed database operations by name.
     store_failures: IntCounterVec,
     /// HTTP requests.
     pub(super) http: HttpMetrics,
 }
 
-/// What the database was to do.
+/// An operation of the database.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operation {
     /// Store a task.
@@ -39,11 +39,11 @@ pub(super) enum Operation {
     Claim,
     /// Renew a lease.
     Renew,
-    /// Write down how work ended.
-    Settle,
-    /// Let tasks fail whose time is up.
+    /// Store how work ended.
+    Finish,
+    /// Mark tasks as failed whose time is up.
     Expire,
-    /// Leave tasks some time after a start.
+    /// Give tasks some time after a start.
     Extend,
 }
 
@@ -55,7 +55,7 @@ impl Operation {
             Self::Find => "find",
             Self::Claim => "claim",
             Self::Renew => "renew",
-            Self::Settle => "normalize",
+            Self::Finish => "finish",
             Self::Expire => "expire",
             Self::Extend => "extend",
         }
@@ -78,7 +78,7 @@ impl Metrics {
             ),
             postponed: register.counters(
                 "orchestrator_tasks_postponed_total",
-                "Tasks put off to a later try, by reason.",
+                "Tasks postponed to a later retry, by reason.",
                 &["reason"],
             ),
             in_progress: register.add(IntGauge::new(
@@ -98,7 +98,7 @@ impl Metrics {
             )),
             store_failures: register.counters(
                 "orchestrator_store_failures_total",
-                "Things that the database did not do, by what they were.",
+                "Failed database operations by name.",
                 &["operation"],
             ),
             http: HttpMetrics::new(&register, "orchestrator"),
@@ -110,7 +110,7 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    /// The registry, for what others count.
+    /// The registry, for the metrics of others.
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::FieldError;
 use crate::domain::arms::ArmRegistry;
-use crate::domain::fields::MOST_FAULTS;
+use crate::domain::faults::MOST_FAULTS;
 use crate::llm::Completion;
 use crate::telemetry::metrics::Metrics;
 

@@ -19,7 +19,8 @@ const PROBE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Breaker {
     threshold: u32,
-    reset: Duration,
+    first_reset: Duration,
+    max_reset: Duration,
     inner: Mutex<Inner>,
 }
 
@@ -39,6 +40,8 @@ struct Inner {
     state: State,
     /// Failures counted since the start. A call that began before the last of them is not counted.
     failures_counted: u64,
+    /// For how long the breaker opens next.
+    next_reset: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +66,15 @@ pub struct Permit<'a> {
 impl Breaker {
     /// Opens after `threshold` failures in a row, for `reset`.
     pub fn new(threshold: u32, reset: Duration) -> Self {
-        let inner = Inner { state: State::Closed { failures: 0 }, failures_counted: 0 };
-        Self { threshold, reset, inner: Mutex::new(inner) }
+        Self::growing(threshold, reset, reset)
+    }
+
+    /// Opens after `threshold` failures in a row, for `first_reset`; each failed probe doubles that, up to
+    /// `max_reset`.
+    pub fn growing(threshold: u32, first_reset: Duration, max_reset: Duration) -> Self {
+        let state = State::Closed { failures: 0 };
+        let inner = Inner { state, failures_counted: 0, next_reset: first_reset };
+        Self { threshold, first_reset, max_reset, inner: Mutex::new(inner) }
     }
 
     /// Asks for permission to call.
@@ -75,7 +85,7 @@ impl Breaker {
         let mut inner = self.lock();
         let is_probe = match inner.state {
             State::Closed { .. } => false,
-            State::HalfOpen => return Err(PROBE_WAIT.min(self.reset)),
+            State::HalfOpen => return Err(PROBE_WAIT.min(self.first_reset)),
             State::Open { until } => {
                 let left = until.saturating_duration_since(Instant::now());
                 if !left.is_zero() {
@@ -110,8 +120,9 @@ impl Breaker {
         }
     }
 
-    fn open(&self) -> State {
-        State::Open { until: Instant::now() + self.reset }
+    fn open(&self, inner: &mut Inner) {
+        inner.state = State::Open { until: Instant::now() + inner.next_reset };
+        inner.next_reset = inner.next_reset.saturating_mul(2).min(self.max_reset);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -129,6 +140,9 @@ impl Permit<'_> {
         if self.is_probe || matches!(inner.state, State::Closed { .. }) {
             inner.state = State::Closed { failures: 0 };
         }
+        if self.is_probe {
+            inner.next_reset = self.breaker.first_reset;
+        }
     }
 
     /// The service failed.
@@ -140,14 +154,14 @@ impl Permit<'_> {
             return;
         }
         inner.failures_counted += 1;
-        inner.state = match inner.state {
+        match inner.state {
             State::Closed { failures } if failures + 1 < self.breaker.threshold => {
-                State::Closed { failures: failures + 1 }
+                inner.state = State::Closed { failures: failures + 1 };
             }
-            State::Closed { .. } => self.breaker.open(),
-            State::HalfOpen if self.is_probe => self.breaker.open(),
-            other => other,
-        };
+            State::Closed { .. } => self.breaker.open(&mut inner),
+            State::HalfOpen if self.is_probe => self.breaker.open(&mut inner),
+            State::HalfOpen | State::Open { .. } => {}
+        }
     }
 }
 
@@ -225,6 +239,20 @@ mod tests {
         assert!(breaker.would_admit(), "or nobody would send the probe");
         breaker.acquire().expect("a probe").succeed();
         assert!(breaker.would_admit());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reset_grows_with_each_failed_probe_and_starts_again_after_a_success() {
+        let seconds = Duration::from_secs;
+        let breaker = Breaker::growing(1, seconds(5), seconds(30));
+        for reset in [5, 10, 20, 30, 30] {
+            fail(&breaker, 1);
+            assert_eq!(breaker.acquire().err(), Some(seconds(reset)));
+            tokio::time::advance(seconds(reset)).await;
+        }
+        breaker.acquire().expect("a probe").succeed();
+        fail(&breaker, 1);
+        assert_eq!(breaker.acquire().err(), Some(seconds(5)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -323,3 +323,26 @@ async fn a_port_that_is_taken_is_said_in_a_sentence() {
     assert_eq!(code, 1);
     assert!(err.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{err}");
 }
+
+#[tokio::test]
+async fn an_unknown_variable_is_reported_with_the_nearest_name() {
+    for arguments in [&["config"][..], &["plan", "Ship it"]] {
+        let (code, _, err) = run(&[("PLANNER_MODEL", "x")], arguments).await;
+        assert_eq!(code, 0, "{err}");
+        let said = "planner-arm: unknown setting PLANNER_MODEL (did you mean PLANNER_LLM_MODEL?)";
+        assert!(err.lines().any(|line| line == said), "{arguments:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn the_manual_page_and_the_help_say_what_each_setting_does() {
+    let (_, page, _) = run(&[], &["man"]).await;
+    let (_, help, _) = run(&[], &["config", "--help"]).await;
+    let one_line = |text: &str| text.replace('\\', "").split_whitespace().collect::<Vec<_>>().join(" ");
+    let (page, help) = (one_line(&page), one_line(&help));
+    for setting in planner_arm::config::table::SETTINGS {
+        let about = one_line(setting.about);
+        assert!(help.contains(&about), "{}\n{help}", setting.name);
+        assert_eq!(page.contains(&about), !setting.is_file_only(), "{}\n{page}", setting.name);
+    }
+}

@@ -4,6 +4,7 @@ mod lists;
 
 use std::time::Duration;
 
+use planner_arm::config::table::{DefaultValue, SETTINGS};
 use planner_arm::config::{Environment, FallbackEngine, LogFormat, Settings};
 use planner_arm::domain::EngineKind;
 use planner_arm::domain::PlanRules;
@@ -92,7 +93,7 @@ fn every_variable_is_read() {
         ("PLANNER_WORKER_THREADS", "3"),
     ])
     .expect("settings");
-    let shown: Vec<String> = s.shown().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let shown: Vec<String> = s.shown().iter().map(|(name, value)| format!("{name}={value}")).collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
     ENGINE=openai
     OPENAI_API_KEY=********
@@ -131,6 +132,22 @@ fn every_variable_is_read() {
     ARMS=planner,retriever,coder,executor,judge,guardian
     PRICES=llama unknown, a unknown, b unknown, c unknown
     ");
+}
+
+#[test]
+fn what_is_read_is_what_the_table_has() {
+    let s = settings(&[]).expect("settings");
+    let read: Vec<&str> = s.shown().iter().map(|(name, _)| *name).collect();
+    let table: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    assert_eq!(read, table);
+    for (setting, (name, shown)) in SETTINGS.iter().zip(s.shown()) {
+        match setting.default {
+            DefaultValue::Value(_) if *name == "ENGINE" => assert_eq!(shown, "embedded"),
+            DefaultValue::Value(text) => assert_eq!(shown, text, "{name}"),
+            DefaultValue::NotSet => assert_eq!(shown, "", "{name}"),
+            DefaultValue::Computed(_) => assert_ne!(shown, "", "{name}"),
+        }
+    }
 }
 
 #[test]
@@ -182,7 +199,7 @@ fn all_bad_settings_are_named_at_once() {
     ])
     .expect_err("bad settings");
     insta::assert_snapshot!(error, @r#"
-    4 settings are bad:
+    4 settings are invalid:
       - PLANNER_MIN_PLAN_STEPS is 9; it must not be above PLANNER_MAX_PLAN_STEPS, which is 7
       - PLANNER_OPENAI_API_KEY is not set; it must be, unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded
       - PLANNER_TIMEOUT_SECONDS is "0"; it must be a number from 0.1 to 600
@@ -315,10 +332,17 @@ fn what_is_wrong_in_a_file_says_where() {
     let bad = from_file("planner.toml", "port = \"x\"\n", &[]).expect_err("a bad port").concat();
     assert!(bad.starts_with("PLANNER_PORT (in ") && bad.contains("planner.toml) is \"x\""), "{bad}");
     let unknown = from_file("planner.toml", "llm_modle = \"x\"\n", &[]).expect_err("a misspelling").concat();
-    assert!(unknown.contains("these are no settings: `llm_modle`"), "{unknown}");
+    assert!(unknown.contains("unknown setting `llm_modle` (did you mean `llm_model`?)"), "{unknown}");
     let syntax =
         from_file("planner.toml", "openai_api_key = sk-canary", &[]).expect_err("bad syntax").concat();
-    assert!(syntax.contains("has a syntax error") && !syntax.contains("canary"), "{syntax}");
+    assert!(
+        syntax.contains("has a syntax error in line 1, column 18") && !syntax.contains("canary"),
+        "{syntax}"
+    );
+    let yaml = from_file("planner.yaml", "port: 1\nauth_tokens: [canary\nhost: x\n", &[])
+        .expect_err("bad syntax")
+        .concat();
+    assert!(yaml.contains("has a syntax error in line 3, column 5") && !yaml.contains("canary"), "{yaml}");
     let missing = fault(&[("PLANNER_CONFIG_FILE", "/nowhere/planner.yaml")]);
     assert!(missing.contains("/nowhere/planner.yaml") && missing.contains("cannot be read"), "{missing}");
     let ending = fault(&[("PLANNER_CONFIG_FILE", "settings.ini")]);
@@ -391,7 +415,14 @@ fn variables_that_mean_nothing_are_noticed() {
         ("OTHER", "x"),
     ];
     let s = settings(&variables).expect("settings");
-    assert_eq!(s.unknown_variables, ["PLANNER_ARMS", "PLANNER_LLM_MODLE", "PLANNER_PRICES"]);
+    assert_eq!(
+        s.unknown_variables,
+        [
+            "PLANNER_ARMS is ignored: only the file that PLANNER_CONFIG_FILE names can hold it",
+            "PLANNER_PRICES is ignored: only the file that PLANNER_CONFIG_FILE names can hold it",
+            "unknown setting PLANNER_LLM_MODLE (did you mean PLANNER_LLM_MODEL?)",
+        ]
+    );
     assert_eq!(s.arms.arms().len(), 6);
 }
 

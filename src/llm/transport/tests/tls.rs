@@ -35,7 +35,7 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let mut config =
-            ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
                 .with_safe_default_protocol_versions()
                 .expect("versions")
                 .with_no_client_auth()
