@@ -24,6 +24,8 @@ const PROMPT_BYTES: usize = 9_000;
 #[expect(clippy::print_stdout, reason = "the address, for the process that started this one")]
 pub(crate) async fn serve(llm: SocketAddr) -> std::io::Result<()> {
     let config = OpenAIConfig::new().with_api_base(format!("http://{llm}/v1")).with_api_key("bench-key");
+    // reqwest is built without a cryptography of its own; this fails when the process has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // Without this a proxy of the environment would be on the way.
     let http = reqwest::Client::builder().no_proxy().build().map_err(std::io::Error::other)?;
     let client = async_openai::Client::build(http, config);
