@@ -122,7 +122,7 @@ impl FallbackChain {
     ) -> Self {
         let model_entry = |model: Box<dyn ChatModel>| ModelEntry {
             price: prices.get(model.name()).cloned(),
-            metrics: metrics.gen_ai.of(model.name(), model.server()),
+            metrics: metrics.gen_ai.for_model(model.name(), model.server()),
             model,
             breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset),
             pace: Pace::default(),
@@ -276,7 +276,7 @@ impl ModelSession<'_> {
         let (prompt, answer) = (completion.prompt_tokens, completion.completion_tokens);
         let cost = self.model_entry.price.as_ref().and_then(|price| price.of(prompt, answer));
         usage_totals.add(prompt, answer, cost);
-        self.chain.metrics.llm_answered(self.model(), prompt, answer, cost);
+        self.chain.metrics.record_llm_usage(self.model(), prompt, answer, cost);
     }
 
     /// What to do after a failed call, counted and logged.
@@ -285,14 +285,14 @@ impl ModelSession<'_> {
         let mut next = decide(error, self.tries_left.saturating_sub(1), self.time_left(), backoff);
         if let CallFailure::NotTaken(feature) = failure {
             // Asking in another form is not another try at the same thing.
-            metrics.downgraded(self.model(), feature.as_str());
+            metrics.record_downgrade(self.model(), feature.as_str());
         } else {
             self.tries_left = self.tries_left.saturating_sub(1);
             if matches!(next, Next::TryAfter(_)) {
                 if self.chain.budget.take() {
-                    metrics.retried(failure.as_str());
+                    metrics.record_retry(failure.as_str());
                 } else {
-                    metrics.retry_budget_exhausted();
+                    metrics.record_retry_budget_exhausted();
                     next = Next::GiveUp(unavailable(error));
                 }
             }
