@@ -19,6 +19,8 @@ macro_rules! metric_set {
         }
     ) => {
         $(#[$attribute])*
+        // Help texts are plain text.
+        #[allow(clippy::doc_markdown)]
         #[derive(Debug)]
         $visibility struct $set {
             $($(#[doc = $help])+ $field_visibility $field: $type,)+
