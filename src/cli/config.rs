@@ -1,9 +1,9 @@
-//! `planner-arm config`: the settings in force.
+//! `planner-arm config`: the current settings.
 
 use crate::config::table::SETTINGS;
 use crate::config::{PREFIX, Settings};
 
-/// Prints one `PLANNER_NAME=value` a line, and where traces go, secrets masked.
+/// Prints each setting as `PLANNER_NAME=value`, and those of traces, with secrets masked.
 pub(super) fn print(settings: &Settings) -> Result<(), String> {
     let ours = settings.shown().iter().map(|(name, value)| format!("{PREFIX}{name}={value}\n"));
     let of_traces = settings.shown_of_traces().into_iter().map(|(name, value)| format!("{name}={value}\n"));

@@ -6,7 +6,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use http::Method;
 use opentelemetry::Context;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::domain::problem::Problem;
 use crate::server::lifecycle::Phase;
@@ -37,10 +37,14 @@ impl RequestObserver for PlannerService {
 
     fn ended(&self, request: &Ended<PlanMetadata>) {
         let (method, route, took) = (request.method, request.route(), request.took);
-        self.metrics.http_request(route, method, request.shown_status(), took);
+        self.metrics.record_http_request(route, method, request.shown_status(), took);
         let (status, ms) = (request.shown_status().as_u16(), request.ms());
         if !PLANNING_ROUTES.contains(&route) || method != "POST" {
-            info!(method, route, status, ms, "request");
+            if request.is_probe() {
+                debug!(method, route, status, ms, "request");
+            } else {
+                info!(method, route, status, ms, "request");
+            }
             return;
         }
         let outcome = outcome(request.status.is_some(), request.code);
@@ -68,6 +72,6 @@ impl RequestObserver for PlannerService {
 
 /// What a panic in a handler becomes. The panic hook has logged where it was.
 pub(crate) fn panic_response(service: &PlannerService, _: &(dyn Any + Send)) -> Response {
-    service.metrics.panic_caught();
+    service.metrics.record_panic();
     Problem::internal().into_response()
 }

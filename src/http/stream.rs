@@ -68,7 +68,7 @@ impl Events {
             };
             self.making = None;
             self.finish(made.unwrap_or_else(|_| {
-                self.service.metrics.panic_caught();
+                self.service.metrics.record_panic();
                 PlanReply::from(Problem::internal())
             }));
         }

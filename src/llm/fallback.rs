@@ -96,7 +96,7 @@ impl FallbackChain {
     ) -> Self {
         let model_entry = |model: Box<dyn ChatModel>| ModelEntry {
             price: prices.get(model.name()).cloned(),
-            metrics: metrics.gen_ai.of(model.name(), model.server()),
+            metrics: metrics.gen_ai.for_model(model.name(), model.server()),
             model,
             breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset),
             pace: ModelPace::default(),
@@ -307,7 +307,7 @@ impl<'a> ModelSession<'a> {
         let (prompt, answer) = (completion.prompt_tokens, completion.completion_tokens);
         let cost = self.model_entry.price.as_ref().and_then(|price| price.of(prompt, answer));
         usage_totals.add(prompt, answer, cost);
-        self.chain.metrics.llm_answered(self.model(), prompt, answer, cost);
+        self.chain.metrics.record_llm_usage(self.model(), prompt, answer, cost);
         completion
     }
 
@@ -315,7 +315,7 @@ impl<'a> ModelSession<'a> {
     fn follow_up(&mut self, error: &CallError, backoff: Duration) -> FollowUp {
         let (failure, metrics) = (error.failure, &self.chain.metrics);
         let next = if let CallFailure::Unsupported(feature) = failure {
-            metrics.downgraded(self.model(), feature.as_str());
+            metrics.record_downgrade(self.model(), feature.as_str());
             FollowUp::RetryAfter(Duration::ZERO)
         } else {
             self.attempts_left = self.attempts_left.saturating_sub(1);

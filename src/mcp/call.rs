@@ -105,7 +105,7 @@ impl ToolCall {
                 }
             };
             let reply = reply.unwrap_or_else(|_| {
-                self.service.metrics.panic_caught();
+                self.service.metrics.record_panic();
                 PlanReply::from(Problem::internal())
             });
             Ok(self.finish(reply).into())

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::info;
+use tracing::{debug, info};
 use uuid::Uuid;
 
 use crate::domain::problem::{ErrorCode, Problem};
@@ -149,9 +149,13 @@ impl RequestObserver for Orchestrator {
 
     fn ended(&self, request: &Ended<()>) {
         let (method, route, status) = (request.method, request.route(), request.shown_status());
-        self.metrics.http.count(route, method, status, request.took);
+        self.metrics.http.record(route, method, status, request.took);
         let (status, ms, code) = (status.as_u16(), request.ms(), request.code.map(ErrorCode::as_str));
-        info!(method, route, status, ms, code, "request");
+        if request.is_probe() {
+            debug!(method, route, status, ms, code, "request");
+        } else {
+            info!(method, route, status, ms, code, "request");
+        }
     }
 }
 

@@ -99,7 +99,7 @@ impl PlannerArm {
             let others = chain.breakers().skip(1).map(|(model, _)| model);
             others
                 .chain(fallback.as_ref().map(|_| EMBEDDED_MODEL))
-                .for_each(|to| metrics.may_fall_back_to(to));
+                .for_each(|to| metrics.register_fallback(to));
         }
         Self { validator: Arc::new(PlanValidator { registry, rules, prompts, metrics }), engine }
     }
@@ -171,7 +171,7 @@ impl PlannerArm {
     pub fn update_gauges(&self) {
         if let Engine::Llm { chain, .. } = &self.engine {
             for (model, state) in chain.breakers() {
-                self.validator.metrics.breaker_is(model, state as i64);
+                self.validator.metrics.set_breaker_state(model, state as i64);
             }
         }
     }
@@ -213,7 +213,7 @@ impl PlannerArm {
                 match (self.plan_by_llms(chain, job, deadline, stream).await, fallback) {
                     ((origin, Err(error)), Some(embedded)) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
-                        self.validator.metrics.fell_back(EMBEDDED_MODEL);
+                        self.validator.metrics.record_fallback(EMBEDDED_MODEL);
                         self.plan_by_rules(embedded, job, origin.usage_totals)
                     }
                     (answered, _) => answered,
@@ -224,7 +224,7 @@ impl PlannerArm {
             Ok(plan) => {
                 self.validator
                     .metrics
-                    .plan_made(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
+                    .record_plan(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
             }
             Err(error) => warn!(reason = error.reason(), "no plan"),
         }
@@ -246,7 +246,7 @@ impl PlannerArm {
             match self.plan_by_llm(session, job, &mut origin.usage_totals, stream).await {
                 Ok(plan) => {
                     if origin.model != *chain.first_model() {
-                        self.validator.metrics.fell_back(&origin.model);
+                        self.validator.metrics.record_fallback(&origin.model);
                     }
                     return (origin, Ok(plan));
                 }
@@ -287,7 +287,7 @@ impl PlannerArm {
             }
             let reasons = rejected.reasons();
             warn!(model = %session.model(), reasons = reasons.join(","), "the LLM is asked again");
-            self.validator.metrics.reasked(&reasons);
+            self.validator.metrics.record_reask(&reasons);
             asked_again += 1;
             reason = Some(rejected.clone().into());
             prompt = if asked_again == MOST_REASKS {

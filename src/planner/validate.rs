@@ -32,7 +32,7 @@ impl PlanValidator {
         progress: Option<&PlanProgress>,
     ) -> Result<Plan, RejectedAnswer> {
         let read = read(completion);
-        self.metrics.parsed(match &read {
+        self.metrics.record_parse(match &read {
             Ok(reading) if reading.is_strict => "strict",
             Ok(_) => "tolerant",
             Err(_) => "failed",

@@ -89,6 +89,11 @@ impl<N> Ended<N> {
         self.path.as_ref().map_or("unmatched", |path| metric_route(path.as_str()))
     }
 
+    /// Whether it is one that orchestration and monitoring send every few seconds.
+    pub(crate) fn is_probe(&self) -> bool {
+        matches!(self.route(), "/health" | "/ready" | "/metrics")
+    }
+
     /// The status for metrics and logs.
     pub(crate) fn shown_status(&self) -> StatusCode {
         let gone = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST);

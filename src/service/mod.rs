@@ -91,7 +91,7 @@ impl PlannerService {
         let registry = Arc::new(settings.arms.clone());
         let origins =
             settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
-        metrics.plans_are_limited_to(settings.max_concurrent_plans);
+        metrics.set_plan_limit(settings.max_concurrent_plans);
         let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone());
         Self {
             cache: PlanCache::from_settings(settings, &planner, redis.clone()),
@@ -124,7 +124,7 @@ impl PlannerService {
             }
             _ => PlanOutcome::new(CacheStatus::Off, self.planner.generate_plan(job, deadline, steps).await),
         };
-        self.metrics.cache.used(outcome.cache);
+        self.metrics.cache.record_status(outcome.cache);
         outcome
     }
 
@@ -143,15 +143,15 @@ impl PlannerService {
     /// Updates the gauges that are read rather than counted.
     pub(crate) fn update_gauges(&self) {
         self.planner.update_gauges();
-        self.metrics.cache.has(self.cache.as_ref().map_or(0, PlanCache::entries));
+        self.metrics.cache.set_entries(self.cache.as_ref().map_or(0, PlanCache::entries));
         if let Some(redis) = &self.redis {
-            self.metrics.cache.redis_is_available(redis.is_available());
+            self.metrics.cache.set_redis_up(redis.is_available());
         }
     }
 
     /// Counts a request for a plan that is over. `outcome` is `ok`, an error's code or `client_closed`.
     pub(crate) fn plan_ended(&self, outcome: &'static str, metadata: Option<&PlanMetadata>, took: Duration) {
-        self.metrics.plan_ended(outcome, took);
+        self.metrics.record_plan_request(outcome, took);
         if metadata.is_some() {
             // An engine was asked: invalid requests and shed ones say nothing about this arm.
             self.plans.record(outcome == "ok", took);

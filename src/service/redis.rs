@@ -64,7 +64,7 @@ impl Redis {
             Ok(Err(error)) => format!("{:?}", error.kind()),
             Err(_) => "it is slow".to_owned(),
         };
-        self.metrics.cache.redis_failed(purpose);
+        self.metrics.cache.record_redis_failure(purpose);
         if self.is_available.swap(false, Ordering::Relaxed) {
             warn!(what, "Redis does not help; plans are made without it until it answers again");
             tokio::spawn(reconnect(Arc::downgrade(self)));
