@@ -125,7 +125,7 @@ impl Worker {
                 return;
             }
             // Another orchestrator, or this one after its restart, takes it up.
-            () = self.orchestrator.lifecycle.reached(Phase::Over) => Settlement::Postponed(Duration::ZERO, None),
+            () = self.orchestrator.lifecycle.reached(Phase::Aborting) => Settlement::Postponed(Duration::ZERO, None),
         };
         self.normalize(claim, end).await;
     }

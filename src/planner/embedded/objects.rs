@@ -77,7 +77,7 @@ pub(super) fn definite(object: &str) -> String {
     if is_one_of(first, COUNTS) { format!("the {object}") } else { object }
 }
 
-/// "for single_flight" is about single_flight.
+/// "for flights" is about flights.
 fn without_preposition(object: &str) -> &str {
     object
         .split_once(' ')
