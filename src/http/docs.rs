@@ -1,4 +1,4 @@
-//! `GET /docs`: Swagger UI, its assets served from the binary, with no outside address.
+//! `GET /docs`: Swagger UI, its assets served from the binary, without any external address.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
@@ -43,9 +43,9 @@ const START: &str = r##"window.ui = SwaggerUIBundle({
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The page that can try each call.
+/// Serves a page that documents and tries each call.
 #[utoipa::path(get, path = "/docs", tag = "documentation", operation_id = "docs",
-    responses((status = 200, description = "A page that can try each call", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "Swagger UI", body = String, content_type = "text/html")))]
 pub(super) async fn page() -> Response {
     asset("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()))
 }

@@ -1,4 +1,4 @@
-//! What is counted, logged and traced of each request.
+//! Metrics, log lines and traces of the planner's requests.
 
 use std::any::Any;
 
@@ -10,7 +10,7 @@ use tracing::{debug, info};
 
 use crate::domain::problem::Problem;
 use crate::server::lifecycle::Phase;
-use crate::server::observe::{Ended, RequestObserver};
+use crate::server::observe::{CompletedRequest, RequestObserver};
 use crate::service::PlannerService;
 use crate::service::reply::{PlanMetadata, outcome};
 use crate::service::span;
@@ -35,7 +35,7 @@ impl RequestObserver for PlannerService {
         self.lifecycle.phase() > Phase::Serving
     }
 
-    fn ended(&self, request: &Ended<PlanMetadata>) {
+    fn completed(&self, request: &CompletedRequest<PlanMetadata>) {
         let (method, route, took) = (request.method, request.route(), request.took);
         self.metrics.record_http_request(route, method, request.shown_status(), took);
         let (status, ms) = (request.shown_status().as_u16(), request.ms());
@@ -70,7 +70,7 @@ impl RequestObserver for PlannerService {
     }
 }
 
-/// What a panic in a handler becomes. The panic hook has logged where it was.
+/// The response to a request whose handler panicked. The panic hook has logged where.
 pub(crate) fn panic_response(service: &PlannerService, _: &(dyn Any + Send)) -> Response {
     service.metrics.record_panic();
     Problem::internal().into_response()

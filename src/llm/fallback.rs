@@ -331,10 +331,10 @@ impl<'a> ModelSession<'a> {
         let metrics = &self.chain.metrics;
         match next {
             FollowUp::RetryAfter(_) if self.chain.budget.withdraw() => {
-                metrics.retried(error.failure.as_str());
+                metrics.record_retry(error.failure.as_str());
             }
             FollowUp::RetryAfter(_) => {
-                metrics.retry_budget_exhausted();
+                metrics.record_retry_budget_exhausted();
                 return FollowUp::GiveUp(unavailable(error));
             }
             FollowUp::GiveUp(_) => {}

@@ -19,10 +19,13 @@ use tracing::{debug, info};
 use uuid::Uuid;
 
 use crate::domain::problem::{ErrorCode, Problem};
+use crate::server::body::{
+    body_layers, has_media_type, read_body, require_known_encoding, unsupported_media_type,
+};
 use crate::server::lifecycle::Phase;
-use crate::server::observe::{Ended, RequestObserver, observe};
+use crate::server::observe::{CompletedRequest, RequestObserver, observe};
 use crate::server::readiness::{now, readiness};
-use crate::server::request::{RequestBody, RequestContext, has_media_type, unsupported_media_type};
+use crate::server::request::RequestContext;
 
 use super::Orchestrator;
 use super::metrics::Operation;
@@ -45,7 +48,7 @@ type Shared = State<Arc<Orchestrator>>;
 /// All routes and what surrounds them. Binds nothing: the server and every test use it.
 pub fn router(orchestrator: Arc<Orchestrator>) -> Router {
     Router::new()
-        .route("/submit", post(submit))
+        .route("/submit", post(submit).layer(body_layers()))
         .route("/tasks/{id}", get(task))
         .route("/health", get(health))
         .route("/ready", get(ready))
@@ -68,7 +71,8 @@ async fn submit(
     if !may_be_json(&head.headers) {
         return Err(unsupported_media_type());
     }
-    let body = RequestBody::new(&head.headers, body).read(context.arrived + BODY_TIME).await?;
+    require_known_encoding(&head.headers)?;
+    let body = read_body(body, context.arrived + BODY_TIME).await?;
     let permit = timeout(PERMIT_TIME, orchestrator.submissions.acquire()).await;
     let _permit = permit.map_err(|_| overloaded())?;
     let task = Submission::from_json(&body)?;
@@ -147,7 +151,7 @@ impl RequestObserver for Orchestrator {
         self.lifecycle.phase() > Phase::Serving
     }
 
-    fn ended(&self, request: &Ended<()>) {
+    fn completed(&self, request: &CompletedRequest<()>) {
         let (method, route, status) = (request.method, request.route(), request.shown_status());
         self.metrics.http.record(route, method, status, request.took);
         let (status, ms, code) = (status.as_u16(), request.ms(), request.code.map(ErrorCode::as_str));

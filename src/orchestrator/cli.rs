@@ -71,7 +71,7 @@ async fn serve(settings: &Settings) -> Result<(), String> {
         () = signals.clone().first() => return Ok(()),
     };
     let hurried = orchestrator.clone();
-    signals.on_second(move || hurried.lifecycle.enter(Phase::Over));
+    signals.on_second(move || hurried.lifecycle.enter(Phase::Aborting));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,

@@ -133,7 +133,7 @@ pub async fn run(
         // Without it tasks would be accepted and never planned.
         panic = panicked(&mut worker) => Err(panic),
     };
-    orchestrator.lifecycle.enter(Phase::Over);
+    orchestrator.lifecycle.enter(Phase::Aborting);
     if timeout(RELEASE_TIME, orchestrator.lifecycle.idle()).await.is_err() {
         warn!("some tasks could not be released; others can claim them when their leases run out");
     }

@@ -125,7 +125,7 @@ impl Worker {
                 return;
             }
             // Another orchestrator, or this one after its restart, claims it.
-            () = self.orchestrator.lifecycle.reached(Phase::Over) => TaskOutcome::Postponed(Duration::ZERO, None),
+            () = self.orchestrator.lifecycle.reached(Phase::Aborting) => TaskOutcome::Postponed(Duration::ZERO, None),
         };
         self.finish(claim, outcome).await;
     }

@@ -42,6 +42,8 @@ use validate::PlanValidator;
 const MOST_READ_IN_PASSING: usize = 12 * 1024;
 /// So many at once, so that a flood of them does not take the processors from all else.
 static READERS: Semaphore = Semaphore::const_new(4);
+/// The same for plans that are only validated, so that these do not delay answers of LLMs.
+static VALIDATION_READERS: Semaphore = Semaphore::const_new(2);
 
 /// How often a model is asked again after an answer that is no plan.
 const MOST_REASKS: u32 = 2;
@@ -151,7 +153,7 @@ impl PlannerArm {
     /// Each fault with its field, as `plan[2].depends_on`, and what to do about it.
     pub async fn validate(&self, proposal: String) -> Result<Plan, Vec<FieldError>> {
         let validator = self.validator.clone();
-        read_aside(proposal.len(), move || validator.validate(&proposal)).await
+        read_aside(&VALIDATION_READERS, proposal.len(), move || validator.validate(&proposal)).await
     }
 
     /// Whether an arm exists here.
@@ -307,7 +309,7 @@ impl PlannerArm {
         let length =
             completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
         let (validator, progress) = (self.validator.clone(), progress.cloned());
-        read_aside(length, move || validator.plan_in(&completion, progress.as_deref())).await
+        read_aside(&READERS, length, move || validator.plan_in(&completion, progress.as_deref())).await
     }
 
     fn plan_by_rules(
@@ -328,11 +330,15 @@ impl PlannerArm {
 }
 
 /// Reads what is `length` bytes long: if that is much, on a thread of its own, since others wait.
-async fn read_aside<T: Send + 'static>(length: usize, read: impl FnOnce() -> T + Send + 'static) -> T {
+async fn read_aside<T: Send + 'static>(
+    readers: &'static Semaphore,
+    length: usize,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> T {
     if length <= MOST_READ_IN_PASSING {
         return read();
     }
-    let reader = READERS.acquire().await;
+    let reader = readers.acquire().await;
     let reading = tokio::task::spawn_blocking(move || {
         let _reader = reader;
         read()
