@@ -1,6 +1,5 @@
 //! `planner-arm man`: the manual page, rendered by `clap_mangen`.
 
-use std::collections::HashMap;
 use std::io::{self, Write as _};
 
 use clap::builder::PossibleValue;
