@@ -58,6 +58,11 @@ pub fn says_nothing(text: &str) -> bool {
     matches!(text.trim(), "" | "..." | "…")
 }
 
+/// `text` with a space for each control character.
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// `text` cut to at most `max` characters, at a word where there is one, with `…` when it was cut.
 pub fn shorten(text: &str, max: usize) -> String {
     if text.chars().count() <= max {

@@ -141,13 +141,16 @@ pub struct Repair {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RepairCode {
-    /// The arm was named by alias, case, capability or keyword.
+    /// The arm was named by alias, in another spelling or by what it does.
     ArmMapped,
     /// A number was out of its range.
     Clamped,
     /// A blank or repeated acceptance criterion was left out.
     CriterionDropped,
-    /// A dependency on itself, on no step, on a finished step with a higher number, or named twice was left out.
+    /// A step that had no dependency got one on the nearest step that produces what it needs.
+    DependencyAdded,
+    /// A dependency on itself, on no step, on a finished step with a higher number, on a step that produces nothing
+    /// of what is needed, or named twice was left out.
     DependencyDropped,
     /// An optional field was missing and has a usual value.
     FieldFilled,
@@ -161,10 +164,11 @@ pub enum RepairCode {
 
 impl RepairCode {
     /// Every code, for metrics and documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ArmMapped,
         Self::Clamped,
         Self::CriterionDropped,
+        Self::DependencyAdded,
         Self::DependencyDropped,
         Self::FieldFilled,
         Self::StepDropped,
@@ -178,6 +182,7 @@ impl RepairCode {
             Self::ArmMapped => "arm_mapped",
             Self::Clamped => "clamped",
             Self::CriterionDropped => "criterion_dropped",
+            Self::DependencyAdded => "dependency_added",
             Self::DependencyDropped => "dependency_dropped",
             Self::FieldFilled => "field_filled",
             Self::StepDropped => "step_dropped",

@@ -104,11 +104,13 @@ pub enum PlanFault {
         /// The number.
         number: u32,
     },
-    /// A step for an arm that does not exist and that nothing points to.
-    #[error("step {step} names an arm that does not exist")]
+    /// A step for an arm that does not exist, where it is not clear which one is meant.
+    #[error("step {step} names an arm that does not exist{}", perhaps(.candidates))]
     UnknownArm {
         /// The step.
         step: StepRef,
+        /// The ids of the arms that may be meant, the likeliest first; at most three.
+        candidates: Vec<String>,
     },
 }
 
@@ -144,7 +146,7 @@ impl PlanFault {
             | Self::RepeatsDone { step, .. }
             | Self::RepeatsFailed { step, .. } => of_step(step, "action"),
             Self::NoCriteria { step } => of_step(step, "acceptance_criteria"),
-            Self::UnknownArm { step } => of_step(step, "required_arm"),
+            Self::UnknownArm { step, .. } => of_step(step, "required_arm"),
         }
     }
 
@@ -183,12 +185,24 @@ impl PlanFault {
                     "names {number}, which is the number of two steps; give each step a number of its own"
                 )
             }
-            Self::UnknownArm { .. } => {
+            Self::UnknownArm { candidates, .. } if candidates.is_empty() => {
                 format!("is no arm that exists here; name one of {}", ids(registry.arms().iter()))
+            }
+            Self::UnknownArm { candidates, .. } => {
+                format!(
+                    "is no arm that exists here{}; name one of {}",
+                    perhaps(candidates),
+                    ids(registry.arms().iter())
+                )
             }
         };
         FieldError { field: self.field(), message }
     }
+}
+
+/// Asks whether one of the `candidates` is meant, in brackets; empty without any.
+fn perhaps(candidates: &[String]) -> String {
+    if candidates.is_empty() { String::new() } else { format!(" (did you mean {}?)", candidates.join(", ")) }
 }
 
 /// More arms than these are not named in one sentence.
@@ -278,6 +292,11 @@ pub enum RejectedAnswer {
 }
 
 impl RejectedAnswer {
+    /// Whether it names an arm that does not exist.
+    pub fn has_unknown_arm(&self) -> bool {
+        matches!(self, Self::Invalid(faults) if faults.iter().any(|fault| matches!(fault, PlanFault::UnknownArm { .. })))
+    }
+
     /// One word for each kind of fault, for metrics.
     pub fn reasons(&self) -> Vec<&'static str> {
         match self {

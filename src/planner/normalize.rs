@@ -3,11 +3,12 @@
 //! A [`Plan`] can be made only here, and every promise that the service makes about plans holds for it;
 //! nobody checks it again.
 
+mod arms;
 mod order;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::domain::arms::{ArmMatch, ArmRegistry};
+use crate::domain::arms::ArmRegistry;
 use crate::domain::{MAX_STEP_SECONDS, PlanResponse, PlanRules, Repair, RepairCode, SubTask};
 use crate::text::says_nothing;
 
@@ -15,6 +16,7 @@ use super::draft::{Draft, DraftStep};
 use super::error::{PlanFault, StepRef};
 use super::{estimate, graph};
 
+use arms::Neighbours;
 use order::Needs;
 pub(super) use order::free_numbers;
 
@@ -72,6 +74,8 @@ impl Plan {
 
 /// Each repair leaves this much of the confidence.
 const CONFIDENCE_PER_REPAIR: f64 = 0.95;
+/// Each arm that had to be guessed leaves this much of it.
+const CONFIDENCE_PER_GUESS: f64 = 0.5;
 /// For a proposal that does not say how sure it is.
 const UNSTATED_CONFIDENCE: f64 = 0.5;
 /// For a step that does not say how long it takes, in seconds.
@@ -79,12 +83,21 @@ const UNSTATED_SECONDS: u32 = 30;
 /// Beyond this a proposal is refused unread: the most that settings allow, twentyfold.
 const MOST_STEPS_READ: usize = 1_000;
 
+/// Whether an engine has the chance to say more clearly what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It can be asked again: what is unclear is a fault.
+    Once,
+    /// It was asked again, or cannot be: of what is unclear the likeliest is taken.
+    Again,
+}
+
 /// Makes a plan of a proposal, or says everything that is wrong with it.
 ///
 /// # Errors
 /// All faults that have no one right repair.
 pub fn normalize(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result<Plan, Vec<PlanFault>> {
-    normalize_remaining_steps(&[], &[], draft, Vec::new(), registry, rules)
+    normalize_remaining_steps(&[], &[], draft, Vec::new(), registry, rules, Asked::Once)
 }
 
 /// Makes a plan of finished steps, which stay as they are, and of a proposal for the others, whose steps get the
@@ -96,6 +109,7 @@ pub(super) fn normalize_remaining_steps(
     repairs: Vec<Repair>,
     registry: &ArmRegistry,
     rules: &PlanRules,
+    asked: Asked,
 ) -> Result<Plan, Vec<PlanFault>> {
     let found = draft.steps.len();
     if found > MOST_STEPS_READ {
@@ -103,6 +117,8 @@ pub(super) fn normalize_remaining_steps(
     }
     let mut normalizer = Normalizer {
         registry,
+        asked,
+        guessed_arms: 0,
         done,
         numbers: Vec::new(),
         nulls: Vec::new(),
@@ -120,13 +136,14 @@ pub(super) fn normalize_remaining_steps(
             "What was `null` in the list of steps was left out.",
         );
     }
-    let needs = normalizer.dependencies(&draft.steps, &numbers);
+    let mut needs = normalizer.dependencies(&draft.steps, &numbers);
     let order = graph::topological_order(&needs.new, &numbers).unwrap_or_else(|cycle| {
         let steps = cycle.iter().map(|index| normalizer.at(*index)).collect();
         normalizer.faults.push(PlanFault::Cycle { steps });
         (0..found).collect()
     });
-    let mut steps = normalizer.steps(draft.steps);
+    let mut steps = normalizer.steps(draft.steps, &needs);
+    normalizer.connect_by_types(&steps, &mut needs, &order);
     normalizer.repeated_actions(&steps);
     normalizer.repeated_attempts(&steps, &needs, failed);
     normalizer.order(&mut steps, &needs, &order, &numbers);
@@ -152,7 +169,9 @@ pub(super) fn normalize_remaining_steps(
     let confidence = if repairs.is_empty() {
         confidence
     } else {
-        let lowered = confidence * CONFIDENCE_PER_REPAIR.powi(repairs.len() as i32);
+        let lowered = confidence
+            * CONFIDENCE_PER_REPAIR.powi(repairs.len() as i32)
+            * CONFIDENCE_PER_GUESS.powi(normalizer.guessed_arms);
         (lowered * 10_000.0).round() / 10_000.0
     };
     if !done.is_empty() {
@@ -167,6 +186,8 @@ pub(super) fn normalize_remaining_steps(
 pub fn normalize_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> Option<SubTask> {
     let mut normalizer = Normalizer {
         registry,
+        asked: Asked::Once,
+        guessed_arms: 0,
         done: &[],
         numbers: Vec::new(),
         nulls: Vec::new(),
@@ -177,13 +198,16 @@ pub fn normalize_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> O
     let mut depends_on: Vec<u32> = needs.filter(|needed| (1..place).contains(needed)).collect();
     depends_on.sort_unstable();
     depends_on.dedup();
-    let step = normalizer.step(0, draft);
+    let step = normalizer.step(0, draft, &Neighbours::default());
     normalizer.faults.is_empty().then_some(SubTask { step: place, depends_on, ..step })
 }
 
 /// The work in hand: what was found wrong, and what was mended.
 struct Normalizer<'a> {
     registry: &'a ArmRegistry,
+    asked: Asked,
+    /// Arms that were taken although it was not clear which is meant.
+    guessed_arms: i32,
     /// Steps that are finished, ascending.
     done: &'a [SubTask],
     /// What [`Normalizer::numbers`] gave.
@@ -208,16 +232,18 @@ impl Normalizer<'_> {
     }
 
     /// Each proposed step with a known arm, criteria, a cost and a duration; its dependencies come later.
-    fn steps(&mut self, drafts: Vec<DraftStep>) -> Vec<SubTask> {
-        drafts.into_iter().enumerate().map(|(index, draft)| self.step(index, draft)).collect()
+    fn steps(&mut self, drafts: Vec<DraftStep>, needs: &Needs) -> Vec<SubTask> {
+        let neighbours = self.neighbours(&drafts, needs);
+        let drafts = drafts.into_iter().zip(neighbours).enumerate();
+        drafts.map(|(index, (draft, neighbours))| self.step(index, draft, &neighbours)).collect()
     }
 
-    fn step(&mut self, index: usize, draft: DraftStep) -> SubTask {
+    fn step(&mut self, index: usize, draft: DraftStep, neighbours: &Neighbours<'_>) -> SubTask {
         let action = trimmed(draft.action);
         if says_nothing(&action) {
             self.faults.push(PlanFault::BlankAction { step: self.at(index) });
         }
-        let (required_arm, usual_tier) = self.arm(index, draft.arm, &action);
+        let (required_arm, usual_tier) = self.arm(index, draft.arm, &action, neighbours);
         SubTask {
             step: 0,
             acceptance_criteria: self.criteria(index, draft.criteria),
@@ -234,27 +260,6 @@ impl Normalizer<'_> {
             action,
             required_arm,
         }
-    }
-
-    /// The id and the usual cost tier of the arm that is meant.
-    fn arm(&mut self, index: usize, name: String, action: &str) -> (String, u8) {
-        let Some((arm, how)) = self.registry.resolve(&name, action) else {
-            self.faults.push(PlanFault::UnknownArm { step: self.at(index) });
-            return (name, 1);
-        };
-        let how = match how {
-            ArmMatch::Exact => return (name, arm.cost_tier),
-            ArmMatch::Name => "another name for it",
-            ArmMatch::Keyword => "its keywords",
-            ArmMatch::CatchAll => "elimination, as nothing pointed to another",
-        };
-        let id = arm.id.clone();
-        self.record(
-            RepairCode::ArmMapped,
-            Some(index),
-            format!("The named arm does not exist; `{id}` was found by {how}."),
-        );
-        (id, arm.cost_tier)
     }
 
     fn criteria(&mut self, index: usize, written: Vec<String>) -> Vec<String> {

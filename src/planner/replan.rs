@@ -9,7 +9,7 @@ use crate::domain::{MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, StepStatus, S
 
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
-use super::normalize::{Plan, free_numbers, normalize_remaining_steps};
+use super::normalize::{Asked, Plan, free_numbers, normalize_remaining_steps};
 use crate::domain::PlanRules;
 
 /// A plan that is under way: some of its steps are done, at least one is not.
@@ -116,6 +116,7 @@ pub fn normalize_remaining(
     progress: &PlanProgress,
     registry: &ArmRegistry,
     rules: &PlanRules,
+    asked: Asked,
 ) -> Result<Plan, Vec<PlanFault>> {
     let repairs = leave_out_repeats(&mut draft, progress.done());
     let failed: Vec<&SubTask> = progress.failed().collect();
@@ -126,6 +127,7 @@ pub fn normalize_remaining(
         repairs,
         registry,
         &progress.rules(rules, registry),
+        asked,
     )
 }
 

@@ -75,6 +75,7 @@ async fn every_endpoint_is_described() {
     assert_eq!(
         paths,
         [
+            "/arms",
             "/capabilities",
             "/docs",
             "/health",

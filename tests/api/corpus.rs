@@ -62,7 +62,8 @@ pub fn corpus() -> Vec<BadAnswer> {
 }
 
 /// What the LLM is told about an answer, by the reason that it stands for.
-const TOLD: [(&str, &str); 12] = [
+const TOLD: [(&str, &str); 13] = [
+    ("unknown_arm", "is not in the list of arms"),
     ("empty", "It was empty"),
     ("truncated", "It was cut off"),
     ("not_json", "It was not JSON"),

@@ -46,7 +46,7 @@ async fn what_stands_around_the_plan_is_no_repair() {
 }
 
 #[tokio::test]
-async fn an_arm_that_nothing_points_to_is_a_fault_where_none_takes_the_rest() {
+async fn an_arm_that_nothing_points_to_is_a_fault_and_never_guessed() {
     let arms: Vec<Arm> = serde_json::from_value(json!([
         {"id": "painter", "keywords": ["paint"]},
         {"id": "inspector", "keywords": ["inspect"], "capabilities": ["validation"]},
@@ -58,7 +58,7 @@ async fn an_arm_that_nothing_points_to_is_a_fault_where_none_takes_the_rest() {
         step(3, "inspector", "Look at both", &[1, 2], 1, 20),
     ]));
     setup.registry = ArmRegistry::new(arms, true).expect("a registry");
-    assert_eq!(setup.faults().await, [PlanFault::UnknownArm { step: 2.into() }]);
+    assert_eq!(setup.faults().await, [PlanFault::UnknownArm { step: 2.into(), candidates: vec![] }]);
 }
 
 #[tokio::test]
@@ -136,6 +136,7 @@ async fn the_question_has_the_goal_the_constraints_the_context_and_the_arms() {
         constraints: vec!["Use Python only".into()],
         context: json!({"repo": "https://example.com/r"}).as_object().expect("an object").clone(),
         request_id: None,
+        ..PlanRequest::default()
     };
     let (_, _, asked) = Setup::saying(good_plan().to_string()).run(&request).await;
     let (system, user) = (&asked[0].messages[0].content, &asked[0].messages[1].content);

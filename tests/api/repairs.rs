@@ -18,22 +18,26 @@ async fn arms_are_found_by_alias_case_and_capability() {
         ("validator", "judge"),
         ("coder/executor", "coder"),
         ("either the executor or the coder", "executor"),
+        ("CoderAgent", "coder"),
+        ("retreiver", "retriever"),
     ] {
         let text = first_step(|step| step["required_arm"] = json!(name));
         let (plan, repairs) = Setup::saying(text).plan().await;
         assert_eq!(plan.plan[0].required_arm, arm, "{name}");
         assert_eq!(codes(&repairs), [(RepairCode::ArmMapped, Some(1))], "{name}");
+        let message = &repairs[0].message;
+        assert!(message.contains(&format!("“{name}”")) && message.contains(&format!("`{arm}`")), "{message}");
     }
 }
 
 #[tokio::test]
-async fn arms_are_found_by_keywords_in_their_name_then_in_the_action() {
+async fn arms_are_found_by_what_they_do() {
     for (name, action, arm) in [
         ("research_agent", "Read it", "retriever"),
         ("deploy bot", "Write code", "executor"),
         ("wizard", "Refactor the module", "coder"),
         ("", "Redact secrets and check privacy", "guardian"),
-        ("wizard", "Think about it", "planner"),
+        ("wizard", "Plan the tasks and resolve their dependencies", "planner"),
     ] {
         let text = first_step(|step| {
             step["required_arm"] = json!(name);

@@ -91,7 +91,7 @@ impl Arms {
             Intent::ALL.into_iter().max_by_key(|i| score[*i as usize]).filter(|i| score[*i as usize] > 0)
         };
         let main_intent = scores.iter().map(mainly).collect();
-        let rest = arms.iter().position(Arm::takes_the_rest).unwrap_or(0);
+        let rest = arms.iter().position(|arm| arm.keywords.is_empty()).unwrap_or(0);
         Self { registry, keywords, by_intent, main_intent, rest }
     }
 
@@ -103,6 +103,13 @@ impl Arms {
     /// All arms, by their places.
     pub(super) fn list(&self) -> &[Arm] {
         self.registry.arms()
+    }
+
+    /// Whether the arms beside those that verify have neither keywords nor capabilities: what they do is known from
+    /// their descriptions alone.
+    pub(super) fn are_tools(&self) -> bool {
+        let mut others = self.list().iter().filter(|arm| !arm.verifies()).peekable();
+        others.peek().is_some() && others.all(|arm| arm.keywords.is_empty() && arm.capabilities.is_empty())
     }
 
     /// The arm that serves `intent`, if there is one.

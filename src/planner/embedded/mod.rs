@@ -18,6 +18,7 @@ mod objects;
 mod reading;
 mod rest;
 mod timing;
+mod tools;
 mod vocabulary;
 mod wording;
 
@@ -33,7 +34,7 @@ use crate::text::{fold, shorten};
 
 use super::draft::{Draft, DraftStep};
 use crate::domain::PlanRules;
-use arms::Arms;
+use arms::{Arms, Intent};
 use choice::FAMILIAR;
 use clauses::Clause;
 use compose::{Brief, Task};
@@ -48,6 +49,8 @@ const MOST_KEYS: usize = 5;
 /// Rules are never as sure as a model may be.
 const LOWEST_CONFIDENCE: f64 = 0.2;
 const HIGHEST_CONFIDENCE: f64 = 0.65;
+/// What it adds that for each part of a goal a fitting description was found.
+const TOOLS_CONFIDENCE: f64 = 0.2;
 /// What it costs in confidence that clauses had to be put together.
 const MERGED_CONFIDENCE: f64 = 0.05;
 
@@ -71,6 +74,9 @@ impl EmbeddedPlanner {
     pub fn propose(&self, request: &PlanRequest) -> Draft {
         let mut constraints: Vec<String> =
             request.constraints.iter().map(|text| tidy(text)).filter(|text| !text.is_empty()).collect();
+        if let Some(draft) = self.propose_tools(request, &constraints) {
+            return draft;
+        }
         let clauses = clauses::split(&request.goal, &self.lexicon);
         let limit = timing::limit(
             clauses.iter().map(|clause| clause.text.as_str()).chain(constraints.iter().map(String::as_str)),
@@ -108,6 +114,38 @@ impl EmbeddedPlanner {
             rationale: Some(rationale((recognised, hinted), count, parallel, limit)),
             confidence: Some(confidence(understood, merged)),
         }
+    }
+
+    /// The plan for arms of which only descriptions are known; `None` where more is, or where none fits.
+    fn propose_tools(&self, request: &PlanRequest, constraints: &[String]) -> Option<Draft> {
+        if !self.arms.are_tools() {
+            return None;
+        }
+        let PlanRules { min_steps, max_steps, require_verification } = self.rules;
+        let verifier = self.arms.serving(Intent::Check).filter(|_| require_verification);
+        let verifier = verifier.filter(|arm| self.arms.list()[*arm].verifies() && max_steps > 1);
+        let fixed = usize::from(verifier.is_some());
+        let room = (min_steps.saturating_sub(fixed), max_steps - fixed);
+        let plan = tools::plan(&request.goal, self.arms.registry(), &self.lexicon, room)?;
+        let mut tasks = plan.tasks;
+        if let Some(verifier) = verifier {
+            tasks.push(tools::closing(verifier, &shorten(&tidy(&request.goal), GOAL_CHARS), &tasks));
+        }
+        constraints::place(constraints, &mut tasks, &self.arms, &self.lexicon);
+        let limit = timing::limit(constraints.iter().map(String::as_str).chain([request.goal.as_str()]));
+        finish(&mut tasks, limit);
+        let all = plan.matched + plan.unmatched;
+        let share = plan.matched as f64 / all.max(1) as f64;
+        Some(Draft {
+            steps: self.steps(tasks),
+            nulls: Vec::new(),
+            rationale: Some(format!(
+                "Rule-based plan, made without a language model: for {} of the {all} parts of the goal an arm was found \
+                 by its description.",
+                plan.matched
+            )),
+            confidence: Some(((LOWEST_CONFIDENCE + TOOLS_CONFIDENCE * share) * 100.0).round() / 100.0),
+        })
     }
 
     fn brief(

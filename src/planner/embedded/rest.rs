@@ -226,8 +226,10 @@ impl Rest<'_> {
 
     fn arm_of(&self, step: &SubTask) -> usize {
         let arms = &self.planner.arms;
-        let arm = arms.registry().resolve(&step.required_arm, &step.action).map(|(arm, _)| &arm.id);
-        arm.and_then(|id| arms.list().iter().position(|arm| arm.id == *id)).unwrap_or_else(|| arms.rest())
+        let place = |id: &str| arms.list().iter().position(|arm| arm.id == id);
+        let best = || arms.registry().best_arms(&step.action).first().map(|ranked| ranked.place);
+        let named = arms.registry().named(&step.required_arm).and_then(|arm| place(&arm.id));
+        named.or_else(best).unwrap_or_else(|| arms.rest())
     }
 
     /// The arm of the last step before this one that does not only verify.

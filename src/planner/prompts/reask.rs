@@ -62,8 +62,21 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
             "Step {step} depends on {number}, and both a step that is done and one of yours had that number. \
              Give your steps the numbers that are asked for."
         ),
-        PlanFault::UnknownArm { step } => {
-            format!("Step {step} named an arm that is not in the list of arms.")
+        PlanFault::UnknownArm { step, candidates } => {
+            let nearest: Vec<String> = candidates.iter().map(|id| format!("\"{id}\"")).collect();
+            let which = match nearest.split_last() {
+                None => "Name one of the list, by its id to the letter.".to_owned(),
+                Some((last, [])) => {
+                    format!("The nearest is {last}; if that does not fit, name another of the list.")
+                }
+                Some((last, others)) => {
+                    format!(
+                        "The nearest are {} and {last}; name the one that fits, or another of the list.",
+                        others.join(", ")
+                    )
+                }
+            };
+            format!("Step {step} named an arm that is not in the list of arms. {which}")
         }
     }
 }

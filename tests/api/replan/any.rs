@@ -7,6 +7,7 @@ use planner_arm::domain::arms::ArmRegistry;
 use planner_arm::domain::{PlanRequest, PlanResponse, Progress, StepStatus, SubTask};
 use planner_arm::planner::draft::{Draft, DraftStep};
 use planner_arm::planner::embedded::EmbeddedPlanner;
+use planner_arm::planner::normalize::Asked;
 use planner_arm::planner::normalize::Plan;
 use planner_arm::planner::replan::{PlanProgress, normalize_remaining};
 use proptest::prelude::*;
@@ -121,7 +122,7 @@ proptest! {
         };
         let planner = EmbeddedPlanner::new(Arc::new(registry.clone()), rules.clone());
         let draft = planner.propose_rest(&request, &past);
-        let plan = normalize_remaining(draft.clone(), &past, &registry, &rules);
+        let plan = normalize_remaining(draft.clone(), &past, &registry, &rules, Asked::Once);
         prop_assert!(plan.is_ok(), "{:?} {:?}", plan, draft);
         let plan = plan.expect("a plan");
         prop_assert_eq!(plan.repairs(), &[]);
@@ -134,7 +135,7 @@ proptest! {
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
         let registry = ArmRegistry::default();
-        match normalize_remaining(draft, &past, &registry, &rules) {
+        match normalize_remaining(draft, &past, &registry, &rules, Asked::Once) {
             Ok(plan) => check(plan, &past, &rules, &registry)?,
             Err(faults) => prop_assert!(!faults.is_empty() && faults.is_sorted(), "{:?}", faults),
         }
