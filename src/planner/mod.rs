@@ -10,6 +10,7 @@ pub mod estimate;
 pub mod graph;
 pub mod normalize;
 pub mod parse;
+pub mod promises;
 pub mod prompts;
 pub mod replan;
 pub mod serialized;

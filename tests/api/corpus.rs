@@ -114,7 +114,7 @@ fn shape(step: &SubTask) -> String {
     format!("{required_arm} {depends_on:?} {estimated_cost_tier}, {estimated_duration_seconds}")
 }
 
-/// What comes of an answer that its server filtered, over the wire.
+/// What comes of an answer that its server filtered, over the llm.
 async fn filtered(answer: &BadAnswer) -> String {
     let body = json!({"choices": [{"message": {"content": answer.text}, "finish_reason": answer.finish}]});
     let llm = FakeLlm::start([Reply::Body("application/json", body.to_string())]).await;
@@ -133,7 +133,7 @@ fn wanted(answer: &BadAnswer) -> String {
 }
 
 #[tokio::test]
-async fn each_answer_comes_to_what_its_label_says() {
+async fn each_answer_has_the_labelled_outcome() {
     let corpus = corpus();
     assert!(corpus.len() >= 120, "{} answers", corpus.len());
     let mut wrong = String::new();
@@ -147,7 +147,7 @@ async fn each_answer_comes_to_what_its_label_says() {
 }
 
 #[test]
-fn names_are_unique_and_every_label_is_there() {
+fn names_are_unique_and_every_label_occurs() {
     let corpus = corpus();
     let mut names: Vec<_> = corpus.iter().map(|answer| &answer.name).collect();
     names.sort_unstable();
