@@ -6,6 +6,7 @@ pub mod draft;
 pub mod embedded;
 pub mod error;
 pub mod estimate;
+mod faults;
 pub mod graph;
 pub mod normalize;
 pub mod parse;
@@ -32,21 +33,21 @@ use crate::telemetry::metrics::Metrics;
 
 use embedded::EmbeddedPlanner;
 use error::{PlanError, RejectedAnswer};
-use normalize::Plan;
+use normalize::{Plan, Strictness};
 use prompts::Prompts;
 use replan::PlanProgress;
 use step_stream::StepStream;
 use validate::PlanValidator;
 
 /// Longer answers are read on a thread of their own, in bytes; even hostile ones of this length take 2 ms.
-const MOST_READ_IN_PASSING: usize = 12 * 1024;
+const MAX_READ_IN_PLACE: usize = 12 * 1024;
 /// So many at once, so that a flood of them does not take the processors from all else.
 static READERS: Semaphore = Semaphore::const_new(4);
 /// The same for plans that are only validated, so that these do not delay answers of LLMs.
 static VALIDATION_READERS: Semaphore = Semaphore::const_new(2);
 
-/// How often a model is asked again after an answer that is no plan.
-const MOST_REASKS: u32 = 2;
+/// How often a model is asked again after an answer that is not a valid plan.
+const MAX_REASKS: u32 = 2;
 
 /// What answers a request.
 pub enum Engine {
@@ -61,7 +62,7 @@ pub enum Engine {
     Embedded(EmbeddedPlanner),
 }
 
-/// Makes sound plans.
+/// Makes valid plans.
 pub struct PlannerArm {
     validator: Arc<PlanValidator>,
     engine: Engine,
@@ -145,7 +146,7 @@ impl PlannerArm {
         (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_repairs(repairs))
     }
 
-    /// The plan that somebody wrote down, mended where that has one right answer, or everything that is wrong
+    /// The plan that somebody wrote down, repaired where that has one right answer, or everything that is wrong
     /// with it. `proposal` is a [`PlanResponse`] in JSON, or whatever an LLM may answer: other names for keys,
     /// wrappers, prose around it. No LLM is asked.
     ///
@@ -271,28 +272,33 @@ impl PlannerArm {
         let mut session = session.observed_by(stream.map(|stream| stream.clone() as Arc<dyn StreamObserver>));
         let mut prompt = self.validator.prompts.first(job);
         let mut asked_again = 0;
+        let mut asked_about_doubts = false;
         let mut reason: Option<PlanError> = None;
         loop {
             let completion = match session.ask(&prompt, usage_totals).await {
                 Ok(completion) => completion,
                 Err(error) => return Err(PlanError::best(reason, error.into())),
             };
-            let rejected = match self.plan_in(completion, job.progress.as_ref()).await {
+            let can_ask_again = asked_again < MAX_REASKS && session.may_ask_again();
+            let strictness =
+                if can_ask_again && !asked_about_doubts { Strictness::Strict } else { Strictness::Lenient };
+            let rejected = match self.plan_in(completion, job.progress.as_ref(), strictness).await {
                 Ok(plan) => return Ok(plan),
                 Err(rejected) => rejected,
             };
             if let Some(stream) = stream {
                 stream.retract();
             }
-            if asked_again == MOST_REASKS || !session.may_ask_again() {
+            if !can_ask_again {
                 return Err(rejected.into());
             }
+            asked_about_doubts |= rejected.is_about_doubts();
             let reasons = rejected.reasons();
             warn!(model = %session.model(), reasons = reasons.join(","), "the LLM is asked again");
             self.validator.metrics.record_reask(&reasons);
             asked_again += 1;
             reason = Some(rejected.clone().into());
-            prompt = if asked_again == MOST_REASKS {
+            prompt = if asked_again == MAX_REASKS {
                 self.validator.prompts.simplified(job, &rejected)
             } else {
                 self.validator.prompts.reask(job, &rejected)
@@ -300,16 +306,17 @@ impl PlannerArm {
         }
     }
 
-    /// Reads, mends and checks what an LLM said.
+    /// Reads, repairs and checks an LLM's answer.
     async fn plan_in(
         &self,
         completion: Completion,
         progress: Option<&Arc<PlanProgress>>,
+        strictness: Strictness,
     ) -> Result<Plan, RejectedAnswer> {
         let length =
             completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
         let (validator, progress) = (self.validator.clone(), progress.cloned());
-        read_aside(&READERS, length, move || validator.plan_in(&completion, progress.as_deref())).await
+        read_aside(&READERS, length, move || validator.plan_in(&completion, progress.as_deref(), strictness)).await
     }
 
     fn plan_by_rules(
@@ -335,7 +342,7 @@ async fn read_aside<T: Send + 'static>(
     length: usize,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    if length <= MOST_READ_IN_PASSING {
+    if length <= MAX_READ_IN_PLACE {
         return read();
     }
     let reader = readers.acquire().await;

@@ -62,7 +62,7 @@ pub fn corpus() -> Vec<BadAnswer> {
 }
 
 /// What the LLM is told about an answer, by the reason that it stands for.
-const TOLD: [(&str, &str); 12] = [
+const TOLD: [(&str, &str); 20] = [
     ("empty", "It was empty"),
     ("truncated", "It was cut off"),
     ("not_json", "It was not JSON"),
@@ -70,11 +70,19 @@ const TOLD: [(&str, &str); 12] = [
     ("too_few_steps", "are needed"),
     ("too_many_steps", "are allowed"),
     ("unverified", "did not verify"),
-    ("cycle", "wait for each other"),
+    ("cycle", "depend on each other"),
     ("repeated_action", "had the same action"),
     ("blank_action", "had no action"),
     ("no_criteria", "had no acceptance criteria"),
     ("example", "It was the example"),
+    ("no_beginning", "Its beginning was missing"),
+    ("no_dependencies", "No step said which steps it depends on"),
+    ("missing_steps", "were missing"),
+    ("unclear_edges", "Which steps depend on which"),
+    ("unused_steps", "steps outside the list"),
+    ("unclear_dependency", "depends on something that is not a step number"),
+    ("unplaced_reference", "mentions a step that is not"),
+    ("nested_steps", "had steps inside"),
 ];
 
 /// What came of an answer, in the words of the labels.
