@@ -9,6 +9,7 @@ use super::doubt::Doubt;
 use super::keys::{self, Direction};
 use super::references::{Reference, References};
 use super::steps::{StepList, is_step};
+use super::values::whole;
 
 /// Steps and members beyond which nothing is accounted for: the plan is refused as too long.
 const MAX_STEPS: usize = 100;
@@ -123,6 +124,10 @@ impl Column<'_> {
     /// A key whose values are references to steps says what depends on what.
     fn place_references(&self, list: &mut StepList) -> bool {
         let is_about_order = keys::is_about_order(self.key);
+        // A step does not depend on itself: such numbers count something else.
+        if self.entries.iter().any(|(place, value)| whole(value) == Some(list.numbers[*place]) && value.is_number()) {
+            return false;
+        }
         let read = |&(place, value): &(usize, &Value)| {
             entry(&list.references(place), value, list.numbers[place], is_about_order)
         };

@@ -106,7 +106,6 @@ const BACK_WORDS: &[&str] = &[
     "parent",
     "input",
     "prev",
-    "prior",
     "follow",
     "use",
     "using",
@@ -165,6 +164,9 @@ pub(super) fn direction(key: &str) -> Option<Direction> {
 }
 
 fn direction_of_word(word: &str) -> Option<Direction> {
+    if word == "prior" {
+        return Some(Direction::Back);
+    }
     let is_any = |stems: &[&str]| {
         stems.iter().any(|stem| if stem.len() < 4 { stems_equal(word, stem) } else { word.starts_with(stem) })
     };

@@ -123,7 +123,7 @@ struct Findings<'a> {
     is_cut: bool,
     /// Whether something of it is left out or unreadable.
     is_lossy: bool,
-    /// Whether a bracket is closed before the first one opens.
+    /// Whether a brace is closed before the first step that was not opened.
     lacks_beginning: bool,
     /// Places that looked like the beginning of JSON and were none.
     false_beginnings: usize,
@@ -132,7 +132,6 @@ struct Findings<'a> {
 fn find_plan(answer: &str, arms: &ArmNames) -> Result<Proposal, ParseError> {
     let is_json = serde_json::from_str::<IgnoredAny>(answer).is_ok();
     let answer = &*decoded(answer);
-    let first_bracket = answer.find(['{', '[', '}', ']']).map(|at| answer.as_bytes()[at]);
     let mut found = Findings {
         arms,
         complete: None,
@@ -142,13 +141,14 @@ fn find_plan(answer: &str, arms: &ArmNames) -> Result<Proposal, ParseError> {
         has_json: is_json,
         is_cut: false,
         is_lossy: false,
-        lacks_beginning: matches!(first_bracket, Some(b'}' | b']')),
+        lacks_beginning: false,
         false_beginnings: 0,
     };
     let (mut wasted, mut broken, mut pieces) = (0, 0, 0);
     let mut at = 0;
     for _ in 0..MAX_DOCUMENTS {
         let Some(ahead) = answer[at..].find(['{', '[']) else { break };
+        found.lacks_beginning |= found.loose.is_empty() && answer[at..at + ahead].contains('}');
         at += ahead;
         let valid = if broken < MAX_BROKEN { valid_at(answer, at) } else { None };
         broken += usize::from(valid.is_none());

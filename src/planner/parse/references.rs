@@ -160,10 +160,22 @@ impl References<'_> {
     fn certain_one(&self, value: &Value) -> Option<Vec<i64>> {
         let steps: Option<Vec<i64>> = match value {
             Value::Array(_) | Value::Bool(_) | Value::Null => None,
-            Value::String(text) if text.len() > MAX_TEXT || text.trim().is_empty() => None,
+            Value::String(text) if text.len() > MAX_TEXT || !self.is_bare(text) => None,
             other => self.one(other).into_iter().map(Reference::number).collect(),
         };
         steps.filter(|steps| !steps.is_empty() && steps.iter().all(|step| self.numbers.contains(step)))
+    }
+
+    /// Whether a text is a reference and nothing else: a name, a template, or words of a reference alone.
+    fn is_bare(&self, text: &str) -> bool {
+        const FILLERS: [&str; 10] = ["of", "the", "from", "and", "to", "und", "et", "y", "и", "in"];
+        let text = plain_digits(text.trim()).to_lowercase();
+        let is_template = text.contains("{{") && text.ends_with('}') || text.starts_with(['$', '<', '#', '@']);
+        let is_filler = |word: &str| FILLERS.contains(&word) || STEP_WORDS.contains(&word) || !word.is_ascii();
+        !text.is_empty()
+            && (is_template
+                || self.named(&text).is_some()
+                || tokens(&text).iter().all(|token| token.word().is_none_or(is_filler)))
     }
 
     /// The steps that a text speaks of, whatever else it says.
@@ -180,13 +192,20 @@ impl References<'_> {
         match value {
             Value::Null | Value::Bool(false) => Vec::new(),
             Value::Bool(true) => vec![Reference::Unclear],
-            Value::Number(_) => vec![whole(value).map_or(Reference::Other, Reference::Step)],
+            Value::Number(_) => vec![whole(value).map_or(Reference::Other, |number| self.numbered(number))],
             Value::String(text) => self.in_text(text),
             Value::Array(items) => {
                 items.iter().filter(|item| !item.is_array()).flat_map(|item| self.one(item)).collect()
             }
             Value::Object(object) => self.in_object(object),
         }
+    }
+
+    /// The step of this number, which may be an id that some steps have beside their number.
+    fn numbered(&self, number: i64) -> Reference {
+        let by_id = || self.names.get(&number.to_string()).copied();
+        let is_number = self.names.is_empty() || self.numbers.contains(&number);
+        Reference::Step(if is_number { number } else { by_id().unwrap_or(number) })
     }
 
     /// `{"step": 1, "why": "…"}`, `{"steps": [1]}`, `{"1": true}`.
@@ -198,17 +217,16 @@ impl References<'_> {
         if object.is_empty() {
             return Vec::new();
         }
-        let inner = REFERENCE.iter().find_map(|names| keys::field(object, names));
-        let only = || object.values().next().filter(|_| object.len() == 1);
-        match inner.or_else(only) {
-            Some(inner) if !inner.is_object() && !inner.is_boolean() => self.read(inner),
-            _ => {
-                let keys = object.keys().map(|key| self.certain_one(&Value::from(key.as_str())));
-                let all: Option<Vec<Vec<i64>>> = keys.collect();
-                all.map_or(vec![Reference::Unclear], |all| {
-                    all.concat().into_iter().map(Reference::Step).collect()
-                })
-            }
+        let plain = |inner: &&Value| !inner.is_object() && !inner.is_boolean();
+        if let Some(inner) = REFERENCE.iter().find_map(|names| keys::field(object, names)).filter(plain) {
+            return self.read(inner);
+        }
+        let by_key: Option<Vec<Vec<i64>>> =
+            object.keys().take(MAX_REFERENCES).map(|key| self.certain_one(&Value::from(key.as_str()))).collect();
+        match (by_key, object.values().next().filter(plain)) {
+            (Some(steps), _) => steps.concat().into_iter().map(Reference::Step).collect(),
+            (None, Some(only)) if object.len() == 1 => self.read(only),
+            _ => vec![Reference::Unclear],
         }
     }
 
