@@ -62,7 +62,9 @@ pub fn says_nothing(text: &str) -> bool {
 /// those that are white space, the others are left out. So are marks that change the direction of what follows.
 pub fn without_controls(text: String) -> String {
     let is_mark = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}');
-    if !text.chars().any(|c| c.is_control() || is_mark(c)) {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        || !text.chars().any(|c| c.is_control() || is_mark(c))
+    {
         return text;
     }
     let mut clean = String::with_capacity(text.len());

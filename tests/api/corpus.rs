@@ -129,7 +129,8 @@ async fn came_of(answer: &BadAnswer) -> String {
 async fn repeated(answer: &BadAnswer) -> String {
     let (plan, repairs) = Setup::saying(answer.text.as_str()).plan().await;
     let codes: BTreeSet<_> = repairs.iter().map(|repair| repair.code.as_str()).collect();
-    let steps: Vec<_> = plan.plan.iter().filter(|_| !answer.steps_if_repeated.is_empty()).map(shape).collect();
+    let steps: Vec<_> =
+        plan.plan.iter().filter(|_| !answer.steps_if_repeated.is_empty()).map(shape).collect();
     let halved = if plan.confidence <= 0.5 { "" } else { " at full confidence" };
     format!(", then {codes:?} {steps:?}{halved}")
 }
@@ -154,7 +155,8 @@ fn wanted(answer: &BadAnswer) -> String {
         Becomes::Refused => "Refused".into(),
         Becomes::AskedAgain => {
             let repeated = answer.repairs_if_repeated.as_ref();
-            let then = |repairs: &Vec<String>| format!(", then {} {:?}", set(repairs), answer.steps_if_repeated);
+            let then =
+                |repairs: &Vec<String>| format!(", then {} {:?}", set(repairs), answer.steps_if_repeated);
             format!("AskedAgain {}{}", set(&answer.reasons), repeated.map(then).unwrap_or_default())
         }
         becomes => format!("{becomes:?} {} {:?} {:?}", set(&answer.repairs), answer.actions, answer.steps),

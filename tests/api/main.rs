@@ -31,6 +31,7 @@ mod planning;
 mod privacy;
 mod promises;
 mod promql;
+mod readings;
 mod readme;
 mod real_llm;
 mod redis;

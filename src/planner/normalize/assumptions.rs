@@ -1,5 +1,7 @@
 //! What a proposal leaves open: a fault where somebody can be asked again, else an assumption.
 
+use std::collections::HashSet;
+
 use crate::domain::RepairCode;
 use crate::planner::draft::DraftStep;
 use crate::planner::error::PlanFault;
@@ -67,16 +69,24 @@ impl Normalizer<'_> {
 
     /// Checks that no number is left out between the steps: where one is, a step may be missing.
     pub(super) fn check_gaps(&mut self, steps: &[DraftStep], max_steps: usize) {
-        let are_written = steps.iter().zip(&self.numbers).all(|(step, number)| step.number == Some(*number));
-        let missing = missing_numbers(&self.numbers, |number| self.is_done(number), max_steps);
+        if self.free_numbers().zip(steps).all(|(number, step)| step.number == Some(number.into())) {
+            return;
+        }
+        let written = numbers_as_written(steps);
+        let mut missing = missing_numbers(&written, |number| self.is_done(number), max_steps);
+        if missing.is_empty() && !written.is_empty() && written.len() < steps.len() {
+            missing =
+                (1..).zip(steps).filter(|(_, step)| step.number.is_none()).map(|(place, _)| place).collect();
+            missing.truncate(MAX_NUMBERS_NAMED);
+        }
         // Beside finished steps, new ones may begin anywhere.
-        let missing: Vec<i64> = match self.numbers.iter().min() {
+        let missing: Vec<i64> = match written.iter().min() {
             Some(first) if !self.done.is_empty() => {
                 missing.into_iter().filter(|number| number > first).collect()
             }
             _ => missing,
         };
-        let has_gap = are_written && self.nulls.is_empty() && !missing.is_empty();
+        let has_gap = self.nulls.is_empty() && !missing.is_empty();
         match self.strictness {
             _ if !has_gap => {}
             Strictness::Strict => self.faults.push(PlanFault::MissingSteps { numbers: missing }),
@@ -84,6 +94,14 @@ impl Normalizer<'_> {
             Strictness::Lenient => self.has_assumed = true,
         }
     }
+}
+
+/// The numbers that steps have, as far as they do not repeat each other. Where some steps have none, the numbers
+/// that these would have are left out, too: they may be what is left of two.
+fn numbers_as_written(steps: &[DraftStep]) -> Vec<i64> {
+    let numbers: Vec<i64> = steps.iter().filter_map(|step| step.number).collect();
+    let is_distinct = numbers.iter().collect::<HashSet<_>>().len() == numbers.len();
+    if is_distinct { numbers } else { Vec::new() }
 }
 
 /// The numbers that are left out of a count from 1 (or 0) to the highest. Numbers that count otherwise (in tens) or

@@ -25,6 +25,11 @@ impl ArmNames {
         Self(names)
     }
 
+    /// Whether `text` is an arm's name, but for case and separators.
+    pub(super) fn is(&self, text: &str) -> bool {
+        text.len() <= MAX_NAME && self.0.binary_search(&squashed(text)).is_ok()
+    }
+
     /// Whether `text` is an arm's name, or one with affixes (`WebRetriever`, `coder-v2`).
     pub(super) fn has(&self, text: &str) -> bool {
         if self.0.is_empty() || text.len() > MAX_NAME {

@@ -125,7 +125,11 @@ impl Column<'_> {
     fn place_references(&self, list: &mut StepList) -> bool {
         let is_about_order = keys::is_about_order(self.key);
         // A step does not depend on itself: such numbers count something else.
-        if self.entries.iter().any(|(place, value)| whole(value) == Some(list.numbers[*place]) && value.is_number()) {
+        if self
+            .entries
+            .iter()
+            .any(|(place, value)| whole(value) == Some(list.numbers[*place]) && value.is_number())
+        {
             return false;
         }
         let read = |&(place, value): &(usize, &Value)| {

@@ -6,6 +6,7 @@ use super::arm_names::ArmNames;
 use super::columns::add_edges;
 use super::doubt::Doubt;
 use super::keys::{self, Direction};
+use super::locate::repeats_a_step;
 use super::references::References;
 use super::steps::{StepList, is_step};
 use super::values::whole;
@@ -315,12 +316,5 @@ fn is_further_step(list: &StepList, value: &Value, arms: &ArmNames) -> bool {
     let number = keys::field(object, keys::NUMBER).and_then(whole);
     let is_about_step = number.is_some_and(|number| list.numbers.contains(&number))
         && keys::field(object, keys::CRITERIA).is_none();
-    !is_about_step && !repeats_a_step(list, value)
-}
-
-/// Whether a step-like value says what a step of the list says.
-fn repeats_a_step(list: &StepList, value: &Value) -> bool {
-    let action =
-        value.as_object().and_then(|object| keys::field(object, keys::ACTION)).and_then(Value::as_str);
-    action.is_some_and(|action| list.draft.steps.iter().any(|step| step.action.trim() == action.trim()))
+    !is_about_step && !repeats_a_step(&list.draft, value)
 }

@@ -84,6 +84,10 @@ impl PlanFinder<'_> {
                 let (mut list, plan) = self.in_object(object, wrappers - 1)?;
                 list.add_rest(object);
                 if let Some(plan) = plan {
+                    // What an object has of a step and of a plan was two objects once.
+                    if field(object, keys::ARM).is_some() && field(object, keys::CRITERIA).is_some() {
+                        list.doubts.push(Doubt::UnusedSteps);
+                    }
                     read_beside(&mut list, object, plan, self.arms);
                 }
                 Some(list)
@@ -304,4 +308,10 @@ fn keyed(object: &Map<String, Value>, arms: &ArmNames) -> Option<Vec<Value>> {
     }
     steps.sort_by_key(|(place, _)| *place);
     (!steps.is_empty()).then(|| steps.into_iter().map(|(_, step)| step).collect())
+}
+
+/// Whether a step-like value says what a step of the draft says.
+pub(super) fn repeats_a_step(draft: &Draft, value: &Value) -> bool {
+    let action = value.as_object().and_then(|object| field(object, keys::ACTION)).and_then(Value::as_str);
+    action.is_some_and(|action| draft.steps.iter().any(|step| step.action.trim() == action.trim()))
 }

@@ -22,6 +22,7 @@ mod lenient;
 mod locate;
 mod references;
 mod steps;
+mod unique;
 mod values;
 
 use serde::Deserialize;
@@ -38,6 +39,7 @@ use decode::{decoded, without_reasoning};
 pub use doubt::Doubt;
 use lenient::{Document, MAX_PIECES, NoDocument, read_at};
 use locate::{Content, Proposal};
+use unique::UniqueValue;
 
 /// How many places in an answer may turn out not to be the beginning of JSON.
 const MAX_FALSE_BEGINNINGS: usize = 16;
@@ -191,7 +193,8 @@ fn value_of(json: &str) -> Option<(Value, usize)> {
     if pieces > MAX_PIECES {
         return None;
     }
-    Some((serde_json::from_str(json).ok()?, pieces))
+    let UniqueValue(value) = serde_json::from_str(json).ok()?;
+    Some((value, pieces))
 }
 
 impl Findings<'_> {
@@ -217,8 +220,11 @@ impl Findings<'_> {
     }
 
     fn plan(self) -> Result<Proposal, ParseError> {
-        if let Some(proposal) = self.complete {
-            return Ok(proposal);
+        if let Some((draft, mut doubts)) = self.complete {
+            if self.loose.iter().any(|step| !locate::repeats_a_step(&draft, step)) {
+                doubts.push(Doubt::UnusedSteps);
+            }
+            return Ok((draft, doubts));
         }
         if self.is_lossy {
             return Err(ParseError::NotJson);

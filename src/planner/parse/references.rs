@@ -170,8 +170,10 @@ impl References<'_> {
     fn is_bare(&self, text: &str) -> bool {
         const FILLERS: [&str; 10] = ["of", "the", "from", "and", "to", "und", "et", "y", "и", "in"];
         let text = plain_digits(text.trim()).to_lowercase();
-        let is_template = text.contains("{{") && text.ends_with('}') || text.starts_with(['$', '<', '#', '@']);
-        let is_filler = |word: &str| FILLERS.contains(&word) || STEP_WORDS.contains(&word) || !word.is_ascii();
+        let is_template =
+            text.contains("{{") && text.ends_with('}') || text.starts_with(['$', '<', '#', '@']);
+        let is_filler =
+            |word: &str| FILLERS.contains(&word) || STEP_WORDS.contains(&word) || !word.is_ascii();
         !text.is_empty()
             && (is_template
                 || self.named(&text).is_some()
@@ -221,8 +223,11 @@ impl References<'_> {
         if let Some(inner) = REFERENCE.iter().find_map(|names| keys::field(object, names)).filter(plain) {
             return self.read(inner);
         }
-        let by_key: Option<Vec<Vec<i64>>> =
-            object.keys().take(MAX_REFERENCES).map(|key| self.certain_one(&Value::from(key.as_str()))).collect();
+        let by_key: Option<Vec<Vec<i64>>> = object
+            .keys()
+            .take(MAX_REFERENCES)
+            .map(|key| self.certain_one(&Value::from(key.as_str())))
+            .collect();
         match (by_key, object.values().next().filter(plain)) {
             (Some(steps), _) => steps.concat().into_iter().map(Reference::Step).collect(),
             (None, Some(only)) if object.len() == 1 => self.read(only),

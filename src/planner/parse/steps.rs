@@ -253,8 +253,12 @@ fn fill_arms(steps: &mut [DraftStep], columns: &mut Columns<'_>, arms: &ArmNames
     }
     let is_arm = |value: &&Value| arm(value).is_some_and(|name| arms.has(&name));
     let best = columns.best(|column| {
+        let exact = column.values().filter(|value| arm(value).is_some_and(|name| arms.is(&name))).count();
         let hits = column.values().filter(is_arm).count();
-        (hits * 2 > column.len()).then_some(hits)
+        // A list has arms only where each step may have several.
+        let lists =
+            column.values().filter(|value| value.as_array().is_some_and(|items| items.len() > 1)).count();
+        (hits * 2 > column.len() && (exact * 2 > column.len() || lists == 0)).then_some((exact, hits))
     });
     if let Some(column) = best {
         for (place, value) in columns.take(column) {

@@ -8,6 +8,7 @@ mod text;
 
 use serde_json::{Map, Number, Value};
 
+use super::unique::insert_unique;
 use super::values::with_points;
 use text::{is_comma, is_quote};
 
@@ -138,7 +139,8 @@ impl<'a> Reader<'a> {
                         };
                         self.at = behind;
                         if let Some(value) = self.value(within)? {
-                            members.insert(key.to_owned(), value);
+                            // Where two steps were melted into one, both have a say under the same key.
+                            self.is_abridged |= insert_unique(&mut members, key.to_owned(), value).is_err();
                         }
                     }
                     // Braces around something else, as in prose.
