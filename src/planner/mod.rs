@@ -316,7 +316,8 @@ impl PlannerArm {
         let length =
             completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
         let (validator, progress) = (self.validator.clone(), progress.cloned());
-        read_aside(&READERS, length, move || validator.plan_in(&completion, progress.as_deref(), strictness)).await
+        read_aside(&READERS, length, move || validator.plan_in(&completion, progress.as_deref(), strictness))
+            .await
     }
 
     fn plan_by_rules(

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::arm_names::ArmNames;
 use super::keys::{self, field};
 use super::locate::unwrapped;
-use super::references::References;
+use super::references::{Reference, References};
 use super::steps::{are_distinct, is_step, known_fields, names};
 use crate::planner::draft::DraftStep;
 use crate::planner::normalize::free_numbers;
@@ -40,7 +40,7 @@ impl EarlierSteps {
         let before = &numbers[..numbers.len() - 1];
         if let Some(value) = field(object, keys::DEPENDS_ON) {
             let references = References { names: &self.names, numbers: &numbers, before };
-            let needs = references.read(value).into_iter().filter_map(|reference| reference.number());
+            let needs = references.read(value).into_iter().filter_map(Reference::number);
             let target = |number| {
                 let place = before.iter().position(|earlier| *earlier == number);
                 let done = || self.done.iter().map(|done| i64::from(*done)).find(|done| *done == number);

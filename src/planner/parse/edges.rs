@@ -67,13 +67,11 @@ pub(super) fn read_beside(list: &mut StepList, object: &Map<String, Value>, plan
 fn read_member(list: &mut StepList, key: &str, value: &Value, arms: &ArmNames, depth: usize) {
     match value {
         Value::Array(items) if !items.is_empty() => read_list(list, key, items, arms),
-        Value::Object(members) if !members.is_empty() => {
-            if !read_map(list, key, members) && depth > 0 {
-                if is_further_step(list, value, arms) {
-                    list.doubts.push(Doubt::UnusedSteps);
-                }
-                members.iter().for_each(|(key, value)| read_member(list, key, value, arms, depth - 1));
+        Value::Object(members) if !members.is_empty() && !read_map(list, key, members) && depth > 0 => {
+            if is_further_step(list, value, arms) {
+                list.doubts.push(Doubt::UnusedSteps);
             }
+            members.iter().for_each(|(key, value)| read_member(list, key, value, arms, depth - 1));
         }
         Value::String(text) if has_arrow(text) => {
             if let Some(edges) = in_text(&list.references(0), text) {

@@ -110,6 +110,7 @@ fn read_tolerantly(answer: &str, arms: &ArmNames) -> Result<Reading, ParseError>
 }
 
 /// What was found in an answer on the way to its end.
+#[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own")]
 struct Findings<'a> {
     arms: &'a ArmNames,
     /// The last plan of which each step says what, who and how to tell.

@@ -366,10 +366,8 @@ pub(super) fn names(
             match field(object, &[*key]) {
                 Some(Value::String(name)) => add(name, *number),
                 // An id beside the number, as far as it is no step's number itself.
-                Some(Value::Number(id)) => {
-                    if id.as_i64().is_some_and(|id| !numbers.contains(&id)) {
-                        add(&id.to_string(), *number);
-                    }
+                Some(Value::Number(id)) if id.as_i64().is_some_and(|id| !numbers.contains(&id)) => {
+                    add(&id.to_string(), *number);
                 }
                 _ => {}
             }

@@ -110,14 +110,15 @@ const STEP_WORDS: [&str; 22] = [
     "no", "nr", "s", "t", "schritt", "paso", "étape", "etape", "passo", "шаг",
 ];
 
+/// The zeros of scripts whose digits follow each other.
+const ZEROS: [u32; 14] =
+    [0xff10, 0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0x17e0];
+
 /// `text` with the digits of other scripts as ASCII ones: `１`, `١`, `①`.
 pub(super) fn plain_digits(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return text.into();
     }
-    /// The zeros of scripts whose digits follow each other.
-    const ZEROS: [u32; 14] =
-        [0xff10, 0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0x17e0];
     let plain = |c: char| {
         let code = c as u32;
         let digit = ZEROS.iter().find_map(|zero| code.checked_sub(*zero).filter(|digit| *digit < 10));
