@@ -7,6 +7,7 @@ pub mod draft;
 pub mod embedded;
 pub mod error;
 pub mod estimate;
+mod faults;
 pub mod graph;
 pub mod normalize;
 pub mod parse;
@@ -35,21 +36,21 @@ use crate::telemetry::metrics::Metrics;
 use arm_sets::{ArmSet, ArmSets};
 use embedded::EmbeddedPlanner;
 use error::{PlanError, RejectedAnswer};
-use normalize::{Asked, Plan};
+use normalize::{Plan, Strictness};
 use prompts::Prompts;
 use replan::PlanProgress;
 use step_stream::StepStream;
 use validate::PlanValidator;
 
 /// Longer answers are read on a thread of their own, in bytes; even hostile ones of this length take 2 ms.
-const MOST_READ_IN_PASSING: usize = 12 * 1024;
+const MAX_READ_IN_PLACE: usize = 12 * 1024;
 /// So many at once, so that a flood of them does not take the processors from all else.
 static READERS: Semaphore = Semaphore::const_new(4);
 /// The same for plans that are only validated, so that these do not delay answers of LLMs.
 static VALIDATION_READERS: Semaphore = Semaphore::const_new(2);
 
-/// How often a model is asked again after an answer that is no plan.
-const MOST_REASKS: u32 = 2;
+/// How often a model is asked again after an answer that is not a valid plan.
+const MAX_REASKS: u32 = 2;
 
 /// What answers a request.
 pub enum Engine {
@@ -64,7 +65,7 @@ pub enum Engine {
     Embedded(EmbeddedPlanner),
 }
 
-/// Makes sound plans.
+/// Makes valid plans.
 pub struct PlannerArm {
     arms: ArmSets,
     engine: Engine,
@@ -158,11 +159,11 @@ impl PlannerArm {
     ) -> Option<Plan> {
         let steps = response.plan.clone();
         let set = self.arms.set(request.arms.as_deref()).await;
-        let plan = set.validator.normalize(response.into(), None, Asked::Once).ok()?;
+        let plan = set.validator.normalize(response.into(), None).ok()?;
         (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_repairs(repairs))
     }
 
-    /// The plan that somebody wrote down, mended where that has one right answer, or everything that is wrong
+    /// The plan that somebody wrote down, repaired where that has one right answer, or everything that is wrong
     /// with it. `proposal` is a [`PlanResponse`] in JSON, or whatever an LLM may answer: other names for keys,
     /// wrappers, prose around it. No LLM is asked. With `arms`, which have no fault, it is a plan for these.
     ///
@@ -298,15 +299,19 @@ impl PlannerArm {
         let mut asked_again = 0;
         // Whether it was told of an arm that does not exist.
         let mut insists = false;
+        let mut asked_about_doubts = false;
         let mut reason: Option<PlanError> = None;
         loop {
             let completion = match session.ask(&prompt, usage_totals).await {
                 Ok(completion) => completion,
                 Err(error) => return Err(PlanError::best(reason, error.into())),
             };
-            let can_ask_again = asked_again < MOST_REASKS && session.may_ask_again();
-            let asked = if insists || !can_ask_again { Asked::Again } else { Asked::Once };
-            let rejected = match plan_in(validator, completion, job.progress.as_ref(), asked).await {
+            let can_ask_again = asked_again < MAX_REASKS && session.may_ask_again();
+            let strictness =
+                if can_ask_again && !asked_about_doubts { Strictness::Strict } else { Strictness::Lenient };
+            let guesses_arms = insists || !can_ask_again;
+            let progress = job.progress.as_ref();
+            let rejected = match plan_in(validator, completion, progress, strictness, guesses_arms).await {
                 Ok(plan) => return Ok(plan),
                 Err(rejected) => rejected,
             };
@@ -316,13 +321,14 @@ impl PlannerArm {
             if !can_ask_again {
                 return Err(rejected.into());
             }
+            asked_about_doubts |= rejected.is_about_doubts();
             let reasons = rejected.reasons();
             warn!(model = %session.model(), reasons = reasons.join(","), "the LLM is asked again");
             self.arms.metrics().record_reask(&reasons);
             asked_again += 1;
             insists |= rejected.has_unknown_arm();
             reason = Some(rejected.clone().into());
-            prompt = if asked_again == MOST_REASKS {
+            prompt = if asked_again == MAX_REASKS {
                 prompts.simplified(job, &rejected)
             } else {
                 prompts.reask(job, &rejected)
@@ -344,7 +350,7 @@ impl PlannerArm {
             None => embedded.propose(&job.request),
             Some(progress) => embedded.propose_rest(&job.request, progress),
         };
-        let plan = set.validator.normalize(draft, progress, Asked::Once);
+        let plan = set.validator.normalize(draft, progress);
         (origin, plan.map_err(PlanError::Invalid))
     }
 }
@@ -354,11 +360,13 @@ async fn plan_in(
     validator: &Arc<PlanValidator>,
     completion: Completion,
     progress: Option<&Arc<PlanProgress>>,
-    asked: Asked,
+    strictness: Strictness,
+    guesses_arms: bool,
 ) -> Result<Plan, RejectedAnswer> {
     let length = completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
     let (validator, progress) = (validator.clone(), progress.cloned());
-    read_aside(&READERS, length, move || validator.plan_in(&completion, progress.as_deref(), asked)).await
+    let read = move || validator.plan_in(&completion, progress.as_deref(), strictness, guesses_arms);
+    read_aside(&READERS, length, read).await
 }
 
 /// Reads what is `length` bytes long: if that is much, on a thread of its own, since others wait.
@@ -367,7 +375,7 @@ async fn read_aside<T: Send + 'static>(
     length: usize,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    if length <= MOST_READ_IN_PASSING {
+    if length <= MAX_READ_IN_PLACE {
         return read();
     }
     let reader = readers.acquire().await;

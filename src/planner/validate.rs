@@ -1,4 +1,4 @@
-//! From what an LLM said to a plan: read, mended and checked.
+//! From an LLM's answer to a plan: read, repaired and checked.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::telemetry::metrics::Metrics;
 use super::PlanJob;
 use super::draft::Draft;
 use super::error::{ParseError, PlanFault, RejectedAnswer};
-use super::normalize::{Asked, Plan, normalize_remaining_steps};
-use super::parse::{self, Reading};
+use super::normalize::{Background, Plan, Strictness, normalize_beside};
+use super::parse::{self, Doubt, Reading};
 use super::prompts::Prompts;
-use super::replan::{PlanProgress, normalize_remaining};
+use super::replan::{PlanProgress, normalize_remaining_steps};
 use crate::domain::PlanRules;
 
 /// What a plan must be like, and what an answer is compared with.
@@ -59,41 +59,55 @@ impl PlanValidator {
         &self,
         completion: &Completion,
         progress: Option<&PlanProgress>,
-        asked: Asked,
+        strictness: Strictness,
+        guesses_arms: bool,
     ) -> Result<Plan, RejectedAnswer> {
-        let read = read(completion);
+        let read = self.read(completion);
         self.metrics.record_parse(match &read {
             Ok(reading) if reading.is_strict => "strict",
             Ok(_) => "tolerant",
             Err(_) => "failed",
         });
-        let draft = read.map_err(RejectedAnswer::Parse)?.draft;
+        let Reading { draft, doubts, .. } = read.map_err(RejectedAnswer::Parse)?;
         if self.prompts.is_example(&draft) {
             return Err(RejectedAnswer::Parse(ParseError::Example));
         }
-        self.normalize(draft, progress, asked).map_err(RejectedAnswer::Invalid)
+        self.normalize_reading(draft, progress, doubts, strictness, guesses_arms).map_err(RejectedAnswer::Invalid)
     }
 
     /// The plan in what somebody wrote down, or everything that is wrong with it.
     pub(super) fn validate(&self, written: &str) -> Result<Plan, Vec<FieldError>> {
-        let draft = parse::read(written).map_err(|error| vec![error.for_author()])?.draft;
-        self.normalize(draft, None, Asked::Once).map_err(|faults| {
+        let reading = parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author()])?;
+        let Reading { draft, doubts, .. } = reading;
+        self.normalize_reading(draft, None, doubts, Strictness::Lenient, false).map_err(|faults| {
             faults.iter().take(MOST_FAULTS).map(|fault| fault.for_author(&self.registry)).collect()
         })
     }
 
-    /// The plan that is proposed, or of which the rest is.
+    /// The plan that an engine proposes that says all that it means: a whole one, or the rest of one in `progress`.
     pub(super) fn normalize(
         &self,
         draft: Draft,
         progress: Option<&PlanProgress>,
-        asked: Asked,
     ) -> Result<Plan, Vec<PlanFault>> {
+        self.normalize_reading(draft, progress, Vec::new(), Strictness::Lenient, false)
+    }
+
+    /// The same for a proposal that was read, with what it leaves open.
+    fn normalize_reading(
+        &self,
+        draft: Draft,
+        progress: Option<&PlanProgress>,
+        doubts: Vec<Doubt>,
+        strictness: Strictness,
+        guesses_arms: bool,
+    ) -> Result<Plan, Vec<PlanFault>> {
+        let background = Background { doubts, strictness, guesses_arms, ..Background::default() };
         match progress {
-            None => {
-                normalize_remaining_steps(&[], &[], draft, Vec::new(), &self.registry, &self.rules, asked)
+            None => normalize_beside(background, draft, &self.registry, &self.rules),
+            Some(progress) => {
+                normalize_remaining_steps(background, draft, progress, &self.registry, &self.rules)
             }
-            Some(progress) => normalize_remaining(draft, progress, &self.registry, &self.rules, asked),
         }
     }
 
@@ -101,14 +115,28 @@ impl PlanValidator {
     pub(super) fn rules_for(&self, progress: Option<&PlanProgress>) -> PlanRules {
         progress.map_or_else(|| self.rules.clone(), |progress| progress.rules(&self.rules, &self.registry))
     }
-}
 
-/// The plan in the first of an answer's texts that holds one.
-fn read(completion: &Completion) -> Result<Reading, ParseError> {
-    if completion.truncated {
-        // Even where its JSON happens to be whole, what was to follow is missing.
-        return Err(ParseError::Truncated);
+    /// The plan in the first of an answer's texts that holds one, or in all of them together.
+    fn read(&self, completion: &Completion) -> Result<Reading, ParseError> {
+        if completion.truncated {
+            // Even where its JSON happens to be whole, what was to follow is missing.
+            return Err(ParseError::Truncated);
+        }
+        let is_plan = |reading: &Reading| reading.draft.steps.len() > 1;
+        let first = parse::read_for(&completion.content, &self.registry);
+        if completion.alternatives.is_empty() || first.as_ref().is_ok_and(is_plan) {
+            return first;
+        }
+        let others = completion.alternatives.iter().map(String::as_str);
+        let mut readings = others.clone().filter_map(|text| parse::read_for(text, &self.registry).ok());
+        if let Some(reading) = readings.find(is_plan) {
+            return Ok(reading);
+        }
+        // Calls of a tool that takes one step each.
+        let texts = std::iter::once(completion.content.as_str()).chain(others);
+        match parse::read_together(texts, &self.registry) {
+            Ok(reading) if is_plan(&reading) => Ok(reading),
+            _ => first,
+        }
     }
-    parse::read(&completion.content)
-        .or_else(|why| completion.alternatives.iter().find_map(|text| parse::read(text).ok()).ok_or(why))
 }

@@ -27,6 +27,11 @@ pub struct BadAnswer {
     /// Each step as `arm [dependencies] cost tier, seconds`, where that is what the answer is about.
     #[serde(default)]
     steps: Vec<String>,
+    /// The repairs of the plan that comes of it when the LLM, asked again, gives the same answer.
+    repairs_if_repeated: Option<Vec<String>>,
+    /// The steps of that plan.
+    #[serde(default)]
+    steps_if_repeated: Vec<String>,
     pub finish: Option<String>,
     pub text: String,
 }
@@ -62,7 +67,7 @@ pub fn corpus() -> Vec<BadAnswer> {
 }
 
 /// What the LLM is told about an answer, by the reason that it stands for.
-const TOLD: [(&str, &str); 13] = [
+const TOLD: [(&str, &str); 21] = [
     ("unknown_arm", "is not in the list of arms"),
     ("empty", "It was empty"),
     ("truncated", "It was cut off"),
@@ -71,11 +76,19 @@ const TOLD: [(&str, &str); 13] = [
     ("too_few_steps", "are needed"),
     ("too_many_steps", "are allowed"),
     ("unverified", "did not verify"),
-    ("cycle", "wait for each other"),
+    ("cycle", "depend on each other"),
     ("repeated_action", "had the same action"),
     ("blank_action", "had no action"),
     ("no_criteria", "had no acceptance criteria"),
     ("example", "It was the example"),
+    ("no_beginning", "Its beginning was missing"),
+    ("no_dependencies", "No step said which steps it depends on"),
+    ("missing_steps", "were missing"),
+    ("unclear_edges", "Which steps depend on which"),
+    ("unused_steps", "steps outside the list"),
+    ("unclear_dependency", "depends on something that is not a step number"),
+    ("unplaced_reference", "mentions a step that is not"),
+    ("nested_steps", "had steps inside"),
 ];
 
 /// What came of an answer, in the words of the labels.
@@ -90,6 +103,10 @@ async fn came_of(answer: &BadAnswer) -> String {
         Some(other) => panic!("{other} is no way to finish"),
         None => {}
     }
+    let repeated = match &answer.repairs_if_repeated {
+        Some(_) => repeated(answer).await,
+        None => String::new(),
+    };
     let (_, result, asked) = setup.run(&goal()).await;
     let (plan, repairs) = result.unwrap_or_else(|error| panic!("{}: {error}", answer.name));
     if asked.len() > 1 {
@@ -100,13 +117,23 @@ async fn came_of(answer: &BadAnswer) -> String {
         };
         let reasons: BTreeSet<&str> =
             told.lines().filter(|line| line.starts_with("- ")).map(reason).collect();
-        return format!("AskedAgain {reasons:?}");
+        return format!("AskedAgain {reasons:?}{repeated}");
     }
     let actions: Vec<_> = plan.plan.iter().map(|step| step.action.as_str()).collect();
     let codes: BTreeSet<_> = repairs.iter().map(|repair| repair.code.as_str()).collect();
     let steps: Vec<_> = plan.plan.iter().filter(|_| !answer.steps.is_empty()).map(shape).collect();
     let becomes = if codes.is_empty() { Becomes::Used } else { Becomes::Repaired };
     format!("{becomes:?} {codes:?} {actions:?} {steps:?}")
+}
+
+/// The plan that comes of an answer which the LLM repeats, however often it is asked.
+async fn repeated(answer: &BadAnswer) -> String {
+    let (plan, repairs) = Setup::saying(answer.text.as_str()).plan().await;
+    let codes: BTreeSet<_> = repairs.iter().map(|repair| repair.code.as_str()).collect();
+    let steps: Vec<_> =
+        plan.plan.iter().filter(|_| !answer.steps_if_repeated.is_empty()).map(shape).collect();
+    let halved = if plan.confidence <= 0.5 { "" } else { " at full confidence" };
+    format!(", then {codes:?} {steps:?}{halved}")
 }
 
 fn shape(step: &SubTask) -> String {
@@ -127,7 +154,12 @@ fn wanted(answer: &BadAnswer) -> String {
     let set = |words: &[String]| format!("{:?}", words.iter().collect::<BTreeSet<_>>());
     match answer.becomes {
         Becomes::Refused => "Refused".into(),
-        Becomes::AskedAgain => format!("AskedAgain {}", set(&answer.reasons)),
+        Becomes::AskedAgain => {
+            let repeated = answer.repairs_if_repeated.as_ref();
+            let then =
+                |repairs: &Vec<String>| format!(", then {} {:?}", set(repairs), answer.steps_if_repeated);
+            format!("AskedAgain {}{}", set(&answer.reasons), repeated.map(then).unwrap_or_default())
+        }
         becomes => format!("{becomes:?} {} {:?} {:?}", set(&answer.repairs), answer.actions, answer.steps),
     }
 }

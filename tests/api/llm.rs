@@ -195,7 +195,7 @@ async fn an_endless_answer_is_abandoned() {
     assert_eq!(app.refused(&goal()).await.0, 503);
 }
 
-/// A plan whose steps two and three wait for each other.
+/// A plan whose steps two and three depend on each other.
 fn circular_plan() -> serde_json::Value {
     let mut plan = good_plan();
     plan["plan"][1]["depends_on"] = json!([3]);
@@ -223,9 +223,9 @@ async fn an_invalid_answer_is_asked_again_with_its_faults_and_a_higher_temperatu
         messages.last().expect("one")["content"].as_str().expect("a text").to_owned()
     };
     assert!(!told(0).contains("could not be used"));
-    assert!(told(1).contains("- Steps 2 and 3 wait for each other."), "{}", told(1));
+    assert!(told(1).contains("- Steps 2 and 3 depend on each other."), "{}", told(1));
     assert!(told(2).contains("- It was not JSON."), "{}", told(2));
-    assert!(!told(2).contains("wait for each other"), "the last answer's faults, not the history");
+    assert!(!told(2).contains("depend on each other"), "the last answer's faults, not the history");
     let temperatures: Vec<f64> = calls.iter().filter_map(|call| call["temperature"].as_f64()).collect();
     assert_eq!(temperatures, [0.3, 0.7, 1.0]);
     for (metric, count) in [

@@ -31,6 +31,7 @@ mod page;
 mod planning;
 mod privacy;
 mod promises;
+mod readings;
 mod readme;
 mod real_llm;
 mod redis;

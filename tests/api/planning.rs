@@ -71,7 +71,7 @@ async fn a_cycle_is_a_fault_that_names_its_steps() {
     ];
     let faults = Setup::saying(answer(&steps)).faults().await;
     assert_eq!(faults, [PlanFault::Cycle { steps: vec![2.into(), 3.into()] }]);
-    assert_eq!(faults[0].to_string(), "steps 2 and 3 wait for each other");
+    assert_eq!(faults[0].to_string(), "steps 2 and 3 depend on each other");
 }
 
 #[tokio::test]

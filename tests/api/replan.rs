@@ -386,7 +386,7 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
         (from_one, "both a step that is done and one of yours had that number"),
         (rerun, "Step 4 had the action of step 3, which is done."),
         (none, "It had 0 steps; at least 2 are needed."),
-        (cycle, "Steps 2 and 4 wait for each other."),
+        (cycle, "Steps 2 and 4 depend on each other."),
     ] {
         let llm =
             FakeLlm::start([Reply::plan(&answer), Reply::Text("no".into()), Reply::plan(&good_rest())]).await;

@@ -83,16 +83,13 @@ async fn every_fault_is_reported_together() {
     assert_eq!(
         named,
         [
+            ("plan[1].depends_on", "steps 1 and 2 depend on each other; remove one of the two dependencies"),
+            ("plan[2].action", "is the same as that of step 1; say what is different, or remove one of them"),
+            ("plan[3].action", "is blank; say what to do"),
             (
-                "plan[1].depends_on",
-                "lets steps 1 and 2 wait for each other; take one of these dependencies out"
+                "plan[4].acceptance_criteria",
+                "must have at least one entry that says how to tell that the step is done"
             ),
-            (
-                "plan[2].action",
-                "is the same as that of step 1; say what is different, or leave one of them out"
-            ),
-            ("plan[3].action", "says nothing; say what is to be done"),
-            ("plan[4].acceptance_criteria", "must have at least one that says how to tell that it is done"),
         ]
     );
     let behind_nulls = json!({"plan": [
@@ -101,7 +98,7 @@ async fn every_fault_is_reported_together() {
     ]});
     assert_eq!(
         faults(&app, &behind_nulls).await,
-        [("plan[4].action".to_owned(), "says nothing; say what is to be done".to_owned())]
+        [("plan[4].action".to_owned(), "is blank; say what to do".to_owned())]
     );
     let few = json!({"plan": [step(1, "coder", "Write it", &[], 3, 60)]});
     assert_eq!(
@@ -164,12 +161,12 @@ async fn arms_and_limits_are_those_of_the_installation() {
     assert_eq!(
         faults(&app, &plan).await,
         [
-            ("plan", "has 5 steps and may have at most 4; put together what belongs together"),
+            ("plan", "has 5 steps and may have at most 4; combine steps that belong together"),
             (
                 "plan",
                 "has no room for one more step, and its last does not verify the result; give that to editor"
             ),
-            ("plan[2].required_arm", "is no arm that exists here; name one of writer, editor"),
+            ("plan[2].required_arm", "is not an arm of this installation; use one of writer, editor"),
         ]
         .map(|(field, message)| (field.to_owned(), message.to_owned()))
     );

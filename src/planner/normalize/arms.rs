@@ -6,8 +6,8 @@ use crate::planner::draft::DraftStep;
 use crate::planner::error::PlanFault;
 use crate::text::shorten;
 
-use super::order::Needs;
-use super::{Asked, Normalizer};
+use super::Normalizer;
+use super::order::Dependencies;
 
 /// The arms before and behind a step, as far as they are known.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ const QUOTED_NAME: usize = 100;
 
 impl<'a> Normalizer<'a> {
     /// The neighbours of each step; none where each step names an arm to the letter, as no name needs them then.
-    pub(super) fn neighbours(&self, drafts: &[DraftStep], needs: &Needs) -> Vec<Neighbours<'a>> {
+    pub(super) fn neighbours(&self, drafts: &[DraftStep], needs: &Dependencies) -> Vec<Neighbours<'a>> {
         let mut all: Vec<Neighbours<'a>> = drafts.iter().map(|_| Neighbours::default()).collect();
         if drafts.len() > MOST_LOOKED_UP || drafts.iter().all(|draft| self.registry.get(&draft.arm).is_some())
         {
@@ -57,7 +57,7 @@ impl<'a> Normalizer<'a> {
             Resolution::Exact(arm) => return (name, arm.cost_tier),
             Resolution::Found(arm, how) => (arm, found_by(how)),
             Resolution::Unclear(candidates) => match candidates.first() {
-                Some(&best) if self.asked == Asked::Again => {
+                Some(&best) if self.guesses_arms => {
                     self.guessed_arms += 1;
                     (best, "is the best match, though not a clear one")
                 }
@@ -69,7 +69,7 @@ impl<'a> Normalizer<'a> {
             },
         };
         let id = arm.id.clone();
-        let old = shorten(&crate::text::visible(&name), QUOTED_NAME);
+        let old = shorten(&crate::text::without_controls(name.clone()), QUOTED_NAME);
         self.record(
             RepairCode::ArmMapped,
             Some(index),
@@ -80,7 +80,7 @@ impl<'a> Normalizer<'a> {
 
     /// Leaves out dependencies that cannot carry anything, and lets a step without any wait for the nearest one
     /// before it, in `order`, that produces what it needs.
-    pub(super) fn connect_by_types(&mut self, steps: &[SubTask], needs: &mut Needs, order: &[usize]) {
+    pub(super) fn connect_by_types(&mut self, steps: &[SubTask], needs: &mut Dependencies, order: &[usize]) {
         if !self.registry.has_types() {
             return;
         }

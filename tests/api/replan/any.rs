@@ -7,7 +7,6 @@ use planner_arm::domain::arms::ArmRegistry;
 use planner_arm::domain::{PlanRequest, PlanResponse, Progress, StepStatus, SubTask};
 use planner_arm::planner::draft::{Draft, DraftStep};
 use planner_arm::planner::embedded::EmbeddedPlanner;
-use planner_arm::planner::normalize::Asked;
 use planner_arm::planner::normalize::Plan;
 use planner_arm::planner::promises;
 use planner_arm::planner::replan::{PlanProgress, normalize_remaining};
@@ -121,7 +120,7 @@ proptest! {
         };
         let planner = EmbeddedPlanner::new(Arc::new(registry.clone()), rules.clone());
         let draft = planner.propose_rest(&request, &past);
-        let plan = normalize_remaining(draft.clone(), &past, &registry, &rules, Asked::Once);
+        let plan = normalize_remaining(draft.clone(), &past, &registry, &rules);
         prop_assert!(plan.is_ok(), "{:?} {:?}", plan, draft);
         let plan = plan.expect("a plan");
         prop_assert_eq!(plan.repairs(), &[]);
@@ -134,7 +133,7 @@ proptest! {
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
         let registry = ArmRegistry::default();
-        match normalize_remaining(draft, &past, &registry, &rules, Asked::Once) {
+        match normalize_remaining(draft, &past, &registry, &rules) {
             Ok(plan) => check(plan, &past, &rules, &registry)?,
             Err(faults) => prop_assert!(!faults.is_empty() && faults.is_sorted(), "{:?}", faults),
         }
