@@ -72,7 +72,8 @@ impl PlanValidator {
         if self.prompts.is_example(&draft) {
             return Err(RejectedAnswer::Parse(ParseError::Example));
         }
-        self.normalize_reading(draft, progress, doubts, strictness, guesses_arms).map_err(RejectedAnswer::Invalid)
+        self.normalize_reading(draft, progress, doubts, strictness, guesses_arms)
+            .map_err(RejectedAnswer::Invalid)
     }
 
     /// The plan in what somebody wrote down, or everything that is wrong with it.

@@ -133,7 +133,7 @@ async fn a_request_may_define_arms_which_the_llm_is_offered_instead() {
     assert_eq!(header(&response, "x-planner-cache"), "miss");
     let made = json_of(response).await;
     assert!(arms_of(&made).iter().all(|arm| *arm == "invoices"), "{made}");
-    let prompt = llm.calls()[0].to_string();
+    let prompt = llm.calls()[0].body.to_string();
     assert!(prompt.contains("invoices") && !prompt.contains("guardian"), "{prompt}");
     assert_eq!(header(&app.plan(&body).await, "x-planner-cache"), "hit");
     // Other arms are another question, and so are the installation's.
