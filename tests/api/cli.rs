@@ -85,11 +85,11 @@ async fn a_plan_is_drawn_for_mermaid() {
 }
 
 #[tokio::test]
-async fn a_plan_is_drawn_as_a_tree_as_in_the_readme() {
+async fn a_plan_is_drawn_as_a_tree_as_documented() {
     let (code, out, err) = run(&[], &["plan", "Build and deploy a REST API with tests", "-f", "tree"]).await;
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.starts_with("● 1 retriever · 45 s · tier 1\n│   Gather"), "{out}");
-    assert!(include_str!("../../README.md").contains(&format!("```text\n{out}```")), "{out}");
+    assert!(crate::readme::page("docs/command-line.md").contains(&format!("```text\n{out}```")), "{out}");
 }
 
 #[tokio::test]
