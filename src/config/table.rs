@@ -1,7 +1,7 @@
 //! Every setting: its name, what it may be, its default, and what it does.
 //!
-//! Reading, checks, `planner-arm config`, the manual page and `--help` follow from this table; `.env.example` and the
-//! README are tested against it. A new setting is one entry here, and the line in `load.rs` that reads it.
+//! Reading, checks, `planner-arm config`, the manual page and `--help` follow from this table; `.env.example` and
+//! docs/configuration.md are tested against it. A new setting is one entry here, and the line in `load.rs` that reads it.
 
 use super::OPENAI_BASE_URL;
 
