@@ -9,7 +9,7 @@ use planner_arm::config::table::{DefaultValue, SETTINGS, Setting};
 use planner_arm::domain::RepairCode;
 use serde_json::{Value, json};
 
-use crate::support::{TempFile, TestApp, settings};
+use crate::support::{FakeLlm, Reply, TempFile, TestApp, good_plan, settings};
 
 /// One page of the documentation.
 pub struct Page {
@@ -210,7 +210,10 @@ fn every_repair_code_is_in_the_documentation() {
 
 #[tokio::test]
 async fn every_metric_is_in_the_documentation() {
-    let app = TestApp::embedded().await;
+    // With an LLM and one plan, so that the metrics of calls are exposed.
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[]).await;
+    app.planned(&json!({ "goal": "Fix the login" })).await;
     let exposed = app.get("/metrics").await.text().await.expect("a text");
     let names: BTreeSet<&str> =
         exposed.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
