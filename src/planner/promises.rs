@@ -54,6 +54,9 @@ fn broken_by_step(step: &SubTask, index: usize, registry: &ArmRegistry) -> Vec<S
     if step.action.trim().is_empty() {
         broken.push("no action".into());
     }
+    if step.action.chars().any(char::is_control) {
+        broken.push("a control character in the action".into());
+    }
     if arm_of(step, registry).is_none() {
         broken.push(format!("there is no arm `{}`", step.required_arm));
     }
@@ -127,7 +130,7 @@ mod tests {
     #[test]
     fn each_promise_is_checked() {
         type Spoil = fn(&mut PlanResponse);
-        let cases: [(Spoil, &str); 18] = [
+        let cases: [(Spoil, &str); 19] = [
             (|plan| plan.plan[1].step = 3, "step 2: its number is 3"),
             (|plan| plan.plan[0].action = "  ".into(), "step 1: no action"),
             (|plan| plan.plan[0].required_arm = "Coder".into(), "step 1: there is no arm `Coder`"),
@@ -136,6 +139,7 @@ mod tests {
                 |plan| plan.plan[0].acceptance_criteria.push(" ".into()),
                 "step 1: a blank acceptance criterion",
             ),
+            (|plan| plan.plan[0].action = "a\u{7}b".into(), "step 1: a control character in the action"),
             (|plan| plan.rationale = " ".into(), "no rationale"),
             (
                 |plan| plan.plan[2].depends_on = vec![2, 1],
