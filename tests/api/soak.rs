@@ -120,8 +120,6 @@ impl Soak {
             ("PLANNER_LLM_BREAKER_RESET_SECONDS", "1"),
             // Full when the warm-up ends, so that it is no growth of memory.
             ("PLANNER_CACHE_MAX_ENTRIES", "100"),
-            // At which probes have a line too.
-            ("PLANNER_LOG_LEVEL", "debug"),
         ];
         let process = Process::start(&[&chaos.llm.settings()[..], &more].concat()).await;
         let address = process.url.trim_start_matches("http://").parse().expect("an address");
