@@ -2,7 +2,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    CounterVec, Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
@@ -75,8 +75,8 @@ impl Register<'_> {
     }
 
     #[cfg(feature = "orchestrator")]
-    pub(crate) fn float_gauge(&self, name: &str, help: &str) -> Gauge {
-        self.add(Gauge::new(name, help))
+    pub(crate) fn float_gauge(&self, name: &str, help: &str) -> prometheus::Gauge {
+        self.add(prometheus::Gauge::new(name, help))
     }
 
     pub(crate) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
