@@ -9,7 +9,7 @@ use crate::domain::problem::{ErrorCode, PROBLEM_JSON, Problem, whole_seconds};
 use super::observe::CustomErrorBody;
 
 impl IntoResponse for Problem {
-    /// A bare status with the problem as an extension: [`observe`](super::observe) writes the document, since it
+    /// A bare status with the problem as an extension: `observe` writes the document, since it
     /// knows the request's id.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
