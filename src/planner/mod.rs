@@ -3,7 +3,7 @@
 //! Nothing here knows HTTP. [`PlannerArm::generate_plan`] is the whole recipe.
 
 pub mod draft;
-pub mod embedded;
+pub mod playbooks;
 pub mod error;
 pub mod estimate;
 pub mod graph;
@@ -30,7 +30,7 @@ use crate::llm::fallback::{ModelSession, UsageTotals};
 use crate::llm::{Completion, FallbackChain, LlmError, StreamObserver};
 use crate::telemetry::metrics::Metrics;
 
-use embedded::EmbeddedPlanner;
+use playbooks::EmbeddedPlanner;
 use error::{PlanError, RejectedAnswer};
 use normalize::Plan;
 use prompts::Prompts;

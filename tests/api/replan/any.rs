@@ -6,7 +6,7 @@ use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::ArmRegistry;
 use planner_arm::domain::{PlanRequest, PlanResponse, Progress, StepStatus, SubTask};
 use planner_arm::planner::draft::{Draft, DraftStep};
-use planner_arm::planner::embedded::EmbeddedPlanner;
+use planner_arm::planner::playbooks::EmbeddedPlanner;
 use planner_arm::planner::normalize::Plan;
 use planner_arm::planner::replan::{PlanProgress, normalize_remaining};
 use proptest::prelude::*;
