@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Longest duration of one step, in seconds (one day).
-pub const MAX_STEP_SECONDS: u32 = 86_400;
+/// Longest duration of one step, in seconds (one year).
+pub const MAX_STEP_SECONDS: u32 = 31_536_000;
 
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,8 +26,8 @@ pub struct SubTask {
     /// Relative cost, 1 (cheap) to 5.
     #[schema(minimum = 1, maximum = 5)]
     pub estimated_cost_tier: u8,
-    /// Expected duration in seconds, 1 to 86,400.
-    #[schema(minimum = 1, maximum = 86_400)]
+    /// Expected duration in seconds, 1 to 31,536,000.
+    #[schema(minimum = 1, maximum = 31_536_000)]
     pub estimated_duration_seconds: u32,
 }
 

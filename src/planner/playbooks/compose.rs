@@ -67,7 +67,7 @@ pub(super) fn compose(
     let mut nodes = sorted(nodes);
     pad(&mut nodes, rules.min_steps.saturating_sub(usize::from(verifier.is_some())), staff);
     if let Some(verifier) = verifier {
-        close(&mut nodes, verifier, max_steps, parts, staff);
+        close(&mut nodes, verifier, rules.min_steps, max_steps, parts, staff);
     }
     distinct(&mut nodes);
     nodes
@@ -539,9 +539,9 @@ fn pad(nodes: &mut Vec<Node>, min: usize, staff: &Staff<'_>) {
 }
 
 /// Ends the plan with a step of the verifying arm that waits for everything.
-fn close(nodes: &mut Vec<Node>, verifier: usize, max_steps: usize, parts: &[Matched<'_>], staff: &Staff<'_>) {
+fn close(nodes: &mut Vec<Node>, verifier: usize, min_steps: usize, max_steps: usize, parts: &[Matched<'_>], staff: &Staff<'_>) {
     let is_closed = nodes.last().is_some_and(|last| last.closes || staff.verifies(last.arm) && last.checks);
-    if !is_closed && nodes.len() < max_steps {
+    if (!is_closed || nodes.len() < min_steps) && nodes.len() < max_steps {
         let goal = parts.iter().map(|matched| matched.part.object.as_str()).collect::<Vec<_>>();
         let action = match goal.as_slice() {
             [one] => format!("Verify that the result does what was asked about {one}"),
