@@ -27,7 +27,7 @@ pub fn run() -> ExitCode {
 
 /// Serves plans on `listener` until `stop` resolves; then lets plans in flight finish for up to `grace`.
 ///
-/// While it drains it keeps answering: `/ready` with 503, new plans with 503 `shutting_down`.
+/// While it drains, `/ready` answers 503 and new plans get 503 `shutting_down`.
 pub async fn serve(
     listener: TcpListener,
     service: Arc<PlannerService>,
@@ -42,28 +42,28 @@ pub async fn serve(
     info!("stopped");
 }
 
-/// All routes and what surrounds them. Binds nothing: the server and every test use it.
+/// All routes with their middleware. Binds no port, so that tests can use it too.
 pub fn router(service: Arc<PlannerService>) -> Router {
     let catcher = service.clone();
     let router = http::api_router()
         .merge(mcp::http::routes(&service))
-        // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
+        // Inside `observe`, so that a panic has a request id, a log line and its metrics.
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
             http::panic_response(&catcher, &*panic)
         }));
-    // Outside of the handlers, as preflight requests reach none of them.
+    // Outside the handlers, since preflight requests reach none of them.
     let router = if service.cors_allowed_origins.is_empty() {
         router
     } else {
         router.layer(cors(&service.cors_allowed_origins))
     };
     router
-        // Outermost, so that whatever happens further in is observed and every response has its id.
+        // Outermost, so that every request is observed and every response has its id.
         .layer(middleware::from_fn_with_state(service.clone(), observe::<PlannerService>))
         .with_state(service)
 }
 
-/// Pages of the named origins may call, and read our headers.
+/// Lets pages of `origins` call, and read our headers.
 fn cors(origins: &[HeaderValue]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins.iter().cloned()))
@@ -87,7 +87,7 @@ async fn serve_http(settings: Settings) -> Result<(), String> {
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
     let signals = StopSignals::listen()?;
     let on_second = service.clone();
-    signals.on_second(move || on_second.lifecycle.enter(Phase::Over));
+    signals.on_second(move || on_second.lifecycle.enter(Phase::Aborting));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,
@@ -97,14 +97,14 @@ async fn serve_http(settings: Settings) -> Result<(), String> {
         arms = settings.arms.arms().len(),
         "listening"
     );
-    let leaving = service.clone();
+    let announcing = service.clone();
     let stop = async move {
         signals.first().await;
         if !settings.shutdown_delay.is_zero() {
             let delay_seconds = settings.shutdown_delay.as_secs_f64();
             info!(delay_seconds, "shutting down: /ready returns 503, plans are still accepted");
         }
-        leaving.lifecycle.leave(settings.shutdown_delay).await;
+        announcing.lifecycle.announce_shutdown(settings.shutdown_delay).await;
     };
     serve(listener, service, settings.shutdown_grace, stop).await;
     Ok(())
@@ -132,18 +132,18 @@ async fn serve_mcp(settings: Settings) -> Result<(), String> {
     result
 }
 
-/// What an operator should know and might not have intended.
+/// Warns about settings that an operator might not have intended.
 fn warn_about(settings: &Settings) {
     warn_about_engine(settings.engine);
     if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
         warn!(
-            "/plan is open to everybody who can reach it, and so is /mcp; set PLANNER_AUTH_TOKENS to close both"
+            "no bearer token is required: everybody who can reach this service can use /plan and /mcp; set PLANNER_AUTH_TOKENS to require one"
         );
     }
     config::warn_about_unknown(&settings.unknown_variables);
 }
 
-/// Plans that no LLM makes.
+/// Warns that no LLM makes the plans.
 fn warn_about_engine(engine: EngineKind) {
     if engine == EngineKind::Embedded {
         warn!(

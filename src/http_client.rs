@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::HeaderValue;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
-/// How long a connection may take to come about.
+/// The longest time for setting up a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that are kept open while nobody uses them: enough for steady traffic, so that a burst does not
-/// leave thousands behind.
-pub(crate) const MOST_IDLE: usize = 256;
+/// The most idle connections kept open: enough for steady traffic, so that a burst does not leave thousands behind.
+const MAX_IDLE: usize = 256;
 /// How long one is kept; shorter than most servers on the Internet do, which would close it under a call.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What this program calls itself to other services.
@@ -21,14 +23,67 @@ pub(crate) const OUR_NAME: &str = concat!("planner-arm/", env!("CARGO_PKG_VERSIO
 /// # Errors
 /// When TLS cannot be set up.
 pub(crate) fn http_client(base_url: &str) -> Result<reqwest::Client, String> {
-    let client = reqwest::Client::builder()
+    trusting_http_client(base_url, None)
+}
+
+/// As [`http_client`], trusting `authorities` in addition to those of the system.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub(crate) fn trusting_http_client(
+    base_url: &str,
+    authorities: Option<&CertificateFile>,
+) -> Result<reqwest::Client, String> {
+    let client = client_builder()
         .user_agent(OUR_NAME)
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(MOST_IDLE)
+        .pool_max_idle_per_host(MAX_IDLE)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none());
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_merge(authorities.map(|file| file.certificates.clone()).unwrap_or_default());
     let client = if is_on_this_machine(base_url) { client.no_proxy() } else { client };
     client.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))
+}
+
+/// A builder of HTTP clients in a process whose TLS has its cryptography.
+pub(crate) fn client_builder() -> reqwest::ClientBuilder {
+    // Fails when the process has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+}
+
+/// A PEM file of certificate authorities, read and checked.
+#[derive(Debug, Clone)]
+pub struct CertificateFile {
+    /// Its path.
+    pub path: String,
+    certificates: Vec<reqwest::Certificate>,
+}
+
+impl CertificateFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// What the file must be and is not, as the end of a sentence that begins with "it".
+    pub fn read(path: String) -> Result<Self, &'static str> {
+        let pem = std::fs::read(&path)
+            .map_err(|_| "must name a file that can be read; check the path and its permissions")?;
+        let mut certificates = Vec::new();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate =
+                certificate.map_err(|_| "must name a PEM file, and a block of this one is damaged")?;
+            // Whatever cannot become a trust anchor would stop the client, or never match.
+            let is_authority = RootCertStore::empty().add(certificate.clone()).is_ok();
+            let certificate = reqwest::Certificate::from_der(&certificate).ok().filter(|_| is_authority);
+            certificates.push(certificate.ok_or("must hold X.509 certificates, and one of these is not")?);
+        }
+        if certificates.is_empty() {
+            return Err(
+                "must name a PEM file with a certificate (-----BEGIN CERTIFICATE-----); this one has none",
+            );
+        }
+        Ok(Self { path, certificates })
+    }
 }
 
 /// The header value that carries `token`, kept out of logs; `None` when it cannot stand in one (RFC 6750: ASCII).

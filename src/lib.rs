@@ -15,7 +15,7 @@
 //! | [`config`] | settings: a file, the environment, every fault reported at once |
 //! | [`telemetry`] | logs, traces and metrics |
 //! | [`domain`] | requests, plans, arms, rules, prices, error codes |
-//! | [`resilience`], `http_client`, `headers`, [`text`] | backoff, breaker, retry budget; small helpers |
+//! | [`resilience`], `http_client`, `headers`, [`text`] | backoff, breaker, retries; small helpers |
 
 pub mod app;
 pub mod cli;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use criterion::{BatchSize, Criterion};
 use http::{Request, Response, StatusCode};
-use planner_arm::app::{PlannerService, router};
+use planner_arm::app::router;
 use planner_arm::config::Settings;
 use planner_arm::llm::fallback::CallPolicy;
 use planner_arm::llm::{BoxFuture, CallError, CallObserver, ChatModel, Completion, FallbackChain, Prompt};
 use planner_arm::planner::Engine;
+use planner_arm::service::PlannerService;
 use planner_arm::telemetry::metrics::Metrics;
 use tower::ServiceExt;
 
@@ -48,7 +49,7 @@ fn app() -> Arc<PlannerService> {
         max_attempts: settings.llm_max_attempts,
         breaker_threshold: settings.llm_breaker_threshold,
         breaker_reset: settings.llm_breaker_reset,
-        fair_time: Duration::from_secs(1),
+        request_time: Duration::from_secs(10),
     };
     let chain = FallbackChain::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
     PlannerService::new(&settings, Engine::Llm { chain, fallback: None }, None, metrics)

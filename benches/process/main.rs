@@ -1,14 +1,15 @@
 //! What one plan costs a whole process: planner-arm beside nginx that passes the same calls through to the
-//! same LLM, which answers at once, so that nothing but the service is measured; and what it holds for thousands of
-//! plans that wait for a slow one.
+//! same LLM, and beside a skeleton of the same crates that only passes goals on. The LLM answers at once, so that
+//! nothing but the service is measured. Then the memory that thousands of plans hold while they wait for a slow LLM.
 //!
-//! `cargo bench --bench process`. The figures to trust are processor time for each plan and its ratio to the
-//! proxy's; throughput and latency share the machine with the load and the LLM, which are this process.
+//! `cargo bench --bench process`. The figures to trust are processor time for each plan and its ratios to the
+//! proxy's and the skeleton's; throughput and latency share the machine with the load and the LLM, which are this process.
 
 mod held;
 mod llm;
 mod load;
 mod services;
+mod skeleton;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,9 @@ struct Arguments {
     /// Set by `cargo bench`; without it (`cargo test --benches`) it is quick.
     #[arg(long, hide = true)]
     bench: bool,
+    /// Serves as the skeleton before the LLM at this address, for a benchmark that measures it.
+    #[arg(long, hide = true)]
+    skeleton: Option<std::net::SocketAddr>,
 }
 
 impl Arguments {
@@ -58,19 +62,49 @@ impl Arguments {
 /// One row of the table.
 struct Case {
     name: &'static str,
-    is_proxy: bool,
+    subject: Subject,
     connections: usize,
     goals: Goals,
 }
 
-/// Each proxy stands before what is compared with it.
-const CASES: [Case; 6] = [
-    Case { name: "nginx, passing through", is_proxy: true, connections: 32, goals: Goals::New },
-    Case { name: "planner-arm, new goals", is_proxy: false, connections: 32, goals: Goals::New },
-    Case { name: "planner-arm, the same goal", is_proxy: false, connections: 32, goals: Goals::Same },
-    Case { name: "nginx, passing through", is_proxy: true, connections: 1, goals: Goals::New },
-    Case { name: "planner-arm, new goals", is_proxy: false, connections: 1, goals: Goals::New },
-    Case { name: "planner-arm, the same goal", is_proxy: false, connections: 1, goals: Goals::Same },
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Proxy,
+    Skeleton,
+    PlannerArm,
+}
+
+/// Proxy and skeleton come before the rows that are compared with them.
+const CASES: [Case; 8] = [
+    Case { name: "nginx, passing through", subject: Subject::Proxy, connections: 32, goals: Goals::New },
+    Case {
+        name: "axum and async-openai alone",
+        subject: Subject::Skeleton,
+        connections: 32,
+        goals: Goals::New,
+    },
+    Case { name: "planner-arm, new goals", subject: Subject::PlannerArm, connections: 32, goals: Goals::New },
+    Case {
+        name: "planner-arm, the same goal",
+        subject: Subject::PlannerArm,
+        connections: 32,
+        goals: Goals::Same,
+    },
+    Case { name: "nginx, passing through", subject: Subject::Proxy, connections: 1, goals: Goals::New },
+    Case {
+        name: "axum and async-openai alone",
+        subject: Subject::Skeleton,
+        connections: 1,
+        goals: Goals::New,
+    },
+    Case { name: "planner-arm, new goals", subject: Subject::PlannerArm, connections: 1, goals: Goals::New },
+    Case {
+        name: "planner-arm, the same goal",
+        subject: Subject::PlannerArm,
+        connections: 1,
+        goals: Goals::Same,
+    },
 ];
 
 /// One case in one round.
@@ -93,6 +127,9 @@ async fn main() -> ExitCode {
     arguments.quick |= !arguments.bench;
     if arguments.quick {
         (arguments.rounds, arguments.seconds, arguments.in_flight) = (1, 1.0, 200);
+    }
+    if let Some(llm) = arguments.skeleton {
+        return skeleton::serve(llm).await.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     // Whichever way it ends, the services are dropped, and so killed.
     let ended = tokio::select! {
@@ -134,6 +171,7 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     // Dropped last.
     let folder = Folder::new()?;
     let nginx = Service::nginx(&folder, llm).await?;
+    let skeleton = Service::skeleton(&folder, llm).await?;
     let planner_arm = Service::planner_arm(&binary, &folder, llm, &[]).await?;
 
     let time = Duration::from_secs_f64(arguments.seconds);
@@ -142,12 +180,16 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
         // Rounds one after the other, so that a slow spell of the machine hits all cases alike.
         for (case, row) in CASES.iter().zip(&mut rows) {
             eprintln!("round {round}: {}, {} at once", case.name, case.connections);
-            let service = if case.is_proxy { &nginx } else { &planner_arm };
+            let service = match case.subject {
+                Subject::Proxy => &nginx,
+                Subject::Skeleton => &skeleton,
+                Subject::PlannerArm => &planner_arm,
+            };
             let measured = measure(service, case, time).await;
             row.push(measured.map_err(|error| format!("{}: {error}", case.name))?);
         }
     }
-    for service in [nginx, planner_arm] {
+    for service in [nginx, skeleton, planner_arm] {
         service.end().await.map_err(|error| error.to_string())?;
     }
     println!("{}", table(&rows));
@@ -193,6 +235,7 @@ fn table(rows: &[Vec<Measurement>]) -> Table {
         "At once",
         "Processor µs a plan",
         "× proxy",
+        "× skeleton",
         "Plans/s",
         "p50 ms",
         "p99 ms",
@@ -200,12 +243,14 @@ fn table(rows: &[Vec<Measurement>]) -> Table {
         "Bad",
         "Cache",
     ]);
-    let mut proxy = f64::NAN;
+    let (mut proxy, mut skeleton) = (f64::NAN, f64::NAN);
     for (case, row) in CASES.iter().zip(rows) {
         let middle = |value: fn(&Measurement) -> f64| median(row.iter().map(value).collect());
         let micros = middle(|m| m.micros);
-        if case.is_proxy {
-            proxy = micros;
+        match case.subject {
+            Subject::Proxy => (proxy, skeleton) = (micros, f64::NAN),
+            Subject::Skeleton => skeleton = micros,
+            Subject::PlannerArm => {}
         }
         let cache: BTreeSet<&str> = row.iter().flat_map(|m| &m.cache).map(String::as_str).collect();
         table.add_row([
@@ -213,6 +258,7 @@ fn table(rows: &[Vec<Measurement>]) -> Table {
             case.connections.to_string(),
             format!("{micros:.1}"),
             format!("{:.2}", micros / proxy),
+            if skeleton.is_nan() { "-".to_owned() } else { format!("{:.2}", micros / skeleton) },
             format!("{:.0}", middle(|m| m.per_second)),
             format!("{:.2}", middle(|m| m.p50)),
             format!("{:.2}", middle(|m| m.p99)),

@@ -83,6 +83,16 @@ impl Service {
         })
     }
 
+    /// axum and async-openai with nothing in between: this benchmark as another process.
+    pub(crate) async fn skeleton(folder: &Folder, llm: SocketAddr) -> Result<Self, String> {
+        let program = std::env::current_exe().map_err(|error| format!("this benchmark: {error}"))?;
+        let mut command = Command::new(program);
+        command.arg("--skeleton").arg(llm.to_string());
+        let address = |log: &str| log.lines().next()?.parse().ok();
+        let service = Self::start(command, &folder.0.join("skeleton.log"), address).await;
+        service.map_err(|why| format!("the skeleton does not start ({why})"))
+    }
+
     /// Starts a service and waits until it takes connections, where `address` finds out of its log.
     async fn start(
         mut command: Command,

@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use planner_arm::planner::parse;
 use planner_arm::domain::PlanRules;
-use planner_arm::planner::normalize::{Plan, normalize};
 use planner_arm::domain::arms::ArmRegistry;
+use planner_arm::planner::normalize::{Plan, normalize};
+use planner_arm::planner::parse;
 
 static REGISTRY: LazyLock<ArmRegistry> = LazyLock::new(ArmRegistry::default);
 static RULES: LazyLock<PlanRules> = LazyLock::new(PlanRules::default);

@@ -1,10 +1,24 @@
-//! `planner-arm config`: the settings in force.
+//! `planner-arm config`: the current settings.
 
+use crate::config::table::SETTINGS;
 use crate::config::{PREFIX, Settings};
 
-/// Prints one `PLANNER_NAME=value` a line, and where traces go, secrets masked.
+/// Prints each setting as `PLANNER_NAME=value`, and those of traces, with secrets masked.
 pub(super) fn print(settings: &Settings) -> Result<(), String> {
-    let ours = settings.shown().into_iter().map(|(name, value)| format!("{PREFIX}{name}={value}\n"));
+    let ours = settings.shown().iter().map(|(name, value)| format!("{PREFIX}{name}={value}\n"));
     let of_traces = settings.shown_of_traces().into_iter().map(|(name, value)| format!("{name}={value}\n"));
     super::print(&ours.chain(of_traces).collect::<String>())
+}
+
+/// What every setting does, for `--help`.
+pub(super) fn help() -> String {
+    let line = |setting: &crate::config::table::Setting| {
+        let name = if setting.is_file_only() {
+            format!("{} (in the settings file only)", setting.key())
+        } else {
+            setting.variable(PREFIX)
+        };
+        format!("  {name}\n          {}\n", setting.description())
+    };
+    format!("Settings:\n{}", SETTINGS.iter().map(line).collect::<String>())
 }

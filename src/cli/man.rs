@@ -1,97 +1,100 @@
-//! `planner-arm man`: the manual page, made from what the command line is made of.
+//! `planner-arm man`: the manual page, rendered by `clap_mangen`.
 
-use std::collections::HashMap;
+use std::io::{self, Write as _};
 
-use clap::Command;
+use clap::builder::PossibleValue;
+use clap::{Arg, Command};
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, italic, roman};
+use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::config::{PREFIX, Settings};
+use crate::config::PREFIX;
+use crate::config::table::SETTINGS;
 
-/// Exit codes and what they say.
+/// Exit codes and their meanings.
 const EXIT_CODES: [(&str, &str); 5] = [
-    ("0", "It succeeded."),
-    ("1", "It failed; standard error says why in a sentence."),
-    ("2", "The arguments are wrong."),
-    ("78", "Settings are wrong; standard error names each."),
-    ("130", "A plan was interrupted while it could be seen being made."),
+    ("0", "Success."),
+    ("1", "Failure; standard error says why."),
+    ("2", "Invalid arguments."),
+    ("78", "Invalid settings; standard error lists each."),
+    ("130", "A plan was interrupted in a terminal."),
 ];
 
-/// Variables that are no settings, and what they do.
-const OTHER_VARIABLES: [(&str, &str); 5] = [
+/// Variables without our prefix, and what they do.
+const OTHER_VARIABLES: [(&str, &str); 16] = [
     ("PLANNER_CONFIG_FILE", "A YAML or TOML file with settings, in lower case and without the prefix."),
-    ("OPENAI_API_KEY", "The key for LLMs, where PLANNER_OPENAI_API_KEY is not set."),
+    ("OPENAI_API_KEY", "The key of the LLM server, where PLANNER_OPENAI_API_KEY is not set."),
     (
-        "OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, \
-         OTEL_EXPORTER_OTLP_COMPRESSION, OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, \
-         OTEL_TRACES_SAMPLER_ARG, OTEL_BSP_SCHEDULE_DELAY, OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-        "Where traces go, and which.",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where traces are sent, over OTLP (HTTP, protobuf); without it none are made.",
     ),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same, as a whole URL for traces alone."),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: a comma list of NAME=VALUE."),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "How batches are compressed: none or gzip. Default: none."),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "Milliseconds that a batch may take to be sent. Default: 10000."),
+    ("OTEL_RESOURCE_ATTRIBUTES", "What every trace says of this process: a comma list of NAME=VALUE."),
+    ("OTEL_TRACES_SAMPLER", "Which traces are sent. Default: parentbased_always_on."),
+    ("OTEL_TRACES_SAMPLER_ARG", "The share for a sampler by ratio, 0 to 1. Default: 1."),
+    ("OTEL_BSP_SCHEDULE_DELAY", "Milliseconds between batches. Default: 5000."),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "Most spans that wait to be sent; more are dropped. Default: 2048."),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "Most spans in one batch. Default: 512."),
     (
         "NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM",
         "Whether arms are shown in colours, unless --color says so.",
     ),
-    ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "How LLMs are reached."),
+    ("HTTPS_PROXY, HTTP_PROXY", "The proxy through which the LLM server is called."),
+    ("NO_PROXY", "Hosts that are called without it."),
 ];
 
 /// The page of `command` in roff, for `man`.
 pub(super) fn page(mut command: Command) -> Result<String, String> {
-    command = command.disable_help_subcommand(true);
+    command = command.disable_help_subcommand(true).subcommand_value_name("command");
     command.build();
     let mut page = Vec::new();
-    let man = Man::new(command.clone());
-    // By hand: without a date, which a build has none of, its other arguments would move up.
-    page.extend(
-        format!(".TH planner-arm 1 \"\" \"planner-arm {}\" OctoLLM\n", env!("CARGO_PKG_VERSION")).bytes(),
-    );
-    man.render_name_section(&mut page)
-        .and_then(|()| man.render_synopsis_section(&mut page))
-        .and_then(|()| man.render_description_section(&mut page))
-        .and_then(|()| commands(&command).to_writer(&mut page))
-        .and_then(|()| exit_status().to_writer(&mut page))
-        .and_then(|()| environment().to_writer(&mut page))
-        .map_err(|error| format!("the manual page cannot be written: {error}"))?;
+    render(&command, &mut page).map_err(|error| format!("cannot render the manual page: {error}"))?;
     String::from_utf8(page).map_err(|error| error.to_string())
 }
 
-/// Each command with what it takes.
+fn render(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+    // clap_mangen leaves an empty date out, so that the arguments after it move up.
+    writeln!(page, ".TH planner-arm 1 \"\" \"planner-arm {}\" OctoLLM", env!("CARGO_PKG_VERSION"))?;
+    let man = Man::new(command.clone());
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    commands(command).to_writer(page)?;
+    for command in command.get_subcommands().filter(|command| command.get_arguments().count() > 1) {
+        // The heading of the section; without one, each would be called "OPTIONS".
+        let heading = format!("options of planner-arm {}", command.get_name());
+        let command = command.clone().mut_args(|argument| for_page(argument, &heading));
+        Man::new(command).render_options_section(page)?;
+    }
+    exit_status().to_writer(page)?;
+    environment().to_writer(page)
+}
+
+/// `argument` under `heading`, its possible values in the help text: `clap_mangen`'s list of them is invalid for mandoc.
+fn for_page(argument: Arg, heading: &str) -> Arg {
+    let is_help = argument.get_id() == "help";
+    let values = argument.get_possible_values();
+    let values: Vec<&str> = values.iter().map(PossibleValue::get_name).collect();
+    let mut argument = argument.help_heading(heading.to_owned()).hide(is_help).hide_possible_values(true);
+    if !values.is_empty() {
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        argument = argument.help(format!("{help}: {}", values.join(", ")));
+    }
+    argument
+}
+
+/// Each command with its description: all are in this page, where `clap_mangen` expects a page for each.
 fn commands(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
     for command in command.get_subcommands() {
-        roff.control("SS", [format!("planner-arm {}", command.get_name()).as_str()]);
-        roff.text([roman(said(command.get_about()))]);
-        for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
-            roff.control("TP", []);
-            let value = argument.get_value_names().unwrap_or_default().join(" ");
-            let mut head = Vec::new();
-            if let Some(short) = argument.get_short() {
-                head.extend([bold(format!("-{short}")), roman(", ")]);
-            }
-            if let Some(long) = argument.get_long() {
-                head.extend([bold(format!("--{long}")), roman(" ")]);
-            }
-            head.push(italic(value));
-            roff.text(head);
-            roff.text([roman(said(argument.get_help()))]);
-            let values: Vec<String> =
-                argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-            if !values.is_empty() {
-                roff.text([roman(format!("One of {}.", values.join(", ")))]);
-            }
-            let usual: Vec<_> =
-                argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-            if !usual.is_empty() {
-                roff.text([roman(format!("Default: {}.", usual.join(", ")))]);
-            }
-        }
+        roff.control("TP", []);
+        roff.text([bold(format!("planner-arm {}", command.get_name()))]);
+        roff.text([roman(command.get_about().map(ToString::to_string).unwrap_or_default())]);
     }
     roff
-}
-
-/// A help text as a sentence.
-fn said(help: Option<&clap::builder::StyledStr>) -> String {
-    help.map(|help| format!("{help}.")).unwrap_or_default()
 }
 
 fn exit_status() -> Roff {
@@ -104,25 +107,14 @@ fn exit_status() -> Roff {
     roff
 }
 
-/// Every setting with its default.
+/// Every variable: what it does, what it may be, its default.
 fn environment() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["ENVIRONMENT"]);
-    roff.text([roman("Settings and their defaults; README.md and .env.example explain each.")]);
-    let settings = Settings::load(&HashMap::new()).expect("the defaults are good");
-    // Arms and prices can stand in a file only.
-    let shown = settings.shown().into_iter().filter(|(name, _)| !matches!(*name, "ARMS" | "PRICES"));
-    for (name, value) in shown {
-        let usual = match name {
-            // What these come to depends on others.
-            "ENGINE" => "Default: auto".into(),
-            "LOG_FORMAT" => "Default: pretty in development, else json".into(),
-            _ if value.is_empty() => "Not set.".into(),
-            _ => format!("Default: {value}"),
-        };
+    for setting in SETTINGS.iter().filter(|setting| !setting.is_file_only()) {
         roff.control("TP", []);
-        roff.text([bold(format!("{PREFIX}{name}"))]);
-        roff.text([roman(usual)]);
+        roff.text([bold(setting.variable(PREFIX))]);
+        roff.text([roman(setting.description())]);
     }
     for (names, meaning) in OTHER_VARIABLES {
         roff.control("TP", []);

@@ -17,70 +17,72 @@ use crate::planner::{Origin, PlanJob, PlannerArm};
 use crate::service::PlannerService;
 use crate::telemetry;
 
-use super::progress::{Screen, TICK};
-use super::render::{self, Colours, Made};
+use super::progress::{Progress, TICK};
+use super::render::{self, Colours, FinishedPlan};
 
-/// The goal that means standard input.
+/// The goal that stands for standard input.
 const STANDARD_INPUT: &str = "-";
-/// The longest goal in UTF-8, and the end of its line.
-const MOST_BYTES: u64 = 4 * MAX_GOAL_CHARS + 2;
-/// What shells end with when they are interrupted: 128 and the number of SIGINT.
+/// The longest goal in UTF-8 with its line ending.
+const MAX_INPUT_BYTES: u64 = 4 * MAX_GOAL_CHARS + 2;
+/// The exit code after an interrupt, as shells have it: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// What `planner-arm plan` is given.
+/// Arguments of `planner-arm plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
-    /// What is to be achieved; `-`, or none where standard input is no terminal: what stands there
-    goal: Option<String>,
-    /// A rule that the plan must respect; may be given several times
+    /// What you want to get done, in one or more words; `-`, or no goal where standard input is no terminal, reads it
+    /// from standard input
+    #[arg(value_name = "GOAL")]
+    goal: Vec<String>,
+    /// A rule that the plan must respect; may be repeated
     #[arg(short, long = "constraint", value_name = "C")]
     constraints: Vec<String>,
-    /// What the planner should know: a JSON object, or a file with one
+    /// Background for the planner: a JSON object, or a file that contains one
     #[arg(long, value_name = "FILE|JSON", value_hint = ValueHint::FilePath)]
     context: Option<String>,
     /// How to print the plan
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Whether arms are shown in colours; auto: in a terminal, unless `NO_COLOR` is set
+    /// Whether to colour arms (auto: in a terminal, unless `NO_COLOR` is set)
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// A table; in a terminal with less than 72 columns, a tree
     Table,
-    /// The steps below what they wait for, for people
+    /// Each step below its dependencies
     Tree,
-    /// As POST /plan answers
+    /// The JSON response of POST /plan
     Json,
     /// A Mermaid flowchart
     Mermaid,
 }
 
 impl PlanArguments {
-    /// Whether there is a goal, or something that it can be read from without anybody being asked.
+    /// Whether there is a goal, or one can be read from standard input without a person having to type it.
     pub(super) fn have_a_goal(&self) -> bool {
-        self.goal.is_some() || !std::io::stdin().is_terminal()
+        !self.goal.is_empty() || !std::io::stdin().is_terminal()
     }
 }
 
 /// Makes a plan and prints it.
 pub(super) async fn plan(arguments: PlanArguments, settings: &Settings) -> ExitCode {
-    match printed(arguments, settings).await {
+    match output(arguments, settings).await {
         Ok(Some(text)) => super::exit(super::print(&text)),
         Ok(None) => ExitCode::from(INTERRUPTED),
         Err(what) => super::exit(Err(what)),
     }
 }
 
-/// The plan as it is to be printed; `None` when a person did not want to wait for it.
-async fn printed(arguments: PlanArguments, settings: &Settings) -> Result<Option<String>, String> {
-    let screen = Screen::new(Colours::on(&std::io::stderr(), arguments.color));
-    let logged = screen.clone();
-    telemetry::init_for_command(settings.log_level, screen.has_colours(), move || logged.clone());
+/// The plan as it is printed; `None` when a person interrupted it.
+async fn output(arguments: PlanArguments, settings: &Settings) -> Result<Option<String>, String> {
+    let progress = Progress::new(Colours::on(&std::io::stderr(), arguments.color));
+    let log = progress.clone();
+    telemetry::init_for_command(settings.log_level, progress.has_colours(), move || log.clone());
     let request = PlanRequest {
-        goal: goal(arguments.goal)?,
+        goal: goal(&arguments.goal)?,
         constraints: arguments.constraints,
         context: arguments.context.as_deref().map(context).transpose()?.unwrap_or_default(),
         request_id: None,
@@ -90,15 +92,15 @@ async fn printed(arguments: PlanArguments, settings: &Settings) -> Result<Option
 
     let deadline = Instant::now() + settings.timeout;
     let job = PlanJob::from(request);
-    let Some((origin, plan)) = watched(&service.planner, &job, deadline, &screen).await? else {
+    let Some((origin, plan)) = generate(&service.planner, &job, deadline, &progress).await? else {
         return Ok(None);
     };
     let (plan, repairs) = plan.into_response();
-    let made = Made { plan: &plan, repairs: &repairs, origin: &origin };
+    let finished = FinishedPlan { plan: &plan, repairs: &repairs, origin: &origin };
     let colours = Colours::on(&std::io::stdout(), arguments.color);
     Ok(Some(match arguments.format {
-        Format::Table => render::table(&made, colours),
-        Format::Tree => render::tree(&made, colours),
+        Format::Table if !render::is_too_narrow_for_a_table() => render::table(&finished, colours),
+        Format::Table | Format::Tree => render::tree(&finished, colours),
         Format::Mermaid => render::mermaid(&plan.plan),
         Format::Json => {
             let json = serde_json::to_string_pretty(&plan).map_err(|error| error.to_string())?;
@@ -107,66 +109,86 @@ async fn printed(arguments: PlanArguments, settings: &Settings) -> Result<Option
     }))
 }
 
-/// The plan that is ordered, drawn while it is made where somebody can see it; `None` when they stop it.
-async fn watched(
+/// Makes the plan, with its progress drawn where that is visible; `None` when it is interrupted.
+async fn generate(
     planner: &PlannerArm,
     job: &PlanJob,
     deadline: Instant,
-    screen: &Screen,
+    progress: &Progress,
 ) -> Result<Option<(Origin, Plan)>, String> {
-    let is_seen = screen.is_visible();
+    let is_visible = progress.is_visible();
     let (sender, mut steps) = unbounded_channel();
-    let mut making = pin!(planner.generate_plan(job, deadline, is_seen.then_some(&sender)));
-    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    let mut planning = pin!(planner.generate_plan(job, deadline, is_visible.then_some(&sender)));
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     let mut tick = interval_at(Instant::now() + TICK, TICK);
-    if is_seen {
-        screen.begin(&planner.model());
+    if is_visible {
+        progress.begin(&planner.model());
     }
-    let made = loop {
+    let generated = loop {
         tokio::select! {
             biased;
-            Some(step) = steps.recv() => screen.show(step),
-            made = &mut making => break Some(made),
-            // Otherwise SIGINT ends the process as it does any other.
-            _ = &mut interrupted, if is_seen => break None,
-            _ = tick.tick(), if is_seen => screen.tick(),
+            Some(step) = steps.recv() => progress.show(&step),
+            generated = &mut planning => break Some(generated),
+            // Where nothing is drawn, SIGINT ends the process without our help.
+            _ = &mut interrupt, if is_visible => break None,
+            _ = tick.tick(), if is_visible => progress.tick(),
         }
     };
-    screen.end();
-    let Some((origin, result)) = made else { return Ok(None) };
+    progress.end();
+    let Some((origin, result)) = generated else { return Ok(None) };
     Ok(Some((origin, result.map_err(|error| Problem::from(error).detail)?)))
 }
 
-/// The goal that was given, or the one on standard input.
-fn goal(given: Option<String>) -> Result<String, String> {
-    match given {
-        Some(goal) if goal != STANDARD_INPUT => Ok(goal),
-        _ => goal_on_standard_input(),
+/// The words of the goal as one text, or the goal on standard input.
+fn goal(words: &[String]) -> Result<String, String> {
+    match words {
+        [] => goal_on_standard_input(),
+        [word] if word == STANDARD_INPUT => goal_on_standard_input(),
+        words => Ok(words.join(" ")),
     }
 }
 
-/// What stands there, without the end of its last line.
+/// The goal on standard input, without its line ending.
 fn goal_on_standard_input() -> Result<String, String> {
     let mut bytes = Vec::new();
     std::io::stdin()
-        .take(MOST_BYTES + 1)
+        .take(MAX_INPUT_BYTES + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| format!("standard input cannot be read ({error})"))?;
-    if bytes.len() as u64 > MOST_BYTES {
+        .map_err(|error| format!("cannot read standard input ({error})"))?;
+    if bytes.len() as u64 > MAX_INPUT_BYTES {
         return Err("The goal on standard input is longer than 10,000 characters.".into());
     }
     let text = String::from_utf8(bytes)
-        .map_err(|_| "The goal on standard input is not UTF-8; convert it, with iconv for example.")?;
+        .map_err(|_| "The goal on standard input is not UTF-8; convert it, for example with iconv.")?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
+/// The context: a JSON object, or a file that contains one.
 fn context(given: &str) -> Result<Map<String, Value>, String> {
-    let text = if given.trim_start().starts_with('{') {
-        given.to_owned()
-    } else {
-        std::fs::read_to_string(given)
-            .map_err(|error| format!("--context: the file \"{given}\" cannot be read ({error})"))?
-    };
-    serde_json::from_str(&text).map_err(|error| format!("--context must be a JSON object ({error})"))
+    if given.trim_start().starts_with(['{', '[', '"']) {
+        return json_object(given).map_err(|error| format!("--context must be a JSON object{error}"));
+    }
+    match std::fs::read_to_string(given) {
+        Ok(text) => json_object(&text)
+            .map_err(|error| format!("--context: the file \"{given}\" must contain a JSON object{error}")),
+        // A number, a boolean or null.
+        Err(_) if serde_json::from_str::<Value>(given).is_ok() => {
+            json_object(given).map_err(|error| format!("--context must be a JSON object{error}"))
+        }
+        Err(error) => Err(format!("--context: cannot read the file \"{given}\" ({error})")),
+    }
+}
+
+/// The object in `text`; the error continues the sentence "… must be a JSON object".
+fn json_object(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(Value::Array(_)) => Err(", not an array".into()),
+        Ok(Value::String(_)) => Err(", not a string".into()),
+        Ok(Value::Number(_)) => Err(", not a number".into()),
+        Ok(Value::Bool(_)) => Err(", not a boolean".into()),
+        Ok(Value::Null) => Err(", not null".into()),
+        Err(error) => Err(format!("; it is not valid JSON ({error})")),
+    }
 }

@@ -1,137 +1,136 @@
-//! What a person sees of a plan while it is made: the steps as they come, and below them who is at work.
+//! What a terminal shows while a plan is made: the steps so far, and below them a spinner with the model.
 //!
-//! It is drawn on standard error, and gone when the plan is there. Steps are a preview: with each first step those before
-//! are void. Where standard error is no terminal, or one that cannot move its cursor, nothing is drawn.
+//! It is drawn on standard error and removed when the plan is complete. Steps are provisional: a new first step replaces
+//! those of the answer before. Nothing is drawn where standard error is no terminal, or one without cursor movement.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use console::{Term, measure_text_width, truncate_str};
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::domain::SubTask;
 
 use super::render::{self, Colours, visible};
 
-/// How often what moves is drawn anew.
+/// How often the spinner moves.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
-/// Standard error, which what is logged goes through too, so that it stands above the steps and not among them.
+/// The drawing on standard error. Log lines go through it, so that they appear above the drawing.
 #[derive(Debug, Clone)]
-pub(super) struct Screen(Arc<Mutex<State>>);
-
-#[derive(Debug)]
-struct State {
-    term: Term,
+pub(super) struct Progress {
+    bars: MultiProgress,
     colours: Colours,
-    model: String,
-    /// `None` before anything is to be seen, and after.
-    since: Option<Instant>,
-    steps: Vec<SubTask>,
-    /// The columns of each line that is drawn.
-    drawn: Vec<usize>,
+    drawn: Arc<Mutex<Drawn>>,
 }
 
-impl Screen {
+#[derive(Debug, Default)]
+struct Drawn {
+    spinner: Option<ProgressBar>,
+    /// Each step with its bar, which is a line of text.
+    steps: Vec<(u32, ProgressBar)>,
+    columns: usize,
+}
+
+impl Progress {
     pub(super) fn new(colours: Colours) -> Self {
-        let term = Term::buffered_stderr();
-        let (model, since, steps, drawn) = (String::new(), None, Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(State { term, colours, model, since, steps, drawn })))
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self { bars, colours, drawn: Arc::default() }
     }
 
-    /// Whether steps can be drawn.
+    /// Whether anything is drawn.
     pub(super) fn is_visible(&self) -> bool {
-        self.state().term.is_term() && !console::is_dumb()
+        !self.bars.is_hidden()
     }
 
     pub(super) fn has_colours(&self) -> bool {
-        self.state().colours.are_on()
+        self.colours.are_on()
     }
 
-    /// From now on, `model` is at work. Nothing is drawn before the first [`tick`](Self::tick) or step.
+    /// Draws the spinner for `model`.
     pub(super) fn begin(&self, model: &str) {
-        let mut state = self.state();
-        state.model = visible(model);
-        state.since = Some(Instant::now());
+        let style = style("{spinner} planning with {wide_msg}").tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ");
+        let mut drawn = self.drawn();
+        drawn.columns = columns();
+        let spinner = ProgressBar::new_spinner().with_style(style).with_message(visible(model));
+        drawn.spinner = Some(self.bars.add(spinner));
     }
 
-    /// Draws one more step; a first one in the stead of all that are there.
-    pub(super) fn show(&self, step: SubTask) {
-        let mut state = self.state();
-        state.steps.retain(|earlier| earlier.step < step.step);
-        state.steps.push(step);
-        state.draw();
-    }
-
-    /// Draws what moves.
-    pub(super) fn tick(&self) {
-        self.state().draw();
-    }
-
-    /// Nothing is to be seen any more.
-    pub(super) fn end(&self) {
-        let mut state = self.state();
-        state.since = None;
-        state.draw();
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Draws all lines in the stead of those that are there. Nobody is left to tell when that fails.
-    fn draw(&mut self) {
-        let lines = self.lines();
-        let _ = self.erase().and_then(|()| {
-            self.term.write_all(lines.join("\n").as_bytes())?;
-            self.term.flush()
-        });
-        self.drawn = lines.iter().map(|line| measure_text_width(line)).collect();
-    }
-
-    /// As many of the last lines as the terminal has rows, none as wide as it.
-    fn lines(&self) -> Vec<String> {
-        let Some(since) = self.since else { return Vec::new() };
-        let elapsed = since.elapsed();
-        let spinner = SPINNER[(elapsed.as_millis() / TICK.as_millis()) as usize % SPINNER.len()];
-        let at_work = format!("{spinner} planning with {} · {} s", self.model, elapsed.as_secs());
-        let (rows, columns) = self.term.size();
-        let steps = self.steps.iter().map(|step| render::line(step, self.colours));
-        let lines: Vec<String> = steps.chain([at_work]).collect();
-        let first = lines.len().saturating_sub(rows.into());
-        let width = usize::from(columns).saturating_sub(1);
-        lines[first..].iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
-    }
-
-    /// Moves the cursor to where the drawn lines begin, and clears what is below.
-    fn erase(&self) -> io::Result<()> {
-        let columns = usize::from(self.term.size().1).max(1);
-        // A terminal that was made narrower has broken them.
-        let rows: usize = self.drawn.iter().map(|width| width.div_ceil(columns).max(1)).sum();
-        if rows == 0 {
-            return Ok(());
+    /// Draws one more step; a first one replaces all others.
+    pub(super) fn show(&self, step: &SubTask) {
+        let mut drawn = self.drawn();
+        let Some(spinner) = drawn.spinner.clone() else { return };
+        let room = usize::from(Term::stderr().size().0).saturating_sub(1).max(1);
+        while drawn.steps.last().is_some_and(|(number, _)| *number >= step.step) {
+            drawn.steps.pop().inspect(|(_, bar)| self.bars.remove(bar));
         }
-        self.term.move_cursor_up(rows - 1)?;
-        (&self.term).write_all(b"\r")?;
-        self.term.clear_to_end_of_screen()
+        while drawn.steps.len() >= room {
+            self.bars.remove(&drawn.steps.remove(0).1);
+        }
+        let bar = ProgressBar::new_spinner().with_style(style("{wide_msg}"));
+        let bar = self.bars.insert_before(&spinner, bar.with_message(render::line(step, self.colours)));
+        bar.tick();
+        drawn.steps.push((step.step, bar));
+    }
+
+    /// Moves the spinner.
+    pub(super) fn tick(&self) {
+        let mut drawn = self.drawn();
+        if drawn.adapt_to_width() {
+            drawn.steps.iter().for_each(|(_, bar)| bar.tick());
+        }
+        if let Some(spinner) = &drawn.spinner {
+            spinner.tick();
+        }
+    }
+
+    /// Removes the drawing.
+    pub(super) fn end(&self) {
+        let mut drawn = self.drawn();
+        drawn.adapt_to_width();
+        drawn.steps.drain(..).for_each(|(_, bar)| self.bars.remove(&bar));
+        if let Some(spinner) = drawn.spinner.take() {
+            spinner.finish_and_clear();
+        }
+    }
+
+    fn drawn(&self) -> MutexGuard<'_, Drawn> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Write for Screen {
-    /// Writes whole lines above what is drawn.
+impl Drawn {
+    /// Whether the terminal has another width than before. One that was made narrower has wrapped the lines, of which
+    /// indicatif would clear one row each.
+    fn adapt_to_width(&mut self) -> bool {
+        let (before, now) = (self.columns, columns());
+        self.columns = now;
+        if self.spinner.is_some() && now < before {
+            let lines = self.steps.len() + 1;
+            let term = Term::stderr();
+            let _ = term.move_cursor_up((lines * before).div_ceil(now) - lines);
+            let _ = term.clear_to_end_of_screen();
+        }
+        now != before
+    }
+}
+
+fn columns() -> usize {
+    usize::from(Term::stderr().size().1).max(1)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a template of ours")
+}
+
+impl Write for Progress {
+    /// Writes whole lines above the drawing.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        let mut state = self.state();
-        state.erase()?;
-        state.drawn.clear();
-        state.term.write_all(lines)?;
-        state.draw();
-        Ok(lines.len())
+        self.bars.suspend(|| io::stderr().write_all(lines)).map(|()| lines.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.state().term.flush()
+        io::stderr().flush()
     }
 }

@@ -21,34 +21,34 @@ pub enum SetupError {
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// The planner failed repeatedly and is being left alone; no call was made.
-    #[error("the planner arm failed repeatedly and is being left alone for a while")]
+    /// The planner failed repeatedly and its circuit breaker is open; no call was made.
+    #[error("the planner arm failed repeatedly; its circuit breaker is open")]
     CircuitOpen {
-        /// When it is worth trying again.
+        /// How long until a retry may succeed.
         retry_after: Duration,
     },
     /// The planner is down, busy or limits the rate; all retries failed.
     #[error("{}{}", .outage.sentence(), reason(.detail))]
     Unavailable {
-        /// What the last call ended with.
+        /// How the last call failed.
         outage: Outage,
-        /// What the planner said about it; empty where it said nothing.
+        /// The planner's own words about it; empty where it gave none.
         detail: String,
-        /// When it is worth trying again, where that is known.
+        /// How long until a retry may succeed, where that is known.
         retry_after: Option<Duration>,
     },
     /// The planner refused the request; the same request will be refused again.
     #[error("the planner arm refused the request ({}){}", .0.code, reason(&.0.detail))]
     Rejected(Box<Rejection>),
-    /// The time that the caller gave ran out first.
+    /// The caller's time ran out first.
     #[error("the time for planning ran out{}", .cause.map(|cause| format!(": {}", cause.sentence())).unwrap_or_default())]
     Deadline {
-        /// What the last call ended with, if one ended.
+        /// How the last call failed, if one did.
         cause: Option<Outage>,
     },
 }
 
-/// What the planner said when it refused a request.
+/// The planner's refusal of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// HTTP status.
@@ -62,7 +62,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Whether another request might be taken: not when the URL or the token is wrong.
+    /// Whether another request might be accepted: not when the URL or the token is wrong.
     pub fn is_about_the_request(&self) -> bool {
         matches!(self.status, 400 | 413 | 422 | 500)
     }
@@ -73,29 +73,35 @@ impl Rejection {
 pub enum Outage {
     /// No connection, or one that broke.
     Unreachable,
-    /// No answer in time.
-    Silent,
+    /// No response in time.
+    TimedOut,
     /// 429.
     RateLimited,
     /// 502.
     BadGateway,
-    /// 503: the LLM is down, too many plans are being made, or the planner is stopping.
+    /// 503: the LLM is unavailable, or a gateway has no planner to send to.
     Unavailable,
+    /// 503 `overloaded`: too many plans are in flight.
+    Overloaded,
+    /// 503 `shutting_down`: this replica is stopping.
+    ShuttingDown,
     /// 504: the planner, or a gateway before it, ran out of time.
     GatewayTimeout,
-    /// A fault of the planner's or of a gateway's: 5xx, unless the planner says that it is for good.
+    /// Another 5xx of the planner or a gateway, unless its code says that it is final.
     Failed,
-    /// An answer that is no plan: something else listens there, or a proxy answered.
+    /// A response that is no plan: something else listens there, or a proxy answered.
     Malformed,
 }
 
 impl Outage {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Unreachable,
-        Self::Silent,
+        Self::TimedOut,
         Self::RateLimited,
         Self::BadGateway,
         Self::Unavailable,
+        Self::Overloaded,
+        Self::ShuttingDown,
         Self::GatewayTimeout,
         Self::Failed,
         Self::Malformed,
@@ -105,10 +111,12 @@ impl Outage {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
-            Self::Silent => "silent",
+            Self::TimedOut => "timeout",
             Self::RateLimited => "rate_limited",
             Self::BadGateway => "bad_gateway",
             Self::Unavailable => "unavailable",
+            Self::Overloaded => "overloaded",
+            Self::ShuttingDown => "shutting_down",
             Self::GatewayTimeout => "gateway_timeout",
             Self::Failed => "failed",
             Self::Malformed => "malformed",
@@ -119,19 +127,23 @@ impl Outage {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Unreachable => "the planner arm cannot be reached",
-            Self::Silent => "the planner arm did not answer in time",
+            Self::TimedOut => "the planner arm did not respond in time",
             Self::RateLimited => "the planner arm limits the rate of requests",
             Self::BadGateway => "the gateway before the planner arm failed",
             Self::Unavailable => "the planner arm is unavailable",
+            Self::Overloaded => "the planner arm is overloaded",
+            Self::ShuttingDown => "the planner arm is shutting down",
             Self::GatewayTimeout => "the planner arm ran out of time",
             Self::Failed => "the planner arm failed",
-            Self::Malformed => "what answers in the planner arm's place does not send plans",
+            Self::Malformed => {
+                "the response is not a plan; something else may answer at the planner arm's URL"
+            }
         }
     }
 }
 
 impl ClientError {
-    /// When it is worth trying again, where that is known.
+    /// How long until a retry may succeed, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::CircuitOpen { retry_after } => Some(*retry_after),
@@ -151,17 +163,26 @@ impl ClientError {
     }
 }
 
-/// One call that failed and may succeed later.
+/// Why one call brought no plan.
+#[derive(Debug)]
+pub(super) enum AttemptError {
+    /// Refused; a retry is refused again.
+    Rejected(Box<Rejection>),
+    /// Failed; a retry may succeed.
+    Transient(TransientError),
+}
+
+/// How a call failed whose retry may succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CallError {
+pub(super) struct TransientError {
     pub(super) outage: Outage,
     pub(super) detail: String,
     pub(super) retry_after: Option<Duration>,
 }
 
-impl CallError {
-    /// The end of all calls, this one being the last. `retry_after` is what is known besides.
-    pub(super) fn last(self, retry_after: Option<Duration>) -> ClientError {
+impl TransientError {
+    /// The error for the caller after the last attempt. `retry_after` is what the breaker knows.
+    pub(super) fn into_client_error(self, retry_after: Option<Duration>) -> ClientError {
         ClientError::Unavailable {
             outage: self.outage,
             detail: self.detail,
@@ -170,7 +191,19 @@ impl CallError {
     }
 }
 
-impl From<Outage> for CallError {
+impl From<TransientError> for AttemptError {
+    fn from(error: TransientError) -> Self {
+        Self::Transient(error)
+    }
+}
+
+impl From<Outage> for AttemptError {
+    fn from(outage: Outage) -> Self {
+        TransientError::from(outage).into()
+    }
+}
+
+impl From<Outage> for TransientError {
     fn from(outage: Outage) -> Self {
         Self { outage, detail: String::new(), retry_after: None }
     }

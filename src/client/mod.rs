@@ -10,16 +10,16 @@
 //! let context = Map::from_iter([("repository".to_owned(), json!("https://example.com/repo"))]);
 //! match planner.create_plan("task-17", "Fix the login", &constraints, &context).await {
 //!     Ok(plan) => println!("{} steps, {} s", plan.plan.len(), plan.total_estimated_duration),
-//!     Err(ClientError::Rejected(why)) => println!("no use trying again: {}", why.detail),
-//!     Err(later) => println!("{later}; try again in {:?}", later.retry_after()),
+//!     Err(ClientError::Rejected(why)) => println!("refused: {}", why.detail),
+//!     Err(later) => println!("{later}; retry in {:?}", later.retry_after()),
 //! }
 //! # Ok(())
 //! # }
 //! ```
 
-mod answer;
 mod error;
 mod metrics;
+mod response;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,25 +34,27 @@ use tracing::debug;
 
 use crate::domain::{Health, PlanResponse, Readiness};
 use crate::http_client::{bearer, http_client, is_bare};
-use crate::resilience::breaker::{BreakerState, Entry};
+use crate::resilience::breaker::{BreakerState, Permit};
 use crate::resilience::{Backoff, Breaker};
 use crate::telemetry::traces;
 
 pub use error::{ClientError, Outage, Rejection, SetupError};
 
-use answer::{Answer, NoPlan};
-use error::CallError;
+use error::{AttemptError, TransientError};
 use metrics::ClientMetrics;
+use response::PlannerResponse;
 
 /// With less time left than this, another call is not begun.
 const WORTH_A_CALL: Duration = Duration::from_millis(10);
 /// The first wait is drawn from zero to this.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// A planner that asks for a longer wait is not waited for: the caller learns how long it is.
+/// Longer waits that the planner asks for are not made here: the caller learns how long they are.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Nobody means a longer time for one plan.
+/// A longer time for one plan counts as this one.
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 3_600);
-/// How long a planner may take to say how it is.
+/// An open breaker first waits this long for its probe; most outages are restarts.
+const FIRST_RESET: Duration = Duration::from_secs(5);
+/// How long a planner may take to answer `/health` and `/ready`.
 const PROBE_TIME: Duration = Duration::from_secs(2);
 
 /// How patient a [`PlannerClient`] is, and how it identifies itself.
@@ -60,11 +62,13 @@ const PROBE_TIME: Duration = Duration::from_secs(2);
 pub struct ClientOptions {
     /// Longest time for one call, 10 s.
     pub timeout: Duration,
-    /// Calls made after a first one that failed, 3 at most.
+    /// Most retries of a failed call, 3.
     pub max_retries: u32,
-    /// Calls failed in a row that open the circuit breaker, 5.
+    /// Failed calls in a row that open the circuit breaker, 5. Responses with the codes `overloaded` and
+    /// `shutting_down` do not count.
     pub breaker_threshold: u32,
-    /// How long an open breaker leaves the planner alone before one probe, 60 s.
+    /// Longest time that an open breaker waits before it lets one probe through, 60 s; it starts at 5 s and
+    /// doubles with each failed probe.
     pub breaker_reset: Duration,
     /// One of the planner's `PLANNER_AUTH_TOKENS`, where it has any.
     pub token: Option<SecretString>,
@@ -82,7 +86,7 @@ impl Default for ClientOptions {
     }
 }
 
-/// Calls a planner arm: with retries for what passes, a circuit breaker, and a deadline that it passes on.
+/// Calls a planner arm, with retries, a circuit breaker, and a deadline that the planner is told.
 #[derive(Debug)]
 pub struct PlannerClient {
     http: reqwest::Client,
@@ -118,7 +122,11 @@ impl PlannerClient {
         if let Some(token) = &options.token {
             headers.insert(AUTHORIZATION, bearer(token).ok_or(SetupError::Token)?);
         }
-        let breaker = Arc::new(Breaker::new(options.breaker_threshold, options.breaker_reset));
+        let breaker = Arc::new(Breaker::growing(
+            options.breaker_threshold,
+            FIRST_RESET.min(options.breaker_reset),
+            options.breaker_reset,
+        ));
         Ok(Self {
             http: http_client(base_url).map_err(SetupError::Tls)?,
             base_url: base_url.trim_end_matches('/').to_owned(),
@@ -132,15 +140,15 @@ impl PlannerClient {
     /// Adds this client's metrics, `planner_client_…`, to `registry`.
     ///
     /// # Errors
-    /// When another client's are there already.
+    /// When another client's metrics are in it.
     pub fn register(&self, registry: &prometheus::Registry) -> prometheus::Result<()> {
         registry.register(Box::new(metrics::Collected(self.metrics.clone())))
     }
 
     /// Asks for a plan, for as long as the options allow.
     ///
-    /// `task_id` becomes the request's id (`X-Request-ID`), in the planner's log and in its problems. What
-    /// goal, constraints and context may be, [`PlanRequest`](crate::domain::PlanRequest) says. The plan is part of the
+    /// `task_id` becomes the request's id (`X-Request-ID`), in the planner's log and in its problems. The rules for
+    /// goal, constraints and context are those of [`PlanRequest`](crate::domain::PlanRequest). The plan is part of the
     /// trace of the caller's current OpenTelemetry context, if it has one (`traceparent`).
     ///
     /// # Errors
@@ -184,18 +192,18 @@ impl PlannerClient {
         result
     }
 
-    /// Whether the planner's process lives, and what it says of itself.
+    /// Asks `/health`: whether the planner's process lives.
     ///
     /// # Errors
-    /// When it does not answer so.
+    /// When there is no such response.
     pub async fn health(&self) -> Result<Health, ClientError> {
         self.probe("/health").await
     }
 
-    /// Whether the planner takes requests: also when the answer is that it does not.
+    /// Asks `/ready`: whether the planner takes requests. That it does not is no error.
     ///
     /// # Errors
-    /// When it does not say.
+    /// When there is no such response.
     pub async fn ready(&self) -> Result<Readiness, ClientError> {
         self.probe("/ready").await
     }
@@ -218,25 +226,25 @@ impl PlannerClient {
     ) -> Result<PlanResponse, ClientError> {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let mut retries_left = self.options.max_retries;
-        let mut failed: Option<CallError> = None;
+        let mut failed: Option<TransientError> = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left < WORTH_A_CALL {
                 return Err(ClientError::Deadline { cause: failed.map(|error| error.outage) });
             }
-            let entry = match (self.breaker.enter(), failed) {
-                (Ok(entry), _) => entry,
-                (Err(retry_after), Some(error)) => return Err(error.last(Some(retry_after))),
+            let permit = match (self.breaker.acquire(), failed) {
+                (Ok(permit), _) => permit,
+                (Err(retry_after), Some(error)) => return Err(error.into_client_error(Some(retry_after))),
                 (Err(retry_after), None) => return Err(ClientError::CircuitOpen { retry_after }),
             };
-            let error = match self.call(entry, body.clone(), headers, left).await {
+            let error = match self.call(permit, body.clone(), headers, left).await {
                 Ok(plan) => return Ok(plan),
-                Err(NoPlan::Rejected(why)) => return Err(ClientError::Rejected(why)),
-                Err(NoPlan::Failed(error)) => error,
+                Err(AttemptError::Rejected(why)) => return Err(ClientError::Rejected(why)),
+                Err(AttemptError::Transient(error)) => error,
             };
             let wait = backoff.next_wait().max(error.retry_after.unwrap_or_default());
             if retries_left == 0 || wait > LONGEST_WAIT {
-                return Err(error.last(None));
+                return Err(error.into_client_error(None));
             }
             if Instant::now() + wait >= deadline {
                 return Err(ClientError::Deadline { cause: Some(error.outage) });
@@ -248,14 +256,14 @@ impl PlannerClient {
         }
     }
 
-    /// One call for a plan, with `left` until the deadline; the breaker learns how it ended.
+    /// One call for a plan, with `left` until the deadline; its outcome is reported to the breaker.
     async fn call(
         &self,
-        entry: Entry<'_>,
+        permit: Permit<'_>,
         body: bytes::Bytes,
         headers: &HeaderMap,
         left: Duration,
-    ) -> Result<PlanResponse, NoPlan> {
+    ) -> Result<PlanResponse, AttemptError> {
         let began = Instant::now();
         let time = left.min(self.options.timeout);
         let request = self
@@ -264,21 +272,25 @@ impl PlannerClient {
             .headers(headers.clone())
             .header("x-request-timeout-ms", time_to_pass_on(time).as_millis().max(1).to_string())
             .body(body);
-        let result = Answer::within(time, request).await.map_err(NoPlan::from).and_then(Answer::plan);
+        let response = PlannerResponse::within(time, request).await;
+        let result = response.map_err(AttemptError::from).and_then(PlannerResponse::plan);
         self.metrics.called(&result, began.elapsed());
         match &result {
-            // It answered, if only to refuse.
-            Ok(_) | Err(NoPlan::Rejected(_)) => entry.succeed(),
-            Err(NoPlan::Failed(error)) => {
+            Ok(_) | Err(AttemptError::Rejected(_)) => permit.succeed(),
+            Err(AttemptError::Transient(error)) => {
                 debug!(outage = error.outage.as_str(), "call to the planner arm failed");
                 match error.outage {
-                    // It is there, and asks this caller to slow down.
-                    Outage::RateLimited => entry.succeed(),
-                    // It is there, and says that it failed on this request.
-                    Outage::Failed if !error.detail.is_empty() => entry.succeed(),
-                    // A caller in a hurry says nothing about the planner: the entry is dropped without a word.
-                    Outage::Silent | Outage::GatewayTimeout if time < self.options.timeout / 4 => drop(entry),
-                    _ => entry.fail(),
+                    // It works, and limits this caller.
+                    Outage::RateLimited => permit.succeed(),
+                    // It works, and failed on this request.
+                    Outage::Failed if !error.detail.is_empty() => permit.succeed(),
+                    // Another replica, or this one a little later, may take the call.
+                    Outage::Overloaded | Outage::ShuttingDown => drop(permit),
+                    // A short deadline of the caller is no failure of the planner.
+                    Outage::TimedOut | Outage::GatewayTimeout if time < self.options.timeout / 4 => {
+                        drop(permit);
+                    }
+                    _ => permit.fail(),
                 }
             }
         }
@@ -287,12 +299,12 @@ impl PlannerClient {
 
     async fn probe<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let request = self.http.get(format!("{}{path}", self.base_url)).headers(self.headers.clone());
-        let answer = Answer::within(PROBE_TIME.min(self.options.timeout), request).await;
-        answer.map_err(|outage| CallError::from(outage).last(None))?.report()
+        let response = PlannerResponse::within(PROBE_TIME.min(self.options.timeout), request).await;
+        response.map_err(|outage| TransientError::from(outage).into_client_error(None))?.report()
     }
 }
 
-/// What the planner is told of a call's time: a little less, so that its own answer can arrive within it.
+/// The time for a call that the planner is told: a little less, so that its own error can arrive in time.
 fn time_to_pass_on(time: Duration) -> Duration {
     time.saturating_sub((time / 10).min(Duration::from_millis(100)))
 }

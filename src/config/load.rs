@@ -14,49 +14,11 @@ use crate::domain::prices::{Price, PriceList};
 
 use super::reader::Reader;
 use super::show::mask_url;
+use super::table::{SETTINGS, unknown};
 use super::{
-    Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError, traces,
+    Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError, llm, traces,
 };
 
-/// Every setting's name as in the file.
-pub(super) const NAMES: &[&str] = &[
-    "engine",
-    "openai_api_key",
-    "llm_base_url",
-    "llm_model",
-    "llm_fallback_models",
-    "llm_max_attempts",
-    "llm_breaker_threshold",
-    "llm_breaker_reset_seconds",
-    "planning_temperature",
-    "max_tokens",
-    "min_plan_steps",
-    "max_plan_steps",
-    "require_verification_step",
-    "timeout_seconds",
-    "fallback_engine",
-    "host",
-    "port",
-    "environment",
-    "service_name",
-    "log_level",
-    "log_format",
-    "cors_allowed_origins",
-    "auth_tokens",
-    "rate_limit_per_minute",
-    "max_concurrent_plans",
-    "cache_ttl_seconds",
-    "cache_max_entries",
-    "redis_url",
-    "ready_requires_llm",
-    "shutdown_delay_seconds",
-    "shutdown_grace_seconds",
-    "worker_threads",
-];
-
-/// The settings that only a file can hold.
-const ARMS: &str = "arms";
-const PRICES: &str = "prices";
 /// The variable that names the file.
 const CONFIG_FILE: &str = "PLANNER_CONFIG_FILE";
 
@@ -64,11 +26,13 @@ pub(super) fn load(variables: &HashMap<String, String>) -> Result<Settings, Sett
     let mut faults = Vec::new();
     let layers = layers(variables, &mut faults);
     let values = layers.cache.into_table().unwrap_or_default();
-    let mut reader = Reader { prefix: PREFIX, values, faults };
+    let mut reader = Reader::new(PREFIX, SETTINGS, values);
+    reader.faults = faults;
     let settings = read(&mut reader, variables);
+    let (shown, faults) = reader.finish();
     match settings {
-        Some(settings) if reader.faults.is_empty() => Ok(settings),
-        _ => Err(SettingsError(reader.faults)),
+        Some(settings) if faults.is_empty() => Ok(Settings { shown, ..settings }),
+        _ => Err(SettingsError(faults)),
     }
 }
 
@@ -85,8 +49,8 @@ fn layers(variables: &HashMap<String, String>, faults: &mut Vec<String>) -> Conf
         ours.entry(format!("{PREFIX}OPENAI_API_KEY")).or_insert_with(|| key.clone());
     }
     // Only a file can hold these: a variable of that name would hide them.
-    for name in ["PLANNER_ARMS", "PLANNER_PRICES"] {
-        ours.remove(name);
+    for setting in SETTINGS.iter().filter(|setting| setting.is_file_only()) {
+        ours.remove(&setting.variable(PREFIX));
     }
     let file = ours.get(CONFIG_FILE).and_then(|path| read_file(path, faults));
     let environment = ::config::Environment::with_prefix(PREFIX.trim_end_matches('_')).source(Some(ours));
@@ -111,106 +75,106 @@ fn read_file(path: &str, faults: &mut Vec<String>) -> Option<Config> {
     let config = match Config::builder().add_source(File::new(path, format)).build() {
         Ok(config) => config,
         Err(error) => {
-            // The parsers quote the bad line, which may hold a secret.
-            refuse(match error {
-                ConfigError::FileParse { .. } => {
-                    ", which has a syntax error; check it with a TOML or YAML linter"
+            match error {
+                ConfigError::FileParse { cause, .. } => {
+                    // The parsers quote the line, which may hold a secret, and `config` erases their types.
+                    let place = line_and_column(&cause.to_string());
+                    let place = place.map(|(line, column)| format!(" in line {line}, column {column}"));
+                    refuse(&format!(", which has a syntax error{}", place.unwrap_or_default()));
                 }
-                _ => ", which cannot be read; check the path and its permissions",
-            });
+                _ => refuse(", which cannot be read; check the path and its permissions"),
+            }
             return None;
         }
     };
     let table = config.cache.clone().into_table().unwrap_or_default();
-    let mut unknown: Vec<String> = table
-        .keys()
-        .filter(|key| ![ARMS, PRICES].contains(&key.as_str()) && !NAMES.contains(&key.as_str()))
-        .map(|key| format!("`{key}`"))
-        .collect();
-    if !unknown.is_empty() {
-        unknown.sort();
-        refuse(&format!(
-            ", in which these are no settings: {}; check the spelling, in lower case",
-            unknown.join(", ")
-        ));
+    let mut keys: Vec<&String> =
+        table.keys().filter(|key| !SETTINGS.iter().any(|setting| setting.key() == **key)).collect();
+    keys.sort();
+    for key in keys {
+        let what = unknown(&format!("`{key}`"), key, SETTINGS, |known| format!("`{}`", known.key()));
+        refuse(&format!(", which has an {what}"));
     }
     Some(config)
 }
 
+/// Where a parser's message says that the fault is: its `line 3, column 7` or `line 3 column 7`.
+fn line_and_column(message: &str) -> Option<(u32, u32)> {
+    message.match_indices("line ").find_map(|(at, word)| {
+        let mut words = message[at + word.len()..].split([' ', ',', '\n']).filter(|word| !word.is_empty());
+        let line = words.next()?.parse().ok()?;
+        words.next().filter(|word| *word == "column")?;
+        Some((line, words.next()?.parse().ok()?))
+    })
+}
+
 fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Settings> {
-    let environment = reader.choice(
-        "environment",
-        Environment::Development,
-        &[
-            ("development", Environment::Development),
-            ("staging", Environment::Staging),
-            ("production", Environment::Production),
-        ],
-    );
+    let environment = reader.word("environment", &Environment::ALL, Environment::as_str);
     let log_format = match environment {
         Environment::Development => LogFormat::Pretty,
         _ => LogFormat::Json,
     };
     let rules = rules(reader);
     let arms = arms(reader, rules.require_verification);
-    let prices = prices(reader);
-    let openai_api_key = reader.visible_ascii("openai_api_key", "key");
-    let base_url = base_url(reader);
+    let openai_api_key = reader.secret("openai_api_key");
+    let base_url = llm::base_url(reader);
     let engine = engine(reader, environment, base_url.as_deref());
-    let service_name = reader.text("service_name").unwrap_or_else(|| "planner-arm".into());
+    let llm_model = reader.name("llm_model");
+    let llm_fallback_models = reader.list("llm_fallback_models");
+    let prices = prices(reader, std::iter::once(&llm_model).chain(&llm_fallback_models));
+    let service_name = reader.text("service_name");
     let traces = traces::read(variables, &service_name, environment, &mut reader.faults);
     Some(Settings {
         engine,
         openai_api_key,
         llm_base_url: base_url.unwrap_or_else(|| OPENAI_BASE_URL.to_owned()),
-        llm_model: reader.not_blank("llm_model", "gpt-3.5-turbo"),
-        llm_fallback_models: reader.list("llm_fallback_models"),
-        llm_max_attempts: reader.number("llm_max_attempts", 3, 1..=10),
-        llm_breaker_threshold: reader.number("llm_breaker_threshold", 5, 1..=100),
-        llm_breaker_reset: reader.seconds("llm_breaker_reset_seconds", 30.0, 1.0, 600.0),
-        planning_temperature: reader.number("planning_temperature", 0.3, 0.0..=2.0),
-        max_tokens: reader.number("max_tokens", 2_000, 1..=128_000),
+        llm_headers: llm::headers(reader),
+        llm_ca_file: llm::ca_file(reader),
+        llm_model,
+        llm_fallback_models,
+        llm_max_attempts: reader.whole("llm_max_attempts"),
+        llm_breaker_threshold: reader.whole("llm_breaker_threshold"),
+        llm_breaker_reset: reader.seconds("llm_breaker_reset_seconds"),
+        planning_temperature: reader.number("planning_temperature"),
+        max_tokens: reader.whole("max_tokens"),
         rules,
-        timeout: reader.seconds("timeout_seconds", 10.0, 0.1, 600.0),
-        fallback_engine: reader.choice(
-            "fallback_engine",
-            FallbackEngine::None,
-            &[("none", FallbackEngine::None), ("embedded", FallbackEngine::Embedded)],
-        ),
-        host: reader.text("host").unwrap_or_else(|| "0.0.0.0".into()),
-        port: reader.number("port", 8001, 0..=65_535),
+        timeout: reader.seconds("timeout_seconds"),
+        fallback_engine: reader.word("fallback_engine", &FallbackEngine::ALL, FallbackEngine::as_str),
+        host: reader.text("host"),
+        port: reader.whole("port"),
         environment,
         service_name,
         log_level: reader.log_level(),
         log_format: reader.log_format(log_format),
         cors_allowed_origins: origins(reader),
-        auth_tokens: tokens(reader),
-        rate_limit_per_minute: reader.number("rate_limit_per_minute", 0, 0..=1_000_000),
-        max_concurrent_plans: reader.number("max_concurrent_plans", 1_024, 1..=1_000_000),
-        shutdown_delay: reader.seconds("shutdown_delay_seconds", 0.0, 0.0, 3_600.0),
-        shutdown_grace: reader.seconds("shutdown_grace_seconds", 15.0, 0.0, 3_600.0),
-        ready_requires_llm: reader.flag("ready_requires_llm", false),
-        cache_ttl: reader.seconds("cache_ttl_seconds", 3_600.0, 0.0, 31_536_000.0),
-        cache_max_entries: reader.number("cache_max_entries", 10_000, 0..=10_000_000),
+        auth_tokens: reader.secrets("auth_tokens"),
+        rate_limit_per_minute: reader.whole("rate_limit_per_minute"),
+        max_concurrent_plans: reader.whole("max_concurrent_plans"),
+        shutdown_delay: reader.seconds("shutdown_delay_seconds"),
+        shutdown_grace: reader.seconds("shutdown_grace_seconds"),
+        ready_requires_llm: reader.flag("ready_requires_llm"),
+        cache_ttl: reader.seconds("cache_ttl_seconds"),
+        cache_max_entries: reader.whole("cache_max_entries"),
         redis_url: redis_url(reader),
         arms: arms?,
         prices: prices?,
-        worker_threads: reader.number("worker_threads", cores(), 1..=256),
+        worker_threads: reader.whole_or("worker_threads", cores()),
         traces,
         unknown_variables: unknown_variables(variables),
+        shown: Vec::new(),
     })
 }
 
 /// Processor cores that this process may use.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(256)
+fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(256) as u64
 }
 
 fn rules(reader: &mut Reader) -> PlanRules {
     let rules = PlanRules {
-        min_steps: reader.number("min_plan_steps", 3, 1..=50),
-        max_steps: reader.number("max_plan_steps", 7, 1..=50),
-        require_verification: reader.flag("require_verification_step", true),
+        min_steps: reader.whole("min_plan_steps"),
+        max_steps: reader.whole("max_plan_steps"),
+        require_verification: reader.flag("require_verification_step"),
     };
     if rules.min_steps > rules.max_steps {
         let rule = format!("must not be above PLANNER_MAX_PLAN_STEPS, which is {}", rules.max_steps);
@@ -221,80 +185,58 @@ fn rules(reader: &mut Reader) -> PlanRules {
 
 fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry> {
     let fields = "each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases";
-    file_list(reader, ARMS, fields, |arms: Vec<Arm>| ArmRegistry::new(arms, verification_required))
+    let arms =
+        file_list(reader, "arms", fields, |arms: Vec<Arm>| ArmRegistry::new(arms, verification_required))?;
+    let ids: Vec<&str> = arms.arms().iter().map(|arm| arm.id.as_str()).collect();
+    reader.show("arms", ids.join(","));
+    Some(arms)
 }
 
-fn prices(reader: &mut Reader) -> Option<PriceList> {
+/// Shown are those of `models`.
+fn prices<'a>(reader: &mut Reader, models: impl Iterator<Item = &'a String>) -> Option<PriceList> {
     let fields =
         "each price has model, prompt_usd_per_million and completion_usd_per_million, and may have as_of";
-    file_list(reader, PRICES, fields, |prices: Vec<Price>| PriceList::new(prices))
+    let prices = file_list(reader, "prices", fields, |prices: Vec<Price>| PriceList::new(prices))?;
+    let of_model = |model: &String| match prices.get(model) {
+        Some(price) => format!("{model} {price}"),
+        None => format!("{model} unknown"),
+    };
+    let shown: Vec<String> = models.map(of_model).collect();
+    reader.show("prices", shown.join(", "));
+    Some(prices)
 }
 
-/// What is made of a list in the file, the default without one; `None` when it is bad.
+/// What is made of a list in the file, the default without one; `None` when it is invalid.
 fn file_list<T: DeserializeOwned, L: Default>(
     reader: &mut Reader,
     name: &str,
     fields: &str,
     make: impl FnOnce(Vec<T>) -> Result<L, Vec<String>>,
 ) -> Option<L> {
-    let Some(written) = reader.values.get(name) else { return Some(L::default()) };
-    let entries =
-        written.clone().try_deserialize::<Vec<T>>().map_err(|error| vec![format!("{error}; {fields}")]);
+    let Some(written) = reader.file_only(name) else { return Some(L::default()) };
+    let entries = written.try_deserialize::<Vec<T>>().map_err(|error| vec![format!("{error}; {fields}")]);
     match entries.and_then(make) {
         Ok(list) => Some(list),
         Err(faults) => {
-            let faults = faults.into_iter().map(|fault| format!("the setting `{name}` is bad: {fault}"));
+            let faults = faults.into_iter().map(|fault| format!("the setting `{name}` is invalid: {fault}"));
             reader.faults.extend(faults);
             None
         }
     }
 }
 
-/// The URL given, without a slash at its end.
-fn base_url(reader: &mut Reader) -> Option<String> {
-    let rule =
-        "must be an http or https URL that ends in the version path, such as http://localhost:11434/v1";
-    let url = reader.url("llm_base_url", &["http", "https"], rule)?;
-    let rule = if url.query().is_some() || url.fragment().is_some() || !ends_in_version(&url) {
-        rule
-    } else if !url.username().is_empty() || url.password().is_some() {
-        "must be without user and password; the key belongs into PLANNER_OPENAI_API_KEY"
-    } else {
-        return Some(url.as_str().trim_end_matches('/').to_owned());
-    };
-    reader.fault("llm_base_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
-    None
-}
-
-/// Whether the last part of the path is a version (`v1`, `v1beta`), or `openai` behind one, as some
-/// gateways have it (`/v1beta/openai`).
-fn ends_in_version(url: &url::Url) -> bool {
-    let is_version = |part: &str| {
-        let rest = part.strip_prefix('v').unwrap_or_default();
-        rest.starts_with(|c: char| c.is_ascii_digit()) && rest.chars().all(|c| c.is_ascii_alphanumeric())
-    };
-    let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
-    match parts[..] {
-        [.., version, "openai"] if is_version(version) => true,
-        [.., last] => is_version(last),
-        [] => false,
-    }
-}
-
 /// Decides `auto`, and that there is a key where one is needed.
 fn engine(reader: &mut Reader, environment: Environment, base_url: Option<&str>) -> EngineKind {
-    let choice = reader.choice(
-        "engine",
-        None,
-        &[("auto", None), ("openai", Some(EngineKind::OpenAi)), ("embedded", Some(EngineKind::Embedded))],
-    );
-    // A bad URL or key has its own fault already; it was meant to be there.
+    let choices = [None, Some(EngineKind::OpenAi), Some(EngineKind::Embedded)];
+    let choice = reader.word("engine", &choices, |kind| kind.map_or("auto", EngineKind::as_str));
+    // An invalid URL or key has its own fault already; it was meant to be there.
     let (has_key, has_url) = (reader.is_set("openai_api_key"), reader.is_set("llm_base_url"));
     let engine = choice.unwrap_or(if has_key || has_url || environment != Environment::Development {
         EngineKind::OpenAi
     } else {
         EngineKind::Embedded
     });
+    reader.show("engine", engine.as_str());
     let is_openai = base_url.map_or(!has_url, |url| url.contains("://api.openai.com/"));
     if engine == EngineKind::OpenAi && is_openai && !has_key {
         reader.fault(
@@ -320,37 +262,30 @@ fn origins(reader: &mut Reader) -> Vec<String> {
     origins
 }
 
-fn tokens(reader: &mut Reader) -> Vec<SecretString> {
-    let tokens = reader.list("auth_tokens");
-    if tokens.iter().any(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-        reader.fault(
-            "auth_tokens",
-            "has a token with a space or a special character in it",
-            "must be a comma list of tokens of visible ASCII characters",
-        );
-    }
-    tokens.into_iter().map(SecretString::from).collect()
-}
-
 fn redis_url(reader: &mut Reader) -> Option<SecretString> {
     let rule = "must be a redis:// or rediss:// URL";
     let url = reader.url("redis_url", &["redis", "rediss"], rule)?;
     Some(SecretString::from(url.to_string()))
 }
 
-/// Variables with our prefix that mean nothing. `PLANNER_ARM_*` is what Kubernetes sets for a service of
-/// that name, and what callers of this service use.
+/// What is wrong with each variable with our prefix that is no setting. `PLANNER_ARM_*` is what Kubernetes sets for a
+/// service of that name, and what callers of this service use.
 fn unknown_variables(variables: &HashMap<String, String>) -> Vec<String> {
-    let mut unknown: Vec<String> = variables
-        .keys()
-        .filter(|name| name.as_str() != CONFIG_FILE && !name.starts_with("PLANNER_ARM_"))
-        .filter(|name| {
-            name.strip_prefix(PREFIX).is_some_and(|rest| !NAMES.contains(&rest.to_lowercase().as_str()))
-        })
-        .cloned()
-        .collect();
+    let ours = variables.keys().filter(|name| *name != CONFIG_FILE && !name.starts_with("PLANNER_ARM_"));
+    let mut unknown: Vec<String> = ours.filter_map(|name| unknown_variable(name)).collect();
     unknown.sort();
     unknown
+}
+
+fn unknown_variable(variable: &str) -> Option<String> {
+    let name = variable.strip_prefix(PREFIX)?;
+    match SETTINGS.iter().find(|setting| setting.is_named(name)) {
+        Some(setting) if setting.is_file_only() => {
+            Some(format!("{variable} is ignored: only the file that {CONFIG_FILE} names can hold it"))
+        }
+        Some(_) => None,
+        None => Some(unknown(variable, name, SETTINGS, |known| known.variable(PREFIX))),
+    }
 }
 
 #[cfg(test)]
@@ -363,7 +298,7 @@ mod tests {
     fn an_empty_key_of_ours_leaves_openais_in_force() {
         let variables = [("PLANNER_OPENAI_API_KEY", ""), ("OPENAI_API_KEY", "sk-theirs")];
         let settings = load(&variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
-            .expect("good settings");
+            .expect("valid settings");
         assert_eq!(settings.engine, EngineKind::OpenAi);
         assert_eq!(settings.openai_api_key.expect("a key").expose_secret(), "sk-theirs");
     }

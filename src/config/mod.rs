@@ -1,13 +1,16 @@
 //! Settings: a file, then the environment, then checks that report everything that is wrong at once.
 
+mod llm;
 mod load;
 mod reader;
 mod show;
+pub mod table;
 mod traces;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use http::HeaderMap;
 use secrecy::SecretString;
 use tracing::warn;
 
@@ -15,6 +18,7 @@ use crate::domain::arms::ArmRegistry;
 use crate::domain::prices::PriceList;
 use crate::domain::{EngineKind, PlanRules};
 
+pub use crate::http_client::CertificateFile;
 pub use crate::telemetry::settings::{LogFormat, LogLevel, Sampler, TraceSettings};
 
 #[cfg(feature = "orchestrator")]
@@ -28,7 +32,7 @@ pub const PREFIX: &str = "PLANNER_";
 /// OpenAI's own API.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 
-/// Exit code for bad settings (`EX_CONFIG` of sysexits.h).
+/// Exit code for invalid settings (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CODE: u8 = 78;
 
 /// What answers when every model has failed.
@@ -47,7 +51,7 @@ pub enum Environment {
     Development,
     /// Like production, without its users.
     Staging,
-    /// In earnest.
+    /// For its users.
     Production,
 }
 
@@ -58,8 +62,12 @@ pub struct Settings {
     pub engine: EngineKind,
     /// Key of the LLM server.
     pub openai_api_key: Option<SecretString>,
-    /// Base URL of the LLM server, without a slash at its end.
+    /// Base URL of the LLM server, without a slash at the end of its path; it may have a query.
     pub llm_base_url: String,
+    /// Further headers of every call to the LLM server; their values are secrets.
+    pub llm_headers: HeaderMap,
+    /// Certificate authorities to trust for the LLM server, in addition to those of the system.
+    pub llm_ca_file: Option<CertificateFile>,
     /// The model that is asked first.
     pub llm_model: String,
     /// Models that are asked next, in order.
@@ -100,7 +108,7 @@ pub struct Settings {
     pub rate_limit_per_minute: u32,
     /// Plans in flight beyond which more are shed.
     pub max_concurrent_plans: u32,
-    /// How long plans are made still after a signal to stop, until load balancers have heard of it.
+    /// How long plans are still accepted after a signal to stop, until load balancers have noticed.
     pub shutdown_delay: Duration,
     /// How long plans in flight may take to finish after that.
     pub shutdown_grace: Duration,
@@ -120,13 +128,15 @@ pub struct Settings {
     pub worker_threads: usize,
     /// Where traces go; `None`: nowhere.
     pub traces: Option<TraceSettings>,
-    /// Variables with our prefix that mean nothing, perhaps misspelled.
+    /// A sentence for each variable with our prefix that is no setting, perhaps misspelled.
     pub unknown_variables: Vec<String>,
+    /// Every setting in force as it is shown.
+    shown: Vec<(&'static str, String)>,
 }
 
 /// Everything that is wrong with the settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} {}:{}", .0.len(), if .0.len() == 1 { "setting is bad" } else { "settings are bad" }, lines(.0))]
+#[error("{} {}:{}", .0.len(), if .0.len() == 1 { "setting is invalid" } else { "settings are invalid" }, lines(.0))]
 pub struct SettingsError(pub Vec<String>);
 
 fn lines(faults: &[String]) -> String {
@@ -151,8 +161,8 @@ impl Settings {
     }
 
     /// Every setting in force as name and value, in the order of the documentation. Secrets are masked.
-    pub fn shown(&self) -> Vec<(&'static str, String)> {
-        show::shown(self)
+    pub fn shown(&self) -> &[(&'static str, String)] {
+        &self.shown
     }
 
     /// The variables of OpenTelemetry in force, likewise; none where traces are off.
@@ -172,11 +182,10 @@ pub(crate) fn process_variables() -> HashMap<String, String> {
     std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
 }
 
-/// Logs the variables that look like settings and are none.
+/// Logs what is wrong with variables that look like settings and are none.
 pub(crate) fn warn_about_unknown(variables: &[String]) {
-    if !variables.is_empty() {
-        let variables = variables.join(",");
-        warn!(variables, "unknown settings are ignored; check their spelling");
+    for variable in variables {
+        warn!("{variable}");
     }
 }
 

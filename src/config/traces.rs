@@ -1,7 +1,6 @@
 //! Where traces go: the standard variables of OpenTelemetry, which have a prefix of their own.
 
 use std::collections::HashMap;
-use std::mem::take;
 use std::time::Duration;
 
 use ::config::Value;
@@ -29,9 +28,9 @@ pub(super) fn read(
         let name = name.strip_prefix(PREFIX)?.to_lowercase();
         Some((name, Value::new(None, value.clone())))
     });
-    let mut reader = Reader { prefix: PREFIX, values: values.collect(), faults: take(faults) };
+    let mut reader = Reader::new(PREFIX, &[], values.collect());
     let settings = settings(&mut reader, service, environment);
-    *faults = reader.faults;
+    faults.append(&mut reader.faults);
     settings
 }
 
@@ -39,7 +38,7 @@ fn settings(reader: &mut Reader, service: &str, environment: Environment) -> Opt
     let is_wanted = ["exporter_otlp_traces_endpoint", "exporter_otlp_endpoint"];
     // Without a place to send them to, the other variables are for others.
     if !is_wanted.iter().any(|name| reader.is_set(name))
-        || reader.flag("sdk_disabled", false)
+        || reader.flag_or("sdk_disabled", false)
         || reader.choice("traces_exporter", false, &[("otlp", false), ("none", true)])
     {
         return None;
@@ -49,16 +48,20 @@ fn settings(reader: &mut Reader, service: &str, environment: Environment) -> Opt
     let compression = of_traces(reader, "compression");
     let endpoint = endpoint(reader);
     let timeout = of_traces(reader, "timeout");
-    let max_queue_size = reader.number("bsp_max_queue_size", 2_048, 1..=1_000_000);
+    let max_queue_size = reader.number_within("bsp_max_queue_size", 2_048, 1..=1_000_000);
     Some(TraceSettings {
         headers: headers(reader),
         is_compressed: reader.choice(&compression, false, &[("none", false), ("gzip", true)]),
-        timeout: Duration::from_millis(reader.number(&timeout, 10_000, 1..=600_000)),
+        timeout: Duration::from_millis(reader.number_within(&timeout, 10_000, 1..=600_000)),
         resource: resource(reader, service, environment),
         sampler: sampler(reader),
-        schedule_delay: Duration::from_millis(reader.number("bsp_schedule_delay", 5_000, 1..=3_600_000)),
+        schedule_delay: Duration::from_millis(reader.number_within(
+            "bsp_schedule_delay",
+            5_000,
+            1..=3_600_000,
+        )),
         max_queue_size,
-        max_export_batch_size: reader.number(
+        max_export_batch_size: reader.number_within(
             "bsp_max_export_batch_size",
             max_queue_size.min(512),
             1..=max_queue_size,
@@ -76,7 +79,7 @@ fn of_traces(reader: &Reader, what: &str) -> String {
 /// That the protocol is the one that is spoken here.
 fn protocol(reader: &mut Reader) {
     let name = of_traces(reader, "protocol");
-    if let Some(protocol) = reader.text(&name).filter(|protocol| protocol != "http/protobuf") {
+    if let Some(protocol) = reader.given(&name).filter(|protocol| protocol != "http/protobuf") {
         let rule = "must be http/protobuf, which collectors take on port 4318";
         reader.fault(&name, &format!("is \"{protocol}\""), rule);
     }
@@ -97,7 +100,7 @@ fn certificates(reader: &mut Reader) {
 fn endpoint(reader: &mut Reader) -> Option<Url> {
     let name = of_traces(reader, "endpoint");
     let rule = "must be an http or https URL such as http://localhost:4318";
-    let mut url = reader.url(&name, &["http", "https"], rule)?;
+    let mut url = reader.url_given(&name, &["http", "https"], rule)?;
     if !url.username().is_empty() || url.password().is_some() {
         let rule = "must be without user and password; they belong into OTEL_EXPORTER_OTLP_HEADERS";
         reader.fault(&name, &format!("is \"{}\"", mask_url(url.as_str())), rule);
@@ -131,7 +134,7 @@ fn headers(reader: &mut Reader) -> HeaderMap {
     headers
 }
 
-/// What is said of this process. A variable of OpenTelemetry wins over a setting of ours.
+/// The attributes of this process. A variable of OpenTelemetry wins over a setting of ours.
 fn resource(reader: &mut Reader, service: &str, environment: Environment) -> Vec<(String, String)> {
     let mut resource = vec![
         (SERVICE_NAME.to_owned(), service.to_owned()),
@@ -147,7 +150,7 @@ fn resource(reader: &mut Reader, service: &str, environment: Environment) -> Vec
         };
         put(&mut resource, pair);
     }
-    if let Some(service) = reader.text("service_name") {
+    if let Some(service) = reader.given("service_name") {
         put(&mut resource, (SERVICE_NAME.to_owned(), service));
     }
     resource
@@ -160,7 +163,7 @@ fn put(resource: &mut Vec<(String, String)>, (name, value): (String, String)) {
 
 /// The pairs of a comma list as baggage has them (W3C Baggage, without properties); `None` for what is none.
 fn pairs(reader: &mut Reader, name: &str) -> Option<Vec<Option<(String, String)>>> {
-    let text = reader.text(name)?;
+    let text = reader.given(name)?;
     let pair = |entry: &str| {
         let (name, value) = entry.split_once('=')?;
         let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
@@ -180,7 +183,7 @@ fn sampler(reader: &mut Reader) -> Sampler {
         ("parentbased_traceidratio", (true, None)),
     ];
     let (is_parent_based, share) = reader.choice("traces_sampler", (true, Some(1.0)), &words);
-    let share = share.unwrap_or_else(|| reader.number("traces_sampler_arg", 1.0, 0.0..=1.0));
+    let share = share.unwrap_or_else(|| reader.number_within("traces_sampler_arg", 1.0, 0.0..=1.0));
     Sampler { is_parent_based, share }
 }
 

@@ -1,18 +1,19 @@
 //! What every part of the service speaks of: requests, plans, arms, rules, error codes. Pure data and its rules.
 
 pub mod arms;
+mod collect;
 mod engine;
-pub(crate) mod fields;
+pub(crate) mod faults;
 mod plan;
 pub mod prices;
 pub mod problem;
 mod replan;
-mod request;
+pub(crate) mod request;
 mod rules;
 mod status;
 
 pub use engine::{CacheStatus, EMBEDDED_MODEL, EngineKind, RedisOperation, ServerAddress};
-pub use fields::FieldError;
+pub use faults::FieldError;
 pub use plan::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, Schedule, SubTask, Usage};
 pub use replan::{MAX_PLAN_SO_FAR, Progress, ReplanRequest, StepStatus};
 pub use request::{

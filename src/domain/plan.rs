@@ -2,36 +2,71 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use validator::{Validate, ValidationError};
+
+use crate::text::says_nothing;
+
+use super::faults::each;
+use super::request::null_as_default;
 
 /// Longest duration of one step, in seconds (one year).
 pub const MAX_STEP_SECONDS: u32 = 31_536_000;
 
-/// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// One step of a plan. Its rules are for the steps that callers send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 pub struct SubTask {
     /// Place in the order of execution, from 1.
+    #[validate(range(min = 1, max = 100, message = "must be a whole number from 1 to 100"))]
     #[schema(minimum = 1)]
     pub step: u32,
     /// What to do, as an imperative sentence.
+    #[validate(custom(function = "not_blank", message = "must not be blank"))]
     #[schema(min_length = 1)]
     pub action: String,
     /// Id of the arm that does it, from the registry.
     #[schema(example = "coder")]
     pub required_arm: String,
     /// How to tell that the step is done; at least one.
-    #[schema(min_items = 1)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[validate(custom(
+        function = "none_blank",
+        message = "must have at least one entry, and none that is blank"
+    ))]
+    #[schema(min_items = 1, required = true)]
     pub acceptance_criteria: Vec<String>,
     /// Earlier steps whose results this one needs, ascending.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[validate(custom(function = "above_zero", message = "must be a whole number above 0"))]
+    #[schema(required = true)]
     pub depends_on: Vec<u32>,
     /// Relative cost, 1 (cheap) to 5.
+    #[validate(range(min = 1, max = 5, message = "must be a whole number from 1 to 5"))]
     #[schema(minimum = 1, maximum = 5)]
     pub estimated_cost_tier: u8,
-    /// Expected duration in seconds, 1 to 31,536,000.
+    /// Expected duration in seconds, 1 to 31,536,000 (one year).
+    #[validate(range(
+        min = 1,
+        max = "MAX_STEP_SECONDS",
+        message = "must be a whole number from 1 to 31,536,000"
+    ))]
     #[schema(minimum = 1, maximum = 31_536_000)]
     pub estimated_duration_seconds: u32,
 }
 
-/// A sound plan, and on request how it came to be.
+fn not_blank(text: &str) -> Result<(), ValidationError> {
+    if says_nothing(text) { Err(ValidationError::new("blank")) } else { Ok(()) }
+}
+
+fn none_blank(texts: &[String]) -> Result<(), ValidationError> {
+    let is_good = !texts.is_empty() && !texts.iter().any(|text| says_nothing(text));
+    if is_good { Ok(()) } else { Err(ValidationError::new("blank")) }
+}
+
+fn above_zero(numbers: &[u32]) -> Result<(), ValidationError> {
+    each(numbers, |number| *number > 0)
+}
+
+/// A valid plan, and on request how it came to be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlanResponse {
     /// The steps, in order of execution.
@@ -58,7 +93,7 @@ pub struct PlanResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub usage: Option<Usage>,
-    /// With `include=repairs`: each thing changed in what the LLM said.
+    /// With `include=repairs`: each change to the LLM's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub repairs: Option<Vec<Repair>>,
@@ -91,7 +126,7 @@ pub struct Usage {
     pub cost_usd: Option<f64>,
 }
 
-/// One thing changed in what the LLM said, so that the plan is sound.
+/// One change to the LLM's answer that made the plan valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Repair {
     /// What kind of change.

@@ -40,11 +40,11 @@ pub enum ErrorCode {
     RateLimited,
     /// The LLM refused for good.
     LlmFailed,
-    /// No sound plan could be made of the LLM's answer.
+    /// No valid plan could be made of the LLM's answer.
     PlanInvalid,
-    /// A fault of ours.
+    /// A bug in this service.
     InternalError,
-    /// The LLM is down, limits the rate, or is being left alone.
+    /// The LLM is unavailable, limits the rate, or its circuit breaker is open.
     LlmUnavailable,
     /// Too many plans in flight.
     Overloaded,
@@ -52,7 +52,7 @@ pub enum ErrorCode {
     ShuttingDown,
     /// The time for the request ran out.
     DeadlineExceeded,
-    /// The orchestrator's database is away.
+    /// The orchestrator's database is unavailable.
     #[cfg(feature = "orchestrator")]
     DatabaseUnavailable,
 }
@@ -134,7 +134,7 @@ impl ErrorCode {
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::RateLimited => "Rate limited",
             Self::LlmFailed => "The LLM failed",
-            Self::PlanInvalid => "No sound plan",
+            Self::PlanInvalid => "No valid plan",
             Self::InternalError => "Internal error",
             Self::LlmUnavailable => "The LLM is unavailable",
             Self::Overloaded => "Overloaded",
@@ -155,7 +155,7 @@ pub struct Problem {
     pub detail: String,
     /// Everything that is wrong, field by field.
     pub errors: Vec<FieldError>,
-    /// When it is worth trying again.
+    /// How long until a retry may succeed.
     pub retry_after: Option<Duration>,
 }
 
@@ -171,14 +171,14 @@ impl Problem {
         Self::new(ErrorCode::InternalError, detail)
     }
 
-    /// With everything that is wrong.
+    /// With everything that is wrong, field by field.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
         self
     }
 
-    /// With when to try again.
+    /// With the time until a retry.
     #[must_use]
     pub fn retry_after(mut self, wait: impl Into<Option<Duration>>) -> Self {
         self.retry_after = wait.into();
@@ -239,7 +239,7 @@ pub struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     errors: Option<&'a Vec<FieldError>>,
-    /// When it is worth trying again.
+    /// How long until a retry may succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     retry_after_seconds: Option<u64>,

@@ -1,24 +1,25 @@
-//! What a request for the rest of a plan may be, and everything that is wrong with one that is something else.
+//! Requests for the rest of a plan, and their rules.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use validator::{Validate, ValidationError};
 
 use crate::text::says_nothing;
 
-use super::fields::{FieldReader, MOST_FAULTS};
+use super::faults::{Faults, json_object};
 use super::request::json_bytes;
-use super::{FieldError, InvalidRequest, MAX_STEP_SECONDS, PlanRequest, SubTask};
+use super::{InvalidRequest, PlanRequest, SubTask};
 
-/// Most steps of a plan that is made anew: twice the most that settings allow.
+/// Most steps of a plan that is replanned: twice the most that settings allow.
 pub const MAX_PLAN_SO_FAR: usize = 100;
-/// Largest plan that is made anew, with what is said of its steps, in bytes of compact JSON.
+/// Largest plan that is replanned, with its progress, in bytes of compact JSON.
 const MAX_PLAN_BYTES: usize = 64 * 1024;
 /// Longest reason and longest note, in characters.
-const MAX_REASON_CHARS: usize = 2_000;
+const MAX_REASON_CHARS: u64 = 2_000;
 
-/// A plan that is under way, and how far it has come: what is left of it is planned anew.
+/// A plan that is under way, and its progress: the rest of it is planned again.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(example = replan_example)]
 pub struct ReplanRequest {
@@ -29,26 +30,30 @@ pub struct ReplanRequest {
     /// serialised.
     #[schema(min_items = 1, max_items = 100)]
     pub plan: Vec<SubTask>,
-    /// What has come of its steps; those that are not named have not begun. Together with `plan`
+    /// How its steps went; those that are not named have not begun. Together with `plan`
     /// at most 64 KiB serialised.
     #[schema(max_items = 100)]
     pub progress: Vec<Progress>,
 }
 
-/// What has come of one step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+/// How one step went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
+#[validate(schema(function = "reason_fits", skip_on_field_errors = false))]
 pub struct Progress {
     /// The step's number.
+    #[validate(range(min = 1, message = "must be a whole number above 0"))]
     #[schema(minimum = 1)]
     pub step: u32,
     /// Where it stands.
     pub status: StepStatus,
     /// Why it failed, 1 to 2,000 characters; required of a step that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = "MAX_REASON_CHARS", message = "must be at most 2,000 characters long"))]
     #[schema(min_length = 1, max_length = 2_000)]
     pub reason: Option<String>,
-    /// What else the planner should know of it, such as its result; at most 2,000 characters.
+    /// What else the planner should know about it, such as its result; at most 2,000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[validate(length(max = "MAX_REASON_CHARS", message = "must be at most 2,000 characters long"))]
     #[schema(max_length = 2_000)]
     pub note: Option<String>,
 }
@@ -61,13 +66,11 @@ pub enum StepStatus {
     Done,
     /// It was tried, and did not succeed: another way is planned.
     Failed,
-    /// It has not begun: it is planned anew.
+    /// It has not begun: it is planned again.
     Pending,
 }
 
 impl StepStatus {
-    const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Pending];
-
     /// As it stands in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -78,156 +81,130 @@ impl StepStatus {
     }
 }
 
+/// The part of a request that a request for a new plan does not have.
+#[derive(Deserialize, Validate)]
+struct PlanSoFar {
+    #[validate(nested)]
+    plan: Vec<SubTask>,
+    #[validate(nested)]
+    progress: Vec<Progress>,
+}
+
 impl ReplanRequest {
     /// Reads a request from JSON. `is_arm` tells whether an arm exists: one that did a step must.
     ///
     /// # Errors
     /// Everything that is wrong with it, types and rules alike.
     pub fn from_json(body: &[u8], is_arm: impl Fn(&str) -> bool) -> Result<Self, InvalidRequest> {
-        let mut fields = FieldReader::of_body(body, "a goal, a plan and its progress")
-            .map_err(|fault| InvalidRequest { faults: vec![fault], request_id: None })?;
-        let request = PlanRequest::of_fields(&mut fields);
-        let plan = fields.objects("plan", MAX_PLAN_SO_FAR, read_step);
-        let progress = fields.objects("progress", MAX_PLAN_SO_FAR, read_progress);
-        let mut faults = fields.faults;
-        request.rule_faults(&mut faults);
-        faults_of_plan(&plan, &progress, &mut faults);
-        faults_of_progress(&plan, &progress, is_arm, &mut faults);
-        if faults.is_empty() {
-            // What could not be read would have been a fault.
-            let (plan, progress) = (plan.into_iter().flatten(), progress.into_iter().flatten());
-            return Ok(Self { request, plan: plan.collect(), progress: progress.collect() });
+        let mut json = json_object(body, "a goal, a plan and its progress")?;
+        let mut faults = Faults::default();
+        for list in ["plan", "progress"] {
+            faults.refuse_long_list(&mut json, list, MAX_PLAN_SO_FAR);
         }
-        faults.truncate(MOST_FAULTS);
-        Err(InvalidRequest::new(faults, request.request_id))
+        // Not flattened into one type: serde would hide the fields from the collector.
+        let (request, so_far) = (faults.collect::<PlanRequest>(&json), faults.collect::<PlanSoFar>(&json));
+        let (Some(request), Some(so_far)) = (request, so_far) else {
+            return Err(faults.into_list().into());
+        };
+        let PlanSoFar { plan, progress } = &so_far;
+        check_size(plan, progress, &mut faults);
+        faults.check(&request);
+        faults.check(&so_far);
+        check_plan(plan, &mut faults);
+        check_progress(plan, progress, is_arm, &mut faults);
+        let faults = faults.into_list();
+        if !faults.is_empty() {
+            return Err(InvalidRequest { faults, request_id: request.request_id });
+        }
+        Ok(Self { request, plan: so_far.plan, progress: so_far.progress })
     }
 }
 
-/// What is wrong with the steps that could be read, as steps of one plan.
-fn faults_of_plan(plan: &[Option<SubTask>], progress: &[Option<Progress>], faults: &mut Vec<FieldError>) {
+fn check_size(plan: &[SubTask], progress: &[Progress], faults: &mut Faults) {
     if plan.is_empty() {
-        faults.push(FieldError::new("plan", "must not be empty; POST /plan makes a plan from the start"));
+        faults.add("plan", "must not be empty; POST /plan makes a plan from the start");
     } else if json_bytes(&plan) + json_bytes(&progress) > MAX_PLAN_BYTES {
         let message = "must be at most 64 KiB as compact JSON, together with progress; shorten the notes";
-        faults.push(FieldError::new("plan", message));
+        faults.add("plan", message);
     }
+}
+
+/// Notes what is wrong with steps as steps of one plan.
+fn check_plan(plan: &[SubTask], faults: &mut Faults) {
     let mut first: HashMap<&str, usize> = HashMap::new();
-    for (index, step) in plan.iter().enumerate().filter_map(|(index, step)| Some((index, step.as_ref()?))) {
+    for (number, step) in (1..).zip(plan) {
         let mut fault = |field: &str, message: String| {
-            faults.push(FieldError::new(format!("plan[{index}].{field}"), message));
+            faults.add_relation(format!("plan[{}].{field}", number - 1), message);
         };
-        let number = index as u32 + 1;
-        if step.step != number {
-            fault(
-                "step",
-                format!("must be {number}: steps are numbered from 1 in the order in which they run"),
-            );
+        if step.step as usize != number {
+            let rule = "steps are numbered from 1 in the order in which they run";
+            fault("step", format!("must be {number}: {rule}"));
         }
-        let is_earlier = step.depends_on.iter().all(|needed| *needed < number);
+        let is_earlier = step.depends_on.iter().all(|needed| (*needed as usize) < number);
         if !is_earlier || !step.depends_on.is_sorted_by(|a, b| a < b) {
             fault("depends_on", "must name earlier steps, ascending and each once".into());
         }
         if let Some(earlier) = first.get(step.action.trim()) {
-            fault("action", format!("is the same as that of step {}; say what is different", earlier + 1));
+            fault("action", format!("is the same as that of step {earlier}; say what is different"));
         }
-        first.entry(step.action.trim()).or_insert(index);
+        first.entry(step.action.trim()).or_insert(number);
     }
 }
 
-/// What is wrong with what is said of the steps of `plan`.
-fn faults_of_progress(
-    plan: &[Option<SubTask>],
-    progress: &[Option<Progress>],
+/// Notes what is wrong with the progress on the steps of `plan`.
+fn check_progress(
+    plan: &[SubTask],
+    progress: &[Progress],
     is_arm: impl Fn(&str) -> bool,
-    faults: &mut Vec<FieldError>,
+    faults: &mut Faults,
 ) {
-    let last = plan.len();
-    let mut said: Vec<Option<StepStatus>> = vec![None; last];
-    let said_of = |progress: &Progress| (progress.step as usize).checked_sub(1).filter(|place| *place < last);
-    for (index, progress) in progress.iter().enumerate().filter_map(|(index, p)| Some((index, p.as_ref()?))) {
-        let message = match said_of(progress) {
-            // The plan has a fault of its own.
-            None if last == 0 => continue,
-            None => format!("must be the number of a step of the plan, 1 to {last}"),
-            Some(place) if said[place].is_some() => {
-                format!("names step {} again; name each step once", progress.step)
-            }
-            Some(place) => {
-                said[place] = Some(progress.status);
-                continue;
-            }
-        };
-        faults.push(FieldError::new(format!("progress[{index}].step"), message));
-    }
-    let is_done = |place: usize| said.get(place) == Some(&Some(StepStatus::Done));
-    for (index, progress) in progress.iter().enumerate().filter_map(|(index, p)| Some((index, p.as_ref()?))) {
-        let Some(place) = said_of(progress).filter(|_| progress.status == StepStatus::Done) else { continue };
-        let Some(step) = &plan[place] else { continue };
-        if let Some(needed) = step.depends_on.iter().find(|needed| !is_done(**needed as usize - 1)) {
-            faults.push(FieldError::new(
-                format!("progress[{index}].status"),
-                format!("is done, but step {} depends on step {needed}, which is not", progress.step),
-            ));
+    let statuses = statuses(plan.len(), progress, faults);
+    let is_done = |number: u32| statuses.get(&number) == Some(&StepStatus::Done);
+    for (index, Progress { step: number, .. }) in progress.iter().enumerate() {
+        let place = (*number as usize).wrapping_sub(1);
+        let Some(step) = plan.get(place).filter(|_| is_done(*number)) else { continue };
+        if let Some(needed) = step.depends_on.iter().find(|needed| **needed > 0 && !is_done(**needed)) {
+            let message = format!("is done, but step {number} depends on step {needed}, which is not");
+            faults.add_relation(format!("progress[{index}].status"), message);
         }
         if !is_arm(&step.required_arm) {
-            faults.push(FieldError::new(
-                format!("plan[{place}].required_arm"),
-                "is no arm that exists here; a step that is done keeps its arm",
-            ));
+            let message = "is no arm that exists here; a step that is done keeps its arm";
+            faults.add_relation(format!("plan[{place}].required_arm"), message);
         }
     }
-    if last > 0 && (0..last).all(is_done) {
-        faults.push(FieldError::new("progress", "says that every step is done; nothing is left to plan"));
+    if !plan.is_empty() && (1..).zip(plan).all(|(number, _)| is_done(number)) {
+        faults.add_relation("progress", "says that every step is done; nothing is left to plan");
     }
 }
 
-fn read_step(fields: &mut FieldReader) -> Option<SubTask> {
-    let step = fields.required_whole("step", 1, MAX_PLAN_SO_FAR as u32);
-    let action = fields.required_text("action");
-    let arm = fields.required_text("required_arm");
-    let criteria = fields.texts("acceptance_criteria", usize::MAX);
-    let depends_on = fields.wholes("depends_on");
-    let tier = fields.required_whole("estimated_cost_tier", 1, 5);
-    let seconds = fields.required_whole("estimated_duration_seconds", 1, MAX_STEP_SECONDS);
-    if action.as_ref().is_some_and(|action| says_nothing(action)) {
-        fields.fault("action", "must not be blank");
-    }
-    if criteria.is_empty() || criteria.iter().any(|text| says_nothing(text)) {
-        fields.fault("acceptance_criteria", "must have at least one entry, and none that is blank");
-    }
-    Some(SubTask {
-        step: step?,
-        action: action?,
-        required_arm: arm?,
-        acceptance_criteria: criteria,
-        depends_on: depends_on?,
-        estimated_cost_tier: tier? as u8,
-        estimated_duration_seconds: seconds?,
-    })
-}
-
-fn read_progress(fields: &mut FieldReader) -> Option<Progress> {
-    let step = fields.required_whole("step", 1, u32::MAX);
-    let word = fields.required_text("status");
-    let status =
-        word.as_ref().and_then(|word| StepStatus::ALL.into_iter().find(|status| status.as_str() == word));
-    if word.is_some() && status.is_none() {
-        fields.fault("status", "must be one of done, failed, pending");
-    }
-    let has_reason = fields.has("reason");
-    let reason = fields.text("reason");
-    let note = fields.text("note");
-    for (name, text) in [("reason", &reason), ("note", &note)] {
-        if text.as_ref().is_some_and(|text| text.chars().count() > MAX_REASON_CHARS) {
-            fields.fault(name, "must be at most 2,000 characters long");
+/// Where each step of a plan of `steps` steps stands; notes what names no step, or one again.
+fn statuses(steps: usize, progress: &[Progress], faults: &mut Faults) -> HashMap<u32, StepStatus> {
+    let mut statuses = HashMap::new();
+    for (index, Progress { step, status, .. }) in progress.iter().enumerate() {
+        let field = |name: &str| format!("progress[{index}].{name}");
+        // A placeholder says nothing; and with an empty plan, the plan is the fault.
+        if steps == 0 || faults.concerns(&field("step")) || faults.concerns(&field("status")) {
+            continue;
+        }
+        if !(1..=steps).contains(&(*step as usize)) {
+            faults.add(field("step"), format!("must be the number of a step of the plan, 1 to {steps}"));
+        } else if statuses.contains_key(step) {
+            faults.add(field("step"), format!("names step {step} again; name each step once"));
+        } else {
+            statuses.insert(*step, *status);
         }
     }
-    if status == Some(StepStatus::Failed)
-        && reason.as_ref().map_or(!has_reason, |reason| says_nothing(reason))
-    {
-        fields.fault("reason", "is required of a step that failed; say why it did");
+    statuses
+}
+
+fn reason_fits(progress: &Progress) -> Result<(), ValidationError> {
+    let has_reason = progress.reason.as_deref().is_some_and(|reason| !says_nothing(reason));
+    if progress.status != StepStatus::Failed || has_reason {
+        return Ok(());
     }
-    Some(Progress { step: step?, status: status?, reason, note })
+    // The code of a struct's error names the field.
+    let message = "is required of a step that failed; say why it did";
+    Err(ValidationError::new("reason").with_message(message.into()))
 }
 
 fn replan_example() -> serde_json::Value {

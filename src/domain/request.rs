@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use super::FieldError;
-use super::fields::FieldReader;
+use super::faults::{Faults, each, read_json};
 
 /// Longest goal, in characters.
 pub const MAX_GOAL_CHARS: u64 = 10_000;
@@ -23,7 +23,10 @@ pub const MAX_REQUEST_ID_CHARS: u64 = 128;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 pub struct PlanRequest {
     /// What is to be achieved: 1 to 10,000 characters, not blank.
-    #[validate(length(max = "MAX_GOAL_CHARS"), custom(function = "not_blank"))]
+    #[validate(custom(
+        function = "goal_fits",
+        message = "must be 1 to 10,000 characters long and not blank"
+    ))]
     #[schema(
         min_length = 1,
         max_length = 10_000,
@@ -33,17 +36,20 @@ pub struct PlanRequest {
     pub goal: String,
     /// Rules that the plan must respect: at most 50, each 1 to 2,000 characters.
     #[serde(default, deserialize_with = "null_as_default")]
-    #[validate(length(max = "MAX_CONSTRAINTS"))]
+    #[validate(
+        length(max = "MAX_CONSTRAINTS", message = "must have at most 50 entries"),
+        custom(function = "constraints_fit", message = "must be 1 to 2,000 characters long")
+    )]
     #[schema(schema_with = constraints_schema)]
     pub constraints: Vec<String>,
     /// Anything the planner should know, as a JSON object of at most 64 KiB serialised.
     #[serde(default, deserialize_with = "null_as_default")]
-    #[validate(custom(function = "context_fits"))]
+    #[validate(custom(function = "context_fits", message = "must be at most 64 KiB as compact JSON"))]
     #[schema(schema_with = context_schema)]
     pub context: Map<String, Value>,
     /// The caller's name for this request, at most 128 characters; a UUID is made when absent or null.
     #[serde(default)]
-    #[validate(length(max = "MAX_REQUEST_ID_CHARS"))]
+    #[validate(length(max = "MAX_REQUEST_ID_CHARS", message = "must be at most 128 characters long"))]
     #[schema(max_length = 128)]
     pub request_id: Option<String>,
 }
@@ -57,12 +63,9 @@ pub struct InvalidRequest {
     pub request_id: Option<String>,
 }
 
-impl InvalidRequest {
-    /// One fault for each field, sorted.
-    pub(super) fn new(mut faults: Vec<FieldError>, request_id: Option<String>) -> Self {
-        faults.sort();
-        faults.dedup_by(|a, b| a.field == b.field);
-        Self { faults, request_id }
+impl From<Vec<FieldError>> for InvalidRequest {
+    fn from(faults: Vec<FieldError>) -> Self {
+        Self { faults, request_id: None }
     }
 }
 
@@ -72,15 +75,13 @@ impl PlanRequest {
     /// # Errors
     /// Everything that is wrong with it, types and rules alike.
     pub fn from_json(body: &[u8]) -> Result<Self, InvalidRequest> {
-        // serde would read an array as a struct by the order of its fields.
-        let is_object = body.trim_ascii_start().first() == Some(&b'{');
-        let (request, mut faults) = match serde_json::from_slice(body) {
-            Ok(request) if is_object => (request, Vec::new()),
-            _ => Self::field_by_field(body)
-                .map_err(|fault| InvalidRequest { faults: vec![fault], request_id: None })?,
-        };
-        request.rule_faults(&mut faults);
-        if faults.is_empty() { Ok(request) } else { Err(InvalidRequest::new(faults, request.request_id)) }
+        let (request, faults) = read_json::<Self>(body, "a goal")?;
+        let faults = faults.into_list();
+        if faults.is_empty() {
+            Ok(request)
+        } else {
+            Err(InvalidRequest { faults, request_id: request.request_id })
+        }
     }
 
     /// Checks the rules of a request that was not read from JSON.
@@ -88,67 +89,21 @@ impl PlanRequest {
     /// # Errors
     /// Every broken rule, sorted by field.
     pub fn check(&self) -> Result<(), Vec<FieldError>> {
-        let mut faults = Vec::new();
-        self.rule_faults(&mut faults);
-        if faults.is_empty() {
-            return Ok(());
-        }
-        faults.sort();
-        Err(faults)
-    }
-
-    /// The slow way, for requests with something of the wrong type: what fits is read, the rest named.
-    /// Fails with what is wrong with the body as a whole.
-    fn field_by_field(body: &[u8]) -> Result<(Self, Vec<FieldError>), FieldError> {
-        let mut fields = FieldReader::of_body(body, "a goal")?;
-        let request = Self::of_fields(&mut fields);
-        // Without a fault here a key was there twice, of which the last counts, as in Python.
-        Ok((request, fields.faults))
-    }
-
-    /// What fits of a request among `fields`; what does not is a fault there. Its rules are not checked.
-    pub(super) fn of_fields(fields: &mut FieldReader) -> Self {
-        Self {
-            // What is missing has its own fault and breaks no rule besides.
-            goal: fields.required_text("goal").unwrap_or_else(|| "read".into()),
-            constraints: fields.texts("constraints", MAX_CONSTRAINTS as usize),
-            context: fields.object("context").unwrap_or_default(),
-            request_id: fields.text("request_id"),
-        }
-    }
-
-    pub(super) fn rule_faults(&self, faults: &mut Vec<FieldError>) {
-        if let Err(errors) = self.validate() {
-            faults.extend(
-                errors.field_errors().keys().map(|field| FieldError::new(field.to_string(), rule_of(field))),
-            );
-        }
-        for (index, constraint) in self.constraints.iter().enumerate().take(MAX_CONSTRAINTS as usize) {
-            if constraint.is_empty() || constraint.chars().count() > MAX_CONSTRAINT_CHARS {
-                faults.push(FieldError::new(
-                    format!("constraints[{index}]"),
-                    "must be 1 to 2,000 characters long",
-                ));
-            }
-        }
+        let mut faults = Faults::default();
+        faults.check(self);
+        let faults = faults.into_list();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }
 
-/// The rule of a field, as a caller reads it behind the field's name.
-fn rule_of(field: &str) -> &'static str {
-    match field {
-        "goal" => "must be 1 to 10,000 characters long and not blank",
-        "constraints" => "must have at most 50 entries",
-        "context" => "must be at most 64 KiB as compact JSON",
-        _ => "must be at most 128 characters long",
-    }
+/// Whether a text is 1 to 10,000 characters long and not blank.
+pub(crate) fn goal_fits(goal: &str) -> Result<(), ValidationError> {
+    let fits = !goal.trim().is_empty() && goal.chars().count() as u64 <= MAX_GOAL_CHARS;
+    if fits { Ok(()) } else { Err(ValidationError::new("length")) }
 }
 
-fn not_blank(text: &str) -> Result<(), ValidationError> {
-    if text.trim().is_empty() {
-        return Err(ValidationError::new("blank"));
-    }
-    Ok(())
+fn constraints_fit(constraints: &[String]) -> Result<(), ValidationError> {
+    each(constraints, |text| (1..=MAX_CONSTRAINT_CHARS).contains(&text.chars().count()))
 }
 
 fn context_fits(context: &Map<String, Value>) -> Result<(), ValidationError> {
@@ -174,7 +129,8 @@ impl std::io::Write for ByteCounter {
     }
 }
 
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+/// Reads `null` as the default, and a missing value too.
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + Deserialize<'de>,

@@ -1,12 +1,15 @@
-//! `GET /docs`: Swagger UI, its assets served from the binary, with no outside address.
+//! `GET /docs`: Swagger UI, its assets served from the binary, without any external address.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read as _};
+use std::sync::LazyLock;
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
+use zip::ZipArchive;
 
 use crate::server::problem::of_status;
 
@@ -40,9 +43,9 @@ const START: &str = r##"window.ui = SwaggerUIBundle({
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The page that can try each call.
+/// Serves a page that documents and tries each call.
 #[utoipa::path(get, path = "/docs", tag = "documentation", operation_id = "docs",
-    responses((status = 200, description = "A page that can try each call", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "Swagger UI", body = String, content_type = "text/html")))]
 pub(super) async fn page() -> Response {
     asset("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()))
 }
@@ -52,18 +55,29 @@ pub(super) async fn page_asset(Path(name): Path<String>) -> Response {
     if name == "start.js" {
         return asset("text/javascript; charset=utf-8", Bytes::from_static(START.as_bytes()));
     }
-    let config = utoipa_swagger_ui::Config::from("/openapi.json");
-    match utoipa_swagger_ui::serve(&name, Arc::new(config)) {
-        Ok(Some(file)) => {
-            let bytes = match file.bytes {
-                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-                Cow::Owned(bytes) => bytes.into(),
-            };
-            asset(&file.content_type, bytes)
-        }
-        _ => of_status(http::StatusCode::NOT_FOUND).into_response(),
+    match ASSETS.get(name.as_str()) {
+        Some((content_type, bytes)) => asset(content_type, bytes.clone()),
+        None => of_status(http::StatusCode::NOT_FOUND).into_response(),
     }
 }
+
+/// What the page loads of Swagger UI, by name: its content type and its bytes, unpacked when first asked for.
+static ASSETS: LazyLock<BTreeMap<&str, (&str, Bytes)>> = LazyLock::new(|| {
+    let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)).expect("a zip file");
+    // The folder that holds everything is called after the version of Swagger UI, and comes first.
+    let folder = archive.by_index(0).expect("a folder").name().expect("UTF-8").into_owned();
+    let mut unpack = |name: &str| {
+        let mut file = archive.by_name(&format!("{folder}dist/{name}")).expect("a file of Swagger UI");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("an intact file");
+        Bytes::from(bytes)
+    };
+    BTreeMap::from([
+        ("favicon-32x32.png", ("image/png", unpack("favicon-32x32.png"))),
+        ("swagger-ui-bundle.js", ("text/javascript; charset=utf-8", unpack("swagger-ui-bundle.js"))),
+        ("swagger-ui.css", ("text/css; charset=utf-8", unpack("swagger-ui.css"))),
+    ])
+});
 
 fn asset(content_type: &str, bytes: Bytes) -> Response {
     let headers = [

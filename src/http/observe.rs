@@ -1,4 +1,4 @@
-//! What is counted, logged and traced of each request.
+//! Metrics, log lines and traces of the planner's requests.
 
 use std::any::Any;
 
@@ -6,11 +6,11 @@ use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use http::Method;
 use opentelemetry::Context;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::domain::problem::Problem;
 use crate::server::lifecycle::Phase;
-use crate::server::observe::{Ended, RequestObserver};
+use crate::server::observe::{CompletedRequest, RequestObserver};
 use crate::service::PlannerService;
 use crate::service::reply::{PlanMetadata, outcome};
 use crate::service::span;
@@ -35,12 +35,16 @@ impl RequestObserver for PlannerService {
         self.lifecycle.phase() > Phase::Serving
     }
 
-    fn ended(&self, request: &Ended<PlanMetadata>) {
+    fn completed(&self, request: &CompletedRequest<PlanMetadata>) {
         let (method, route, took) = (request.method, request.route(), request.took);
-        self.metrics.http_request(route, method, request.shown_status(), took);
+        self.metrics.record_http_request(route, method, request.shown_status(), took);
         let (status, ms) = (request.shown_status().as_u16(), request.ms());
         if !PLANNING_ROUTES.contains(&route) || method != "POST" {
-            info!(method, route, status, ms, "request");
+            if request.is_probe() {
+                debug!(method, route, status, ms, "request");
+            } else {
+                info!(method, route, status, ms, "request");
+            }
             return;
         }
         let outcome = outcome(request.status.is_some(), request.code);
@@ -66,8 +70,8 @@ impl RequestObserver for PlannerService {
     }
 }
 
-/// What a panic in a handler becomes. The panic hook has logged where it was.
+/// The response to a request whose handler panicked. The panic hook has logged where.
 pub(crate) fn panic_response(service: &PlannerService, _: &(dyn Any + Send)) -> Response {
-    service.metrics.panic_caught();
+    service.metrics.record_panic();
     Problem::internal().into_response()
 }

@@ -15,24 +15,25 @@ use utoipa::openapi::{ObjectBuilder, schema::Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::domain::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
+use crate::server::body::body_layers;
 use crate::service::PlannerService;
 
 use super::observe::PLANNING_ROUTES;
 use super::{docs, ops, page, plan, replan, validate};
-use crate::domain::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Planner arm",
-        description = "Breaks a goal down into a sound plan: known arms, acyclic dependencies, checkable criteria, costs and times.\n\n\
+        description = "Breaks a goal down into a valid plan: known arms, acyclic dependencies, checkable criteria, costs and durations.\n\n\
                        Every error is an RFC 9457 problem document. Every response has the header X-Request-ID."
     ),
     components(schemas(ProblemDocument<'_>)),
     tags(
         (name = "planning", description = "From a goal to a plan"),
         (name = "operations", description = "For orchestrators, Prometheus and container runtimes"),
-        (name = "documentation", description = "This description"),
+        (name = "documentation", description = "The API itself"),
     ),
 )]
 struct Description;
@@ -43,6 +44,8 @@ pub(crate) fn api_router() -> Router<Arc<PlannerService>> {
         .routes(routes!(plan::create_plan))
         .routes(routes!(replan::replan))
         .routes(routes!(validate::validate))
+        // The routes above read bodies.
+        .route_layer(body_layers())
         .routes(routes!(ops::health))
         .routes(routes!(ops::ready))
         .routes(routes!(ops::metrics))
@@ -69,12 +72,12 @@ fn own_operation() -> Operation {
     utoipa::openapi::path::OperationBuilder::new()
         .tag("documentation")
         .operation_id(Some("openapi"))
-        .summary(Some("This description, as OpenAPI 3.1."))
+        .summary(Some("Returns this description as OpenAPI 3.1."))
         .response("200", ResponseBuilder::new().description("OpenAPI 3.1").content("application/json", body))
         .build()
 }
 
-/// Adds what all operations have in common: the request id, and the errors that any of them can end in.
+/// Adds what all operations have in common: the request id, and the errors that each can end in.
 fn complete(api: &mut utoipa::openapi::OpenApi) {
     api.info.version = env!("CARGO_PKG_VERSION").into();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
@@ -87,9 +90,8 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
             _ => &[ErrorCode::InternalError],
         };
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-            // No path that is described here ends in these two.
-            let elsewhere = [ErrorCode::NotFound, ErrorCode::OriginNotAllowed];
-            add_problems(operation, codes.iter().filter(|code| !elsewhere.contains(code)));
+            // Described paths exist.
+            add_problems(operation, codes.iter().filter(|code| **code != ErrorCode::NotFound));
             for response in operation.responses.responses.values_mut() {
                 if let RefOr::T(response) = response {
                     response.headers.insert("X-Request-ID".into(), text_header("The request's id"));
@@ -99,15 +101,15 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     }
 }
 
-/// Gives the operation at `path` what it has in common with `/plan`: parameters, as nothing of it is kept without
-/// that of the cache, and the sound plan.
+/// Gives the operation at `path` what it has in common with `/plan`: the response, and the parameters but
+/// `Cache-Control`, since only `/plan` is cached.
 fn describe_like_plan(api: &mut utoipa::openapi::OpenApi, path: &str) {
     let plan = api.paths.paths.get("/plan").and_then(|item| item.post.clone());
     let operation = api.paths.paths.get_mut(path).and_then(|item| item.post.as_mut());
     if let (Some(plan), Some(operation)) = (plan, operation) {
-        let is_of_both = |parameter: &RefOr<Parameter>| !matches!(parameter, RefOr::T(parameter) if parameter.name == "Cache-Control");
+        let is_shared = |parameter: &RefOr<Parameter>| !matches!(parameter, RefOr::T(parameter) if parameter.name == "Cache-Control");
         operation.parameters =
-            plan.parameters.map(|parameters| parameters.into_iter().filter(is_of_both).collect());
+            plan.parameters.map(|parameters| parameters.into_iter().filter(is_shared).collect());
         operation.responses.responses.extend(plan.responses.responses);
     }
 }
@@ -135,18 +137,18 @@ fn problem_response(codes: &[ErrorCode]) -> DocumentedResponse {
     response
 }
 
-/// The headers that come with a problem of this code, and what they say.
+/// The headers that come with a problem of this code, and their descriptions.
 fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
     const RETRY: (&str, &str) = ("Retry-After", "Seconds to wait, where known");
-    const LEFT: (&str, &str) = ("RateLimit", "Plans that the caller's limit leaves, where there is one");
-    const POLICY: (&str, &str) = ("RateLimit-Policy", "The limit itself, where there is one");
-    const ENGINE: (&str, &str) = ("X-Planner-Engine", "Who was asked: openai or embedded");
+    const LEFT: (&str, &str) = ("RateLimit", "Plans left of the caller's limit, when one is configured");
+    const POLICY: (&str, &str) = ("RateLimit-Policy", "The caller's limit, when one is configured");
+    const ENGINE: (&str, &str) = ("X-Planner-Engine", "The engine that was asked: openai or embedded");
     const MODEL: (&str, &str) = ("X-Planner-Model", "The model that was asked");
-    const CACHE: (&str, &str) = ("X-Planner-Cache", "As with a plan");
+    const CACHE: (&str, &str) = ("X-Planner-Cache", "What the cache did, as with a plan");
     const ATTEMPTS: (&str, &str) = ("X-Planner-Attempts", "Calls made to LLMs");
     match code {
         ErrorCode::Unauthorized => &[("WWW-Authenticate", "Always Bearer")],
-        ErrorCode::MethodNotAllowed => &[("Allow", "The methods that the path takes")],
+        ErrorCode::MethodNotAllowed => &[("Allow", "The methods that the path supports")],
         ErrorCode::RateLimited | ErrorCode::Overloaded => &[RETRY, LEFT, POLICY],
         ErrorCode::ShuttingDown => &[RETRY],
         ErrorCode::LlmUnavailable => &[RETRY, LEFT, POLICY, ENGINE, MODEL, CACHE, ATTEMPTS],

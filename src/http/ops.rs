@@ -1,4 +1,4 @@
-//! What operators and orchestrators ask: health, readiness, metrics, capabilities.
+//! Endpoints for operators and orchestrators: health, readiness, metrics, capabilities.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use crate::server::lifecycle::Phase;
 use crate::server::readiness::{now, readiness};
 use crate::service::PlannerService;
 
-/// Whether the process lives, whatever the LLM does.
+/// Reports that the process is alive, whatever the state of the LLM.
 #[utoipa::path(get, path = "/health", tag = "operations", operation_id = "health",
-    responses((status = 200, description = "The process lives", body = Health)))]
+    responses((status = 200, description = "The process is alive", body = Health)))]
 pub(super) async fn health(State(service): State<Arc<PlannerService>>) -> Json<Health> {
     Json(Health {
         status: "healthy".into(),
@@ -24,11 +24,11 @@ pub(super) async fn health(State(service): State<Arc<PlannerService>>) -> Json<H
     })
 }
 
-/// Whether this replica should get requests.
+/// Reports whether this replica should receive requests.
 #[utoipa::path(get, path = "/ready", tag = "operations", operation_id = "ready",
     responses(
-        (status = 200, description = "Send requests", body = Readiness),
-        (status = 503, description = "Send none: starting, stopping, or the LLM is required and down", body = Readiness),
+        (status = 200, description = "Ready for requests", body = Readiness),
+        (status = 503, description = "Not ready: starting, shutting down, or the LLM is required and unavailable", body = Readiness),
     ))]
 pub(super) async fn ready(State(service): State<Arc<PlannerService>>) -> Response {
     let serving = service.lifecycle.phase() == Phase::Serving;
@@ -38,7 +38,7 @@ pub(super) async fn ready(State(service): State<Arc<PlannerService>>) -> Respons
     readiness(ready, [("config", true), ("llm", llm), ("serving", serving)].into_iter().chain(redis))
 }
 
-/// The metrics, in Prometheus's text format.
+/// Returns the metrics in Prometheus's text format.
 #[utoipa::path(get, path = "/metrics", tag = "operations", operation_id = "metrics",
     responses((status = 200, description = "Prometheus text format 0.0.4", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(service): State<Arc<PlannerService>>) -> Response {
@@ -46,9 +46,9 @@ pub(super) async fn metrics(State(service): State<Arc<PlannerService>>) -> Respo
     ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], service.metrics.render()).into_response()
 }
 
-/// What this arm can do.
+/// Describes what this arm can do.
 #[utoipa::path(get, path = "/capabilities", tag = "operations", operation_id = "capabilities",
-    responses((status = 200, description = "What this arm can do", body = Capabilities)))]
+    responses((status = 200, description = "The arm's capabilities, cost and track record", body = Capabilities)))]
 pub(super) async fn capabilities(State(service): State<Arc<PlannerService>>) -> Json<Capabilities> {
     let record = service.track_record();
     Json(Capabilities {

@@ -1,5 +1,5 @@
-//! `GET /`: a page on which a goal becomes a plan before one's eyes. Its files are served from the binary, and it
-//! calls what every other caller calls.
+//! `GET /`: a page that turns a goal into a plan and draws it while it is made. Its files are served from the binary,
+//! and it uses the public API.
 
 use std::sync::LazyLock;
 
@@ -14,13 +14,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use crate::headers::words;
-
 use crate::server::problem::of_status;
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Files of our own only, nothing inline, and no text ever becomes markup or a script (Trusted Types).
+/// Allows files of our own only, nothing inline, and no text as markup or script (Trusted Types).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
@@ -33,7 +32,7 @@ struct File {
     etag: HeaderValue,
 }
 
-/// The page itself first.
+/// The page itself comes first.
 static FILES: LazyLock<[File; 10]> = LazyLock::new(|| {
     [
         File::new("index.html", HTML, include_str!("page/index.html")),
@@ -49,7 +48,7 @@ static FILES: LazyLock<[File; 10]> = LazyLock::new(|| {
     ]
 });
 
-/// The page at `/`, and what it consists of.
+/// The page at `/` and its files.
 pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { FILES[0].answer(&headers) }))
@@ -70,7 +69,7 @@ impl File {
         Self { name, content_type, text, etag }
     }
 
-    /// The file, or that the caller has it. Files of two versions do not mix: each is asked for each time.
+    /// The file, or 304 when the caller has it. Callers revalidate each time, so that files of two versions never mix.
     fn answer(&self, request: &HeaderMap) -> Response {
         let headers = [
             (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
@@ -84,7 +83,7 @@ impl File {
         (headers, [(CONTENT_TYPE, self.content_type)], self.text).into_response()
     }
 
-    /// Whether the caller has this version (RFC 9110, section 13.1.2).
+    /// Whether the caller has this version already (RFC 9110, section 13.1.2).
     fn is_with(&self, request: &HeaderMap) -> bool {
         words(request, IF_NONE_MATCH)
             .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -15,11 +16,12 @@ use tracing::{Instrument, Span};
 use crate::domain::problem::Problem;
 use crate::domain::{FieldError, InvalidRequest, PlanRequest, PlanResponse};
 use crate::planner::PlanJob;
+use crate::server::body::{read_body, require_json};
 use crate::server::lifecycle::Phase;
-use crate::server::request::{RequestBody, RequestContext, deadline, peer, prefers_events, wants_no_cache};
+use crate::server::request::{RequestContext, deadline, prefers_events, wants_no_cache};
 use crate::service::PlannerService;
 use crate::service::admission::{ValidatedRequest, shutting_down};
-use crate::service::auth::{Caller, authorize};
+use crate::service::auth::Caller;
 use crate::service::reply::{Include, PlanMetadata, PlanReply};
 
 use super::limit::limit_headers;
@@ -33,24 +35,24 @@ const X_PLANNER_MODEL: HeaderName = HeaderName::from_static("x-planner-model");
 const X_PLANNER_CACHE: HeaderName = HeaderName::from_static("x-planner-cache");
 /// Calls made to LLMs for it.
 const X_PLANNER_ATTEMPTS: HeaderName = HeaderName::from_static("x-planner-attempts");
-/// Things changed in what the LLM said.
+/// Repairs made to the LLM's plan.
 const X_PLANNER_REPAIRS: HeaderName = HeaderName::from_static("x-planner-repairs");
 
-/// Everything that is said about a plan beside it.
+/// The headers that describe a plan.
 pub(crate) const PLAN_HEADERS: [HeaderName; 5] =
     [X_PLANNER_ENGINE, X_PLANNER_MODEL, X_PLANNER_CACHE, X_PLANNER_ATTEMPTS, X_PLANNER_REPAIRS];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Breaks a goal down into a sound plan.
+/// Creates a plan for a goal.
 ///
-/// The plan keeps these promises: steps numbered from 1 in order of execution, within the configured
-/// limits; arms of the registry; earlier dependencies only; at least one acceptance criterion a step;
-/// no two steps with the same action; and, unless switched off, a verifying last step.
+/// Every plan is valid: its steps are numbered from 1 in execution order and their number is within the configured
+/// limits; each step is assigned to an arm of the registry, depends on earlier steps only and has at least one
+/// acceptance criterion; no two steps have the same action; and, unless switched off, the last step verifies.
 ///
 /// With `Accept: text/event-stream` the response is a stream of server-sent events: `step` (a `SubTask`, as soon
-/// as the LLM has written it), then one `plan` (the whole response; it is the authority) or one `error` (the
-/// problem document). What is wrong before planning begins is an ordinary problem with its status.
+/// as the LLM has written it), then one `plan` (the final response, which takes precedence over the steps) or one
+/// `error` (the problem document). Errors before planning starts are ordinary problems with their status.
 #[utoipa::path(
     post,
     path = "/plan",
@@ -61,20 +63,20 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
         ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id)?\s*(,|$))*$", description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, nullable = false, description = "The caller's name for this request, at most 128 characters"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, nullable = false, minimum = 1, format = "milliseconds", description = "Lowers the deadline, in milliseconds above 0"),
-        ("Cache-Control" = Option<String>, Header, nullable = false, description = "With no-cache the plan is made anew"),
+        ("Cache-Control" = Option<String>, Header, nullable = false, description = "With no-cache a cached plan is not used"),
     ),
     responses((
         status = 200,
-        description = "A sound plan; as a stream of events, also one that ends in an error. In a stream the X-Planner headers are comments before the last event.",
+        description = "A valid plan. A stream of events has this status too when it ends in an error, and carries the X-Planner headers as comments before its last event.",
         content((PlanResponse = "application/json"), (String = "text/event-stream")),
         headers(
             ("X-Planner-Engine" = String, description = "Who made the plan: openai or embedded"),
             ("X-Planner-Model" = String, description = "The model that made it"),
             ("X-Planner-Cache" = String, description = "What the cache did: hit, miss, coalesced, bypass or off"),
             ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
-            ("X-Planner-Repairs" = u32, description = "Things changed in what the LLM said"),
-            ("RateLimit" = String, description = "Plans that the caller's limit leaves, where there is one"),
-            ("RateLimit-Policy" = String, description = "The limit itself, where there is one"),
+            ("X-Planner-Repairs" = u32, description = "Repairs made to the LLM's plan"),
+            ("RateLimit" = String, description = "Plans left of the caller's limit, when one is configured"),
+            ("RateLimit-Policy" = String, description = "The caller's limit, when one is configured"),
         ),
     )),
     security((), ("bearer" = [])),
@@ -98,13 +100,14 @@ pub(super) fn answer(
     request: Request,
     read: ReadJob,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    let head = Head::read(&service, &context, request);
+    let options = RequestOptions::read(&service, &context, &request);
+    let body = request.into_body();
     async move {
-        let head = head?;
-        let is_stream = head.is_stream;
-        let request = head.read_body(&service, &context, read).await?;
-        let (allowance, admitted) = request.admit(&service).await;
-        // Logged lines carry the id from here on, also when nobody gave one.
+        let options = options?;
+        let is_stream = options.is_stream;
+        let request = options.with_body(&service, &context, body, read).await?;
+        let (rate_limit, admitted) = request.admit(&service).await;
+        // Log lines carry the id from here on, also when the caller gave none.
         context.id();
         let mut response = match admitted {
             Err(problem) => problem.into_response(),
@@ -116,45 +119,45 @@ pub(super) fn answer(
             }
             Ok(admitted) => admitted.plan(None).await.into_response(),
         };
-        response.headers_mut().extend(allowance.into_iter().flat_map(limit_headers));
+        response.headers_mut().extend(rate_limit.into_iter().flat_map(limit_headers));
         Ok(response)
     }
 }
 
-/// What stands in the head of a request for a plan.
-struct Head {
+/// What the headers and the query of a request for a plan ask for.
+struct RequestOptions {
     caller: Caller,
     include: Include,
     deadline: Result<Instant, FieldError>,
     no_cache: bool,
     is_stream: bool,
-    body: RequestBody,
 }
 
-impl Head {
-    /// Reads and checks it; what is wrong with the deadline is told with the faults of the body.
-    fn read(service: &PlannerService, context: &RequestContext, request: Request) -> Result<Self, Problem> {
-        let caller = authorize(request.headers(), peer(&request), &service.auth_tokens)?;
+impl RequestOptions {
+    /// Reads and checks them. A fault of the deadline is reported together with those of the body.
+    fn read(service: &PlannerService, context: &RequestContext, request: &Request) -> Result<Self, Problem> {
+        let caller = service.authorize(request)?;
         let include = Include::from_query(request.uri().query().unwrap_or_default())?;
-        let (head, body) = request.into_parts();
+        let headers = request.headers();
+        require_json(headers)?;
         Ok(Self {
             caller,
             include,
-            deadline: deadline(&head.headers, context.arrived, service.timeout),
-            no_cache: wants_no_cache(&head.headers),
-            is_stream: prefers_events(&head.headers),
-            body: RequestBody::json(&head.headers, body)?,
+            deadline: deadline(headers, context.arrived, service.timeout),
+            no_cache: wants_no_cache(headers),
+            is_stream: prefers_events(headers),
         })
     }
 
-    /// Reads and checks the body.
-    async fn read_body(
+    /// The whole request, with its `body` read and checked.
+    async fn with_body(
         self,
         service: &PlannerService,
         context: &RequestContext,
+        body: Body,
         read: ReadJob,
     ) -> Result<ValidatedRequest, Problem> {
-        let Self { caller, include, deadline, no_cache, body, .. } = self;
+        let Self { caller, include, deadline, no_cache, .. } = self;
         let read_by = *deadline.as_ref().unwrap_or(&(context.arrived + service.timeout));
         let body = read_until_draining(service, body, read_by).await?;
         let job = read(service, &body);
@@ -176,16 +179,16 @@ impl Head {
     }
 }
 
-/// The bytes of a `body`, which is waited for until the end begins.
+/// The bytes of a `body`, if they arrive by `deadline` and before the service drains.
 pub(super) async fn read_until_draining(
     service: &PlannerService,
-    body: RequestBody,
-    by: Instant,
+    body: Body,
+    deadline: Instant,
 ) -> Result<Bytes, Problem> {
     tokio::select! {
-        // Mostly it is there at once, and nothing need be listened for.
+        // Usually the body is there already, and the shutdown need not be watched.
         biased;
-        bytes = body.read(by) => bytes,
+        bytes = read_body(body, deadline) => bytes,
         () = service.lifecycle.reached(Phase::Draining) => Err(shutting_down()),
     }
 }
@@ -204,7 +207,7 @@ impl IntoResponse for PlanReply {
     }
 }
 
-/// The headers that tell the caller what is known about its plan.
+/// The headers that describe the plan of `metadata`.
 pub(super) fn plan_headers(metadata: &PlanMetadata) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let PlanMetadata { origin, cache, repairs, .. } = metadata;
     let always = [

@@ -6,24 +6,23 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
+use crate::domain::problem::Problem;
 use crate::domain::{FieldError, InvalidRequest, ReplanRequest};
 use crate::planner::PlanJob;
 use crate::planner::replan::PlanProgress;
+use crate::server::request::RequestContext;
 use crate::service::PlannerService;
 
 use super::plan::answer;
-use crate::domain::problem::Problem;
-use crate::server::request::RequestContext;
 
-/// Plans anew what is left of a plan.
+/// Replaces the unfinished steps of a plan.
 ///
-/// Steps that are done come back word for word, with their numbers. The others are replaced by new ones, which
-/// get the numbers that are free, in order of execution: the whole plan runs from 1 to n again, and keeps the
-/// promises of `POST /plan` but one. The new steps alone may be as many as a plan may have, or as were left, if
-/// these are more; the whole plan may be longer.
+/// Steps that are done come back unchanged, with their numbers. The others are replaced by new ones, which get the
+/// free numbers in execution order: the plan runs from 1 to n again and is valid as that of `POST /plan`, except for
+/// its length. The limit on steps applies to the new steps alone, or to as many as were left if these are more.
 ///
-/// Streams, extras, headers and errors are those of `POST /plan`. The events `step` bring the new steps alone.
-/// Nothing is kept for later, so `X-Planner-Cache` is always `off`.
+/// Streams, extras, headers and errors are those of `POST /plan`. The events `step` carry new steps only.
+/// Nothing is cached, so `X-Planner-Cache` is always `off`.
 #[utoipa::path(
     post,
     path = "/replan",

@@ -1,4 +1,4 @@
-//! A plan as server-sent events (WHATWG HTML, section 9.2): each step once it is written, then the plan.
+//! A plan as server-sent events (WHATWG HTML, section 9.2): each step as soon as it is written, then the plan.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -14,37 +14,36 @@ use serde::Serialize;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::domain::SubTask;
-use crate::service::PlannerService;
-
 use crate::domain::problem::Problem;
-use crate::server::observe::StreamEnd;
+use crate::server::observe::StreamOutcome;
 use crate::server::request::RequestContext;
+use crate::service::PlannerService;
 use crate::service::reply::{PlanMetadata, PlanReply};
 
 use super::plan::plan_headers;
 
-/// How long nothing may be sent before a comment is, so that nobody on the way takes the connection for dead.
+/// A comment is sent after so long without an event, so that no proxy takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
-/// The events of one request. The plan is made while they are asked for: who drops them ends that.
+/// The events of one request. The plan is made while they are polled; dropping them cancels it.
 struct Events {
     service: Arc<PlannerService>,
     context: RequestContext,
     steps: UnboundedReceiver<SubTask>,
-    /// `None` once it is over.
+    /// `None` once the plan is made or has failed.
     making: Option<BoxFuture<'static, PlanReply>>,
     last: VecDeque<Event>,
-    end: StreamEnd<PlanMetadata>,
+    end: StreamOutcome<PlanMetadata>,
 }
 
-/// The response that sends `steps` as they come, and then what `making` comes to.
+/// The response that sends `steps` as they arrive, and then the outcome of `making`.
 pub(super) fn respond(
     service: Arc<PlannerService>,
     context: RequestContext,
     steps: UnboundedReceiver<SubTask>,
     making: impl Future<Output = PlanReply> + Send + 'static,
 ) -> Response {
-    let end = StreamEnd::default();
+    let end = StreamOutcome::default();
     let making = Some(making.boxed());
     let events = Events { service, context, steps, making, last: VecDeque::new(), end: end.clone() };
     let events = stream::unfold(events, |mut events| async {
@@ -52,7 +51,7 @@ pub(super) fn respond(
         Some((Ok::<_, Infallible>(event), events))
     });
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    // Without the header nginx holds the events back.
+    // nginx would buffer the events otherwise.
     let mut response = ([("x-accel-buffering", "no")], events).into_response();
     response.extensions_mut().insert(end);
     response
@@ -68,14 +67,14 @@ impl Events {
             };
             self.making = None;
             self.finish(made.unwrap_or_else(|_| {
-                self.service.metrics.panic_caught();
+                self.service.metrics.record_panic();
                 PlanReply::from(Problem::internal())
             }));
         }
         self.last.pop_front()
     }
 
-    /// The last steps, what else stands in headers, and the plan or why there is none.
+    /// Queues the remaining steps, the headers as comments, and the plan or the problem.
     fn finish(&mut self, reply: PlanReply) {
         while let Ok(step) = self.steps.try_recv() {
             self.last.push_back(event("step", &step));
@@ -99,7 +98,7 @@ fn named(name: &str, json: &str) -> Event {
     Event::default().event(name).data(json)
 }
 
-/// What stands in headers otherwise: the head of the response had gone when it was known.
+/// The headers of a plan, which are known only after the response has started.
 fn comments(metadata: &PlanMetadata) -> Event {
     plan_headers(metadata).fold(Event::default(), |event, (name, value)| {
         event.comment(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))

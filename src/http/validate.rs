@@ -6,33 +6,35 @@ use axum::extract::{Request, State};
 use axum::{Extension, Json};
 use serde_json::value::RawValue;
 
-use crate::domain::fields::fault_of_json;
+use crate::domain::faults::json_fault;
+use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{FieldError, PlanResponse};
+use crate::server::body::require_json;
+use crate::server::request::RequestContext;
 use crate::service::PlannerService;
 
 use super::plan::read_until_draining;
-use crate::domain::problem::{ErrorCode, Problem};
-use crate::server::request::{RequestBody, RequestContext, peer};
-use crate::service::auth::authorize;
 
-/// What a call can end in beside the plan.
-pub(super) const CODES: [ErrorCode; 8] = [
+/// The errors that a call can end in.
+pub(super) const CODES: [ErrorCode; 10] = [
     ErrorCode::InvalidRequest,
     ErrorCode::Unauthorized,
+    ErrorCode::OriginNotAllowed,
     ErrorCode::MethodNotAllowed,
     ErrorCode::PayloadTooLarge,
     ErrorCode::UnsupportedMediaType,
     ErrorCode::InternalError,
+    ErrorCode::Overloaded,
     ErrorCode::ShuttingDown,
     ErrorCode::DeadlineExceeded,
 ];
 
-/// Checks a plan against the promises of `POST /plan`, without an LLM.
+/// Validates a plan, without an LLM.
 ///
-/// The body is a plan as `POST /plan` sends it, or in any form in which LLMs write plans: a list of steps alone,
-/// other names for keys, wrappers; also as text in one JSON string. What has one right answer is mended, and
-/// each mend is in `repairs`; what is sound stays as it is. If there is anything else wrong, `errors` has all of
-/// it. Neither the rate limit nor the limit on plans in flight counts these calls.
+/// The body is a plan as `POST /plan` returns it, or in any form in which LLMs write plans: only a list of steps,
+/// other names for keys, wrappers; also as text in one JSON string. Faults with exactly one correction are repaired,
+/// and `repairs` lists each change; `errors` lists all others. These calls count against no rate limit and take no
+/// permit of `/plan`; when too many arrive at once they are answered with `overloaded`.
 #[utoipa::path(
     post,
     path = "/validate",
@@ -44,7 +46,7 @@ pub(super) const CODES: [ErrorCode; 8] = [
         description = "A plan",
         example = json!({
             "plan": [
-                {"step": 1, "action": "Find the cause", "required_arm": "coder", "acceptance_criteria": ["It is named"],
+                {"step": 1, "action": "Find the cause", "required_arm": "coder", "acceptance_criteria": ["The cause is named"],
                  "depends_on": [], "estimated_cost_tier": 4, "estimated_duration_seconds": 60},
                 {"step": 2, "action": "Fix it", "required_arm": "Coder", "acceptance_criteria": ["The test passes"],
                  "depends_on": [1], "estimated_cost_tier": 4, "estimated_duration_seconds": 90},
@@ -57,7 +59,7 @@ pub(super) const CODES: [ErrorCode; 8] = [
     ),
     responses((
         status = 200,
-        description = "The sound plan, with `schedule` and `repairs`",
+        description = "The valid plan, with `schedule` and `repairs`",
         body = PlanResponse,
     )),
     security((), ("bearer" = [])),
@@ -67,10 +69,10 @@ pub(super) async fn validate(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Json<PlanResponse>, Problem> {
-    authorize(request.headers(), peer(&request), &service.auth_tokens)?;
-    let (head, body) = request.into_parts();
-    let body = RequestBody::json(&head.headers, body)?;
-    let body = read_until_draining(&service, body, context.arrived + service.timeout).await?;
+    service.authorize(&request)?;
+    require_json(request.headers())?;
+    let deadline = context.arrived + service.timeout;
+    let body = read_until_draining(&service, request.into_body(), deadline).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
     Ok(Json(service.validate(text).await?))
 }
@@ -80,6 +82,6 @@ fn json_text(body: &[u8]) -> Result<String, FieldError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(FieldError::new("body", "is empty; send a plan"));
     }
-    let json: &RawValue = serde_json::from_slice(body).map_err(|error| fault_of_json(body, &error))?;
+    let json: &RawValue = serde_json::from_slice(body).map_err(|error| json_fault(body, &error))?;
     Ok(json.get().to_owned())
 }

@@ -1,15 +1,15 @@
-//! How a model wants to be spoken to, as far as its refusals have told.
+//! What a server supports of a call, as learnt from its refusals.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{Feature, Prompt};
 
-/// The form in which a model is called.
+/// What a server supports for one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct ServerCapabilities {
     structure: Structure,
-    /// Newer models know the limit by another name, and some of them take no temperature.
+    /// Newer models use this name for `max_tokens`, and some of them support no temperature.
     max_completion_tokens: bool,
     no_temperature: bool,
     stream: Stream,
@@ -25,7 +25,7 @@ enum Structure {
     Text,
 }
 
-/// Answers that are sent while they are written: with their tokens counted, without, not at all.
+/// Streaming: with token counts, without them, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 enum Stream {
     #[default]
@@ -35,29 +35,29 @@ enum Stream {
 }
 
 impl ServerCapabilities {
-    /// The capabilities without what was not taken; `None` when it was not in use, so that nothing would change.
+    /// The capabilities without `feature`; `None` when it was not in use, so that nothing would change.
     ///
-    /// One refusal goes as far down as it says, so that a model costs one call more in the process's life.
-    pub(super) fn without(mut self, feature: Feature) -> Option<Self> {
+    /// One refusal leads as far down as it names, so that each feature costs one more call in the process's life.
+    pub(super) fn downgrade(mut self, feature: Feature) -> Option<Self> {
         let before = self;
         match feature {
             Feature::TightSchema => self.structure = self.structure.max(Structure::PlainSchema),
             Feature::JsonSchema => self.structure = self.structure.max(Structure::JsonObject),
             Feature::ResponseFormat => self.structure = Structure::Text,
-            // Models that know it by another name take no temperature but their own either.
+            // Models with the other name support no temperature but their default either.
             Feature::MaxTokens => (self.max_completion_tokens, self.no_temperature) = (true, true),
             Feature::Temperature => self.no_temperature = true,
             Feature::StreamOptions => self.stream = self.stream.max(Stream::Uncounted),
             Feature::Stream => self.stream = Stream::Never,
         }
-        // A plain schema that is refused as too rich leaves any JSON object.
+        // After a plain schema that is refused as too complex comes any JSON object.
         if self == before && feature == Feature::TightSchema && self.structure == Structure::PlainSchema {
             self.structure = Structure::JsonObject;
         }
         (self != before).then_some(self)
     }
 
-    /// The part of a call that says what form the answer must have.
+    /// The part of a call that defines the form of the answer.
     pub(super) fn response_format(self, prompt: &Prompt) -> Option<ResponseFormat<'_>> {
         let schema = &prompt.schema;
         let by_schema = |raw| ResponseFormat::JsonSchema {
@@ -71,7 +71,7 @@ impl ServerCapabilities {
         }
     }
 
-    /// The limit of tokens under the name that the model knows.
+    /// The token limit under the name that the model supports.
     pub(super) fn token_limit(self, most: u32) -> TokenLimit {
         if self.max_completion_tokens {
             TokenLimit::MaxCompletionTokens(most)
@@ -80,20 +80,20 @@ impl ServerCapabilities {
         }
     }
 
-    /// The part of a call that says whether the answer is sent while it is written.
+    /// The part of a call that asks for a stream.
     pub(super) fn streaming(self, wanted: bool) -> Streaming {
         let stream = wanted && self.stream != Stream::Never;
         let is_counted = stream && self.stream == Stream::Counted;
         Streaming { stream, stream_options: is_counted.then_some(StreamOptions { include_usage: true }) }
     }
 
-    /// The temperature, where it may be said.
+    /// The temperature, where it is supported.
     pub(super) fn temperature(self, wanted: f64) -> Option<f64> {
         (!self.no_temperature).then_some(wanted)
     }
 }
 
-/// What the answer must look like.
+/// The form of the answer.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ResponseFormat<'a> {
@@ -116,7 +116,7 @@ pub(super) enum TokenLimit {
     MaxCompletionTokens(u32),
 }
 
-/// Whether an answer is sent while it is written; where not, the call says nothing of it.
+/// Whether the answer is streamed; if not, the call has no such fields.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Streaming {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -127,7 +127,7 @@ pub(super) struct Streaming {
 
 #[derive(Clone, Copy, Serialize)]
 struct StreamOptions {
-    /// The last chunk counts the tokens.
+    /// The last chunk has the token counts.
     include_usage: bool,
 }
 
@@ -137,8 +137,8 @@ impl Streaming {
     }
 }
 
-/// Words of schemas, and of what draws answers by them, that stand in no other refusal.
-const OF_SCHEMAS: [&str; 12] = [
+/// Words of schemas and of the grammars made of them, which are in no other refusal.
+const SCHEMA_KEYWORDS: [&str; 12] = [
     "prefixitems",
     "minitems",
     "maxitems",
@@ -152,8 +152,8 @@ const OF_SCHEMAS: [&str; 12] = [
     "grammar",
     "response_schema",
 ];
-/// What is said of a schema that is too rich.
-const BAD_SCHEMA: [&str; 6] = [
+/// Complaints about a schema that is too complex.
+const INVALID_SCHEMA: [&str; 6] = [
     "invalid schema",
     "invalid json schema",
     "invalid response_format schema",
@@ -164,18 +164,18 @@ const BAD_SCHEMA: [&str; 6] = [
 const ANY_SCHEMA: [&str; 3] = ["json_schema", "json schema", "structured output"];
 const ANY_FORMAT: [&str; 4] = ["response_format", "json_object", "json mode", "guided_json"];
 
-/// Which part of a call a server refuses, from the words (in lower case) of its 400.
-pub(super) fn refused_feature(says: &str) -> Option<Feature> {
-    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| says.contains(phrase));
-    if says.contains("stream_options") {
+/// The feature that a server refuses, from the words (in lower case) of its 400.
+pub(super) fn refused_feature(words: &str) -> Option<Feature> {
+    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    if words.contains("stream_options") {
         Some(Feature::StreamOptions)
-    } else if says.contains("max_completion_tokens") || says.contains("max_tokens") && refuses(says) {
+    } else if words.contains("max_completion_tokens") || words.contains("max_tokens") && refuses(words) {
         Some(Feature::MaxTokens)
-    } else if says.contains("temperature") && refuses(says) {
+    } else if words.contains("temperature") && refuses(words) {
         Some(Feature::Temperature)
-    } else if speaks_of_streams(says) && refuses(says) {
+    } else if mentions_streams(words) && refuses(words) {
         Some(Feature::Stream)
-    } else if mentions(&OF_SCHEMAS) || mentions(&BAD_SCHEMA) {
+    } else if mentions(&SCHEMA_KEYWORDS) || mentions(&INVALID_SCHEMA) {
         Some(Feature::TightSchema)
     } else if mentions(&ANY_SCHEMA) {
         Some(Feature::JsonSchema)
@@ -184,17 +184,18 @@ pub(super) fn refused_feature(says: &str) -> Option<Feature> {
     }
 }
 
-/// Whether the words speak of streams, and not of what is upstream.
-fn speaks_of_streams(says: &str) -> bool {
-    says.split(|c: char| !c.is_ascii_alphabetic())
+/// Whether the words mention streams, and not only "upstream".
+fn mentions_streams(words: &str) -> bool {
+    words
+        .split(|c: char| !c.is_ascii_alphabetic())
         .any(|word| matches!(word, "stream" | "streaming" | "streamed"))
 }
 
-/// Whether the words say that a parameter is not known, rather than that its value is out of range.
-fn refuses(says: &str) -> bool {
+/// Whether a parameter is unknown, rather than its value out of range.
+fn refuses(words: &str) -> bool {
     ["not support", "unsupported", "unknown", "unrecognized", "not permitted", "not allowed", "deprecated"]
         .iter()
-        .any(|phrase| says.contains(phrase))
+        .any(|phrase| words.contains(phrase))
 }
 
 #[cfg(test)]
@@ -202,8 +203,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_say_which_part_of_the_call_is_meant() {
-        for (says, feature) in [
+    fn refusals_name_a_feature() {
+        for (words, feature) in [
             (
                 "invalid parameter: 'response_format' of type 'json_schema' is not supported with this model",
                 Some(Feature::JsonSchema),
@@ -238,30 +239,30 @@ mod tests {
             ("temperature must be between 0 and 1", None),
             ("messages must not be empty", None),
         ] {
-            assert_eq!(refused_feature(says), feature, "{says}");
+            assert_eq!(refused_feature(words), feature, "{words}");
         }
     }
 
     #[test]
-    fn each_refusal_steps_down_once_and_never_up() {
+    fn each_refusal_downgrades_once_and_never_upgrades() {
         let all = ServerCapabilities::default();
-        let plain = all.without(Feature::TightSchema).expect("less");
+        let plain = all.downgrade(Feature::TightSchema).expect("less");
         assert_eq!(plain.structure, Structure::PlainSchema);
-        let object = plain.without(Feature::TightSchema).expect("less");
+        let object = plain.downgrade(Feature::TightSchema).expect("less");
         assert_eq!(object.structure, Structure::JsonObject);
-        assert_eq!(all.without(Feature::JsonSchema), Some(object));
-        assert_eq!(object.without(Feature::TightSchema), None);
-        assert_eq!(object.without(Feature::JsonSchema), None);
-        let text = object.without(Feature::ResponseFormat).expect("less");
+        assert_eq!(all.downgrade(Feature::JsonSchema), Some(object));
+        assert_eq!(object.downgrade(Feature::TightSchema), None);
+        assert_eq!(object.downgrade(Feature::JsonSchema), None);
+        let text = object.downgrade(Feature::ResponseFormat).expect("less");
         assert_eq!(text.structure, Structure::Text);
-        assert_eq!(text.without(Feature::ResponseFormat), None);
-        let newer = text.without(Feature::MaxTokens).expect("other");
+        assert_eq!(text.downgrade(Feature::ResponseFormat), None);
+        let newer = text.downgrade(Feature::MaxTokens).expect("other");
         assert_eq!(newer.temperature(0.3), None);
-        assert_eq!(newer.without(Feature::MaxTokens), None);
-        let uncounted = newer.without(Feature::StreamOptions).expect("less");
+        assert_eq!(newer.downgrade(Feature::MaxTokens), None);
+        let uncounted = newer.downgrade(Feature::StreamOptions).expect("less");
         assert!(uncounted.streaming(true).is_on() && uncounted.streaming(true).stream_options.is_none());
-        let whole = uncounted.without(Feature::Stream).expect("less");
+        let whole = uncounted.downgrade(Feature::Stream).expect("less");
         assert!(!whole.streaming(true).is_on() && !newer.streaming(false).is_on());
-        assert_eq!((whole.without(Feature::Stream), whole.without(Feature::StreamOptions)), (None, None));
+        assert_eq!((whole.downgrade(Feature::Stream), whole.downgrade(Feature::StreamOptions)), (None, None));
     }
 }

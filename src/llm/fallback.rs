@@ -1,115 +1,89 @@
-//! How often which model is called: tries, waits, breakers and the next model, all inside one deadline.
+//! Which models are called how often: retries, hedging, breakers and the next model, all inside one deadline.
 
+mod decision;
 mod record;
+#[cfg(test)]
+mod tests;
+mod usage;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tower::retry::budget::{Budget, TpsBudget};
 use tracing::warn;
 
-use crate::domain::prices::{self, Price, PriceList};
-use crate::resilience::breaker::BreakerState;
-use crate::resilience::{Backoff, Breaker, RetryBudget};
+use crate::domain::prices::{Price, PriceList};
+use crate::resilience::breaker::{BreakerState, Permit};
+use crate::resilience::{Backoff, Breaker};
 use crate::telemetry::metrics::{Metrics, ModelMetrics};
 
-use super::{CallError, CallFailure, CallObserver, ChatModel, Completion, LlmError, Prompt, StreamObserver};
+use super::{
+    BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, LlmError, Prompt, StreamObserver,
+};
 
+use decision::{FollowUp, ModelPace, decide, hedge_after, is_short, model_deadline, unavailable, was_fair};
 use record::CallRecord;
+pub use usage::UsageTotals;
 
-/// With less time left than this, another call is not begun.
-const WORTH_A_CALL: Duration = Duration::from_millis(10);
+/// With less time left than this, no further call is begun.
+const MIN_CALL_TIME: Duration = Duration::from_millis(10);
 /// The first wait is drawn from zero to this.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// No wait of ours is longer; a server may ask for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
+/// The retry budget: so many retries a second for services with little traffic, and one for five first calls, each
+/// counted over a window. So an outage does not multiply the calls.
+const BUDGET_WINDOW: Duration = Duration::from_secs(20);
+const BUDGET_PER_SECOND: u32 = 1;
+const BUDGET_SHARE: f32 = 0.2;
 
-/// How patient the chain is.
+/// Limits of calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallPolicy {
-    /// Calls of one model for one request that may fail, and answers that it may be asked for, at least 1.
+    /// The most calls of one model for one request that may fail, and the most answers asked for; at least 1.
     pub max_attempts: u32,
     /// Failed requests in a row that open a model's breaker.
     pub breaker_threshold: u32,
-    /// How long an open breaker leaves a model alone.
+    /// How long a breaker stays open until one probe.
     pub breaker_reset: Duration,
-    /// A time-out counts as a failure of the model only when it had at least this long.
-    pub fair_time: Duration,
-}
-
-/// What the calls for one request came to, failed ones included.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct UsageTotals {
-    /// Calls made.
-    pub attempts: u32,
-    /// Prompt tokens of the calls that were answered.
-    pub prompt_tokens: u64,
-    /// Completion tokens of them.
-    pub completion_tokens: u64,
-    /// What those of them cost of which that is known, in US dollars.
-    known_cost_usd: f64,
-    /// Whether there are others.
-    has_unknown_cost: bool,
-}
-
-impl UsageTotals {
-    /// What the answered calls cost, in US dollars; `None` when that of one is not known. Calls that failed or
-    /// were given up count as free.
-    pub fn cost_usd(&self) -> Option<f64> {
-        (!self.has_unknown_cost).then(|| prices::told(self.known_cost_usd))
-    }
-
-    /// Adds an answered call. Servers may say anything of its tokens.
-    pub(crate) fn add(&mut self, prompt_tokens: u64, completion_tokens: u64, cost_usd: Option<f64>) {
-        self.prompt_tokens = self.prompt_tokens.saturating_add(prompt_tokens);
-        self.completion_tokens = self.completion_tokens.saturating_add(completion_tokens);
-        self.known_cost_usd += cost_usd.unwrap_or_default();
-        self.has_unknown_cost |= cost_usd.is_none();
-    }
+    /// The time that the service grants a request. Time-outs of a request with less are not the model's failure.
+    pub request_time: Duration,
 }
 
 /// Models in the order in which they are tried.
 pub struct FallbackChain {
-    rungs: Vec<ModelEntry>,
+    models: Vec<ModelEntry>,
     policy: CallPolicy,
-    budget: RetryBudget,
+    budget: TpsBudget,
     metrics: Arc<Metrics>,
 }
 
 struct ModelEntry {
     model: Box<dyn ChatModel>,
     breaker: Breaker,
-    pace: Pace,
+    pace: ModelPace,
     price: Option<Price>,
     metrics: ModelMetrics,
 }
 
-/// How long a model's slower answers take, as seen lately; zero until it has answered.
-#[derive(Debug, Default)]
-struct Pace(Mutex<Duration>);
-
-/// One request's time with one model, in which it may be asked several things one after the other.
+/// One request's time with one model, which may be asked several prompts one after the other.
 pub struct ModelSession<'a> {
     chain: &'a FallbackChain,
     model_entry: &'a ModelEntry,
     is_first: bool,
     is_last: bool,
+    /// Whether the caller's deadline is shorter than the service's own.
+    is_short: bool,
     deadline: Instant,
     observer: Option<Arc<dyn StreamObserver>>,
-    /// Calls that may still fail.
-    tries_left: u32,
+    /// How many more calls may fail.
+    attempts_left: u32,
     answers: u32,
     /// How long the last answer took.
     took: Duration,
-}
-
-/// What follows a failed call.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    TryAfter(Duration),
-    GiveUp(LlmError),
 }
 
 impl FallbackChain {
@@ -122,42 +96,45 @@ impl FallbackChain {
     ) -> Self {
         let model_entry = |model: Box<dyn ChatModel>| ModelEntry {
             price: prices.get(model.name()).cloned(),
-            metrics: metrics.gen_ai.of(model.name(), model.server()),
+            metrics: metrics.gen_ai.for_model(model.name(), model.server()),
             model,
             breaker: Breaker::new(policy.breaker_threshold, policy.breaker_reset),
-            pace: Pace::default(),
+            pace: ModelPace::default(),
         };
-        let rungs = models.into_iter().map(model_entry).collect();
-        Self { rungs, policy, budget: RetryBudget::default(), metrics }
+        let models = models.into_iter().map(model_entry).collect();
+        let budget = TpsBudget::new(BUDGET_WINDOW, BUDGET_PER_SECOND, BUDGET_SHARE);
+        Self { models, policy, budget, metrics }
     }
 
     /// The model that is tried first.
     pub fn first_model(&self) -> &Arc<str> {
-        self.rungs[0].model.name()
+        self.models[0].model.name()
     }
 
-    /// Whether some model would be called now: believed to answer, or due for a probe.
+    /// Whether some model would be called now, if only as a probe.
     pub fn is_healthy(&self) -> bool {
-        self.rungs.iter().any(|model_entry| model_entry.breaker.would_admit())
+        self.models.iter().any(|model_entry| model_entry.breaker.would_admit())
     }
 
     /// Each model and the state of its breaker.
     pub fn breakers(&self) -> impl Iterator<Item = (&str, BreakerState)> {
-        self.rungs.iter().map(|model_entry| (&**model_entry.model.name(), model_entry.breaker.state()))
+        self.models.iter().map(|model_entry| (&**model_entry.model.name(), model_entry.breaker.state()))
     }
 
     /// The models in order for one request that ends at `deadline`; each one's time begins when it is taken.
     pub fn sessions(&self, deadline: Instant) -> impl Iterator<Item = ModelSession<'_>> {
-        self.rungs.iter().enumerate().map(move |(index, model_entry)| {
-            let is_last = index + 1 == self.rungs.len();
+        let is_short = is_short(deadline.saturating_duration_since(Instant::now()), self.policy.request_time);
+        self.models.iter().enumerate().map(move |(index, model_entry)| {
+            let is_last = index + 1 == self.models.len();
             ModelSession {
                 chain: self,
                 model_entry,
                 is_first: index == 0,
                 is_last,
-                deadline: time_for_model(Instant::now(), deadline, is_last),
+                is_short,
+                deadline: model_deadline(Instant::now(), deadline, is_last),
                 observer: None,
-                tries_left: self.policy.max_attempts,
+                attempts_left: self.policy.max_attempts,
                 answers: 0,
                 took: Duration::ZERO,
             }
@@ -165,140 +142,203 @@ impl FallbackChain {
     }
 }
 
-impl ModelSession<'_> {
-    /// Whose session it is.
-    pub fn model(&self) -> &Arc<str> {
+/// The calls in flight: mostly one, and more while a slow one is hedged.
+type Calls<'a> = FuturesUnordered<BoxFuture<'a, Result<Completion, CallError>>>;
+
+/// The failure of the last call, and why there is no answer.
+type NoAnswer = (CallFailure, LlmError);
+
+impl<'a> ModelSession<'a> {
+    /// The model's name.
+    pub fn model(&self) -> &'a Arc<str> {
         self.model_entry.model.name()
     }
 
-    /// With `observer` hearing every answer while it is written.
+    /// With `observer` receiving every answer as it arrives.
     #[must_use]
     pub fn observed_by(self, observer: Option<Arc<dyn StreamObserver>>) -> Self {
         Self { observer, ..self }
     }
 
-    /// Whether this model may be asked something else now: within the limit of calls, and with time for an
-    /// answer that takes half as long as the last.
+    /// Whether this model may be asked another prompt now: within the limit of answers, and with time for an answer
+    /// that takes half as long as the last.
     pub fn may_ask_again(&self) -> bool {
-        self.answers < self.chain.policy.max_attempts && self.time_left() > WORTH_A_CALL.max(self.took / 2)
+        self.answers < self.chain.policy.max_attempts && self.time_left() > MIN_CALL_TIME.max(self.took / 2)
     }
 
-    /// Asks until the model answers or is given up. `usage_totals` counts along, whatever the end.
+    /// Asks until the model answers or is given up. All calls are added to `usage_totals`.
     ///
     /// # Errors
     /// Why there is no answer, at the deadline at the latest.
-    pub async fn ask(
+    pub async fn ask<'p>(
         &mut self,
-        prompt: &Prompt,
+        prompt: &'p Prompt,
         usage_totals: &mut UsageTotals,
-    ) -> Result<Completion, LlmError> {
-        let entry = self
+    ) -> Result<Completion, LlmError>
+    where
+        'a: 'p,
+    {
+        let permit = self
             .model_entry
             .breaker
-            .enter()
+            .acquire()
             .map_err(|wait| LlmError::Unavailable { cause: None, retry_after: Some(wait) })?;
         if self.is_first && self.answers == 0 {
-            self.chain.budget.pay_in();
+            self.chain.budget.deposit();
         }
+        // A model that may be asked at all may be called once, however many calls failed before.
+        self.attempts_left = self.attempts_left.max(1);
         let began = Instant::now();
-        // Whoever may ask at all may call once, however many calls failed before.
-        self.tries_left = self.tries_left.max(1);
-        match self.call_until_answered(prompt, usage_totals).await {
-            Ok(completion) => {
-                entry.succeed();
-                self.answers += 1;
-                self.took = began.elapsed();
-                Ok(completion)
-            }
-            Err((failure, why)) => {
-                if !failure.is_transient() {
-                    // It answered, if only to refuse.
-                    entry.succeed();
-                } else if failure != CallFailure::Timeout || began.elapsed() >= self.chain.policy.fair_time {
-                    entry.fail();
-                }
-                Err(why)
-            }
+        let result = self.call_within_deadline(prompt, usage_totals).await;
+        self.took = began.elapsed();
+        self.report(permit, result.as_ref().err().map(|(failure, _)| *failure));
+        if result.is_ok() {
+            self.answers += 1;
+        }
+        result.map_err(|(_, why)| why)
+    }
+
+    /// Tells the breaker how the calls ended.
+    fn report(&self, permit: Permit<'_>, failure: Option<CallFailure>) {
+        match failure {
+            None => permit.succeed(),
+            // The server answered, if only to refuse.
+            Some(failure) if !failure.is_transient() => permit.succeed(),
+            // A caller's short deadline is not the model's failure. The permit is dropped, which decides nothing.
+            Some(CallFailure::Timeout)
+                if self.is_short || !was_fair(self.took, self.chain.policy.request_time) => {}
+            Some(_) => permit.fail(),
         }
     }
 
-    async fn call_until_answered(
+    /// The deadline.
+    async fn call_within_deadline<'p>(
         &mut self,
-        prompt: &Prompt,
+        prompt: &'p Prompt,
         usage_totals: &mut UsageTotals,
-    ) -> Result<Completion, (CallFailure, LlmError)> {
+    ) -> Result<Completion, NoAnswer>
+    where
+        'a: 'p,
+    {
+        let (deadline, model) = (self.deadline, self.model());
+        let result = timeout_at(deadline, self.call_with_retries(prompt, usage_totals)).await;
+        result.unwrap_or_else(|_| {
+            warn!(model = %model, failure = CallFailure::Timeout.as_str(), retrying = false, "LLM call failed");
+            Err((CallFailure::Timeout, LlmError::Deadline))
+        })
+    }
+
+    /// Retries: calls until one is answered or [`decide`] gives up. Calls that are slow stay in flight.
+    async fn call_with_retries<'p>(
+        &mut self,
+        prompt: &'p Prompt,
+        usage_totals: &mut UsageTotals,
+    ) -> Result<Completion, NoAnswer>
+    where
+        'a: 'p,
+    {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        // A call that takes long stays under way while another is tried beside it.
-        let mut calls = FuturesUnordered::new();
+        let mut calls = Calls::new();
         loop {
-            let left = self.time_left();
-            if left < WORTH_A_CALL {
+            if self.time_left() < MIN_CALL_TIME {
                 return Err((CallFailure::Timeout, LlmError::Deadline));
             }
-            let is_only_try = self.tries_left <= 1 || !self.is_last || !calls.is_empty();
-            if self.tries_left > 0 {
-                usage_totals.attempts += 1;
-                let observer =
-                    self.observer.clone().map(|observer| CallObserver::new(observer, usage_totals.attempts));
-                calls.push(CallRecord::of(&self.chain.metrics, self.model_entry, prompt, observer));
-            }
-            let patience =
-                Instant::now() + time_for_attempt(left, is_only_try, self.model_entry.pace.usual());
-            let error = match timeout_at(patience, calls.next()).await {
-                Ok(Some(Ok(completion))) => {
-                    self.charge(&completion, usage_totals);
-                    return Ok(completion);
-                }
-                Ok(Some(Err(error))) => error,
-                Ok(None) | Err(_) => CallFailure::Timeout.into(),
+            let may_hedge = self.attempts_left > 1 && self.is_last && calls.is_empty();
+            calls.push(self.call(prompt, usage_totals));
+            let error = match self.answer_or_hedge(&mut calls, may_hedge).await {
+                Ok(completion) => return Ok(self.charge(completion, usage_totals)),
+                Err(error) => error,
             };
-            match self.after(&error, backoff.next_wait()) {
-                Next::TryAfter(wait) => {
-                    let until = Instant::now() + wait;
-                    // A call that takes long may answer meanwhile.
-                    if !calls.is_empty()
-                        && let Ok(Some(Ok(completion))) = timeout_at(until, calls.next()).await
-                    {
-                        self.charge(&completion, usage_totals);
-                        return Ok(completion);
-                    }
-                    sleep_until(until).await;
+            let answered = match self.follow_up(&error, backoff.next_wait()) {
+                FollowUp::RetryAfter(wait) => answer_within(&mut calls, wait).await,
+                FollowUp::GiveUp(why) if error.failure.is_transient() => {
+                    Some(self.last_answer(&mut calls, (error.failure, why)).await?)
                 }
-                // The call that takes long may still answer.
-                Next::GiveUp(_) if error.failure.is_transient() && !calls.is_empty() => self.tries_left = 0,
-                Next::GiveUp(why) => return Err((error.failure, why)),
+                FollowUp::GiveUp(why) => return Err((error.failure, why)),
+            };
+            if let Some(completion) = answered {
+                return Ok(self.charge(completion, usage_totals));
             }
         }
     }
 
-    /// Counts what an answer took, for the request and for the model.
-    fn charge(&self, completion: &Completion, usage_totals: &mut UsageTotals) {
+    /// Begins a call.
+    fn call<'p>(
+        &self,
+        prompt: &'p Prompt,
+        usage_totals: &mut UsageTotals,
+    ) -> BoxFuture<'p, Result<Completion, CallError>>
+    where
+        'a: 'p,
+    {
+        usage_totals.attempts += 1;
+        let number = usage_totals.attempts;
+        let observer = self.observer.clone().map(|observer| CallObserver::new(observer, number));
+        Box::pin(CallRecord::of(&self.chain.metrics, self.model_entry, prompt, observer))
+    }
+
+    /// Hedging: the next result of `calls`, or a time-out after which another call is made beside those in flight, so
+    /// that one silent connection does not use up the time for a retry.
+    async fn answer_or_hedge(&self, calls: &mut Calls<'_>, may_hedge: bool) -> Result<Completion, CallError> {
+        let result = if may_hedge {
+            let patience = hedge_after(self.time_left(), self.model_entry.pace.usual());
+            timeout_at(Instant::now() + patience, calls.next()).await.ok().flatten()
+        } else {
+            calls.next().await
+        };
+        result.unwrap_or_else(|| Err(CallFailure::Timeout.into()))
+    }
+
+    /// The answer of a call that is still in flight after the last retry has failed.
+    async fn last_answer(&mut self, calls: &mut Calls<'_>, failed: NoAnswer) -> Result<Completion, NoAnswer> {
+        let mut last = failed;
+        while let Some(result) = calls.next().await {
+            match result {
+                Ok(completion) => return Ok(completion),
+                Err(error) if error.failure.is_transient() => last = (error.failure, unavailable(&error)),
+                Err(error) => return Err((error.failure, LlmError::Refused(error.failure))),
+            }
+        }
+        Err(last)
+    }
+
+    /// Adds an answer's tokens and cost to the request's and the model's.
+    fn charge(&self, completion: Completion, usage_totals: &mut UsageTotals) -> Completion {
         let (prompt, answer) = (completion.prompt_tokens, completion.completion_tokens);
         let cost = self.model_entry.price.as_ref().and_then(|price| price.of(prompt, answer));
         usage_totals.add(prompt, answer, cost);
-        self.chain.metrics.llm_answered(self.model(), prompt, answer, cost);
+        self.chain.metrics.record_llm_usage(self.model(), prompt, answer, cost);
+        completion
     }
 
-    /// What to do after a failed call, counted and logged.
-    fn after(&mut self, error: &CallError, backoff: Duration) -> Next {
+    /// What follows a failed call: decided, counted and logged.
+    fn follow_up(&mut self, error: &CallError, backoff: Duration) -> FollowUp {
         let (failure, metrics) = (error.failure, &self.chain.metrics);
-        let mut next = decide(error, self.tries_left.saturating_sub(1), self.time_left(), backoff);
-        if let CallFailure::NotTaken(feature) = failure {
-            // Asking in another form is not another try at the same thing.
-            metrics.downgraded(self.model(), feature.as_str());
+        let next = if let CallFailure::Unsupported(feature) = failure {
+            metrics.record_downgrade(self.model(), feature.as_str());
+            FollowUp::RetryAfter(Duration::ZERO)
         } else {
-            self.tries_left = self.tries_left.saturating_sub(1);
-            if matches!(next, Next::TryAfter(_)) {
-                if self.chain.budget.take() {
-                    metrics.retried(failure.as_str());
-                } else {
-                    metrics.retry_budget_exhausted();
-                    next = Next::GiveUp(unavailable(error));
-                }
-            }
-        }
-        let retrying = matches!(next, Next::TryAfter(_));
+            self.attempts_left = self.attempts_left.saturating_sub(1);
+            self.within_budget(error, decide(error, self.attempts_left, self.time_left(), backoff))
+        };
+        let retrying = matches!(next, FollowUp::RetryAfter(_));
         warn!(model = %self.model(), failure = failure.as_str(), retrying, "LLM call failed");
+        next
+    }
+
+    /// `next`, unless it is a retry and the budget for those is used up.
+    fn within_budget(&self, error: &CallError, next: FollowUp) -> FollowUp {
+        let metrics = &self.chain.metrics;
+        match next {
+            FollowUp::RetryAfter(_) if self.chain.budget.withdraw() => {
+                metrics.record_retry(error.failure.as_str());
+            }
+            FollowUp::RetryAfter(_) => {
+                metrics.record_retry_budget_exhausted();
+                return FollowUp::GiveUp(unavailable(error));
+            }
+            FollowUp::GiveUp(_) => {}
+        }
         next
     }
 
@@ -307,59 +347,14 @@ impl ModelSession<'_> {
     }
 }
 
-/// Until when a model may try: the last to the deadline; one before it leaves two fifths to those behind.
-fn time_for_model(now: Instant, deadline: Instant, is_last: bool) -> Instant {
-    if is_last { deadline } else { now + deadline.saturating_duration_since(now).mul_f64(0.6) }
+/// Waits until a retry is due, unless a call that is in flight answers before.
+async fn answer_within(calls: &mut Calls<'_>, wait: Duration) -> Option<Completion> {
+    let until = Instant::now() + wait;
+    if !calls.is_empty()
+        && let Ok(Some(Ok(completion))) = timeout_at(until, calls.next()).await
+    {
+        return Some(completion);
+    }
+    sleep_until(until).await;
+    None
 }
-
-/// How long a call is waited for before another is made beside it, so that one silent connection does not
-/// eat the time for another try: half as long again as the model usually takes, but between two fifths
-/// and three quarters of what is left; where nothing is usual yet, the latter.
-fn time_for_attempt(left: Duration, is_only_try: bool, usual: Duration) -> Duration {
-    let longest = left.mul_f64(0.75);
-    match usual {
-        _ if is_only_try => left,
-        Duration::ZERO => longest,
-        usual => usual.mul_f64(1.5).clamp(left.mul_f64(0.4), longest),
-    }
-}
-
-impl Pace {
-    /// A slower answer counts at once; a slow one is forgotten over some dozens of quicker ones.
-    fn answered_in(&self, took: Duration) {
-        let mut usual = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *usual = took.max(usual.mul_f64(0.97));
-    }
-
-    fn usual(&self) -> Duration {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether to call the same model again after `error`, with `left` until the deadline.
-fn decide(error: &CallError, tries_left: u32, left: Duration, backoff: Duration) -> Next {
-    let failure = error.failure;
-    if matches!(failure, CallFailure::NotTaken(_)) {
-        return Next::TryAfter(Duration::ZERO);
-    }
-    if !failure.is_transient() {
-        return Next::GiveUp(LlmError::Refused(failure));
-    }
-    let wait = match failure {
-        CallFailure::Timeout if left < WORTH_A_CALL => return Next::GiveUp(LlmError::Deadline),
-        // It has been waited for long enough.
-        CallFailure::Timeout => Duration::ZERO,
-        _ => backoff.max(error.retry_after.unwrap_or_default()),
-    };
-    if tries_left == 0 || wait + WORTH_A_CALL > left {
-        return Next::GiveUp(unavailable(error));
-    }
-    Next::TryAfter(wait)
-}
-
-fn unavailable(error: &CallError) -> LlmError {
-    LlmError::Unavailable { cause: Some(error.failure), retry_after: error.retry_after }
-}
-
-#[cfg(test)]
-mod tests;

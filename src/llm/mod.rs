@@ -1,16 +1,14 @@
-//! Calling LLMs: one attempt ([`openai`]), and how many of them against which models ([`chain`]).
+//! Calling LLMs: one call ([`openai`]), and which models are called how often ([`fallback`]).
 //!
 //! Nothing here knows what a plan is.
 
 mod capabilities;
-mod exchange;
 pub mod fallback;
 mod observer;
 pub mod openai;
-mod pieces;
-mod plain;
 mod reply;
 mod span;
+mod transport;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,59 +23,40 @@ use crate::domain::ServerAddress;
 
 pub use fallback::FallbackChain;
 pub use observer::{CallObserver, StreamObserver};
+pub use transport::ServerSettings;
 
-/// A boxed future, so that models can stand behind `dyn`.
+/// A boxed future, so that [`ChatModel`] can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What an LLM is asked.
+/// A request to an LLM.
 #[derive(Debug, Clone)]
 pub struct Prompt {
-    /// The conversation so far, the last of it the user's.
+    /// The conversation so far; the last message is the user's.
     pub messages: Vec<Message>,
-    /// The form that the answer must have.
+    /// The schema that the answer must match.
     pub schema: ResponseSchema,
-    /// The answer is drawn at this sampling temperature at least, so that it may differ from the last one.
+    /// A lower bound of the sampling temperature, so that the answer may differ from the previous one.
     pub least_temperature: f64,
-}
-
-impl Prompt {
-    /// What it has in common with other questions, as JSON that was written once.
-    fn shared(&self) -> impl Iterator<Item = &Arc<RawValue>> {
-        let messages = self.messages.iter().filter_map(|message| message.written.as_ref());
-        messages.chain([&self.schema.tight, &self.schema.plain])
-    }
 }
 
 /// One message of a conversation.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Whose words they are.
+    /// The author.
     pub role: Role,
-    /// The words.
+    /// The text.
     pub content: Arc<str>,
-    /// The message as JSON, where it was written once for many calls.
-    written: Option<Arc<RawValue>>,
 }
 
 impl Message {
-    /// What is said once.
+    /// A message of `role`.
     pub fn new(role: Role, content: impl Into<Arc<str>>) -> Self {
-        Self { role, content: content.into(), written: None }
-    }
-
-    /// What is said in many calls, so that it pays to write it as JSON once.
-    pub fn constant(role: Role, content: impl Into<Arc<str>>) -> Self {
-        let message = Self::new(role, content);
-        let written = serde_json::value::to_raw_value(&message).expect("texts serialise");
-        Self { written: Some(written.into()), ..message }
+        Self { role, content: content.into() }
     }
 }
 
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if let Some(written) = &self.written {
-            return written.serialize(to);
-        }
         let mut message = to.serialize_struct("Message", 2)?;
         message.serialize_field("role", &self.role)?;
         message.serialize_field("content", &*self.content)?;
@@ -85,48 +64,48 @@ impl Serialize for Message {
     }
 }
 
-/// Who speaks.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Who says what the rules are.
+    /// The application.
     System,
-    /// Who wants something.
+    /// The user.
     User,
     /// The LLM.
     Assistant,
 }
 
-/// A JSON Schema with a name, as structured output wants it, in two strengths.
+/// A named JSON Schema for structured output, in two strengths.
 #[derive(Debug, Clone)]
 pub struct ResponseSchema {
     /// Letters, digits, dashes and underscores.
     pub name: &'static str,
-    /// Everything that a schema can say, for servers that draw answers by it.
+    /// With every constraint, for servers that generate by the schema.
     pub tight: Arc<RawValue>,
-    /// Types, required keys and enumerations, which every server takes that takes a schema.
+    /// With types, required keys and enumerations only, which every server with structured output supports.
     pub plain: Arc<RawValue>,
 }
 
-/// What one call gave.
+/// The answer of one call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completion {
     /// The text of the answer.
     pub content: String,
     /// Whether it ended at the token limit.
     pub truncated: bool,
-    /// Tokens of the question, as the server counted them; 0 when it did not say.
+    /// Tokens of the prompt, as the server counted them; 0 if it did not report them.
     pub prompt_tokens: u64,
     /// Tokens of the answer, likewise.
     pub completion_tokens: u64,
     /// Other texts that may hold the answer when `content` does not: further choices, or arguments of a tool.
-    /// A model's reasoning stands in only where it said nothing else.
+    /// A model's reasoning is among them only if there is nothing else.
     pub alternatives: Vec<String>,
-    /// What the server calls this answer.
+    /// The server's id of this answer.
     pub id: Option<String>,
-    /// What the server calls the model that gave it.
+    /// The server's name of the model that answered.
     pub model: Option<String>,
-    /// How it ended, in OpenAI's words, where it is one of them.
+    /// The finish reason, where it is one of OpenAI's.
     pub finish: Option<&'static str>,
 }
 
@@ -140,11 +119,11 @@ pub trait ChatModel: Send + Sync {
         None
     }
 
-    /// One call, without any retry. Dropping the future cancels it. With an observer the answer is heard while it
-    /// is written, as far as the model can do that.
+    /// One call, without retries. Dropping the future cancels it. `observer` receives the answer as it arrives, if the
+    /// model can stream.
     ///
     /// # Errors
-    /// Why the call gave no text.
+    /// Why the call has no answer.
     fn call<'a>(
         &'a self,
         prompt: &'a Prompt,
@@ -152,13 +131,13 @@ pub trait ChatModel: Send + Sync {
     ) -> BoxFuture<'a, Result<Completion, CallError>>;
 }
 
-/// Why one call to an LLM gave no answer.
+/// Why one call to an LLM has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .failure.sentence())]
 pub struct CallError {
     /// What happened.
     pub failure: CallFailure,
-    /// How long the server asked to be left alone.
+    /// The wait that the server asked for.
     pub retry_after: Option<Duration>,
 }
 
@@ -168,11 +147,15 @@ impl From<CallFailure> for CallError {
     }
 }
 
-/// The ways in which a call fails.
+/// The ways in which a call can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CallFailure {
     /// No connection, or it broke.
     Connection,
+    /// TLS could not be set up.
+    Tls(TlsFailure),
+    /// The answer is not HTTP.
+    NotHttp,
     /// No answer in the time for this attempt.
     Timeout,
     /// 429.
@@ -181,15 +164,15 @@ pub enum CallFailure {
     ServerError,
     /// An answer that is not a chat completion.
     Malformed,
-    /// The server does not take this part of the call; it is made without it from now on.
-    NotTaken(Feature),
+    /// The server does not support this part of the call; from now on, calls are made without it.
+    Unsupported(Feature),
     /// 401 or 403.
     BadKey,
     /// 404, or the server says so.
     UnknownModel,
-    /// The question is longer than the model's context.
+    /// The prompt is longer than the model's context.
     ContextTooLong,
-    /// The answer or the question was filtered, or the model refused.
+    /// The answer or the prompt was filtered, or the model refused.
     ContentFilter,
     /// The account has no money left.
     QuotaExhausted,
@@ -197,10 +180,67 @@ pub enum CallFailure {
     BadRequest,
 }
 
-/// Parts of a call that not every server takes.
+/// Why TLS could not be set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsFailure {
+    /// The certificate was issued by an authority that is not trusted.
+    UnknownIssuer,
+    /// The certificate has expired or is not valid yet.
+    Expired,
+    /// The certificate is for another host name.
+    WrongName,
+    /// The certificate is invalid for another reason.
+    InvalidCertificate,
+    /// The server does not speak TLS.
+    NotSpoken,
+    /// The server speaks nothing but TLS, and was called without it.
+    Required,
+    /// The handshake failed for another reason.
+    Handshake,
+}
+
+impl TlsFailure {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownIssuer => "tls_unknown_issuer",
+            Self::Expired => "tls_expired",
+            Self::WrongName => "tls_wrong_name",
+            Self::InvalidCertificate => "tls_invalid_certificate",
+            Self::NotSpoken => "tls_not_spoken",
+            Self::Required => "tls_required",
+            Self::Handshake => "tls_handshake",
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::UnknownIssuer => {
+                "the LLM server's certificate was issued by an authority that is not trusted; add the authority to the PEM file in PLANNER_LLM_CA_FILE"
+            }
+            Self::Expired => {
+                "the certificate of the LLM server at PLANNER_LLM_BASE_URL has expired or is not valid yet; renew it, or correct this machine's clock"
+            }
+            Self::WrongName => {
+                "the LLM server's certificate is for another host name; check the host in PLANNER_LLM_BASE_URL"
+            }
+            Self::InvalidCertificate => {
+                "the certificate of the LLM server at PLANNER_LLM_BASE_URL is invalid; replace it, and check the authorities in PLANNER_LLM_CA_FILE"
+            }
+            Self::NotSpoken => {
+                "the LLM server does not speak TLS; PLANNER_LLM_BASE_URL must begin with http:// or name its TLS port"
+            }
+            Self::Required => "the LLM server requires TLS; PLANNER_LLM_BASE_URL must begin with https://",
+            Self::Handshake => {
+                "the TLS handshake with the LLM server failed; check PLANNER_LLM_BASE_URL, and that the server supports TLS 1.2 or 1.3 and needs no client certificate"
+            }
+        }
+    }
+}
+
+/// Parts of a call that not every server supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Feature {
-    /// A JSON Schema with all that it says.
+    /// A JSON Schema with every constraint.
     TightSchema,
     /// Any JSON Schema.
     JsonSchema,
@@ -210,14 +250,14 @@ pub enum Feature {
     MaxTokens,
     /// A sampling temperature.
     Temperature,
-    /// `stream_options`, with which a stream ends in its count of tokens.
+    /// `stream_options`, with which a stream ends with the token counts.
     StreamOptions,
-    /// An answer that is sent while it is written.
+    /// An answer that is sent while it is generated.
     Stream,
 }
 
 impl Feature {
-    /// As it stands in metrics and logs.
+    /// Its label in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TightSchema => "tight_schema",
@@ -232,15 +272,17 @@ impl Feature {
 }
 
 impl CallFailure {
-    /// As it stands in metrics and logs.
+    /// Its label in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connection => "connection",
+            Self::Tls(failure) => failure.as_str(),
+            Self::NotHttp => "not_http",
             Self::Timeout => "timeout",
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::Malformed => "malformed",
-            Self::NotTaken(_) => "not_taken",
+            Self::Unsupported(_) => "unsupported",
             Self::BadKey => "bad_key",
             Self::UnknownModel => "unknown_model",
             Self::ContextTooLong => "context_too_long",
@@ -254,7 +296,12 @@ impl CallFailure {
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Connection | Self::Timeout | Self::RateLimited | Self::ServerError | Self::Malformed
+            Self::Connection
+                | Self::NotHttp
+                | Self::Timeout
+                | Self::RateLimited
+                | Self::ServerError
+                | Self::Malformed
         )
     }
 
@@ -264,11 +311,15 @@ impl CallFailure {
             Self::Connection => {
                 "the LLM server cannot be reached; check PLANNER_LLM_BASE_URL and the network"
             }
+            Self::Tls(failure) => failure.sentence(),
+            Self::NotHttp => {
+                "the LLM server's answer is not HTTP; check scheme and port in PLANNER_LLM_BASE_URL (a server with TLS needs https://)"
+            }
             Self::Timeout => "the LLM did not answer in time",
-            Self::RateLimited => "the LLM server limits the rate of calls; try again later",
-            Self::ServerError => "the LLM server failed; try again later",
+            Self::RateLimited => "the LLM server limits the rate of calls; retry later",
+            Self::ServerError => "the LLM server failed; retry later",
             Self::Malformed => "the LLM server's answer is not a chat completion; check PLANNER_LLM_BASE_URL",
-            Self::NotTaken(_) => "the LLM server takes no form of this call",
+            Self::Unsupported(_) => "the LLM server supports no form of this call",
             Self::BadKey => "the LLM server refused the key; check PLANNER_OPENAI_API_KEY",
             Self::UnknownModel => {
                 "the LLM server does not know the model; check PLANNER_LLM_MODEL and PLANNER_LLM_BASE_URL"
@@ -286,15 +337,15 @@ impl CallFailure {
 /// Why no model answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LlmError {
-    /// A refusal that trying again does not change.
+    /// A refusal that a retry does not change.
     #[error("{}", .0.sentence())]
     Refused(CallFailure),
-    /// All models are down, limit the rate, or are being left alone after failures.
-    #[error("{}", .cause.map_or("the LLM failed repeatedly and is being left alone for a while", CallFailure::sentence))]
+    /// All models are down, limit the rate, or have an open circuit breaker.
+    #[error("{}", .cause.map_or("the LLM failed repeatedly; its circuit breaker is open", CallFailure::sentence))]
     Unavailable {
-        /// What the last call ended with; `None` when none was made.
+        /// The failure of the last call; `None` when none was made.
         cause: Option<CallFailure>,
-        /// When it is worth trying again.
+        /// When a retry may succeed.
         retry_after: Option<Duration>,
     },
     /// The time ran out first.
@@ -303,8 +354,8 @@ pub enum LlmError {
 }
 
 impl LlmError {
-    /// Of two reasons the one that helps the caller more: an outage passes, a refusal does not; of two
-    /// outages the one that says when. That the time ran out says least.
+    /// Of two reasons the one that is more useful to the caller: an outage rather than a refusal, since it passes; of
+    /// two outages one with a time for the retry; the deadline last.
     #[must_use]
     pub fn or_better(self, other: Self) -> Self {
         match (self, other) {

@@ -1,17 +1,17 @@
-//! Hearing answers while they are written.
+//! Receiving answers as they arrive.
 
 use std::sync::Arc;
 
-/// Hears the answers to one request while they are written: of several calls at once where they overlap.
+/// Receives the answers to one request as they arrive, of several calls at once where they overlap.
 pub trait StreamObserver: Send + Sync {
-    /// More of the answer to this call, the request's `call`th; reasoning and refusals are no answer.
-    fn on_delta(&self, call: u32, piece: &str);
+    /// The next part of the answer to the request's `call`th call, without reasoning and refusals.
+    fn on_delta(&self, call: u32, delta: &str);
 
-    /// The call is over: answered, or nothing more will come of it.
+    /// The call has ended, with an answer or without.
     fn on_end(&self, call: u32, is_answered: bool);
 }
 
-/// A observer's place at one call.
+/// The observer of one call.
 #[derive(Clone)]
 pub struct CallObserver {
     observer: Arc<dyn StreamObserver>,
@@ -19,15 +19,15 @@ pub struct CallObserver {
 }
 
 impl CallObserver {
-    /// The place of `observer` at the request's `call`th call.
+    /// `observer` for the request's `call`th call.
     pub(super) fn new(observer: Arc<dyn StreamObserver>, call: u32) -> Self {
         Self { observer, call }
     }
 
-    /// More of the answer.
-    pub fn on_delta(&self, piece: &str) {
-        if !piece.is_empty() {
-            self.observer.on_delta(self.call, piece);
+    /// Passes on the next part of the answer.
+    pub fn on_delta(&self, delta: &str) {
+        if !delta.is_empty() {
+            self.observer.on_delta(self.call, delta);
         }
     }
 

@@ -1,34 +1,31 @@
-//! One call to an OpenAI-compatible server: what it says, in the words that the model takes.
+//! One call to an OpenAI-compatible server, with what the model supports.
 //!
-//! How often to call is the chain's business, and how a call travels that of `exchange`.
+//! How often to call is the business of [`fallback`](super::fallback), and how a call is sent that of `transport`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::capabilities::{ResponseFormat, ServerCapabilities, Streaming, TokenLimit};
-use super::exchange::Exchange;
-use super::span::Asked;
+use super::span::CallParameters;
+use super::transport::{ServerSettings, Transport};
 use super::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, Feature, Message, Prompt,
 };
 use crate::domain::ServerAddress;
 
-/// How long after the first call others wait for it to find out what a model takes.
-const FIRST_WORDS: Duration = Duration::from_millis(300);
+/// How long after the first call other calls wait for it to find out what a model supports.
+const PROBING_TIME: Duration = Duration::from_millis(300);
 
-/// How to reach a server and what to ask of its models.
+/// How to reach a server, and the parameters of calls to its models.
 #[derive(Debug, Clone)]
 pub struct OpenAiSettings {
-    /// Base URL up to and with the version path, without a slash at its end.
-    pub base_url: String,
-    /// The key; local servers need none.
-    pub api_key: Option<SecretString>,
+    /// How to reach the server.
+    pub server: ServerSettings,
     /// Sampling temperature, 0.0 to 2.0.
     pub temperature: f64,
     /// Most tokens of one answer.
@@ -38,7 +35,7 @@ pub struct OpenAiSettings {
 /// A connection pool to one server, from which its models are made.
 #[derive(Clone)]
 pub struct OpenAiServer {
-    exchange: Exchange,
+    transport: Transport,
     address: Option<Arc<ServerAddress>>,
     temperature: f64,
     max_tokens: u32,
@@ -48,13 +45,13 @@ pub struct OpenAiServer {
 pub struct OpenAiModel {
     server: OpenAiServer,
     name: Arc<str>,
-    /// What this model has not refused.
+    /// What the server has not refused for this model.
     capabilities: Mutex<ServerCapabilities>,
-    /// Whether it has answered in its capabilities.
-    understood: AtomicBool,
-    /// Who finds out, while it is not known.
-    first_words: Semaphore,
-    /// When that began.
+    /// Whether a call with these capabilities has been answered.
+    is_probed: AtomicBool,
+    /// Held by the call that probes.
+    probe: Semaphore,
+    /// When the first call began.
     first_call: OnceLock<Instant>,
 }
 
@@ -65,8 +62,8 @@ impl OpenAiServer {
     /// When the key cannot stand in a header or TLS cannot be set up.
     pub fn new(settings: OpenAiSettings) -> Result<Self, String> {
         Ok(Self {
-            address: address(&settings.base_url).map(Arc::new),
-            exchange: Exchange::new(settings.base_url, settings.api_key)?,
+            address: address(&settings.server.base_url).map(Arc::new),
+            transport: Transport::new(settings.server)?,
             temperature: settings.temperature,
             max_tokens: settings.max_tokens,
         })
@@ -78,8 +75,8 @@ impl OpenAiServer {
             server: self.clone(),
             name: name.into(),
             capabilities: Mutex::default(),
-            understood: AtomicBool::new(false),
-            first_words: Semaphore::new(1),
+            is_probed: AtomicBool::new(false),
+            probe: Semaphore::new(1),
             first_call: OnceLock::new(),
         }
     }
@@ -100,29 +97,15 @@ impl ChatModel for OpenAiModel {
         observer: Option<CallObserver>,
     ) -> BoxFuture<'a, Result<Completion, CallError>> {
         Box::pin(async move {
-            let _first = self.first_words().await;
+            let _probe = self.probe_permit().await;
             let capabilities = *self.capabilities();
-            let streaming = capabilities.streaming(observer.is_some());
-            let request = ChatRequest {
-                model: &self.name,
-                messages: &prompt.messages,
-                temperature: capabilities.temperature(self.server.temperature.max(prompt.least_temperature)),
-                token_limit: capabilities.token_limit(self.server.max_tokens),
-                response_format: capabilities.response_format(prompt),
-                streaming,
-            };
-            Asked {
-                temperature: request.temperature,
-                most_tokens: self.server.max_tokens,
-                is_json: request.response_format.is_some(),
-                is_stream: streaming.is_on(),
-            }
-            .note();
-            let observer = observer.filter(|_| streaming.is_on());
-            let result = self.server.exchange.send(&request, prompt.shared(), observer).await;
+            let request = self.request(prompt, capabilities, observer.is_some());
+            request.parameters(self.server.max_tokens).record();
+            let observer = observer.filter(|_| request.streaming.is_on());
+            let result = self.server.transport.send(&request, observer).await;
             match result {
-                Ok(_) => self.understood.store(true, Ordering::Relaxed),
-                Err(CallError { failure: CallFailure::NotTaken(feature), .. }) => {
+                Ok(_) => self.is_probed.store(true, Ordering::Relaxed),
+                Err(CallError { failure: CallFailure::Unsupported(feature), .. }) => {
                     return Err(self.downgrade(capabilities, feature));
                 }
                 Err(_) => {}
@@ -133,27 +116,43 @@ impl ChatModel for OpenAiModel {
 }
 
 impl OpenAiModel {
-    /// Until the model has answered once, one caller at a time finds out what it takes. The others wait for
-    /// that, but not for a whole answer: refusals come at once.
-    async fn first_words(&self) -> Option<SemaphorePermit<'_>> {
-        if self.understood.load(Ordering::Relaxed) {
-            return None;
+    fn request<'a>(
+        &'a self,
+        prompt: &'a Prompt,
+        capabilities: ServerCapabilities,
+        is_observed: bool,
+    ) -> ChatRequest<'a> {
+        ChatRequest {
+            model: &self.name,
+            messages: &prompt.messages,
+            temperature: capabilities.temperature(self.server.temperature.max(prompt.least_temperature)),
+            token_limit: capabilities.token_limit(self.server.max_tokens),
+            response_format: capabilities.response_format(prompt),
+            streaming: capabilities.streaming(is_observed),
         }
-        let until = *self.first_call.get_or_init(Instant::now) + FIRST_WORDS;
-        timeout_at(until, self.first_words.acquire()).await.ok()?.ok()
     }
 
-    /// Remembers that the model refused a part of a call in `spoken`.
-    fn downgrade(&self, spoken: ServerCapabilities, refused: Feature) -> CallError {
+    /// Until the model has answered once, one call at a time finds out what it supports. The others wait for that,
+    /// but not for a whole answer, as refusals are quick.
+    async fn probe_permit(&self) -> Option<SemaphorePermit<'_>> {
+        if self.is_probed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let until = *self.first_call.get_or_init(Instant::now) + PROBING_TIME;
+        timeout_at(until, self.probe.acquire()).await.ok()?.ok()
+    }
+
+    /// Remembers that the server refused `feature` in a call made with `used`.
+    fn downgrade(&self, used: ServerCapabilities, feature: Feature) -> CallError {
         let mut capabilities = self.capabilities();
-        // Of several calls that were refused at once, one steps down.
-        if *capabilities == spoken {
-            match spoken.without(refused) {
+        // Of several calls that were refused at the same time, one downgrades.
+        if *capabilities == used {
+            match used.downgrade(feature) {
                 Some(next) => *capabilities = next,
                 None => return CallFailure::BadRequest.into(),
             }
         }
-        CallFailure::NotTaken(refused).into()
+        CallFailure::Unsupported(feature).into()
     }
 
     fn capabilities(&self) -> MutexGuard<'_, ServerCapabilities> {
@@ -161,7 +160,7 @@ impl OpenAiModel {
     }
 }
 
-/// Where the server is.
+/// Host and port of the server.
 fn address(base_url: &str) -> Option<ServerAddress> {
     let url = url::Url::parse(base_url).ok()?;
     let host = match url.host()? {
@@ -184,4 +183,15 @@ struct ChatRequest<'a> {
     response_format: Option<ResponseFormat<'a>>,
     #[serde(flatten)]
     streaming: Streaming,
+}
+
+impl ChatRequest<'_> {
+    fn parameters(&self, max_tokens: u32) -> CallParameters {
+        CallParameters {
+            temperature: self.temperature,
+            most_tokens: max_tokens,
+            is_json: self.response_format.is_some(),
+            is_stream: self.streaming.is_on(),
+        }
+    }
 }

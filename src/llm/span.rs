@@ -1,5 +1,5 @@
-//! Calls to LLMs in traces: one span for each, as OpenTelemetry's semantic conventions for generative AI have them
-//! (version 1.41.1, `span.gen_ai.inference.client`). Nothing that is asked or answered is in them.
+//! Calls to LLMs in traces: one span for each, after OpenTelemetry's semantic conventions for generative AI
+//! (version 1.41.1, `span.gen_ai.inference.client`). Spans hold no text of prompts or answers.
 
 use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue, StringValue, Value};
@@ -10,11 +10,11 @@ use crate::telemetry::traces;
 
 use super::Completion;
 
-/// The span of one call; empty where none are sent.
+/// The span of one call; empty if traces are off.
 pub(super) struct CallSpan(Option<Context>);
 
 impl CallSpan {
-    /// Begins with a call of `model`, in the trace of the request whose work this is.
+    /// Begins the span of a call of `model`, in the trace of the current request.
     pub(super) fn begin(model: &str, server: Option<&ServerAddress>) -> Self {
         Self(traces::child(|| {
             let mut attributes = vec![
@@ -32,7 +32,7 @@ impl CallSpan {
         }))
     }
 
-    /// Does `call` within this span.
+    /// Runs `call` within this span.
     pub(super) async fn around<F: Future>(&self, call: F) -> F::Output {
         match &self.0 {
             Some(context) => call.with_context(context.clone()).await,
@@ -40,23 +40,23 @@ impl CallSpan {
         }
     }
 
-    /// Notes what an answer says of itself. Tokens of 0 were not counted.
+    /// Records an answer's own fields. Tokens of 0 were not counted.
     pub(super) fn answered(&self, answer: &Completion) {
         let Some(context) = &self.0 else { return };
-        let word = |name, word: &Option<String>| Some(KeyValue::new(name, word.clone()?));
+        let text = |name, text: &Option<String>| Some(KeyValue::new(name, text.clone()?));
         let count = |name, tokens: u64| (tokens > 0).then(|| KeyValue::new(name, tokens as i64));
-        let finish = answer.finish.map(|word| Value::Array(vec![StringValue::from(word)].into()));
+        let finish = answer.finish.map(|reason| Value::Array(vec![StringValue::from(reason)].into()));
         let known = [
-            word("gen_ai.response.id", &answer.id),
-            word("gen_ai.response.model", &answer.model),
-            finish.map(|words| KeyValue::new("gen_ai.response.finish_reasons", words)),
+            text("gen_ai.response.id", &answer.id),
+            text("gen_ai.response.model", &answer.model),
+            finish.map(|reasons| KeyValue::new("gen_ai.response.finish_reasons", reasons)),
             count("gen_ai.usage.input_tokens", answer.prompt_tokens),
             count("gen_ai.usage.output_tokens", answer.completion_tokens),
         ];
         context.span().set_attributes(known.into_iter().flatten());
     }
 
-    /// Ends it; `error` is one of a few words where there is one.
+    /// Ends the span; `error` is the label of a failure.
     pub(super) fn end(&self, error: Option<&'static str>) {
         let Some(context) = &self.0 else { return };
         let span = context.span();
@@ -68,8 +68,8 @@ impl CallSpan {
     }
 }
 
-/// What a call asks for beside its messages.
-pub(super) struct Asked {
+/// The parameters of a call.
+pub(super) struct CallParameters {
     pub(super) temperature: Option<f64>,
     pub(super) most_tokens: u32,
     /// Whether the answer must be JSON.
@@ -77,9 +77,9 @@ pub(super) struct Asked {
     pub(super) is_stream: bool,
 }
 
-impl Asked {
-    /// Notes it in the span of the call that is being made.
-    pub(super) fn note(&self) {
+impl CallParameters {
+    /// Records them in the span of the current call.
+    pub(super) fn record(&self) {
         traces::note(|| {
             let known = [
                 self.temperature.map(|value| KeyValue::new("gen_ai.request.temperature", value)),

@@ -31,13 +31,13 @@ use crate::telemetry::traces;
 
 use super::tools::{CREATE_PLAN, VALIDATE_PLAN};
 
-/// How long a client may take for the steps that it has not been told of when the plan is there.
+/// How long a client may take to receive the remaining progress notifications once the plan is complete.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
-/// What is said of a plan beside it.
+/// The extras of every plan.
 const EXTRAS: Include = Include { schedule: true, usage: true, repairs: true, id: false };
 
-/// Who calls a tool, and by when there must be an answer.
+/// Who calls a tool, and by when it must be answered.
 #[derive(Clone)]
 pub(super) struct CallContext {
     pub(super) caller: Caller,
@@ -46,45 +46,52 @@ pub(super) struct CallContext {
     pub(super) context: request::RequestContext,
     /// The trace that it belongs to.
     pub(super) trace: Option<Context>,
+    /// Whether the client can be notified while the call is in progress.
+    pub(super) accepts_events: bool,
 }
 
-/// A call of a tool. Counts and logs it when it is over, also when its caller goes away before.
+/// A call of a tool. It is counted and logged when dropped: once answered, or when the client cancels it.
 pub(super) struct ToolCall {
     service: Arc<PlannerService>,
     tool: &'static str,
     call_context: CallContext,
     span: Span,
     trace: Option<Context>,
-    /// What came of it, once that is known.
-    ended: Option<(Option<ErrorCode>, Option<PlanMetadata>)>,
+    /// The error code and the metadata, once it is answered.
+    answered: Option<(Option<ErrorCode>, Option<PlanMetadata>)>,
 }
 
 impl ToolCall {
-    /// A call that came over HTTP as its transport noted, or else on standard input just now.
+    /// A call that came over HTTP, with the context that its transport added, or else on standard input.
     pub(super) fn new(
         service: Arc<PlannerService>,
         tool: &'static str,
         context: &RequestContext<RoleServer>,
     ) -> Self {
         let parts = context.extensions.get::<::http::request::Parts>();
-        let (call_context, span) = if let Some(call_context) =
-            parts.and_then(|parts| parts.extensions.get::<CallContext>())
-        {
-            (call_context.clone(), Span::current())
-        } else {
-            let context = request::RequestContext::new(&::http::HeaderMap::new());
-            let deadline = context.arrived + service.timeout;
-            let call_context = CallContext { caller: Caller::Address(None), deadline, context, trace: None };
-            (call_context, info_span!("request", request_id = Empty, trace_id = Empty))
-        };
+        let (call_context, span) =
+            if let Some(call_context) = parts.and_then(|parts| parts.extensions.get::<CallContext>()) {
+                (call_context.clone(), Span::current())
+            } else {
+                let context = request::RequestContext::new(&::http::HeaderMap::new());
+                let deadline = context.arrived + service.timeout;
+                let call_context = CallContext {
+                    caller: Caller::Address(None),
+                    deadline,
+                    context,
+                    trace: None,
+                    accepts_events: true,
+                };
+                (call_context, info_span!("request", request_id = Empty, trace_id = Empty))
+            };
         let caller = call_context.trace.clone();
         let trace =
             if tool == CREATE_PLAN { span::begin_call(&service.traces, caller, tool) } else { caller };
         traces::name(&span, trace.as_ref());
-        Self { service, tool, call_context, span, trace, ended: None }
+        Self { service, tool, call_context, span, trace, answered: None }
     }
 
-    /// The result, unless the client takes its call back: then the work on it ends.
+    /// The result. When the client cancels the call, the work on it ends.
     pub(super) async fn answer(
         mut self,
         arguments: JsonObject,
@@ -92,20 +99,20 @@ impl ToolCall {
     ) -> Result<CallToolResponse, ErrorData> {
         let (span, trace) = (self.span.clone(), self.trace.clone().unwrap_or_default());
         async move {
-            // Logged lines carry the id from here on.
+            // Log lines carry the id from here on.
             self.call_context.context.id();
-            let taken_back = context.ct.clone();
+            let cancelled = context.ct.clone();
             let work = AssertUnwindSafe(self.reply(arguments, &context)).catch_unwind();
             let reply = tokio::select! {
-                // What was done is said, also to who goes at the same moment.
+                // A finished call is answered, even if it is cancelled at the same moment.
                 biased;
                 reply = work => reply,
-                () = taken_back.cancelled() => {
-                    return Err(ErrorData::internal_error("The call was taken back.", None));
+                () = cancelled.cancelled() => {
+                    return Err(ErrorData::internal_error("The call was cancelled.", None));
                 }
             };
             let reply = reply.unwrap_or_else(|_| {
-                self.service.metrics.panic_caught();
+                self.service.metrics.record_panic();
                 PlanReply::from(Problem::internal())
             });
             Ok(self.finish(reply).into())
@@ -120,15 +127,20 @@ impl ToolCall {
             return PlanReply { result: self.validate_plan(arguments).await, metadata: None };
         }
         match self.admitted(arguments).await {
-            Ok(admitted) => match context.meta.get_progress_token() {
-                Some(token) => answer_telling(admitted, &context.peer, token).await,
+            Ok(admitted) => match self.progress_token(context) {
+                Some(token) => plan_with_progress(admitted, &context.peer, token).await,
                 None => admitted.plan(None).await,
             },
             Err(problem) => problem.into(),
         }
     }
 
-    /// The plan that is wanted, with a place for it.
+    /// The token for progress notifications, if the client asks for them and can receive them.
+    fn progress_token(&self, context: &RequestContext<RoleServer>) -> Option<ProgressToken> {
+        context.meta.get_progress_token().filter(|_| self.call_context.accepts_events)
+    }
+
+    /// The request for a plan in `arguments`, once it is admitted.
     async fn admitted(&self, arguments: JsonObject) -> Result<AdmittedRequest, Problem> {
         let job = PlanRequest::from_json(&json(&arguments)).map_err(|invalid| invalid.faults)?.into();
         let CallContext { caller, deadline, .. } = self.call_context.clone();
@@ -137,18 +149,18 @@ impl ToolCall {
     }
 
     async fn validate_plan(&self, arguments: JsonObject) -> Result<Bytes, Problem> {
-        let written = String::from_utf8_lossy(&json(&arguments)).into_owned();
-        Ok(json(&self.service.validate(written).await?))
+        let proposal = String::from_utf8_lossy(&json(&arguments)).into_owned();
+        Ok(json(&self.service.validate(proposal).await?))
     }
 
-    /// The reply as a result: as an object, and as the same text for clients that know no objects.
+    /// The reply as a result: structured, and as the same JSON in text for clients without structured results.
     fn finish(&mut self, reply: PlanReply) -> CallToolResult {
         let PlanReply { result, metadata } = reply;
-        self.ended = Some((result.as_ref().err().map(|problem| problem.code), metadata));
+        self.answered = Some((result.as_ref().err().map(|problem| problem.code), metadata));
         match result {
-            Ok(plan) => said(&plan, CallToolResult::success),
+            Ok(plan) => tool_result(&plan, CallToolResult::success),
             Err(problem) => {
-                said(&json(&problem.document(self.call_context.context.id())), CallToolResult::error)
+                tool_result(&json(&problem.document(self.call_context.context.id())), CallToolResult::error)
             }
         }
     }
@@ -157,9 +169,9 @@ impl ToolCall {
 impl Drop for ToolCall {
     fn drop(&mut self) {
         let took = self.call_context.context.arrived.elapsed();
-        let code = self.ended.as_ref().and_then(|(code, _)| *code);
-        let metadata = self.ended.as_ref().and_then(|(_, metadata)| metadata.as_ref());
-        let outcome = outcome(self.ended.is_some(), code);
+        let code = self.answered.as_ref().and_then(|(code, _)| *code);
+        let metadata = self.answered.as_ref().and_then(|(_, metadata)| metadata.as_ref());
+        let outcome = outcome(self.answered.is_some(), code);
         if self.tool == CREATE_PLAN {
             self.service.plan_ended(outcome, metadata, took);
             if let Some(trace) = &self.trace {
@@ -181,39 +193,43 @@ impl Drop for ToolCall {
     }
 }
 
-/// The answer, with a notification for each step as soon as it is written.
-async fn answer_telling(
+/// Plans, and notifies the client of each step as soon as it is written.
+async fn plan_with_progress(
     admitted: AdmittedRequest,
     peer: &Peer<RoleServer>,
     token: ProgressToken,
 ) -> PlanReply {
     let (sender, steps) = unbounded_channel();
-    let mut telling = pin!(tell(peer, token, steps));
+    let mut progress = pin!(notify_of_steps(peer, token, steps));
     let mut answer = pin!(async move { admitted.plan(Some(&sender)).await });
     let reply = tokio::select! {
         reply = &mut answer => reply,
-        // The client hears nothing any more; whether it wants its answer still is for the transport to say.
-        () = &mut telling => return answer.await,
+        // The client receives no more notifications; the transport cancels the call if it has disconnected.
+        () = &mut progress => return answer.await,
     };
-    let _ = timeout(LAST_STEPS, telling).await;
+    let _ = timeout(LAST_STEPS, progress).await;
     reply
 }
 
-/// Tells of `steps` as they come, as far as the client hears it. Steps may be shown again from the first; the
-/// count of what was shown only grows, as the protocol wants it.
-async fn tell(peer: &Peer<RoleServer>, token: ProgressToken, mut steps: UnboundedReceiver<SubTask>) {
-    let mut told = 0.0;
+/// Notifies the client of `steps` as they arrive, until it can no longer be reached. Steps may be sent again from the
+/// first; the progress value only grows, as the protocol demands.
+async fn notify_of_steps(
+    peer: &Peer<RoleServer>,
+    token: ProgressToken,
+    mut steps: UnboundedReceiver<SubTask>,
+) {
+    let mut sent = 0.0;
     while let Some(step) = steps.recv().await {
-        told += 1.0;
+        sent += 1.0;
         let message = format!("Step {} ({}): {}", step.step, step.required_arm, step.action);
-        let progress = ProgressNotificationParam::new(token.clone(), told).with_message(message);
+        let progress = ProgressNotificationParam::new(token.clone(), sent).with_message(message);
         if peer.notify_progress(progress).await.is_err() {
             return;
         }
     }
 }
 
-fn said(json: &Bytes, result: fn(Vec<ContentBlock>) -> CallToolResult) -> CallToolResult {
+fn tool_result(json: &Bytes, result: fn(Vec<ContentBlock>) -> CallToolResult) -> CallToolResult {
     let mut result = result(vec![ContentBlock::text(String::from_utf8_lossy(json))]);
     result.structured_content = serde_json::from_slice(json).ok();
     result

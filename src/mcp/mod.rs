@@ -1,8 +1,9 @@
 //! The Model Context Protocol (MCP): the planner as a tool of agent hosts.
 //!
-//! What a tool does is what the API does; only the way in and out is another. Faults that a model can do something
-//! about are results, with the API's own problem document. Errors of the protocol are for faults of the protocol.
+//! A tool does what the API does. Errors that a model can act on are results, with the API's own problem document;
+//! errors of the protocol are for faults of the protocol.
 
+mod arguments;
 mod call;
 pub(crate) mod http;
 mod schema;
@@ -22,14 +23,14 @@ use crate::service::PlannerService;
 
 use call::ToolCall;
 
-/// Offers the planner's tools, over whatever transport.
+/// Offers the planner's tools, over any transport.
 #[derive(Clone)]
 pub(crate) struct McpServer {
     service: Arc<PlannerService>,
     offer: Arc<Offer>,
 }
 
-/// What clients are told, made once.
+/// What the server announces to clients, made once.
 struct Offer {
     config: ServerConfig,
     tools: Vec<Tool>,
@@ -64,7 +65,7 @@ impl ServerHandler for McpServer {
         Ok(ListToolsResult::with_all_items(self.offer.tools.clone()))
     }
 
-    /// What the library did not recognise: a method that there is not, or parameters that make no sense for one.
+    /// Answers what the library does not recognise: an unknown method, or invalid parameters of a known one.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -81,8 +82,7 @@ impl ServerHandler for McpServer {
             ),
             method => {
                 let method = crate::text::shorten(method, 40);
-                let message =
-                    format!("There is no method `{method}` here; there are tools/list and tools/call.");
+                let message = format!("The method `{method}` does not exist; use tools/list or tools/call.");
                 ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
             }
         })
@@ -95,10 +95,13 @@ impl ServerHandler for McpServer {
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = tools::named(&request.name) else {
             let name = crate::text::shorten(&request.name, 40);
-            let message = format!("There is no tool `{name}`; tools/list names those that there are.");
+            let message = format!("The tool `{name}` does not exist; tools/list lists those that do.");
             return Err(ErrorData::invalid_params(message, None));
         };
-        let arguments = request.arguments.unwrap_or_default();
+        let mut arguments = request.arguments.unwrap_or_default();
+        if let Some(tool) = self.get_tool(tool) {
+            arguments::decode(&mut arguments, &tool.input_schema);
+        }
         ToolCall::new(self.service.clone(), tool, &context).answer(arguments, context).await
     }
 }

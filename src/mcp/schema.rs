@@ -1,6 +1,8 @@
-//! JSON Schemas of what the tools take and give: those of the API's own types.
+//! JSON Schemas of what the tools take and return, made from those of the API's own types.
 //!
-//! An API's description has JSON Schema 2020-12 too. Only the place of the schemas that are referred to is another.
+//! Agent hosts hand them to their models' APIs, and each of these accepts another part of JSON Schema; one construct
+//! outside of it makes a host refuse all tools. So they use only what OpenAI, Anthropic and Gemini all accept: one
+//! `type` for each schema, no references, and only the keywords below.
 
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, schema::Schema};
@@ -8,35 +10,99 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::problem::ProblemDocument;
 
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// Keywords that need no translation.
+const KEYWORDS: [&str; 9] = [
+    "description",
+    "required",
+    "enum",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+];
 
-/// The schema of a `T`, with all that it refers to.
-pub(super) fn of<T: ToSchema>() -> Map<String, Value> {
+/// Schemas by the name in references to them.
+type Definitions = Map<String, Value>;
+
+/// The schema of a `T` as the arguments of a tool: optional fields are not required, and `null` is not offered.
+pub(super) fn input<T: ToSchema>() -> Map<String, Value> {
     let mut schemas = Vec::new();
     T::schemas(&mut schemas);
-    whole(json!(T::schema()), schemas)
+    object(portable(&json!(T::schema()), &definitions(schemas), false))
 }
 
-/// The schema of a tool's result: a `T`, or the problem for which there is none.
-pub(super) fn or_problem<T: ToSchema>() -> Map<String, Value> {
-    let mut schemas = vec![
-        (T::name().into_owned(), T::schema()),
-        (ProblemDocument::name().into_owned(), ProblemDocument::schema()),
-    ];
+/// The schema of a tool's result: a `T`, or the problem document that is returned instead.
+pub(super) fn output<T: ToSchema>() -> Map<String, Value> {
+    let mut schemas = Vec::new();
     T::schemas(&mut schemas);
     ProblemDocument::schemas(&mut schemas);
-    let referred = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
-    let either =
-        json!({ "type": "object", "oneOf": [referred(&T::name()), referred(&ProblemDocument::name())] });
-    whole(either, schemas)
+    let definitions = definitions(schemas);
+    let alternatives = [json!(T::schema()), json!(ProblemDocument::schema())];
+    let alternatives = alternatives.map(|schema| portable(&schema, &definitions, true));
+    object(json!({ "type": "object", "anyOf": alternatives }))
 }
 
-/// `schema` with those that it refers to inside of it.
-fn whole(mut schema: Value, referred: Vec<(String, RefOr<Schema>)>) -> Map<String, Value> {
-    schema["$schema"] = json!(DIALECT);
-    if !referred.is_empty() {
-        schema["$defs"] = referred.into_iter().map(|(name, schema)| (name, json!(schema))).collect();
+fn definitions(schemas: Vec<(String, RefOr<Schema>)>) -> Definitions {
+    schemas.into_iter().map(|(name, schema)| (name, json!(schema))).collect()
+}
+
+fn object(schema: Value) -> Map<String, Value> {
+    match schema {
+        Value::Object(schema) => schema,
+        other => unreachable!("the schema of a struct is an object, not {other}"),
     }
-    let moved = schema.to_string().replace("\"#/components/schemas/", "\"#/$defs/");
-    serde_json::from_str(&moved).expect("an object, as before")
+}
+
+/// `schema` in the common subset, with what it refers to in place; whether `null` stays allowed where it was.
+fn portable(schema: &Value, definitions: &Definitions, keeps_null: bool) -> Value {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.rsplit('/').next().unwrap_or_default();
+        return portable(&definitions[name], definitions, keeps_null);
+    }
+    let mut alternatives = alternatives(schema);
+    if !keeps_null {
+        alternatives.retain(|alternative| alternative["type"] != "null");
+    }
+    if let [alternative] = alternatives.as_slice()
+        && alternative != schema
+    {
+        return portable(alternative, definitions, keeps_null);
+    }
+    if alternatives.len() > 1 {
+        let alternatives = alternatives.iter().map(|schema| portable(schema, definitions, keeps_null));
+        return json!({ "anyOf": alternatives.collect::<Vec<_>>() });
+    }
+    let mut portable_schema = Map::new();
+    for (keyword, value) in schema.as_object().into_iter().flatten() {
+        let value = match (keyword.as_str(), value) {
+            ("type", Value::String(_)) => value.clone(),
+            ("properties", Value::Object(properties)) => properties
+                .iter()
+                .map(|(name, schema)| (name.clone(), portable(schema, definitions, keeps_null)))
+                .collect(),
+            ("items", items) => portable(items, definitions, keeps_null),
+            (keyword, _) if KEYWORDS.contains(&keyword) => value.clone(),
+            _ => continue,
+        };
+        portable_schema.insert(keyword.clone(), value);
+    }
+    Value::Object(portable_schema)
+}
+
+/// The schemas that `schema` is a choice of: itself, where it is none.
+fn alternatives(schema: &Value) -> Vec<Value> {
+    for choice in ["oneOf", "anyOf"] {
+        if let Some(alternatives) = schema[choice].as_array() {
+            return alternatives.clone();
+        }
+    }
+    let Some(types) = schema["type"].as_array() else { return vec![schema.clone()] };
+    let of_type = |name: &Value| {
+        let mut schema = schema.clone();
+        schema["type"] = name.clone();
+        schema
+    };
+    types.iter().map(of_type).collect()
 }

@@ -1,4 +1,4 @@
-//! The tools on standard input and output, one JSON-RPC message a line.
+//! The tools over standard input and output, one JSON-RPC message a line.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,44 +12,46 @@ use crate::service::PlannerService;
 
 use super::McpServer;
 
-/// Serves the one client until it closes standard input, or `stop` resolves. Calls in flight have a moment then: at
-/// the end of the input five seconds to be answered as usual, otherwise to be answered that the service stops.
+/// Serves the one client until it closes standard input, or `stop` resolves. Calls in flight may finish within five
+/// seconds after the end of the input; after `stop` they are answered with `shutting_down`.
 ///
 /// # Errors
-/// When the client does not begin as the protocol has it, or cannot be written to.
+/// When the client does not start as the protocol demands, or cannot be written to.
 pub(crate) async fn serve(
     service: Arc<PlannerService>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
     let mut stop = pin!(stop);
     service.lifecycle.enter(Phase::Serving);
-    let begun = tokio::select! {
-        begun = McpServer::new(service.clone()).serve(stdio_pipes()) => begun,
+    let started = tokio::select! {
+        started = McpServer::new(service.clone()).serve(stdio_pipes()) => started,
         () = &mut stop => return Ok(()),
     };
-    let serving = match begun {
+    let serving = match started {
         Ok(serving) => serving,
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
-        Err(error) => return Err(begun_wrong(&error)),
+        Err(error) => return Err(start_error(&error)),
     };
     let cancellation = serving.cancellation_token();
     let mut ended = pin!(serving.waiting());
     let ended = tokio::select! {
         ended = &mut ended => ended,
         () = stop => {
-            service.lifecycle.enter(Phase::Over);
+            service.lifecycle.enter(Phase::Aborting);
             cancellation.cancel();
             ended.await
         }
     };
-    ended.map(drop).map_err(|error| format!("serving ended with a fault of this program: {error}"))
+    ended.map(drop).map_err(|error| format!("serving ended with an internal error: {error}"))
 }
 
-/// The library's own words would quote the client.
-fn begun_wrong(error: &ServerInitializeError) -> String {
+/// The library's own message would quote the client.
+fn start_error(error: &ServerInitializeError) -> String {
     match error {
-        ServerInitializeError::TransportError { .. } => "the client cannot be written to; is it still there?",
-        _ => "the client began with something else than initialize or a request; is it an MCP client?",
+        ServerInitializeError::TransportError { .. } => {
+            "the client cannot be written to; is it still running?"
+        }
+        _ => "the client did not start with initialize or a request; is it an MCP client?",
     }
     .into()
 }

@@ -15,14 +15,17 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::info;
+use tracing::{debug, info};
 use uuid::Uuid;
 
 use crate::domain::problem::{ErrorCode, Problem};
+use crate::server::body::{
+    body_layers, has_media_type, read_body, require_known_encoding, unsupported_media_type,
+};
 use crate::server::lifecycle::Phase;
-use crate::server::observe::{Ended, RequestObserver, observe};
+use crate::server::observe::{CompletedRequest, RequestObserver, observe};
 use crate::server::readiness::{now, readiness};
-use crate::server::request::{RequestBody, RequestContext, has_media_type, unsupported_media_type};
+use crate::server::request::RequestContext;
 
 use super::Orchestrator;
 use super::metrics::Operation;
@@ -31,21 +34,21 @@ use super::store::StoreError;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// How long a task may wait for a place to be read and stored in.
-const PLACE_TIME: Duration = Duration::from_secs(10);
-/// How long the database may take to answer a probe of this service: those that ask are impatient.
+/// How long a task may wait for a permit to be read and stored.
+const PERMIT_TIME: Duration = Duration::from_secs(10);
+/// How long the database may take when this service is probed: probes have short timeouts.
 const DATABASE_TIME: Duration = Duration::from_millis(800);
-/// How long the planner may take to say whether it is ready.
+/// How long the planner may take to answer `/ready`.
 const PLANNER_TIME: Duration = Duration::from_millis(400);
-/// When a submit is worth trying again while the database is away.
-const STORE_WAIT: Duration = Duration::from_secs(5);
+/// When a submit should be retried while the database is unavailable.
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 type Shared = State<Arc<Orchestrator>>;
 
 /// All routes and what surrounds them. Binds nothing: the server and every test use it.
 pub fn router(orchestrator: Arc<Orchestrator>) -> Router {
     Router::new()
-        .route("/submit", post(submit))
+        .route("/submit", post(submit).layer(body_layers()))
         .route("/tasks/{id}", get(task))
         .route("/health", get(health))
         .route("/ready", get(ready))
@@ -68,13 +71,14 @@ async fn submit(
     if !may_be_json(&head.headers) {
         return Err(unsupported_media_type());
     }
-    let body = RequestBody::new(&head.headers, body).read(context.arrived + BODY_TIME).await?;
-    let place = timeout(PLACE_TIME, orchestrator.submissions.acquire()).await;
-    let _place = place.map_err(|_| overloaded())?;
+    require_known_encoding(&head.headers)?;
+    let body = read_body(body, context.arrived + BODY_TIME).await?;
+    let permit = timeout(PERMIT_TIME, orchestrator.submissions.acquire()).await;
+    let _permit = permit.map_err(|_| overloaded())?;
     let task = Submission::from_json(&body)?;
     let id = Uuid::new_v4();
     let stored = orchestrator.store.insert(id, &task).await;
-    orchestrator.noted(Operation::Insert, stored)?;
+    orchestrator.record(Operation::Insert, stored)?;
     orchestrator.metrics.submitted();
     info!(task_id = %id, "task accepted");
     let message = match &task.assigned_arm {
@@ -112,7 +116,7 @@ async fn task(
     let none = || not_found("There is no task of this id.");
     let id = id.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(none)?;
     let found = orchestrator.store.find(id).await;
-    orchestrator.noted(Operation::Find, found)?.map(Json).ok_or_else(none)
+    orchestrator.record(Operation::Find, found)?.map(Json).ok_or_else(none)
 }
 
 /// Whether the process lives.
@@ -147,11 +151,15 @@ impl RequestObserver for Orchestrator {
         self.lifecycle.phase() > Phase::Serving
     }
 
-    fn ended(&self, request: &Ended<()>) {
+    fn completed(&self, request: &CompletedRequest<()>) {
         let (method, route, status) = (request.method, request.route(), request.shown_status());
-        self.metrics.http.count(route, method, status, request.took);
+        self.metrics.http.record(route, method, status, request.took);
         let (status, ms, code) = (status.as_u16(), request.ms(), request.code.map(ErrorCode::as_str));
-        info!(method, route, status, ms, code, "request");
+        if request.is_probe() {
+            debug!(method, route, status, ms, code, "request");
+        } else {
+            info!(method, route, status, ms, code, "request");
+        }
     }
 }
 
@@ -160,18 +168,18 @@ fn not_found(detail: &str) -> Problem {
 }
 
 fn overloaded() -> Problem {
-    let detail = "Too many tasks are being submitted at this moment; try again shortly.";
-    Problem::new(ErrorCode::Overloaded, detail).retry_after(STORE_WAIT)
+    let detail = "Too many tasks are being submitted at the moment; retry shortly.";
+    Problem::new(ErrorCode::Overloaded, detail).retry_after(STORE_RETRY_AFTER)
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => {
-                let detail = "The database does not answer; send the request again later.";
-                Self::new(ErrorCode::DatabaseUnavailable, detail).retry_after(STORE_WAIT)
+                let detail = "The database does not answer; retry later.";
+                Self::new(ErrorCode::DatabaseUnavailable, detail).retry_after(STORE_RETRY_AFTER)
             }
-            StoreError::Misfit(_) => Problem::internal(),
+            StoreError::InvalidData(_) => Problem::internal(),
         }
     }
 }

@@ -39,7 +39,7 @@ pub async fn run() -> ExitCode {
     const NAME: &str = "orchestrator";
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
     if let Command::Healthcheck { url: Some(url) } = &command {
-        // Needs no settings, so that bad ones do not matter.
+        // Needs no settings, so that invalid ones do not matter.
         return exit_as(NAME, healthcheck(url).await, 1);
     }
     let settings = match Settings::from_process() {
@@ -48,7 +48,12 @@ pub async fn run() -> ExitCode {
     };
     let outcome = match command {
         Command::Serve => serve(&settings).await,
-        Command::Healthcheck { .. } => healthcheck(&health_url(&settings.host, settings.port)).await,
+        Command::Healthcheck { .. } => {
+            for variable in &settings.unknown_variables {
+                eprintln!("{NAME}: {variable}");
+            }
+            healthcheck(&health_url(&settings.host, settings.port)).await
+        }
     };
     exit_as(NAME, outcome, 1)
 }
@@ -66,7 +71,7 @@ async fn serve(settings: &Settings) -> Result<(), String> {
         () = signals.clone().first() => return Ok(()),
     };
     let hurried = orchestrator.clone();
-    signals.on_second(move || hurried.lifecycle.enter(Phase::Over));
+    signals.on_second(move || hurried.lifecycle.enter(Phase::Aborting));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,

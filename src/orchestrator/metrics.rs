@@ -2,33 +2,40 @@
 
 use std::sync::Arc;
 
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use crate::telemetry::metrics::{ALL_BUCKETS, HttpMetrics, Register};
+use crate::telemetry::metrics::{ALL_BUCKETS, HttpMetrics, Register, metric_set};
+
+metric_set! {
+    /// Metrics of tasks.
+    struct TaskMetrics {
+        /// Tasks accepted and stored.
+        submitted: IntCounter = counter("orchestrator_tasks_submitted_total");
+        /// Tasks that this process finished, by status: completed or failed.
+        finished: IntCounterVec = counters("orchestrator_tasks_finished_total", &["status"]);
+        /// Tasks postponed to a later attempt, by reason.
+        postponed: IntCounterVec = counters("orchestrator_tasks_postponed_total", &["reason"]);
+        /// Tasks that this process is planning now.
+        in_progress: IntGauge = gauge("orchestrator_tasks_in_progress");
+        /// Tasks in the shared database that wait for a plan; NaN when the database does not answer.
+        waiting: Gauge = float_gauge("orchestrator_tasks_waiting");
+        /// Time from claiming a task to the end of the work on it.
+        work_duration: Histogram = histogram("orchestrator_task_work_duration_seconds", ALL_BUCKETS);
+        /// Failed database operations, by operation.
+        store_failures: IntCounterVec = counters("orchestrator_store_failures_total", &["operation"]);
+    }
+}
 
 /// All metrics, with the registry that they are written from.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Tasks accepted.
-    submitted: IntCounter,
-    /// Tasks that ended here, by status.
-    finished: IntCounterVec,
-    /// Tasks put off, by reason.
-    postponed: IntCounterVec,
-    /// Tasks being planned now.
-    in_progress: IntGauge,
-    /// Tasks of all orchestrators that wait for a plan; NaN when the database does not say.
-    waiting: Gauge,
-    /// From being claimed to the end of the work on it, in seconds.
-    work_duration: Histogram,
-    /// Things that the database did not do, by what they were.
-    store_failures: IntCounterVec,
+    tasks: TaskMetrics,
     /// HTTP requests.
     pub(super) http: HttpMetrics,
 }
 
-/// What the database was to do.
+/// An operation of the database.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operation {
     /// Store a task.
@@ -39,11 +46,11 @@ pub(super) enum Operation {
     Claim,
     /// Renew a lease.
     Renew,
-    /// Write down how work ended.
-    Settle,
-    /// Let tasks fail whose time is up.
+    /// Store how work ended.
+    Finish,
+    /// Mark tasks as failed whose time is up.
     Expire,
-    /// Leave tasks some time after a start.
+    /// Give tasks some time after a start.
     Extend,
 }
 
@@ -55,7 +62,7 @@ impl Operation {
             Self::Find => "find",
             Self::Claim => "claim",
             Self::Renew => "renew",
-            Self::Settle => "normalize",
+            Self::Finish => "finish",
             Self::Expire => "expire",
             Self::Extend => "extend",
         }
@@ -69,76 +76,45 @@ impl Metrics {
         let register = Register(&registry);
         register.process("orchestrator");
         let metrics = Self {
-            submitted: register
-                .add(IntCounter::new("orchestrator_tasks_submitted_total", "Tasks accepted and stored.")),
-            finished: register.counters(
-                "orchestrator_tasks_finished_total",
-                "Tasks that this process brought to their end, by status: completed or failed.",
-                &["status"],
-            ),
-            postponed: register.counters(
-                "orchestrator_tasks_postponed_total",
-                "Tasks put off to a later try, by reason.",
-                &["reason"],
-            ),
-            in_progress: register.add(IntGauge::new(
-                "orchestrator_tasks_in_progress",
-                "Tasks being planned by this process now.",
-            )),
-            waiting: register.add(Gauge::new(
-                "orchestrator_tasks_waiting",
-                "Tasks in the shared database that wait for a plan; NaN when the database does not answer.",
-            )),
-            work_duration: register.add(Histogram::with_opts(
-                HistogramOpts::new(
-                    "orchestrator_task_work_duration_seconds",
-                    "Time from claiming a task to the end of the work on it.",
-                )
-                .buckets(ALL_BUCKETS.to_vec()),
-            )),
-            store_failures: register.counters(
-                "orchestrator_store_failures_total",
-                "Things that the database did not do, by what they were.",
-                &["operation"],
-            ),
-            http: HttpMetrics::new(&register, "orchestrator"),
+            tasks: TaskMetrics::register(&register),
+            http: HttpMetrics::register(&register, "orchestrator"),
             registry: registry.clone(),
         };
         for status in ["completed", "failed"] {
-            metrics.finished.with_label_values(&[status]);
+            metrics.tasks.finished.with_label_values(&[status]);
         }
         Arc::new(metrics)
     }
 
-    /// The registry, for what others count.
+    /// The registry, for the metrics of others.
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
     }
 
     pub(super) fn submitted(&self) {
-        self.submitted.inc();
+        self.tasks.submitted.inc();
     }
 
     pub(super) fn finished(&self, status: &'static str, tasks: u64) {
-        self.finished.with_label_values(&[status]).inc_by(tasks);
+        self.tasks.finished.with_label_values(&[status]).inc_by(tasks);
     }
 
     pub(super) fn postponed(&self, reason: &'static str) {
-        self.postponed.with_label_values(&[reason]).inc();
+        self.tasks.postponed.with_label_values(&[reason]).inc();
     }
 
     /// Counts a task as in progress until the guard is dropped.
     pub(super) fn work_begins(self: &Arc<Self>) -> InProgress {
-        self.in_progress.inc();
+        self.tasks.in_progress.inc();
         InProgress(self.clone(), tokio::time::Instant::now())
     }
 
     pub(super) fn waiting(&self, tasks: Option<i64>) {
-        self.waiting.set(tasks.map_or(f64::NAN, |tasks| tasks as f64));
+        self.tasks.waiting.set(tasks.map_or(f64::NAN, |tasks| tasks as f64));
     }
 
     pub(super) fn store_failed(&self, operation: Operation) {
-        self.store_failures.with_label_values(&[operation.as_str()]).inc();
+        self.tasks.store_failures.with_label_values(&[operation.as_str()]).inc();
     }
 
     /// All metrics in Prometheus's text format.
@@ -154,7 +130,7 @@ pub(super) struct InProgress(Arc<Metrics>, tokio::time::Instant);
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        self.0.in_progress.dec();
-        self.0.work_duration.observe(self.1.elapsed().as_secs_f64());
+        self.0.tasks.in_progress.dec();
+        self.0.tasks.work_duration.observe(self.1.elapsed().as_secs_f64());
     }
 }

@@ -1,4 +1,4 @@
-//! The reference orchestrator: takes tasks in, has the planner arm plan them, stores plans and subtasks.
+//! The reference orchestrator: accepts tasks, has the planner arm plan them, stores plans and subtasks.
 //!
 //! It proves the integration from `POST /submit` to a plan in the database. `api` stores a task before it
 //! answers 202; `worker` claims stored tasks, as do the workers of other orchestrators on the same database.
@@ -30,18 +30,18 @@ use crate::server::lifecycle::{Lifecycle, Phase};
 pub use api::router;
 pub use metrics::Metrics;
 pub use models::{Budget, Priority, Submission, Task, TaskStatus};
-pub use settings::{PREFIX, Settings};
-pub use store::{Claim, Database, Settlement, Store, StoreError};
+pub use settings::{PREFIX, SETTINGS, Settings};
+pub use store::{Claim, Database, Store, StoreError, TaskOutcome};
 
 use metrics::Operation;
 use worker::Worker;
 
-/// Tasks that are read and stored at the same time, at most: as JSON they take twenty times their bytes.
-const MOST_SUBMISSIONS: usize = 16;
-/// What is left at least of the time budget of each task that is there when an orchestrator starts.
+/// Most tasks that are read and stored at the same time: parsed, JSON takes twenty times its bytes.
+const MAX_SUBMISSIONS: usize = 16;
+/// The least time that each unfinished task has left when an orchestrator starts.
 const TIME_AFTER_START: Duration = Duration::from_secs(30);
-/// How long tasks in work may take to be put off once the grace time is up.
-const PUTTING_OFF: Duration = Duration::from_secs(2);
+/// How long tasks in progress may take to be released once the grace time is up.
+const RELEASE_TIME: Duration = Duration::from_secs(2);
 
 /// What the API and the worker share.
 #[derive(Debug)]
@@ -52,14 +52,14 @@ pub struct Orchestrator {
     pub planner: PlannerClient,
     /// Counts everything.
     pub metrics: Arc<Metrics>,
-    /// From start to end; its places are for tasks in work.
+    /// From start to end; its permits are for tasks in progress.
     pub lifecycle: Lifecycle,
     /// Tells the worker that a task was stored.
     submitted: Notify,
-    /// Places for tasks that are read and stored now.
+    /// Permits for tasks that are read and stored now.
     submissions: Semaphore,
-    /// Whether the database did what it was last asked to.
-    store_is_well: AtomicBool,
+    /// Whether the database did its last operation.
+    store_is_healthy: AtomicBool,
 }
 
 impl Orchestrator {
@@ -78,22 +78,22 @@ impl Orchestrator {
             metrics,
             lifecycle: Lifecycle::new(settings.max_concurrent_tasks),
             submitted: Notify::new(),
-            submissions: Semaphore::new(MOST_SUBMISSIONS),
-            store_is_well: AtomicBool::new(true),
+            submissions: Semaphore::new(MAX_SUBMISSIONS),
+            store_is_healthy: AtomicBool::new(true),
         });
-        // Their time ran while there may have been no orchestrator.
+        // Their time ran while no orchestrator may have been running.
         let extended = orchestrator.store.extend(TIME_AFTER_START).await;
-        if let Ok(tasks @ 1..) = orchestrator.noted(Operation::Extend, extended) {
+        if let Ok(tasks @ 1..) = orchestrator.record(Operation::Extend, extended) {
             let seconds = TIME_AFTER_START.as_secs();
             info!(tasks, seconds, "unfinished tasks were given at least this many seconds");
         }
         Ok(orchestrator)
     }
 
-    /// Counts and logs what the database did not do, and hands on what it gave.
-    fn noted<T>(&self, operation: Operation, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Counts and logs a failed operation of the database; passes the result on.
+    fn record<T>(&self, operation: Operation, result: Result<T, StoreError>) -> Result<T, StoreError> {
         let Err(error) = &result else {
-            if !self.store_is_well.swap(true, Ordering::Relaxed) {
+            if !self.store_is_healthy.swap(true, Ordering::Relaxed) {
                 info!("the database answers again");
             }
             return result;
@@ -101,11 +101,11 @@ impl Orchestrator {
         self.metrics.store_failed(operation);
         let (operation, cause) = (operation.as_str(), error.source().map(ToString::to_string));
         // An outage is logged once.
-        let is_news = match error {
-            StoreError::Unavailable(_) => self.store_is_well.swap(false, Ordering::Relaxed),
-            StoreError::Misfit(_) => true,
+        let is_new = match error {
+            StoreError::Unavailable(_) => self.store_is_healthy.swap(false, Ordering::Relaxed),
+            StoreError::InvalidData(_) => true,
         };
-        if is_news {
+        if is_new {
             warn!(operation, %error, cause, "the database failed");
         } else {
             debug!(operation, %error, cause, "the database failed");
@@ -115,7 +115,7 @@ impl Orchestrator {
 }
 
 /// Serves on `listener` and works on tasks until `stop` resolves. Plans being made may then finish for up to
-/// `grace`; tasks whose plans are not ready by then are there for another orchestrator at once.
+/// `grace`; tasks whose plans are not ready by then are released for another orchestrator at once.
 ///
 /// # Errors
 /// When the worker panics.
@@ -133,9 +133,9 @@ pub async fn run(
         // Without it tasks would be accepted and never planned.
         panic = panicked(&mut worker) => Err(panic),
     };
-    orchestrator.lifecycle.enter(Phase::Over);
-    if timeout(PUTTING_OFF, orchestrator.lifecycle.idle()).await.is_err() {
-        warn!("some tasks could not be put off; they are there again when their leases run out");
+    orchestrator.lifecycle.enter(Phase::Aborting);
+    if timeout(RELEASE_TIME, orchestrator.lifecycle.idle()).await.is_err() {
+        warn!("some tasks could not be released; others can claim them when their leases run out");
     }
     worker.abort();
     orchestrator.store.close().await;

@@ -1,58 +1,104 @@
 //! What `POST /submit` takes, what `GET /tasks/{id}` gives, and what the planner is asked.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use validator::{Validate, ValidationError};
 
-use crate::domain::fields::{FieldReader, MOST_FAULTS};
+use crate::domain::faults::{Faults, MOST_FAULTS, each, read_json};
+use crate::domain::request::{goal_fits, null_as_default};
 use crate::domain::{
     FieldError, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse,
 };
 
 /// Longest text context, in characters.
-const MAX_CONTEXT_CHARS: usize = 50_000;
-/// What is wrong with rules for which the planner has no room.
+const MAX_CONTEXT_CHARS: u64 = 50_000;
+/// What is wrong with constraints for which the planner has no room.
 const TOO_LONG_FOR_PLANNER: &str = "must, with acceptance_criteria, leave at most 64 KiB for the planner beyond 50 entries of 2,000 characters";
 /// Longest name of an arm, in characters, as in the planner's registry.
 const MAX_ARM_CHARS: usize = 100;
 
 /// A task as it was submitted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
 pub struct Submission {
     /// What is to be achieved.
+    #[validate(custom(
+        function = "goal_fits",
+        message = "must be 1 to 10,000 characters long and not blank"
+    ))]
     pub goal: String,
-    /// Rules, by name.
+    /// Constraints by name.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub constraints: Map<String, Value>,
     /// What else there is to know.
+    #[validate(length(max = "MAX_CONTEXT_CHARS", message = "must be at most 50,000 characters long"))]
     pub context: Option<String>,
     /// How to tell that it is achieved.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[validate(custom(function = "none_blank", message = "must not be blank"))]
     pub acceptance_criteria: Vec<String>,
     /// What it may cost.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[validate(nested)]
     pub budget: Budget,
     /// How urgent it is.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub priority: Priority,
     /// The arm that is to do it all; no plan is made then.
+    #[validate(custom(function = "arm_fits", message = "must be 1 to 100 characters long and not blank"))]
     pub assigned_arm: Option<String>,
     /// The caller's own notes.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub metadata: Map<String, Value>,
 }
 
 /// What a task may cost.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Validate)]
+#[serde(from = "BudgetFields")]
 pub struct Budget {
     /// Tokens, 1 to 100,000. Kept for the arms; planning has limits of its own.
+    #[validate(range(min = 1, max = 100_000, message = "must be from 1 to 100000"))]
     pub max_tokens: u32,
     /// Time to a plan, in seconds, 1 to 3,600.
+    #[validate(range(min = 1, max = 3_600, message = "must be from 1 to 3600"))]
     pub max_time_seconds: u32,
     /// US dollars, 0 to 100. Kept for the arms.
+    #[validate(range(min = 0.0, max = 100.0, message = "must be from 0 to 100"))]
     pub max_cost_usd: f64,
 }
 
+/// A budget as it is sent: each field may be absent.
+#[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the API")]
+struct BudgetFields {
+    max_tokens: Option<u32>,
+    max_time_seconds: Option<u32>,
+    max_cost_usd: Option<f64>,
+}
+
+impl From<BudgetFields> for Budget {
+    fn from(fields: BudgetFields) -> Self {
+        Self {
+            max_tokens: fields.max_tokens.unwrap_or(10_000),
+            max_time_seconds: fields.max_time_seconds.unwrap_or(300),
+            max_cost_usd: fields.max_cost_usd.unwrap_or(1.0),
+        }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        BudgetFields::default().into()
+    }
+}
+
 /// How urgent a task is: more urgent ones are planned first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// When nothing else waits.
     Low,
     /// The usual.
+    #[default]
     Medium,
     /// Before the usual.
     High,
@@ -61,9 +107,6 @@ pub enum Priority {
 }
 
 impl Priority {
-    const ALL: [(&'static str, Self); 4] =
-        [("low", Self::Low), ("medium", Self::Medium), ("high", Self::High), ("critical", Self::Critical)];
-
     /// As it is stored, 1 to 4.
     pub(super) fn rank(self) -> i16 {
         match self {
@@ -75,7 +118,7 @@ impl Priority {
     }
 }
 
-/// Where a task is on its way.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
@@ -85,9 +128,9 @@ pub enum TaskStatus {
     Processing,
     /// Has a plan.
     Completed,
-    /// Has none and gets none.
+    /// Has no plan and will get none.
     Failed,
-    /// Is no longer wanted.
+    /// Was cancelled.
     Cancelled,
 }
 
@@ -110,7 +153,7 @@ impl TaskStatus {
 pub struct Task {
     /// Its id, a UUID.
     pub task_id: String,
-    /// Where it is on its way.
+    /// Its state.
     pub status: TaskStatus,
     /// What is to be achieved.
     pub goal: String,
@@ -122,7 +165,7 @@ pub struct Task {
     pub created_at: String,
     /// RFC 3339.
     pub updated_at: String,
-    /// From being taken up first to its end, in milliseconds.
+    /// From its first claim to its end, in milliseconds.
     pub processing_time_ms: Option<i64>,
 }
 
@@ -130,56 +173,17 @@ impl Submission {
     /// Reads a task from JSON.
     ///
     /// # Errors
-    /// Everything that is wrong with it: what the planner would not take is found out here as well.
+    /// Everything that is wrong with it, what the planner would refuse included.
     pub fn from_json(body: &[u8]) -> Result<Self, Vec<FieldError>> {
-        let mut fields = FieldReader::of_body(body, "a goal").map_err(|fault| vec![fault])?;
-        let task = Self {
-            // What is missing has its own fault and breaks no rule besides.
-            goal: fields.required_text("goal").unwrap_or_else(|| "read".into()),
-            constraints: fields.object("constraints").unwrap_or_default(),
-            context: fields.text("context"),
-            acceptance_criteria: fields.texts("acceptance_criteria", usize::MAX),
-            budget: fields.within("budget", "budget.", |budget| Budget {
-                max_tokens: budget.whole_number("max_tokens", 10_000, 1, 100_000),
-                max_time_seconds: budget.whole_number("max_time_seconds", 300, 1, 3_600),
-                max_cost_usd: budget.number("max_cost_usd", 1.0, 0.0, 100.0),
-            }),
-            priority: fields.choice("priority", Priority::Medium, &Priority::ALL),
-            assigned_arm: fields.text("assigned_arm"),
-            metadata: fields.object("metadata").unwrap_or_default(),
-        };
-        let mut faults = fields.faults;
-        task.rule_faults(&mut faults);
-        if faults.is_empty() {
-            return Ok(task);
+        let (task, mut faults) = read_json::<Self>(body, "a goal")?;
+        for field in task.fields_with_nul() {
+            faults.add(field, "must not contain the character U+0000");
         }
-        faults.sort();
-        faults.dedup();
-        if faults.len() > MOST_FAULTS {
-            faults.truncate(MOST_FAULTS);
-            faults.push(FieldError::new("body", "has more faults than these"));
+        if task.assigned_arm.is_none() {
+            task.check_for_planner(&mut faults);
         }
-        Err(faults)
-    }
-
-    fn rule_faults(&self, faults: &mut Vec<FieldError>) {
-        let mut fault = |field: String, message: &str| faults.push(FieldError::new(field, message));
-        if self.context.as_ref().is_some_and(|context| context.chars().count() > MAX_CONTEXT_CHARS) {
-            fault("context".into(), "must be at most 50,000 characters long");
-        }
-        if let Some(arm) = &self.assigned_arm
-            && (arm.trim().is_empty() || arm.chars().count() > MAX_ARM_CHARS)
-        {
-            fault("assigned_arm".into(), "must be 1 to 100 characters long and not blank");
-        }
-        let blank = self.acceptance_criteria.iter().enumerate().filter(|(_, text)| text.trim().is_empty());
-        for (index, _) in blank.take(MOST_FAULTS) {
-            fault(format!("acceptance_criteria[{index}]"), "must not be blank");
-        }
-        for field in self.fields_with_nul() {
-            fault(field, "must not contain the character U+0000");
-        }
-        faults.extend(self.faults_for_planner());
+        let faults = faults.into_list();
+        if faults.is_empty() { Ok(task) } else { Err(faults) }
     }
 
     /// Fields that have the character U+0000 somewhere, which databases do not store.
@@ -195,29 +199,37 @@ impl Submission {
         let fields = fields.into_iter().filter(|(_, has_nul)| *has_nul).map(|(field, _)| field.to_owned());
         let criteria = self.acceptance_criteria.iter().enumerate().filter(|(_, text)| has_nul(text));
         let criteria = criteria.map(|(index, _)| format!("acceptance_criteria[{index}]"));
-        fields.chain(criteria.take(MOST_FAULTS)).collect()
+        fields.chain(criteria.take(MOST_FAULTS + 1)).collect()
     }
 
-    /// What the planner would not take, by the names that it has here.
-    fn faults_for_planner(&self) -> Vec<FieldError> {
+    /// Notes what the planner would refuse, by the names that it has here.
+    fn check_for_planner(&self, faults: &mut Faults) {
         let (goal, context) = (self.goal.clone(), self.context.as_deref());
-        let question = question(goal, &self.constraints, context, &self.acceptance_criteria);
-        let faults = question.check().err().unwrap_or_default().into_iter();
-        let faults = faults.map(|fault| match fault.field.as_str() {
-            // The text is cut to what is left: the rest alone is too long.
-            "context" => FieldError::new("constraints", TOO_LONG_FOR_PLANNER),
-            _ => fault,
-        });
-        // The goal has the same limits whether or not it is planned.
-        faults.filter(|fault| fault.field == "goal" || self.assigned_arm.is_none()).collect()
+        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria);
+        for fault in request.check().err().unwrap_or_default() {
+            match fault.field.as_str() {
+                // The text is cut to what is left: the rest alone is too long.
+                "context" => faults.add("constraints", TOO_LONG_FOR_PLANNER),
+                _ => faults.add(fault.field, fault.message),
+            }
+        }
     }
 }
 
-/// What the planner is asked for a task.
+fn none_blank(criteria: &[String]) -> Result<(), ValidationError> {
+    each(criteria, |text| !text.trim().is_empty())
+}
+
+fn arm_fits(arm: &str) -> Result<(), ValidationError> {
+    let fits = !arm.trim().is_empty() && arm.chars().count() <= MAX_ARM_CHARS;
+    if fits { Ok(()) } else { Err(ValidationError::new("length")) }
+}
+
+/// The request for a plan for a task.
 ///
 /// Constraints become its list, `{"max_time": "5 min"}` as `max_time: 5 min`, and acceptance criteria stand
 /// behind them; those for which its list has no place stand in the context, as does a text.
-pub(super) fn question(
+pub(super) fn plan_request(
     goal: String,
     constraints: &Map<String, Value>,
     context: Option<&str>,

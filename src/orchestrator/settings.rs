@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use ::config::{Map, Value};
+use ::config::Map;
 
 use crate::client::ClientOptions;
+use crate::config::table::DefaultValue::{Computed, NotSet, Value};
+use crate::config::table::Kind::{Number, Secret, SecretUrl, Text, Url, Whole, Word};
+use crate::config::table::{self, LOG_FORMATS, LOG_LEVEL, Setting, setting};
 use crate::config::{LogFormat, LogLevel, Reader, SettingsError, mask_url, process_variables};
 use crate::http_client::is_bare;
 
@@ -22,8 +25,7 @@ pub struct Settings {
     pub database: Database,
     /// The planner arm's URL.
     pub planner_arm_url: String,
-    /// How patient we are with it: 1 to 60 s a call, 1 to 10 retries, a breaker that opens after 1 to 20
-    /// failures for 1 to 600 s; and the token that opens it.
+    /// Timeout, retries, circuit breaker and token for calling it.
     pub planner_arm: ClientOptions,
     /// Tasks planned at once, 1 to 1,000.
     pub max_concurrent_tasks: u32,
@@ -37,34 +39,44 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// How log lines are written.
     pub log_format: LogFormat,
-    /// Variables with our prefix that mean nothing, perhaps misspelled.
+    /// A sentence for each variable with our prefix that is no setting, perhaps misspelled.
     pub unknown_variables: Vec<String>,
 }
 
-/// An SQLite file where the process runs.
-const DEFAULT_DATABASE: &str = "sqlite://orchestrator.db";
-
-/// Every setting's name in lower case and without the prefix.
-const NAMES: &[&str] = &[
-    "database_url",
-    "planner_arm_url",
-    "planner_arm_timeout",
-    "planner_arm_max_retries",
-    "planner_arm_circuit_breaker_threshold",
-    "planner_arm_circuit_breaker_reset_timeout",
-    "planner_arm_token",
-    "max_concurrent_tasks",
-    "host",
-    "port",
-    "shutdown_grace_seconds",
-    "log_level",
-    "log_format",
+/// Every setting, in the order of the documentation.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    setting("DATABASE_URL", SecretUrl, Value("sqlite://orchestrator.db"),
+        "Where tasks and plans are kept: an SQLite file or a PostgreSQL database."),
+    setting("PLANNER_ARM_URL", Url, Value("http://planner-arm:8001"),
+        "The URL of the planner arm."),
+    setting("PLANNER_ARM_TIMEOUT", Number(1.0, 60.0), Value("10"),
+        "Seconds for one call of the planner arm."),
+    setting("PLANNER_ARM_MAX_RETRIES", Whole(1, 10), Value("3"),
+        "Retries of a call that failed."),
+    setting("PLANNER_ARM_CIRCUIT_BREAKER_THRESHOLD", Whole(1, 20), Value("5"),
+        "Failed calls in a row that open the circuit breaker."),
+    setting("PLANNER_ARM_CIRCUIT_BREAKER_RESET_TIMEOUT", Number(1.0, 600.0), Value("60"),
+        "Longest time in seconds until an open circuit breaker lets a probe through; the first probe comes after 5 s at most."),
+    setting("PLANNER_ARM_TOKEN", Secret("token"), NotSet,
+        "One of the planner arm's PLANNER_AUTH_TOKENS, where it has any."),
+    setting("MAX_CONCURRENT_TASKS", Whole(1, 1_000), Value("32"),
+        "Most tasks planned at once."),
+    setting("HOST", Text, Value("0.0.0.0"),
+        "The address to listen on."),
+    setting("PORT", Whole(0, 65_535), Value("8000"),
+        "The port to listen on; 0 lets the system choose."),
+    setting("SHUTDOWN_GRACE_SECONDS", Number(0.0, 3_600.0), Value("15"),
+        "Seconds that tasks being planned may take to finish after SIGTERM; the others are released."),
+    LOG_LEVEL,
+    setting("LOG_FORMAT", Word(LOG_FORMATS), Computed("pretty in a terminal, else json"),
+        "How log lines are written: for people or as JSON."),
 ];
 
 impl Settings {
     /// The names of all variables.
     pub fn variables() -> impl Iterator<Item = String> {
-        NAMES.iter().map(|name| format!("{PREFIX}{}", name.to_uppercase()))
+        SETTINGS.iter().map(|setting| setting.variable(PREFIX))
     }
 
     /// The settings of this process.
@@ -81,47 +93,44 @@ impl Settings {
     /// Everything that is wrong with them.
     pub fn load(variables: &HashMap<String, String>) -> Result<Self, SettingsError> {
         let ours = |(name, value): (&String, &String)| {
-            Some((name.strip_prefix(PREFIX)?.to_lowercase(), Value::from(value.as_str())))
+            Some((name.strip_prefix(PREFIX)?.to_lowercase(), ::config::Value::from(value.as_str())))
         };
-        let values: Map<String, Value> = variables.iter().filter_map(ours).collect();
-        let mut unknown: Vec<String> = values
-            .keys()
-            .filter(|name| !NAMES.contains(&name.as_str()))
-            .map(|name| format!("{PREFIX}{}", name.to_uppercase()))
-            .collect();
-        unknown.sort();
-        let mut reader = Reader { prefix: PREFIX, values, faults: Vec::new() };
-        let reader = &mut reader;
+        let values: Map<String, ::config::Value> = variables.iter().filter_map(ours).collect();
+        let unknown = |name: &String| {
+            let variable = format!("{PREFIX}{}", name.to_uppercase());
+            let is_known = SETTINGS.iter().any(|setting| setting.is_named(name));
+            (!is_known).then(|| table::unknown(&variable, name, SETTINGS, |known| known.variable(PREFIX)))
+        };
+        let mut unknown_variables: Vec<String> = values.keys().filter_map(unknown).collect();
+        unknown_variables.sort();
+        let mut reader = Reader::new(PREFIX, SETTINGS, values);
+        let log_format = if std::io::stdout().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
         let settings = Self {
-            database: database(reader),
-            planner_arm_url: planner_arm_url(reader),
+            database: database(&mut reader),
+            planner_arm_url: planner_arm_url(&mut reader),
             planner_arm: ClientOptions {
-                timeout: reader.seconds("planner_arm_timeout", 10.0, 1.0, 60.0),
-                max_retries: reader.number("planner_arm_max_retries", 3, 1..=10),
-                breaker_threshold: reader.number("planner_arm_circuit_breaker_threshold", 5, 1..=20),
-                breaker_reset: reader.seconds("planner_arm_circuit_breaker_reset_timeout", 60.0, 1.0, 600.0),
-                token: reader.visible_ascii("planner_arm_token", "token"),
+                timeout: reader.seconds("planner_arm_timeout"),
+                max_retries: reader.whole("planner_arm_max_retries"),
+                breaker_threshold: reader.whole("planner_arm_circuit_breaker_threshold"),
+                breaker_reset: reader.seconds("planner_arm_circuit_breaker_reset_timeout"),
+                token: reader.secret("planner_arm_token"),
             },
-            max_concurrent_tasks: reader.number("max_concurrent_tasks", 32, 1..=1_000),
-            host: reader.text("host").unwrap_or_else(|| "0.0.0.0".into()),
-            port: reader.number("port", 8000, 0..=65_535),
-            shutdown_grace: reader.seconds("shutdown_grace_seconds", 15.0, 0.0, 3_600.0),
+            max_concurrent_tasks: reader.whole("max_concurrent_tasks"),
+            host: reader.text("host"),
+            port: reader.whole("port"),
+            shutdown_grace: reader.seconds("shutdown_grace_seconds"),
             log_level: reader.log_level(),
-            log_format: reader.log_format(if std::io::stdout().is_terminal() {
-                LogFormat::Pretty
-            } else {
-                LogFormat::Json
-            }),
-            unknown_variables: unknown,
+            log_format: reader.log_format(log_format),
+            unknown_variables,
         };
-        let faults = std::mem::take(&mut reader.faults);
+        let (_, faults) = reader.finish();
         if faults.is_empty() { Ok(settings) } else { Err(SettingsError(faults)) }
     }
 }
 
+/// The default when it is invalid.
 fn database(reader: &mut Reader) -> Database {
-    let default = || DEFAULT_DATABASE.parse().expect("a database");
-    let Some(url) = reader.text("database_url") else { return default() };
+    let url = reader.given_or_default("database_url");
     url.parse().unwrap_or_else(|()| {
         // Without an @ it cannot be told where a password ends.
         let shown = match url.split_once("://") {
@@ -130,15 +139,16 @@ fn database(reader: &mut Reader) -> Database {
         };
         let rule = "must be sqlite://FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE";
         reader.fault("database_url", &format!("is \"{shown}\""), rule);
-        default()
+        reader.default("database_url").parse().expect("a database")
     })
 }
 
 fn planner_arm_url(reader: &mut Reader) -> String {
-    let default = "http://planner-arm:8001";
     let rule =
         "must be an http or https URL without user, password and query, such as http://planner-arm:8001";
-    let Some(url) = reader.url("planner_arm_url", &["http", "https"], rule) else { return default.into() };
+    let Some(url) = reader.url("planner_arm_url", &["http", "https"], rule) else {
+        return reader.default("planner_arm_url").to_owned();
+    };
     if !is_bare(&url) {
         reader.fault("planner_arm_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
     }

@@ -1,4 +1,4 @@
-//! Claims tasks, has them planned, and stores the plans.
+//! The worker: claims tasks, has them planned, and stores the plans.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,40 +16,40 @@ use crate::server::lifecycle::Phase;
 
 use super::Orchestrator;
 use super::metrics::Operation;
-use super::store::{Claim, Settlement, StoreError};
+use super::store::{Claim, StoreError, TaskOutcome};
 
-/// For how long a task is claimed. When its orchestrator dies, the task waits for so long.
+/// For how long a task is claimed: so long it waits when its orchestrator dies.
 const LEASE: Duration = Duration::from_secs(10);
-/// How often the lease of a task in work is renewed.
+/// How often the lease of a task in progress is renewed.
 const RENEWAL: Duration = Duration::from_secs(3);
-/// How long to look for tasks again when there were none; those submitted here are seen at once.
-const ROUND: Duration = Duration::from_millis(500);
+/// How often the database is asked for tasks; those submitted here are seen at once.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often tasks are looked for whose time is up.
-const SWEEP: Duration = Duration::from_secs(1);
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Tasks claimed at once at most, so that several orchestrators share a burst.
-const MOST_CLAIMS: usize = 16;
-/// The longest wait of ours before a task is tried again.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// A planner that asks for a longer wait is asked again after this one all the same.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// How long a plan is kept while the database is away. Making it again costs more than waiting.
-const SETTLING_TIME: Duration = Duration::from_secs(600);
-/// The longest wait before it is tried to store it again: shorter than a round, so that it is usually stored
+const MAX_CLAIMS: usize = 16;
+/// The longest wait of ours before a task is retried.
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(30);
+/// A longer wait that the planner asks for is cut to this one.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// How long a plan is kept while the database is unavailable: planning again costs more than waiting.
+const STORING_TIME: Duration = Duration::from_secs(600);
+/// The longest wait before storing is retried: shorter than the poll interval, so that the plan is usually stored
 /// before another orchestrator claims its task.
-const LONGEST_SETTLING_WAIT: Duration = Duration::from_millis(400);
+const MAX_STORING_WAIT: Duration = Duration::from_millis(400);
 
-/// Why a task failed whose plan, or whose reason to fail, has a character that the database does not take.
-const UNSTORABLE: &str = "the planner arm's answer has something in it that the database does not store";
+/// Why a task failed whose plan, or whose reason to fail, has a character that the database refuses.
+const UNSTORABLE: &str = "the planner arm's response contains a character that the database cannot store";
 
-/// What works on tasks.
+/// Works on tasks.
 pub(super) struct Worker {
     orchestrator: Arc<Orchestrator>,
-    /// Under which name it claims.
+    /// The name under which it claims.
     id: Uuid,
-    /// Tasks whose end the database has not taken yet: their leases may have run out meanwhile.
-    unsettled: Mutex<BTreeSet<String>>,
-    /// What the planner's last answer was, where it was none.
-    trouble: Mutex<Option<String>>,
+    /// Tasks whose outcome is not stored yet: their leases may have run out meanwhile.
+    unstored: Mutex<BTreeSet<String>>,
+    /// Why the planner's last call failed, if it did.
+    last_error: Mutex<Option<String>>,
 }
 
 impl Worker {
@@ -57,14 +57,14 @@ impl Worker {
         Arc::new(Self {
             orchestrator,
             id: Uuid::new_v4(),
-            unsettled: Mutex::default(),
-            trouble: Mutex::default(),
+            unstored: Mutex::default(),
+            last_error: Mutex::default(),
         })
     }
 
-    /// Works until the service stops, and lets tasks fail whose time is up.
+    /// Works until the service stops, and marks tasks as failed whose time is up.
     pub(super) async fn run(self: Arc<Self>) {
-        tokio::join!(self.claim_tasks(), self.let_tasks_expire());
+        tokio::join!(self.claim_tasks(), self.expire_tasks());
     }
 
     async fn claim_tasks(self: &Arc<Self>) {
@@ -74,211 +74,211 @@ impl Worker {
             let may_be_more = tokio::select! {
                 biased;
                 () = lifecycle.reached(Phase::Draining) => return,
-                place = lifecycle.next_permit() => self.claim_round(place).await,
+                permit = lifecycle.next_permit() => self.claim_batch(permit).await,
             };
             if !may_be_more {
                 tokio::select! {
                     () = lifecycle.reached(Phase::Draining) => return,
                     () = submitted.notified() => {}
-                    () = sleep(ROUND) => {}
+                    () = sleep(POLL_INTERVAL) => {}
                 }
             }
         }
     }
 
-    /// Claims as many tasks as there are places for, and begins to work on them; whether there may be more.
-    async fn claim_round(self: &Arc<Self>, first: OwnedSemaphorePermit) -> bool {
+    /// Claims as many tasks as there are permits for, and begins to work on them; whether there may be more.
+    async fn claim_batch(self: &Arc<Self>, first: OwnedSemaphorePermit) -> bool {
         let Orchestrator { planner, store, lifecycle, .. } = &*self.orchestrator;
         if !planner.would_call() {
             return false;
         }
-        // One is enough for a probe; the others would be put off.
+        // One is enough for a probe; the others would be postponed.
         let is_probe = planner.breaker_state() != BreakerState::Closed;
-        let most = if is_probe { 1 } else { MOST_CLAIMS };
+        let most = if is_probe { 1 } else { MAX_CLAIMS };
         let more = std::iter::from_fn(|| lifecycle.try_permit());
-        let places: Vec<OwnedSemaphorePermit> = std::iter::once(first).chain(more).take(most).collect();
-        let unsettled = self.unsettled().clone();
-        let claimed = store.claim(self.id, places.len(), LEASE, &unsettled).await;
-        let Ok(claims) = self.orchestrator.noted(Operation::Claim, claimed) else { return false };
+        let permits: Vec<OwnedSemaphorePermit> = std::iter::once(first).chain(more).take(most).collect();
+        let unstored = self.unstored().clone();
+        let claimed = store.claim(self.id, permits.len(), LEASE, &unstored).await;
+        let Ok(claims) = self.orchestrator.record(Operation::Claim, claimed) else { return false };
         let may_be_more = !claims.is_empty() && !is_probe;
-        for (claim, place) in claims.into_iter().zip(places) {
+        for (claim, permit) in claims.into_iter().zip(permits) {
             let worker = self.clone();
             tokio::spawn(async move {
                 worker.work(&claim).await;
-                drop(place);
+                drop(permit);
             });
         }
         if is_probe {
             // Until it is under way, the breaker would let others through.
-            sleep(ROUND).await;
+            sleep(POLL_INTERVAL).await;
         }
         may_be_more
     }
 
-    /// Has a claimed task planned and writes down how that ended, unless the claim is lost meanwhile.
+    /// Has a claimed task planned and stores how that ended, unless the claim is lost meanwhile.
     async fn work(&self, claim: &Claim) {
         let _in_progress = self.orchestrator.metrics.work_begins();
-        let end = tokio::select! {
-            end = self.plan(claim) => end,
-            () = self.lose(claim) => {
+        let outcome = tokio::select! {
+            outcome = self.plan(claim) => outcome,
+            () = self.renew_until_lost(claim) => {
                 warn!(task_id = claim.task_id, "the claim was lost; another orchestrator has the task");
                 return;
             }
-            // Another orchestrator, or this one after its restart, takes it up.
-            () = self.orchestrator.lifecycle.reached(Phase::Over) => Settlement::Postponed(Duration::ZERO, None),
+            // Another orchestrator, or this one after its restart, claims it.
+            () = self.orchestrator.lifecycle.reached(Phase::Aborting) => TaskOutcome::Postponed(Duration::ZERO, None),
         };
-        self.normalize(claim, end).await;
+        self.finish(claim, outcome).await;
     }
 
     /// Has a task planned; what is left of its time budget is all the time there is.
-    async fn plan(&self, claim: &Claim) -> Settlement {
-        let Some(question) = &claim.question else {
-            return Settlement::Failed("the task as it is stored cannot be read".into());
+    async fn plan(&self, claim: &Claim) -> TaskOutcome {
+        let Some(request) = &claim.request else {
+            return TaskOutcome::Failed("the stored task cannot be read".into());
         };
-        let (goal, constraints, context) = (&question.goal, &question.constraints, &question.context);
+        let (goal, constraints, context) = (&request.goal, &request.constraints, &request.context);
         let client = &self.orchestrator.planner;
         match client.create_plan_within(claim.time_left, &claim.task_id, goal, constraints, context).await {
             Ok(plan) => {
-                self.set_trouble(None);
-                Settlement::Completed(Box::new(plan))
+                self.set_last_error(None);
+                TaskOutcome::Completed(Box::new(plan))
             }
             Err(ClientError::Rejected(why)) if why.is_about_the_request() => {
-                Settlement::Failed(ClientError::Rejected(why).to_string())
+                TaskOutcome::Failed(ClientError::Rejected(why).to_string())
             }
-            Err(passing) => {
-                let mut reason = passing.to_string();
-                if matches!(passing, ClientError::CircuitOpen { .. }) {
-                    // That it is being left alone says less than what came before that.
-                    reason = self.trouble().unwrap_or(reason);
+            Err(transient) => {
+                let mut reason = transient.to_string();
+                if matches!(transient, ClientError::CircuitOpen { .. }) {
+                    // The open breaker says less than the failure before it.
+                    reason = self.last_error().unwrap_or(reason);
                 } else {
-                    self.set_trouble(Some(reason.clone()));
+                    self.set_last_error(Some(reason.clone()));
                 }
                 // While the breaker is open nothing is claimed anyway.
-                let asked_for = passing.retry_after().filter(|_| client.would_call()).unwrap_or_default();
-                let asked_for = asked_for.min(LONGEST_RETRY_AFTER);
-                Settlement::Postponed(asked_for + wait_before_next(claim.number), Some(reason))
+                let asked_for = transient.retry_after().filter(|_| client.would_call()).unwrap_or_default();
+                let asked_for = asked_for.min(MAX_RETRY_AFTER);
+                TaskOutcome::Postponed(asked_for + wait_before_next(claim.number), Some(reason))
             }
         }
     }
 
-    /// Renews the lease for as long as that can be done; resolves when the claim is lost.
-    async fn lose(&self, claim: &Claim) {
+    /// Renews the lease; resolves when the claim is lost.
+    async fn renew_until_lost(&self, claim: &Claim) {
         loop {
             sleep(RENEWAL).await;
             let renewed = self.orchestrator.store.renew(claim, LEASE).await;
-            // Nobody else can claim it either for as long as the database is away.
-            if let Ok(false) = self.orchestrator.noted(Operation::Renew, renewed) {
+            // While the database is unavailable nobody else can claim it either.
+            if let Ok(false) = self.orchestrator.record(Operation::Renew, renewed) {
                 return;
             }
         }
     }
 
-    /// Writes down how work on a task ended; waits for a database that is away.
-    async fn normalize(&self, claim: &Claim, mut end: Settlement) {
-        let give_up = Instant::now() + SETTLING_TIME;
-        let mut backoff = Backoff::new(LONGEST_SETTLING_WAIT / 4, LONGEST_SETTLING_WAIT);
-        let mut unsettled = None;
+    /// Stores how work on a task ended; waits for a database that is unavailable.
+    async fn finish(&self, claim: &Claim, mut outcome: TaskOutcome) {
+        let give_up = Instant::now() + STORING_TIME;
+        let mut backoff = Backoff::new(MAX_STORING_WAIT / 4, MAX_STORING_WAIT);
+        let mut unstored = None;
         loop {
-            let settled = self.orchestrator.store.normalize(claim, &end).await;
-            match self.orchestrator.noted(Operation::Settle, settled) {
-                Ok(true) => return self.report(claim, &end),
+            let stored = self.orchestrator.store.finish(claim, &outcome).await;
+            match self.orchestrator.record(Operation::Finish, stored) {
+                Ok(true) => return self.report(claim, &outcome),
                 Ok(false) => {
-                    // Or an earlier write arrived after all, whose answer did not.
-                    warn!(task_id = claim.task_id, "the claim was over before its end could be stored");
+                    // Or an earlier write succeeded, whose response was lost.
+                    warn!(task_id = claim.task_id, "the claim was lost before its outcome could be stored");
                     return;
                 }
                 Err(_) if Instant::now() > give_up => {
                     warn!(
                         task_id = claim.task_id,
-                        "the task's end could not be stored; it will be planned again"
+                        "the task's outcome could not be stored; it will be planned again"
                     );
                     return;
                 }
-                Err(StoreError::Misfit(_)) => {
-                    end = match end {
-                        Settlement::Postponed(wait, _) => Settlement::Postponed(wait, None),
-                        _ => Settlement::Failed(UNSTORABLE.into()),
+                Err(StoreError::InvalidData(_)) => {
+                    outcome = match outcome {
+                        TaskOutcome::Postponed(wait, _) => TaskOutcome::Postponed(wait, None),
+                        _ => TaskOutcome::Failed(UNSTORABLE.into()),
                     }
                 }
                 Err(StoreError::Unavailable(_)) => {}
             }
-            unsettled.get_or_insert_with(|| Unsettled::new(self, &claim.task_id));
+            unstored.get_or_insert_with(|| Unstored::new(self, &claim.task_id));
             sleep(backoff.next_wait()).await;
         }
     }
 
-    fn report(&self, claim: &Claim, end: &Settlement) {
+    fn report(&self, claim: &Claim, outcome: &TaskOutcome) {
         let (task_id, claims) = (&claim.task_id, claim.number);
         let metrics = &self.orchestrator.metrics;
-        match end {
-            Settlement::Completed(plan) => {
+        match outcome {
+            TaskOutcome::Completed(plan) => {
                 metrics.finished("completed", 1);
                 info!(task_id, claims, steps = plan.plan.len(), "task planned");
             }
-            Settlement::Failed(reason) => {
+            TaskOutcome::Failed(reason) => {
                 metrics.finished("failed", 1);
                 warn!(task_id, claims, reason, "task failed");
             }
-            Settlement::Postponed(wait, reason) => {
+            TaskOutcome::Postponed(wait, reason) => {
                 metrics.postponed(if reason.is_some() { "planner" } else { "shutdown" });
-                info!(task_id, claims, wait_seconds = wait.as_secs_f64(), reason, "task put off");
+                info!(task_id, claims, wait_seconds = wait.as_secs_f64(), reason, "task postponed");
             }
         }
     }
 
-    async fn let_tasks_expire(&self) {
-        let mut sweeps = interval(SWEEP);
+    async fn expire_tasks(&self) {
+        let mut sweeps = interval(EXPIRY_INTERVAL);
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.orchestrator.lifecycle.reached(Phase::Draining) => return,
                 _ = sweeps.tick() => {}
             }
-            let reason = self.trouble().unwrap_or_else(|| "there were too many tasks before it".into());
-            let unsettled = self.unsettled().clone();
-            let expired = self.orchestrator.store.expire(&reason, &unsettled).await;
-            if let Ok(tasks @ 1..) = self.orchestrator.noted(Operation::Expire, expired) {
+            let reason = self.last_error().unwrap_or_else(|| "too many tasks were ahead of it".into());
+            let unstored = self.unstored().clone();
+            let expired = self.orchestrator.store.expire(&reason, &unstored).await;
+            if let Ok(tasks @ 1..) = self.orchestrator.record(Operation::Expire, expired) {
                 self.orchestrator.metrics.finished("failed", tasks);
                 warn!(tasks, reason, "tasks failed as their time budget was used up");
             }
         }
     }
 
-    fn unsettled(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unstored(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    fn set_last_error(&self, error: Option<String>) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 }
 
-/// Lists a task as unsettled until it is dropped.
-struct Unsettled<'a> {
+/// Lists a task as unstored until it is dropped.
+struct Unstored<'a> {
     worker: &'a Worker,
     task_id: &'a str,
 }
 
-impl<'a> Unsettled<'a> {
+impl<'a> Unstored<'a> {
     fn new(worker: &'a Worker, task_id: &'a str) -> Self {
-        worker.unsettled().insert(task_id.to_owned());
+        worker.unstored().insert(task_id.to_owned());
         Self { worker, task_id }
     }
 }
 
-impl Drop for Unsettled<'_> {
+impl Drop for Unstored<'_> {
     fn drop(&mut self) {
-        self.worker.unsettled().remove(self.task_id);
+        self.worker.unstored().remove(self.task_id);
     }
 }
 
 /// A wait with full jitter that grows with the number of claims that came before.
 fn wait_before_next(claims: i32) -> Duration {
     let doublings = u32::try_from(claims - 1).unwrap_or_default().min(5);
-    let bound = (Duration::from_secs(1) * 2_u32.pow(doublings)).min(LONGEST_WAIT);
+    let bound = (Duration::from_secs(1) * 2_u32.pow(doublings)).min(MAX_RETRY_WAIT);
     Backoff::new(bound, bound).next_wait()
 }

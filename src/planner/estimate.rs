@@ -46,6 +46,7 @@ pub fn schedule(steps: &[SubTask]) -> Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::MAX_STEP_SECONDS;
 
     fn chain(n: u32, arm: impl Fn(u32) -> String, tier: u8) -> Vec<SubTask> {
         (1..=n)
@@ -56,7 +57,7 @@ mod tests {
                 acceptance_criteria: vec!["done".into()],
                 depends_on: if step > 1 { vec![step - 1] } else { vec![] },
                 estimated_cost_tier: tier,
-                estimated_duration_seconds: 86_400,
+                estimated_duration_seconds: MAX_STEP_SECONDS,
             })
             .collect()
     }
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn totals_do_not_overflow() {
-        assert_eq!(total_seconds(&chain(50, |_| "a".into(), 1)), 50 * 86_400);
+        assert_eq!(total_seconds(&chain(50, |_| "a".into(), 1)), 50 * u64::from(MAX_STEP_SECONDS));
     }
 
     #[test]
@@ -88,6 +89,6 @@ mod tests {
         let schedule = schedule(&chain(4, |_| "a".into(), 1));
         assert_eq!(schedule.levels, vec![vec![1], vec![2], vec![3], vec![4]]);
         assert_eq!(schedule.critical_path, vec![1, 2, 3, 4]);
-        assert_eq!(schedule.critical_path_seconds, 4 * 86_400);
+        assert_eq!(schedule.critical_path_seconds, 4 * u64::from(MAX_STEP_SECONDS));
     }
 }

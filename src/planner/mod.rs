@@ -42,6 +42,8 @@ use validate::PlanValidator;
 const MOST_READ_IN_PASSING: usize = 12 * 1024;
 /// So many at once, so that a flood of them does not take the processors from all else.
 static READERS: Semaphore = Semaphore::const_new(4);
+/// The same for plans that are only validated, so that these do not delay answers of LLMs.
+static VALIDATION_READERS: Semaphore = Semaphore::const_new(2);
 
 /// How often a model is asked again after an answer that is no plan.
 const MOST_REASKS: u32 = 2;
@@ -99,7 +101,7 @@ impl PlannerArm {
             let others = chain.breakers().skip(1).map(|(model, _)| model);
             others
                 .chain(fallback.as_ref().map(|_| EMBEDDED_MODEL))
-                .for_each(|to| metrics.may_fall_back_to(to));
+                .for_each(|to| metrics.register_fallback(to));
         }
         Self { validator: Arc::new(PlanValidator { registry, rules, prompts, metrics }), engine }
     }
@@ -151,7 +153,7 @@ impl PlannerArm {
     /// Each fault with its field, as `plan[2].depends_on`, and what to do about it.
     pub async fn validate(&self, proposal: String) -> Result<Plan, Vec<FieldError>> {
         let validator = self.validator.clone();
-        read_aside(proposal.len(), move || validator.validate(&proposal)).await
+        read_aside(&VALIDATION_READERS, proposal.len(), move || validator.validate(&proposal)).await
     }
 
     /// Whether an arm exists here.
@@ -171,7 +173,7 @@ impl PlannerArm {
     pub fn update_gauges(&self) {
         if let Engine::Llm { chain, .. } = &self.engine {
             for (model, state) in chain.breakers() {
-                self.validator.metrics.breaker_is(model, state as i64);
+                self.validator.metrics.set_breaker_state(model, state as i64);
             }
         }
     }
@@ -213,7 +215,7 @@ impl PlannerArm {
                 match (self.plan_by_llms(chain, job, deadline, stream).await, fallback) {
                     ((origin, Err(error)), Some(embedded)) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
-                        self.validator.metrics.fell_back(EMBEDDED_MODEL);
+                        self.validator.metrics.record_fallback(EMBEDDED_MODEL);
                         self.plan_by_rules(embedded, job, origin.usage_totals)
                     }
                     (answered, _) => answered,
@@ -224,7 +226,7 @@ impl PlannerArm {
             Ok(plan) => {
                 self.validator
                     .metrics
-                    .plan_made(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
+                    .record_plan(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
             }
             Err(error) => warn!(reason = error.reason(), "no plan"),
         }
@@ -246,7 +248,7 @@ impl PlannerArm {
             match self.plan_by_llm(session, job, &mut origin.usage_totals, stream).await {
                 Ok(plan) => {
                     if origin.model != *chain.first_model() {
-                        self.validator.metrics.fell_back(&origin.model);
+                        self.validator.metrics.record_fallback(&origin.model);
                     }
                     return (origin, Ok(plan));
                 }
@@ -287,7 +289,7 @@ impl PlannerArm {
             }
             let reasons = rejected.reasons();
             warn!(model = %session.model(), reasons = reasons.join(","), "the LLM is asked again");
-            self.validator.metrics.reasked(&reasons);
+            self.validator.metrics.record_reask(&reasons);
             asked_again += 1;
             reason = Some(rejected.clone().into());
             prompt = if asked_again == MOST_REASKS {
@@ -307,7 +309,7 @@ impl PlannerArm {
         let length =
             completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
         let (validator, progress) = (self.validator.clone(), progress.cloned());
-        read_aside(length, move || validator.plan_in(&completion, progress.as_deref())).await
+        read_aside(&READERS, length, move || validator.plan_in(&completion, progress.as_deref())).await
     }
 
     fn plan_by_rules(
@@ -328,11 +330,15 @@ impl PlannerArm {
 }
 
 /// Reads what is `length` bytes long: if that is much, on a thread of its own, since others wait.
-async fn read_aside<T: Send + 'static>(length: usize, read: impl FnOnce() -> T + Send + 'static) -> T {
+async fn read_aside<T: Send + 'static>(
+    readers: &'static Semaphore,
+    length: usize,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> T {
     if length <= MOST_READ_IN_PASSING {
         return read();
     }
-    let reader = READERS.acquire().await;
+    let reader = readers.acquire().await;
     let reading = tokio::task::spawn_blocking(move || {
         let _reader = reader;
         read()

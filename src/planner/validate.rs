@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::FieldError;
 use crate::domain::arms::ArmRegistry;
-use crate::domain::fields::MOST_FAULTS;
+use crate::domain::faults::MOST_FAULTS;
 use crate::llm::Completion;
 use crate::telemetry::metrics::Metrics;
 
@@ -32,7 +32,7 @@ impl PlanValidator {
         progress: Option<&PlanProgress>,
     ) -> Result<Plan, RejectedAnswer> {
         let read = read(completion);
-        self.metrics.parsed(match &read {
+        self.metrics.record_parse(match &read {
             Ok(reading) if reading.is_strict => "strict",
             Ok(_) => "tolerant",
             Err(_) => "failed",

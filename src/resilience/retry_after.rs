@@ -1,13 +1,13 @@
-//! How long a server asks to be left alone.
+//! The wait that a server asks for.
 
 use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderMap, RETRY_AFTER};
 
-/// No server means more than a day.
-const LONGEST_WAIT_SECONDS: f64 = 86_400.0;
+/// Longer waits count as one day.
+const MAX_WAIT_SECONDS: f64 = 86_400.0;
 
-/// What `retry-after-ms` says, or `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
+/// The wait in `retry-after-ms`, or in `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let milliseconds = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok());
@@ -22,10 +22,9 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     wait_of(date.duration_since(SystemTime::now()).unwrap_or_default().as_secs_f64())
 }
 
-/// A wait of so many seconds, if that can be one.
+/// A wait of `seconds`, if that is a valid one.
 pub(crate) fn wait_of(seconds: f64) -> Option<Duration> {
-    (seconds.is_finite() && seconds >= 0.0)
-        .then(|| Duration::from_secs_f64(seconds.min(LONGEST_WAIT_SECONDS)))
+    (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(MAX_WAIT_SECONDS)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From start to end of the service: starting, serving, leaving, draining, over.
+//! The phases of a service from its start to its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-/// Where the service is on its way.
+/// The phase of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Not yet listening.
     Starting,
-    /// Plans are made.
+    /// Requests are accepted.
     Serving,
-    /// Plans are made still, and load balancers are told to send none.
-    Leaving,
-    /// Plans in flight finish; no new ones.
+    /// Requests are still accepted, but `/ready` tells load balancers to send no more.
+    LameDuck,
+    /// Requests in flight finish; new ones are refused.
     Draining,
-    /// The grace time is up: plans still in flight end with an error.
-    Over,
+    /// The grace period is over: requests still in flight end with an error.
+    Aborting,
 }
 
-/// The phase, and how many plans may be in flight.
+/// The phase of a service, and the permits for plans in flight.
 #[derive(Debug)]
 pub struct Lifecycle {
     phase: watch::Sender<Phase>,
@@ -30,7 +30,7 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A service that is starting and will have `max_plans` in flight at most.
+    /// A service that is starting, with at most `max_plans` in flight.
     pub fn new(max_plans: u32) -> Self {
         Self {
             phase: watch::Sender::new(Phase::Starting),
@@ -39,12 +39,12 @@ impl Lifecycle {
         }
     }
 
-    /// The phase now.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
     }
 
-    /// Enters a later phase; there is no way back.
+    /// Enters a later phase; an earlier one is ignored.
     pub fn enter(&self, phase: Phase) {
         self.phase.send_if_modified(|now| {
             let later = phase > *now;
@@ -55,10 +55,10 @@ impl Lifecycle {
         });
     }
 
-    /// Stays in [`Phase::Leaving`] for `notice`, or until a later phase is entered.
-    pub async fn leave(&self, notice: Duration) {
-        self.enter(Phase::Leaving);
-        let _ = timeout(notice, self.reached(Phase::Draining)).await;
+    /// Stays in [`Phase::LameDuck`] for `delay`, or until a later phase is entered.
+    pub async fn announce_shutdown(&self, delay: Duration) {
+        self.enter(Phase::LameDuck);
+        let _ = timeout(delay, self.reached(Phase::Draining)).await;
     }
 
     /// A permit for one plan, until it is dropped; `None` when all are taken.
@@ -107,19 +107,19 @@ mod tests {
         lifecycle.enter(Phase::Draining);
         lifecycle.enter(Phase::Serving);
         assert_eq!(lifecycle.phase(), Phase::Draining);
-        lifecycle.enter(Phase::Over);
-        lifecycle.reached(Phase::Over).await;
+        lifecycle.enter(Phase::Aborting);
+        lifecycle.reached(Phase::Aborting).await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn leaving_takes_as_long_as_was_said_unless_there_is_hurry() {
+    async fn shutdown_is_announced_for_the_whole_delay_unless_a_later_phase_begins() {
         let began = tokio::time::Instant::now();
         let (patient, hurried) = (Lifecycle::new(1), Lifecycle::new(1));
-        patient.leave(Duration::from_secs(5)).await;
-        assert_eq!((patient.phase(), began.elapsed()), (Phase::Leaving, Duration::from_secs(5)));
-        hurried.enter(Phase::Over);
-        hurried.leave(Duration::from_secs(5)).await;
-        assert_eq!((hurried.phase(), began.elapsed()), (Phase::Over, Duration::from_secs(5)));
+        patient.announce_shutdown(Duration::from_secs(5)).await;
+        assert_eq!((patient.phase(), began.elapsed()), (Phase::LameDuck, Duration::from_secs(5)));
+        hurried.enter(Phase::Aborting);
+        hurried.announce_shutdown(Duration::from_secs(5)).await;
+        assert_eq!((hurried.phase(), began.elapsed()), (Phase::Aborting, Duration::from_secs(5)));
     }
 
     async fn futures_ready<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

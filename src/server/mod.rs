@@ -1,6 +1,6 @@
-//! What HTTP servers are built from: accepting connections, stopping without losing a request, request ids, bodies,
-//! problem documents.
+//! What HTTP servers are built from: connections, graceful shutdown, request ids, bodies, problem documents.
 
+pub(crate) mod body;
 pub mod lifecycle;
 pub(crate) mod observe;
 pub(crate) mod problem;
@@ -30,21 +30,22 @@ use tokio::time::timeout;
 use tower::Service;
 use tracing::{debug, info, warn};
 
+use body::DrainedBody;
 use lifecycle::{Lifecycle, Phase};
 
-/// How long the head of a request may take, and how long a connection may idle before it: longer than load
-/// balancers (60 s are usual) and clients of ours ([`crate::http_client::IDLE_TIMEOUT`]) keep one, so that none sends
-/// into a closing connection.
-const HEAD_TIME: Duration = Duration::from_secs(75);
+/// How long a connection may be idle, and how long the head of a request may take: longer than load balancers (60 s
+/// are usual) and our own clients ([`crate::http_client::IDLE_TIMEOUT`]) keep an idle connection, so that none sends
+/// into a closing one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// The longest head of a request; a usual one has 200 bytes.
-const MOST_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long connections may take to close once all plans are done.
-const CLOSING_TIME: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Listens on `host` and `port`.
 ///
 /// # Errors
-/// When that cannot be done, with what to do about it; `prefix` is that of the settings.
+/// When the address is not available, with what to do about it; `prefix` is that of the settings.
 pub(crate) async fn bind(host: &str, port: u16, prefix: &str) -> Result<TcpListener, String> {
     TcpListener::bind((host, port)).await.map_err(|error| {
         format!(
@@ -64,7 +65,7 @@ pub fn allow_all_files() -> Option<u64> {
     limit.maximum
 }
 
-/// Serves `router` until `stop` resolves, and leads `lifecycle` from its start to its end.
+/// Serves `router` until `stop` resolves, then drains it for at most `grace`; `lifecycle` enters its phases.
 pub(crate) async fn serve(
     mut listener: TcpListener,
     router: Router,
@@ -77,16 +78,19 @@ pub(crate) async fn serve(
     let end = async {
         stop.await;
         lifecycle.enter(Phase::Draining);
-        info!(grace_seconds = grace.as_secs_f64(), "stopping: plans in flight finish, no new ones begin");
+        info!(
+            grace_seconds = grace.as_secs_f64(),
+            "shutting down: plans in flight finish, new ones are refused"
+        );
         if timeout(grace, lifecycle.idle()).await.is_err() {
-            warn!("the grace time is up; work on what is still in flight ends");
-            lifecycle.enter(Phase::Over);
+            warn!("the grace period is over; plans still in flight end with an error");
+            lifecycle.enter(Phase::Aborting);
         }
     };
     let mut end = pin!(end);
     loop {
         tokio::select! {
-            // A full table of files is waited out in there.
+            // `Listener::accept` waits while the process has no file descriptors left.
             (connection, peer) = Listener::accept(&mut listener) => connections.open(connection, peer),
             Some(_) = connections.served.join_next() => {}
             () = &mut end => break,
@@ -108,13 +112,13 @@ impl Connections {
     fn new(router: Router) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME)
-            .max_header_size(MOST_HEAD_BYTES)
-            .max_buf_size(MOST_HEAD_BYTES);
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_header_size(MAX_HEAD_BYTES)
+            .max_buf_size(MAX_HEAD_BYTES);
         Self { http, router, graceful: GracefulShutdown::new(), served: JoinSet::new() }
     }
 
-    /// Answers what comes over `connection`, until either side closes it.
+    /// Serves requests on `connection` until either side closes it.
     fn open(&mut self, connection: TcpStream, peer: SocketAddr) {
         // Small writes go out at once: without this a response can wait 40 ms for an acknowledgement.
         if let Err(error) = connection.set_nodelay(true) {
@@ -123,26 +127,25 @@ impl Connections {
         let router = self.router.clone();
         let service = service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().call(request)
+            router.clone().call(DrainedBody::of(request))
         });
         let served = self.http.serve_connection(TokioIo::new(connection), service);
-        // Mapped, since an `async` block around it would have it twice.
         self.served.spawn(self.graceful.watch(served).map(|served| {
-            // A caller that goes away is no fault of ours.
+            // Usually the caller disconnected.
             if let Err(error) = served {
                 debug!(%error, "a connection broke");
             }
         }));
     }
 
-    /// Lets what is under way come to its end for a while, then ends it: requests are logged either way.
+    /// Waits a moment for the requests in flight, then closes the connections; requests are logged either way.
     async fn close(mut self) {
-        let _ = timeout(CLOSING_TIME, self.graceful.shutdown()).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.graceful.shutdown()).await;
         self.served.shutdown().await;
     }
 }
 
-/// How many times the process was told to stop, by SIGTERM or SIGINT.
+/// Counts the SIGTERM and SIGINT signals that the process has received.
 #[derive(Debug, Clone)]
 pub(crate) struct StopSignals(watch::Receiver<u32>);
 
@@ -170,12 +173,12 @@ impl StopSignals {
         let _ = self.0.wait_for(|count| *count >= 1).await;
     }
 
-    /// Does `hurry` at the second.
-    pub(crate) fn on_second(&self, hurry: impl FnOnce() + Send + 'static) {
+    /// Calls `on_second` at the second signal.
+    pub(crate) fn on_second(&self, on_second: impl FnOnce() + Send + 'static) {
         let mut signals = self.0.clone();
         tokio::spawn(async move {
             if signals.wait_for(|count| *count >= 2).await.is_ok() {
-                hurry();
+                on_second();
             }
         });
     }
@@ -211,12 +214,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_does_not_come_to_the_end_of_a_head_is_cut_off() {
+    async fn a_connection_that_sends_no_complete_head_is_closed() {
         let (address, _stop, _) = served().await;
         let began = tokio::time::Instant::now();
         assert_eq!(answer_to(address, b"GET / HTTP/1.1\r\nHost: plan").await, "");
         assert_eq!(answer_to(address, b"").await, "");
-        assert!(began.elapsed() >= 2 * HEAD_TIME && began.elapsed() < 3 * HEAD_TIME, "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() >= 2 * HEAD_TIMEOUT && began.elapsed() < 3 * HEAD_TIMEOUT,
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[tokio::test]
@@ -229,6 +236,6 @@ mod tests {
         let began = tokio::time::Instant::now();
         drop(stop);
         serving.await.expect("no panic");
-        assert!(began.elapsed() < CLOSING_TIME, "{:?}", began.elapsed());
+        assert!(began.elapsed() < CLOSE_TIMEOUT, "{:?}", began.elapsed());
     }
 }

@@ -15,37 +15,36 @@ use opentelemetry::trace::FutureExt;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
-use crate::domain::problem::{ErrorCode, Problem};
+use crate::domain::problem::ErrorCode;
 use crate::telemetry::traces;
 
 use super::problem;
 use super::request::{RequestContext, X_REQUEST_ID};
 
-/// Marks a response that is an error and has a document of its own: a report, or what another protocol says.
+/// Marks an error response whose body is made already: a readiness report, or an error of another protocol.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CustomErrorBody;
 
-/// How a streamed response ended, as an extension of it. Unless that is set, its caller disconnected.
+/// How a streamed response ended, as an extension of it. While it is not set, the caller has disconnected.
 #[derive(Debug, Clone)]
-pub(crate) struct StreamEnd<N>(Arc<OnceLock<(Option<ErrorCode>, Option<N>)>>);
+pub(crate) struct StreamOutcome<N>(Arc<OnceLock<(Option<ErrorCode>, Option<N>)>>);
 
-impl<N> Default for StreamEnd<N> {
+impl<N> Default for StreamOutcome<N> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<N> StreamEnd<N> {
-    /// The stream was complete.
+impl<N> StreamOutcome<N> {
+    /// Records the end of the stream; the first call counts.
     pub(crate) fn set(&self, code: Option<ErrorCode>, notes: Option<N>) {
-        // It ends once.
         let _ = self.0.set((code, notes));
     }
 }
 
-/// What a service makes of a request that is over.
+/// What a service does with each completed request.
 pub(crate) trait RequestObserver: Send + Sync + 'static {
-    /// What handlers note about a request, as an extension of the response.
+    /// What handlers record about a request, as an extension of the response.
     type Notes: Clone + Send + Sync + 'static;
 
     /// The trace that the request's work is a part of, as an OpenTelemetry context.
@@ -53,46 +52,51 @@ pub(crate) trait RequestObserver: Send + Sync + 'static {
         None
     }
 
-    /// Counts and logs it; the request's span is entered.
-    fn ended(&self, request: &Ended<Self::Notes>);
+    /// Counts and logs `request`; its span is entered.
+    fn completed(&self, request: &CompletedRequest<Self::Notes>);
 
-    /// Whether each connection ends with its next response: a caller that kept it open would send another
-    /// request at the very moment at which a leaving service closes it.
+    /// Whether each connection is closed after its next response. While a service shuts down, a caller that keeps a
+    /// connection open could send a request at the moment at which the service closes it.
     fn closes_connections(&self) -> bool;
 }
 
-/// A request that is over, also when its caller went away before.
-pub(crate) struct Ended<N> {
+/// A request that was answered, or whose caller disconnected before.
+pub(crate) struct CompletedRequest<N> {
     path: Option<MatchedPath>,
     /// One of a closed set.
     pub(crate) method: &'static str,
-    /// What was answered; `None` when nobody was left to answer.
+    /// The status of the response; `None` when the caller disconnected before.
     pub(crate) status: Option<StatusCode>,
-    /// From the head's arrival.
+    /// Since the arrival of the request's head.
     pub(crate) took: Duration,
-    /// The kind of error, where it was one.
+    /// The code of the error, if it ended in one.
     pub(crate) code: Option<ErrorCode>,
-    /// What a handler noted.
+    /// What a handler recorded.
     pub(crate) notes: Option<N>,
     /// Its id and arrival.
     pub(crate) context: RequestContext,
-    /// The trace that it was a part of.
+    /// The trace that it belongs to.
     pub(crate) trace: Option<Context>,
 }
 
-/// What nginx made usual for a caller that went away.
+/// nginx's status for a caller that disconnected.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-impl<N> Ended<N> {
+impl<N> CompletedRequest<N> {
     /// The route, one of a closed set.
     pub(crate) fn route(&self) -> &str {
         self.path.as_ref().map_or("unmatched", |path| metric_route(path.as_str()))
     }
 
+    /// Whether it is one that orchestration and monitoring send every few seconds.
+    pub(crate) fn is_probe(&self) -> bool {
+        matches!(self.route(), "/health" | "/ready" | "/metrics")
+    }
+
     /// The status for metrics and logs.
     pub(crate) fn shown_status(&self) -> StatusCode {
-        let gone = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST);
-        self.status.unwrap_or(gone)
+        let disconnected = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST);
+        self.status.unwrap_or(disconnected)
     }
 
     /// How long it took, in milliseconds.
@@ -101,7 +105,7 @@ impl<N> Ended<N> {
     }
 }
 
-/// Gives each request its id, shows its end to the service, and writes problems.
+/// Gives each request its id, reports its completion to the observer, and writes problem documents.
 pub(crate) fn observe<O: RequestObserver>(
     State(observer): State<Arc<O>>,
     mut request: Request,
@@ -113,11 +117,11 @@ pub(crate) fn observe<O: RequestObserver>(
     let path = request.extensions().get::<MatchedPath>().cloned();
     let trace = observer.trace(path.as_ref(), &request);
     traces::name(&span, trace.as_ref());
-    let mut record = Record {
+    let mut guard = CompletionGuard {
         observer,
         span: span.clone(),
         stream: None,
-        ended: Ended {
+        request: CompletedRequest {
             path,
             method: known_method(request.method()),
             status: None,
@@ -131,36 +135,24 @@ pub(crate) fn observe<O: RequestObserver>(
     let answering = next.run(request).instrument(span.clone()).with_context(trace.unwrap_or_default());
     answering.map(move |mut response| {
         span.in_scope(|| {
-            record.ended.code = complete(&mut response, context.id());
-            record.ended.status = Some(response.status());
-            record.ended.notes = response.extensions_mut().remove::<O::Notes>();
+            guard.request.code = complete(&mut response, context.id());
+            guard.request.status = Some(response.status());
+            guard.request.notes = response.extensions_mut().remove::<O::Notes>();
         });
-        if record.observer.closes_connections() {
+        if guard.observer.closes_connections() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        record.stream = response.extensions_mut().remove::<StreamEnd<O::Notes>>();
-        if record.stream.is_some() { response.map(|body| record.until_end_of(body)) } else { response }
+        guard.stream = response.extensions_mut().remove::<StreamOutcome<O::Notes>>();
+        if guard.stream.is_some() { response.map(|body| guard.until_end_of(body)) } else { response }
     })
 }
 
-/// Writes the problem document of a `response` that is an error, and what every response has: the request's id,
-/// and that texts of LLMs and callers in it are not to be taken for a page. Gives the error's code.
+/// Writes the problem document of a `response` that is an error, and the headers of every response: the request's
+/// id, and `nosniff`, since texts of LLMs and callers must not be rendered as a page. Returns the error's code.
 fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
-    let status = response.status();
-    let mut problem = response.extensions_mut().remove::<Problem>();
-    if problem.is_none()
-        && (status.is_client_error() || status.is_server_error())
-        && response.extensions().get::<CustomErrorBody>().is_none()
-    {
-        // A library answered, with a bare status.
-        problem = Some(problem::of_status(status));
-    }
+    let problem = problem::of_response(response);
     if let Some(problem) = &problem {
-        let body = serde_json::to_vec(&problem.document(request_id)).unwrap_or_default();
-        *response.status_mut() = problem.code.status();
-        response.headers_mut().remove(http::header::CONTENT_LENGTH);
-        problem::write_headers(problem, response.headers_mut());
-        *response.body_mut() = body.into();
+        problem::write(problem, response, request_id);
     }
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::try_from(request_id) {
@@ -169,40 +161,40 @@ fn complete(response: &mut Response, request_id: &str) -> Option<ErrorCode> {
     problem.map(|problem| problem.code)
 }
 
-/// Shows a request to its observer when it is over, also when its caller goes away before.
-struct Record<O: RequestObserver> {
+/// Reports a request to its observer when dropped: once answered, or when the caller disconnects.
+struct CompletionGuard<O: RequestObserver> {
     observer: Arc<O>,
     span: tracing::Span,
-    /// Where a stream says how it ended.
-    stream: Option<StreamEnd<O::Notes>>,
-    ended: Ended<O::Notes>,
+    /// Set for a stream: how it ended.
+    stream: Option<StreamOutcome<O::Notes>>,
+    request: CompletedRequest<O::Notes>,
 }
 
-impl<O: RequestObserver> Record<O> {
-    /// The body of a stream, with which the request is over.
+impl<O: RequestObserver> CompletionGuard<O> {
+    /// The `body` of a stream; the request is completed when it ends.
     fn until_end_of(self, body: Body) -> Body {
         Body::from_stream(body.into_data_stream().map(move |bytes| {
-            let _record = &self;
+            let _guard = &self;
             bytes
         }))
     }
 }
 
-impl<O: RequestObserver> Drop for Record<O> {
+impl<O: RequestObserver> Drop for CompletionGuard<O> {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
             match stream.0.get() {
-                Some((code, notes)) => (self.ended.code, self.ended.notes) = (*code, notes.clone()),
-                None => self.ended.status = None,
+                Some((code, notes)) => (self.request.code, self.request.notes) = (*code, notes.clone()),
+                None => self.request.status = None,
             }
         }
-        self.ended.took = self.ended.context.arrived.elapsed();
+        self.request.took = self.request.context.arrived.elapsed();
         let _entered = self.span.enter();
-        self.observer.ended(&self.ended);
+        self.observer.completed(&self.request);
     }
 }
 
-/// The assets of the documentation are one route to the metrics, and so are those of the page.
+/// To the metrics the assets of the documentation are one route, and so are those of the page.
 fn metric_route(path: &str) -> &str {
     match path {
         _ if path.starts_with("/docs") => "/docs",

@@ -10,9 +10,9 @@ use crate::domain::Readiness;
 
 use super::observe::CustomErrorBody;
 
-/// The report of a service that is ready or not, and what that was concluded from.
+/// The report of whether a service is ready, with the checks behind it.
 pub(crate) fn readiness<'a>(ready: bool, checks: impl IntoIterator<Item = (&'a str, bool)>) -> Response {
-    let checks = checks.into_iter().map(|(name, well)| (name.to_owned(), well)).collect();
+    let checks = checks.into_iter().map(|(name, passed)| (name.to_owned(), passed)).collect();
     let report = Json(Readiness { ready, checks, timestamp: now() });
     if ready {
         return report.into_response();

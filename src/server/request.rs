@@ -1,36 +1,26 @@
-//! What is read from a request before it is handled: its id, its deadline, its body, what it accepts.
+//! What is read from a request's headers: its id, its deadline, what it accepts.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::{Instant, timeout, timeout_at};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderName};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{FieldError, MAX_REQUEST_ID_CHARS};
 use crate::headers::words;
-
-use super::problem::too_large;
-
-/// Largest request body, in bytes.
-pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Header that names a request.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Header with which a caller lowers the deadline, in milliseconds.
 pub(crate) const X_REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
-/// How long a body that is too long is read on, so that its caller comes to read the answer.
-const DRAIN_TIME: Duration = Duration::from_millis(500);
-
 /// A request's id and arrival, shared by the middleware and the handlers.
+///
+/// tower-http's `SetRequestId` would fix the id before the body is read; here a body's `request_id` counts when no
+/// header gives one, and an id is made up only when neither does.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext {
     id: Arc<OnceLock<String>>,
@@ -50,7 +40,7 @@ impl RequestContext {
         context
     }
 
-    /// Takes `id` unless there is one already or it can be none: blank, too long, or not fit for a header.
+    /// Takes `id` unless the request has one, or it is blank, too long or not fit for a header.
     pub(crate) fn propose_id(&self, id: &str) {
         let id = id.trim();
         let fits = !id.is_empty()
@@ -75,7 +65,8 @@ pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
     request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
 }
 
-/// When the request must be answered: the service's own limit, or the caller's if it is lower.
+/// When the request must be answered: the service's own limit, or the caller's if it is lower. tower-http's timeout
+/// is the same for all requests, and would cancel an answer that a fallback can still give.
 pub(crate) fn deadline(
     headers: &HeaderMap,
     arrived: Instant,
@@ -84,80 +75,20 @@ pub(crate) fn deadline(
     let Some(value) = headers.get(X_REQUEST_TIMEOUT_MS) else { return Ok(arrived + limit) };
     let text = value.to_str().unwrap_or_default().trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // More digits than fit are no lower limit.
+    // A number too large for the type lowers nothing.
     match text.parse::<u64>().unwrap_or(u64::MAX) {
         ms if is_number && ms > 0 => Ok(arrived + limit.min(Duration::from_millis(ms))),
         _ => Err(FieldError::new("X-Request-Timeout-Ms", "must be a whole number of milliseconds above 0")),
     }
 }
 
-/// Whether the caller wants nothing from a cache (RFC 9111, section 5.2.1).
+/// Whether the caller does not want a cached answer (RFC 9111, section 5.2.1).
 pub(crate) fn wants_no_cache(headers: &HeaderMap) -> bool {
     words(headers, CACHE_CONTROL).any(|word| word.eq_ignore_ascii_case("no-cache"))
 }
 
-/// A body that has not been read.
-pub(crate) struct RequestBody {
-    body: Body,
-    /// Whether its caller waits to be told that it may write.
-    asks_first: bool,
-}
-
-impl RequestBody {
-    /// The `body` behind `headers`.
-    pub(crate) fn new(headers: &HeaderMap, body: Body) -> Self {
-        Self { body, asks_first: headers.contains_key(EXPECT) }
-    }
-
-    /// The same, if it is declared as JSON.
-    pub(crate) fn json(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
-        if !has_media_type(headers, "application/json") {
-            return Err(unsupported_media_type());
-        }
-        Ok(Self::new(headers, body))
-    }
-
-    /// Its bytes, at most 1 MiB, if they are all there by `deadline`. One that says that it will be longer is not
-    /// waited for.
-    pub(crate) async fn read(mut self, deadline: Instant) -> Result<Bytes, Problem> {
-        if self.body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-            // Who asks first has written nothing yet, and need not.
-            if !self.asks_first {
-                drain(&mut self.body).await;
-            }
-            return Err(too_large());
-        }
-        match timeout_at(deadline, Limited::new(&mut self.body, MAX_BODY_BYTES).collect()).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                drain(&mut self.body).await;
-                Err(too_large())
-            }
-            Ok(Err(_)) => Err(Problem::from(vec![FieldError::new("body", "could not be read to its end")])),
-            Err(_) => Err(Problem::new(
-                ErrorCode::DeadlineExceeded,
-                "The time for the request ran out while its body was being read; send it faster.",
-            )),
-        }
-    }
-}
-
-/// The problem for a body that is not declared as JSON.
-pub(crate) fn unsupported_media_type() -> Problem {
-    Problem::new(
-        ErrorCode::UnsupportedMediaType,
-        "The body must be JSON; send the header Content-Type: application/json.",
-    )
-}
-
-/// Reads on for a moment what nobody wants: a connection that is closed on a caller who still writes can take the
-/// answer with it (RFC 9112, section 9.6).
-async fn drain(body: &mut Body) {
-    let _ = timeout(DRAIN_TIME, async { while let Some(Ok(_)) = body.frame().await {} }).await;
-}
-
-/// Whether the caller wants server-sent events rather than JSON (RFC 9110, section 12.5.1): only who names them
-/// does, and likes them no less.
+/// Whether the caller prefers server-sent events to JSON (RFC 9110, section 12.5.1): `Accept` names them, with a
+/// weight no lower than that of JSON.
 pub(crate) fn prefers_events(headers: &HeaderMap) -> bool {
     let ranges: Vec<(&str, f32)> = words(headers, ACCEPT).map(weighted).collect();
     let weight = |range: &str| {
@@ -179,21 +110,12 @@ fn weighted(range: &str) -> (&str, f32) {
     (name, if (0.0..=1.0).contains(&weight) { weight } else { 0.0 })
 }
 
-/// Whether the body is declared to be of `media_type`, parameters left aside.
-pub(crate) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|declared| declared.trim().eq_ignore_ascii_case(media_type))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn events_are_for_who_names_them_and_likes_them_no_less_than_json() {
+    fn events_are_preferred_when_named_with_a_weight_no_lower_than_json() {
         let prefers = |lists: &[&str]| {
             let header = |list: &&str| (ACCEPT, http::HeaderValue::from_str(list).expect("a value"));
             prefers_events(&lists.iter().map(header).collect())

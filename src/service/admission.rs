@@ -1,4 +1,4 @@
-//! From a checked request to a permit to plan: the caller's rate limit, the places for plans, the shutdown.
+//! From a validated request to a permit to plan: the caller's rate limit, the permits for plans, the shutdown.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use crate::server::lifecycle::Phase;
 use crate::telemetry::metrics::InFlight;
 
 use super::auth::Caller;
-use super::rate_limit::Allowance;
+use super::rate_limit::RateLimitStatus;
 use super::reply::{Include, PlanReply};
 use super::{OVERLOAD_WAIT, PlannerService};
 
-/// A request for a plan that breaks no rule.
+/// A valid request for a plan.
 pub(crate) struct ValidatedRequest {
     pub(crate) caller: Caller,
     pub(crate) include: Include,
     pub(crate) deadline: Instant,
-    /// Whether the cache must not answer.
+    /// Whether cached plans are not wanted.
     pub(crate) no_cache: bool,
     pub(crate) job: PlanJob,
 }
@@ -35,21 +35,21 @@ pub(crate) struct AdmittedRequest {
 }
 
 impl ValidatedRequest {
-    /// Admits the request if its caller's limit and the number of plans in flight allow it. Also returns the
-    /// caller's allowance, where there is a limit. Every front end starts its plans here.
+    /// Admits the request if its caller's limit and the number of plans in flight allow it. Also returns where the
+    /// caller stands with its limit, if there is one. Every front end starts its plans here.
     pub(crate) async fn admit(
         self,
         service: &Arc<PlannerService>,
-    ) -> (Option<Allowance>, Result<AdmittedRequest, Problem>) {
+    ) -> (Option<RateLimitStatus>, Result<AdmittedRequest, Problem>) {
         if service.lifecycle.phase() >= Phase::Draining {
             return (None, Err(shutting_down()));
         }
-        let allowance = service.limiter.check(&self.caller).await;
-        let admitted = match allowance.and_then(Allowance::refusal) {
+        let rate_limit = service.limiter.check(&self.caller).await;
+        let admitted = match rate_limit.and_then(RateLimitStatus::refusal) {
             Some(refusal) => Err(refusal),
             None => self.with_permit(service.clone()),
         };
-        (allowance, admitted)
+        (rate_limit, admitted)
     }
 
     fn with_permit(self, service: Arc<PlannerService>) -> Result<AdmittedRequest, Problem> {
@@ -73,12 +73,12 @@ impl AdmittedRequest {
         let ValidatedRequest { include, deadline, no_cache, job, .. } = &self.request;
         tokio::select! {
             outcome = self.service.plan(job, *deadline, steps, *no_cache) => PlanReply::new(outcome, *include),
-            () = self.service.lifecycle.reached(Phase::Over) => shutting_down().into(),
+            () = self.service.lifecycle.reached(Phase::Aborting) => shutting_down().into(),
         }
     }
 }
 
-/// The problem for a request that comes, or is not finished, while the service stops.
+/// The problem for a request that arrives, or is not finished, while the service shuts down.
 pub(crate) fn shutting_down() -> Problem {
     Problem::new(ErrorCode::ShuttingDown, "This replica is shutting down; send the request to another.")
         .retry_after(OVERLOAD_WAIT)

@@ -1,7 +1,7 @@
-//! Who calls, and whether they may.
+//! Who calls, and whether they may plan.
 
 use std::fmt::{Display, Formatter};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap};
@@ -16,21 +16,33 @@ use crate::domain::problem::{ErrorCode, Problem};
 pub(crate) enum Caller {
     /// The bearer token of this name.
     Token(Arc<str>),
-    /// The peer's address; `None` where there is none (in-process tests).
+    /// The address of the peer, see [`Caller::at`]; `None` where there is none (in-process tests, standard input).
     Address(Option<IpAddr>),
+}
+
+impl Caller {
+    /// The caller at `address`. Of IPv6 the first 64 bits count: one subscriber has at least that many addresses,
+    /// and could otherwise use another one for each request.
+    pub(crate) fn at(address: Option<IpAddr>) -> Self {
+        Self::Address(address.map(|address| match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+            address @ IpAddr::V4(_) => address,
+        }))
+    }
 }
 
 impl Display for Caller {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Token(name) => write!(f, "token:{name}"),
+            Self::Address(Some(IpAddr::V6(network))) => write!(f, "address:{network}/64"),
             Self::Address(Some(address)) => write!(f, "address:{address}"),
             Self::Address(None) => f.write_str("address:none"),
         }
     }
 }
 
-/// A token that opens `/plan`, with a name that is the same for all replicas and does not give it away.
+/// A bearer token that is accepted, with a name that is the same on all replicas and does not reveal it.
 #[derive(Debug)]
 pub(crate) struct Token {
     secret: SecretString,
@@ -52,7 +64,7 @@ pub(crate) fn authorize(
     tokens: &[Token],
 ) -> Result<Caller, Problem> {
     if tokens.is_empty() {
-        return Ok(Caller::Address(peer));
+        return Ok(Caller::at(peer));
     }
     let given = headers
         .get(AUTHORIZATION)
@@ -64,7 +76,7 @@ pub(crate) fn authorize(
         Problem::new(ErrorCode::Unauthorized, format!("{what}; send one as Authorization: Bearer TOKEN."))
     };
     let given = given.ok_or_else(|| refused("This path needs a bearer token"))?;
-    // All are compared, so that the time does not tell which one it is either.
+    // All are compared, so that the time does not reveal which one matches either.
     let matching = tokens.iter().fold(None, |found, token| {
         let equal: bool = token.secret.expose_secret().as_bytes().ct_eq(given).into();
         if equal { Some(&token.name) } else { found }
@@ -73,4 +85,19 @@ pub(crate) fn authorize(
         .cloned()
         .map(Caller::Token)
         .ok_or_else(|| refused("The bearer token is not one that this service knows"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_told_apart_by_ipv4_address_and_by_ipv6_network() {
+        let caller = |address: &str| Caller::at(Some(address.parse().expect("an address"))).to_string();
+        assert_eq!(caller("192.0.2.7"), "address:192.0.2.7");
+        assert_eq!(caller("::ffff:192.0.2.7"), "address:192.0.2.7");
+        assert_eq!(caller("2001:db8:1:2:3:4:5:6"), "address:2001:db8:1:2::/64");
+        assert_eq!(caller("2001:db8:1:2::1"), caller("2001:db8:1:2:ffff::"));
+        assert_ne!(caller("2001:db8:1:3::1"), caller("2001:db8:1:2::1"));
+    }
 }

@@ -1,4 +1,4 @@
-//! How spans travel to the collector: over the HTTP client that everything else uses.
+//! Sends spans to the collector, over the HTTP client that everything else uses.
 
 use std::fmt;
 use std::future::Future;
@@ -17,18 +17,18 @@ use tracing::{info, warn};
 use crate::http_client::{body_within, http_client};
 use crate::telemetry::settings::TraceSettings;
 
-/// The longest answer that is read; a usual one is empty.
-const MOST_ANSWER_BYTES: usize = 64 * 1024;
+/// The longest answer that is read; usual ones are empty.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// Posts what the SDK hands over. The SDK does so on a thread of its own, which has no runtime: the service's own sends it.
+/// Posts the spans of the SDK. The SDK calls it on a thread of its own without a runtime, so the service's sends them.
 #[derive(Clone)]
 pub(super) struct Collector {
     http: reqwest::Client,
     runtime: Handle,
     headers: HeaderMap,
     timeout: Duration,
-    /// Whether it took the last batch, so that the log says when that changes and no more.
-    takes: Arc<AtomicBool>,
+    /// Whether the last batch was accepted: only changes are logged.
+    is_accepting: Arc<AtomicBool>,
 }
 
 impl Collector {
@@ -42,18 +42,17 @@ impl Collector {
             runtime: Handle::current(),
             headers: settings.headers.clone(),
             timeout: settings.timeout,
-            takes: Arc::new(AtomicBool::new(true)),
+            is_accepting: Arc::new(AtomicBool::new(true)),
         })
     }
 
-    /// Sends it once; what went wrong, in words that quote nothing.
+    /// Sends `request` once. Errors quote nothing of it.
     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         request.headers_mut().extend(self.headers.clone());
-        let request = request.try_into().map_err(|_| "its URL is bad")?;
+        let request = request.try_into().map_err(|_| "its URL is invalid")?;
         let mut response = self.http.execute(request).await.map_err(|_| "it cannot be reached")?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body =
-            body_within(&mut response, MOST_ANSWER_BYTES).await.map_err(|_| "its answer breaks off")?;
+        let body = body_within(&mut response, MAX_ANSWER_BYTES).await.map_err(|_| "its answer breaks off")?;
         let mut answer = Response::new(body.unwrap_or_default());
         (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
         Ok(answer)
@@ -67,14 +66,14 @@ impl Collector {
             Ok(answer) => Some(format!("it answers with status {}", answer.status().as_u16())),
             Err(why) => Some(why.clone()),
         };
-        match (fault, self.takes.load(Ordering::Relaxed)) {
+        match (fault, self.is_accepting.load(Ordering::Relaxed)) {
             (Some(why), true) => {
-                self.takes.store(false, Ordering::Relaxed);
-                warn!(why, "the collector does not take traces; they are left out until it does");
+                self.is_accepting.store(false, Ordering::Relaxed);
+                warn!(why, "the collector accepts no traces; they are dropped until it does");
             }
             (None, false) => {
-                self.takes.store(true, Ordering::Relaxed);
-                info!("the collector takes traces again");
+                self.is_accepting.store(true, Ordering::Relaxed);
+                info!("the collector accepts traces again");
             }
             _ => {}
         }
@@ -92,7 +91,7 @@ impl HttpClient for Collector {
         Self: 'b,
     {
         let sent = self.runtime.spawn(self.clone().send_in_time(request));
-        // It is not sent where the runtime has ended.
+        // Fails when the runtime has ended.
         Box::pin(async move { Ok(sent.await??) })
     }
 }

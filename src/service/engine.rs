@@ -6,7 +6,7 @@ use crate::config::{FallbackEngine, Settings};
 use crate::domain::EngineKind;
 use crate::llm::fallback::CallPolicy;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
-use crate::llm::{ChatModel, FallbackChain};
+use crate::llm::{ChatModel, FallbackChain, ServerSettings};
 use crate::planner::Engine;
 use crate::planner::playbooks::EmbeddedPlanner;
 use crate::telemetry::metrics::Metrics;
@@ -21,8 +21,12 @@ pub(super) fn from_settings(settings: &Settings, metrics: &Arc<Metrics>) -> Resu
         return Ok(Engine::Embedded(embedded()));
     }
     let server = OpenAiServer::new(OpenAiSettings {
-        base_url: settings.llm_base_url.clone(),
-        api_key: settings.openai_api_key.clone(),
+        server: ServerSettings {
+            base_url: settings.llm_base_url.clone(),
+            api_key: settings.openai_api_key.clone(),
+            headers: settings.llm_headers.clone(),
+            authorities: settings.llm_ca_file.clone(),
+        },
         temperature: settings.planning_temperature,
         max_tokens: settings.max_tokens,
     })?;
@@ -32,7 +36,7 @@ pub(super) fn from_settings(settings: &Settings, metrics: &Arc<Metrics>) -> Resu
         max_attempts: settings.llm_max_attempts,
         breaker_threshold: settings.llm_breaker_threshold,
         breaker_reset: settings.llm_breaker_reset,
-        fair_time: settings.timeout / 4,
+        request_time: settings.timeout,
     };
     let fallback = (settings.fallback_engine == FallbackEngine::Embedded).then(embedded);
     Ok(Engine::Llm { chain: FallbackChain::new(models, &settings.prices, policy, metrics.clone()), fallback })

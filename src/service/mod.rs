@@ -6,6 +6,7 @@ pub(crate) mod auth;
 pub(crate) mod cache;
 mod collector;
 mod engine;
+pub(crate) mod origin;
 pub(crate) mod rate_limit;
 pub(crate) mod redis;
 pub(crate) mod reply;
@@ -15,20 +16,25 @@ mod track_record;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Request;
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, interval};
 
 use crate::config::Settings;
-use crate::domain::{CacheStatus, FieldError, PlanResponse, SubTask};
+use crate::domain::problem::{ErrorCode, Problem};
+use crate::domain::{CacheStatus, PlanResponse, SubTask};
 use crate::planner::{Engine, PlanJob, PlannerArm, estimate};
 use crate::server::lifecycle::Lifecycle;
+use crate::server::request::peer;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
-use auth::Token;
+use auth::{Caller, Token, authorize};
 use cache::{PlanCache, PlanOutcome};
 use collector::Collector;
+use origin::check_origin;
 use rate_limit::PlanLimiter;
 use redis::Redis;
 use reply::PlanMetadata;
@@ -36,8 +42,11 @@ use track_record::PlanCount;
 
 pub use track_record::TrackRecord;
 
-/// How long callers should wait before they retry while all places are taken or the service stops.
+/// When callers should retry while all permits are taken or the service shuts down.
 pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+/// Plans that are validated at once. They have permits of their own, so that no flood of them can take those of
+/// `/plan`, and few, since nothing else limits them.
+const MAX_VALIDATIONS: usize = 32;
 /// How often callers whose rate limit is whole again are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -52,7 +61,8 @@ pub struct PlannerService {
     pub(crate) cache: Option<PlanCache>,
     pub(crate) redis: Option<Arc<Redis>>,
     pub(crate) limiter: PlanLimiter,
-    pub(crate) auth_tokens: Vec<Token>,
+    auth_tokens: Vec<Token>,
+    validations: Semaphore,
     pub(crate) timeout: Duration,
     pub(crate) ready_requires_llm: bool,
     pub(crate) cors_allowed_origins: Vec<HeaderValue>,
@@ -91,7 +101,7 @@ impl PlannerService {
         let registry = Arc::new(settings.arms.clone());
         let origins =
             settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
-        metrics.plans_are_limited_to(settings.max_concurrent_plans);
+        metrics.set_plan_limit(settings.max_concurrent_plans);
         let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone());
         Self {
             cache: PlanCache::from_settings(settings, &planner, redis.clone()),
@@ -100,6 +110,7 @@ impl PlannerService {
             lifecycle: Lifecycle::new(settings.max_concurrent_plans),
             limiter: PlanLimiter::new(settings.rate_limit_per_minute, redis.clone()),
             redis,
+            validations: Semaphore::new(MAX_VALIDATIONS),
             auth_tokens: settings.auth_tokens.iter().cloned().map(Token::from).collect(),
             timeout: settings.timeout,
             ready_requires_llm: settings.ready_requires_llm,
@@ -107,6 +118,17 @@ impl PlannerService {
             cors_allowed_origins: origins.collect(),
             plans: PlanCount::default(),
         }
+    }
+
+    /// Who sends `request`.
+    ///
+    /// # Errors
+    /// When the bearer token is missing or wrong; without configured tokens, when a page of a foreign origin calls.
+    pub(crate) fn authorize(&self, request: &Request) -> Result<Caller, Problem> {
+        if self.auth_tokens.is_empty() {
+            check_origin(request.headers(), &self.cors_allowed_origins)?;
+        }
+        authorize(request.headers(), peer(request), &self.auth_tokens)
     }
 
     /// Plans `job`, or answers it from the cache unless `no_cache` is set.
@@ -118,22 +140,25 @@ impl PlannerService {
         no_cache: bool,
     ) -> PlanOutcome {
         let outcome = match &self.cache {
-            // The rest of a plan is asked for once.
+            // A replan is asked for once.
             Some(cache) if job.progress.is_none() => {
                 cache.answer(&self.planner, job, deadline, steps, no_cache).await
             }
             _ => PlanOutcome::new(CacheStatus::Off, self.planner.generate_plan(job, deadline, steps).await),
         };
-        self.metrics.cache.used(outcome.cache);
+        self.metrics.cache.record_status(outcome.cache);
         outcome
     }
 
-    /// The plan in `proposal` once it is valid, with its schedule and its repairs. No LLM is asked, and no limit
-    /// counts the call.
+    /// The valid plan in `proposal`, with its schedule and its repairs. Calls no LLM, and no rate limit counts it.
     ///
     /// # Errors
-    /// Each fault with its field, and what to do about it.
-    pub(crate) async fn validate(&self, proposal: String) -> Result<PlanResponse, Vec<FieldError>> {
+    /// Each fault with its field, and what to do about it; or that too many plans are being validated.
+    pub(crate) async fn validate(&self, proposal: String) -> Result<PlanResponse, Problem> {
+        let _permit = self.validations.try_acquire().map_err(|_| {
+            let detail = "Too many plans are being validated at this moment; retry shortly.";
+            Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT)
+        })?;
         let plan = self.planner.validate(proposal).await?;
         let schedule = estimate::schedule(plan.steps());
         let (response, repairs) = plan.into_response();
@@ -143,17 +168,17 @@ impl PlannerService {
     /// Updates the gauges that are read rather than counted.
     pub(crate) fn update_gauges(&self) {
         self.planner.update_gauges();
-        self.metrics.cache.has(self.cache.as_ref().map_or(0, PlanCache::entries));
+        self.metrics.cache.set_entries(self.cache.as_ref().map_or(0, PlanCache::entries));
         if let Some(redis) = &self.redis {
-            self.metrics.cache.redis_is_available(redis.is_available());
+            self.metrics.cache.set_redis_up(redis.is_available());
         }
     }
 
     /// Counts a request for a plan that is over. `outcome` is `ok`, an error's code or `client_closed`.
     pub(crate) fn plan_ended(&self, outcome: &'static str, metadata: Option<&PlanMetadata>, took: Duration) {
-        self.metrics.plan_ended(outcome, took);
+        self.metrics.record_plan_request(outcome, took);
         if metadata.is_some() {
-            // An engine was asked: invalid requests and shed ones say nothing about this arm.
+            // Requests that no engine was asked about say nothing about this arm.
             self.plans.record(outcome == "ok", took);
         }
     }
@@ -163,12 +188,33 @@ impl PlannerService {
         self.plans.track_record()
     }
 
-    /// Frees what is no longer needed, from time to time, for ever.
+    /// Frees what is no longer needed, every minute, for ever.
     pub(crate) async fn housekeeping(&self) {
         let mut rounds = interval(HOUSEKEEPING);
         loop {
             rounds.tick().await;
             self.limiter.forget_idle();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn validations_have_permits_of_their_own_and_more_are_refused() {
+        let variables = HashMap::from([("PLANNER_ENGINE".to_owned(), "embedded".to_owned())]);
+        let settings = Settings::load(&variables).unwrap_or_else(|error| panic!("{error}"));
+        let service = PlannerService::from_settings(&settings).expect("a service");
+        let permits = service.validations.try_acquire_many(MAX_VALIDATIONS as u32).expect("all permits");
+        let refused = service.validate("[]".into()).await.expect_err("no permit is left");
+        assert_eq!((refused.code, refused.retry_after), (ErrorCode::Overloaded, Some(OVERLOAD_WAIT)));
+        assert!(service.lifecycle.try_permit().is_some(), "plans have theirs");
+        drop(permits);
+        let invalid = service.validate("[]".into()).await.expect_err("no plan");
+        assert_eq!(invalid.code, ErrorCode::InvalidRequest);
     }
 }

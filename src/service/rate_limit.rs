@@ -16,27 +16,29 @@ use super::auth::Caller;
 use super::redis::Redis;
 
 /// A limit for each caller (GCRA): up to a minute's worth at once, then evenly. With Redis it holds for all
-/// replicas together, and for each on its own while Redis is away.
+/// replicas together, and for each replica alone while Redis is unavailable.
 pub(crate) struct PlanLimiter(Option<Limit>);
 
 struct Limit {
     per_minute: NonZeroU32,
-    own: DefaultKeyedRateLimiter<Caller, StateInformationMiddleware>,
+    /// What this replica has granted. Counted with Redis too, so that a caller gets no fresh minute when Redis
+    /// becomes unavailable, nor when it returns.
+    local: DefaultKeyedRateLimiter<Caller, StateInformationMiddleware>,
     redis: Option<Arc<Redis>>,
 }
 
-/// What a limit says to one plan of a caller's.
+/// Where a caller stands with its limit after one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Allowance {
+pub(crate) struct RateLimitStatus {
     pub(crate) per_minute: NonZeroU32,
     /// Plans that may follow at once.
-    pub(crate) left: u32,
-    /// Until the next may, where this one may not.
+    pub(crate) remaining: u32,
+    /// How long to wait for the next plan, when this one is refused.
     pub(crate) wait: Option<Duration>,
 }
 
-/// The same in Redis: for each caller the time at which its limit would be whole, in microseconds. Gives the
-/// time to wait, or 0 and counts; and how many plans may follow at once.
+/// The same in Redis: for each caller the time at which its limit is whole again (GCRA's theoretical arrival time),
+/// in microseconds. Returns the time to wait, or 0 and counts; and how many plans may follow at once.
 ///
 /// Arguments: microseconds for each plan, microseconds that a caller may be ahead.
 static SHARED_LIMIT: LazyLock<Script> = LazyLock::new(|| {
@@ -59,62 +61,67 @@ impl PlanLimiter {
     pub(crate) fn new(per_minute: u32, redis: Option<Arc<Redis>>) -> Self {
         let limit = |per_minute| Limit {
             per_minute,
-            own: RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware(),
+            local: RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware(),
             redis,
         };
         Self(NonZeroU32::new(per_minute).map(limit))
     }
 
     /// Counts a plan for `caller`, unless its limit is used up; `None` where there is no limit.
-    pub(crate) async fn check(&self, caller: &Caller) -> Option<Allowance> {
+    pub(crate) async fn check(&self, caller: &Caller) -> Option<RateLimitStatus> {
         let limit = self.0.as_ref()?;
-        Some(match limit.shared_allowance(caller).await {
-            Some(allowance) => allowance,
-            None => limit.own_allowance(caller),
-        })
+        let Some(shared) = limit.check_shared(caller).await else { return Some(limit.check_local(caller)) };
+        if shared.wait.is_some() {
+            return Some(shared);
+        }
+        // All replicas together have granted at least what this one has: the stricter of the two is right.
+        let local = limit.check_local(caller);
+        Some(RateLimitStatus { remaining: shared.remaining.min(local.remaining), ..local })
     }
 
     /// Forgets callers whose limit is whole again.
     pub(crate) fn forget_idle(&self) {
         if let Some(limit) = &self.0 {
-            limit.own.retain_recent();
-            limit.own.shrink_to_fit();
+            limit.local.retain_recent();
+            limit.local.shrink_to_fit();
         }
     }
 }
 
 impl Limit {
-    /// By what this replica has counted.
-    fn own_allowance(&self, caller: &Caller) -> Allowance {
+    /// Checks against what this replica has counted.
+    fn check_local(&self, caller: &Caller) -> RateLimitStatus {
         let per_minute = self.per_minute;
-        match self.own.check_key(caller) {
-            Ok(state) => Allowance { per_minute, left: state.remaining_burst_capacity(), wait: None },
+        match self.local.check_key(caller) {
+            Ok(state) => {
+                RateLimitStatus { per_minute, remaining: state.remaining_burst_capacity(), wait: None }
+            }
             Err(used_up) => {
                 let now: QuantaInstant = DefaultClock::default().now();
-                Allowance { per_minute, left: 0, wait: Some(used_up.wait_time_from(now)) }
+                RateLimitStatus { per_minute, remaining: 0, wait: Some(used_up.wait_time_from(now)) }
             }
         }
     }
 
-    /// By what all replicas have counted; `None` without Redis.
-    async fn shared_allowance(&self, caller: &Caller) -> Option<Allowance> {
+    /// Checks against what all replicas have counted; `None` without Redis.
+    async fn check_shared(&self, caller: &Caller) -> Option<RateLimitStatus> {
         let redis = self.redis.as_ref()?;
         let per_minute = self.per_minute;
         let each = 60_000_000 / u64::from(per_minute.get());
         let mut script = SHARED_LIMIT.key(format!("planner:limit:{per_minute}:{caller}"));
         script.arg(each).arg(60_000_000 - each);
         let ask = async |mut redis| script.invoke_async::<(u64, u32)>(&mut redis).await;
-        let (wait, left) = redis.ask(RedisOperation::RateLimit, ask).await?;
+        let (wait, remaining) = redis.ask(RedisOperation::RateLimit, ask).await?;
         let wait = (wait > 0).then(|| Duration::from_micros(wait));
-        Some(Allowance { per_minute, left, wait })
+        Some(RateLimitStatus { per_minute, remaining, wait })
     }
 }
 
-impl Allowance {
-    /// Why the plan may not be made, where that is so.
+impl RateLimitStatus {
+    /// The problem for a plan that is refused.
     pub(crate) fn refusal(self) -> Option<Problem> {
         let wait = self.wait?;
-        let detail = "Your limit of plans a minute is used up; wait as Retry-After says.";
+        let detail = "Your limit of plans a minute is used up; retry after the time in Retry-After.";
         Some(Problem::new(ErrorCode::RateLimited, detail).retry_after(wait))
     }
 }

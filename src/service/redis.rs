@@ -1,6 +1,6 @@
-//! A Redis that replicas share. It helps where it is there, and holds nobody up where it is not.
+//! A Redis that replicas share. It helps while it is available, and delays nobody while it is not.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,77 +13,98 @@ use tracing::{info, warn};
 use crate::domain::RedisOperation;
 use crate::telemetry::metrics::Metrics;
 
-/// How long one question waits for its answer; a request asks at most two.
-const PATIENCE: Duration = Duration::from_millis(20);
-/// How often a Redis that is away is looked for, and how long that may take.
-const LOOKING: Duration = Duration::from_secs(1);
+/// How long one command may take; a request sends at most two.
+const COMMAND_TIMEOUT: Duration = Duration::from_millis(20);
+/// Timeouts in a row after which Redis counts as unavailable: one alone is a pause of the network or the scheduler.
+const MAX_TIMEOUTS: u32 = 3;
+/// How often an unavailable Redis is tried again, and how long one try may take.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A connection to Redis that is left alone while it does not answer.
+/// A connection to Redis, unused while Redis does not answer.
 pub struct Redis {
     connection: ConnectionManager,
     is_available: AtomicBool,
+    timeouts_in_a_row: AtomicU32,
     metrics: Arc<Metrics>,
 }
 
 impl Redis {
-    /// Begins to look for the Redis at `url`, which need not be there. Must be called within a runtime.
+    /// Starts to connect to the Redis at `url`, which need not be running. Must be called within a runtime.
     ///
     /// # Errors
     /// When the URL or TLS cannot be used, with what to do about it.
     pub fn new(url: &SecretString, metrics: Arc<Metrics>) -> Result<Arc<Self>, String> {
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
-            .set_connection_timeout(Some(LOOKING))
-            .set_response_timeout(Some(LOOKING));
+            .set_connection_timeout(Some(RECONNECT_INTERVAL))
+            .set_response_timeout(Some(RECONNECT_INTERVAL));
         let manager = |client| ConnectionManager::new_lazy_with_config(client, config);
         let connection = Client::open(url.expose_secret()).and_then(manager).map_err(|error| {
-            // Its words may quote the URL.
+            // The error's own text may quote the URL.
             format!("PLANNER_REDIS_URL cannot be used ({:?}); check its form", error.kind())
         })?;
-        let redis = Arc::new(Self { connection, is_available: AtomicBool::new(false), metrics });
+        let redis = Arc::new(Self {
+            connection,
+            is_available: AtomicBool::new(false),
+            timeouts_in_a_row: AtomicU32::new(0),
+            metrics,
+        });
         tokio::spawn(reconnect(Arc::downgrade(&redis)));
         Ok(redis)
     }
 
-    /// Whether it answers.
+    /// Whether Redis answers.
     pub fn is_available(&self) -> bool {
         self.is_available.load(Ordering::Relaxed)
     }
 
-    /// Its answer; `None` when it is away, slow, or answers with an error.
+    /// The answer to `command`; `None` when Redis is unavailable, too slow, or answers with an error.
     pub(crate) async fn ask<T>(
         self: &Arc<Self>,
-        purpose: RedisOperation,
-        question: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
+        operation: RedisOperation,
+        command: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
     ) -> Option<T> {
         if !self.is_available() {
             return None;
         }
-        let what = match timeout(PATIENCE, question(self.connection.clone())).await {
-            Ok(Ok(answer)) => return Some(answer),
-            Ok(Err(error)) => format!("{:?}", error.kind()),
-            Err(_) => "it is slow".to_owned(),
+        let cause = match timeout(COMMAND_TIMEOUT, command(self.connection.clone())).await {
+            Ok(Ok(answer)) => {
+                self.timeouts_in_a_row.store(0, Ordering::Relaxed);
+                return Some(answer);
+            }
+            Ok(Err(error)) => Some(format!("{:?}", error.kind())),
+            Err(_) => {
+                let timeouts = self.timeouts_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+                (timeouts >= MAX_TIMEOUTS).then(|| format!("{timeouts} timeouts in a row"))
+            }
         };
-        self.metrics.cache.redis_failed(purpose);
-        if self.is_available.swap(false, Ordering::Relaxed) {
-            warn!(what, "Redis does not help; plans are made without it until it answers again");
-            tokio::spawn(reconnect(Arc::downgrade(self)));
+        self.metrics.cache.record_redis_failure(operation);
+        if let Some(cause) = cause {
+            self.mark_unavailable(&cause);
         }
         None
     }
+
+    fn mark_unavailable(self: &Arc<Self>, cause: &str) {
+        if self.is_available.swap(false, Ordering::Relaxed) {
+            warn!(cause, "Redis is unavailable; until it answers again each replica counts and caches alone");
+            tokio::spawn(reconnect(Arc::downgrade(self)));
+        }
+    }
 }
 
-/// Looks for Redis until it is there.
+/// Retries until Redis answers or is no longer used.
 async fn reconnect(redis: Weak<Redis>) {
     while let Some(redis) = redis.upgrade() {
         let mut connection = redis.connection.clone();
         let ping = redis::cmd("PING");
-        if let Ok(Ok(())) = timeout(LOOKING, ping.exec_async(&mut connection)).await {
+        if let Ok(Ok(())) = timeout(RECONNECT_INTERVAL, ping.exec_async(&mut connection)).await {
+            redis.timeouts_in_a_row.store(0, Ordering::Relaxed);
             redis.is_available.store(true, Ordering::Relaxed);
-            info!("Redis answers");
+            info!("Redis is available");
             return;
         }
         drop(redis);
-        sleep(LOOKING).await;
+        sleep(RECONNECT_INTERVAL).await;
     }
 }

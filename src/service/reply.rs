@@ -1,4 +1,4 @@
-//! What a front end presents: the plan or the problem, and what is known about either.
+//! What front ends present: the plan or the problem, with its metadata.
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -10,24 +10,24 @@ use crate::planner::{Origin, estimate};
 
 use super::cache::PlanOutcome;
 
-/// What is known about a plan beside the plan itself, for headers, logs and traces.
+/// The metadata of a plan or a failure, for headers, logs and traces.
 #[derive(Debug, Clone)]
 pub(crate) struct PlanMetadata {
-    /// Who made the plan, or failed to.
+    /// The engine and model that made the plan, or failed to.
     pub origin: Origin,
     /// What the cache did for it.
     pub cache: CacheStatus,
-    /// Things that were changed in it; `None` where there is no plan.
+    /// The number of repairs; `None` without a plan.
     pub repairs: Option<usize>,
-    /// Its steps, likewise.
+    /// The number of steps; `None` without a plan.
     pub steps: Option<usize>,
 }
 
-/// What is sent in answer to a request for a plan.
+/// The answer to a request for a plan.
 pub(crate) struct PlanReply {
-    /// A [`PlanResponse`] as JSON, or why there is none.
+    /// A `PlanResponse` as JSON, or the problem.
     pub(crate) result: Result<Bytes, Problem>,
-    /// `None` when nobody was asked.
+    /// `None` when no engine was asked.
     pub(crate) metadata: Option<PlanMetadata>,
 }
 
@@ -45,7 +45,7 @@ impl From<Problem> for PlanReply {
     }
 }
 
-/// A plan in its wire form, with the extras that were asked for.
+/// A plan as JSON, with the extras that were requested.
 fn present(plan: &SerializedPlan, origin: &Origin, include: Include) -> Bytes {
     if include == Include::default() {
         return plan.json().clone();
@@ -64,7 +64,7 @@ fn present(plan: &SerializedPlan, origin: &Origin, include: Include) -> Bytes {
     serde_json::to_vec(&response).expect("texts and numbers serialise").into()
 }
 
-/// Extras of a response, as asked for with `include`.
+/// The extras of a response, as requested with `include`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of its own in the query")]
 pub(crate) struct Include {
@@ -103,8 +103,8 @@ impl Include {
     }
 }
 
-/// What became of a request, in one word of a closed set: whether it was answered before its caller went away, and
-/// the `code` of that where it was an error.
+/// The outcome of a request, one of a closed set: `ok`, the `code` of its error, or `client_closed` when its caller
+/// disconnected before the answer.
 pub(crate) fn outcome(is_answered: bool, code: Option<ErrorCode>) -> &'static str {
     if is_answered { code.map_or("ok", ErrorCode::as_str) } else { "client_closed" }
 }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn include_takes_lists_and_names_every_word_that_does_not_exist() {
+    fn include_takes_lists_and_reports_every_unknown_word() {
         let some = Include { schedule: true, id: true, ..Include::default() };
         for query in ["include=schedule,id", "include=id&include=schedule", "x=1&include=%20id%20,,schedule"]
         {

@@ -1,7 +1,7 @@
-//! A request for a plan in traces: the span `plan`, which the calls to LLMs are below.
+//! A request for a plan in traces: the span `plan`, the parent of the calls to LLMs.
 //!
 //! Its attributes are those of an HTTP server (OpenTelemetry's semantic conventions 1.41.1), of planning as the
-//! conventions for generative AI have it (`gen_ai.operation.name`), and ours, `planner.…`, which say what the log says.
+//! conventions for generative AI have it (`gen_ai.operation.name`), and ours, `planner.…`, with the values of the log.
 
 use http::StatusCode;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt};
@@ -12,8 +12,7 @@ use crate::telemetry::traces::Traces;
 use super::reply::PlanMetadata;
 use crate::domain::problem::ErrorCode;
 
-/// The context for the work of a request for a plan at `route`, with its span where spans are sent, below that of
-/// its `caller`.
+/// The context for a request for a plan at `route`, with its span where spans are sent, as a child of its `caller`'s.
 pub(crate) fn begin(traces: &Traces, caller: Option<Context>, route: &'static str) -> Option<Context> {
     traces.begin(caller, || {
         plan().with_attributes([
@@ -41,7 +40,7 @@ fn plan() -> SpanBuilder {
     SpanBuilder::from_name("plan").with_kind(SpanKind::Server)
 }
 
-/// Ends the span in `context`, if it is one of ours, with what came of the request: `status` where it is one of HTTP.
+/// Ends the span in `context`, if it is one of ours, with the outcome of the request; `status` is that of HTTP.
 pub(crate) fn end(
     context: &Context,
     outcome: &'static str,
@@ -72,7 +71,7 @@ pub(crate) fn end(
             counts.into_iter().filter_map(|(name, count)| Some(KeyValue::new(name, count? as i64))),
         );
     }
-    // What callers do wrong is no error of a server's.
+    // A caller's error is not the server's.
     if code.is_some_and(|code| code.status().is_server_error()) {
         span.set_attribute(KeyValue::new("error.type", outcome));
         span.set_status(Status::error(""));

@@ -1,11 +1,11 @@
-//! This process's own experience with plans, for `/capabilities`.
+//! This process's own figures for `/capabilities`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Plans until which [`TrackRecord`] is what is usual for this arm.
-const EXPERIENCE: u64 = 20;
-/// What is usual.
+/// Until so many plans were requested, [`TrackRecord`] has the usual figures of this arm.
+const MIN_PLANS: u64 = 20;
+/// The usual figures.
 const USUAL: TrackRecord = TrackRecord { average_latency_ms: 1_500, success_rate: 0.92 };
 
 /// Counts plans.
@@ -41,7 +41,7 @@ impl PlanCount {
     pub(super) fn track_record(&self) -> TrackRecord {
         let succeeded = self.succeeded.load(Ordering::Relaxed);
         let failed = self.failed.load(Ordering::Relaxed);
-        if succeeded + failed < EXPERIENCE {
+        if succeeded + failed < MIN_PLANS {
             return USUAL;
         }
         let micros = self.micros.load(Ordering::Relaxed);

@@ -1,46 +1,36 @@
-//! Logs and [traces]. Logs are readable in development, one JSON object a line otherwise.
+//! Logs, [metrics] and [traces]. Logs are text in development and one JSON object a line otherwise.
 //!
-//! Constraints, contexts, answers of LLMs and keys are in no line, and goals at trace level alone. Other
-//! crates are heard from warnings up, and async-openai, which quotes answers in its errors, not at all; neither is
-//! rmcp, which quotes callers, and to which one who leaves is an error.
+//! No line contains constraints, contexts, answers of LLMs or keys; goals appear at trace level only. Other crates log
+//! from warnings up. async-openai, which quotes answers in its errors, and rmcp, which quotes callers and reports each
+//! that disconnects as an error, do not log at all.
 
-mod json;
-mod lines;
 pub mod metrics;
 pub mod settings;
 pub mod traces;
+mod writer;
 
 use std::io::{IsTerminal, Write};
 
+use json_subscriber::JsonLayer;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 
 use settings::{LogFormat, LogLevel};
 
-use json::JsonLines;
-use lines::Lines;
-
-/// Writes the last lines of the log when it is dropped.
-#[must_use = "the last lines of the log are lost with it"]
-#[derive(Debug)]
-pub struct LogEnd(Lines);
-
-impl Drop for LogEnd {
-    fn drop(&mut self) {
-        self.0.flush();
-    }
-}
+pub use writer::LogGuard;
 
 /// Sends the logs of this process to standard output.
-pub fn init(level: LogLevel, format: LogFormat, service: &str) -> LogEnd {
+pub fn init(level: LogLevel, format: LogFormat, service: &str) -> LogGuard {
     init_to(std::io::stdout(), level, format, service)
 }
 
-/// Sends the same to standard error, for a service that speaks on standard output.
-pub fn init_on_stderr(level: LogLevel, format: LogFormat, service: &str) -> LogEnd {
+/// Sends the logs to standard error, for a service that uses standard output as its connection.
+pub fn init_on_stderr(level: LogLevel, format: LogFormat, service: &str) -> LogGuard {
     init_to(std::io::stderr(), level, format, service)
 }
 
@@ -49,19 +39,20 @@ fn init_to(
     level: LogLevel,
     format: LogFormat,
     service: &str,
-) -> LogEnd {
+) -> LogGuard {
     let colours = output.is_terminal();
-    let lines = Lines::written_to(output);
-    install(subscriber(level, format, service, colours, lines.clone()));
-    LogEnd(lines)
+    let (writer, guard) = writer::queued(output);
+    install(subscriber(level, format, service, colours, writer));
+    guard
 }
 
-/// Sends warnings to `writer`, which is standard error, for commands whose output is their result.
+/// Logs to `writer`, which is standard error, for commands that print a result and report their own failures: nothing
+/// but errors, unless the level is debug or trace.
 pub fn init_for_command<W>(level: LogLevel, colours: bool, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let level = if level == LogLevel::Info { LogLevel::Warn } else { level };
+    let level = if level < LogLevel::Debug { LogLevel::Error } else { level };
     install(subscriber(level, LogFormat::Pretty, "", colours, writer));
 }
 
@@ -81,11 +72,25 @@ where
         LogFormat::Pretty => {
             Box::new(registry.with(tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours)))
         }
-        LogFormat::Json => Box::new(registry.with(JsonLines::new(service, writer))),
+        LogFormat::Json => Box::new(registry.with(json_lines(service, writer))),
     }
 }
 
-/// From here on `subscriber` hears of everything, panics among it: where, and not what, since their messages
+/// One flat JSON object a line: timestamp, level, service, target, the fields of the spans (`request_id`, `trace_id`)
+/// and those of the event. tracing-subscriber's own JSON format nests the fields of spans.
+fn json_lines<S, W>(service: &str, writer: W) -> JsonLayer<S, W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    let mut lines = JsonLayer::new(writer);
+    lines.with_timer("timestamp", SystemTime).with_level("level").with_target("target");
+    lines.add_static_field("service", service.into());
+    lines.with_top_level_flattened_span_list().with_flattened_event();
+    lines
+}
+
+/// Makes `subscriber` the logger of this process. Panics are logged with their place and without their message, which
 /// may quote anything.
 fn install(subscriber: Box<dyn Subscriber + Send + Sync>) {
     std::panic::set_hook(Box::new(|panic| {
@@ -97,7 +102,7 @@ fn install(subscriber: Box<dyn Subscriber + Send + Sync>) {
 }
 
 fn targets(level: LogLevel) -> Targets {
-    let level: LevelFilter = level.as_str().parse().expect("a level of tracing's own");
+    let level: LevelFilter = level.as_str().parse().expect("a level of tracing");
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("planner_arm", level)
@@ -124,7 +129,8 @@ mod tests {
         }
     }
 
-    fn logged(level: LogLevel, format: LogFormat, events: impl FnOnce()) -> String {
+    /// What a logger with these settings writes of `events`.
+    pub(super) fn logged(level: LogLevel, format: LogFormat, events: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
         let subscriber = subscriber(level, format, "the \"arm\"", false, move || writer.clone());
@@ -151,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn other_crates_are_heard_from_warnings_up_and_async_openai_never() {
+    fn other_crates_log_from_warnings_up_and_async_openai_never() {
         let text = logged(LogLevel::Trace, LogFormat::Pretty, || {
             tracing::info!(target: "hyper::client", "chatter");
             tracing::warn!(target: "hyper::client", "trouble");
@@ -163,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_below_the_setting_are_silent() {
+    fn less_severe_events_than_the_setting_are_not_logged() {
         let text = logged(LogLevel::Error, LogFormat::Json, || {
             tracing::warn!(target: "planner_arm", "quiet");
             tracing::warn!(target: "hyper", "quiet too");

@@ -1,36 +1,36 @@
-//! What logs and traces can be told to do.
+//! Settings of logs and traces.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use url::Url;
 
-/// Least severe log level that is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The least severe level that is logged; each level includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// Errors only.
     Error,
-    /// And warnings.
+    /// Warnings.
     Warn,
-    /// And one line for each request.
+    /// One line for each request.
     Info,
-    /// And each call to an LLM.
+    /// Each call to an LLM, and health checks and other probes.
     Debug,
-    /// And goals.
+    /// Goals.
     Trace,
 }
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Pretty,
     /// One JSON object a line.
     Json,
 }
 
 impl LogLevel {
-    /// As in the setting, and as tracing has it.
+    /// The name in the setting, which is also that of tracing.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -43,7 +43,7 @@ impl LogLevel {
 }
 
 impl LogFormat {
-    /// As in the setting.
+    /// The name in the setting.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pretty => "pretty",
@@ -55,31 +55,31 @@ impl LogFormat {
 /// Where spans are sent, which of them, and how.
 #[derive(Debug, Clone)]
 pub struct TraceSettings {
-    /// Where they are posted to.
+    /// The URL that spans are posted to.
     pub endpoint: Url,
-    /// What goes along with each batch, such as a token.
+    /// Headers of each batch, such as a token.
     pub headers: HeaderMap,
-    /// Whether they are sent compressed.
+    /// Whether batches are compressed with gzip.
     pub is_compressed: bool,
-    /// How long one post may take.
+    /// The longest that sending one batch may take.
     pub timeout: Duration,
-    /// What is said of this process, its service's name among it.
+    /// Attributes of this process, such as the name of the service.
     pub resource: Vec<(String, String)>,
     /// Which traces are sent.
     pub sampler: Sampler,
-    /// How long spans are gathered.
+    /// The longest that a span waits for its batch.
     pub schedule_delay: Duration,
-    /// Spans beyond this are left out while the collector stands still.
+    /// Spans that wait at most; further ones are dropped while the collector does not answer.
     pub max_queue_size: usize,
-    /// Spans of one post at most.
+    /// Spans in one batch at most.
     pub max_export_batch_size: usize,
 }
 
 /// Which traces are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampler {
-    /// Whether it is as the caller decided, where the caller says so.
+    /// Whether a caller's own decision, where there is one, counts instead.
     pub is_parent_based: bool,
-    /// Share of the others, 0.0 to 1.0.
+    /// The share of the other traces that is sent, 0.0 to 1.0.
     pub share: f64,
 }

@@ -1,8 +1,8 @@
-//! Traces: spans of OpenTelemetry, sent over OTLP where settings say where to.
+//! Traces: OpenTelemetry spans, sent over OTLP where an endpoint is configured.
 //!
-//! Spans are made with OpenTelemetry itself and not of tracing's: so nothing else can get into them, and where they are
-//! off there is nothing in the way of a request but one look at its headers. A request's work runs in an OpenTelemetry
-//! context (`Traces::begin`); whatever it calls finds its place there (`child`, `note`, `pass_on`).
+//! Spans are created with OpenTelemetry directly, not from tracing's spans: nothing else gets into them, and without an
+//! endpoint a request costs no more than reading its headers. A request's work runs in an OpenTelemetry context
+//! (`Traces::begin`); what it calls finds its parent there (`child`, `note`, `pass_on`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,61 +25,61 @@ use tracing::warn;
 
 use super::settings::{self, TraceSettings};
 
-/// How long the end of the process waits for the last spans to be taken.
-const LAST_WAIT: Duration = Duration::from_secs(2);
+/// How long the end of the process waits until the last spans are sent.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// W3C Trace Context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-/// A longer state is left out: nobody need pass on more, and a server may refuse a call for it.
-const MOST_STATE_BYTES: usize = 512;
+/// A longer state is dropped: the specification requires no more, and a server may refuse a call for it.
+const MAX_STATE_BYTES: usize = 512;
 
 /// Where spans go: to a collector, or nowhere.
 #[derive(Default)]
-pub struct Traces(Option<Sending>);
+pub struct Traces(Option<Exporting>);
 
-struct Sending {
+struct Exporting {
     provider: SdkTracerProvider,
-    tracer: ItsTracer,
+    tracer: SharedTracer,
 }
 
-/// What makes spans, as a value of a context.
+/// The tracer, as a value of a context.
 #[derive(Clone)]
-struct ItsTracer(Arc<SdkTracer>);
+struct SharedTracer(Arc<SdkTracer>);
 
 impl Traces {
-    /// Spans go through `client` to where `settings` say.
+    /// Sends spans through `client` as `settings` say.
     ///
     /// # Errors
     /// When the exporter cannot be set up, with the reason.
     pub fn new(settings: &TraceSettings, client: impl HttpClient + 'static) -> Result<Self, String> {
-        Sending::new(settings, client).map(|sending| Self(Some(sending)))
+        Exporting::new(settings, client).map(|sending| Self(Some(sending)))
     }
 
-    /// The context of work for `caller`: within a new span where spans are sent, else in that of the caller.
+    /// The context of work for `caller`: with a new span where spans are sent, else that of the caller.
     pub(crate) fn begin(
         &self,
         caller: Option<Context>,
         describe: impl FnOnce() -> SpanBuilder,
     ) -> Option<Context> {
-        let Some(Sending { tracer, .. }) = &self.0 else { return caller };
+        let Some(Exporting { tracer, .. }) = &self.0 else { return caller };
         let parent = caller.unwrap_or_default();
         let span = tracer.0.build_with_context(describe(), &parent);
         Some(parent.with_span(span).with_value(tracer.clone()))
     }
 
-    /// Sends what is left, within a bounded time.
+    /// Sends the remaining spans, within a bounded time.
     pub(crate) async fn end(&self) {
-        let Some(Sending { provider, .. }) = &self.0 else { return };
+        let Some(Exporting { provider, .. }) = &self.0 else { return };
         let provider = provider.clone();
         // It waits for a thread that waits for this runtime.
-        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(LAST_WAIT));
+        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
         if !matches!(ended.await, Ok(Ok(()))) {
-            warn!("the last traces were not sent: the collector does not take them");
+            warn!("the last traces were not sent: the collector did not accept them");
         }
     }
 }
 
-impl Sending {
+impl Exporting {
     fn new(settings: &TraceSettings, client: impl HttpClient + 'static) -> Result<Self, String> {
         let exporter = SpanExporter::builder()
             .with_http()
@@ -106,7 +106,7 @@ impl Sending {
             .with_resource(resource)
             .build();
         let scope = InstrumentationScope::builder("planner-arm").with_version(env!("CARGO_PKG_VERSION"));
-        let tracer = ItsTracer(Arc::new(provider.tracer_with_scope(scope.build())));
+        let tracer = SharedTracer(Arc::new(provider.tracer_with_scope(scope.build())));
         Ok(Self { provider, tracer })
     }
 }
@@ -116,16 +116,16 @@ fn sampler(settings::Sampler { is_parent_based, share }: settings::Sampler) -> S
     if is_parent_based { Sampler::ParentBased(Box::new(of_roots)) } else { of_roots }
 }
 
-/// A span below that of the work that is being done, in a context of its own; `None` where no spans are sent.
+/// A context with a child of the current span; `None` where no spans are sent.
 pub(crate) fn child(describe: impl FnOnce() -> SpanBuilder) -> Option<Context> {
     let parent =
-        Context::map_current(|context| context.get::<ItsTracer>().is_some().then(|| context.clone()))?;
-    let tracer = parent.get::<ItsTracer>()?;
+        Context::map_current(|context| context.get::<SharedTracer>().is_some().then(|| context.clone()))?;
+    let tracer = parent.get::<SharedTracer>()?;
     let span = tracer.0.build_with_context(describe(), &parent);
     Some(parent.with_span(span))
 }
 
-/// Notes attributes in the span of the work that is being done, where it is to be sent.
+/// Adds attributes to the current span, if it is recorded.
 pub(crate) fn note<I: IntoIterator<Item = KeyValue>>(attributes: impl FnOnce() -> I) {
     Context::map_current(|context| {
         if context.has_active_span() && context.span().is_recording() {
@@ -134,7 +134,7 @@ pub(crate) fn note<I: IntoIterator<Item = KeyValue>>(attributes: impl FnOnce() -
     });
 }
 
-/// The trace that a request belongs to, as its headers say; `None` where they do not, or no sense.
+/// The trace in the headers of a request; `None` without one or with an invalid one.
 pub(crate) fn caller(headers: &HeaderMap) -> Option<Context> {
     let mut parents = headers.get_all(TRACEPARENT).iter();
     let parent = parents.next()?.to_str().ok()?.trim();
@@ -143,14 +143,14 @@ pub(crate) fn caller(headers: &HeaderMap) -> Option<Context> {
     }
     let states: Vec<&str> =
         headers.get_all(TRACESTATE).iter().filter_map(|state| state.to_str().ok()).collect();
-    let state = Some(states.join(",")).filter(|state| state.len() <= MOST_STATE_BYTES).unwrap_or_default();
+    let state = Some(states.join(",")).filter(|state| state.len() <= MAX_STATE_BYTES).unwrap_or_default();
     let headers = FromCaller { parent, state };
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
     context.span().span_context().is_valid().then_some(context)
 }
 
-/// Whether `text` has the form of the header (W3C Trace Context, section 3.2.2), which the SDK takes as it likes:
-/// version, trace, span and flags, each of its length, and more behind them in later versions alone.
+/// Whether `text` has the form of the header (W3C Trace Context, section 3.2.2), which the SDK does not check strictly:
+/// version, trace, span and flags, each of its length, with more parts in later versions only.
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -160,14 +160,14 @@ fn is_traceparent(text: &str) -> bool {
     has_form && (parts.len() == lengths.len() || parts[0] != "00")
 }
 
-/// Says in `span`, and so in each logged line of it, which `trace` it belongs to.
+/// Records the id of `trace` in `span`, so that its log lines have it.
 pub(crate) fn name(span: &tracing::Span, trace: Option<&Context>) {
     if let Some(trace) = trace {
         span.record("trace_id", display(trace.span().span_context().trace_id()));
     }
 }
 
-/// Tells another service which trace a call to it belongs to, where it belongs to one.
+/// Adds the current trace, if any, to the headers of a call to another service.
 pub(crate) fn pass_on(headers: &mut HeaderMap) {
     Context::map_current(|context| {
         if context.has_active_span() {
@@ -200,7 +200,7 @@ struct ToCalled<'a>(&'a mut HeaderMap);
 impl Injector for ToCalled<'_> {
     fn set(&mut self, key: &str, value: String) {
         let header = HeaderName::try_from(key).ok().zip(HeaderValue::try_from(value).ok());
-        // An empty state need not be said.
+        // An empty state need not be sent.
         if let Some((name, value)) = header.filter(|(_, value)| !value.is_empty()) {
             self.0.insert(name, value);
         }

@@ -88,8 +88,16 @@ async fn a_plan_is_drawn_for_mermaid() {
 async fn a_plan_is_drawn_as_a_tree_as_in_the_readme() {
     let (code, out, err) = run(&[], &["plan", "Build and deploy a REST API with tests", "-f", "tree"]).await;
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(out.starts_with("● 1 retriever · 45 s · $\n│   Gather"), "{out}");
+    assert!(out.starts_with("● 1 retriever · 45 s · tier 1\n│   Gather"), "{out}");
     assert!(include_str!("../../README.md").contains(&format!("```text\n{out}```")), "{out}");
+}
+
+#[tokio::test]
+async fn several_words_are_one_goal() {
+    let quoted = run(&[], &["plan", "fix the bug", "-f", "json"]).await;
+    assert_eq!(quoted.0, 0, "{}", quoted.2);
+    assert_eq!(run(&[], &["plan", "fix", "the", "bug", "-f", "json"]).await, quoted);
+    assert_eq!(run(&[], &["plan", "-f", "json", "fix", "the", "bug"]).await, quoted);
 }
 
 #[tokio::test]
@@ -110,7 +118,7 @@ async fn a_goal_can_come_on_standard_input() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_goal_on_standard_input_is_said_in_a_sentence() {
+async fn an_invalid_goal_on_standard_input_is_reported() {
     let endless = vec![b'x'; 1 << 20];
     for (input, said) in [
         (&b""[..], "goal must be 1 to 10,000 characters long and not blank"),
@@ -126,7 +134,7 @@ async fn what_is_wrong_with_a_goal_on_standard_input_is_said_in_a_sentence() {
 }
 
 #[tokio::test]
-async fn arms_are_coloured_where_that_is_wished_for() {
+async fn arms_are_coloured_as_options_and_environment_say() {
     let (no, force) = (("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1"));
     for format in ["table", "tree"] {
         for (variables, color, is_coloured) in [
@@ -153,7 +161,7 @@ async fn arms_are_coloured_where_that_is_wished_for() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_seen_enough_is_no_error() {
+async fn a_reader_that_stops_early_is_no_error() {
     for arguments in [&["plan", "Debug the login"][..], &["completions", "bash"], &["man"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
@@ -165,16 +173,13 @@ async fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[tokio::test]
-async fn nothing_is_drawn_where_nobody_sees_it() {
+async fn nothing_is_drawn_or_streamed_without_a_terminal() {
     let llm = FakeLlm::start([Reply::status(500), Reply::plan(&good_plan())]).await;
     let variables = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("TERM", "xterm-256color")];
     let (code, out, err) = run(&variables, &["plan", "Ship it", "--color", "never"]).await;
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("Write the change"), "{out}");
-    assert!(
-        err.contains("LLM call failed") && !err.contains('\u{1b}') && !err.contains("planning with"),
-        "{err}"
-    );
+    assert_eq!(err, "", "neither a drawing nor log lines");
     assert_eq!(llm.calls()[1].get("stream"), None, "and so nothing is streamed");
 }
 
@@ -185,7 +190,7 @@ async fn a_plan_can_come_from_a_model() {
     let context = r#"{"repository": "https://example.com/repo"}"#;
     let (code, out, err) = run(&[url], &["plan", "Ship it", "--context", context]).await;
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("by openai (gpt-3.5-turbo)"), "{out}");
+    assert!(out.contains("by openai (gpt-3.5-turbo)\n930 tokens, $0.000975\n"), "{out}");
     assert!(
         llm.calls()[0]["messages"][1]["content"]
             .as_str()
@@ -194,11 +199,13 @@ async fn a_plan_can_come_from_a_model() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_goal_or_a_context_is_said_in_a_sentence() {
+async fn an_invalid_goal_or_context_is_reported() {
     for (arguments, said) in [
         (&["plan", "  "][..], "goal must be 1 to 10,000 characters long and not blank"),
         (&["plan", "g", "--context", "{\"k\": "], "--context must be a JSON object"),
-        (&["plan", "g", "--context", "/nowhere.json"], "\"/nowhere.json\" cannot be read"),
+        (&["plan", "g", "--context", "[1]"], "--context must be a JSON object, not an array"),
+        (&["plan", "g", "--context", "17"], "--context must be a JSON object, not a number"),
+        (&["plan", "g", "--context", "/nowhere.json"], "--context: cannot read the file \"/nowhere.json\""),
     ] {
         let (code, out, err) = run(&[], arguments).await;
         assert_eq!((code, out.as_str()), (1, ""), "{arguments:?}");
@@ -207,11 +214,15 @@ async fn what_is_wrong_with_a_goal_or_a_context_is_said_in_a_sentence() {
 }
 
 #[tokio::test]
-async fn a_model_that_fails_is_said_in_a_sentence() {
+async fn the_failure_of_an_llm_is_one_message_without_log_lines() {
     let llm = FakeLlm::start([Reply::status(401)]).await;
-    let (code, out, err) = run(&[("PLANNER_LLM_BASE_URL", &llm.base_url)], &["plan", "g"]).await;
+    let url = ("PLANNER_LLM_BASE_URL", llm.base_url.as_str());
+    let (code, out, err) = run(&[url], &["plan", "g"]).await;
     assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.starts_with("planner-arm: ") && err.lines().count() == 1, "{err}");
     assert!(err.contains("The LLM server refused the key; check PLANNER_OPENAI_API_KEY."), "{err}");
+    let (_, _, err) = run(&[url, ("PLANNER_LOG_LEVEL", "debug")], &["plan", "g"]).await;
+    assert!(err.contains("WARN planner_arm::llm"), "{err}");
 }
 
 #[tokio::test]
@@ -322,4 +333,27 @@ async fn a_port_that_is_taken_is_said_in_a_sentence() {
     let (code, _, err) = run(&[("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", &port)], &["serve"]).await;
     assert_eq!(code, 1);
     assert!(err.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{err}");
+}
+
+#[tokio::test]
+async fn an_unknown_variable_is_reported_with_the_nearest_name() {
+    for arguments in [&["config"][..], &["plan", "Ship it"]] {
+        let (code, _, err) = run(&[("PLANNER_MODEL", "x")], arguments).await;
+        assert_eq!(code, 0, "{err}");
+        let said = "planner-arm: unknown setting PLANNER_MODEL (did you mean PLANNER_LLM_MODEL?)";
+        assert!(err.lines().any(|line| line == said), "{arguments:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn the_manual_page_and_the_help_say_what_each_setting_does() {
+    let (_, page, _) = run(&[], &["man"]).await;
+    let (_, help, _) = run(&[], &["config", "--help"]).await;
+    let one_line = |text: &str| text.replace('\\', "").split_whitespace().collect::<Vec<_>>().join(" ");
+    let (page, help) = (one_line(&page), one_line(&help));
+    for setting in planner_arm::config::table::SETTINGS {
+        let about = one_line(setting.about);
+        assert!(help.contains(&about), "{}\n{help}", setting.name);
+        assert_eq!(page.contains(&about), !setting.is_file_only(), "{}\n{page}", setting.name);
+    }
 }

@@ -1,4 +1,4 @@
-//! The planner's client: what it sends, what it makes of answers, when it tries again and when it stops.
+//! The planner's client: what it sends, how it reads responses, when it retries and when it stops.
 
 use std::time::{Duration, Instant};
 
@@ -94,6 +94,8 @@ async fn what_passes_is_tried_again() {
         (Reply::status(429), "rate_limited"),
         (Reply::status(502), "bad_gateway"),
         (Reply::status(503), "unavailable"),
+        (planner_problem(503, "overloaded", "Too many plans in flight."), "overloaded"),
+        (planner_problem(503, "shutting_down", "The service is shutting down."), "shutting_down"),
         (Reply::status(504), "gateway_timeout"),
         (Reply::status(500), "failed"),
         (Reply::status(507), "failed"),
@@ -145,7 +147,7 @@ async fn a_refusal_names_all_faults_and_one_without_a_document_its_status() {
     let error = ask(&client(&planner, options())).await.expect_err("a redirect");
     assert_eq!(
         error.to_string(),
-        "the planner arm refused the request (status_301): it did not say why; check that its URL leads to a planner arm"
+        "the planner arm refused the request (status_301): it gave no reason; check that the URL is that of a planner arm"
     );
 }
 
@@ -201,7 +203,7 @@ async fn the_breaker_opens_lets_one_probe_through_and_closes() {
     );
 
     let began = Instant::now();
-    let error = ask(&client).await.expect_err("left alone");
+    let error = ask(&client).await.expect_err("the breaker is open");
     assert!(matches!(error, ClientError::CircuitOpen { retry_after } if retry_after <= reset), "{error}");
     assert_eq!(planner.calls().len(), 5, "no call was made");
     assert!(began.elapsed() < reset, "it fails at once");
@@ -228,15 +230,38 @@ async fn a_planner_that_limits_the_rate_is_not_taken_for_dead() {
 }
 
 #[tokio::test]
+async fn a_planner_that_is_overloaded_or_shuts_down_opens_no_breaker() {
+    for code in ["overloaded", "shutting_down"] {
+        let planner = FakeLlm::start([planner_problem(503, code, "Later.")]).await;
+        let client = client(&planner, ClientOptions { max_retries: 0, breaker_threshold: 1, ..options() });
+        for _ in 0..3 {
+            assert!(matches!(ask(&client).await, Err(ClientError::Unavailable { .. })), "{code}");
+        }
+        assert_eq!((client.breaker_state(), planner.calls().len()), (BreakerState::Closed, 3), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_probe_comes_long_before_the_configured_reset() {
+    let planner = FakeLlm::start([Reply::status(502)]).await;
+    let once = ClientOptions { max_retries: 0, breaker_threshold: 1, ..options() };
+    assert_eq!(once.breaker_reset, Duration::from_secs(60));
+    let client = client(&planner, once);
+    assert!(matches!(ask(&client).await, Err(ClientError::Unavailable { .. })));
+    let Err(ClientError::CircuitOpen { retry_after }) = ask(&client).await else { panic!("open") };
+    assert!(retry_after <= Duration::from_secs(5), "{retry_after:?}");
+}
+
+#[tokio::test]
 async fn a_silent_planner_costs_no_more_than_the_time_given() {
     let planner = FakeLlm::start([Reply::Never]).await;
     let client = client(&planner, ClientOptions { breaker_threshold: 1, ..options() });
     let context = Map::new();
     let ask_within =
         |time| client.create_plan_within(Duration::from_millis(time), "t", "Ship it", &[], &context);
-    assert_eq!(ask_within(200).await, Err(ClientError::Deadline { cause: Some(Outage::Silent) }));
+    assert_eq!(ask_within(200).await, Err(ClientError::Deadline { cause: Some(Outage::TimedOut) }));
     assert_eq!(client.breaker_state(), BreakerState::Closed, "200 ms say nothing about the planner");
-    assert_eq!(ask_within(1_500).await, Err(ClientError::Deadline { cause: Some(Outage::Silent) }));
+    assert_eq!(ask_within(1_500).await, Err(ClientError::Deadline { cause: Some(Outage::TimedOut) }));
     assert_eq!(client.breaker_state(), BreakerState::Open);
     assert_eq!(ask_within(0).await, Err(ClientError::Deadline { cause: None }));
 }

@@ -93,7 +93,10 @@ async fn every_status_and_header_of_a_plan_is_described() {
     let api = description().await;
     let responses = api["paths"]["/plan"]["post"]["responses"].as_object().expect("responses");
     let statuses: Vec<&str> = responses.keys().map(String::as_str).collect();
-    assert_eq!(statuses, ["200", "400", "401", "405", "413", "415", "422", "429", "500", "503", "504"]);
+    assert_eq!(
+        statuses,
+        ["200", "400", "401", "403", "405", "413", "415", "422", "429", "500", "503", "504"]
+    );
     for (status, response) in responses {
         assert!(response["headers"]["X-Request-ID"].is_object(), "{status}");
         if status != "200" {

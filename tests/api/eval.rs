@@ -36,13 +36,13 @@ fn keys(value: &Value) -> HashSet<&str> {
 }
 
 #[tokio::test]
-async fn the_embedded_planner_plans_every_shipped_scenario_soundly() {
+async fn the_embedded_planner_makes_a_valid_plan_for_every_shipped_scenario() {
     let (code, report, err) = report(&[EMBEDDED], &["--min-success", "1.0"]).await;
     assert_eq!((code, err.as_str()), (0, ""), "{report:#}");
     let scenarios = report["scenarios"].as_array().expect("a list");
     assert!(scenarios.len() >= 40, "{}", scenarios.len());
     for scenario in scenarios {
-        assert_eq!((&scenario["sound"], &scenario["error"]), (&json!(true), &Value::Null), "{scenario}");
+        assert_eq!((&scenario["valid"], &scenario["error"]), (&json!(true), &Value::Null), "{scenario}");
         assert_eq!((&scenario["engine"], &scenario["fallback"]), (&json!("embedded"), &json!(false)));
     }
     let kinds: Vec<&str> =
@@ -71,9 +71,9 @@ async fn the_json_report_has_the_documented_keys() {
     let (code, report, _) = report(&[EMBEDDED], &[&file.path]).await;
     assert_eq!(code, 0);
     let top = "version file engine model timeout_seconds min_success passed summary kinds scenarios";
-    let figures = "scenarios sound success_rate fallbacks latency_p50_ms latency_p95_ms calls calls_per_plan \
+    let figures = "scenarios valid success_rate fallbacks latency_p50_ms latency_p95_ms calls calls_per_plan \
                    repairs prompt_tokens completion_tokens cost_usd cost_usd_per_plan expected_arms constraints";
-    let scenario = "name kind sound error broken_promises steps arms constraints repairs attempts prompt_tokens \
+    let scenario = "name kind valid error broken_promises steps arms constraints repairs attempts prompt_tokens \
                     completion_tokens cost_usd latency_ms engine model fallback";
     for (value, names) in [(&report, top), (&report["summary"], figures), (&report["scenarios"][0], scenario)]
     {
@@ -94,7 +94,7 @@ async fn the_report_for_people_says_what_was_measured() {
     let (code, out, err) = run(&[EMBEDDED], &["eval", &file.path, "--json", &json_file.path]).await;
     assert_eq!((code, err.as_str()), (0, ""));
     for part in
-        ["bug", "logs", "sound", "1/2", "bug: No step for guardian.", "2 of 2 plans are sound (100 %)"]
+        ["bug", "logs", "valid", "1/2", "bug: No step for guardian.", "2 of 2 plans are valid (100 %)"]
     {
         assert!(out.contains(part), "{part}\n{out}");
     }
@@ -111,7 +111,7 @@ async fn a_model_that_answers_badly_fails_and_the_reasons_are_said() {
     let (code, out, err) = run(&settings, &["eval", &file.path, "--concurrency", "1"]).await;
     assert_eq!(code, 1);
     assert_eq!(
-        err, "planner-arm: 0 of 2 plans are sound (0 %), which is below --min-success 0.9\n",
+        err, "planner-arm: 0 of 2 plans are valid (0 %), which is below --min-success 0.9\n",
         "one sentence and no log lines"
     );
     for name in ["bug", "logs"] {
@@ -120,7 +120,7 @@ async fn a_model_that_answers_badly_fails_and_the_reasons_are_said() {
     let (code, report, _) = report(&settings, &[&file.path, "--min-success", "0"]).await;
     assert_eq!((code, &report["passed"]), (0, &json!(true)));
     let bug = &report["scenarios"][0];
-    assert_eq!((&bug["sound"], &bug["steps"]), (&json!(false), &json!(0)));
+    assert_eq!((&bug["valid"], &bug["steps"]), (&json!(false), &json!(0)));
     assert_eq!(bug["error"]["code"], "plan_invalid");
     assert_eq!(report["summary"]["calls_per_plan"], Value::Null);
 }
@@ -155,7 +155,7 @@ async fn plans_of_the_fallback_engine_show_and_do_not_count() {
     let settings = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_FALLBACK_ENGINE", "embedded")];
     let (code, out, err) = run(&settings, &["eval", &file.path]).await;
     assert_eq!(code, 1);
-    assert!(err.contains("0 of 2 plans are sound"), "{err}");
+    assert!(err.contains("0 of 2 plans are valid"), "{err}");
     assert!(out.contains("logs: A fallback answered: embedded (embedded)."), "{out}");
     assert!(out.contains("(gpt-3.5-turbo), 2 answered by a fallback"), "{out}");
 }
@@ -209,7 +209,7 @@ async fn everything_that_is_wrong_with_a_file_is_said_and_nothing_is_run() {
     let (code, out, err) = run(&[("PLANNER_LLM_BASE_URL", &llm.base_url)], &arguments).await;
     assert_eq!((code, out.as_str()), (1, ""));
     for said in [
-        "bad.toml\" is bad; nothing was run:",
+        "bad.toml\" is invalid; nothing was run:",
         "- scenario \"a\": goal must be 1 to 10,000 characters long and not blank",
         "- scenario \"a\": arms expects `root`, which is none of planner",
         "- scenario 2: unknown field `nom`",
@@ -231,8 +231,8 @@ async fn bad_arguments_and_files_are_said_before_anything_is_asked() {
     }
     assert_eq!(run(&[], &["eval", "--concurrency", "0"]).await.0, 2);
     for (arguments, said) in [
-        (&["eval", "/nowhere.toml"][..], "the scenario file \"/nowhere.toml\" cannot be read"),
-        (&["eval", "--json", "/nowhere/report.json"], "\"/nowhere/report.json\" cannot be written"),
+        (&["eval", "/nowhere.toml"][..], "cannot read the scenario file \"/nowhere.toml\""),
+        (&["eval", "--json", "/nowhere/report.json"], "cannot write the file \"/nowhere/report.json\""),
     ] {
         let (code, out, err) = run(&[EMBEDDED], arguments).await;
         assert_eq!((code, out.as_str()), (1, ""));

@@ -61,7 +61,9 @@ impl Stage {
             let number = number_in(body);
             let call = &mut calls.lock().expect("no panic")[number];
             *call += 1;
-            cast(&faults[number], *call, body["model"].as_str().expect("a model"))
+            // A used connection that closes without an answer is taken for an idle one, which costs no attempt.
+            let acts = cast(&faults[number], *call, body["model"].as_str().expect("a model"));
+            [acts, vec![Act::Close]].concat()
         })
         .await;
         let more = [more, &[("PLANNER_LLM_BREAKER_THRESHOLD", "100")]].concat();
@@ -413,7 +415,8 @@ async fn a_caller_who_hangs_up_between_two_calls_is_not_asked_for_again() {
 #[tokio::test]
 async fn no_fault_puts_what_was_said_into_the_log() {
     let faults = [passing(), lasting()].concat();
-    let script: Vec<_> = faults.iter().map(|(_, fault)| fault.clone()).collect();
+    // Each on a connection of its own.
+    let script: Vec<_> = faults.iter().map(|(_, fault)| [fault.clone(), vec![Act::Close]].concat()).collect();
     let wire = Wire::script(script).await;
     let variables = [
         ("PLANNER_LLM_BASE_URL", wire.base_url.as_str()),

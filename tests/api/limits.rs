@@ -1,4 +1,4 @@
-//! Who may plan, how often, how many at once, and by when.
+//! Tokens, origins, rate limits, permits, deadlines and request bodies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, plain_client, problem, settings};
 
 #[tokio::test]
-async fn tokens_close_the_plan_and_nothing_else() {
+async fn tokens_protect_plans_and_nothing_else() {
     let tokens = ("PLANNER_AUTH_TOKENS", "first-token, second-token");
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), tokens]).await;
     let with = |authorization: &str| {
@@ -39,7 +39,7 @@ async fn tokens_close_the_plan_and_nothing_else() {
         let (status, document) = problem(response).await;
         assert_eq!((status, &document["code"]), (401, &json!("unauthorized")), "{bad}");
     }
-    // Who may not plan is not told what else is wrong.
+    // An unauthorized caller learns nothing else.
     assert_eq!(app.refused(&json!({"goal": ""})).await.0, 401);
     for path in ["/health", "/ready", "/metrics", "/capabilities", "/openapi.json", "/docs"] {
         assert_eq!(app.get(path).await.status(), 200, "{path}");
@@ -74,7 +74,7 @@ async fn each_caller_has_a_limit_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_counted_says_what_is_left_and_nothing_else_does() {
+async fn only_requests_that_count_report_the_remaining_limit() {
     let llm = FakeLlm::start([Reply::Text("no plan".into())]).await;
     let more = [("PLANNER_RATE_LIMIT_PER_MINUTE", "600"), ("PLANNER_LLM_MAX_ATTEMPTS", "1")];
     let app = TestApp::with_llm(&llm, &more).await;
@@ -88,7 +88,7 @@ async fn what_counted_says_what_is_left_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn callers_without_a_token_are_told_apart_by_address() {
+async fn callers_without_a_token_are_limited_by_address() {
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1")]).await;
     app.planned(&json!({"goal": "g"})).await;
     assert_eq!(app.refused(&json!({"goal": "g"})).await.0, 429);
@@ -108,7 +108,7 @@ pub async fn send_raw(app: &TestApp, head: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_ends_at_the_deadline() {
+async fn a_body_that_does_not_arrive_ends_at_the_deadline() {
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_TIMEOUT_SECONDS", "0.2")]).await;
     let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{";
     let answer = send_raw(&app, head).await;
@@ -119,7 +119,7 @@ async fn a_body_that_does_not_come_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn who_may_not_plan_is_told_before_the_body_is_read() {
+async fn unauthorized_callers_are_refused_before_the_body_is_read() {
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_AUTH_TOKENS", "t")]).await;
     let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{";
     assert!(send_raw(&app, head).await.starts_with("HTTP/1.1 401"));
@@ -133,8 +133,92 @@ async fn chunked_bodies_are_read() {
     assert!(send_raw(&app, head).await.starts_with("HTTP/1.1 200"));
 }
 
+/// Posts `body` to `path` under a content encoding.
+async fn send_encoded(app: &TestApp, path: &str, encoding: &str, body: Vec<u8>) -> reqwest::Response {
+    let request = app.client.post(app.url(path)).header("content-type", "application/json").body(body);
+    request.header("content-encoding", encoding).send().await.expect("an answer")
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).expect("memory");
+    encoder.finish().expect("memory")
+}
+
 #[tokio::test]
-async fn more_plans_than_there_are_places_for_are_shed() {
+async fn compressed_bodies_are_read_up_to_the_limit_of_plain_ones() {
+    let app = TestApp::embedded().await;
+    let spaces = |count: usize| format!("{}{{\"goal\": \"g\"}}", " ".repeat(count));
+    for (path, body) in
+        [("/plan", spaces(0)), ("/plan", spaces(1_000_000)), ("/validate", good_plan().to_string())]
+    {
+        assert_eq!(send_encoded(&app, path, "gzip", gzip(&body)).await.status(), 200, "{path}");
+    }
+    assert_eq!(send_encoded(&app, "/plan", "identity", spaces(0).into_bytes()).await.status(), 200);
+    let mut broken = gzip(&spaces(0));
+    broken.truncate(broken.len() / 2);
+    for (encoding, body, status, code, part) in [
+        ("gzip", gzip(&spaces(1 << 20)), 413, "payload_too_large", "1 MiB"),
+        ("gzip", gzip(&spaces(100 << 20)), 413, "payload_too_large", "1 MiB"),
+        ("gzip", broken, 422, "invalid_request", "gzip"),
+        ("gzip", spaces(0).into_bytes(), 422, "invalid_request", "gzip"),
+        ("br", spaces(0).into_bytes(), 415, "unsupported_media_type", "`br`"),
+        ("gzip, gzip", spaces(0).into_bytes(), 415, "unsupported_media_type", "`gzip, gzip`"),
+    ] {
+        let (found, document) = problem(send_encoded(&app, "/plan", encoding, body).await).await;
+        assert_eq!((found, &document["code"]), (status, &json!(code)), "{document}");
+        assert!(document["detail"].as_str().is_some_and(|detail| detail.contains(part)), "{document}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_accepted() {
+    let app = TestApp::embedded().await;
+    for (path, body) in [("/plan", json!({"goal": "g"})), ("/validate", good_plan())] {
+        let request = app.client.post(app.url(path)).header("content-type", "application/json");
+        let response = request.body(format!("\u{feff}{body}")).send().await.expect("an answer");
+        assert_eq!(response.status(), 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_page_cannot_use_an_open_service() {
+    let allowed = "https://app.example.com";
+    let open = [("PLANNER_ENGINE", "embedded"), ("PLANNER_CORS_ALLOWED_ORIGINS", allowed)];
+    let app = TestApp::start(&open).await;
+    let own = format!("http://{}", app.address);
+    let rebound = format!("evil.example:{}", app.address.port());
+    let send = async |app: &TestApp, path: &str, host: Option<&str>, origin: &str| {
+        let request = app.client.post(app.url(path)).header("origin", origin).bearer_auth("t");
+        let request = match host {
+            Some(host) => request.header("host", host),
+            None => request,
+        };
+        let body = if path == "/validate" { good_plan() } else { json!({"goal": "g"}) };
+        request.json(&body).send().await.expect("an answer")
+    };
+    for path in ["/plan", "/validate"] {
+        for origin in [allowed, &own] {
+            assert_eq!(send(&app, path, None, origin).await.status(), 200, "{path} {origin}");
+        }
+    }
+    for path in ["/plan", "/validate", "/replan"] {
+        for (host, origin) in [
+            (Some(rebound.as_str()), format!("http://{rebound}").as_str()),
+            (None, "https://evil.example"),
+            (None, "null"),
+        ] {
+            let (status, document) = problem(send(&app, path, host, origin).await).await;
+            assert_eq!((status, &document["code"]), (403, &json!("origin_not_allowed")), "{path} {origin}");
+        }
+    }
+    // A page has the token only if it was given it.
+    let closed = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_AUTH_TOKENS", "t")]).await;
+    assert_eq!(send(&closed, "/plan", None, "https://evil.example").await.status(), 200);
+}
+
+#[tokio::test]
+async fn plans_beyond_the_permits_are_shed() {
     let slow = Reply::plan(&good_plan()).after(Duration::from_millis(300));
     let llm = FakeLlm::start([slow]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
@@ -188,7 +272,7 @@ async fn only_named_origins_may_call_from_a_page() {
         let plan = plan.send().await.expect("an answer");
         assert_eq!(header(&plan, "access-control-allow-origin"), "", "{other}");
     }
-    // Answers may be read too, errors among them, with what stands in their headers.
+    // Responses can be read too, errors included, with their headers.
     for body in [json!({"goal": "g"}), json!({"goal": ""})] {
         let plan = app.client.post(app.url("/plan")).header("origin", "https://app.example.com").json(&body);
         let plan = plan.send().await.expect("an answer");
@@ -205,7 +289,7 @@ async fn only_named_origins_may_call_from_a_page() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_frees_its_place() {
+async fn a_caller_that_disconnects_releases_its_permit() {
     let llm = FakeLlm::start([Reply::Never]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
     let goal = json!({"goal": "g"});
@@ -241,7 +325,7 @@ async fn a_panic_is_a_problem_and_a_metric_and_the_service_lives() {
         max_attempts: 1,
         breaker_threshold: 1,
         breaker_reset: Duration::from_secs(1),
-        fair_time: Duration::from_secs(1),
+        request_time: Duration::from_secs(10),
     };
     let chain = FallbackChain::new(
         vec![Box::new(Panicking("panicking".into()))],

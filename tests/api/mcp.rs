@@ -42,7 +42,7 @@ async fn answer(app: &TestApp, message: &Value) -> Value {
 }
 
 /// What a tool says, as an object that is also there as text; whether it is an error.
-fn said(answer: &Value) -> (Value, bool) {
+fn tool_result(answer: &Value) -> (Value, bool) {
     let result = &answer["result"];
     assert_eq!(result["content"][0]["type"], "text", "{answer}");
     let text: Value =
@@ -53,14 +53,14 @@ fn said(answer: &Value) -> (Value, bool) {
 
 /// The plan that a tool gives.
 pub async fn planned(app: &TestApp, tool: &str, arguments: &Value) -> Value {
-    let (plan, is_error) = said(&answer(app, &call(tool, arguments)).await);
+    let (plan, is_error) = tool_result(&answer(app, &call(tool, arguments)).await);
     assert!(!is_error, "{plan}");
     plan
 }
 
 /// The problem that a tool ends in.
 async fn refused(app: &TestApp, tool: &str, arguments: &Value) -> Value {
-    let (problem, is_error) = said(&answer(app, &call(tool, arguments)).await);
+    let (problem, is_error) = tool_result(&answer(app, &call(tool, arguments)).await);
     assert!(is_error, "{problem}");
     problem
 }
@@ -72,7 +72,7 @@ fn fields(problem: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_host_is_told_what_there_is() {
+async fn the_server_describes_itself_and_its_tools() {
     let app = TestApp::embedded().await;
     let told = answer(&app, &initialize()).await;
     let told = &told["result"];
@@ -134,7 +134,7 @@ async fn a_plan_comes_from_the_model_and_counts_like_one_of_the_api() {
 }
 
 #[tokio::test]
-async fn what_a_model_can_mend_is_a_result_with_everything_that_is_wrong() {
+async fn errors_that_a_model_can_correct_are_results_with_every_fault() {
     let app = TestApp::embedded().await;
     let problem = refused(&app, "create_plan", &json!({"goal": " ", "constraints": [1]})).await;
     assert_eq!(
@@ -147,7 +147,7 @@ async fn what_a_model_can_mend_is_a_result_with_everything_that_is_wrong() {
         same
     });
     let without_arguments = request("tools/call", &json!({"name": "create_plan"}));
-    let (problem, is_error) = said(&answer(&app, &without_arguments).await);
+    let (problem, is_error) = tool_result(&answer(&app, &without_arguments).await);
     assert!(is_error && fields(&problem) == ["goal"], "{problem}");
 
     let llm = FakeLlm::start([Reply::Status(401, vec![], json!({"error": {"message": "no"}}))]).await;

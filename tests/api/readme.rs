@@ -1,5 +1,6 @@
 //! The README's calls, pasted: each gets the answer that stands behind it.
 
+use planner_arm::config::table::{DefaultValue, SETTINGS, Setting};
 use serde_json::{Value, json};
 
 use crate::support::{TempFile, TestApp, settings};
@@ -60,7 +61,7 @@ fn the_files_are_good_settings() {
     for (_, text) in blocks().into_iter().filter(|(language, _)| *language == "yaml") {
         let file = TempFile::new("planner.yaml", text);
         let settings = settings(&[("PLANNER_CONFIG_FILE", &file.path)]).unwrap_or_else(|e| panic!("{e}"));
-        shown.extend(settings.shown().into_iter().filter(|(name, _)| ["ARMS", "PRICES"].contains(name)));
+        shown.extend(settings.shown().iter().filter(|(name, _)| ["ARMS", "PRICES"].contains(name)).cloned());
     }
     for (name, value) in
         [("ARMS", "translator,editor"), ("PRICES", "acme/planner-large 0.8/3.2 (2026-03-01)")]
@@ -71,12 +72,19 @@ fn the_files_are_good_settings() {
 
 #[test]
 fn every_setting_stands_in_the_readme_and_in_the_example() {
-    let settings = settings(&[]).expect("settings");
-    for (name, _) in settings.shown().into_iter().filter(|(name, _)| !["ARMS", "PRICES"].contains(name)) {
-        assert!(include_str!("../../README.md").contains(&format!("`PLANNER_{name}`")), "README: {name}");
-        assert!(
-            include_str!("../../.env.example").contains(&format!("PLANNER_{name}=")),
-            ".env.example: {name}"
-        );
+    assert_documented(SETTINGS, "PLANNER_");
+}
+
+/// That each setting is in the README, and in `.env.example` with its default.
+pub fn assert_documented(table: &[Setting], prefix: &str) {
+    let example = include_str!("../../.env.example");
+    for setting in table.iter().filter(|setting| !setting.is_file_only()) {
+        let variable = setting.variable(prefix);
+        assert!(include_str!("../../README.md").contains(&format!("`{variable}`")), "README: {variable}");
+        let line = match setting.default {
+            DefaultValue::Value(text) => format!("#{variable}={text}\n"),
+            DefaultValue::Computed(_) | DefaultValue::NotSet => format!("#{variable}="),
+        };
+        assert!(example.contains(&line), ".env.example: {line}");
     }
 }

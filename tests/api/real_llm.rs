@@ -39,7 +39,7 @@ context = { file = "customers.csv" }
 "#;
 
 #[tokio::test]
-async fn a_real_llm_gives_sound_plans_and_every_failure_has_a_plain_reason() {
+async fn a_real_llm_gives_valid_plans_and_every_failure_has_a_plain_reason() {
     let Ok(url) = std::env::var("PLANNER_TEST_LLM_URL") else {
         eprintln!("skipped: PLANNER_TEST_LLM_URL is not set; `.ci/real-llm start` prints a URL for it");
         return;
@@ -71,7 +71,7 @@ async fn a_real_llm_gives_sound_plans_and_every_failure_has_a_plain_reason() {
         assert!(scenario["attempts"].as_u64().is_some_and(|calls| (1..=3).contains(&calls)), "{scenario}");
         if scenario["error"].is_null() {
             assert_eq!(
-                (&scenario["sound"], &scenario["broken_promises"]),
+                (&scenario["valid"], &scenario["broken_promises"]),
                 (&json!(true), &json!([])),
                 "{scenario}"
             );
@@ -81,7 +81,7 @@ async fn a_real_llm_gives_sound_plans_and_every_failure_has_a_plain_reason() {
             assert!(reason.ends_with('.'), "{scenario}");
         }
     }
-    let sound = report["summary"]["sound"].as_u64();
-    assert!(sound >= Some(3), "{:#}", report["summary"]);
+    let valid = report["summary"]["valid"].as_u64();
+    assert!(valid >= Some(3), "{:#}", report["summary"]);
     assert_eq!(code, 0, "{err}");
 }

@@ -1,8 +1,8 @@
-//! What replicas share, and what happens when it is away. Against a real Redis where `PLANNER_TEST_REDIS_URL`
+//! What replicas share through Redis, and what happens while Redis is unavailable. Against a real Redis where `PLANNER_TEST_REDIS_URL`
 //! names one whose keys may be written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -15,10 +15,11 @@ use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of};
 
 const CACHED: (&str, &str) = ("PLANNER_CACHE_TTL_SECONDS", "3600");
 
-/// Something that answers like a Redis without keys, as long as it is not told to be silent.
+/// Answers like a Redis without keys: never to commands while it is silent, and late to so many others.
 struct FakeRedis {
     url: String,
     is_silent: Arc<AtomicBool>,
+    late_answers: Arc<AtomicUsize>,
 }
 
 impl FakeRedis {
@@ -26,14 +27,19 @@ impl FakeRedis {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("redis://{}", listener.local_addr().expect("an address"));
         let is_silent = Arc::new(AtomicBool::new(false));
-        let silent = is_silent.clone();
+        let late_answers = Arc::new(AtomicUsize::new(0));
+        let (silent, late) = (is_silent.clone(), late_answers.clone());
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                let silent = silent.clone();
+                let (silent, late) = (silent.clone(), late.clone());
                 tokio::spawn(async move {
                     let mut bytes = vec![0; 64 * 1024];
                     while let Ok(length @ 1..) = connection.read(&mut bytes).await {
                         let commands = bytes[..length].split(|&byte| byte == b'*').count() - 1;
+                        if late.load(Ordering::SeqCst) > 0 {
+                            late.fetch_sub(1, Ordering::SeqCst);
+                            sleep(Duration::from_millis(40)).await;
+                        }
                         if !silent.load(Ordering::SeqCst) {
                             connection
                                 .write_all("$-1\r\n".repeat(commands).as_bytes())
@@ -44,7 +50,7 @@ impl FakeRedis {
                 });
             }
         });
-        Self { url, is_silent }
+        Self { url, is_silent, late_answers }
     }
 }
 
@@ -70,7 +76,7 @@ async fn with_redis(llm: &FakeLlm, redis: &str, more: &[(&str, &str)]) -> TestAp
 }
 
 #[tokio::test]
-async fn a_redis_that_is_not_there_is_no_hindrance() {
+async fn an_unavailable_redis_does_not_stop_plans() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
     let redis = format!("redis://{nobody}");
@@ -90,7 +96,7 @@ async fn a_redis_that_is_not_there_is_no_hindrance() {
 }
 
 #[tokio::test]
-async fn a_redis_that_falls_silent_is_waited_for_once_and_said_once() {
+async fn a_redis_that_stops_answering_is_used_no_more_after_three_timeouts() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let redis = FakeRedis::start().await;
     let variables = [
@@ -116,16 +122,25 @@ async fn a_redis_that_falls_silent_is_waited_for_once_and_said_once() {
         let name = format!("planner_redis_failures_total{{for=\"{what}\"}} ");
         metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u32>().ok()).expect("a metric")
     };
-    assert_eq!(
-        failures("rate_limit") + failures("read_plan") + failures("keep_plan"),
-        1,
-        "the first found out"
-    );
+    let failures = failures("rate_limit") + failures("read_plan") + failures("keep_plan");
+    // A plan may be stored at the same time.
+    assert!((3..=4).contains(&failures), "{failures} timeouts");
     let (code, lines) = process.stop().await;
     let about_redis =
         lines.iter().filter(|line| line["message"].as_str().is_some_and(|m| m.contains("Redis")));
     let levels: Vec<&str> = about_redis.filter_map(|line| line["level"].as_str()).collect();
     assert_eq!((code, levels), (Some(0), vec!["INFO", "WARN"]));
+}
+
+#[tokio::test]
+async fn one_late_answer_does_not_make_redis_unavailable() {
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let redis = FakeRedis::start().await;
+    let app = with_redis(&llm, &redis.url, &[]).await;
+    redis.late_answers.store(1, Ordering::SeqCst);
+    app.planned(&json!({ "goal": "Fix it" })).await;
+    assert_eq!(app.count("planner_redis_failures_total{for=\"read_plan\"}").await, 1);
+    assert_eq!(json_of(app.get("/ready").await).await["checks"]["redis"], json!(true));
 }
 
 /// A database of the Redis to test against, with a goal that nobody has asked it for.
@@ -168,7 +183,7 @@ async fn replicas_share_plans_through_a_real_redis() {
 }
 
 #[tokio::test]
-async fn what_is_no_sound_plan_in_a_real_redis_is_as_if_it_were_not_there() {
+async fn an_invalid_plan_in_a_real_redis_is_a_miss() {
     let Some((redis, goal)) = real_redis(2) else { return };
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let body = json!({ "goal": goal });

@@ -232,7 +232,7 @@ async fn everything_that_is_wrong_is_named_at_once() {
                 ("plan[4].acceptance_criteria", "must have at least one entry, and none that is blank"),
                 ("progress[0]", "must be an object, not a number"),
                 ("progress[1].status", "must be one of done, failed, pending"),
-                ("progress[1].step", "must be a whole number from 1 to 4294967295"),
+                ("progress[1].step", "must be a whole number, not a string"),
             ],
         ),
     ] {
@@ -243,6 +243,49 @@ async fn everything_that_is_wrong_is_named_at_once() {
             errors.filter_map(|error| Some((error["field"].as_str()?, error["message"].as_str()?))).collect();
         assert_eq!(named, faults, "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_fault_names_its_path_down_to_the_entry() {
+    let app = TestApp::embedded().await;
+    let mut body = under_way(&[]);
+    body["plan"][2]["depends_on"] = json!(["one", 1.5, 0, 1.0]);
+    body["plan"][3]["estimated_cost_tier"] = json!(300);
+    body["plan"][3]["estimated_duration_seconds"] = json!(31_536_001);
+    body["plan"][4] = json!({"step": 5.0, "action": null, "depends_on": null});
+    body["progress"] = json!("none");
+    let (_, document) = problem(app.plan_at("/replan", &body).await).await;
+    let named: Vec<(String, String)> = document["errors"]
+        .as_array()
+        .expect("faults")
+        .iter()
+        .map(|error| (error["field"].to_string(), error["message"].to_string()))
+        .collect();
+    let expected = [
+        ("plan[2].depends_on[0]", "must be a whole number, not a string"),
+        ("plan[2].depends_on[1]", "must be a whole number"),
+        ("plan[2].depends_on[2]", "must be a whole number above 0"),
+        ("plan[3].estimated_cost_tier", "must be a whole number from 1 to 5"),
+        ("plan[3].estimated_duration_seconds", "must be a whole number from 1 to 31,536,000"),
+        ("plan[4].acceptance_criteria", "must have at least one entry, and none that is blank"),
+        ("plan[4].action", "is required"),
+        ("plan[4].estimated_cost_tier", "is required"),
+        ("plan[4].estimated_duration_seconds", "is required"),
+        ("plan[4].required_arm", "is required"),
+        ("progress", "must be an array of objects, not a string"),
+    ];
+    let expected = expected.map(|(field, message)| (format!("\"{field}\""), format!("\"{message}\"")));
+    assert_eq!(named, expected);
+}
+
+#[tokio::test]
+async fn lists_without_end_are_refused_in_a_moment() {
+    let app = TestApp::embedded().await;
+    let body = json!({"goal": 1, "plan": vec![json!({}); 200_000], "progress": vec![json!(1); 101]});
+    let (_, document) = problem(app.plan_at("/replan", &body).await).await;
+    let fields: Vec<&str> =
+        document["errors"].as_array().expect("faults").iter().filter_map(|e| e["field"].as_str()).collect();
+    assert_eq!(fields, ["goal", "plan", "progress"], "{document}");
 }
 
 #[tokio::test]

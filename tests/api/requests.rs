@@ -92,6 +92,18 @@ fn a_flood_of_bad_constraints_is_answered_briefly() {
 }
 
 #[test]
+fn a_flood_hides_no_fault_of_another_field() {
+    let faults = wrong(&json!({"goal": 1, "constraints": vec![1; 100_000], "request_id": 7}));
+    assert!(faults.contains(&"goal".to_owned()) && faults.contains(&"request_id".to_owned()), "{faults:?}");
+}
+
+#[test]
+fn a_list_of_another_type_says_what_it_is_a_list_of() {
+    let faults = read(&json!({"goal": "g", "constraints": "c"})).expect_err("a string");
+    assert_eq!(faults[0].message, "must be an array of strings, not a string");
+}
+
+#[test]
 fn a_context_is_an_object() {
     for bad in [json!([]), json!("text"), json!(1), json!(false)] {
         assert_eq!(wrong(&json!({"goal": "g", "context": bad})), ["context"], "{bad}");

@@ -89,7 +89,7 @@ impl Setup {
             max_attempts: self.attempts,
             breaker_threshold: 5,
             breaker_reset: Duration::from_secs(30),
-            fair_time: Duration::from_secs(1),
+            request_time: Duration::from_secs(10),
         };
         let chain =
             FallbackChain::new(vec![Box::new(parrot)], &PriceList::default(), policy, metrics.clone());

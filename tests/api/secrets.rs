@@ -76,7 +76,9 @@ async fn answered(request: reqwest::RequestBuilder) -> String {
     }
     assert!(!text.contains("canary"), "{status} {text}");
     let document: Value = serde_json::from_str(&text).expect("a problem");
-    document["code"].as_str().expect("a code").to_owned()
+    // `/mcp` refuses in JSON-RPC, with the problem as its data.
+    let code = document.get("code").unwrap_or(&document["error"]["data"]["code"]);
+    code.as_str().expect("a code").to_owned()
 }
 
 /// Whatever a caller or an LLM can do wrong.

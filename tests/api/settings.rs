@@ -4,6 +4,7 @@ mod lists;
 
 use std::time::Duration;
 
+use planner_arm::config::table::{DefaultValue, SETTINGS};
 use planner_arm::config::{Environment, FallbackEngine, LogFormat, Settings};
 use planner_arm::domain::EngineKind;
 use planner_arm::domain::PlanRules;
@@ -60,6 +61,7 @@ fn every_variable_is_read() {
         ("PLANNER_ENGINE", "openai"),
         ("PLANNER_OPENAI_API_KEY", "sk-1"),
         ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/"),
+        ("PLANNER_LLM_HEADERS", "Api-Key: 1; x-team: planners"),
         ("PLANNER_LLM_MODEL", "llama"),
         ("PLANNER_LLM_FALLBACK_MODELS", "a, b,,c "),
         ("PLANNER_LLM_MAX_ATTEMPTS", "10"),
@@ -91,11 +93,13 @@ fn every_variable_is_read() {
         ("PLANNER_WORKER_THREADS", "3"),
     ])
     .expect("settings");
-    let shown: Vec<String> = s.shown().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let shown: Vec<String> = s.shown().iter().map(|(name, value)| format!("{name}={value}")).collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
     ENGINE=openai
     OPENAI_API_KEY=********
     LLM_BASE_URL=http://localhost:11434/v1
+    LLM_HEADERS=api-key: ********; x-team: ********
+    LLM_CA_FILE=
     LLM_MODEL=llama
     LLM_FALLBACK_MODELS=a,b,c
     LLM_MAX_ATTEMPTS=10
@@ -131,6 +135,22 @@ fn every_variable_is_read() {
 }
 
 #[test]
+fn what_is_read_is_what_the_table_has() {
+    let s = settings(&[]).expect("settings");
+    let read: Vec<&str> = s.shown().iter().map(|(name, _)| *name).collect();
+    let table: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+    assert_eq!(read, table);
+    for (setting, (name, shown)) in SETTINGS.iter().zip(s.shown()) {
+        match setting.default {
+            DefaultValue::Value(_) if *name == "ENGINE" => assert_eq!(shown, "embedded"),
+            DefaultValue::Value(text) => assert_eq!(shown, text, "{name}"),
+            DefaultValue::NotSet => assert_eq!(shown, "", "{name}"),
+            DefaultValue::Computed(_) => assert_ne!(shown, "", "{name}"),
+        }
+    }
+}
+
+#[test]
 fn values_out_of_range_name_the_variable_the_value_and_what_is_allowed() {
     for (name, value, allowed) in [
         ("PLANNER_ENGINE", "gpt", "one of auto, openai, embedded"),
@@ -159,9 +179,9 @@ fn values_out_of_range_name_the_variable_the_value_and_what_is_allowed() {
         ("PLANNER_CORS_ALLOWED_ORIGINS", "*", "a comma list of origins"),
         ("PLANNER_LLM_BASE_URL", "ftp://example.com/v1", "an http or https URL"),
         ("PLANNER_LLM_BASE_URL", "localhost:11434", "an http or https URL"),
-        ("PLANNER_LLM_BASE_URL", "http://localhost:11434", "ends in the version path"),
-        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/chat/completions", "ends in the version path"),
-        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/vendor", "ends in the version path"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/chat/completions", "without /chat/completions"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1#top", "without a fragment"),
+        ("PLANNER_LLM_CA_FILE", "/nowhere/ca.pem", "a file that can be read"),
         ("PLANNER_REDIS_URL", "http://localhost", "a redis:// or rediss:// URL"),
     ] {
         let fault = fault(&[(name, value)]);
@@ -179,7 +199,7 @@ fn all_bad_settings_are_named_at_once() {
     ])
     .expect_err("bad settings");
     insta::assert_snapshot!(error, @r#"
-    4 settings are bad:
+    4 settings are invalid:
       - PLANNER_MIN_PLAN_STEPS is 9; it must not be above PLANNER_MAX_PLAN_STEPS, which is 7
       - PLANNER_OPENAI_API_KEY is not set; it must be, unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded
       - PLANNER_TIMEOUT_SECONDS is "0"; it must be a number from 0.1 to 600
@@ -238,11 +258,60 @@ fn base_urls_of_gateways_are_taken_without_their_last_slash() {
         ("http://localhost:11434/v1", "http://localhost:11434/v1"),
         ("https://name.openai.azure.com/openai/v1/", "https://name.openai.azure.com/openai/v1"),
         ("https://host.example.com/v1beta/openai/", "https://host.example.com/v1beta/openai"),
+        ("http://localhost:11434", "http://localhost:11434"),
+        ("http://localhost:11434/", "http://localhost:11434"),
+        (
+            "https://h/openai/deployments/x/?api-version=1%20a",
+            "https://h/openai/deployments/x?api-version=1%20a",
+        ),
+        ("https://h?api-version=1", "https://h?api-version=1"),
     ] {
         assert_eq!(settings(&[("PLANNER_LLM_BASE_URL", given)]).expect("settings").llm_base_url, kept);
     }
-    let query = fault(&[("PLANNER_LLM_BASE_URL", "http://h/v1?key=canary")]);
-    assert!(query.starts_with("PLANNER_LLM_BASE_URL") && !query.contains("canary"), "{query}");
+    let fragment = fault(&[("PLANNER_LLM_BASE_URL", "http://h/v1?key=canary#top")]);
+    assert!(fragment.starts_with("PLANNER_LLM_BASE_URL") && !fragment.contains("canary"), "{fragment}");
+}
+
+#[test]
+fn llm_headers_are_pairs_whose_values_are_secrets() {
+    for text in ["api-key: canary; x-team : a b ;", "api-key:canary\n\nX-Team: a b\n"] {
+        let s = settings(&[("PLANNER_LLM_HEADERS", text)]).expect("settings");
+        let value = |name: &str| s.llm_headers.get(name).and_then(|value| value.to_str().ok());
+        assert_eq!(
+            (s.llm_headers.len(), value("api-key"), value("x-team")),
+            (2, Some("canary"), Some("a b"))
+        );
+        assert!(!format!("{:?} {s:?}", s.shown()).contains("canary"));
+    }
+    for (text, rule) in [
+        ("canary", "`Name: value` pairs"),
+        ("a b: canary", "`Name: value` pairs"),
+        ("x-empty:", "`Name: value` pairs"),
+        ("x-team: a; content-length: 7", "headers of the transport"),
+    ] {
+        let fault = fault(&[("PLANNER_LLM_HEADERS", text)]);
+        assert!(fault.starts_with("PLANNER_LLM_HEADERS") && fault.contains(rule), "{fault}");
+        assert!(!fault.contains("canary"), "{fault}");
+    }
+}
+
+#[test]
+fn the_ca_file_must_hold_certificates() {
+    for (text, rule) in [
+        ("", "has none"),
+        ("no PEM at all", "has none"),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "has none"),
+        ("-----BEGIN CERTIFICATE-----\n%%\n-----END CERTIFICATE-----\n", "is damaged"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "X.509 certificates"),
+    ] {
+        let file = TempFile::new("ca.pem", text);
+        let fault = fault(&[("PLANNER_LLM_CA_FILE", file.path.as_str())]);
+        assert!(fault.starts_with("PLANNER_LLM_CA_FILE") && fault.contains(rule), "{fault}");
+    }
+    let authority = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).expect("a certificate");
+    let file = TempFile::new("ca.pem", &authority.cert.pem());
+    let s = settings(&[("PLANNER_LLM_CA_FILE", file.path.as_str())]).expect("settings");
+    assert!(s.shown().contains(&("LLM_CA_FILE", file.path.clone())));
 }
 
 #[test]
@@ -263,10 +332,17 @@ fn what_is_wrong_in_a_file_says_where() {
     let bad = from_file("planner.toml", "port = \"x\"\n", &[]).expect_err("a bad port").concat();
     assert!(bad.starts_with("PLANNER_PORT (in ") && bad.contains("planner.toml) is \"x\""), "{bad}");
     let unknown = from_file("planner.toml", "llm_modle = \"x\"\n", &[]).expect_err("a misspelling").concat();
-    assert!(unknown.contains("these are no settings: `llm_modle`"), "{unknown}");
+    assert!(unknown.contains("unknown setting `llm_modle` (did you mean `llm_model`?)"), "{unknown}");
     let syntax =
         from_file("planner.toml", "openai_api_key = sk-canary", &[]).expect_err("bad syntax").concat();
-    assert!(syntax.contains("has a syntax error") && !syntax.contains("canary"), "{syntax}");
+    assert!(
+        syntax.contains("has a syntax error in line 1, column 18") && !syntax.contains("canary"),
+        "{syntax}"
+    );
+    let yaml = from_file("planner.yaml", "port: 1\nauth_tokens: [canary\nhost: x\n", &[])
+        .expect_err("bad syntax")
+        .concat();
+    assert!(yaml.contains("has a syntax error in line 3, column 5") && !yaml.contains("canary"), "{yaml}");
     let missing = fault(&[("PLANNER_CONFIG_FILE", "/nowhere/planner.yaml")]);
     assert!(missing.contains("/nowhere/planner.yaml") && missing.contains("cannot be read"), "{missing}");
     let ending = fault(&[("PLANNER_CONFIG_FILE", "settings.ini")]);
@@ -339,7 +415,14 @@ fn variables_that_mean_nothing_are_noticed() {
         ("OTHER", "x"),
     ];
     let s = settings(&variables).expect("settings");
-    assert_eq!(s.unknown_variables, ["PLANNER_ARMS", "PLANNER_LLM_MODLE", "PLANNER_PRICES"]);
+    assert_eq!(
+        s.unknown_variables,
+        [
+            "PLANNER_ARMS is ignored: only the file that PLANNER_CONFIG_FILE names can hold it",
+            "PLANNER_PRICES is ignored: only the file that PLANNER_CONFIG_FILE names can hold it",
+            "unknown setting PLANNER_LLM_MODLE (did you mean PLANNER_LLM_MODEL?)",
+        ]
+    );
     assert_eq!(s.arms.arms().len(), 6);
 }
 

@@ -145,7 +145,7 @@ fn planner(settings: &Settings, seed: u64, metrics: Arc<Metrics>) -> PlannerArm 
         max_attempts: settings.llm_max_attempts,
         breaker_threshold: settings.llm_breaker_threshold,
         breaker_reset: settings.llm_breaker_reset,
-        fair_time: settings.timeout / 4,
+        request_time: settings.timeout,
     };
     let model = WeakLlm { name: "weak".into(), seed };
     let chain = FallbackChain::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());

@@ -278,6 +278,8 @@ impl Drop for TestApp {
 
 /// A client for services on this machine. It does not read the system's certificates, which takes 20 ms.
 pub fn plain_client() -> reqwest::ClientBuilder {
+    // Fails when the process has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().tls_certs_only([])
 }
 
@@ -401,7 +403,7 @@ pub fn broken_promise(plan: &PlanResponse, rules: &PlanRules, registry: &ArmRegi
             ("order of dependencies", step.depends_on.is_sorted_by(|a, b| a < b)),
             ("dependencies", step.depends_on.iter().all(|&needed| (1..number).contains(&needed))),
             ("cost tier", (1..=5).contains(&step.estimated_cost_tier)),
-            ("duration", (1..=86_400).contains(&step.estimated_duration_seconds)),
+            ("duration", (1..=31_536_000).contains(&step.estimated_duration_seconds)),
             ("another action", steps[..index].iter().all(|earlier| earlier.action != step.action)),
         ];
         if let Some((promise, _)) = promises.iter().find(|(_, is_kept)| !is_kept) {

@@ -1,5 +1,5 @@
-//! What a person sees of `planner-arm plan` in a real terminal, tmux's, while an LLM writes. Without
-//! `PLANNER_TEST_TMUX` nothing is tried.
+//! What `planner-arm plan` shows in a real terminal, tmux's, while an LLM writes. Without `PLANNER_TEST_TMUX` nothing is
+//! tested.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ fn in_two_parts(go_on: &Arc<Notify>) -> Vec<Act> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn steps_come_one_by_one_and_give_way_to_the_plan() {
+async fn steps_are_drawn_one_by_one_and_replaced_by_the_plan() {
     if !is_on() {
         return;
     }
@@ -107,11 +107,11 @@ async fn steps_come_one_by_one_and_give_way_to_the_plan() {
     assert!(screen.contains("1 retriever  Search the codebase") && !screen.contains("3 coder"), "{screen}");
     // Made narrower meanwhile, it leaves nothing behind.
     terminal.tmux(&["resize-window", "-x", "40"]);
-    let narrow = |screen: &str| screen.contains("1 retriever  Search the codebase for w…");
+    let narrow = |screen: &str| screen.contains("1 retriever  Search the codebase for wha\n2 coder  Write");
     terminal.shows("narrower lines", narrow).await;
     go_on.notify_one();
-    let screen = terminal.shows("the plan", |screen| screen.contains("by openai")).await;
-    assert!(!screen.contains("planning with") && !screen.contains('…'), "{screen}");
+    let screen = terminal.shows("the plan", |screen| screen.contains("930 tokens")).await;
+    assert!(!screen.contains("planning with") && !screen.contains("for wha\n"), "{screen}");
     for step in 1..=5 {
         let heads = [format!("● {step} "), format!("○ {step} ")];
         let found: usize = heads.iter().map(|head| screen.matches(head).count()).sum();
@@ -120,7 +120,7 @@ async fn steps_come_one_by_one_and_give_way_to_the_plan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn steps_of_an_answer_that_was_no_use_are_gone() {
+async fn steps_of_a_rejected_answer_are_removed() {
     if !is_on() {
         return;
     }
@@ -135,7 +135,7 @@ async fn steps_of_an_answer_that_was_no_use_are_gone() {
     let screen =
         terminal.shows("the second answer", |screen| screen.contains("2 coder  Write the change")).await;
     assert!(!screen.contains("Void"), "{screen}");
-    assert!(screen.contains("the LLM is asked again"), "what is logged stays\n{screen}");
+    assert!(!screen.contains("planner_arm::"), "no log lines\n{screen}");
     go_on.notify_one();
     let over = |screen: &str| !screen.contains("planning with");
     let screen = terminal.shows("the end", over).await;
@@ -143,7 +143,7 @@ async fn steps_of_an_answer_that_was_no_use_are_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn interrupted_it_leaves_nothing_behind() {
+async fn an_interrupt_removes_the_drawing() {
     if !is_on() {
         return;
     }
@@ -158,7 +158,7 @@ async fn interrupted_it_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_goal_nobody_is_kept_waiting() {
+async fn without_a_goal_the_command_fails_at_once() {
     if !is_on() {
         return;
     }
@@ -166,10 +166,32 @@ async fn without_a_goal_nobody_is_kept_waiting() {
     let terminal = Terminal::start(100);
     terminal.plans(&wire, "; echo \"ended: $?\"");
     let screen = terminal.shows("the end", |screen| screen.contains("ended: 2")).await;
-    assert!(screen.contains("there is no goal: give one as an argument, or on standard input"), "{screen}");
+    assert!(screen.contains("no goal: give one as an argument or on standard input"), "{screen}");
     // The same on a terminal that cannot move its cursor: nothing is drawn, and nothing coloured.
     terminal.types(&["export TERM=dumb", "Enter"]);
     terminal.plans(&wire, "'Ship it'");
     let screen = terminal.shows("the plan", |screen| screen.contains("by openai")).await;
+    assert!(!screen.contains("planning with"), "{screen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_lines_appear_above_the_steps_and_a_narrow_terminal_gets_a_tree() {
+    if !is_on() {
+        return;
+    }
+    let go_on = Arc::new(Notify::new());
+    let refused =
+        vec![Act::Send(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n".to_vec())];
+    let wire = Wire::script([refused, in_two_parts(&go_on)]).await;
+    let terminal = Terminal::start(70);
+    terminal.types(&["export PLANNER_LOG_LEVEL=debug", "Enter"]);
+    terminal.plans(&wire, "Ship it");
+    let screen = terminal.shows("two steps", |screen| screen.contains("2 coder  Write the change")).await;
+    let (log, step) = (screen.find("retrying=true"), screen.find("1 retriever  Search"));
+    assert!(log.is_some() && log < step, "{screen}");
+    assert_eq!(screen.matches("planning with").count(), 1, "{screen}");
+    go_on.notify_one();
+    let screen = terminal.shows("the plan", |screen| screen.contains("by openai")).await;
+    assert!(screen.contains("● on the critical path") && !screen.contains('┌'), "{screen}");
     assert!(!screen.contains("planning with"), "{screen}");
 }

@@ -186,7 +186,7 @@ async fn each_call_has_a_span_and_a_failed_one_says_why() {
     assert_has(&plan, &[("planner.attempts", json!(4)), ("planner.outcome", json!("ok"))]);
     let chats = collector.named(CHAT);
     let errors: Vec<_> = chats.iter().map(|chat| (chat.attributes.get("error.type"), chat.status)).collect();
-    let (failed, refused) = (json!("server_error"), json!("not_taken"));
+    let (failed, refused) = (json!("server_error"), json!("unsupported"));
     assert_eq!(errors, [(Some(&failed), 2), (Some(&refused), 2), (None, 0), (None, 0)]);
     assert!(chats.iter().all(|chat| chat.parent == plan.id), "{chats:?}");
     let sent: Vec<_> = llm.headers("traceparent").into_iter().flatten().collect();

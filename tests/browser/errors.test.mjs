@@ -92,7 +92,7 @@ test("errors of the LLM are sentences that say what to do", async () => {
   }
   llm.says = () => ["I would rather not."];
   await plan(page, "Ship it");
-  await page.getByRole("heading", { name: "No sound plan" }).waitFor();
+  await page.getByRole("heading", { name: "No valid plan" }).waitFor();
   assert.match(await alert(page), /Plan again, or say the goal more precisely\./);
   await page.watched();
 });

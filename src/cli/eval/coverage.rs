@@ -1,4 +1,4 @@
-//! Whether a plan takes up a constraint: a simple measure, the same for every planner.
+//! Whether a plan mentions a constraint: a simple measure, the same for every planner.
 //!
 //! A constraint is *covered* when at least half of its significant words show up in the plan's actions,
 //! acceptance criteria or rationale, in any case. Significant are
@@ -34,7 +34,7 @@ impl Vocabulary {
         Self(texts.into_iter().flat_map(words).collect())
     }
 
-    /// Whether at least half of the significant words of `constraint` are among these.
+    /// Whether at least half of the significant words of `constraint` are in this vocabulary.
     pub(super) fn covers(&self, constraint: &str) -> bool {
         let mut words = words(constraint);
         if words.iter().any(|word| is_significant(word)) {

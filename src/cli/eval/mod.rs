@@ -1,28 +1,28 @@
-//! `planner-arm eval`: how well the configured engine plans, measured on many goals.
+//! `planner-arm eval`: evaluates the configured engine on a set of scenarios.
 //!
 //! # Scenario files
 //! A TOML file with one `[[scenario]]` for each goal; without a file, those that ship with the program
 //! (`scenarios.toml`) are run.
 //!
-//! | key | type | what it is |
+//! | key | type | meaning |
 //! |---|---|---|
 //! | `name` | text | unique in the file |
 //! | `kind` | text | any word; the summary groups by it |
 //! | `goal`, `constraints`, `context` | text, list of texts, table | as in `POST /plan`, with its limits; only `goal` is required |
-//! | `arms` | list of texts | ids of arms that a good plan uses; may be left out |
+//! | `arms` | list of texts | ids of arms that a good plan uses; optional |
 //!
-//! `[[arms]]`, with the fields that arms have in the settings file, gives the run its own registry in the
-//! stead of the configured one. Unknown keys are refused, and everything that is wrong is said at once.
+//! `[[arms]]`, with the fields that arms have in the settings file, replaces the configured
+//! registry for the run. Unknown keys are refused, and every fault is reported at once.
 //!
 //! # What is measured
-//! - A scenario is *sound* when a plan came that keeps every promise about plans; the promises are checked
-//!   again here, without the planner's own check.
-//! - *Expected arms*: which of `arms` have a step. *Constraints*: how many the plan takes up, a matter of
-//!   words (see [`coverage`]). Neither decides on success; without a plan none count as used or taken up.
-//! - Latencies are of all scenarios, failed ones too; percentiles are values at the nearest rank.
-//! - *Calls for each plan* are all calls, those of failed scenarios too, out of the sound plans.
-//! - A *fallback* is an answer from another than the configured engine and its first model. A plan of the
-//!   fallback engine is not counted as sound: it says nothing of what is measured.
+//! - A scenario is *valid* when its plan keeps every promise about plans; the promises are checked independently of the
+//!   planner's own validation.
+//! - *Expected arms*: which of `arms` have a step. *Constraints*: how many the plan mentions (see [`coverage`]). Neither
+//!   decides on success; without a plan none count as used or covered.
+//! - Latencies include failed scenarios; percentiles are values at the nearest rank.
+//! - *Calls for each plan* are all calls, including those of failed scenarios, divided by the valid plans.
+//! - A *fallback* is an answer from another engine than the configured one, or from another model than its first. A plan
+//!   of the fallback engine does not count as valid: it says nothing about the configured engine.
 
 mod coverage;
 mod promises;
@@ -41,7 +41,7 @@ use futures_util::stream;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
-use crate::config::{LogLevel, Settings};
+use crate::config::Settings;
 use crate::domain::arms::ArmRegistry;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::llm::fallback::UsageTotals;
@@ -54,56 +54,52 @@ use super::render::visible;
 
 use report::Report;
 use scenarios::{SHIPPED, Scenario, ScenarioFile};
-use score::{Outcome, Score, Standard, judge};
+use score::{EvalTarget, Outcome, Score, judge};
 
 /// The name under which `--json` means standard output.
 const STANDARD_OUTPUT: &str = "-";
 
-/// What `planner-arm eval` is given.
+/// Arguments of `planner-arm eval`.
 #[derive(Debug, Args)]
 pub(super) struct EvalArguments {
     /// A TOML file with scenarios [default: those that ship with the program]
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<String>,
-    /// Write the whole report as JSON into this file; `-` is standard output, in the stead of the tables
+    /// Write the report as JSON to this file; `-` writes it to standard output instead of the tables
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     json: Option<String>,
-    /// Fail with fewer sound plans than this share of the scenarios, 0.0 to 1.0
+    /// Fail when a smaller share of the scenarios gets a valid plan, 0.0 to 1.0
     #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = share)]
     min_success: f64,
-    /// How many plans are made at a time
+    /// How many plans to make at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
 }
 
-/// Runs all scenarios and prints what came of them. Fails with fewer sound plans than asked for.
+/// Runs all scenarios and prints the report. Fails with fewer valid plans than required.
 pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Result<(), String> {
-    // Every scenario's failure is in the report; warnings would only tear the progress bar.
-    let level = match settings.log_level {
-        LogLevel::Warn | LogLevel::Info => LogLevel::Error,
-        level => level,
-    };
-    telemetry::init_for_command(level, std::io::stderr().is_terminal(), std::io::stderr);
+    telemetry::init_for_command(settings.log_level, std::io::stderr().is_terminal(), std::io::stderr);
     let scenarios = load(arguments.file.as_deref(), &mut settings)?;
     let json_file = arguments.json.as_deref().filter(|&file| file != STANDARD_OUTPUT);
     if json_file.is_some_and(|file| Some(file) == arguments.file.as_deref() || is_toml(file)) {
         return Err(
-            "--json names where the report goes; a scenario file stands before it, without --json".into()
+            "--json names the file that the report is written to; give the scenario file as an argument of its own"
+                .into()
         );
     }
     json_file.map_or(Ok(()), must_be_writable)?;
 
     let service = PlannerService::from_settings(&settings)?;
-    let standard = Standard {
+    let target = EvalTarget {
         arms: settings.arms.clone(),
         rules: settings.rules.clone(),
         engine: settings.engine,
         model: service.planner.model(),
     };
-    let scores = run(&service, scenarios, &standard, &settings, arguments.concurrency.into()).await;
+    let scores = run(&service, scenarios, &target, &settings, arguments.concurrency.into()).await;
 
     let timeout = settings.timeout.as_secs_f64();
-    let report = Report::new(arguments.file, scores, &standard, timeout, arguments.min_success);
+    let report = Report::new(arguments.file, scores, &target, timeout, arguments.min_success);
     if let Some(file) = json_file {
         std::fs::write(file, report.json()?).map_err(|error| unwritable(file, &error))?;
     }
@@ -115,28 +111,28 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     if report.passed { Ok(()) } else { Err(report.shortfall()) }
 }
 
-/// `--json` taken for a switch would write the report over the scenarios.
+/// Guards against `--json` given as a flag before the scenario file, which the report would overwrite.
 fn is_toml(file: &str) -> bool {
     std::path::Path::new(file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }
 
-/// The scenarios of `file`, or the shipped ones; arms that the file brings go into `settings`.
+/// The scenarios of `file`, or the shipped ones; the file's own arms replace those in `settings`.
 fn load(file: Option<&str>, settings: &mut Settings) -> Result<Vec<Scenario>, String> {
     let Some(file) = file else { return shipped(&settings.arms) };
     let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("the scenario file \"{file}\" cannot be read ({error})"))?;
+        .map_err(|error| format!("cannot read the scenario file \"{file}\" ({error})"))?;
     let read = ScenarioFile::read(&text, &settings.arms, settings.rules.require_verification)
-        .map_err(|faults| refusal(&format!("the scenario file \"{file}\" is bad"), &faults))?;
+        .map_err(|faults| refusal(&format!("the scenario file \"{file}\" is invalid"), &faults))?;
     if let Some(arms) = read.arms {
         settings.arms = arms;
     }
     Ok(read.scenarios)
 }
 
-/// The shipped scenarios. They expect OctoLLM's own arms; where others are configured, those count.
+/// The shipped scenarios, without expected arms that are not configured.
 fn shipped(configured: &ArmRegistry) -> Result<Vec<Scenario>, String> {
     let mut scenarios = ScenarioFile::read(SHIPPED, &ArmRegistry::default(), true)
-        .map_err(|faults| refusal("the shipped scenarios are bad", &faults))?
+        .map_err(|faults| refusal("the shipped scenarios are invalid", &faults))?
         .scenarios;
     for scenario in &mut scenarios {
         scenario.arms.retain(|arm| configured.get(arm).is_some());
@@ -149,30 +145,30 @@ fn refusal(what: &str, faults: &[String]) -> String {
     format!("{what}; nothing was run:{lines}")
 }
 
-/// Finds out before the first question is paid for.
+/// Checks this before the first paid call.
 fn must_be_writable(file: &str) -> Result<(), String> {
     let opened = OpenOptions::new().create(true).truncate(false).write(true).open(file);
     opened.map(drop).map_err(|error| unwritable(file, &error))
 }
 
 fn unwritable(file: &str, error: &std::io::Error) -> String {
-    format!("--json: the file \"{file}\" cannot be written ({error})")
+    format!("--json: cannot write the file \"{file}\" ({error})")
 }
 
-/// Asks for all plans, `concurrency` at a time, and judges them; the scores are in the order of the scenarios.
+/// Makes and scores all plans, `concurrency` at a time; the scores are in the order of the scenarios.
 async fn run(
     service: &Arc<PlannerService>,
     scenarios: Vec<Scenario>,
-    standard: &Standard,
+    target: &EvalTarget,
     settings: &Settings,
     concurrency: usize,
 ) -> Vec<Score> {
-    let bar = bar(scenarios.len(), &standard.model);
+    let bar = bar(scenarios.len(), &target.model);
     let mut scores: Vec<(usize, Score)> = stream::iter(scenarios.into_iter().enumerate())
         .map(async |(index, scenario)| {
-            let outcome = ask(service, &scenario, standard, settings).await;
+            let outcome = ask(service, &scenario, target, settings).await;
             bar.inc(1);
-            (index, judge(&scenario, outcome, standard))
+            (index, judge(&scenario, outcome, target))
         })
         .buffer_unordered(concurrency)
         .collect()
@@ -182,11 +178,11 @@ async fn run(
     scores.into_iter().map(|(_, score)| score).collect()
 }
 
-/// Asks for one plan, in a task of its own: a panic there is this scenario's failure and nobody else's.
+/// Makes one plan in a task of its own, so that a panic is the failure of this scenario only.
 async fn ask(
     service: &Arc<PlannerService>,
     scenario: &Scenario,
-    standard: &Standard,
+    target: &EvalTarget,
     settings: &Settings,
 ) -> Outcome {
     let (service, job) = (service.clone(), PlanJob::from(scenario.request.clone()));
@@ -200,8 +196,8 @@ async fn ask(
         }
         Err(_) => Outcome {
             origin: Origin {
-                engine: standard.engine,
-                model: standard.model.clone(),
+                engine: target.engine,
+                model: target.model.clone(),
                 usage_totals: UsageTotals::default(),
             },
             result: Err(Problem::new(ErrorCode::InternalError, "The planner panicked.")),
@@ -210,7 +206,7 @@ async fn ask(
     }
 }
 
-/// Fills on standard error; hidden where that is no terminal.
+/// A progress bar on standard error; hidden where that is no terminal.
 fn bar(scenarios: usize, model: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -231,7 +227,7 @@ mod tests {
     use crate::domain::{EMBEDDED_MODEL, EngineKind};
     use crate::domain::{PlanRequest, PlanResponse, SubTask};
 
-    /// Three steps that keep every promise under the usual rules and arms.
+    /// Three steps that keep every promise under the default rules and arms.
     pub(super) fn sound_plan() -> PlanResponse {
         let step = |step: u32, arm: &str, action: &str| SubTask {
             step,
@@ -264,8 +260,8 @@ mod tests {
         Scenario { name: name.into(), kind: "test".into(), request, arms: Vec::new() }
     }
 
-    pub(super) fn standard() -> Standard {
-        Standard {
+    pub(super) fn target() -> EvalTarget {
+        EvalTarget {
             arms: ArmRegistry::default(),
             rules: PlanRules::default(),
             engine: EngineKind::Embedded,
@@ -281,15 +277,15 @@ mod tests {
         }
     }
 
-    /// The score of a sound plan, or of none at all.
-    pub(super) fn score(name: &str, kind: &str, sound: bool) -> Score {
-        let result = if sound {
+    /// The score of a valid plan, or of an error.
+    pub(super) fn score(name: &str, kind: &str, valid: bool) -> Score {
+        let result = if valid {
             Ok((sound_plan(), Vec::new()))
         } else {
             Err(Problem::new(ErrorCode::PlanInvalid, "It is no plan."))
         };
         let outcome = Outcome { origin: embedded(), result, took: std::time::Duration::ZERO };
-        judge(&Scenario { kind: kind.into(), ..scenario(name) }, outcome, &standard())
+        judge(&Scenario { kind: kind.into(), ..scenario(name) }, outcome, &target())
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::domain::PlanRules;
 use crate::domain::arms::{Arm, ArmRegistry, VALIDATION};
-use crate::domain::{PlanResponse, SubTask};
+use crate::domain::{MAX_STEP_SECONDS, PlanResponse, SubTask};
 
 /// Every promise that `plan` breaks, one sentence each.
 pub(super) fn broken(plan: &PlanResponse, registry: &ArmRegistry, rules: &PlanRules) -> Vec<String> {
@@ -67,8 +67,8 @@ fn broken_by_step(step: &SubTask, index: usize, registry: &ArmRegistry) -> Vec<S
     if step.estimated_cost_tier == 0 || step.estimated_cost_tier > 5 {
         broken.push(format!("cost tier {}, not 1 to 5", step.estimated_cost_tier));
     }
-    if step.estimated_duration_seconds == 0 || step.estimated_duration_seconds > 86_400 {
-        broken.push(format!("{} s long, not 1 to 86,400", step.estimated_duration_seconds));
+    if !(1..=MAX_STEP_SECONDS).contains(&step.estimated_duration_seconds) {
+        broken.push(format!("{} s long, not 1 to 31,536,000", step.estimated_duration_seconds));
     }
     broken
 }
@@ -133,12 +133,12 @@ mod tests {
         for (spoil, said) in cases {
             assert_eq!(broken_after(spoil), [said]);
         }
-        for (seconds, sum) in [(0, 60), (86_401, 86_461)] {
+        for (seconds, sum) in [(0, 60), (31_536_001, 31_536_061)] {
             let broken = broken_after(|plan| {
                 plan.plan[0].estimated_duration_seconds = seconds;
                 plan.total_estimated_duration = sum;
             });
-            assert_eq!(broken, [format!("step 1: {seconds} s long, not 1 to 86,400")]);
+            assert_eq!(broken, [format!("step 1: {seconds} s long, not 1 to 31,536,000")]);
         }
     }
 

@@ -1,35 +1,35 @@
-//! A run for people and for programs.
+//! The report of a run, as text and as JSON.
 
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
-use crate::cli::render::{fit, visible};
+use crate::cli::render::{dollars, fit, visible};
 
-use super::score::{Score, Standard};
+use super::score::{EvalTarget, Score};
 use super::summary::{KindSummary, Summary};
 
-/// A whole run, as it stands in the JSON report.
+/// A whole run, as in the JSON report.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     /// The version of this program.
     pub(super) version: &'static str,
     /// The scenario file, null for the scenarios that ship with the program.
     pub(super) file: Option<String>,
-    /// The engine that was to answer.
+    /// The configured engine.
     pub(super) engine: &'static str,
     /// Its first model.
     pub(super) model: String,
     /// The time for one plan, in seconds.
     pub(super) timeout_seconds: f64,
-    /// The share of sound plans asked for.
+    /// The required share of valid plans.
     pub(super) min_success: f64,
-    /// Whether there are as many.
+    /// Whether that share is reached.
     pub(super) passed: bool,
-    /// All scenarios in a few figures.
+    /// The summary of all scenarios.
     pub(super) summary: Summary,
-    /// The same for each kind.
+    /// The summary of each kind.
     pub(super) kinds: Vec<KindSummary>,
     /// Each scenario, in the order of the file.
     pub(super) scenarios: Vec<Score>,
@@ -40,7 +40,7 @@ impl Report {
     pub(super) fn new(
         file: Option<String>,
         scores: Vec<Score>,
-        standard: &Standard,
+        target: &EvalTarget,
         timeout_seconds: f64,
         min_success: f64,
     ) -> Self {
@@ -48,8 +48,8 @@ impl Report {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             file,
-            engine: standard.engine.as_str(),
-            model: standard.model.to_string(),
+            engine: target.engine.as_str(),
+            model: target.model.to_string(),
             timeout_seconds,
             min_success,
             passed: summary.success_rate >= min_success,
@@ -59,12 +59,12 @@ impl Report {
         }
     }
 
-    /// That there are fewer sound plans than asked for, in a sentence.
+    /// The sentence for fewer valid plans than required.
     pub(super) fn shortfall(&self) -> String {
-        let Summary { sound, scenarios, .. } = self.summary;
+        let Summary { valid, scenarios, .. } = self.summary;
         format!(
-            "{sound} of {scenarios} plans are sound ({}), which is below --min-success {}",
-            percent(sound, scenarios),
+            "{valid} of {scenarios} plans are valid ({}), which is below --min-success {}",
+            percent(valid, scenarios),
             self.min_success
         )
     }
@@ -99,7 +99,7 @@ impl Report {
                 table.add_row([visible(kind)]);
             }
             table.add_row([
-                format!("{} {}", if score.sound { '✓' } else { '✗' }, visible(&score.name)),
+                format!("{} {}", if score.valid { '✓' } else { '✗' }, visible(&score.name)),
                 score.steps.to_string(),
                 part(score.arms.expected.len() - score.arms.missing.len(), score.arms.expected.len()),
                 part(score.constraints.covered, score.constraints.total),
@@ -121,7 +121,7 @@ impl Report {
         for (kind, figures) in kinds.chain([("all".to_owned(), &self.summary)]) {
             table.add_row([
                 kind,
-                part(figures.sound, figures.scenarios),
+                part(figures.valid, figures.scenarios),
                 part(figures.expected_arms.count, figures.expected_arms.total),
                 part(figures.constraints.count, figures.constraints.total),
                 figures.repairs.to_string(),
@@ -139,10 +139,10 @@ impl Report {
         let all = &self.summary;
         let _ = write!(
             text,
-            "{} of {} plans are sound ({}), asked of {} ({})",
-            all.sound,
+            "{} of {} plans are valid ({}), made by {} ({})",
+            all.valid,
             all.scenarios,
-            percent(all.sound, all.scenarios),
+            percent(all.valid, all.scenarios),
             self.engine,
             visible(&self.model),
         );
@@ -151,7 +151,7 @@ impl Report {
         }
         text.push('\n');
         for (what, share) in
-            [("expected arms are used", all.expected_arms), ("constraints are taken up", all.constraints)]
+            [("expected arms are used", all.expected_arms), ("constraints are covered", all.constraints)]
         {
             if share.total > 0 {
                 let percent = percent(share.count, share.total);
@@ -159,14 +159,14 @@ impl Report {
             }
         }
         let calls =
-            all.calls_per_plan.map_or(String::new(), |calls| format!(", {calls:.1} for each sound plan"));
-        let _ = writeln!(text, "{} calls to LLMs{calls}", all.calls);
+            all.calls_per_plan.map_or(String::new(), |calls| format!(", {calls:.1} for each valid plan"));
+        let _ = writeln!(text, "{} LLM calls{calls}", all.calls);
         let each = all
             .cost_usd_per_plan
-            .map_or(String::new(), |cost| format!(", {} for each sound plan", dollars(cost)));
+            .map_or(String::new(), |cost| format!(", {} for each valid plan", dollars(cost)));
         let cost = all
             .cost_usd
-            .map_or("unknown: a model has no price, or its tokens were not counted".into(), dollars);
+            .map_or("unknown: a model has no price, or its server reports no tokens".into(), dollars);
         let _ = writeln!(text, "cost {cost}{each}");
     }
 }
@@ -174,7 +174,7 @@ impl Report {
 /// Only a line below the header, so that all columns fit into 80.
 const LINE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// `table` with all but its first column at the right, as wide as the terminal at most.
+/// `table` with all columns but the first aligned right, at most as wide as the terminal.
 fn of_figures(mut table: Table) -> Table {
     table.load_style(LINE).set_content_arrangement(ContentArrangement::Dynamic);
     fit(&mut table);
@@ -185,14 +185,14 @@ fn of_figures(mut table: Table) -> Table {
     table
 }
 
-/// What the figures of a score leave open, one sentence each.
+/// Remarks on a score, one sentence each.
 fn remarks(score: &Score) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(error) = &score.error {
         remarks.push(error.detail.clone());
     }
     if !score.broken_promises.is_empty() {
-        remarks.push(format!("The plan is not sound: {}.", score.broken_promises.join("; ")));
+        remarks.push(format!("The plan is not valid: {}.", score.broken_promises.join("; ")));
     }
     if score.fallback && score.error.is_none() {
         remarks.push(format!("A fallback answered: {} ({}).", score.engine, score.model));
@@ -203,27 +203,17 @@ fn remarks(score: &Score) -> Vec<String> {
     remarks
 }
 
-/// `2/3`, and nothing where there is nothing to count.
+/// `2/3`; empty where there is nothing to count.
 fn part(count: usize, total: usize) -> String {
     if total == 0 { String::new() } else { format!("{count}/{total}") }
 }
 
-/// Cut rather than rounded to a tenth, so that only all of them are 100 %.
+/// Rounded down to a tenth, so that only all of them are 100 %.
 fn percent(count: usize, total: usize) -> String {
     let tenths = count * 1_000 / total.max(1);
     match (tenths / 10, tenths % 10) {
         (whole, 0) => format!("{whole} %"),
         (whole, tenth) => format!("{whole}.{tenth} %"),
-    }
-}
-
-/// `$0`, `$0.000975`, `$0.0451`, `$12.30`: the less, the finer.
-fn dollars(usd: f64) -> String {
-    match usd {
-        0.0 => "$0".into(),
-        usd if usd < 0.01 => format!("${usd:.6}"),
-        usd if usd < 1.0 => format!("${usd:.4}"),
-        usd => format!("${usd:.2}"),
     }
 }
 
@@ -238,40 +228,40 @@ fn milliseconds(ms: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{score, standard};
+    use super::super::tests::{score, target};
     use super::*;
 
     fn report(scores: Vec<Score>, min_success: f64) -> Report {
-        Report::new(None, scores, &standard(), 10.0, min_success)
+        Report::new(None, scores, &target(), 10.0, min_success)
     }
 
     #[test]
-    fn a_report_passes_with_the_share_of_sound_plans_asked_for() {
+    fn a_report_passes_with_the_required_share_of_valid_plans() {
         let scores = || (0..10).map(|index| score("s", "k", index < 9)).collect::<Vec<_>>();
         assert!(report(scores(), 0.9).passed);
         let failed = report(scores(), 0.91);
         assert!(!failed.passed);
-        assert_eq!(failed.shortfall(), "9 of 10 plans are sound (90 %), which is below --min-success 0.91");
+        assert_eq!(failed.shortfall(), "9 of 10 plans are valid (90 %), which is below --min-success 0.91");
     }
 
     #[test]
-    fn tables_say_what_failed_and_why_and_steer_no_terminal() {
-        let mut unsound = score("b\u{1b}[31m", "one", true);
-        unsound.sound = false;
-        unsound.broken_promises = vec!["step 1: no action".into(), "2 steps, not 3 to 7".into()];
-        unsound.arms.missing = vec!["coder".into()];
-        unsound.arms.expected = vec!["coder".into()];
-        let text = report(vec![score("a", "one", true), unsound, score("c", "two", false)], 1.0).text();
+    fn tables_show_each_failure_with_its_reason_without_control_characters() {
+        let mut invalid = score("b\u{1b}[31m", "one", true);
+        invalid.valid = false;
+        invalid.broken_promises = vec!["step 1: no action".into(), "2 steps, not 3 to 7".into()];
+        invalid.arms.missing = vec!["coder".into()];
+        invalid.arms.expected = vec!["coder".into()];
+        let text = report(vec![score("a", "one", true), invalid, score("c", "two", false)], 1.0).text();
         for part in [
             "✓ a",
             "✗ b[31m",
             "✗ c",
-            "b[31m: The plan is not sound: step 1: no action; 2 steps, not 3 to 7.",
+            "b[31m: The plan is not valid: step 1: no action; 2 steps, not 3 to 7.",
             "b[31m: No step for coder.",
             "c: It is no plan.",
-            "1 of 3 plans are sound (33.3 %), asked of embedded (embedded)",
+            "1 of 3 plans are valid (33.3 %), made by embedded (embedded)",
             "0 of 1 expected arms are used (0 %)",
-            "0 calls to LLMs, 0.0 for each sound plan\ncost $0, $0 for each sound plan\n",
+            "0 LLM calls, 0.0 for each valid plan\ncost $0, $0 for each valid plan\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -280,14 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_is_not_known_is_said_and_not_shown_as_nothing() {
+    fn an_unknown_cost_is_reported_as_unknown() {
         let mut paid = score("a", "contradictory", true);
         (paid.prompt_tokens, paid.latency_ms) = (123_456, 250.0);
         let mut unknown = score("b", "two", true);
         (paid.cost_usd, unknown.cost_usd) = (Some(0.000_975), None);
         let text = report(vec![paid, unknown], 1.0).text();
         for part in
-            ["$0.000975", " ?", "\ncost unknown: a model has no price, or its tokens were not counted\n"]
+            ["$0.000975", " ?", "\ncost unknown: a model has no price, or its server reports no tokens\n"]
         {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -295,15 +285,12 @@ mod tests {
     }
 
     #[test]
-    fn percentages_are_cut_and_times_and_sums_have_their_unit() {
-        for (usd, said) in [(0.0, "$0"), (0.000_975, "$0.000975"), (0.045_1, "$0.0451"), (12.3, "$12.30")] {
-            assert_eq!(dollars(usd), said);
+    fn percentages_are_rounded_down_and_durations_have_a_unit() {
+        for (count, total, expected) in [(1, 1, "100 %"), (999, 1_000, "99.9 %"), (9_999, 10_000, "99.9 %")] {
+            assert_eq!(percent(count, total), expected);
         }
-        for (count, total, said) in [(1, 1, "100 %"), (999, 1_000, "99.9 %"), (9_999, 10_000, "99.9 %")] {
-            assert_eq!(percent(count, total), said);
-        }
-        for (ms, said) in [(0.04, "0.0 ms"), (9.94, "9.9 ms"), (250.4, "250 ms"), (12_540.0, "12.5 s")] {
-            assert_eq!(milliseconds(ms), said);
+        for (ms, expected) in [(0.04, "0.0 ms"), (9.94, "9.9 ms"), (250.4, "250 ms"), (12_540.0, "12.5 s")] {
+            assert_eq!(milliseconds(ms), expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Scenario files: what is in them, and everything that is wrong with one.
+//! Scenario files: reading them, and reporting every fault of one.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,20 +11,20 @@ use crate::domain::arms::{Arm, ArmRegistry};
 /// The scenarios that ship with the program.
 pub(super) const SHIPPED: &str = include_str!("scenarios.toml");
 
-/// One plan to ask for, and what a good one uses.
+/// A request for a plan, and the arms that a good plan uses.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scenario {
     /// Unique in its file.
     pub(super) name: String,
     /// What the summary groups by.
     pub(super) kind: String,
-    /// What the planner is asked; it keeps the rules of requests.
+    /// The valid request.
     pub(super) request: PlanRequest,
     /// Ids of arms that a good plan uses, all of them in the registry.
     pub(super) arms: Vec<String>,
 }
 
-/// A file, checked.
+/// A valid file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ScenarioFile {
     /// At least one, in the order of the file.
@@ -33,10 +33,10 @@ pub(super) struct ScenarioFile {
     pub(super) arms: Option<ArmRegistry>,
 }
 
-/// A `[[scenario]]` as it is written; what is missing is empty.
+/// A `[[scenario]]` of the file; missing fields are empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct ScenarioTable {
     name: String,
     kind: String,
     goal: String,
@@ -46,10 +46,10 @@ struct Written {
 }
 
 impl ScenarioFile {
-    /// Reads a file that is run with the arms of `configured` unless it brings its own.
+    /// Reads a file that is run with the arms of `configured` unless it has its own.
     ///
     /// # Errors
-    /// Everything that is wrong with it, one sentence each.
+    /// Every fault, one sentence each.
     pub(super) fn read(
         text: &str,
         configured: &ArmRegistry,
@@ -63,13 +63,13 @@ impl ScenarioFile {
         let known = own.as_deref().or((!brings_arms).then_some(configured.arms()));
         let scenarios = scenarios(file.remove("scenario"), known, &mut faults);
         for key in file.keys() {
-            faults.push(format!("`{key}` means nothing here; a file has [[scenario]] and may have [[arms]]"));
+            faults.push(format!("`{key}` is unknown; a file has [[scenario]] and optionally [[arms]]"));
         }
         let mut arms = None;
         match own.map(|own| ArmRegistry::new(own, verification_required)) {
             Some(Ok(registry)) => arms = Some(registry),
-            Some(Err(bad)) => {
-                faults.extend(bad.iter().map(|fault| format!("the list `arms` is bad: {fault}")));
+            Some(Err(invalid)) => {
+                faults.extend(invalid.iter().map(|fault| format!("the list `arms` is invalid: {fault}")));
             }
             None => {}
         }
@@ -79,17 +79,17 @@ impl ScenarioFile {
 
 fn syntax_fault(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    format!("line {} is no TOML: {}", before.matches('\n').count() + 1, error.message())
+    format!("line {} is not valid TOML: {}", before.matches('\n').count() + 1, error.message())
 }
 
-/// The arms as written. What is wrong with one by itself is a fault; what is wrong with the list, not yet.
+/// The file's arms. Reports faults of single arms; the list as a whole is checked later.
 fn own_arms(written: Value, faults: &mut Vec<String>) -> Option<Vec<Arm>> {
     let tables = tables(written, "arms", faults)?.into_iter().enumerate();
     let arm = |(index, table)| fields(&table, &["id"], &format!("arms[{index}]"), faults);
     Some(tables.filter_map(arm).collect())
 }
 
-/// The scenarios as written; `known_arms` is `None` where the file's own cannot be read.
+/// The file's scenarios; `known_arms` is `None` where the file's own arms are invalid.
 fn scenarios(written: Option<Value>, known_arms: Option<&[Arm]>, faults: &mut Vec<String>) -> Vec<Scenario> {
     let written = written.unwrap_or_else(|| Value::Array(Vec::new()));
     if written.as_array().is_some_and(Vec::is_empty) {
@@ -114,7 +114,12 @@ fn scenarios(written: Option<Value>, known_arms: Option<&[Arm]>, faults: &mut Ve
     scenarios
 }
 
-fn scenario(written: Written, place: &str, known_arms: Option<&[Arm]>, faults: &mut Vec<String>) -> Scenario {
+fn scenario(
+    written: ScenarioTable,
+    place: &str,
+    known_arms: Option<&[Arm]>,
+    faults: &mut Vec<String>,
+) -> Scenario {
     let mut complain = |what: String| faults.push(format!("{place}: {what}"));
     let (name, kind) = (written.name.trim().to_owned(), written.kind.trim().to_owned());
     for (field, text) in [("name", &name), ("kind", &kind)] {
@@ -123,7 +128,7 @@ fn scenario(written: Written, place: &str, known_arms: Option<&[Arm]>, faults: &
         }
     }
     let context = object(written.context).unwrap_or_else(|number| {
-        complain(format!("context holds {number}, which JSON cannot say"));
+        complain(format!("context contains {number}, which JSON cannot represent"));
         Map::new()
     });
     let request =
@@ -296,14 +301,14 @@ mod tests {
             "#,
         );
         for said in [
-            "`version` means nothing here",
+            "`version` is unknown",
             "scenario \"one\": unknown field `gaol`, expected one of `name`, `kind`, `goal`",
             "scenario \"one\": unknown field `arm`",
             "scenario \"one\": kind is missing or blank",
             "scenario \"one\": goal must be 1 to 10,000 characters long and not blank",
             "scenario \"one\": scenarios 1 and 2 have this name",
             "scenario \"one\": constraints[0] must be 1 to 2,000 characters long",
-            "scenario \"one\": context holds NaN, which JSON cannot say",
+            "scenario \"one\": context contains NaN, which JSON cannot represent",
             "scenario \"one\": arms expects `root`, which is none of planner, retriever, coder",
             "scenario \"one\": arms expects `coder` twice",
             "scenario 3: name is missing or blank",
@@ -343,9 +348,9 @@ mod tests {
                 "arms[0]: unknown field `keyword`, expected one of `id`, `description`, `capabilities`, `keywords`, `cost_tier`, `aliases`",
                 "arms[2]: id has an invalid type: integer `5`, expected a string",
                 "scenario \"one\": arms expects `coder`, which is none of writer, arms[2]",
-                "the list `arms` is bad: arms[0].cost_tier is 9; it must be from 1 to 5",
-                "the list `arms` is bad: arms[1].id is blank",
-                "the list `arms` is bad: has no arm with the capability `validation`; give it to one, or set PLANNER_REQUIRE_VERIFICATION_STEP=false",
+                "the list `arms` is invalid: arms[0].cost_tier is 9; it must be from 1 to 5",
+                "the list `arms` is invalid: arms[1].id is blank",
+                "the list `arms` is invalid: has no arm with the capability `validation`; give it to one, or set PLANNER_REQUIRE_VERIFICATION_STEP=false",
             ]
         );
     }
@@ -362,6 +367,6 @@ mod tests {
             ]
         );
         let found = faults("[[scenario]]\nname = \"a\"\nname = \"b\"\n");
-        assert!(found.len() == 1 && found[0].starts_with("line 3 is no TOML: "), "{found:?}");
+        assert!(found.len() == 1 && found[0].starts_with("line 3 is not valid TOML: "), "{found:?}");
     }
 }

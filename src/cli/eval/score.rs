@@ -1,4 +1,4 @@
-//! Judging what one scenario came to.
+//! The score of one scenario.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,31 +16,31 @@ use super::coverage::Vocabulary;
 use super::promises;
 use super::scenarios::Scenario;
 
-/// What the planner did with one scenario.
+/// The planner's answer to one scenario.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// Who answered, or was asked last.
+    /// The engine and model that answered, or that failed last.
     pub(super) origin: Origin,
-    /// The plan and its repairs, or why there is none.
+    /// The plan and its repairs, or the error.
     pub(super) result: Result<(PlanResponse, Vec<Repair>), Problem>,
-    /// From question to answer.
+    /// From request to answer.
     pub(super) took: Duration,
 }
 
-/// What plans are held against.
+/// The planner configuration under evaluation, against which plans are checked.
 #[derive(Debug, Clone)]
-pub(super) struct Standard {
-    /// The arms in force.
+pub(super) struct EvalTarget {
+    /// The configured arms.
     pub(super) arms: ArmRegistry,
-    /// The limits in force.
+    /// The configured limits.
     pub(super) rules: PlanRules,
-    /// The engine that is to answer.
+    /// The configured engine.
     pub(super) engine: EngineKind,
     /// Its first model.
     pub(super) model: Arc<str>,
 }
 
-/// One scenario's result, as it stands in the JSON report.
+/// One scenario's result, as in the JSON report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Score {
     /// The scenario's name.
@@ -48,18 +48,18 @@ pub(super) struct Score {
     /// Its kind.
     pub(super) kind: String,
     /// Whether there is a plan of the configured engine that keeps every promise.
-    pub(super) sound: bool,
+    pub(super) valid: bool,
     /// Why there is no plan.
     pub(super) error: Option<Failure>,
-    /// What is wrong with the plan that there is.
+    /// The promises that the plan breaks.
     pub(super) broken_promises: Vec<String>,
     /// Steps of the plan, 0 without one.
     pub(super) steps: usize,
-    /// The arms that were expected, and those that the plan uses.
+    /// The expected arms, and those that the plan uses.
     pub(super) arms: ArmUse,
-    /// How many constraints the plan takes up.
+    /// How many constraints the plan covers.
     pub(super) constraints: Coverage,
-    /// What was changed in what the LLM said.
+    /// The repairs of the LLM's answer.
     pub(super) repairs: RepairCount,
     /// Calls made to LLMs.
     pub(super) attempts: u32,
@@ -67,11 +67,11 @@ pub(super) struct Score {
     pub(super) prompt_tokens: u64,
     /// Completion tokens of all calls.
     pub(super) completion_tokens: u64,
-    /// Cost of all answered calls, in US dollars; null when it is not known.
+    /// Cost of all answered calls, in US dollars; null when a price is unknown.
     pub(super) cost_usd: Option<f64>,
-    /// From question to answer, in milliseconds.
+    /// From request to answer, in milliseconds.
     pub(super) latency_ms: f64,
-    /// Who answered, or was asked last.
+    /// The engine that answered, or that failed last.
     pub(super) engine: &'static str,
     /// Its model.
     pub(super) model: String,
@@ -82,7 +82,7 @@ pub(super) struct Score {
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Failure {
-    /// As the API would have answered.
+    /// The error code of the API.
     pub(super) code: ErrorCode,
     /// One sentence.
     pub(super) detail: String,
@@ -104,7 +104,7 @@ pub(super) struct ArmUse {
 pub(super) struct Coverage {
     /// How many there are.
     pub(super) total: usize,
-    /// How many of them the plan takes up.
+    /// How many of them the plan covers.
     pub(super) covered: usize,
     /// The others.
     pub(super) uncovered: Vec<String>,
@@ -119,21 +119,21 @@ pub(super) struct RepairCount {
     pub(super) codes: Vec<RepairCode>,
 }
 
-/// Judges what came of `scenario`.
-pub(super) fn judge(scenario: &Scenario, outcome: Outcome, standard: &Standard) -> Score {
+/// Scores the `outcome` of `scenario`.
+pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) -> Score {
     let Outcome { origin, result, took } = outcome;
     let (plan, repairs, error) = match result {
         Ok((plan, repairs)) => (Some(plan), repairs, None),
         Err(problem) => (None, Vec::new(), Some(Failure { code: problem.code, detail: problem.detail })),
     };
     let broken_promises =
-        plan.as_ref().map(|plan| promises::broken(plan, &standard.arms, &standard.rules)).unwrap_or_default();
+        plan.as_ref().map(|plan| promises::broken(plan, &target.arms, &target.rules)).unwrap_or_default();
     let steps = plan.as_ref().map_or(&[][..], |plan| &plan.plan);
     Score {
         name: scenario.name.clone(),
         kind: scenario.kind.clone(),
-        // What the fallback engine makes says nothing of the engine that is measured.
-        sound: plan.is_some() && broken_promises.is_empty() && origin.engine == standard.engine,
+        // A plan of the fallback engine says nothing about the configured one.
+        valid: plan.is_some() && broken_promises.is_empty() && origin.engine == target.engine,
         error,
         broken_promises,
         steps: steps.len(),
@@ -150,7 +150,7 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, standard: &Standard) 
         latency_ms: (took.as_secs_f64() * 10_000.0).round() / 10.0,
         engine: origin.engine.as_str(),
         model: origin.model.to_string(),
-        fallback: origin.engine != standard.engine || origin.model != standard.model,
+        fallback: origin.engine != target.engine || origin.model != target.model,
     }
 }
 
@@ -186,23 +186,23 @@ fn vocabulary(plan: &PlanResponse) -> Vocabulary {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{embedded, scenario, sound_plan, standard};
+    use super::super::tests::{embedded, scenario, sound_plan, target};
     use super::*;
     use crate::llm::fallback::UsageTotals;
 
     fn score(scenario: &Scenario, result: Result<(PlanResponse, Vec<Repair>), Problem>) -> Score {
         let outcome = Outcome { origin: embedded(), result, took: Duration::from_micros(1_260) };
-        judge(scenario, outcome, &standard())
+        judge(scenario, outcome, &target())
     }
 
     #[test]
-    fn a_good_plan_is_sound_and_measured() {
+    fn a_good_plan_is_valid_and_measured() {
         let mut scenario = scenario("one");
         scenario.arms = vec!["coder".into(), "guardian".into()];
         scenario.request.constraints = vec!["Use Python only".into(), "No downtime".into()];
         let repair = Repair { code: RepairCode::Clamped, step: None, message: "…".into() };
         let score = score(&scenario, Ok((sound_plan(), vec![repair])));
-        assert!(score.sound && score.error.is_none() && !score.fallback);
+        assert!(score.valid && score.error.is_none() && !score.fallback);
         assert_eq!(score.steps, 3);
         assert_eq!(score.arms.used, ["coder", "executor", "judge"]);
         assert_eq!(score.arms.missing, ["guardian"]);
@@ -213,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_that_breaks_a_promise_is_not_sound_whatever_the_planner_says() {
+    fn a_plan_that_breaks_a_promise_is_invalid_whatever_the_planner_reports() {
         let mut plan = sound_plan();
         plan.plan[0].required_arm = "root".into();
         let score = score(&scenario("one"), Ok((plan, Vec::new())));
-        assert!(!score.sound && score.error.is_none());
+        assert!(!score.valid && score.error.is_none());
         assert_eq!(score.broken_promises, ["step 1: there is no arm `root`"]);
     }
 
@@ -227,7 +227,7 @@ mod tests {
         scenario.arms = vec!["coder".into()];
         scenario.request.constraints = vec!["No downtime".into()];
         let score = score(&scenario, Err(Problem::new(ErrorCode::PlanInvalid, "It is no plan.")));
-        assert!(!score.sound);
+        assert!(!score.valid);
         assert_eq!(score.error.expect("a reason").detail, "It is no plan.");
         assert_eq!((score.steps, score.arms.missing), (0, vec!["coder".to_owned()]));
         assert_eq!((score.constraints.covered, score.constraints.total), (0, 1));
@@ -235,11 +235,11 @@ mod tests {
 
     #[test]
     fn an_answer_of_another_engine_or_model_is_a_fallback() {
-        let asked = Standard { engine: EngineKind::OpenAi, model: "first".into(), ..standard() };
+        let asked = EvalTarget { engine: EngineKind::OpenAi, model: "first".into(), ..target() };
         let mut usage_totals = UsageTotals::default();
         usage_totals.attempts = 3;
         usage_totals.add(20, 10, Some(0.5));
-        for (engine, model, fallback, sound) in [
+        for (engine, model, fallback, valid) in [
             (EngineKind::OpenAi, "first", false, true),
             (EngineKind::OpenAi, "second", true, true),
             (EngineKind::Embedded, "embedded", true, false),
@@ -248,7 +248,7 @@ mod tests {
             let outcome = Outcome { origin, result: Ok((sound_plan(), Vec::new())), took: Duration::ZERO };
             let score = judge(&scenario("one"), outcome, &asked);
             assert_eq!((score.fallback, score.model.as_str()), (fallback, model));
-            assert_eq!(score.sound, sound, "{model}");
+            assert_eq!(score.valid, valid, "{model}");
             assert_eq!((score.attempts, score.prompt_tokens, score.completion_tokens), (3, 20, 10));
             assert_eq!(score.cost_usd, Some(0.5));
         }

@@ -1,4 +1,4 @@
-//! All scores in a few figures.
+//! The summary of all scores.
 
 use serde::Serialize;
 
@@ -6,38 +6,38 @@ use crate::domain::prices::told;
 
 use super::score::Score;
 
-/// What the scores of a run, or of one kind in it, come to. As it stands in the JSON report.
+/// The summary of a run, or of one kind in it, as in the JSON report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Summary {
     /// Scenarios run.
     pub(super) scenarios: usize,
-    /// How many of them got a sound plan.
-    pub(super) sound: usize,
+    /// How many of them have a valid plan.
+    pub(super) valid: usize,
     /// The share of them, 0.0 to 1.0.
     pub(super) success_rate: f64,
-    /// Answers, failed ones too, that came from another than the configured engine and first model.
+    /// Answers, including failures, of another engine than the configured one or of another model than its first.
     pub(super) fallbacks: usize,
     /// Median time to an answer, in milliseconds, failures included.
     pub(super) latency_p50_ms: f64,
-    /// 95 of 100 answers came within this time, in milliseconds, failures included.
+    /// The 95th percentile of the same.
     pub(super) latency_p95_ms: f64,
     /// Calls made to LLMs, failed scenarios included.
     pub(super) calls: u64,
-    /// These calls for each sound plan; null without one.
+    /// These calls for each valid plan; null without one.
     pub(super) calls_per_plan: Option<f64>,
-    /// Things changed in what LLMs said.
+    /// Repairs of the LLM's answers.
     pub(super) repairs: usize,
     /// Prompt tokens of all calls.
     pub(super) prompt_tokens: u64,
     /// Completion tokens of all calls.
     pub(super) completion_tokens: u64,
-    /// Cost of all answered calls, failed scenarios included, in US dollars; null when that of one is not known.
+    /// Cost of all answered calls, failed scenarios included, in US dollars; null when one is unknown.
     pub(super) cost_usd: Option<f64>,
-    /// This cost for each sound plan; null without one.
+    /// This cost for each valid plan; null without one.
     pub(super) cost_usd_per_plan: Option<f64>,
     /// Expected arms that the plans use.
     pub(super) expected_arms: Part,
-    /// Constraints that the plans take up.
+    /// Constraints that the plans cover.
     pub(super) constraints: Part,
 }
 
@@ -75,23 +75,23 @@ impl Summary {
         let sum_long = |count: fn(&Score) -> u64| scores.iter().map(|score| count(score)).sum::<u64>();
         let mut latencies: Vec<f64> = scores.iter().map(|score| score.latency_ms).collect();
         latencies.sort_by(f64::total_cmp);
-        let (scenarios, sound) = (scores.len(), sum(|score| score.sound.into()));
+        let (scenarios, valid) = (scores.len(), sum(|score| score.valid.into()));
         let calls = sum_long(|score| score.attempts.into());
         let cost: Option<f64> = scores.iter().map(|score| score.cost_usd).sum();
         Self {
             scenarios,
-            sound,
-            success_rate: sound as f64 / scenarios as f64,
+            valid,
+            success_rate: valid as f64 / scenarios as f64,
             fallbacks: sum(|score| score.fallback.into()),
             latency_p50_ms: percentile(&latencies, 50),
             latency_p95_ms: percentile(&latencies, 95),
             calls,
-            calls_per_plan: (sound > 0).then(|| rounded(calls as f64 / sound as f64)),
+            calls_per_plan: (valid > 0).then(|| rounded(calls as f64 / valid as f64)),
             repairs: sum(|score| score.repairs.count),
             prompt_tokens: sum_long(|score| score.prompt_tokens),
             completion_tokens: sum_long(|score| score.completion_tokens),
             cost_usd: cost.map(told),
-            cost_usd_per_plan: cost.filter(|_| sound > 0).map(|cost| told(cost / sound as f64)),
+            cost_usd_per_plan: cost.filter(|_| valid > 0).map(|cost| told(cost / valid as f64)),
             expected_arms: Part::new(
                 sum(|score| score.arms.expected.len() - score.arms.missing.len()),
                 sum(|score| score.arms.expected.len()),
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_of_the_nearest_rank() {
+    fn percentiles_are_values_at_the_nearest_rank() {
         let of = |n: u32| (1..=n).map(f64::from).collect::<Vec<_>>();
         for (values, percent, expected) in [
             (of(1), 50, 1.0),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_add_up_in_all_and_by_kind() {
+    fn totals_are_sums_over_all_and_by_kind() {
         let mut scores = [score("a", "one", true), score("b", "two", true), score("c", "one", false)];
         for (index, score) in scores.iter_mut().enumerate() {
             score.attempts = index as u32 + 1;
@@ -170,7 +170,7 @@ mod tests {
         scores[2].fallback = true;
 
         let all = Summary::of(&scores.iter().collect::<Vec<_>>());
-        assert_eq!((all.scenarios, all.sound, all.fallbacks), (3, 2, 1));
+        assert_eq!((all.scenarios, all.valid, all.fallbacks), (3, 2, 1));
         assert_eq!((all.calls, all.calls_per_plan), (6, Some(3.0)));
         assert_eq!((all.prompt_tokens, all.cost_usd, all.cost_usd_per_plan), (300, Some(0.3), Some(0.15)));
         assert_eq!((all.latency_p50_ms as u32, all.latency_p95_ms as u32), (29, 30));
@@ -180,13 +180,13 @@ mod tests {
         let kinds = Summary::by_kind(&scores);
         let figures: Vec<_> = kinds
             .iter()
-            .map(|kind| (kind.kind.as_str(), kind.summary.scenarios, kind.summary.sound))
+            .map(|kind| (kind.kind.as_str(), kind.summary.scenarios, kind.summary.valid))
             .collect();
         assert_eq!(figures, [("one", 2, 1), ("two", 1, 1)]);
     }
 
     #[test]
-    fn a_cost_that_is_not_known_leaves_the_sum_unknown_of_its_kind_and_in_all() {
+    fn an_unknown_cost_makes_the_sums_unknown() {
         let mut scores = [score("a", "one", true), score("b", "two", true)];
         scores[1].cost_usd = None;
         let costs = Summary::by_kind(&scores).into_iter().map(|kind| kind.summary.cost_usd);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_sound_plan_there_are_no_calls_and_no_cost_for_each() {
+    fn without_a_valid_plan_there_are_no_calls_and_no_cost_for_each() {
         let all = Summary::of(&[&score("a", "one", false)]);
         assert_eq!((all.calls_per_plan, all.cost_usd, all.cost_usd_per_plan), (None, Some(0.0), None));
     }

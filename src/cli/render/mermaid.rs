@@ -1,12 +1,12 @@
-//! A plan for Mermaid.
+//! A plan as a Mermaid flowchart.
 
 use std::fmt::Write as _;
 
 use crate::domain::SubTask;
 
-use super::{time, visible};
+use super::{duration, visible};
 
-/// The plan as a Mermaid flowchart, one node a step.
+/// The plan as a Mermaid flowchart, with one node for each step.
 pub(in crate::cli) fn mermaid(steps: &[SubTask]) -> String {
     let mut text = String::from("flowchart LR\n");
     for step in steps {
@@ -14,9 +14,9 @@ pub(in crate::cli) fn mermaid(steps: &[SubTask]) -> String {
             text,
             "    s{0}[\"{0}. {1}<br/>{2} · {3}\"]",
             step.step,
-            mermaid_text(&step.action),
-            mermaid_text(&step.required_arm),
-            time(u64::from(step.estimated_duration_seconds)),
+            escaped(&step.action),
+            escaped(&step.required_arm),
+            duration(u64::from(step.estimated_duration_seconds)),
         );
     }
     for step in steps {
@@ -27,8 +27,8 @@ pub(in crate::cli) fn mermaid(steps: &[SubTask]) -> String {
     text
 }
 
-/// `text` without what would end or restyle a quoted Mermaid label.
-fn mermaid_text(text: &str) -> String {
+/// `text` with characters escaped that end or restyle a quoted Mermaid label.
+fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in visible(text).chars() {
         match c {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mermaid_has_a_node_a_step_and_an_edge_a_dependency_and_no_way_out_of_a_label() {
+    fn steps_are_nodes_dependencies_are_edges_and_labels_are_escaped() {
         let text = mermaid(&[step(1, "Say \"hi\"] --> x[<b>#1</b>", &[]), step(2, "End", &[1])]);
         assert_eq!(
             text,

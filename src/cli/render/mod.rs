@@ -1,6 +1,7 @@
-//! Plans in the forms in which a terminal, a reader or another program wants them.
+//! Plans as a table, a tree, a Mermaid flowchart or JSON.
 
 mod colours;
+mod duration;
 mod mermaid;
 mod table;
 mod tree;
@@ -10,41 +11,53 @@ use std::fmt::Write as _;
 use console::Term;
 
 use crate::domain::{PlanResponse, Repair, SubTask};
+use crate::llm::fallback::UsageTotals;
 use crate::planner::{Origin, estimate};
+
+use duration::duration;
 
 pub(super) use colours::Colours;
 pub(super) use mermaid::mermaid;
 pub(super) use table::{fit, table};
 pub(super) use tree::tree;
 
-/// Columns of what is no terminal.
-const USUAL_WIDTH: usize = 120;
+/// Columns where standard output is no terminal.
+const DEFAULT_WIDTH: usize = 120;
+/// Columns below which a table breaks words and a tree reads better.
+const MIN_TABLE_WIDTH: usize = 72;
 
-/// A plan, and how it came to be.
+/// A plan with its repairs and its origin.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Made<'a> {
+pub(super) struct FinishedPlan<'a> {
     pub(super) plan: &'a PlanResponse,
     pub(super) repairs: &'a [Repair],
     pub(super) origin: &'a Origin,
 }
 
-impl Made<'_> {
-    /// What concerns the plan as a whole, in lines.
-    fn totals(&self) -> String {
+impl FinishedPlan<'_> {
+    /// The lines below the steps: rationale, duration, origin, what the LLM calls cost, repairs.
+    fn summary(&self) -> String {
         let Self { plan, repairs, origin } = self;
         let schedule = estimate::schedule(&plan.plan);
         let mut text = format!("{}\n", visible(&plan.rationale));
         let _ = writeln!(
             text,
-            "Time {} in all, {} along the critical path {} · confidence {} · complexity {} · by {} ({})",
-            time(plan.total_estimated_duration),
-            time(schedule.critical_path_seconds),
+            "About {} on the critical path {}; {} of work in total",
+            duration(schedule.critical_path_seconds),
             numbers(&schedule.critical_path, " → "),
+            duration(plan.total_estimated_duration),
+        );
+        let _ = writeln!(
+            text,
+            "Confidence {} · complexity {} · by {} ({})",
             plan.confidence,
             plan.complexity_score,
             origin.engine.as_str(),
             visible(&origin.model),
         );
+        if origin.usage_totals.attempts > 0 {
+            let _ = writeln!(text, "{}", usage(&origin.usage_totals));
+        }
         for repair in *repairs {
             let place = repair.step.map(|step| format!("step {step}: ")).unwrap_or_default();
             let _ = writeln!(text, "Repaired: {place}{}", visible(&repair.message));
@@ -53,7 +66,50 @@ impl Made<'_> {
     }
 }
 
-/// A step in one line, for while the plan is made.
+/// Tokens and cost of the LLM calls: `2,310 tokens, $0.0031`.
+fn usage(totals: &UsageTotals) -> String {
+    let tokens = match totals.prompt_tokens.saturating_add(totals.completion_tokens) {
+        0 => "Tokens not reported".to_owned(),
+        1 => "1 token".to_owned(),
+        tokens => format!("{} tokens", thousands(tokens)),
+    };
+    let cost = totals.cost_usd().map_or_else(|| "price unknown".to_owned(), dollars);
+    format!("{tokens}, {cost}")
+}
+
+/// An amount with three significant digits and at least two decimals: `$0`, `$0.0031`, `$0.0451`, `$12.30`.
+pub(super) fn dollars(usd: f64) -> String {
+    if usd == 0.0 {
+        return "$0".into();
+    }
+    let decimals = (2.0 - usd.log10().floor()).clamp(2.0, 12.0) as usize;
+    let mut text = format!("${usd:.decimals$}");
+    let shortest = text.len() - (decimals - 2);
+    while text.len() > shortest && text.ends_with('0') {
+        text.pop();
+    }
+    text
+}
+
+/// `12345` as `12,345`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Whether standard output is a terminal too narrow for a table.
+pub(super) fn is_too_narrow_for_a_table() -> bool {
+    width() < MIN_TABLE_WIDTH
+}
+
+/// A step in one line, to be shown while the plan is made.
 pub(super) fn line(step: &SubTask, colours: Colours) -> String {
     let arm = visible(&step.required_arm).replace('\n', " ");
     let action = visible(&step.action).replace('\n', " ");
@@ -62,20 +118,20 @@ pub(super) fn line(step: &SubTask, colours: Colours) -> String {
 
 /// Columns of standard output.
 fn width() -> usize {
-    Term::stdout().size_checked().map_or(USUAL_WIDTH, |(_, columns)| columns.into())
+    Term::stdout().size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| columns.into())
 }
 
-/// `text` without what could steer a terminal.
+/// `text` without characters that control a terminal.
 pub(super) fn visible(text: &str) -> String {
-    text.chars().filter(|&c| !steers(c) || c == '\n').collect()
+    text.chars().filter(|&c| !is_control(c) || c == '\n').collect()
 }
 
-/// `json` with that escaped which JSON lets stand, and which could steer a terminal.
+/// `json` with characters escaped that JSON allows and that control a terminal.
 pub(super) fn visible_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
-        // What JSON itself is laid out with stands outside of texts, where the rest cannot.
-        if steers(c) && c != '\n' {
+        // Line feeds are JSON's layout: in strings they are escaped already.
+        if is_control(c) && c != '\n' {
             let _ = write!(safe, "\\u{:04x}", u32::from(c));
         } else {
             safe.push(c);
@@ -84,22 +140,13 @@ pub(super) fn visible_json(json: &str) -> String {
     safe
 }
 
-/// Whether `c` is a control character, or shows what follows in another order than it is written in.
-fn steers(c: char) -> bool {
+/// Whether `c` is a control character, or one that changes the order in which text is shown.
+fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn numbers(numbers: &[u32], separator: &str) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
-}
-
-/// Seconds in the form in which people say them: `45 s`, `2 min`, `1 h 30 min`.
-fn time(seconds: u64) -> String {
-    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    let parts = [(hours, "h"), (minutes, "min"), (rest, "s")];
-    let said: Vec<String> =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
-    if said.is_empty() { "0 s".into() } else { said.join(" ") }
 }
 
 #[cfg(test)]
@@ -137,8 +184,8 @@ mod tests {
         }
     }
 
-    /// `plan` after a repair.
-    pub(super) fn made(plan: &PlanResponse) -> Made<'_> {
+    /// `plan` after a repair, from an LLM that reported 2,310 tokens of unknown price.
+    pub(super) fn finished(plan: &PlanResponse) -> FinishedPlan<'_> {
         static REPAIRS: LazyLock<[Repair; 1]> = LazyLock::new(|| {
             let message = "The cost tier was lowered.".into();
             [Repair { code: RepairCode::Clamped, step: Some(2), message }]
@@ -146,25 +193,46 @@ mod tests {
         static ORIGIN: LazyLock<Origin> = LazyLock::new(|| Origin {
             engine: EngineKind::OpenAi,
             model: "gpt".into(),
-            usage_totals: UsageTotals::default(),
+            usage_totals: totals(2_000, 310, None),
         });
-        Made { plan, repairs: &*REPAIRS, origin: &ORIGIN }
+        FinishedPlan { plan, repairs: &*REPAIRS, origin: &ORIGIN }
+    }
+
+    fn totals(prompt_tokens: u64, completion_tokens: u64, cost_usd: Option<f64>) -> UsageTotals {
+        let mut totals = UsageTotals::default();
+        totals.attempts = 1;
+        totals.add(prompt_tokens, completion_tokens, cost_usd);
+        totals
     }
 
     #[test]
-    fn times_are_said_as_people_say_them() {
-        for (seconds, said) in
-            [(0, "0 s"), (45, "45 s"), (120, "2 min"), (5_400, "1 h 30 min"), (3_661, "1 h 1 min 1 s")]
-        {
-            assert_eq!(time(seconds), said);
+    fn usage_is_tokens_and_dollars() {
+        for (tokens, cost, text) in [
+            (2_310, Some(0.0031), "2,310 tokens, $0.0031"),
+            (1_234_567, Some(1.25), "1,234,567 tokens, $1.25"),
+            (310, Some(0.000_041_2), "310 tokens, $0.0000412"),
+            (1, Some(0.0), "1 token, $0"),
+            (999, None, "999 tokens, price unknown"),
+            (0, None, "Tokens not reported, price unknown"),
+        ] {
+            assert_eq!(usage(&totals(tokens, 0, cost)), text);
         }
     }
 
     #[test]
-    fn json_for_a_terminal_says_the_same_and_steers_nothing() {
-        let said = serde_json::json!({ "action": "a\u{9b}31m\u{1b}[2J\u{7f}\u{202e}b\n\"é\"" });
-        let safe = visible_json(&serde_json::to_string_pretty(&said).expect("JSON"));
-        assert!(!safe.chars().any(|c| steers(c) && c != '\n'), "{safe:?}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"), said);
+    fn small_amounts_keep_three_significant_digits() {
+        for (usd, text) in
+            [(0.0, "$0"), (0.000_975, "$0.000975"), (0.045_1, "$0.0451"), (0.5, "$0.50"), (12.3, "$12.30")]
+        {
+            assert_eq!(dollars(usd), text);
+        }
+    }
+
+    #[test]
+    fn json_for_a_terminal_is_equal_and_has_no_control_characters() {
+        let original = serde_json::json!({ "action": "a\u{9b}31m\u{1b}[2J\u{7f}\u{202e}b\n\"é\"" });
+        let safe = visible_json(&serde_json::to_string_pretty(&original).expect("JSON"));
+        assert!(!safe.chars().any(|c| is_control(c) && c != '\n'), "{safe:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"), original);
     }
 }

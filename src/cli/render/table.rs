@@ -3,13 +3,13 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, ContentArrangement, Table};
 
-use super::{Colours, Made, numbers, time, visible, width};
+use super::{Colours, FinishedPlan, duration, numbers, visible, width};
 
-/// Narrower than this, wrapped lines of a table read better than its columns.
-const NARROWEST: usize = 60;
+/// Below this width a table that the terminal wraps reads better than narrower columns.
+const MIN_WIDTH: usize = 60;
 
-/// The plan as a table, with its totals and repairs below.
-pub(in crate::cli) fn table(made: &Made<'_>, colours: Colours) -> String {
+/// The plan as a table, with its summary below.
+pub(in crate::cli) fn table(finished: &FinishedPlan<'_>, colours: Colours) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header([
         "#",
@@ -17,14 +17,14 @@ pub(in crate::cli) fn table(made: &Made<'_>, colours: Colours) -> String {
         "Action",
         "Done when",
         "After",
-        "Cost",
-        "Time",
+        "Cost 1-5",
+        "Duration",
     ]);
     if colours.are_on() {
         table.enforce_styling();
     }
     fit(&mut table);
-    for step in &made.plan.plan {
+    for step in &finished.plan.plan {
         let mut arm = Cell::new(visible(&step.required_arm));
         if let Some(colour) = colours.in_table(&step.required_arm) {
             arm = arm.fg(colour);
@@ -37,34 +37,34 @@ pub(in crate::cli) fn table(made: &Made<'_>, colours: Colours) -> String {
             Cell::new(visible(&step.action)),
             Cell::new(criteria.join("\n")),
             Cell::new(numbers(&step.depends_on, ", ")),
-            Cell::new("$".repeat(step.estimated_cost_tier.into())),
-            Cell::new(time(u64::from(step.estimated_duration_seconds))),
+            Cell::new(step.estimated_cost_tier),
+            Cell::new(duration(u64::from(step.estimated_duration_seconds))),
         ]);
     }
-    format!("{table}\n{}", made.totals())
+    format!("{table}\n{}", finished.summary())
 }
 
 /// Makes `table` as wide as the terminal at most.
 pub(in crate::cli) fn fit(table: &mut Table) {
-    table.set_width(u16::try_from(width().max(NARROWEST)).unwrap_or(u16::MAX));
+    table.set_width(u16::try_from(width().max(MIN_WIDTH)).unwrap_or(u16::MAX));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{made, plan, step};
+    use super::super::tests::{finished, plan, step};
     use super::*;
 
     #[test]
-    fn a_table_says_everything_and_steers_no_terminal() {
+    fn a_table_shows_everything_without_control_characters() {
         let plan = plan(vec![step(1, "Write it", &[]), step(2, "Run it", &[1])]);
-        let text = table(&made(&plan), Colours::NONE);
+        let text = table(&finished(&plan), Colours::NONE);
         for part in [
             "Write it",
             "• It [31mworks",
-            "$$$",
-            "1 → 2",
-            "3 min in all",
+            "Cost 1-5",
+            "About 3 min on the critical path 1 → 2; 3 min of work in total",
             "by openai (gpt)",
+            "2,310 tokens, price unknown",
             "step 2: The cost",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

@@ -1,8 +1,8 @@
 //! A plan as a tree of its dependencies.
 //!
-//! A plan is no tree: a step may need several others. Each step stands once, below the one that it waits for longest,
-//! and names all that it needs where they are more. What follows a step last goes on in its column, so that the
-//! critical path is one straight line; what else follows branches off before.
+//! A plan is a graph: a step may depend on several others. Each step is drawn once, below the dependency that finishes
+//! last, and lists its dependencies if there are several. The child that finishes last continues in the column of its
+//! parent, so that the critical path is one straight line; the other children branch off before it.
 
 use std::cmp::Reverse;
 use std::fmt::Write as _;
@@ -12,115 +12,117 @@ use textwrap::Options;
 use crate::domain::SubTask;
 use crate::planner::graph;
 
-use super::{Colours, Made, numbers, time, visible, width};
+use super::{Colours, FinishedPlan, duration, numbers, visible, width};
 
-/// Actions are never broken into lines narrower than this, however deep they stand.
-const NARROWEST: usize = 20;
+/// The fewest columns for an action, at whatever depth.
+const MIN_ACTION_WIDTH: usize = 20;
 
-/// The plan as a tree, with its totals and repairs below.
-pub(in crate::cli) fn tree(made: &Made<'_>, colours: Colours) -> String {
-    drawn(made, colours, width())
+/// The plan as a tree, with its summary below.
+pub(in crate::cli) fn tree(finished: &FinishedPlan<'_>, colours: Colours) -> String {
+    tree_of_width(finished, colours, width())
 }
 
-fn drawn(made: &Made<'_>, colours: Colours, width: usize) -> String {
-    let (nodes, roots) = nodes(&made.plan.plan);
-    let mut drawing = Drawing { nodes, colours, width, text: String::new() };
+fn tree_of_width(finished: &FinishedPlan<'_>, colours: Colours, width: usize) -> String {
+    let (steps, roots) = arrange(&finished.plan.plan);
+    let mut writer = TreeWriter { steps, colours, width, text: String::new() };
     for root in roots {
-        drawing.branch(root, "", "");
-        drawing.text.push('\n');
+        writer.branch(root, "", "");
+        writer.text.push('\n');
     }
-    format!("{}● on the critical path\n{}", drawing.text, made.totals())
+    format!("{}● on the critical path · cost tiers 1-5\n{}", writer.text, finished.summary())
 }
 
 /// A step and its place in the tree.
-struct Node<'a> {
+struct TreeStep<'a> {
     step: &'a SubTask,
     is_critical: bool,
-    /// Those that wait for it longest, the one that goes on in its column at the end.
+    /// Indices of the steps below it; the last continues in its column.
     children: Vec<usize>,
-    /// When it is done at the earliest, in seconds.
-    done: u64,
-    /// When the last below it is.
-    all_done: u64,
+    /// The earliest time at which it is finished, in seconds from the start.
+    finish: u64,
+    /// The same of its column.
+    column_finish: u64,
 }
 
-/// The places of `steps`, and those that wait for none. The steps must be numbered from 1 in order, with dependencies on
-/// earlier steps only.
-fn nodes(steps: &[SubTask]) -> (Vec<Node<'_>>, Vec<usize>) {
+/// Arranges `steps`: all of them in order, and the indices of the roots. The steps must be numbered from 1 in order, with
+/// dependencies on earlier steps only.
+fn arrange(steps: &[SubTask]) -> (Vec<TreeStep<'_>>, Vec<usize>) {
     let (critical, _) = graph::critical_path(steps);
-    let mut nodes: Vec<Node<'_>> = Vec::with_capacity(steps.len());
+    let mut nodes: Vec<TreeStep<'_>> = Vec::with_capacity(steps.len());
     let mut roots = Vec::new();
     for (place, step) in steps.iter().enumerate() {
-        // As the critical path chooses.
+        // The same choice as that of the critical path.
         let needed = step.depends_on.iter().map(|&needed| needed as usize - 1);
-        let parent = needed.max_by_key(|&needed| (nodes[needed].done, Reverse(needed)));
-        let start = parent.map_or(0, |parent| nodes[parent].done);
+        let parent = needed.max_by_key(|&needed| (nodes[needed].finish, Reverse(needed)));
+        let start = parent.map_or(0, |parent| nodes[parent].finish);
         parent.map_or(&mut roots, |parent| &mut nodes[parent].children).push(place);
-        let done = start + u64::from(step.estimated_duration_seconds);
+        let finish = start + u64::from(step.estimated_duration_seconds);
         let is_critical = critical.contains(&step.step);
-        nodes.push(Node { step, is_critical, children: Vec::new(), done, all_done: done });
+        nodes.push(TreeStep { step, is_critical, children: Vec::new(), finish, column_finish: finish });
     }
     for place in (0..nodes.len()).rev() {
         let mut children = std::mem::take(&mut nodes[place].children);
-        put_last_at_the_end(&mut children, &nodes);
-        nodes[place].all_done = children.last().map_or(nodes[place].done, |&heir| nodes[heir].all_done);
+        move_latest_to_end(&mut children, &nodes);
+        nodes[place].column_finish =
+            children.last().map_or(nodes[place].finish, |&successor| nodes[successor].column_finish);
         nodes[place].children = children;
     }
-    put_last_at_the_end(&mut roots, &nodes);
+    move_latest_to_end(&mut roots, &nodes);
     (nodes, roots)
 }
 
-/// Moves that of `places` to the end which is on the critical path, or below which the work ends last.
-fn put_last_at_the_end(places: &mut [usize], nodes: &[Node<'_>]) {
-    let last = places.iter().copied().max_by_key(|&p| (nodes[p].is_critical, nodes[p].all_done, Reverse(p)));
-    places.sort_by_key(|&place| (Some(place) == last, place));
+/// Moves that of `indices` to the end which is on the critical path, or whose column finishes last.
+fn move_latest_to_end(indices: &mut [usize], nodes: &[TreeStep<'_>]) {
+    let last =
+        indices.iter().copied().max_by_key(|&p| (nodes[p].is_critical, nodes[p].column_finish, Reverse(p)));
+    indices.sort_by_key(|&index| (Some(index) == last, index));
 }
 
-struct Drawing<'a> {
-    nodes: Vec<Node<'a>>,
+struct TreeWriter<'a> {
+    steps: Vec<TreeStep<'a>>,
     colours: Colours,
     width: usize,
     text: String,
 }
 
-impl Drawing<'_> {
-    /// Draws what goes on in one column from `place`, and what branches off. `joint` stands before its first line,
-    /// `before` before all others.
-    fn branch(&mut self, place: usize, joint: &str, before: &str) {
-        let (mut place, mut joint) = (place, joint);
+impl TreeWriter<'_> {
+    /// Draws the column that starts with `index`, and what branches off it. The first line is prefixed with `joint`, the
+    /// others with `indent`.
+    fn branch(&mut self, index: usize, joint: &str, indent: &str) {
+        let (mut index, mut joint) = (index, joint);
         loop {
-            let children = self.nodes[place].children.clone();
-            self.step(place, joint, before, !children.is_empty());
-            let Some((&heir, others)) = children.split_last() else { return };
+            let children = self.steps[index].children.clone();
+            self.step(index, joint, indent, !children.is_empty());
+            let Some((&successor, others)) = children.split_last() else { return };
             for &other in others {
-                self.branch(other, &format!("{before}├─"), &format!("{before}│ "));
+                self.branch(other, &format!("{indent}├─"), &format!("{indent}│ "));
             }
-            (place, joint) = (heir, before);
+            (index, joint) = (successor, indent);
         }
     }
 
-    /// Draws one step: who does it, what that takes, and below it the action.
-    fn step(&mut self, place: usize, joint: &str, before: &str, goes_on: bool) {
-        let Node { step, is_critical, .. } = &self.nodes[place];
+    /// Draws one step: its arm, duration and cost tier, and below them the action.
+    fn step(&mut self, index: usize, joint: &str, indent: &str, continues: bool) {
+        let TreeStep { step, is_critical, .. } = &self.steps[index];
         let mark = if *is_critical { "●" } else { "○" };
-        let line = if goes_on { "│" } else { " " };
-        // Word by word, so that no colour reaches over the end of a line.
+        let line = if continues { "│" } else { " " };
+        // Word by word, so that no colour crosses the end of a line.
         let arm: Vec<String> = visible(&step.required_arm)
             .split_whitespace()
             .map(|word| self.colours.paint(&step.required_arm, word).into_owned())
             .collect();
         let mut head = format!(
-            "{mark} {} {} · {} · {}",
+            "{mark} {} {} · {} · tier {}",
             step.step,
             arm.join(" "),
-            time(u64::from(step.estimated_duration_seconds)),
-            "$".repeat(step.estimated_cost_tier.into()),
+            duration(u64::from(step.estimated_duration_seconds)),
+            step.estimated_cost_tier,
         );
         if step.depends_on.len() > 1 {
             let _ = write!(head, " · after {}", numbers(&step.depends_on, ", "));
         }
-        let below = format!("{before}{line}   ");
-        let columns = self.width.max(textwrap::core::display_width(&below) + NARROWEST);
+        let below = format!("{indent}{line}   ");
+        let columns = self.width.max(textwrap::core::display_width(&below) + MIN_ACTION_WIDTH);
         let action = visible(&step.action);
         for (text, first) in [(head.as_str(), joint), (action.as_str(), below.as_str())] {
             let options = Options::new(columns).initial_indent(first).subsequent_indent(&below);
@@ -133,69 +135,69 @@ impl Drawing<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{made, plan, step};
+    use super::super::tests::{finished, plan, step};
     use super::*;
 
-    /// The tree of steps with these durations and needs, without what stands below it.
+    /// The tree of steps with these durations and dependencies, without the summary.
     fn shape(steps: &[(u32, &[u32])], width: usize) -> String {
         let steps = steps.iter().zip(1..).map(|(&(seconds, needs), number)| SubTask {
             estimated_duration_seconds: seconds,
             ..step(number, &format!("Do {number}"), needs)
         });
         let plan = plan(steps.collect());
-        let text = drawn(&made(&plan), Colours::NONE, width);
+        let text = tree_of_width(&finished(&plan), Colours::NONE, width);
         text.split_once("\n● on").expect("the end of the tree").0.to_owned()
     }
 
     #[test]
-    fn a_step_with_two_needs_stands_once_and_names_both() {
+    fn a_step_with_two_dependencies_is_drawn_once_and_lists_both() {
         insta::assert_snapshot!(shape(&[(20, &[]), (60, &[1]), (45, &[1]), (90, &[2, 3])], 80), @"
-        ● 1 coder · 20 s · $$$
+        ● 1 coder · 20 s · tier 3
         │   Do 1
-        ├─○ 3 coder · 45 s · $$$
+        ├─○ 3 coder · 45 s · tier 3
         │     Do 3
-        ● 2 coder · 1 min · $$$
+        ● 2 coder · 1 min · tier 3
         │   Do 2
-        ● 4 coder · 1 min 30 s · $$$ · after 2, 3
+        ● 4 coder · 1 min 30 s · tier 3 · after 2, 3
             Do 4
         ");
     }
 
     #[test]
-    fn several_roots_and_several_ends_are_several_columns() {
+    fn each_root_has_a_column() {
         insta::assert_snapshot!(shape(&[(10, &[]), (50, &[]), (5, &[1, 2]), (7, &[2]), (1, &[1])], 80), @"
-        ○ 1 coder · 10 s · $$$
+        ○ 1 coder · 10 s · tier 3
         │   Do 1
-        ○ 5 coder · 1 s · $$$
+        ○ 5 coder · 1 s · tier 3
             Do 5
 
-        ● 2 coder · 50 s · $$$
+        ● 2 coder · 50 s · tier 3
         │   Do 2
-        ├─○ 3 coder · 5 s · $$$ · after 1, 2
+        ├─○ 3 coder · 5 s · tier 3 · after 1, 2
         │     Do 3
-        ● 4 coder · 7 s · $$$
+        ● 4 coder · 7 s · tier 3
             Do 4
         ");
     }
 
     #[test]
-    fn branches_have_branches_of_their_own() {
+    fn branches_have_branches_of_tsuccessor_own() {
         insta::assert_snapshot!(shape(&[(100, &[]), (10, &[1]), (1, &[2]), (2, &[2]), (50, &[1])], 80), @"
-        ● 1 coder · 1 min 40 s · $$$
+        ● 1 coder · 1 min 40 s · tier 3
         │   Do 1
-        ├─○ 2 coder · 10 s · $$$
+        ├─○ 2 coder · 10 s · tier 3
         │ │   Do 2
-        │ ├─○ 3 coder · 1 s · $$$
+        │ ├─○ 3 coder · 1 s · tier 3
         │ │     Do 3
-        │ ○ 4 coder · 2 s · $$$
+        │ ○ 4 coder · 2 s · tier 3
         │     Do 4
-        ● 5 coder · 50 s · $$$
+        ● 5 coder · 50 s · tier 3
             Do 5
         ");
     }
 
     #[test]
-    fn every_step_of_every_small_plan_stands_once_and_the_critical_path_is_marked() {
+    fn every_step_of_every_small_plan_is_drawn_once_and_the_critical_path_is_marked() {
         // Every set of dependencies among four steps.
         for edges in 0_u32..64 {
             let needs = |of: u32, first_bit: u32| -> Vec<u32> {
@@ -205,23 +207,23 @@ mod tests {
             let steps: Vec<SubTask> = [(1, 0), (2, 0), (3, 1), (4, 3)].map(step).into();
             let (critical, _) = graph::critical_path(&steps);
             let plan = plan(steps.clone());
-            let text = drawn(&made(&plan), Colours::NONE, 80);
+            let text = tree_of_width(&finished(&plan), Colours::NONE, 80);
             for step in &steps {
                 let mark = if critical.contains(&step.step) { "●" } else { "○" };
                 let head = format!("{mark} {} coder", step.step);
                 assert_eq!(text.matches(&head).count(), 1, "{head}\n{text}");
-                let after = format!("$$$ · after {}\n", numbers(&step.depends_on, ", "));
+                let after = format!("tier 3 · after {}\n", numbers(&step.depends_on, ", "));
                 assert_eq!(step.depends_on.len() > 1, text.contains(&after), "{after}\n{text}");
             }
         }
     }
 
     #[test]
-    fn long_and_wide_texts_stay_within_a_narrow_terminal() {
+    fn long_and_wide_texts_fit_a_narrow_terminal() {
         let mut first = step(1, "依存関係を解決してからデプロイする手順を書く 🚀🚀🚀 and then some", &[]);
         first.required_arm = "an arm of one's own with a long name indeed".into();
         let plan = plan(vec![first, step(2, &"x".repeat(90), &[1]), step(3, "Check", &[1, 2])]);
-        let text = drawn(&made(&plan), Colours::NONE, 40);
+        let text = tree_of_width(&finished(&plan), Colours::NONE, 40);
         let tree = text.split_once("\n● on").expect("the end of the tree").0;
         assert!(tree.lines().all(|line| textwrap::core::display_width(line) <= 40), "{tree}");
         let words: String = tree.split(|c: char| c == '│' || c.is_whitespace()).collect();

@@ -1,4 +1,4 @@
-//! What is told of one call: metrics, its span, the log, and whoever hears it.
+//! Records of one call: metrics, its span, the log, and its observer.
 
 use tokio::time::Instant;
 use tracing::debug;
@@ -9,7 +9,7 @@ use crate::telemetry::metrics::Metrics;
 
 use super::ModelEntry;
 
-/// Counts a call when it is over, also when nobody waits for it any more, and tells who hears it.
+/// Counts a call when it ends, also when it is dropped, and tells its observer.
 pub(super) struct CallRecord<'a> {
     metrics: &'a Metrics,
     model_entry: &'a ModelEntry,
@@ -20,7 +20,7 @@ pub(super) struct CallRecord<'a> {
 }
 
 impl<'a> CallRecord<'a> {
-    /// One call, counted and timed however it ends.
+    /// Makes one call, counted and timed however it ends.
     pub(super) async fn of(
         metrics: &'a Metrics,
         model_entry: &'a ModelEntry,
@@ -48,7 +48,7 @@ impl<'a> CallRecord<'a> {
         let took = self.began.elapsed();
         self.model_entry.pace.answered_in(took);
         let (input, output) = (answer.prompt_tokens, answer.completion_tokens);
-        self.model_entry.metrics.answered(answer.model.as_deref(), took, input, output);
+        self.model_entry.metrics.record_answer(answer.model.as_deref(), took, input, output);
         self.span.answered(answer);
     }
 }
@@ -56,9 +56,9 @@ impl<'a> CallRecord<'a> {
 impl Drop for CallRecord<'_> {
     fn drop(&mut self) {
         let (took, is_answered) = (self.began.elapsed(), self.outcome == "ok");
-        self.metrics.llm_call(self.model_entry.model.name(), self.outcome, took);
+        self.metrics.record_llm_call(self.model_entry.model.name(), self.outcome, took);
         if !is_answered {
-            self.model_entry.metrics.failed(self.outcome, took);
+            self.model_entry.metrics.record_failure(self.outcome, took);
         }
         self.span.end((!is_answered).then_some(self.outcome));
         if let Some(observer) = &self.observer {

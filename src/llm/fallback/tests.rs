@@ -1,4 +1,4 @@
-//! The chain against models that answer from a script, under paused time.
+//! The chain with scripted models, under paused time.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -10,11 +10,11 @@ use tokio::time::sleep;
 use super::*;
 use crate::llm::{BoxFuture, Feature, Message, ResponseSchema, Role};
 
-/// What a scripted model does when it is called.
+/// What a scripted model does with one call.
 #[derive(Clone)]
 enum Act {
-    Say(&'static str),
-    SayAfter(Duration, &'static str),
+    Answer(&'static str),
+    AnswerAfter(Duration, &'static str),
     Fail(CallFailure),
     FailFor(CallFailure, Duration),
     Hang,
@@ -36,7 +36,7 @@ impl ChatModel for Scripted {
         observer: Option<CallObserver>,
     ) -> BoxFuture<'a, Result<Completion, CallError>> {
         let act = self.acts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let said = move |text: &str| {
+        let answer = move |text: &str| {
             if let Some(observer) = &observer {
                 observer.on_delta(text);
             }
@@ -44,10 +44,10 @@ impl ChatModel for Scripted {
         };
         Box::pin(async move {
             match act.expect("another act in the script") {
-                Act::Say(text) => said(text),
-                Act::SayAfter(wait, text) => {
+                Act::Answer(text) => answer(text),
+                Act::AnswerAfter(wait, text) => {
                     sleep(wait).await;
-                    said(text)
+                    answer(text)
                 }
                 Act::Fail(failure) => Err(failure.into()),
                 Act::FailFor(failure, wait) => Err(CallError { failure, retry_after: Some(wait) }),
@@ -66,7 +66,7 @@ fn chain(scripts: &[&[Act]]) -> FallbackChain {
         max_attempts: 3,
         breaker_threshold: 2,
         breaker_reset: Duration::from_secs(30),
-        fair_time: Duration::from_secs(1),
+        request_time: Duration::from_secs(10),
     };
     FallbackChain::new(
         scripts.iter().enumerate().map(model).collect(),
@@ -89,14 +89,14 @@ type Named = Result<(String, String), LlmError>;
 
 /// Asks one model after the other: the answer's text and model, or the error.
 async fn ask_by(chain: &FallbackChain, deadline: Instant, usage_totals: &mut UsageTotals) -> Named {
-    let mut said: Option<LlmError> = None;
+    let mut failed: Option<LlmError> = None;
     for mut session in chain.sessions(deadline) {
         match session.ask(&prompt(), usage_totals).await {
             Ok(completion) => return Ok((completion.content, session.model().to_string())),
-            Err(error) => said = Some(said.map_or(error.clone(), |first| first.or_better(error))),
+            Err(error) => failed = Some(failed.map_or(error.clone(), |first| first.or_better(error))),
         }
     }
-    Err(said.expect("a model"))
+    Err(failed.expect("a model"))
 }
 
 /// Asks with 10 s to the deadline, and counts the calls.
@@ -107,17 +107,17 @@ async fn ask(chain: &FallbackChain) -> (Named, u32) {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "stands beside results in comparisons")]
-fn said(text: &str, model: &str) -> Named {
+fn answered(text: &str, model: &str) -> Named {
     Ok((text.into(), model.into()))
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passes_is_tried_again_within_the_limit() {
+async fn transient_failures_are_retried_within_the_limit() {
     for failure in
         [CallFailure::Connection, CallFailure::RateLimited, CallFailure::ServerError, CallFailure::Malformed]
     {
-        let recovers = chain(&[&[Act::Fail(failure), Act::Fail(failure), Act::Say("plan")]]);
-        assert_eq!(ask(&recovers).await, (said("plan", "model-0"), 3), "{failure:?}");
+        let recovers = chain(&[&[Act::Fail(failure), Act::Fail(failure), Act::Answer("plan")]]);
+        assert_eq!(ask(&recovers).await, (answered("plan", "model-0"), 3), "{failure:?}");
         let stays = chain(&[&[Act::Fail(failure), Act::Fail(failure), Act::Fail(failure)]]);
         let error = LlmError::Unavailable { cause: Some(failure), retry_after: None };
         assert_eq!(ask(&stays).await, (Err(error), 3), "{failure:?}");
@@ -125,7 +125,7 @@ async fn what_passes_is_tried_again_within_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_pass_is_not_tried_again() {
+async fn final_failures_are_not_retried() {
     for failure in [
         CallFailure::BadKey,
         CallFailure::UnknownModel,
@@ -140,26 +140,26 @@ async fn what_does_not_pass_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_form_is_asked_in_another_without_costing_a_try() {
-    let refused = Act::Fail(CallFailure::NotTaken(Feature::JsonSchema));
+async fn an_unsupported_feature_costs_no_attempt() {
+    let refused = Act::Fail(CallFailure::Unsupported(Feature::JsonSchema));
     let down = Act::Fail(CallFailure::ServerError);
-    let chain = chain(&[&[refused.clone(), refused, down.clone(), down, Act::Say("plan")]]);
-    assert_eq!(ask(&chain).await, (said("plan", "model-0"), 5));
+    let chain = chain(&[&[refused.clone(), refused, down.clone(), down, Act::Answer("plan")]]);
+    assert_eq!(ask(&chain).await, (answered("plan", "model-0"), 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_next_model_answers_for_one_that_fails() {
-    let refuses = chain(&[&[Act::Fail(CallFailure::UnknownModel)], &[Act::Say("plan")]]);
-    assert_eq!(ask(&refuses).await, (said("plan", "model-1"), 2));
+    let refuses = chain(&[&[Act::Fail(CallFailure::UnknownModel)], &[Act::Answer("plan")]]);
+    assert_eq!(ask(&refuses).await, (answered("plan", "model-1"), 2));
     let down = Act::Fail(CallFailure::ServerError);
-    let fails = chain(&[&[down.clone(), down.clone(), down], &[Act::Say("plan")]]);
-    assert_eq!(ask(&fails).await, (said("plan", "model-1"), 4));
+    let fails = chain(&[&[down.clone(), down.clone(), down], &[Act::Answer("plan")]]);
+    assert_eq!(ask(&fails).await, (answered("plan", "model-1"), 4));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_server_leaves_time_for_another_try_and_ends_at_the_deadline() {
-    let once = chain(&[&[Act::Hang, Act::Say("plan")]]);
-    assert_eq!(ask(&once).await, (said("plan", "model-0"), 2));
+async fn a_silent_server_leaves_time_for_a_retry_and_ends_at_the_deadline() {
+    let once = chain(&[&[Act::Hang, Act::Answer("plan")]]);
+    assert_eq!(ask(&once).await, (answered("plan", "model-0"), 2));
     let silent = chain(&[&[Act::Hang, Act::Hang, Act::Hang]]);
     let began = Instant::now();
     let (result, _) = ask(&silent).await;
@@ -169,32 +169,32 @@ async fn a_silent_server_leaves_time_for_another_try_and_ends_at_the_deadline() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_answer_is_waited_for_while_another_is_tried_beside_it() {
-    let slow = Act::SayAfter(Duration::from_secs(9), "slow");
+async fn a_slow_call_stays_in_flight_while_another_is_made_beside_it() {
+    let slow = Act::AnswerAfter(Duration::from_secs(9), "slow");
     let beside = chain(&[&[slow.clone(), Act::Hang]]);
-    assert_eq!(ask(&beside).await, (said("slow", "model-0"), 2));
+    assert_eq!(ask(&beside).await, (answered("slow", "model-0"), 2));
     let down = Act::Fail(CallFailure::ServerError);
     let alone = chain(&[&[slow.clone(), down.clone(), down]]);
     assert_eq!(
         ask(&alone).await,
-        (said("slow", "model-0"), 3),
-        "it is waited for when the others have failed"
+        (answered("slow", "model-0"), 3),
+        "it may still answer when the others have failed"
     );
     let limited = Act::FailFor(CallFailure::RateLimited, Duration::from_secs(2));
-    let waiting = chain(&[&[Act::SayAfter(Duration::from_millis(7_700), "slow"), limited, Act::Hang]]);
+    let waiting = chain(&[&[Act::AnswerAfter(Duration::from_millis(7_700), "slow"), limited, Act::Hang]]);
     let began = Instant::now();
-    assert_eq!(ask(&waiting).await, (said("slow", "model-0"), 2), "also while the next try is waited for");
+    assert_eq!(ask(&waiting).await, (answered("slow", "model-0"), 2), "also while a retry is not yet due");
     assert_eq!(began.elapsed(), Duration::from_millis(7_700));
-    let quicker = chain(&[&[slow, Act::Say("quick")]]);
-    assert_eq!(ask(&quicker).await, (said("quick", "model-0"), 2));
+    let quicker = chain(&[&[slow, Act::Answer("quick")]]);
+    assert_eq!(ask(&quicker).await, (answered("quick", "model-0"), 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_call_of_a_model_that_is_known_to_be_quick_is_not_waited_for_as_long() {
+async fn a_quick_model_is_hedged_sooner() {
     let second = Duration::from_secs(1);
     for (usual, patience) in [(second, 4), (3 * second, 4), (4 * second, 6), (6 * second, 7), (9 * second, 7)]
     {
-        let chain = chain(&[&[Act::SayAfter(usual, "first"), Act::Hang, Act::Say("plan")]]);
+        let chain = chain(&[&[Act::AnswerAfter(usual, "first"), Act::Hang, Act::Answer("plan")]]);
         if usual == 9 * second {
             // Known from a caller who waits for longer.
             let patient = Instant::now() + Duration::from_secs(60);
@@ -203,15 +203,15 @@ async fn a_silent_call_of_a_model_that_is_known_to_be_quick_is_not_waited_for_as
             ask(&chain).await.0.expect("an answer");
         }
         let began = Instant::now();
-        assert_eq!(ask(&chain).await, (said("plan", "model-0"), 2));
+        assert_eq!(ask(&chain).await, (answered("plan", "model-0"), 2));
         assert_eq!(began.elapsed().as_secs(), patience, "{usual:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_model_leaves_time_for_the_next() {
-    let next = chain(&[&[Act::Hang], &[Act::SayAfter(Duration::from_secs(3), "plan")]]);
-    assert_eq!(ask(&next).await, (said("plan", "model-1"), 2));
+    let next = chain(&[&[Act::Hang], &[Act::AnswerAfter(Duration::from_secs(3), "plan")]]);
+    assert_eq!(ask(&next).await, (answered("plan", "model-1"), 2));
     let silent = chain(&[&[Act::Hang], &[Act::Hang, Act::Hang]]);
     let began = Instant::now();
     let (result, _) = ask(&silent).await;
@@ -220,7 +220,7 @@ async fn a_silent_model_leaves_time_for_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_stays_silent_is_left_alone_too() {
+async fn a_silent_model_opens_its_breaker() {
     let chain = chain(&[&[Act::Hang, Act::Hang, Act::Hang, Act::Hang]]);
     ask(&chain).await.0.expect_err("silent");
     assert!(chain.is_healthy());
@@ -231,11 +231,11 @@ async fn a_model_that_stays_silent_is_left_alone_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_says_how_long_to_wait_and_is_heard_when_it_fits() {
+async fn retry_after_is_honoured_when_it_fits() {
     let limited = |seconds| Act::FailFor(CallFailure::RateLimited, Duration::from_secs(seconds));
-    let fits = chain(&[&[limited(3), Act::Say("plan")]]);
+    let fits = chain(&[&[limited(3), Act::Answer("plan")]]);
     let began = Instant::now();
-    assert_eq!(ask(&fits).await, (said("plan", "model-0"), 2));
+    assert_eq!(ask(&fits).await, (answered("plan", "model-0"), 2));
     assert!(began.elapsed() >= Duration::from_secs(3));
 
     let too_long = chain(&[&[limited(60)]]);
@@ -249,10 +249,10 @@ async fn a_server_says_how_long_to_wait_and_is_heard_when_it_fits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_failed_often_is_left_alone_and_then_probed_once() {
+async fn an_open_breaker_lets_one_probe_through_after_its_reset() {
     let down = Act::Fail(CallFailure::ServerError);
     let mut script = vec![down; 6];
-    script.push(Act::Say("plan"));
+    script.push(Act::Answer("plan"));
     let chain = chain(&[&script]);
     assert!(chain.is_healthy());
     ask(&chain).await.0.expect_err("down");
@@ -264,23 +264,36 @@ async fn a_model_that_failed_often_is_left_alone_and_then_probed_once() {
     assert_eq!(calls, 0, "nothing was sent");
 
     tokio::time::advance(Duration::from_secs(31)).await;
-    assert_eq!(ask(&chain).await, (said("plan", "model-0"), 1));
+    assert_eq!(ask(&chain).await, (answered("plan", "model-0"), 1));
     assert!(chain.is_healthy());
 }
 
 #[tokio::test(start_paused = true)]
-async fn impatient_callers_do_not_open_the_breaker() {
-    let chain = chain(&[&[Act::Hang, Act::Hang, Act::Hang, Act::Hang, Act::Hang]]);
-    for _ in 0..5 {
-        let deadline = Instant::now() + Duration::from_millis(12);
-        let error = ask_by(&chain, deadline, &mut UsageTotals::default()).await.expect_err("no time");
-        assert_ne!(error, LlmError::Unavailable { cause: None, retry_after: None });
+async fn short_deadlines_do_not_open_the_breaker() {
+    // The service grants 10 s; three of these are longer than a quarter of that.
+    for millis in [12, 1_000, 3_000, 5_000, 8_900] {
+        let chain = chain(&[&vec![Act::Hang; 20]]);
+        for _ in 0..5 {
+            let deadline = Instant::now() + Duration::from_millis(millis);
+            let error = ask_by(&chain, deadline, &mut UsageTotals::default()).await.expect_err("no time");
+            assert_eq!(error, LlmError::Deadline, "{millis}");
+        }
+        assert!(chain.is_healthy(), "{millis}");
     }
-    assert!(chain.is_healthy());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_said_rather_than_a_refusal() {
+async fn requests_that_fail_together_count_as_one_failure() {
+    let chain = chain(&[&vec![Act::Hang; 60]]);
+    let together = || futures_util::future::join_all((0..10).map(|_| ask(&chain)));
+    together().await;
+    assert!(chain.is_healthy(), "the threshold is two");
+    together().await;
+    assert!(!chain.is_healthy());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_reported_rather_than_a_refusal() {
     let down = Act::FailFor(CallFailure::RateLimited, Duration::from_secs(99));
     let outage = LlmError::Unavailable {
         cause: Some(CallFailure::RateLimited),
@@ -297,7 +310,8 @@ async fn an_outage_is_said_rather_than_a_refusal() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_of_all_answers_are_counted() {
-    let chain = chain(&[&[Act::Fail(CallFailure::Malformed), Act::SayAfter(Duration::from_secs(1), "plan")]]);
+    let chain =
+        chain(&[&[Act::Fail(CallFailure::Malformed), Act::AnswerAfter(Duration::from_secs(1), "plan")]]);
     let mut usage_totals = UsageTotals::default();
     let deadline = Instant::now() + Duration::from_secs(10);
     ask_by(&chain, deadline, &mut usage_totals).await.expect("an answer");
@@ -308,25 +322,13 @@ async fn tokens_of_all_answers_are_counted() {
     assert_eq!(usage_totals.cost_usd(), None, "it was answered, and the model has no price");
 }
 
-#[test]
-fn a_cost_is_the_sum_of_all_and_unknown_when_that_of_one_is() {
-    let mut usage_totals = UsageTotals::default();
-    assert_eq!(usage_totals.cost_usd(), Some(0.0));
-    usage_totals.add(1, 1, Some(0.1));
-    usage_totals.add(u64::MAX, u64::MAX, Some(0.2));
-    assert_eq!((usage_totals.prompt_tokens, usage_totals.cost_usd()), (u64::MAX, Some(0.3)));
-    usage_totals.add(1, 1, None);
-    usage_totals.add(1, 1, Some(0.1));
-    assert_eq!(usage_totals.cost_usd(), None);
-}
-
-/// Hears what each call says, and how it ends.
+/// Records what it receives.
 #[derive(Default)]
-struct Notes(Mutex<Vec<(u32, String)>>);
+struct Recorder(Mutex<Vec<(u32, String)>>);
 
-impl StreamObserver for Notes {
-    fn on_delta(&self, call: u32, piece: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((call, piece.into()));
+impl StreamObserver for Recorder {
+    fn on_delta(&self, call: u32, delta: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((call, delta.into()));
     }
 
     fn on_end(&self, call: u32, is_answered: bool) {
@@ -336,27 +338,28 @@ impl StreamObserver for Notes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_hears_each_call_and_how_it_ends() {
-    let slow = Act::SayAfter(Duration::from_secs(9), "slow");
-    let chain = chain(&[&[Act::Fail(CallFailure::ServerError), slow, Act::Say("quick"), Act::Say("more")]]);
-    let notes = Arc::new(Notes::default());
+async fn an_observer_receives_each_call_and_its_end() {
+    let slow = Act::AnswerAfter(Duration::from_secs(9), "slow");
+    let chain =
+        chain(&[&[Act::Fail(CallFailure::ServerError), slow, Act::Answer("quick"), Act::Answer("more")]]);
+    let recorder = Arc::new(Recorder::default());
     let session = chain.sessions(Instant::now() + Duration::from_secs(10)).next().expect("a model");
-    let mut session = session.observed_by(Some(notes.clone()));
+    let mut session = session.observed_by(Some(recorder.clone()));
     let mut usage_totals = UsageTotals::default();
     for _ in 0..2 {
         session.ask(&prompt(), &mut usage_totals).await.expect("an answer");
     }
-    let heard = notes.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let heard: Vec<_> = heard.iter().map(|(call, said)| (*call, said.as_str())).collect();
+    let received = recorder.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let received: Vec<_> = received.iter().map(|(call, text)| (*call, text.as_str())).collect();
     assert_eq!(
-        heard,
+        received,
         [(1, "(nothing)"), (3, "quick"), (3, "(answered)"), (2, "(nothing)"), (4, "more"), (4, "(answered)")]
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_model_may_be_asked_again_within_its_calls_and_its_time() {
-    let quick = chain(&[&[Act::Say("one"), Act::Say("two"), Act::Say("three")]]);
+    let quick = chain(&[&[Act::Answer("one"), Act::Answer("two"), Act::Answer("three")]]);
     let mut session = quick.sessions(Instant::now() + Duration::from_secs(10)).next().expect("a model");
     let mut usage_totals = UsageTotals::default();
     for _ in 0..2 {
@@ -366,7 +369,7 @@ async fn a_model_may_be_asked_again_within_its_calls_and_its_time() {
     session.ask(&prompt(), &mut usage_totals).await.expect("an answer");
     assert!(!session.may_ask_again(), "three calls are the limit");
 
-    let slow = chain(&[&[Act::SayAfter(Duration::from_secs(7), "one")]]);
+    let slow = chain(&[&[Act::AnswerAfter(Duration::from_secs(7), "one")]]);
     let mut session = slow.sessions(Instant::now() + Duration::from_secs(10)).next().expect("a model");
     session.ask(&prompt(), &mut usage_totals).await.expect("an answer");
     assert!(!session.may_ask_again(), "3 s are left, and the answer took 7");
@@ -379,12 +382,12 @@ async fn an_outage_does_not_multiply_the_calls() {
         max_attempts: 3,
         breaker_threshold: 1_000,
         breaker_reset: Duration::from_secs(30),
-        fair_time: Duration::from_secs(1),
+        request_time: Duration::from_secs(10),
     };
     let chain = FallbackChain { policy, ..chain(&[&down]) };
     let chain = FallbackChain {
-        rungs: chain
-            .rungs
+        models: chain
+            .models
             .into_iter()
             .map(|model_entry| ModelEntry {
                 breaker: Breaker::new(1_000, Duration::from_secs(30)),

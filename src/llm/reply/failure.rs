@@ -1,4 +1,4 @@
-//! What it means when a server says no, by status, by header or in its own words.
+//! The meaning of error responses: by status, header and message.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use http::header::HeaderMap;
 use serde_json::Value;
 
 use crate::llm::capabilities::refused_feature;
-use crate::llm::{CallError, CallFailure};
+use crate::llm::{CallError, CallFailure, TlsFailure};
 use crate::resilience::retry_after::{retry_after, wait_of};
 
-/// The fields of an error, in any of its shapes, whose words tell what it is. Whatever may repeat the
-/// question (`input`, `body`) is not among them.
-const TELLING: [&str; 14] = [
+/// The fields of errors, in any of their shapes, whose words tell the cause. Fields that may repeat the request
+/// (`input`, `body`) are not among them.
+const CAUSE_FIELDS: [&str; 14] = [
     "error", "errors", "detail", "details", "message", "msg", "code", "type", "status", "reason", "param",
     "loc", "metadata", "raw",
 ];
-/// How deep errors are nested: those of routers are four levels down.
-const DEEPEST: u8 = 6;
-/// A text longer than this is a page, not a message.
-const LONGEST_MESSAGE: usize = 4_096;
+/// How deep errors may be nested; those of routers are four levels down.
+const MAX_DEPTH: u8 = 6;
+/// The bytes of a plain text message that are read.
+const MAX_MESSAGE_BYTES: usize = 4_096;
 
 const NO_QUOTA: [&str; 5] = [
     "insufficient_quota",
@@ -54,7 +54,13 @@ const FILTERED: [&str; 5] = [
 const BAD_KEY: [&str; 5] =
     ["invalid_api_key", "incorrect api key", "invalid api key", "api key not valid", "api_key_invalid"];
 const NO_MODEL: [&str; 4] = ["model_not_found", "not a valid model", "invalid model", "unknown model"];
-/// Words that stand for a status where an error comes without one.
+/// What HTTP servers (nginx, Go, Apache) answer on a port for TLS to a request without it.
+const TLS_REQUIRED: [&str; 3] = [
+    "plain http request was sent to https port",
+    "client sent an http request to an https server",
+    "speaking plain http to an ssl-enabled server port",
+];
+/// Words that stand for a status in errors without one.
 const STATUS_WORDS: [(&str, StatusCode); 9] = [
     ("rate_limit", StatusCode::TOO_MANY_REQUESTS),
     ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
@@ -67,35 +73,49 @@ const STATUS_WORDS: [(&str, StatusCode); 9] = [
     ("invalid_argument", StatusCode::BAD_REQUEST),
 ];
 
-/// What an answer with a status other than success means.
-pub(in crate::llm) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CallError {
-    let said = serde_json::from_slice(body).unwrap_or_else(|_| plain_text(body));
+/// What a response with a status other than success means.
+pub(in crate::llm) fn error_response(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CallError {
+    if status == StatusCode::BAD_REQUEST && requires_tls(body) {
+        return CallFailure::Tls(TlsFailure::Required).into();
+    }
+    // Looked for in pages too, which otherwise are for browsers.
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_MESSAGE_BYTES)]).to_ascii_lowercase();
+    if status == StatusCode::BAD_REQUEST && TLS_REQUIRED.iter().any(|phrase| text.contains(phrase)) {
+        return CallFailure::Tls(TlsFailure::Required).into();
+    }
+    let error = serde_json::from_slice(body).unwrap_or_else(|_| plain_text(body));
     CallError {
-        failure: failure_of(status, &said),
-        retry_after: retry_after(headers).or_else(|| retry_after_said(&said)),
+        failure: failure_of(status, &error),
+        retry_after: retry_after(headers).or_else(|| retry_after_in_body(&error)),
     }
 }
 
-/// What an error means that came with status 200.
-pub(super) fn hidden_refusal(said: &Value) -> CallError {
-    CallError { failure: failure_of(status_in(said), said), retry_after: retry_after_said(said) }
+/// What an error with status 200 means.
+pub(super) fn error_in_success(error: &Value) -> CallError {
+    CallError { failure: failure_of(status_in(error), error), retry_after: retry_after_in_body(error) }
 }
 
-/// A message that is no JSON; pages are for browsers.
+/// Whether this is what a port for TLS answers to plain HTTP, as text or as a page.
+fn requires_tls(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_MESSAGE_BYTES)]).to_ascii_lowercase();
+    TLS_REQUIRED.iter().any(|phrase| text.contains(phrase))
+}
+
+/// A message that is not JSON. Pages count as empty.
 fn plain_text(body: &[u8]) -> Value {
-    let text = String::from_utf8_lossy(&body[..body.len().min(LONGEST_MESSAGE)]);
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_MESSAGE_BYTES)]);
     if text.trim_start().starts_with('<') { Value::Null } else { Value::from(text) }
 }
 
-/// The status that an error says itself.
-pub(super) fn stated_status(said: &Value) -> Option<StatusCode> {
-    let inner = ["error", "errors", "detail"].map(|name| &said[name]);
+/// The status in the fields of an error.
+pub(super) fn status_field(error: &Value) -> Option<StatusCode> {
+    let inner = ["error", "errors", "detail"].map(|name| &error[name]);
     let firsts = inner.map(|inner| &inner[0]);
     let number = |value: &Value| match value {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_u64(),
     };
-    inner.into_iter().chain(firsts).chain([said]).find_map(|place| {
+    inner.into_iter().chain(firsts).chain([error]).find_map(|place| {
         ["code", "status", "status_code"]
             .into_iter()
             .filter_map(|name| u16::try_from(number(&place[name])?).ok())
@@ -104,33 +124,33 @@ pub(super) fn stated_status(said: &Value) -> Option<StatusCode> {
     })
 }
 
-/// As [`stated_status`], else what its words stand for, else a failing server.
-fn status_in(said: &Value) -> StatusCode {
-    stated_status(said).unwrap_or_else(|| {
-        let says = words(said);
-        let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| says.contains(phrase));
+/// As [`status_field`]; without one, the status that its words stand for; without such words, 502.
+fn status_in(error: &Value) -> StatusCode {
+    status_field(error).unwrap_or_else(|| {
+        let words = cause_words(error);
+        let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
         if mentions(&BAD_KEY) {
             return StatusCode::UNAUTHORIZED;
         }
         if mentions(&NO_MODEL) {
             return StatusCode::NOT_FOUND;
         }
-        let known = STATUS_WORDS.into_iter().find(|(word, _)| says.contains(word));
+        let known = STATUS_WORDS.into_iter().find(|(word, _)| words.contains(word));
         known.map_or(StatusCode::BAD_GATEWAY, |(_, status)| status)
     })
 }
 
-/// What a status other than success means, with what the server said in its body.
-pub(super) fn failure_of(status: StatusCode, said: &Value) -> CallFailure {
-    let says = words(said);
-    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| says.contains(phrase));
-    // Gemini says "exceeded your current quota" of a limit for the minute, too.
-    let quota_of_a_minute = mentions(&["resource_exhausted"]);
+/// What a status other than success means with this body.
+pub(super) fn failure_of(status: StatusCode, error: &Value) -> CallFailure {
+    let words = cause_words(error);
+    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    // Gemini calls a limit per minute a quota, too.
+    let is_quota_per_minute = mentions(&["resource_exhausted"]);
 
-    if mentions(&NO_QUOTA) || mentions(&["exceeded your current quota"]) && !quota_of_a_minute {
+    if mentions(&NO_QUOTA) || mentions(&["exceeded your current quota"]) && !is_quota_per_minute {
         return CallFailure::QuotaExhausted;
     }
-    // Of a rate, "too many tokens" is said, too.
+    // "Too many tokens" may be a matter of rate, too.
     let is_rate = status == StatusCode::TOO_MANY_REQUESTS && !mentions(&["context_length_exceeded"]);
     if mentions(&TOO_LONG) && !is_rate {
         return CallFailure::ContextTooLong;
@@ -142,29 +162,29 @@ pub(super) fn failure_of(status: StatusCode, said: &Value) -> CallFailure {
         401 | 403 => CallFailure::BadKey,
         402 => CallFailure::QuotaExhausted,
         404 => CallFailure::UnknownModel,
-        // Some servers fail over a schema rather than refuse it.
+        // Some servers fail on a schema instead of refusing it.
         500 if mentions(&["grammar", "json_schema", "json schema"]) => {
-            refused_feature(&says).map_or(CallFailure::ServerError, CallFailure::NotTaken)
+            refused_feature(&words).map_or(CallFailure::ServerError, CallFailure::Unsupported)
         }
         408 | 409 | 425 | 500.. => CallFailure::ServerError,
         413 => CallFailure::ContextTooLong,
         429 => CallFailure::RateLimited,
         _ if mentions(&BAD_KEY) => CallFailure::BadKey,
         _ if mentions(&NO_MODEL) => CallFailure::UnknownModel,
-        _ => refused_feature(&says).map_or(CallFailure::BadRequest, CallFailure::NotTaken),
+        _ => refused_feature(&words).map_or(CallFailure::BadRequest, CallFailure::Unsupported),
     }
 }
 
-/// Everything telling that an error says, in lower case.
-fn words(said: &Value) -> String {
+/// All words of an error that may tell its cause, in lower case.
+fn cause_words(error: &Value) -> String {
     let mut words = String::new();
-    collect(said, DEEPEST, &mut words);
+    collect(error, MAX_DEPTH, &mut words);
     words.make_ascii_lowercase();
     words
 }
 
-fn collect(said: &Value, depth: u8, words: &mut String) {
-    match said {
+fn collect(error: &Value, depth: u8, words: &mut String) {
+    match error {
         Value::String(text) => {
             words.push_str(text);
             words.push(' ');
@@ -175,7 +195,7 @@ fn collect(said: &Value, depth: u8, words: &mut String) {
             }
         }
         Value::Object(fields) if depth > 0 => {
-            for field in TELLING.iter().filter_map(|name| fields.get(*name)) {
+            for field in CAUSE_FIELDS.iter().filter_map(|name| fields.get(*name)) {
                 collect(field, depth - 1, words);
             }
         }
@@ -183,21 +203,21 @@ fn collect(said: &Value, depth: u8, words: &mut String) {
     }
 }
 
-/// What no header but only the body says: "Please try again in 1m2.5s" (OpenAI), "retry after 7 seconds"
+/// The wait that the body asks for: "Please try again in 1m2.5s" (OpenAI), "retry after 7 seconds"
 /// (Azure), `"retryDelay": "30s"` (Gemini).
-fn retry_after_said(said: &Value) -> Option<Duration> {
-    let says = words(said);
+fn retry_after_in_body(error: &Value) -> Option<Duration> {
+    let words = cause_words(error);
     let sentence = ["try again in ", "retry in ", "retry after "]
         .into_iter()
-        .find_map(|phrase| spoken(&says[says.find(phrase)? + phrase.len()..]));
-    sentence.or_else(|| delay_in(said, DEEPEST))
+        .find_map(|phrase| leading_time(&words[words.find(phrase)? + phrase.len()..]));
+    sentence.or_else(|| delay_in(error, MAX_DEPTH))
 }
 
-fn delay_in(said: &Value, depth: u8) -> Option<Duration> {
-    match said {
+fn delay_in(error: &Value, depth: u8) -> Option<Duration> {
+    match error {
         Value::Array(entries) if depth > 0 => entries.iter().find_map(|entry| delay_in(entry, depth - 1)),
         Value::Object(fields) if depth > 0 => {
-            let own = fields.get("retryDelay").and_then(Value::as_str).and_then(spoken);
+            let own = fields.get("retryDelay").and_then(Value::as_str).and_then(leading_time);
             own.or_else(|| fields.values().find_map(|field| delay_in(field, depth - 1)))
         }
         _ => None,
@@ -205,7 +225,7 @@ fn delay_in(said: &Value, depth: u8) -> Option<Duration> {
 }
 
 /// The time at the beginning of a text: `1h2m3.5s`, `120ms`, `7 seconds`.
-fn spoken(text: &str) -> Option<Duration> {
+fn leading_time(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = None;
     loop {

@@ -1,16 +1,16 @@
-//! Fields that may be of any type: what carries something is kept, the rest is as if it were not there.
+//! Fields that may be of any JSON type: values of a usable type are kept, all others count as absent.
 
 use std::fmt::{Formatter, Result as FmtResult};
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A `T`, or `None` for `null` and for every type that carries none.
+/// A `T`, or `None` for `null` and every JSON type that no `T` can be made of.
 #[derive(Debug)]
 pub(super) struct Lenient<T>(pub(super) Option<T>);
 
-/// What can be taken from a field of some JSON types, and from no other.
-pub(super) trait Carried: Sized {
+/// What can be made of some JSON types. The default for each type is: nothing.
+pub(super) trait FromJson: Sized {
     /// From a string.
     fn from_text(_text: String) -> Option<Self> {
         None
@@ -40,7 +40,7 @@ impl<T> Default for Lenient<T> {
     }
 }
 
-impl<'de, T: Carried> Deserialize<'de> for Lenient<T> {
+impl<'de, T: FromJson> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(AnyType(PhantomData)).map(Self)
     }
@@ -48,7 +48,7 @@ impl<'de, T: Carried> Deserialize<'de> for Lenient<T> {
 
 struct AnyType<T>(PhantomData<T>);
 
-impl<'de, T: Carried> Visitor<'de> for AnyType<T> {
+impl<'de, T: FromJson> Visitor<'de> for AnyType<T> {
     type Value = Option<T>;
 
     fn expecting(&self, f: &mut Formatter<'_>) -> FmtResult {
@@ -92,31 +92,31 @@ impl<'de, T: Carried> Visitor<'de> for AnyType<T> {
     }
 }
 
-impl Carried for String {
+impl FromJson for String {
     fn from_text(text: String) -> Option<Self> {
         Some(text)
     }
 }
 
-/// What a server calls something: a word, and no text that might quote anything.
+/// An id or a name from a server: one word, as a text might quote the request.
 #[derive(Debug)]
-pub(super) struct Name(pub(super) String);
+pub(super) struct Identifier(pub(super) String);
 
-impl Carried for Name {
+impl FromJson for Identifier {
     fn from_text(text: String) -> Option<Self> {
         let is_word = (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         is_word.then_some(Self(text))
     }
 }
 
-/// The entries that carry something.
-impl<T: Carried> Carried for Vec<T> {
+/// The entries of a usable type.
+impl<T: FromJson> FromJson for Vec<T> {
     fn from_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
-        let mut carried = Self::new();
+        let mut entries = Self::new();
         while let Some(entry) = list.next_element::<Lenient<T>>()? {
-            carried.extend(entry.0);
+            entries.extend(entry.0);
         }
-        Ok(Some(carried))
+        Ok(Some(entries))
     }
 }
 
@@ -124,13 +124,13 @@ impl<T: Carried> Carried for Vec<T> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count(pub(super) u64);
 
-impl Carried for Count {
+impl FromJson for Count {
     fn from_text(text: String) -> Option<Self> {
         text.trim().parse().ok().and_then(Self::from_number)
     }
 
     fn from_number(number: f64) -> Option<Self> {
-        // Servers may say anything; no count of tokens is as large as this.
+        // Servers send any number; no count of tokens is as large as this.
         number.is_finite().then_some(Self(number.clamp(0.0, 1e12) as u64))
     }
 }

@@ -1,6 +1,6 @@
-//! What servers that call themselves OpenAI-compatible really send back, good and bad.
+//! What servers that call themselves OpenAI-compatible send back.
 //!
-//! What carries an answer is used, whatever its shape; what does not is a typed error.
+//! A body that carries an answer is used, whatever its shape; any other is a typed error.
 
 mod body;
 mod failure;
@@ -15,44 +15,45 @@ use serde_json::Value;
 
 use super::{CallError, CallFailure, Completion};
 
-pub(super) use body::{Incoming, normalised};
-use failure::hidden_refusal;
-pub(super) use failure::refusal;
+pub(super) use body::{IncomingBody, to_json};
+use failure::error_in_success;
+pub(super) use failure::error_response;
 use lenient::Lenient;
-use shape::{Body, Choice, Names};
-use strict::Usual;
+use shape::{Choice, Identity, ReplyBody};
+use strict::StrictCompletion;
 
-/// A chat completion, of which nothing but some text is needed.
+/// A chat completion of which nothing but some text is needed.
 #[derive(Debug)]
-pub(super) struct Reply(Body);
+pub(super) struct LenientCompletion(ReplyBody);
 
-impl<'de> Deserialize<'de> for Reply {
+impl<'de> Deserialize<'de> for LenientCompletion {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Lenient::<Body>::deserialize(from).map(|body| Self(body.0.unwrap_or_default()))
+        Lenient::<ReplyBody>::deserialize(from).map(|body| Self(body.0.unwrap_or_default()))
     }
 }
 
-/// What the chat completion in `body` says.
+/// Reads the chat completion in `body`.
 ///
 /// # Errors
-/// Why it says nothing.
+/// Why it has no answer.
 pub(super) fn completion(body: &[u8]) -> Result<Completion, CallError> {
-    if let Some(completion) = serde_json::from_slice::<Usual>(body).ok().and_then(Usual::into_completion) {
-        return Ok(completion);
+    let strict = serde_json::from_slice::<StrictCompletion>(body).ok();
+    match strict.and_then(StrictCompletion::into_completion) {
+        Some(completion) => Ok(completion),
+        None => lenient_completion(body),
     }
-    forgiving(body)
 }
 
-/// The same, whatever shape it has.
-fn forgiving(body: &[u8]) -> Result<Completion, CallError> {
-    let reply: Reply = serde_json::from_slice(body).map_err(|_| CallFailure::Malformed)?;
+/// Reads it whatever its shape.
+fn lenient_completion(body: &[u8]) -> Result<Completion, CallError> {
+    let reply: LenientCompletion = serde_json::from_slice(body).map_err(|_| CallFailure::Malformed)?;
     let completion = reply.into_completion()?;
-    let Names { id, model } = serde_json::from_slice(body).unwrap_or_default();
-    Ok(Completion { id: id.0.map(|name| name.0), model: model.0.map(|name| name.0), ..completion })
+    let Identity { id, model } = serde_json::from_slice(body).unwrap_or_default();
+    Ok(Completion { id: id.0.map(|id| id.0), model: model.0.map(|model| model.0), ..completion })
 }
 
-/// Words with which models end an answer that was filtered. Gemini adds why, after a colon.
-const FILTERS: [&str; 8] = [
+/// How finish reasons of filtered answers begin. Gemini adds the cause after a colon.
+const FILTER_REASONS: [&str; 8] = [
     "content_filter",
     "safety",
     "sensitive",
@@ -65,95 +66,93 @@ const FILTERS: [&str; 8] = [
 
 /// How a choice ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Proper,
-    Cut,
+enum Outcome {
+    Complete,
+    Truncated,
     Filtered,
     Failed,
 }
 
-/// OpenAI's words for the end of an answer.
-const ENDS: [&str; 5] = ["stop", "length", "content_filter", "tool_calls", "function_call"];
+/// OpenAI's finish reasons.
+const FINISH_REASONS: [&str; 5] = ["stop", "length", "content_filter", "tool_calls", "function_call"];
 
 /// The texts of one choice.
-struct Said {
-    end: End,
-    /// The end in OpenAI's words.
-    finish: Option<&'static str>,
-    /// What was to be said, best place first.
+struct ChoiceTexts {
+    outcome: Outcome,
+    /// The finish reason, where it is one of OpenAI's.
+    finish_reason: Option<&'static str>,
+    /// What may be the answer, the likeliest first.
     texts: Vec<String>,
-    /// What was thought on the way.
-    thought: Option<String>,
+    reasoning: Option<String>,
     error: Option<Value>,
 }
 
-impl From<Choice> for Said {
+impl From<Choice> for ChoiceTexts {
     fn from(choice: Choice) -> Self {
         let message = choice.message.0.or(choice.delta.0).unwrap_or_default();
         let arguments = message.first_arguments();
         let content = message.content.0.unwrap_or_default();
-        let is_said = |text: &String| !text.trim().is_empty();
+        let is_not_blank = |text: &String| !text.trim().is_empty();
         let refusals = [message.refusal.0, Some(content.refusal)];
-        let thoughts = [message.reasoning_content.0, message.reasoning.0, Some(content.thought)];
+        let reasoning = [message.reasoning_content.0, message.reasoning.0, Some(content.reasoning)];
         let texts = [Some(content.text), choice.text.0, arguments];
-        let finish = choice.finish_reason.0.unwrap_or_default().to_ascii_lowercase().replace('-', "_");
+        let reason = choice.finish_reason.0.unwrap_or_default().to_ascii_lowercase().replace('-', "_");
         Self {
-            finish: ENDS.into_iter().find(|word| *word == finish),
-            end: match finish.as_str() {
-                _ if refusals.iter().flatten().any(is_said) => End::Filtered,
-                finish if FILTERS.iter().any(|word| finish.starts_with(word)) => End::Filtered,
-                "error" => End::Failed,
-                "length" | "max_tokens" | "model_length" => End::Cut,
-                _ => End::Proper,
+            finish_reason: FINISH_REASONS.into_iter().find(|known| *known == reason),
+            outcome: match reason.as_str() {
+                _ if refusals.iter().flatten().any(is_not_blank) => Outcome::Filtered,
+                reason if FILTER_REASONS.iter().any(|filter| reason.starts_with(filter)) => Outcome::Filtered,
+                "error" => Outcome::Failed,
+                "length" | "max_tokens" | "model_length" => Outcome::Truncated,
+                _ => Outcome::Complete,
             },
-            texts: texts.into_iter().flatten().filter(is_said).collect(),
-            thought: thoughts.into_iter().flatten().find(is_said),
+            texts: texts.into_iter().flatten().filter(is_not_blank).collect(),
+            reasoning: reasoning.into_iter().flatten().find(is_not_blank),
             error: choice.error,
         }
     }
 }
 
-impl Reply {
-    /// The text of the first choice that says something, and whatever else may hold the answer.
+impl LenientCompletion {
+    /// The text of the first choice that has one, and whatever else may hold the answer.
     pub(super) fn into_completion(self) -> Result<Completion, CallError> {
         let Self(mut body) = self;
-        let (mut whole, mut thought, mut cut) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut was_filtered, mut was_ended, mut was_cut) = (false, false, false);
-        let mut finish = None;
-        for said in body.choices.0.take().unwrap_or_default().into_iter().map(Said::from) {
-            finish = finish.or(said.finish);
-            match said.end {
-                End::Proper => {
-                    was_ended = true;
-                    whole.extend(said.texts);
-                    thought.extend(said.thought);
+        let (mut complete, mut reasoning, mut cut_off) = (Vec::new(), Vec::new(), Vec::new());
+        let mut outcomes = Vec::new();
+        let mut finish_reason = None;
+        for choice in body.choices.0.take().unwrap_or_default().into_iter().map(ChoiceTexts::from) {
+            finish_reason = finish_reason.or(choice.finish_reason);
+            outcomes.push(choice.outcome);
+            match choice.outcome {
+                Outcome::Complete => {
+                    complete.extend(choice.texts);
+                    reasoning.extend(choice.reasoning);
                 }
-                End::Cut => {
-                    was_cut = true;
-                    cut.extend(said.texts.into_iter().chain(said.thought));
-                }
-                End::Filtered => was_filtered = true,
-                End::Failed => {}
+                Outcome::Truncated => cut_off.extend(choice.texts.into_iter().chain(choice.reasoning)),
+                Outcome::Filtered | Outcome::Failed => {}
             }
-            body.error = body.error.or(said.error);
+            body.error = body.error.or(choice.error);
         }
-        let truncated = whole.is_empty() && thought.is_empty() && was_cut;
-        // What was cut off is no alternative to what was not.
-        let texts = if truncated {
-            cut.truncate(1);
-            cut
-        } else {
-            // What was thought is no answer where something else was said.
-            if whole.is_empty() { thought } else { whole }
+        let has = |outcome| outcomes.contains(&outcome);
+        let truncated = complete.is_empty() && reasoning.is_empty() && has(Outcome::Truncated);
+        let texts = match (truncated, complete.is_empty()) {
+            // A text that was cut off is no alternative to a complete one.
+            (true, _) => {
+                cut_off.truncate(1);
+                cut_off
+            }
+            // Reasoning is the answer only where there is nothing else.
+            (false, true) => reasoning,
+            (false, false) => complete,
         };
         let mut texts = texts.into_iter();
         let content = texts.next();
         if content.is_none() {
-            match body.complaint() {
-                _ if was_filtered => return Err(CallFailure::ContentFilter.into()),
-                Some(said) => return Err(hidden_refusal(&said)),
-                // It answered, if with nothing.
-                None if was_ended || was_cut => {}
+            match body.reported_error() {
+                _ if has(Outcome::Filtered) => return Err(CallFailure::ContentFilter.into()),
+                Some(error) => return Err(error_in_success(&error)),
+                // An empty answer is an answer.
+                None if has(Outcome::Complete) || has(Outcome::Truncated) => {}
                 None => return Err(CallFailure::Malformed.into()),
             }
         }
@@ -164,7 +163,7 @@ impl Reply {
             prompt_tokens: usage.prompt(),
             completion_tokens: usage.completion(),
             alternatives: texts.collect(),
-            finish,
+            finish: finish_reason,
             ..Completion::default()
         })
     }

@@ -1,20 +1,20 @@
-//! The shapes in which chat completions and errors come.
+//! The shapes of chat completions and errors.
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::{Value, json};
 
-use super::failure::stated_status;
-use super::lenient::{Carried, Count, Lenient, Name};
+use super::failure::status_field;
+use super::lenient::{Count, FromJson, Identifier, Lenient};
 
-/// Every field is read whatever its type. The plain ones cost nothing where they are absent or `null`.
+/// A body, every field of which may be of any type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Body {
+pub(super) struct ReplyBody {
     pub(super) choices: Lenient<Vec<Choice>>,
     pub(super) usage: Lenient<Usage>,
-    // Some servers send their errors with status 200, each in its own shape.
+    // Errors that come with status 200, in the shapes of different servers.
     pub(super) error: Option<Value>,
     pub(super) errors: Option<Value>,
     pub(super) detail: Option<Value>,
@@ -26,12 +26,12 @@ pub(super) struct Body {
     pub(super) status: Option<Value>,
 }
 
-/// What a server calls an answer, and the model that gave it. Read by itself, as each chunk of a stream repeats it.
+/// The id of an answer and its model. Read separately, as each chunk of a stream repeats them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Names {
-    pub(super) id: Lenient<Name>,
-    pub(super) model: Lenient<Name>,
+pub(super) struct Identity {
+    pub(super) id: Lenient<Identifier>,
+    pub(super) model: Lenient<Identifier>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,22 +45,22 @@ pub(super) struct Usage {
 #[serde(default)]
 pub(super) struct Choice {
     pub(super) index: Lenient<Count>,
-    pub(super) message: Lenient<Message>,
-    /// A piece of a message, in a stream.
-    pub(super) delta: Lenient<Message>,
-    /// Where text completions have it.
+    pub(super) message: Lenient<ReplyMessage>,
+    /// A part of a message, in a stream.
+    pub(super) delta: Lenient<ReplyMessage>,
+    /// The text, in text completions.
     pub(super) text: Lenient<String>,
     pub(super) finish_reason: Lenient<String>,
-    /// Routers say here what went wrong at the server behind them.
+    /// Routers put the error of the server behind them here.
     pub(super) error: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Message {
+pub(super) struct ReplyMessage {
     pub(super) content: Lenient<Content>,
     pub(super) refusal: Lenient<String>,
-    // Servers name it one way, the other, or both at once.
+    // Servers use one name, the other, or both.
     pub(super) reasoning_content: Lenient<String>,
     pub(super) reasoning: Lenient<String>,
     pub(super) tool_calls: Lenient<Vec<ToolCall>>,
@@ -79,21 +79,21 @@ pub(super) struct Function {
     pub(super) arguments: Lenient<Arguments>,
 }
 
-/// Text, also where it comes as an object that has been parsed already.
+/// JSON text; some servers send it as an object that they have parsed already.
 #[derive(Debug)]
 pub(super) struct Arguments(String);
 
-/// What a message says: text, parts of text, or an object that has been parsed already.
+/// The content of a message: text, parts of text, or JSON that the server has parsed already.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) text: String,
     /// Parts that are marked as reasoning.
-    pub(super) thought: String,
+    pub(super) reasoning: String,
     /// Parts that are marked as a refusal.
     pub(super) refusal: String,
 }
 
-impl Carried for Body {
+impl FromJson for ReplyBody {
     fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
         Self::deserialize(MapAccessDeserializer::new(object)).map(Some)
     }
@@ -104,10 +104,10 @@ impl Carried for Body {
     }
 }
 
-/// What comes as an object, and as nothing else.
-macro_rules! carried_by_objects {
+/// For types that are JSON objects and nothing else.
+macro_rules! from_json_objects {
     ($($shape:ty),*) => {$(
-        impl Carried for $shape {
+        impl FromJson for $shape {
             fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
                 Self::deserialize(MapAccessDeserializer::new(object)).map(Some)
             }
@@ -115,9 +115,9 @@ macro_rules! carried_by_objects {
     )*};
 }
 
-carried_by_objects!(Usage, Choice, ToolCall, Function);
+from_json_objects!(Usage, Choice, ToolCall, Function);
 
-impl Carried for Message {
+impl FromJson for ReplyMessage {
     fn from_text(text: String) -> Option<Self> {
         Some(Self { content: Lenient(Content::from_text(text)), ..Self::default() })
     }
@@ -127,7 +127,7 @@ impl Carried for Message {
     }
 }
 
-impl Carried for Arguments {
+impl FromJson for Arguments {
     fn from_text(text: String) -> Option<Self> {
         Some(Self(text))
     }
@@ -138,7 +138,7 @@ impl Carried for Arguments {
     }
 }
 
-impl Carried for Content {
+impl FromJson for Content {
     fn from_text(text: String) -> Option<Self> {
         Some(Self { text, ..Self::default() })
     }
@@ -167,7 +167,7 @@ impl Content {
             // `{"text": {"value": …}}` is the form of the Assistants API.
             let text = [part, &part["text"], &part["text"]["value"]].into_iter().find_map(Value::as_str);
             match kind {
-                "reasoning" | "thinking" => content.thought.push_str(text.unwrap_or_default()),
+                "reasoning" | "thinking" => content.reasoning.push_str(text.unwrap_or_default()),
                 "refusal" => content.refusal.push_str(part["refusal"].as_str().or(text).unwrap_or_default()),
                 _ => content.text.push_str(text.unwrap_or_default()),
             }
@@ -175,18 +175,18 @@ impl Content {
         content
     }
 
-    /// An answer that is no text but JSON itself.
+    /// An answer that is JSON instead of text.
     fn parsed(answer: &Value) -> Self {
         Self { text: answer.to_string(), ..Self::default() }
     }
 
     fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.thought.is_empty() && self.refusal.is_empty()
+        self.text.is_empty() && self.reasoning.is_empty() && self.refusal.is_empty()
     }
 }
 
-impl Message {
-    /// What it was to call a tool with: some servers make the wanted structure a tool.
+impl ReplyMessage {
+    /// The arguments of the first tool call: some servers turn the schema of the answer into a tool.
     pub(super) fn first_arguments(&self) -> Option<String> {
         let calls = self.tool_calls.0.as_deref().unwrap_or_default();
         let functions = calls.iter().map(|call| &call.function).chain([&self.function_call]);
@@ -205,21 +205,21 @@ impl Usage {
     }
 }
 
-impl Body {
-    /// What it says is wrong, when it says so.
-    pub(super) fn complaint(&self) -> Option<Value> {
-        let said = json!({
+impl ReplyBody {
+    /// The fields that describe an error, if it reports one.
+    pub(super) fn reported_error(&self) -> Option<Value> {
+        let fields = json!({
             "error": self.error, "errors": self.errors, "detail": self.detail, "message": self.message,
             "type": self.kind, "code": self.code, "status": self.status,
         });
         let is_error = |value: &Option<Value>| value.as_ref().is_some_and(|value| value == "error");
-        let is_available =
+        let is_present =
             |value: &Value| !matches!(value, Value::Null | Value::Bool(false)) && !is_empty(value);
-        let complains = ["error", "errors", "detail"].iter().any(|name| is_available(&said[name]))
+        let is_reported = ["error", "errors", "detail"].iter().any(|name| is_present(&fields[name]))
             || is_error(&self.object)
             || is_error(&self.kind)
-            || stated_status(&said).is_some();
-        complains.then_some(said)
+            || status_field(&fields).is_some();
+        is_reported.then_some(fields)
     }
 }
 

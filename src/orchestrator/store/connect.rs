@@ -12,20 +12,20 @@ use sqlx::{Connection, SqlSafeStr};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
-use super::{PATIENCE, Pool, Store, StoreError, postgres, sqlite};
+use super::{OPERATION_TIME, Pool, Store, StoreError, postgres, sqlite};
 use crate::config::mask_url;
 
-/// How long to wait for a connection. Less than for the statement itself.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait for a connection: less than for the statement itself.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// How long PostgreSQL may take for one statement, in milliseconds: a little less than we wait. One that waits
 /// for a lock would not end with its connection.
 const STATEMENT_TIMEOUT_MS: &str = "4500";
-/// How long a connection may take to say that it is well before it is used again.
-const RELEASE_PATIENCE: Duration = Duration::from_secs(1);
-/// How long the connections may take to end.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a database may take to come up.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a connection may take to show that it is healthy before it is used again.
+const RELEASE_TIME: Duration = Duration::from_secs(1);
+/// How long the connections may take to close.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// How long a database may take to start.
+const START_TIME: Duration = Duration::from_secs(30);
 /// Connections to PostgreSQL at most.
 const CONNECTIONS: u32 = 10;
 
@@ -68,7 +68,7 @@ fn sqlite_options(url: &str) -> Option<SqliteConnectOptions> {
         .journal_mode(SqliteJournalMode::Wal)
         // A task that was accepted is not lost when the power fails either.
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(PATIENCE);
+        .busy_timeout(OPERATION_TIME);
     Some(options).filter(|options| options.get_filename() != Path::new(""))
 }
 
@@ -91,17 +91,17 @@ impl std::fmt::Display for Database {
 }
 
 impl Store {
-    /// Connects to `database` and brings its tables up to date; waits a while for one that is coming up.
+    /// Connects to `database` and brings its tables up to date; waits a while for one that is starting.
     ///
     /// # Errors
     /// Why that cannot be done, in a sentence.
     pub async fn connect(database: &Database) -> Result<Self, String> {
-        let give_up = Instant::now() + START_PATIENCE;
+        let give_up = Instant::now() + START_TIME;
         let mut is_first = true;
         loop {
             let why = match Self::try_connect(&database.options).await {
                 Ok(store) => return Ok(store),
-                Err(error) if is_away(&error) => "it does not answer".to_owned(),
+                Err(error) if may_be_starting(&error) => "it does not answer".to_owned(),
                 // Another orchestrator may have made the tables at the same time: SQLite has no lock for that.
                 Err(MigrateError::ExecuteMigration(..)) if std::mem::take(&mut is_first) => continue,
                 Err(error) => return Err(unusable(database, &error.to_string())),
@@ -118,18 +118,18 @@ impl Store {
         match options {
             Options::Postgres(options) => {
                 let pool_of = |connections| {
-                    PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_PATIENCE)
+                    PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_TIME)
                 };
                 let first = pool_of(1).connect_with((**options).clone()).await?;
                 migrations(include_str!("migrations/postgres_1_tasks.sql")).run(&first).await?;
                 first.close().await;
                 let options = (**options).clone().options([("statement_timeout", STATEMENT_TIMEOUT_MS)]);
                 let pool = pool_of(CONNECTIONS)
-                    // The pool asks each connection that comes back whether it is well, without a limit of time.
+                    // The pool checks each connection that is returned, without a limit of time.
                     .after_release(|connection, _| {
                         Box::pin(async move {
-                            let well = timeout(RELEASE_PATIENCE, connection.ping()).await;
-                            well.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                            let pinged = timeout(RELEASE_TIME, connection.ping()).await;
+                            pinged.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
                         })
                     })
                     .connect_lazy_with(options);
@@ -140,13 +140,13 @@ impl Store {
                 // fairer than its own.
                 let pool = SqlitePoolOptions::new()
                     .max_connections(1)
-                    .acquire_timeout(CONNECT_PATIENCE)
+                    .acquire_timeout(CONNECT_TIME)
                     .idle_timeout(None)
                     .max_lifetime(None)
                     .connect_with((**options).clone())
                     .await?;
                 migrations(include_str!("migrations/sqlite_1_tasks.sql")).run(&pool).await?;
-                // A file that goes is not made anew, nor what is left of it taken for its own.
+                // A deleted file is not created again, nor are what remains of its journal files used.
                 pool.set_connect_options((**options).clone().create_if_missing(false));
                 let file = DatabaseFile::at(options.get_filename()).map_err(sqlx::Error::Io)?;
                 Ok(Self { pool: Pool::Sqlite(pool), sql: &sqlite::SQL, file: Some(file) })
@@ -154,9 +154,9 @@ impl Store {
         }
     }
 
-    /// Fails when the database is a file that was moved or deleted: SQLite would go on writing to what is left
+    /// Fails when the database is a file that was moved or deleted: SQLite would go on writing to what remains
     /// of it.
-    pub(super) fn file_is_there(&self) -> Result<(), StoreError> {
+    pub(super) fn check_file(&self) -> Result<(), StoreError> {
         match &self.file {
             Some(file) if !file.is_available() => {
                 Err(StoreError::Unavailable("its file was moved or deleted; put it back or restart".into()))
@@ -165,7 +165,7 @@ impl Store {
         }
     }
 
-    /// Ends all connections, but does not wait long for one that hangs.
+    /// Closes all connections, but does not wait long for one that hangs.
     pub async fn close(&self) {
         let closed = async {
             match &self.pool {
@@ -173,14 +173,14 @@ impl Store {
                 Pool::Sqlite(pool) => pool.close().await,
             }
         };
-        if timeout(CLOSING_PATIENCE, closed).await.is_err() {
-            warn!("some connections to the database hang and are left");
+        if timeout(CLOSE_TIME, closed).await.is_err() {
+            warn!("some connections to the database hang and are not closed");
         }
     }
 }
 
-/// Whether the database may only be coming up.
-fn is_away(error: &MigrateError) -> bool {
+/// Whether the database may only be starting.
+fn may_be_starting(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;
     };
@@ -198,7 +198,7 @@ fn unusable(database: &Database, why: &str) -> String {
     )
 }
 
-/// The changes to the tables, in order. What has been released is not edited any more: add the next number.
+/// The changes to the tables, in order. A released one is never edited: add the next number.
 fn migrations(first: &'static str) -> Migrator {
     let migration = Migration::new(1, "tasks".into(), MigrationType::Simple, first.into_sql_str(), false);
     Migrator::with_migrations(vec![migration])

@@ -2,7 +2,7 @@
 //!
 //! An orchestrator *claims* tasks for the time of a lease, which it renews while it works on them. When it dies,
 //! the lease runs out and the next one claims the task. Whatever is written about a claimed task is written
-//! under the name of the claim, so that one who lost it changes nothing any more.
+//! under the name of the claim, so that a worker that lost it changes nothing any more.
 
 mod connect;
 mod postgres;
@@ -19,10 +19,10 @@ use crate::domain::{PlanRequest, PlanResponse};
 
 pub use connect::Database;
 
-use super::models::{Submission, Task, TaskStatus, question};
+use super::models::{Submission, Task, TaskStatus, plan_request};
 
-/// How long the database may take for one thing.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the database may take for one operation.
+const OPERATION_TIME: Duration = Duration::from_secs(5);
 
 /// The database.
 #[derive(Debug)]
@@ -60,55 +60,55 @@ struct Sql {
 /// Why something could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database is gone, full or too slow; it may be back later.
+    /// The database is unreachable, full or too slow; a retry may succeed.
     #[error("the database does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The database does not take these data, or holds some that cannot be read.
-    #[error("the data do not fit the database")]
-    Misfit(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database refuses these data, or holds some that cannot be read.
+    #[error("the database refuses the data, or they cannot be read")]
+    InvalidData(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// One task taken up, and under which name.
+/// A task that a worker has claimed.
 #[derive(Debug)]
 pub struct Claim {
     /// The task.
     pub task_id: String,
-    /// Who took it up.
+    /// The worker that claimed it.
     pub worker: Uuid,
     /// Which of the task's claims this is, from 1.
     pub number: i32,
-    /// What the planner is to be asked; `None` when the task was changed by others so that it cannot be read.
-    pub question: Option<PlanRequest>,
+    /// The request for its plan; `None` when the stored task was changed from outside and cannot be read.
+    pub request: Option<PlanRequest>,
     /// What is left of the task's time budget.
     pub time_left: Duration,
 }
 
 /// How work on a claimed task ended.
 #[derive(Debug)]
-pub enum Settlement {
+pub enum TaskOutcome {
     /// With a plan.
     Completed(Box<PlanResponse>),
     /// For good, with the reason.
     Failed(String),
-    /// Not yet: to be tried again after a while, with the reason where there is one.
+    /// Not yet: to be retried after a while, with the reason where there is one.
     Postponed(Duration, Option<String>),
 }
 
 /// A statement about a claimed task, its first three parameters bound.
-macro_rules! about {
+macro_rules! claim_query {
     ($claim:expr, $sql:expr) => {
         sqlx::query($sql).bind(&$claim.task_id).bind($claim.worker.to_string()).bind($claim.number)
     };
 }
 
-/// Does the same work on a connection of whichever pool there is, for as long as there is patience: to sqlx
-/// databases are types.
+/// Does the same work on a connection of whichever pool there is, within [`OPERATION_TIME`]: to sqlx, databases are
+/// types.
 ///
-/// A connection on which that did not go well is not used again: it may hang, or lead to a server that has
-/// become read-only. Dropping it would make the pool wait for its last words.
+/// A connection on which that failed is not used again: it may hang, or lead to a server that has become
+/// read-only. It is detached, as the pool would wait for it to close.
 macro_rules! on {
     ($store:expr, $connection:ident => $work:expr) => {{
-        $store.file_is_there()?;
+        $store.check_file()?;
         match &$store.pool {
             Pool::Postgres(pool) => on!(in pool, $connection => $work),
             Pool::Sqlite(pool) => on!(in pool, $connection => $work),
@@ -117,7 +117,7 @@ macro_rules! on {
     (in $pool:expr, $connection:ident => $work:expr) => {{
         let mut held = $pool.acquire().await?;
         let $connection = &mut *held;
-        let result = match timeout(PATIENCE, async { $work }).await {
+        let result = match timeout(OPERATION_TIME, async { $work }).await {
             Ok(done) => done.map_err(StoreError::from),
             Err(_) => Err(StoreError::Unavailable("it took too long".into())),
         };
@@ -160,8 +160,8 @@ impl Store {
             .execute(connection)
             .await
             .map(drop))?;
-        // It may have gone meanwhile.
-        self.file_is_there()
+        // It may have been deleted meanwhile.
+        self.check_file()
     }
 
     /// The task of this id.
@@ -179,9 +179,9 @@ impl Store {
         };
         Ok(Some(Task {
             task_id,
-            status: TaskStatus::named(&status).ok_or_else(|| misfit(format!("the status {status}")))?,
+            status: TaskStatus::named(&status).ok_or_else(|| invalid_data(format!("the status {status}")))?,
             goal,
-            result: plan.map(|plan| serde_json::from_str(&plan)).transpose().map_err(misfit)?,
+            result: plan.map(|plan| serde_json::from_str(&plan)).transpose().map_err(invalid_data)?,
             error,
             created_at: rfc3339(created),
             updated_at: rfc3339(updated),
@@ -215,8 +215,8 @@ impl Store {
                 task_id,
                 worker,
                 number,
-                question: read.map(|(constraints, criteria): (_, Vec<String>)| {
-                    question(goal, &constraints, context.as_deref(), &criteria)
+                request: read.map(|(constraints, criteria): (_, Vec<String>)| {
+                    plan_request(goal, &constraints, context.as_deref(), &criteria)
                 }),
                 time_left: Duration::from_millis(u64::try_from(left).unwrap_or_default()),
             }
@@ -229,29 +229,29 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool, StoreError> {
-        on!(self, connection => about!(claim, self.sql.renew)
+        on!(self, connection => claim_query!(claim, self.sql.renew)
             .bind(millis(lease))
             .execute(connection)
             .await
             .map(|done| done.rows_affected() == 1))
     }
 
-    /// Writes down how work on a claim ended: all of it, or nothing. False when the claim was lost before.
+    /// Stores how work on a claim ended: all of it, or nothing. False when the claim was lost before.
     ///
     /// # Errors
     /// When nothing is written, or when that is not known.
-    pub async fn normalize(&self, claim: &Claim, end: &Settlement) -> Result<bool, StoreError> {
-        match end {
-            Settlement::Completed(plan) => self.complete(claim, plan).await,
-            Settlement::Failed(reason) => {
-                on!(self, connection => about!(claim, self.sql.fail)
+    pub async fn finish(&self, claim: &Claim, outcome: &TaskOutcome) -> Result<bool, StoreError> {
+        match outcome {
+            TaskOutcome::Completed(plan) => self.complete(claim, plan).await,
+            TaskOutcome::Failed(reason) => {
+                on!(self, connection => claim_query!(claim, self.sql.fail)
                     .bind(reason)
                     .execute(connection)
                     .await
                     .map(|done| done.rows_affected() == 1))
             }
-            Settlement::Postponed(wait, reason) => {
-                on!(self, connection => about!(claim, self.sql.postpone)
+            TaskOutcome::Postponed(wait, reason) => {
+                on!(self, connection => claim_query!(claim, self.sql.postpone)
                     .bind(millis(*wait))
                     .bind(reason)
                     .execute(connection)
@@ -266,7 +266,7 @@ impl Store {
         let whole = json(plan);
         on!(self, connection => {
             let mut transaction = connection.begin().await?;
-            let ours = about!(claim, self.sql.complete)
+            let ours = claim_query!(claim, self.sql.complete)
                 .execute(&mut *transaction)
                 .await?
                 .rows_affected() == 1;
@@ -295,8 +295,8 @@ impl Store {
         })
     }
 
-    /// Lets tasks fail whose time budget is used up, but for `except`; how many. `reason` is for those that
-    /// never had a try.
+    /// Marks tasks as failed whose time budget is used up, but for `except`; how many. `reason` is for those that
+    /// were never tried.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -309,7 +309,7 @@ impl Store {
             .map(|done| done.rows_affected()))
     }
 
-    /// Gives unfinished tasks `time` at least, and those that wait for another try that try at once; how many.
+    /// Gives unfinished tasks at least `time`, and lets those that wait for a retry have it at once; how many.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -333,7 +333,7 @@ impl Store {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error;
-        let misfits = match &error {
+        let is_about_data = match &error {
             Error::Decode(_) | Error::ColumnDecode { .. } | Error::Encode(_) | Error::ColumnNotFound(_) => {
                 true
             }
@@ -348,12 +348,12 @@ impl From<sqlx::Error> for StoreError {
             },
             _ => false,
         };
-        if misfits { Self::Misfit(error.into()) } else { Self::Unavailable(error.into()) }
+        if is_about_data { Self::InvalidData(error.into()) } else { Self::Unavailable(error.into()) }
     }
 }
 
-fn misfit(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-    StoreError::Misfit(why.into())
+fn invalid_data(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::InvalidData(why.into())
 }
 
 fn json(value: &impl serde::Serialize) -> String {

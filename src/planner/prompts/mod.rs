@@ -64,7 +64,7 @@ impl Prompts {
         let system = system_prompt(registry, rules, &Terms::of_whole(&steps));
         Self {
             registry: registry.clone(),
-            system: Message::constant(Role::System, system),
+            system: Message::new(Role::System, system),
             rest: RestPrompts::new(registry, rules),
             simple: SimplePrompt::new(registry, rules),
             schema: ResponseSchema { name: "plan", tight, plain },
@@ -141,7 +141,7 @@ impl SimplePrompt {
     fn of(registry: &ArmRegistry, rules: &PlanRules, length: usize) -> Self {
         let steps = format!("exactly {length}");
         let tight = schema::tight(registry, rules, length..=length, &numbers_to(length), Room::SMALL);
-        let say = |role, text: String| Message::constant(role, text);
+        let say = |role, text: String| Message::new(role, text);
         let asked = |goal: &str| {
             let request = PlanRequest { goal: goal.into(), ..PlanRequest::default() };
             say(Role::User, fenced(&Data::of(&request)))

@@ -88,8 +88,8 @@ impl RestPrompts {
             example: (3, &[1]),
         };
         Self {
-            system: Message::constant(Role::System, system_prompt(registry, rules, &terms)),
-            simple: Message::constant(Role::System, simple_system_prompt(registry, rules, &terms)),
+            system: Message::new(Role::System, system_prompt(registry, rules, &terms)),
+            simple: Message::new(Role::System, simple_system_prompt(registry, rules, &terms)),
             plain: schema::plain(registry),
             registry: registry.clone(),
             rules: rules.clone(),

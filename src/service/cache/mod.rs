@@ -1,5 +1,5 @@
-//! Plans that were made before: in memory, and in a Redis that replicas share. Identical questions that
-//! come at once are asked once.
+//! Caching: plans in memory, and in a Redis that replicas share. Identical requests that arrive at once are
+//! answered by one call.
 
 mod redis_store;
 mod single_flight;
@@ -25,8 +25,10 @@ use crate::service::redis::Redis;
 use redis_store::RedisPlans;
 use single_flight::{Participant, SingleFlight};
 
-/// Bytes of plans for which one entry is counted, so that long plans cost more of them.
+/// A plan counts as one entry for each of so many bytes begun, so that long plans take more of the room.
 const BYTES_OF_ENTRY: usize = 8 * 1024;
+/// How much longer than the leader a follower must have for another attempt to be worthwhile.
+const USEFUL_TIME: Duration = Duration::from_millis(100);
 
 /// The answer to a request.
 #[derive(Debug, Clone)]
@@ -40,45 +42,61 @@ pub(crate) struct PlanOutcome {
 }
 
 impl PlanOutcome {
-    /// What the planner has just made.
+    /// What the planner has just produced.
     pub(crate) fn new(cache: CacheStatus, (origin, plan): (Origin, Result<Plan, PlanError>)) -> Self {
         Self { origin, cache, plan: plan.map(|plan| Arc::new(SerializedPlan::new(plan))) }
     }
 
-    /// A plan that had been made before.
-    fn kept(planner: &PlannerArm, plan: Arc<SerializedPlan>) -> Self {
+    /// A cached plan.
+    fn cached(planner: &PlannerArm, plan: Arc<SerializedPlan>) -> Self {
         Self { origin: planner.origin(), cache: CacheStatus::Hit, plan: Ok(plan) }
     }
 
-    /// Nobody had an answer in time.
+    /// The leader had no answer in time.
     fn late(planner: &PlannerArm) -> Self {
         let plan = Err(PlanError::Llm(LlmError::Deadline));
         Self { origin: planner.origin(), cache: CacheStatus::Coalesced, plan }
     }
 
-    /// The same for somebody who made no calls for it.
+    /// The same for a request that made no calls for it.
     fn shared(&self, cache: CacheStatus) -> Self {
         let origin = Origin { usage_totals: UsageTotals::default(), ..self.origin.clone() };
         Self { origin, cache, plan: self.plan.clone() }
     }
 
-    /// Whether somebody with more time may fare better.
-    fn ran_out_of_time(&self) -> bool {
-        matches!(self.plan, Err(PlanError::Llm(LlmError::Deadline)))
+    /// Whether more time could have led to a better outcome: to a plan instead of an error, or to the configured
+    /// model's instead of a fallback's. A refusal by the LLM does not depend on time.
+    fn depends_on_time(&self, planner: &PlannerArm) -> bool {
+        match &self.plan {
+            Ok(_) => !self.is_of_configured_model(planner),
+            Err(error) => !matches!(error, PlanError::Llm(LlmError::Refused(_))),
+        }
+    }
+
+    fn is_of_configured_model(&self, planner: &PlannerArm) -> bool {
+        self.origin.model == planner.model()
     }
 }
 
-/// Names a question: SHA-256 of all that its answer depends on.
+/// What a leader hands to its followers.
+#[derive(Debug, Clone)]
+struct LeaderOutcome {
+    outcome: PlanOutcome,
+    /// When the leader's own time was up.
+    deadline: Instant,
+}
+
+/// Identifies a question: SHA-256 of all that its answer depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key([u8; 32]);
 
-/// Plans that were made before, and those that are being made.
+/// Cached plans, and those that are being made.
 pub(crate) struct PlanCache {
     /// All but the request that a plan depends on, hashed.
     setting: Sha256,
     memory: moka::sync::Cache<Key, Arc<SerializedPlan>>,
     redis: Option<RedisPlans>,
-    single_flight: SingleFlight<PlanOutcome>,
+    single_flight: SingleFlight<LeaderOutcome>,
 }
 
 impl PlanCache {
@@ -122,16 +140,16 @@ impl PlanCache {
         Some(Self::new(&setting, settings.cache_max_entries, settings.cache_ttl, redis))
     }
 
-    /// Plans in memory, about.
+    /// About how many plans are in memory.
     pub(crate) fn entries(&self) -> u64 {
         self.memory.entry_count()
     }
 
-    /// The answer to an order: from memory, from Redis, from somebody who is asking the same, or from `planner`.
-    /// With `anew` it is made in any case, and takes the place of an earlier one.
+    /// The answer to `job`: from memory, from Redis, from an identical request that is being answered, or from
+    /// `planner`. With `no_cache` it comes from `planner` and replaces a cached one.
     ///
-    /// Failures and answers of a fallback are not kept. Whoever asks the same meanwhile shares them, unless
-    /// only the time of the one who was first ran out.
+    /// Errors and fallback plans are not cached. Identical requests that wait share them, unless they have more
+    /// time than the one that was answered and time may help.
     pub(crate) async fn answer(
         &self,
         planner: &PlannerArm,
@@ -148,7 +166,7 @@ impl PlanCache {
         if let (Some(steps), Ok(plan), CacheStatus::Hit | CacheStatus::Coalesced) =
             (steps, &answer.plan, answer.cache)
         {
-            // Nobody may be looking any more.
+            // The receiver may be gone.
             let _ = plan.response().plan.into_iter().try_for_each(|step| steps.send(step));
         }
         answer
@@ -164,22 +182,26 @@ impl PlanCache {
     ) -> PlanOutcome {
         loop {
             if let Some(plan) = self.memory.get(&key) {
-                return PlanOutcome::kept(planner, plan);
+                return PlanOutcome::cached(planner, plan);
             }
             match self.single_flight.join(key) {
-                Participant::Leader(flight) => {
-                    let answer = match self.found_by_others(planner, key).await {
-                        Some(plan) => PlanOutcome::kept(planner, plan),
+                Participant::Leader(leader) => {
+                    let outcome = match self.shared_plan(planner, key).await {
+                        Some(plan) => PlanOutcome::cached(planner, plan),
                         None => self.make(planner, job, deadline, steps, key, CacheStatus::Miss).await,
                     };
-                    flight.complete(answer.clone());
-                    return answer;
+                    leader.complete(LeaderOutcome { outcome: outcome.clone(), deadline });
+                    return outcome;
                 }
-                Participant::Follower(leader) => match timeout_at(deadline, leader.completed()).await {
-                    Ok(Some(answer)) if !answer.ran_out_of_time() => {
-                        return answer.shared(CacheStatus::Coalesced);
+                Participant::Follower(follower) => match timeout_at(deadline, follower.answer()).await {
+                    Ok(Some(LeaderOutcome { outcome, deadline: leaders })) => {
+                        let has_more_time = deadline.saturating_duration_since(leaders) > USEFUL_TIME;
+                        if !(has_more_time && outcome.depends_on_time(planner)) {
+                            return outcome.shared(CacheStatus::Coalesced);
+                        }
                     }
-                    Ok(_) => {}
+                    // The leader was cancelled.
+                    Ok(None) => {}
                     Err(_) => return PlanOutcome::late(planner),
                 },
             }
@@ -187,7 +209,7 @@ impl PlanCache {
     }
 
     /// A plan that another replica made.
-    async fn found_by_others(&self, planner: &PlannerArm, key: Key) -> Option<Arc<SerializedPlan>> {
+    async fn shared_plan(&self, planner: &PlannerArm, key: Key) -> Option<Arc<SerializedPlan>> {
         let plan = Arc::new(self.redis.as_ref()?.get(planner, key).await?);
         self.memory.insert(key, plan.clone());
         Some(plan)
@@ -203,14 +225,14 @@ impl PlanCache {
         cache: CacheStatus,
     ) -> PlanOutcome {
         let answer = PlanOutcome::new(cache, planner.generate_plan(job, deadline, steps).await);
-        self.keep(planner, key, &answer);
+        self.store(planner, key, &answer);
         answer
     }
 
-    /// Keeps a plan of the configured model.
-    fn keep(&self, planner: &PlannerArm, key: Key, answer: &PlanOutcome) {
+    /// Caches a plan of the configured model.
+    fn store(&self, planner: &PlannerArm, key: Key, answer: &PlanOutcome) {
         let Ok(plan) = &answer.plan else { return };
-        if answer.origin.model != planner.model() {
+        if !answer.is_of_configured_model(planner) {
             return;
         }
         self.memory.insert(key, plan.clone());
@@ -219,7 +241,7 @@ impl PlanCache {
         }
     }
 
-    /// The name of `request`: its fields in one order, and objects of its context sorted by key.
+    /// The key of `request`: its fields in one order, and objects of its context sorted by key.
     fn key(&self, request: &PlanRequest) -> Key {
         let asked = (&request.goal, &request.constraints, &request.context);
         let asked = serde_json::to_vec(&asked).expect("texts and JSON values serialise");

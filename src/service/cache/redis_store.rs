@@ -1,4 +1,4 @@
-//! Plans in Redis, for all replicas that ask the same model under the same setting.
+//! Plans in Redis, for all replicas that ask the same model with the same settings.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use redis::AsyncCommands as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::domain::RedisOperation;
-use crate::domain::{PlanResponse, Repair};
+use crate::domain::{PlanResponse, RedisOperation, Repair};
 use crate::planner::PlannerArm;
 use crate::planner::serialized::SerializedPlan;
 use crate::service::redis::Redis;
@@ -22,49 +21,49 @@ pub(super) struct RedisPlans {
     ttl: Duration,
 }
 
-/// A plan as Redis holds it.
+/// A plan as it is written to Redis.
 #[derive(Serialize)]
-struct Kept<'a> {
+struct StoredPlan<'a> {
     plan: &'a RawValue,
     repairs: &'a [Repair],
 }
 
-/// The same, read by whoever finds it.
+/// The same as it is read.
 #[derive(Deserialize)]
-struct Found {
+struct LoadedPlan {
     plan: PlanResponse,
     repairs: Vec<Repair>,
 }
 
 impl RedisPlans {
-    /// Plans in `redis`, which forgets them after `ttl`.
+    /// Plans in `redis`, which expire after `ttl`.
     pub(super) fn new(redis: Arc<Redis>, ttl: Duration) -> Self {
         Self { redis, ttl }
     }
 
-    /// The plan that some replica made. What keeps our promises no longer is as if it were not there.
+    /// The plan that some replica made, if it is still valid here.
     pub(super) async fn get(&self, planner: &PlannerArm, key: Key) -> Option<SerializedPlan> {
         let name = key.in_redis();
-        let found: Option<Vec<u8>> =
+        let stored: Option<Vec<u8>> =
             self.redis.ask(RedisOperation::ReadPlan, async |mut redis| redis.get(name).await).await?;
-        let Found { plan, repairs } = serde_json::from_slice(&found?).ok()?;
+        let LoadedPlan { plan, repairs } = serde_json::from_slice(&stored?).ok()?;
         Some(SerializedPlan::new(planner.check_again(plan, repairs)?))
     }
 
-    /// Keeps `plan` for the others, without waiting.
+    /// Stores `plan` for all replicas, without waiting.
     pub(super) fn put(&self, key: Key, plan: &SerializedPlan) {
         if !self.redis.is_available() {
             return;
         }
         let (redis, ttl) = (self.redis.clone(), self.ttl.as_millis() as u64);
         let raw = serde_json::from_slice(plan.json()).expect("it was written by us");
-        let kept = serde_json::to_vec(&Kept { plan: raw, repairs: plan.repairs() });
-        let kept = kept.expect("texts and numbers serialise");
+        let stored = serde_json::to_vec(&StoredPlan { plan: raw, repairs: plan.repairs() });
+        let stored = stored.expect("texts and numbers serialise");
         tokio::spawn(async move {
             let name = key.in_redis();
             redis
                 .ask(RedisOperation::KeepPlan, async |mut redis| {
-                    redis.pset_ex::<_, _, ()>(name, kept, ttl).await
+                    redis.pset_ex::<_, _, ()>(name, stored, ttl).await
                 })
                 .await
         });
@@ -72,7 +71,7 @@ impl RedisPlans {
 }
 
 impl Key {
-    /// As it stands in Redis; the number changes when what is kept changes its form.
+    /// The key in Redis; its number changes with the stored format.
     fn in_redis(self) -> String {
         let mut name = String::from("planner:plan:1:");
         for byte in self.0 {

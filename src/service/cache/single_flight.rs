@@ -1,4 +1,4 @@
-//! Single flight: of those who want the same at once, one gets it for all.
+//! Single flight: of identical questions that are open at once, one is asked for all.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,26 +8,26 @@ use tokio::sync::watch;
 
 use super::Key;
 
-/// What is under way.
+/// The questions that are open, and where each answer will be.
 #[derive(Debug)]
 pub(super) struct SingleFlight<T>(Mutex<HashMap<Key, watch::Receiver<Option<T>>>>);
 
-/// A place on the way to an answer.
+/// The part that one request has in answering a question.
 pub(super) enum Participant<'a, T> {
-    /// Nobody else is on the way: go.
+    /// Nobody else is asking: ask.
     Leader(Leader<'a, T>),
-    /// Somebody is on the way; see [`Follower::completed`].
+    /// Somebody is asking; see [`Follower::answer`].
     Follower(Follower<T>),
 }
 
-/// The way of a leader. Dropped without having completed, it leaves the lead to one of those who wait.
+/// Asks for all. Dropped without an answer, it leaves the lead to one of the followers.
 pub(super) struct Leader<'a, T> {
     single_flight: &'a SingleFlight<T>,
     key: Key,
     answer: watch::Sender<Option<T>>,
 }
 
-/// Somebody who waits for a leader.
+/// Waits for a leader.
 pub(super) struct Follower<T>(watch::Receiver<Option<T>>);
 
 impl<T> Default for SingleFlight<T> {
@@ -36,14 +36,14 @@ impl<T> Default for SingleFlight<T> {
     }
 }
 
-impl<T: Clone> SingleFlight<T> {
-    /// A seat for whoever wants the answer to `key`.
+impl<T> SingleFlight<T> {
+    /// Joins those who want the answer to `key`.
     pub(super) fn join(&self, key: Key) -> Participant<'_, T> {
         match self.lock().entry(key) {
-            Entry::Occupied(flight) => Participant::Follower(Follower(flight.get().clone())),
-            Entry::Vacant(place) => {
-                let (answer, completed) = watch::channel(None);
-                place.insert(completed);
+            Entry::Occupied(open) => Participant::Follower(Follower(open.get().clone())),
+            Entry::Vacant(vacant) => {
+                let (answer, receiver) = watch::channel(None);
+                vacant.insert(receiver);
                 Participant::Leader(Leader { single_flight: self, key, answer })
             }
         }
@@ -55,7 +55,7 @@ impl<T: Clone> SingleFlight<T> {
 }
 
 impl<T> Leader<'_, T> {
-    /// Gives the answer to all who wait; those who come later fly anew.
+    /// Gives the answer to all followers. Whoever joins later asks again.
     pub(super) fn complete(self, answer: T) {
         self.answer.send_replace(Some(answer));
     }
@@ -63,13 +63,13 @@ impl<T> Leader<'_, T> {
 
 impl<T> Drop for Leader<'_, T> {
     fn drop(&mut self) {
-        self.single_flight.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.single_flight.lock().remove(&self.key);
     }
 }
 
 impl<T: Clone> Follower<T> {
-    /// The leader's answer; `None` when it gave up, and the lead is free.
-    pub(super) async fn completed(mut self) -> Option<T> {
+    /// The leader's answer; `None` when it was cancelled and another must lead.
+    pub(super) async fn answer(mut self) -> Option<T> {
         self.0.wait_for(Option::is_some).await.ok()?.clone()
     }
 }
@@ -82,32 +82,32 @@ mod tests {
 
     fn follow(single_flight: &SingleFlight<u8>) -> Follower<u8> {
         match single_flight.join(KEY) {
-            Participant::Follower(waiting) => waiting,
-            Participant::Leader(_) => panic!("somebody leads already"),
+            Participant::Follower(follower) => follower,
+            Participant::Leader(_) => panic!("there is a leader already"),
         }
     }
 
     #[tokio::test]
-    async fn one_leads_and_all_get_its_answer() {
+    async fn all_followers_get_the_leaders_answer() {
         let single_flight = SingleFlight::default();
-        let Participant::Leader(flight) = single_flight.join(KEY) else { panic!("nobody leads") };
+        let Participant::Leader(leader) = single_flight.join(KEY) else { panic!("there is no leader yet") };
         let (one, two) = (follow(&single_flight), follow(&single_flight));
-        flight.complete(5);
-        assert_eq!((one.completed().await, two.completed().await), (Some(5), Some(5)));
+        leader.complete(5);
+        assert_eq!((one.answer().await, two.answer().await), (Some(5), Some(5)));
         assert!(
             matches!(single_flight.join(KEY), Participant::Leader(_)),
-            "what has completed is no longer under way"
+            "a completed question is no longer open"
         );
     }
 
     #[tokio::test]
-    async fn a_leader_that_is_gone_leaves_the_lead_to_another() {
+    async fn a_dropped_leader_is_replaced() {
         let single_flight = SingleFlight::default();
-        let Participant::Leader(flight) = single_flight.join(KEY) else { panic!("nobody leads") };
-        let waiting = follow(&single_flight);
-        drop(flight);
-        assert_eq!(waiting.completed().await, None);
+        let Participant::Leader(leader) = single_flight.join(KEY) else { panic!("there is no leader yet") };
+        let follower = follow(&single_flight);
+        drop(leader);
+        assert_eq!(follower.answer().await, None);
         assert!(matches!(single_flight.join(KEY), Participant::Leader(_)));
-        assert!(single_flight.lock().is_empty(), "nothing is left behind");
+        assert!(single_flight.lock().is_empty(), "no entry is left");
     }
 }

@@ -24,7 +24,7 @@ const PLAN: &str = r#"{"plan":[
     {"step":3,"action":"Check it","required_arm":"judge","acceptance_criteria":["checked"],"depends_on":[2],"estimated_cost_tier":2,"estimated_duration_seconds":30}],
     "rationale":"r","confidence":0.9}"#;
 
-/// An LLM that answers when it is let.
+/// An LLM that answers when it is allowed to.
 struct Gate {
     name: Arc<str>,
     calls: AtomicUsize,
@@ -55,13 +55,13 @@ impl ChatModel for GatedModel {
     }
 }
 
-struct House {
+struct Fixture {
     gate: Arc<Gate>,
     planner: PlannerArm,
     cache: PlanCache,
 }
 
-impl House {
+impl Fixture {
     fn new(is_broken: bool, has_fallback: bool) -> Arc<Self> {
         let gate = Arc::new(Gate {
             name: "gated".into(),
@@ -75,7 +75,7 @@ impl House {
             max_attempts: 1,
             breaker_threshold: 100,
             breaker_reset: Duration::from_secs(30),
-            fair_time: Duration::from_secs(60),
+            request_time: Duration::from_secs(60),
         };
         let chain = FallbackChain::new(
             vec![Box::new(GatedModel(gate.clone()))],
@@ -97,15 +97,15 @@ impl House {
 
     /// Asks in the background and gives the question time to get as far as it can.
     async fn begin(self: &Arc<Self>, seconds: u64) -> JoinHandle<PlanOutcome> {
-        let house = self.clone();
-        let asked = tokio::spawn(async move { house.ask("goal", seconds, false).await });
+        let fixture = self.clone();
+        let asked = tokio::spawn(async move { fixture.ask("goal", seconds, false).await });
         for _ in 0..10 {
             yield_now().await;
         }
         asked
     }
 
-    fn let_answer(&self, calls: usize) {
+    fn allow_answers(&self, calls: usize) {
         self.gate.may_answer.add_permits(calls);
     }
 
@@ -115,120 +115,145 @@ impl House {
 }
 
 #[tokio::test]
-async fn the_second_identical_question_is_not_asked() {
-    let house = House::new(false, false);
-    house.let_answer(5);
-    let first = house.ask("goal", 10, false).await;
-    let second = house.ask("goal", 10, false).await;
+async fn a_second_identical_request_is_answered_from_the_cache() {
+    let fixture = Fixture::new(false, false);
+    fixture.allow_answers(5);
+    let first = fixture.ask("goal", 10, false).await;
+    let second = fixture.ask("goal", 10, false).await;
     assert_eq!((first.cache, second.cache), (CacheStatus::Miss, CacheStatus::Hit));
     assert_eq!(first.plan.expect("a plan").json(), second.plan.expect("a plan").json());
     assert_eq!((first.origin.usage_totals.attempts, second.origin.usage_totals.attempts), (1, 0));
     assert_eq!((first.origin.model, first.origin.engine), (second.origin.model, second.origin.engine));
-    assert_eq!(house.ask("another goal", 10, false).await.cache, CacheStatus::Miss);
-    assert_eq!(house.calls(), 2);
+    assert_eq!(fixture.ask("another goal", 10, false).await.cache, CacheStatus::Miss);
+    assert_eq!(fixture.calls(), 2);
 }
 
 #[tokio::test]
-async fn where_there_is_no_room_for_all_the_last_that_were_asked_are_kept() {
-    let house = House::new(false, false);
-    house.let_answer(300);
+async fn a_full_cache_keeps_the_most_recently_used_plans() {
+    let fixture = Fixture::new(false, false);
+    fixture.allow_answers(300);
     for number in 0..=150 {
-        house.ask(&format!("goal {number}"), 10, false).await;
-        house.cache.memory.run_pending_tasks();
+        fixture.ask(&format!("goal {number}"), 10, false).await;
+        fixture.cache.memory.run_pending_tasks();
     }
     for (number, cache) in
         [(150, CacheStatus::Hit), (51, CacheStatus::Hit), (50, CacheStatus::Miss), (0, CacheStatus::Miss)]
     {
-        assert_eq!(house.ask(&format!("goal {number}"), 10, false).await.cache, cache, "{number}");
+        assert_eq!(fixture.ask(&format!("goal {number}"), 10, false).await.cache, cache, "{number}");
     }
 }
 
 #[tokio::test]
-async fn who_wants_a_new_plan_gets_one_and_leaves_it_to_the_others() {
-    let house = House::new(false, false);
-    house.let_answer(5);
-    assert_eq!(house.ask("goal", 10, true).await.cache, CacheStatus::Bypass);
-    assert_eq!(house.ask("goal", 10, true).await.cache, CacheStatus::Bypass);
-    assert_eq!(house.ask("goal", 10, false).await.cache, CacheStatus::Hit);
-    assert_eq!(house.calls(), 2);
+async fn no_cache_makes_a_new_plan_and_caches_it() {
+    let fixture = Fixture::new(false, false);
+    fixture.allow_answers(5);
+    assert_eq!(fixture.ask("goal", 10, true).await.cache, CacheStatus::Bypass);
+    assert_eq!(fixture.ask("goal", 10, true).await.cache, CacheStatus::Bypass);
+    assert_eq!(fixture.ask("goal", 10, false).await.cache, CacheStatus::Hit);
+    assert_eq!(fixture.calls(), 2);
 }
 
 #[tokio::test]
-async fn a_hundred_identical_questions_at_once_are_asked_once() {
-    let house = House::new(false, false);
+async fn a_hundred_identical_requests_at_once_make_one_call() {
+    let fixture = Fixture::new(false, false);
     let mut asked = Vec::new();
     for _ in 0..100 {
-        asked.push(house.begin(10).await);
+        asked.push(fixture.begin(10).await);
     }
-    house.let_answer(1);
+    fixture.allow_answers(1);
     let answers: Vec<PlanOutcome> =
         join_all(asked).await.into_iter().map(|answer| answer.expect("no panic")).collect();
     let count = |cache: CacheStatus| answers.iter().filter(|answer| answer.cache == cache).count();
     assert_eq!((count(CacheStatus::Miss), count(CacheStatus::Coalesced)), (1, 99));
     assert!(answers.iter().all(|answer| answer.plan.is_ok()));
     assert_eq!(answers.iter().map(|answer| answer.origin.usage_totals.attempts).sum::<u32>(), 1);
-    assert_eq!(house.calls(), 1);
+    assert_eq!(fixture.calls(), 1);
 }
 
 #[tokio::test]
-async fn a_leader_that_goes_away_hands_over() {
-    let house = House::new(false, false);
-    let leader = house.begin(10).await;
-    let (one, two) = (house.begin(10).await, house.begin(10).await);
-    assert_eq!(house.calls(), 1);
+async fn a_cancelled_leader_is_replaced_by_a_follower() {
+    let fixture = Fixture::new(false, false);
+    let leader = fixture.begin(10).await;
+    let (one, two) = (fixture.begin(10).await, fixture.begin(10).await);
+    assert_eq!(fixture.calls(), 1);
     leader.abort();
     assert!(leader.await.is_err());
-    house.let_answer(1);
+    fixture.allow_answers(1);
     let mut uses = [one.await.expect("an answer"), two.await.expect("an answer")].map(|answer| {
         assert!(answer.plan.is_ok());
         answer.cache
     });
     uses.sort_by_key(|cache| cache.as_str());
-    assert_eq!((uses, house.calls()), ([CacheStatus::Coalesced, CacheStatus::Miss], 2));
+    assert_eq!((uses, fixture.calls()), ([CacheStatus::Coalesced, CacheStatus::Miss], 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_with_less_time_does_not_take_it_from_the_others() {
-    let house = House::new(false, false);
-    let (leader, follower) = (house.begin(1).await, house.begin(10).await);
-    assert!(leader.await.expect("an answer").ran_out_of_time());
-    while house.calls() < 2 {
+async fn a_leaders_short_deadline_does_not_end_its_followers() {
+    let fixture = Fixture::new(false, false);
+    let (leader, follower) = (fixture.begin(1).await, fixture.begin(10).await);
+    assert!(leader.await.expect("an answer").plan.is_err());
+    while fixture.calls() < 2 {
         yield_now().await;
     }
-    house.let_answer(1);
+    fixture.allow_answers(1);
     let answer = follower.await.expect("an answer");
     assert!(answer.plan.is_ok());
     assert_eq!(answer.cache, CacheStatus::Miss);
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fallback_plan_at_a_short_deadline_is_not_shared_with_followers_that_have_more_time() {
+    let fixture = Fixture::new(false, true);
+    let (leader, follower) = (fixture.begin(1).await, fixture.begin(10).await);
+    let leader = leader.await.expect("an answer");
+    assert_eq!((leader.plan.is_ok(), &*leader.origin.model), (true, "embedded"));
+    while fixture.calls() < 2 {
+        yield_now().await;
+    }
+    fixture.allow_answers(1);
+    let follower = follower.await.expect("an answer");
+    assert_eq!((follower.cache, &*follower.origin.model), (CacheStatus::Miss, "gated"));
+    assert!(follower.plan.is_ok());
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_llm_is_shared_whatever_the_time() {
+    let fixture = Fixture::new(true, false);
+    let (leader, follower) = (fixture.begin(1).await, fixture.begin(10).await);
+    fixture.allow_answers(2);
+    assert!(leader.await.expect("an answer").plan.is_err());
+    assert_eq!(follower.await.expect("an answer").cache, CacheStatus::Coalesced);
+    assert_eq!(fixture.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_follower_ends_at_its_own_deadline() {
-    let house = House::new(false, false);
-    let (leader, follower) = (house.begin(10).await, house.begin(1).await);
-    assert!(follower.await.expect("an answer").ran_out_of_time());
-    house.let_answer(1);
+    let fixture = Fixture::new(false, false);
+    let (leader, follower) = (fixture.begin(10).await, fixture.begin(1).await);
+    assert!(follower.await.expect("an answer").plan.is_err());
+    fixture.allow_answers(1);
     assert!(leader.await.expect("an answer").plan.is_ok());
 }
 
 #[tokio::test]
-async fn failures_and_answers_of_a_fallback_are_shared_and_not_kept() {
+async fn errors_and_fallback_plans_are_shared_and_not_cached() {
     for has_fallback in [false, true] {
-        let house = House::new(true, has_fallback);
-        let (leader, follower) = (house.begin(10).await, house.begin(10).await);
-        house.let_answer(2);
+        let fixture = Fixture::new(true, has_fallback);
+        let (leader, follower) = (fixture.begin(10).await, fixture.begin(10).await);
+        fixture.allow_answers(2);
         let (leader, follower) = (leader.await.expect("an answer"), follower.await.expect("an answer"));
         assert_eq!((leader.cache, follower.cache), (CacheStatus::Miss, CacheStatus::Coalesced));
         assert_eq!((leader.plan.is_ok(), follower.plan.is_ok()), (has_fallback, has_fallback));
         assert_eq!(leader.origin.engine, follower.origin.engine);
-        assert_eq!(house.ask("goal", 10, false).await.cache, CacheStatus::Miss);
-        assert_eq!(house.calls(), 2);
+        assert_eq!(fixture.ask("goal", 10, false).await.cache, CacheStatus::Miss);
+        assert_eq!(fixture.calls(), 2);
     }
 }
 
 #[tokio::test]
-async fn questions_differ_by_what_they_say_and_not_by_how_it_is_written() {
-    let house = House::new(false, false);
-    let key = |body: &str| house.cache.key(&PlanRequest::from_json(body.as_bytes()).expect("a request"));
+async fn keys_depend_on_values_and_not_on_how_they_are_written() {
+    let fixture = Fixture::new(false, false);
+    let key = |body: &str| fixture.cache.key(&PlanRequest::from_json(body.as_bytes()).expect("a request"));
     let one = key(r#"{"goal":"g","constraints":["a","b"],"context":{"x":1,"y":{"p":[1],"q":2}}}"#);
     for same in [
         r#"{"context":{"y":{"q":2,"p":[1]},"x":1},"goal":"g","constraints":["a","b"]}"#,
@@ -245,5 +270,5 @@ async fn questions_differ_by_what_they_say_and_not_by_how_it_is_written() {
         assert_ne!(key(other), one, "{other}");
     }
     let other = PlanCache::new("another setting", 100, Duration::from_secs(60), None);
-    assert_ne!(other.key(&PlanRequest::default()), house.cache.key(&PlanRequest::default()));
+    assert_ne!(other.key(&PlanRequest::default()), fixture.cache.key(&PlanRequest::default()));
 }

@@ -1,65 +1,52 @@
-//! Metrics that every service has, and how all are made.
+//! How metrics are declared and registered.
 
-use std::time::Duration;
-
+use prometheus::core::Collector;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    CounterVec, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::ALL_BUCKETS;
-
-/// What is counted of HTTP requests, by every service alike.
-#[derive(Debug)]
-pub(crate) struct HttpMetrics {
-    /// By route, method and status.
-    requests: IntCounterVec,
-    /// In seconds, by route and method.
-    duration: HistogramVec,
-}
-
-impl HttpMetrics {
-    /// Those of `service`, which their names begin with.
-    pub(crate) fn new(register: &Register<'_>, service: &str) -> Self {
-        Self {
-            requests: register.counters(
-                &format!("{service}_http_requests_total"),
-                "HTTP requests by route, method and status.",
-                &["route", "method", "status"],
-            ),
-            duration: register.histograms(
-                &format!("{service}_http_request_duration_seconds"),
-                "Duration of HTTP requests by route and method.",
-                &["route", "method"],
-                ALL_BUCKETS,
-            ),
+/// Declares a struct of metrics and `register`, which makes and registers them. A field's doc comment is the help text
+/// of its metric; the call after `=` is a method of [`Register`] with the metric's name first.
+macro_rules! metric_set {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $set:ident$(($parameter:ident: $parameter_type:ty))? {
+            $(
+                $(#[doc = $help:literal])+
+                $field_visibility:vis $field:ident: $type:ty = $kind:ident($name:expr $(, $argument:expr)*);
+            )+
         }
-    }
+    ) => {
+        $(#[$attribute])*
+        // Help texts are plain text.
+        #[allow(clippy::doc_markdown)]
+        #[derive(Debug)]
+        $visibility struct $set {
+            $($(#[doc = $help])+ $field_visibility $field: $type,)+
+        }
 
-    /// Counts one request.
-    pub(crate) fn count(&self, route: &str, method: &'static str, status: http::StatusCode, took: Duration) {
-        self.requests.with_label_values(&[route, method, status.as_str()]).inc();
-        self.duration.with_label_values(&[route, method]).observe(took.as_secs_f64());
-    }
+        impl $set {
+            /// Makes every metric of the set and registers it.
+            pub(crate) fn register(
+                register: &$crate::telemetry::metrics::Register<'_>
+                $(, $parameter: $parameter_type)?
+            ) -> Self {
+                Self { $($field: register.$kind($name, concat!($($help),+).trim() $(, $argument)*),)+ }
+            }
+        }
+    };
 }
+pub(crate) use metric_set;
 
-/// All metrics of `registry` in Prometheus's text format.
-pub(crate) fn render(registry: &Registry) -> String {
-    let mut text = Vec::with_capacity(16 * 1024);
-    TextEncoder::new()
-        .encode(&registry.gather(), &mut text)
-        .expect("names and labels were checked when they were registered");
-    String::from_utf8(text).expect("the text format is UTF-8")
-}
-
-/// Makes metrics and registers them. All names are constants of this program, so that a fault is a bug here.
+/// Makes metrics and registers them. All names are constants of this program, so an invalid one is a bug here.
 pub(crate) struct Register<'a>(pub(crate) &'a Registry);
 
 impl Register<'_> {
-    /// The version as `SERVICE_build_info`, and the process's own metrics (memory, processor time, files).
+    /// Registers the version as `SERVICE_build_info`, and the metrics of the process (memory, processor time, files).
     pub(crate) fn process(&self, service: &str) {
         let name = format!("{service}_build_info");
-        let opts = Opts::new(name, "Always 1; the version is in its label.");
-        let build: IntGaugeVec = self.add(IntGaugeVec::new(opts, &["version"]));
+        let build = self.gauges(&name, "Always 1; the label holds the version.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         #[cfg(target_os = "linux")]
         self.0
@@ -67,17 +54,32 @@ impl Register<'_> {
             .expect("metrics of their own names");
     }
 
-    pub(crate) fn add<M: prometheus::core::Collector + Clone + 'static>(
-        &self,
-        metric: prometheus::Result<M>,
-    ) -> M {
-        let metric = metric.expect("a well-formed metric");
-        self.0.register(Box::new(metric.clone())).expect("a metric of its own name");
-        metric
+    pub(crate) fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.add(IntCounter::new(name, help))
     }
 
     pub(crate) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    pub(crate) fn float_counters(&self, name: &str, help: &str, labels: &[&str]) -> CounterVec {
+        self.add(CounterVec::new(Opts::new(name, help), labels))
+    }
+
+    pub(crate) fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.add(IntGauge::new(name, help))
+    }
+
+    pub(crate) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    pub(crate) fn float_gauge(&self, name: &str, help: &str) -> Gauge {
+        self.add(Gauge::new(name, help))
+    }
+
+    pub(crate) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
     }
 
     pub(crate) fn histograms(
@@ -89,4 +91,19 @@ impl Register<'_> {
     ) -> HistogramVec {
         self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
+
+    fn add<M: Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
+        let metric = metric.expect("a well-formed metric");
+        self.0.register(Box::new(metric.clone())).expect("a metric of its own name");
+        metric
+    }
+}
+
+/// All metrics of `registry` in Prometheus's text format.
+pub(crate) fn render(registry: &Registry) -> String {
+    let mut text = Vec::with_capacity(16 * 1024);
+    TextEncoder::new()
+        .encode(&registry.gather(), &mut text)
+        .expect("names and labels were checked when they were registered");
+    String::from_utf8(text).expect("the text format is UTF-8")
 }

@@ -1,4 +1,4 @@
-//! What is of HTTP alone: who may call, limits, streams, stopping.
+//! What only HTTP has: origins, tokens, limits, streams, shutdown.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, problem};
 use crate::wire::{Act, Wire, completion, send_json};
 
-use super::{ACCEPT, answer, call, initialize, planned, post, refused, request, said};
+use super::{ACCEPT, answer, call, initialize, planned, post, refused, request, tool_result};
 
 #[tokio::test]
 async fn faults_of_the_protocol_are_errors_of_the_protocol() {
@@ -81,7 +81,7 @@ async fn a_request_by_itself_says_what_it_needs_of_the_newest_protocol() {
     let mut message = call("create_plan", &json!({"goal": "Write a haiku"}));
     message["params"]["_meta"] = meta;
     let response = headers(&message).header("mcp-name", "create_plan").send().await.expect("an answer");
-    let (plan, is_error) = said(&json_of(response).await);
+    let (plan, is_error) = tool_result(&json_of(response).await);
     assert!(
         !is_error && plan == planned(&app, "create_plan", &json!({"goal": "Write a haiku"})).await,
         "{plan}"
@@ -89,40 +89,88 @@ async fn a_request_by_itself_says_what_it_needs_of_the_newest_protocol() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_of_a_client_is_an_ordinary_problem() {
+async fn refusals_are_json_rpc_errors_with_the_problem_as_data() {
     let app = TestApp::embedded().await;
     let list = request("tools/list", &json!({}));
-    let without_accept = app.client.post(app.url("/mcp")).json(&list);
     let in_words = app.client.post(app.url("/mcp")).header("accept", ACCEPT).body(list.to_string());
     let too_large = post(&app, &call("create_plan", &json!({"goal": "g".repeat(1024 * 1024)})));
     let hurried = post(&app, &list).header("x-request-timeout-ms", "soon");
     for (request, status, code) in [
-        (without_accept, 422, "invalid_request"),
         (in_words, 415, "unsupported_media_type"),
         (too_large, 413, "payload_too_large"),
         (hurried, 422, "invalid_request"),
         (app.client.get(app.url("/mcp")).header("accept", "text/event-stream"), 405, "method_not_allowed"),
         (app.client.delete(app.url("/mcp")), 405, "method_not_allowed"),
     ] {
-        let (found, document) = problem(request.send().await.expect("an answer")).await;
+        let (found, document) = json_rpc_problem(request.send().await.expect("an answer")).await;
         assert_eq!((found, &document["code"]), (status, &json!(code)), "{document}");
     }
 }
 
+/// Status and problem of a refusal, which is a JSON-RPC error.
+async fn json_rpc_problem(response: reqwest::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    assert_eq!(header(&response, "content-type"), "application/json");
+    let id = header(&response, "x-request-id").to_owned();
+    let mut answer = json_of(response).await;
+    let problem = answer["error"]["data"].take();
+    assert_eq!((&answer["jsonrpc"], &answer["error"]["code"]), (&json!("2.0"), &json!(-32600)), "{answer}");
+    assert_eq!(answer["error"]["message"], problem["detail"]);
+    assert_eq!((&problem["status"], &problem["request_id"]), (&json!(status), &json!(id)), "{problem}");
+    (status, problem)
+}
+
 #[tokio::test]
-async fn tokens_close_it_too() {
+async fn every_accept_header_is_answered() {
+    let app = TestApp::embedded().await;
+    let mut message = call("create_plan", &json!({"goal": "Write a haiku"}));
+    message["params"]["_meta"] = json!({"progressToken": 1});
+    for accept in [None, Some("application/json"), Some("*/*"), Some("text/html"), Some("")] {
+        let mut request = app.client.post(app.url("/mcp")).json(&message);
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
+        }
+        let response = request.send().await.expect("an answer");
+        assert_eq!(
+            (response.status().as_u16(), header(&response, "content-type")),
+            (200, "application/json")
+        );
+        assert!(!tool_result(&json_of(response).await).1, "{accept:?}");
+    }
+    let response = app.client.post(app.url("/mcp")).header("accept", "text/event-stream").json(&message);
+    let messages = messages(response.send().await.expect("an answer")).await;
+    assert!(messages.len() > 1 && !tool_result(&messages[messages.len() - 1]).1, "{messages:?}");
+}
+
+#[tokio::test]
+async fn arguments_encoded_as_strings_are_decoded() {
+    let app = TestApp::embedded().await;
+    let plain = json!({"goal": "Write a haiku", "constraints": ["Use Python"], "context": {"a": 1}});
+    let encoded =
+        json!({"goal": "Write a haiku", "constraints": "[\"Use Python\"]", "context": "{\"a\": 1}"});
+    assert_eq!(planned(&app, "create_plan", &encoded).await, planned(&app, "create_plan", &plain).await);
+    let steps = json!({"plan": good_plan()["plan"].to_string()});
+    assert_eq!(planned(&app, "validate_plan", &steps).await["plan"], good_plan()["plan"]);
+    assert_eq!(
+        super::fields(&refused(&app, "create_plan", &json!({"goal": "g", "constraints": "none"})).await),
+        ["constraints"]
+    );
+}
+
+#[tokio::test]
+async fn tokens_protect_it_too() {
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_AUTH_TOKENS", "one,two")]).await;
     for request in [post(&app, &initialize()), post(&app, &initialize()).bearer_auth("three")] {
         let response = request.send().await.expect("an answer");
         assert_eq!(header(&response, "www-authenticate"), "Bearer");
-        assert_eq!(problem(response).await.1["code"], "unauthorized");
+        assert_eq!(json_rpc_problem(response).await.1["code"], "unauthorized");
     }
     let response = post(&app, &initialize()).bearer_auth("two").send().await.expect("an answer");
     assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]
-async fn a_page_may_call_from_where_it_was_said_so_and_from_the_service_by_its_address() {
+async fn pages_of_configured_origins_and_of_the_service_by_address_may_call() {
     let allowed = "https://app.example.com";
     let app =
         TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_CORS_ALLOWED_ORIGINS", allowed)]).await;
@@ -149,7 +197,7 @@ async fn a_page_may_call_from_where_it_was_said_so_and_from_the_service_by_its_a
         let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), if may { 200 } else { 403 }, "{host:?} {origin}");
         if !may {
-            assert_eq!(problem(response).await.1["code"], "origin_not_allowed");
+            assert_eq!(json_rpc_problem(response).await.1["code"], "origin_not_allowed");
         }
     }
     // Without a page the service has any name that a cluster gives it.
@@ -170,7 +218,7 @@ async fn a_page_may_call_from_where_it_was_said_so_and_from_the_service_by_its_a
 }
 
 #[tokio::test]
-async fn a_callers_limit_is_the_same_whichever_way_it_calls() {
+async fn a_callers_limit_is_shared_by_all_front_ends() {
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1")]).await;
     let goal = json!({"goal": "g"});
     app.planned(&goal).await;
@@ -178,12 +226,12 @@ async fn a_callers_limit_is_the_same_whichever_way_it_calls() {
     assert_eq!(problem["code"], "rate_limited");
     assert!(problem["retry_after_seconds"].as_u64().is_some_and(|seconds| seconds > 0), "{problem}");
     assert_eq!(app.count("planner_plan_requests_total{outcome=\"rate_limited\"}").await, 1);
-    // Whoever asks no LLM is not limited.
+    // Validation is not limited.
     planned(&app, "validate_plan", &good_plan()).await;
 }
 
 #[tokio::test]
-async fn what_there_is_no_place_or_no_time_for_is_said_at_once() {
+async fn overload_and_short_deadlines_are_reported_at_once() {
     let llm = FakeLlm::start([Reply::Never]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
     let goal = json!({"goal": "g"});
@@ -197,7 +245,7 @@ async fn what_there_is_no_place_or_no_time_for_is_said_at_once() {
             answer(&app, &request("tools/list", &json!({}))).await;
         } => {}
     }
-    // The first has left: with it ends the work on its plan.
+    // The first has disconnected, which cancels its plan.
     while app.count("planner_plans_in_flight").await > 0 {
         tokio::task::yield_now().await;
     }
@@ -205,7 +253,7 @@ async fn what_there_is_no_place_or_no_time_for_is_said_at_once() {
         tokio::task::yield_now().await;
     }
     let hurried = post(&app, &call("create_plan", &goal)).header("x-request-timeout-ms", "50");
-    let (problem, is_error) = said(&json_of(hurried.send().await.expect("an answer")).await);
+    let (problem, is_error) = tool_result(&json_of(hurried.send().await.expect("an answer")).await);
     assert!(is_error && problem["code"] == "deadline_exceeded", "{problem}");
 }
 
@@ -218,7 +266,7 @@ async fn messages(response: reqwest::Response) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn whoever_asks_for_progress_is_told_of_each_step() {
+async fn clients_with_a_progress_token_are_notified_of_each_step() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     let mut message = call("create_plan", &json!({"goal": "g"}));
@@ -226,7 +274,7 @@ async fn whoever_asks_for_progress_is_told_of_each_step() {
     let messages = messages(post(&app, &message).send().await.expect("an answer")).await;
     let (last, progress) = messages.split_last().expect("messages");
     assert_eq!(last["id"], 7);
-    let (plan, is_error) = said(last);
+    let (plan, is_error) = tool_result(last);
     assert!(!is_error && plan["plan"].as_array().is_some_and(|steps| steps.len() == 5), "{plan}");
     assert_eq!(progress.len(), 5);
     for (index, told) in progress.iter().enumerate() {
@@ -247,7 +295,7 @@ async fn whoever_asks_for_progress_is_told_of_each_step() {
 }
 
 #[tokio::test]
-async fn calls_in_flight_finish_while_new_ones_are_turned_away() {
+async fn calls_in_flight_finish_while_new_ones_are_refused() {
     let told = Arc::new(Notify::new());
     let mut acts = vec![Act::Until(told.clone())];
     acts.extend(send_json(200, &completion(&good_plan().to_string())));
@@ -264,13 +312,14 @@ async fn calls_in_flight_finish_while_new_ones_are_turned_away() {
     let problem = refused(&app, "create_plan", &json!({"goal": "g"})).await;
     assert_eq!((&problem["code"], &problem["retry_after_seconds"]), (&json!("shutting_down"), &json!(1)));
     told.notify_one();
-    let (plan, is_error) = said(&json_of(in_flight.await.expect("no panic").expect("an answer")).await);
+    let (plan, is_error) =
+        tool_result(&json_of(in_flight.await.expect("no panic").expect("an answer")).await);
     assert!(!is_error, "{plan}");
     app.ended().await;
 }
 
 #[tokio::test]
-async fn calls_that_outlast_the_grace_time_end_with_an_error_streams_too() {
+async fn calls_in_flight_after_the_grace_period_end_with_an_error() {
     let llm = FakeLlm::start([Reply::Never]).await;
     let mut app = TestApp::with_llm(&llm, &[("PLANNER_SHUTDOWN_GRACE_SECONDS", "0.1")]).await;
     let mut message = call("create_plan", &json!({"goal": "g"}));
@@ -283,7 +332,7 @@ async fn calls_that_outlast_the_grace_time_end_with_an_error_streams_too() {
     app.begin_stop();
     for in_flight in [plain, telling] {
         let answer = json_of(in_flight.await.expect("no panic").expect("an answer")).await;
-        assert_eq!(said(&answer).0["code"], "shutting_down");
+        assert_eq!(tool_result(&answer).0["code"], "shutting_down");
     }
     app.ended().await;
 }

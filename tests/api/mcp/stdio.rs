@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::cli::{binary, run};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan};
 
-use super::{call, initialize, request, said};
+use super::{call, initialize, request, tool_result};
 
 /// A server of one's own, spoken to line by line.
 struct Host {
@@ -84,7 +84,7 @@ pub async fn planned_to_the_end(variables: &[(&str, &str)], wanted: &Value) {
 pub async fn planned(variables: &[(&str, &str)], wanted: &Value) -> Value {
     let mut host = Host::start(variables).await;
     host.send(&call("create_plan", wanted)).await;
-    let (plan, is_error) = said(&host.next().await);
+    let (plan, is_error) = tool_result(&host.next().await);
     assert!(!is_error, "{plan}");
     plan
 }
@@ -94,13 +94,13 @@ async fn a_plan_is_that_of_the_service_and_the_log_goes_elsewhere() {
     let mut host = Host::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_LOG_FORMAT", "json")]).await;
     let wanted = json!({"goal": "Debug the login and add tests", "constraints": ["Use Python only"]});
     host.send(&call("create_plan", &wanted)).await;
-    let (plan, is_error) = said(&host.next().await);
+    let (plan, is_error) = tool_result(&host.next().await);
     assert!(!is_error, "{plan}");
     assert_eq!(super::planned(&TestApp::embedded().await, "create_plan", &wanted).await, plan);
     host.send(&call("validate_plan", &plan)).await;
-    assert_eq!(said(&host.next().await).0["plan"], plan["plan"]);
+    assert_eq!(tool_result(&host.next().await).0["plan"], plan["plan"]);
     host.send(&call("create_plan", &json!({}))).await;
-    assert_eq!(said(&host.next().await).0["code"], "invalid_request");
+    assert_eq!(tool_result(&host.next().await).0["code"], "invalid_request");
 
     drop(host.input.take());
     let (code, rest, log) = host.end().await;
@@ -121,7 +121,7 @@ async fn a_plan_is_that_of_the_service_and_the_log_goes_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_does_no_harm() {
+async fn invalid_messages_do_no_harm() {
     let mut host = Host::start(&[("PLANNER_ENGINE", "embedded")]).await;
     for garbage in ["", "garbage", "{\"jsonrpc\":", "\u{1f980}", "{\"jsonrpc\": \"2.0\", \"id\": 1"] {
         host.write(garbage).await;
@@ -138,7 +138,29 @@ async fn what_is_no_message_does_no_harm() {
 }
 
 #[tokio::test]
-async fn what_was_asked_before_the_end_of_the_input_is_answered() {
+async fn a_batch_or_a_message_on_several_lines_is_refused_and_the_process_lives() {
+    let pretty = serde_json::to_string_pretty(&initialize()).expect("JSON");
+    let batch = json!([initialize(), request("tools/list", &json!({}))]).to_string();
+    for first in [batch, pretty] {
+        let mut host = Host::silent(&[("PLANNER_ENGINE", "embedded")]);
+        host.write(&first).await;
+        assert_eq!(host.next().await["error"]["code"], -32600, "{first}");
+        host.send(&initialize()).await;
+        loop {
+            // Lines of a message can be JSON of their own, each with its refusal.
+            let answer = host.next().await;
+            if answer["error"].is_null() {
+                assert_eq!(answer["result"]["serverInfo"]["name"], "planner-arm");
+                break;
+            }
+        }
+        drop(host.input.take());
+        assert_eq!(host.end().await.0, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn calls_before_the_end_of_the_input_are_answered() {
     let slow = Reply::plan(&good_plan()).after(Duration::from_millis(300));
     let llm = FakeLlm::start([slow]).await;
     let mut host = Host::start(&[("PLANNER_LLM_BASE_URL", &llm.base_url)]).await;
@@ -148,12 +170,12 @@ async fn what_was_asked_before_the_end_of_the_input_is_answered() {
     drop(host.input.take());
     let (code, rest, _) = host.end().await;
     assert_eq!(code, Some(0));
-    let (plan, is_error) = said(rest.last().expect("an answer"));
+    let (plan, is_error) = tool_result(rest.last().expect("an answer"));
     assert!(!is_error, "{plan}");
 }
 
 #[tokio::test]
-async fn a_host_without_a_word_ends_it_as_well() {
+async fn it_ends_when_a_silent_host_closes_its_input() {
     for variables in [&[("PLANNER_ENGINE", "embedded")][..], &[]] {
         let mut host = Host::silent(variables);
         drop(host.input.take());
@@ -168,7 +190,7 @@ async fn a_host_without_a_word_ends_it_as_well() {
 }
 
 #[tokio::test]
-async fn each_step_is_told_of_and_a_call_can_be_taken_back() {
+async fn steps_are_notified_and_a_call_can_be_cancelled() {
     let llm = FakeLlm::start([Reply::Never, Reply::plan(&good_plan())]).await;
     let variables = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_MAX_CONCURRENT_PLANS", "1")];
     let mut host = Host::start(&variables).await;
@@ -187,19 +209,19 @@ async fn each_step_is_told_of_and_a_call_can_be_taken_back() {
     }
     let answer = host.next().await;
     assert_eq!(answer["id"], "second");
-    assert!(!said(&answer).1, "{answer}");
+    assert!(!tool_result(&answer).1, "{answer}");
     drop(host.input.take());
     assert!(host.end().await.2.contains("client_closed"));
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_and_calls_in_flight_are_told() {
+async fn sigterm_ends_it_and_calls_in_flight_get_an_error() {
     let llm = FakeLlm::start([Reply::Never]).await;
     let mut host = Host::start(&[("PLANNER_LLM_BASE_URL", &llm.base_url)]).await;
     host.send(&call("create_plan", &json!({"goal": "g"}))).await;
     llm.called().await;
     host.terminate().await;
-    assert_eq!(said(&host.next().await).0["code"], "shutting_down");
+    assert_eq!(tool_result(&host.next().await).0["code"], "shutting_down");
     assert_eq!(host.end().await.0, Some(0));
 }
 

@@ -77,7 +77,7 @@ async fn a_task_that_breaks_a_rule_is_refused_with_all_its_faults(database: Test
             &[
                 ("budget.max_cost_usd", "must be a number, not a boolean"),
                 ("budget.max_time_seconds", "must be a whole number"),
-                ("budget.max_tokens", "must be a number, not a string"),
+                ("budget.max_tokens", "must be a whole number, not a string"),
             ],
         ),
         (

@@ -197,7 +197,7 @@ async fn a_task_that_others_made_unreadable_fails_and_holds_up_none(database: Te
     database.execute("UPDATE tasks SET acceptance_criteria = '{}', due_at = created_at").await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let readable = orchestrator.api.submit(&json!({ "goal": "Plan it" })).await;
-    assert_eq!(orchestrator.api.ended(&unreadable).await["error"], "the task as it is stored cannot be read");
+    assert_eq!(orchestrator.api.ended(&unreadable).await["error"], "the stored task cannot be read");
     assert_eq!(orchestrator.api.ended(&readable).await["status"], "completed");
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use planner_arm::domain::PlanResponse;
-use planner_arm::orchestrator::{Settlement, Store, Submission};
+use planner_arm::orchestrator::{Store, Submission, TaskOutcome};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -121,11 +121,11 @@ async fn what_a_dead_orchestrator_left_is_taken_up_and_it_can_change_nothing_any
     let mut late: PlanResponse = serde_json::from_value(planner_answer()).expect("a plan");
     late.plan.truncate(3);
     for end in [
-        Settlement::Completed(Box::new(late)),
-        Settlement::Failed("late".into()),
-        Settlement::Postponed(Duration::ZERO, Some("late".into())),
+        TaskOutcome::Completed(Box::new(late)),
+        TaskOutcome::Failed("late".into()),
+        TaskOutcome::Postponed(Duration::ZERO, Some("late".into())),
     ] {
-        assert!(!dead.normalize(&claims[0], &end).await.expect("an answer"), "{end:?}");
+        assert!(!dead.finish(&claims[0], &end).await.expect("an answer"), "{end:?}");
     }
     assert!(!dead.renew(&claims[0], LEASE).await.expect("an answer"));
     assert_eq!(orchestrator.api.task(&id.to_string()).await, ended);
@@ -138,7 +138,7 @@ async fn a_lease_is_renewed_for_as_long_as_the_claim_holds(database: TestDatabas
     store.insert(Uuid::new_v4(), &task).await.expect("stored");
     let first = store.claim(worker, 1, Duration::from_millis(1), &none()).await.expect("claimed").remove(0);
     assert_eq!(
-        (first.number, first.question.as_ref().map(|question| question.goal.as_str())),
+        (first.number, first.request.as_ref().map(|request| request.goal.as_str())),
         (1, Some("Fix it"))
     );
     assert!(store.renew(&first, LEASE).await.expect("an answer"));
@@ -226,7 +226,7 @@ async fn a_task_behind_an_open_breaker_fails_with_the_planners_trouble(database:
     let error = "the time budget of 1 s was used up before there was a plan; \
                  the planner arm is unavailable: The LLM is down";
     assert_eq!((&task["status"], &task["error"]), (&json!("failed"), &json!(error)));
-    assert_eq!(planner.calls().len(), 1, "the planner was left alone");
+    assert_eq!(planner.calls().len(), 1, "the breaker is open");
 }
 
 async fn an_orchestrator_that_starts_gives_every_task_another_try(database: TestDatabase) {

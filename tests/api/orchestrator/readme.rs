@@ -1,9 +1,9 @@
 //! The README's walk through the orchestrator, pasted.
 
-use planner_arm::orchestrator::Settings;
+use planner_arm::orchestrator::{PREFIX, SETTINGS};
 use serde_json::Value;
 
-use crate::readme::blocks;
+use crate::readme::{assert_documented, blocks};
 use crate::support::TestApp;
 
 use super::support::{TestDatabase, TestOrchestrator};
@@ -53,11 +53,5 @@ async fn a_task_is_submitted_and_followed_to_its_plan() {
 
 #[test]
 fn every_setting_stands_in_the_readme_and_in_the_example() {
-    for variable in Settings::variables() {
-        assert!(include_str!("../../../README.md").contains(&format!("`{variable}`")), "README: {variable}");
-        assert!(
-            include_str!("../../../.env.example").contains(&format!("{variable}=")),
-            ".env.example: {variable}"
-        );
-    }
+    assert_documented(SETTINGS, PREFIX);
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::support::plain_client;
 
 /// Long enough for everything that is waited for; nothing takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const OPERATION_TIME: Duration = Duration::from_secs(60);
 
 /// Where no planner is: nothing listens on the discard port.
 pub const NOBODY: &str = "http://127.0.0.1:9";
@@ -251,7 +251,7 @@ impl Drop for TestOrchestrator {
 
 impl Api {
     pub fn at(origin: &str) -> Self {
-        let client = plain_client().timeout(PATIENCE).build().expect("a client");
+        let client = plain_client().timeout(OPERATION_TIME).build().expect("a client");
         Self { origin: origin.to_owned(), client }
     }
 
@@ -319,7 +319,7 @@ impl Api {
 
 /// What `look` gives once it gives something. What it saw last is told when that takes too long.
 pub async fn until<T, E: std::fmt::Debug>(mut look: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let give_up = tokio::time::Instant::now() + PATIENCE;
+    let give_up = tokio::time::Instant::now() + OPERATION_TIME;
     loop {
         match look().await {
             Ok(value) => return value,

@@ -47,7 +47,7 @@ fn bad_arms_are_named_one_by_one() {
 
 /// The prices in force of these models.
 fn shown_prices(settings: &Settings) -> String {
-    settings.shown().into_iter().find(|(name, _)| *name == "PRICES").expect("prices").1
+    settings.shown().iter().find(|(name, _)| *name == "PRICES").expect("prices").1.clone()
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn bad_prices_are_named_one_by_one() {
         "prices[2].completion_usd_per_million is 1000001",
         "prices[2].model `a` is there twice",
     ] {
-        let said = format!("the setting `prices` is bad: {part}");
+        let said = format!("the setting `prices` is invalid: {part}");
         assert!(faults.iter().any(|fault| fault.starts_with(&said)), "{part} in {faults:?}");
     }
     assert_eq!(faults.len(), 7, "{faults:?}");
@@ -112,7 +112,7 @@ fn bad_prices_are_named_one_by_one() {
         ("prices:\n  gpt-4o: 1\n".into(), "sequence"),
     ] {
         let fault = from_file("planner.yaml", &yaml, &[]).expect_err(said).concat();
-        assert!(fault.starts_with("the setting `prices` is bad: ") && fault.contains(said), "{fault}");
+        assert!(fault.starts_with("the setting `prices` is invalid: ") && fault.contains(said), "{fault}");
         assert!(fault.contains("each price has model, prompt_usd_per_million"), "{fault}");
     }
 }

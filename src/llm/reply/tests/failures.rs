@@ -1,11 +1,11 @@
-//! What statuses and errors say.
+//! Statuses and error bodies.
 
 use std::time::Duration;
 
 use super::*;
 
 #[test]
-fn statuses_and_what_the_server_says_become_failures() {
+fn statuses_and_bodies_become_failures() {
     use CallFailure as F;
     let error = |message: &str| json!({"error": {"message": message}});
     for (status, said, failure) in [
@@ -30,19 +30,19 @@ fn statuses_and_what_the_server_says_become_failures() {
             json!({"error": {"innererror": {"code": "ResponsibleAIPolicyViolation"}, "code": "content_filter"}}),
             F::ContentFilter,
         ),
-        (400, error("Invalid parameter: 'response_format'"), F::NotTaken(Feature::ResponseFormat)),
-        (500, error("failed to parse grammar"), F::NotTaken(Feature::TightSchema)),
-        (422, json!({"message": "json_schema is not supported"}), F::NotTaken(Feature::JsonSchema)),
+        (400, error("Invalid parameter: 'response_format'"), F::Unsupported(Feature::ResponseFormat)),
+        (500, error("failed to parse grammar"), F::Unsupported(Feature::TightSchema)),
+        (422, json!({"message": "json_schema is not supported"}), F::Unsupported(Feature::JsonSchema)),
         (
             422,
             json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "response_format"], "msg": "Extra inputs are not permitted", "input": {}}]}),
-            F::NotTaken(Feature::ResponseFormat),
+            F::Unsupported(Feature::ResponseFormat),
         ),
         (422, json!({"detail": [{"loc": ["body", "x"], "msg": "no", "input": "grammar"}]}), F::BadRequest),
         (
             400,
             json!({"error": {"message": "nope", "param": "response_format"}}),
-            F::NotTaken(Feature::ResponseFormat),
+            F::Unsupported(Feature::ResponseFormat),
         ),
         (400, error("nope"), F::BadRequest),
         (400, error("Incorrect API key provided: ***."), F::BadKey),
@@ -81,10 +81,10 @@ fn statuses_and_what_the_server_says_become_failures() {
 }
 
 #[test]
-fn errors_may_be_plain_text_and_pages_say_nothing() {
+fn errors_may_be_plain_text_and_pages_count_as_empty() {
     let failure = |status: u16, body: &str| {
         let status = StatusCode::from_u16(status).expect("a status");
-        refusal(status, &HeaderMap::new(), body.as_bytes()).failure
+        error_response(status, &HeaderMap::new(), body.as_bytes()).failure
     };
     assert_eq!(failure(400, "prompt is too long"), CallFailure::ContextTooLong);
     assert_eq!(failure(502, " <html>content_filter</html>"), CallFailure::ServerError);
@@ -93,9 +93,9 @@ fn errors_may_be_plain_text_and_pages_say_nothing() {
 }
 
 #[test]
-fn where_no_header_says_when_to_try_again_the_body_may() {
+fn without_a_header_the_wait_is_read_from_the_body() {
     let wait = |said: &Value, headers: &HeaderMap| {
-        refusal(StatusCode::TOO_MANY_REQUESTS, headers, said.to_string().as_bytes()).retry_after
+        error_response(StatusCode::TOO_MANY_REQUESTS, headers, said.to_string().as_bytes()).retry_after
     };
     let error = |message: &str| json!({"error": {"message": message}});
     let gemini =

@@ -1,4 +1,4 @@
-//! Every shape of an answer that some server has been seen to send.
+//! Shapes of answers that servers send.
 
 mod failures;
 mod streams;
@@ -14,22 +14,24 @@ use super::*;
 use crate::llm::Feature;
 
 fn answer(body: impl Into<Bytes>) -> Result<Completion, CallError> {
-    let body = normalised(&body.into());
-    let answer = forgiving(&body);
-    // What is read in one pass is the same as what the shapes that forgive make of it.
+    let body = to_json(&body.into());
+    let answer = lenient_completion(&body);
+    // Reading in one pass gives the same result.
     assert_eq!(super::completion(&body), answer);
     answer
 }
 
 #[test]
-fn the_usual_answer_is_read_in_one_pass_and_nothing_else_is() {
+fn a_strict_completion_is_read_in_one_pass_and_nothing_else_is() {
     let usual = json!({
         "id": "chatcmpl-1", "object": "chat.completion", "model": "m",
         "choices": [{ "index": 0, "message": { "role": "assistant", "content": "{}", "refusal": null }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9 },
     });
     let in_one_pass = |body: &Value| {
-        let usual = serde_json::from_value::<Usual>(body.clone()).ok().and_then(Usual::into_completion);
+        let usual = serde_json::from_value::<StrictCompletion>(body.clone())
+            .ok()
+            .and_then(StrictCompletion::into_completion);
         let answer = answer(body.to_string());
         assert!(usual.is_none() || usual.as_ref() == answer.as_ref().ok(), "{body}");
         usual.is_some()
@@ -53,7 +55,7 @@ fn the_usual_answer_is_read_in_one_pass_and_nothing_else_is() {
     }
 }
 
-/// What a reply says; how it ended in its own words is looked at elsewhere.
+/// The completion without its finish reason, which other tests check.
 fn completion(reply: &Value) -> Result<Completion, CallFailure> {
     let said = answer(reply.to_string()).map_err(|error| error.failure)?;
     Ok(Completion { finish: None, ..said })
@@ -72,11 +74,11 @@ fn message(message: &Value) -> Value {
     json!({ "choices": [{ "message": message, "finish_reason": "stop" }] })
 }
 
-/// A body that came so many bytes at a time, and what was heard of it.
+/// A body that arrives `size` bytes at a time, and the deltas of its answer.
 fn incoming(bytes: &[u8], size: usize) -> (Bytes, Vec<String>) {
-    let mut body = Incoming::new();
-    let heard = bytes.chunks(size).map(|bytes| body.push(bytes)).filter(|said| !said.is_empty()).collect();
-    (body.into_json(), heard)
+    let mut body = IncomingBody::new();
+    let deltas = bytes.chunks(size).map(|bytes| body.push(bytes)).filter(|delta| !delta.is_empty()).collect();
+    (body.into_json(), deltas)
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn only_the_text_is_needed() {
 }
 
 #[test]
-fn content_comes_as_text_in_parts_or_parsed_already() {
+fn content_may_be_text_parts_or_parsed_json() {
     for (content, text) in [
         (json!("hello"), "hello"),
         (json!([{"type": "text", "text": "he"}, {"text": "llo"}]), "hello"),
@@ -133,7 +135,7 @@ fn content_comes_as_text_in_parts_or_parsed_already() {
 }
 
 #[test]
-fn what_is_not_in_the_content_is_found_elsewhere() {
+fn an_answer_outside_the_content_is_found() {
     for (said, text, others) in [
         (
             json!({"content": null, "tool_calls": [{"function": {"name": "plan", "arguments": "{}"}}]}),
@@ -157,7 +159,7 @@ fn what_is_not_in_the_content_is_found_elsewhere() {
 }
 
 #[test]
-fn the_first_choice_that_came_to_its_end_is_the_answer() {
+fn the_first_complete_choice_is_the_answer() {
     let say = |text: &str, finish: &str| json!({"message": {"content": text}, "finish_reason": finish});
     let think = |text: &str| json!({"message": {"content": text, "reasoning": format!("about {text}")}});
     for (said, text, others, truncated) in [
@@ -177,7 +179,7 @@ fn the_first_choice_that_came_to_its_end_is_the_answer() {
 }
 
 #[test]
-fn tokens_are_counted_however_they_are_written() {
+fn token_counts_may_have_any_type() {
     for (usage, prompt, answer) in [
         (json!({"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}), 7, 2),
         (json!({"prompt_tokens": 12.0, "completion_tokens": -1}), 12, 0),
@@ -193,7 +195,7 @@ fn tokens_are_counted_however_they_are_written() {
 }
 
 #[test]
-fn a_choice_that_says_nothing_is_an_empty_answer() {
+fn a_choice_without_text_is_an_empty_answer() {
     for said in [json!({"content": "  "}), json!({"content": 7}), json!({"content": [{"type": "image_url"}]})]
     {
         let said = completion(&message(&said)).expect("an answer");
@@ -245,7 +247,7 @@ fn answers_without_text_are_typed_errors() {
 }
 
 #[test]
-fn errors_with_status_200_are_typed_by_what_they_say() {
+fn errors_with_status_200_are_typed_by_their_words() {
     use CallFailure as F;
     for (reply, failure) in [
         (json!({"error": "boom"}), F::ServerError),
@@ -291,18 +293,18 @@ fn errors_with_status_200_are_typed_by_what_they_say() {
 }
 
 #[test]
-fn marks_and_white_space_before_the_json_are_passed_over() {
+fn byte_order_marks_and_leading_white_space_are_skipped() {
     let plain = message(&json!({"content": "hello"})).to_string();
     for before in ["", "\u{feff}", " \r\n\t", "\u{feff}\n\n"] {
         let done = answer(format!("{before}{plain}")).expect("a text");
         assert_eq!(done.content, "hello", "{before:?}");
     }
     let shared = Bytes::from(plain);
-    assert_eq!(normalised(&shared).as_ptr(), shared.as_ptr(), "plain JSON is not copied");
+    assert_eq!(to_json(&shared).as_ptr(), shared.as_ptr(), "plain JSON is not copied");
 }
 
 #[test]
-fn bodies_that_are_no_chat_completion_are_malformed() {
+fn other_bodies_are_malformed() {
     let whole = message(&json!({"content": "hello"})).to_string();
     let line = r#"{"choices":[{"delta":{"content":"hello"}}]}"#;
     for body in [
@@ -375,9 +377,9 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_json_breaks_the_reading(json in any_json(), choice in any_json(), status in 300_u16..600) {
+    fn any_json_can_be_read(json in any_json(), choice in any_json(), status in 300_u16..600) {
         let status = StatusCode::from_u16(status).expect("a status");
-        refusal(status, &HeaderMap::new(), json.to_string().as_bytes());
+        error_response(status, &HeaderMap::new(), json.to_string().as_bytes());
         for body in [
             json.to_string(),
             json!({"choices": [choice], "error": json}).to_string(),
@@ -392,12 +394,12 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_break_the_reading(bytes in any::<Vec<u8>>(), stream in "(data:|event:|:|\\[DONE\\]|[\r\n{}\" ]|.){0,40}") {
-        refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes);
+    fn any_bytes_can_be_read(bytes in any::<Vec<u8>>(), stream in "(data:|event:|:|\\[DONE\\]|[\r\n{}\" ]|.){0,40}") {
+        error_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), &bytes);
         let _ = answer(bytes);
         let stream = format!("data:{stream}");
         for size in [1, 3, 1_000] {
-            prop_assert_eq!(incoming(stream.as_bytes(), size).0, normalised(&stream.clone().into()));
+            prop_assert_eq!(incoming(stream.as_bytes(), size).0, to_json(&stream.clone().into()));
         }
         let _ = answer(stream);
     }

@@ -1,9 +1,9 @@
-//! Answers that come as streams of events.
+//! Answers that are streams of events.
 
 use super::*;
 
 #[test]
-fn a_stream_that_nobody_asked_for_is_put_together() {
+fn a_stream_that_was_not_asked_for_is_assembled() {
     let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
     let cut = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]});
@@ -63,16 +63,16 @@ fn a_stream_that_nobody_asked_for_is_put_together() {
     ] {
         let said = answer(stream.clone()).map(|said| Completion { finish: None, ..said });
         assert_eq!(said.map_err(|error| error.failure), result, "{stream}");
-        // However it is split, it comes to the same.
+        // The same, wherever it is split.
         for size in [1, 2, 3, 7, 64] {
             let (body, _) = incoming(stream.as_bytes(), size);
-            assert_eq!(body, normalised(&stream.clone().into()), "{size}: {stream}");
+            assert_eq!(body, to_json(&stream.clone().into()), "{size}: {stream}");
         }
     }
 }
 
 #[test]
-fn an_answer_says_what_it_is_called_who_gave_it_and_how_it_ended() {
+fn id_model_and_finish_reason_are_read() {
     let named = |body: String| {
         let said = answer(body).expect("an answer");
         (said.id, said.model, said.finish)
@@ -89,13 +89,13 @@ fn an_answer_says_what_it_is_called_who_gave_it_and_how_it_ended() {
 }
 
 #[test]
-fn an_answer_is_heard_as_soon_as_it_is_there() {
+fn text_is_passed_on_as_it_arrives() {
     let chunk =
         |delta: Value| format!("data: {}\r\n\r\n", json!({"choices": [{"index": 0, "delta": delta}]}));
     let said = |text: &str| chunk(json!({ "content": text }));
     let tool = |piece: &str| chunk(json!({"tool_calls": [{"function": {"arguments": piece}}]}));
     let other = format!("data: {}\n\n", json!({"choices": [{"index": 1, "delta": {"content": "other"}}]}));
-    let mut body = Incoming::new();
+    let mut body = IncomingBody::new();
     for (bytes, heard) in [
         ("\u{feff}\n".to_owned(), ""),
         (chunk(json!({"role": "assistant", "content": ""})), ""),
@@ -111,10 +111,10 @@ fn an_answer_is_heard_as_soon_as_it_is_there() {
         (": waiting\n\n".into(), ""),
     ] {
         assert_eq!(body.push(bytes.as_bytes()), heard, "{bytes}");
-        assert!(!body.is_over());
+        assert!(!body.is_complete());
     }
     body.push(b"data: [DONE]\n");
-    assert!(body.is_over());
+    assert!(body.is_complete());
 
     let call = [tool("{\"a\""), tool(": 1}")].concat();
     assert_eq!(incoming(call.as_bytes(), call.len()).1, ["{\"a\": 1}"], "where there is nothing else");

@@ -1,4 +1,4 @@
-//! What the planner's answers mean.
+//! What the planner's responses mean.
 
 use std::time::Duration;
 
@@ -14,30 +14,21 @@ use crate::http_client::body_within;
 use crate::resilience::retry_after;
 use crate::text::shorten;
 
-use super::error::{CallError, ClientError, Outage, Rejection};
+use super::error::{AttemptError, ClientError, Outage, Rejection, TransientError};
 
-/// The largest answer that is read; a plan is a hundred times smaller.
-const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// The largest body that is read; a plan is a hundred times smaller.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// A longer explanation is cut.
-const LONGEST_DETAIL: usize = 500;
+const MAX_DETAIL_CHARS: usize = 500;
 
-/// Codes of a 500 that another try does not change.
-const FOR_GOOD: [&str; 2] = ["llm_failed", "plan_invalid"];
+/// Codes of a 500 that a retry does not change.
+const FINAL_CODES: [&str; 2] = ["llm_failed", "plan_invalid"];
 
-/// An answer, read to its end.
-pub(super) struct Answer {
+/// A response, its body read to the end.
+pub(super) struct PlannerResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
-}
-
-/// Why an answer holds no plan.
-#[derive(Debug)]
-pub(super) enum NoPlan {
-    /// Refused for good.
-    Rejected(Box<Rejection>),
-    /// Failed, and may succeed later.
-    Failed(CallError),
 }
 
 /// The part of a problem document that is used here. Any part may be missing: gateways answer too.
@@ -49,15 +40,15 @@ struct Problem {
     errors: Vec<FieldError>,
 }
 
-impl Answer {
-    /// Sends `request` and reads what comes within `time`.
+impl PlannerResponse {
+    /// Sends `request` and reads the response, both within `time`.
     pub(super) async fn within(time: Duration, request: reqwest::RequestBuilder) -> Result<Self, Outage> {
-        timeout(time, Self::to(request)).await.unwrap_or(Err(Outage::Silent))
+        timeout(time, Self::send(request)).await.unwrap_or(Err(Outage::TimedOut))
     }
 
-    async fn to(request: reqwest::RequestBuilder) -> Result<Self, Outage> {
+    async fn send(request: reqwest::RequestBuilder) -> Result<Self, Outage> {
         let mut response = request.send().await.map_err(|_| Outage::Unreachable)?;
-        let body = body_within(&mut response, MOST_ANSWER_BYTES).await.map_err(|_| Outage::Unreachable)?;
+        let body = body_within(&mut response, MAX_BODY_BYTES).await.map_err(|_| Outage::Unreachable)?;
         Ok(Self {
             status: response.status(),
             headers: response.headers().clone(),
@@ -65,35 +56,39 @@ impl Answer {
         })
     }
 
-    /// The plan in an answer to a call for one.
-    pub(super) fn plan(self) -> Result<PlanResponse, NoPlan> {
+    /// The plan in the response to a call for one.
+    pub(super) fn plan(self) -> Result<PlanResponse, AttemptError> {
         if self.status == StatusCode::OK {
-            let plan = serde_json::from_slice(&self.body).ok().filter(is_in_order);
+            let plan = serde_json::from_slice(&self.body).ok().filter(is_numbered);
             return plan.ok_or_else(|| Outage::Malformed.into());
         }
         let problem = self.problem();
         let outage = match self.status {
             StatusCode::TOO_MANY_REQUESTS => Outage::RateLimited,
             StatusCode::BAD_GATEWAY => Outage::BadGateway,
-            StatusCode::SERVICE_UNAVAILABLE => Outage::Unavailable,
+            StatusCode::SERVICE_UNAVAILABLE => match problem.code.as_str() {
+                "overloaded" => Outage::Overloaded,
+                "shutting_down" => Outage::ShuttingDown,
+                _ => Outage::Unavailable,
+            },
             StatusCode::GATEWAY_TIMEOUT => Outage::GatewayTimeout,
-            StatusCode::INTERNAL_SERVER_ERROR if FOR_GOOD.contains(&&*problem.code) => {
-                return Err(NoPlan::Rejected(Box::new(problem.rejection(self.status))));
+            StatusCode::INTERNAL_SERVER_ERROR if FINAL_CODES.contains(&&*problem.code) => {
+                return Err(AttemptError::Rejected(Box::new(problem.rejection(self.status))));
             }
             status if status.is_server_error() => Outage::Failed,
             // 2xx without a plan.
             status if status.is_success() => Outage::Malformed,
-            status => return Err(NoPlan::Rejected(Box::new(problem.rejection(status)))),
+            status => return Err(AttemptError::Rejected(Box::new(problem.rejection(status)))),
         };
         let detail = if outage == Outage::Malformed { String::new() } else { problem.detail };
-        Err(NoPlan::Failed(CallError { outage, detail, retry_after: retry_after(&self.headers) }))
+        Err(TransientError { outage, detail, retry_after: retry_after(&self.headers) }.into())
     }
 
-    /// What a service says of itself, be the status good or, as of one that is not ready, 503.
+    /// The body of `/health` or `/ready`, whose status may be 503 when the planner is not ready.
     pub(super) fn report<T: DeserializeOwned>(self) -> Result<T, ClientError> {
         if self.status.is_success() || self.status == StatusCode::SERVICE_UNAVAILABLE {
             let report = serde_json::from_slice(&self.body);
-            return report.map_err(|_| CallError::from(Outage::Malformed).last(None));
+            return report.map_err(|_| TransientError::from(Outage::Malformed).into_client_error(None));
         }
         Err(ClientError::Rejected(Box::new(self.problem().rejection(self.status))))
     }
@@ -101,9 +96,9 @@ impl Answer {
     fn problem(&self) -> Problem {
         let mut problem: Problem = serde_json::from_slice(&self.body).unwrap_or_default();
         for text in [&mut problem.code, &mut problem.detail] {
-            // It goes on into logs and databases.
+            // Callers put it into logs and databases.
             text.retain(|c| !c.is_control());
-            *text = shorten(text, LONGEST_DETAIL);
+            *text = shorten(text, MAX_DETAIL_CHARS);
         }
         problem
     }
@@ -117,19 +112,13 @@ impl Problem {
             code = format!("status_{status}");
         }
         if detail.is_empty() {
-            detail = "it did not say why; check that its URL leads to a planner arm".into();
+            detail = "it gave no reason; check that the URL is that of a planner arm".into();
         }
         Rejection { status, code, detail, errors }
     }
 }
 
 /// Whether the steps are numbered from 1, which only a planner's are.
-fn is_in_order(plan: &PlanResponse) -> bool {
+fn is_numbered(plan: &PlanResponse) -> bool {
     !plan.plan.is_empty() && plan.plan.iter().zip(1..).all(|(step, number)| step.step == number)
-}
-
-impl From<Outage> for NoPlan {
-    fn from(outage: Outage) -> Self {
-        Self::Failed(outage.into())
-    }
 }

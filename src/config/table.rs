@@ -1,0 +1,269 @@
+//! Every setting: its name, what it may be, its default, and what it does.
+//!
+//! Reading, checks, `planner-arm config`, the manual page and `--help` follow from this table; `.env.example` and the
+//! README are tested against it. A new setting is one entry here, and the line in `load.rs` that reads it.
+
+use super::OPENAI_BASE_URL;
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Setting {
+    /// Its name in upper case: the variable has it behind a prefix, the file in lower case.
+    pub name: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// What holds when it is not set.
+    pub default: DefaultValue,
+    /// What it does, as one sentence.
+    pub about: &'static str,
+}
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A text that must not be blank, where a blank one is a fault and not an absence.
+    Name,
+    /// A whole number within a range.
+    Whole(u64, u64),
+    /// A number within a range.
+    Number(f64, f64),
+    /// Yes or no.
+    Flag,
+    /// One of several words.
+    Word(&'static [&'static str]),
+    /// A comma list, or an array in the file.
+    List,
+    /// A URL.
+    Url,
+    /// A URL that may hold a password.
+    SecretUrl,
+    /// A text of visible ASCII characters that is never shown; the noun for it, as `key`.
+    Secret(&'static str),
+    /// A comma list of such texts.
+    Secrets,
+    /// A list of tables, which only the file can hold.
+    FileOnly,
+}
+
+/// What holds when a setting is not set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DefaultValue {
+    /// This text, read as if it had been set.
+    Value(&'static str),
+    /// What depends on something else, in words.
+    Computed(&'static str),
+    /// Nothing.
+    NotSet,
+}
+
+use DefaultValue::{Computed, NotSet, Value};
+use Kind::{FileOnly, Flag, List, Name, Number, Secret, SecretUrl, Secrets, Text, Url, Whole, Word};
+
+/// The settings of `planner-arm`, in the order of the documentation.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    setting("ENGINE", Word(&["auto", "openai", "embedded"]), Value("auto"),
+        "What makes the plans: openai is any OpenAI-compatible LLM server, embedded is the rule-based planner; auto is the LLM when a key or a base URL is set or outside development, else the embedded planner."),
+    setting("OPENAI_API_KEY", Secret("key"), NotSet,
+        "The key of the LLM server; OPENAI_API_KEY is read when this one is not set."),
+    setting("LLM_BASE_URL", Url, Value(OPENAI_BASE_URL),
+        "The base URL of the LLM server: any path, and a query, which is kept on every call."),
+    setting("LLM_HEADERS", Text, NotSet,
+        "Headers of every call to the LLM server, as `Name: value` pairs, one a line or separated by `;`; the values are secrets, and api-key replaces Authorization."),
+    setting("LLM_CA_FILE", Text, NotSet,
+        "A PEM file of certificate authorities to trust for the LLM server, beside those of the system."),
+    setting("LLM_MODEL", Name, Value("gpt-3.5-turbo"),
+        "The model that is asked first."),
+    setting("LLM_FALLBACK_MODELS", List, NotSet,
+        "Models that are asked next when it fails, in this order."),
+    setting("LLM_MAX_ATTEMPTS", Whole(1, 10), Value("3"),
+        "Calls of one model for one request that may fail, and answers that it may be asked for."),
+    setting("LLM_BREAKER_THRESHOLD", Whole(1, 100), Value("5"),
+        "Failed requests in a row that open the circuit breaker of a model."),
+    setting("LLM_BREAKER_RESET_SECONDS", Number(1.0, 600.0), Value("30"),
+        "Seconds until an open circuit breaker lets one request through as a probe."),
+    setting("PLANNING_TEMPERATURE", Number(0.0, 2.0), Value("0.3"),
+        "The sampling temperature of the LLM; lower gives more uniform plans."),
+    setting("MAX_TOKENS", Whole(1, 128_000), Value("2000"),
+        "Most tokens of one answer of the LLM."),
+    setting("MIN_PLAN_STEPS", Whole(1, 50), Value("3"),
+        "Fewest steps of a plan."),
+    setting("MAX_PLAN_STEPS", Whole(1, 50), Value("7"),
+        "Most steps of a plan."),
+    setting("REQUIRE_VERIFICATION_STEP", Flag, Value("true"),
+        "Whether the last step of a plan must verify the result."),
+    setting("TIMEOUT_SECONDS", Number(0.1, 600.0), Value("10"),
+        "Seconds for one whole request, retries and waits included."),
+    setting("FALLBACK_ENGINE", Word(&["none", "embedded"]), Value("none"),
+        "What answers when every model has failed: none returns the error, embedded is the rule-based planner."),
+    setting("HOST", Text, Value("0.0.0.0"),
+        "The address to listen on."),
+    setting("PORT", Whole(0, 65_535), Value("8001"),
+        "The port to listen on; 0 lets the system choose."),
+    setting("ENVIRONMENT", Word(&["development", "staging", "production"]), Value("development"),
+        "Where the service runs; outside development a key is required and logs are JSON."),
+    setting("SERVICE_NAME", Text, Value("planner-arm"),
+        "The name of the service in logs and traces."),
+    LOG_LEVEL,
+    setting("LOG_FORMAT", Word(LOG_FORMATS), Computed("pretty in development, else json"),
+        "How log lines are written: for people or as JSON."),
+    setting("CORS_ALLOWED_ORIGINS", List, NotSet,
+        "Origins whose pages may call the API from a browser."),
+    setting("AUTH_TOKENS", Secrets, NotSet,
+        "Bearer tokens, any of which opens /plan; without any it is open to everybody who can reach it."),
+    setting("RATE_LIMIT_PER_MINUTE", Whole(0, 1_000_000), Value("0"),
+        "Plans a minute for one caller (its token, else its address); 0 is no limit."),
+    setting("MAX_CONCURRENT_PLANS", Whole(1, 1_000_000), Value("1024"),
+        "Most plans in flight; more are refused at once with 503."),
+    setting("CACHE_TTL_SECONDS", Number(0.0, 31_536_000.0), Value("3600"),
+        "Seconds for which a plan may be reused; 0 turns the cache off."),
+    setting("CACHE_MAX_ENTRIES", Whole(0, 10_000_000), Value("10000"),
+        "Most plans kept in memory, of which a long one counts once for each 8 KiB; 0 turns the cache off."),
+    setting("REDIS_URL", SecretUrl, NotSet,
+        "A Redis for the cache and the rate limits of all replicas."),
+    setting("READY_REQUIRES_LLM", Flag, Value("false"),
+        "Whether /ready fails while the LLM is unavailable."),
+    setting("SHUTDOWN_DELAY_SECONDS", Number(0.0, 3_600.0), Value("0"),
+        "Seconds for which plans are still accepted after SIGTERM while /ready fails, for load balancers to notice."),
+    setting("SHUTDOWN_GRACE_SECONDS", Number(0.0, 3_600.0), Value("15"),
+        "Seconds that plans in flight may take to finish after that."),
+    setting("WORKER_THREADS", Whole(1, 256), Computed("the number of processor cores"),
+        "Threads that serve requests."),
+    setting("ARMS", FileOnly, Computed("planner, retriever, coder, executor, judge, guardian"),
+        "The arms that steps can be given to."),
+    setting("PRICES", FileOnly, Computed("OpenAI's list prices"),
+        "What models cost, which adds to the built-in prices or replaces them."),
+];
+
+/// Logging, least severe level; also of the orchestrator.
+#[rustfmt::skip]
+pub(crate) const LOG_LEVEL: Setting = setting(
+    "LOG_LEVEL", Word(&["error", "warn", "info", "debug", "trace"]), Value("info"),
+    "The least severe log level that is written; trace also logs goals.",
+);
+/// The values of `log_format`.
+pub(crate) const LOG_FORMATS: &[&str] = &["pretty", "json"];
+
+/// One entry of a table of settings.
+pub(crate) const fn setting(
+    name: &'static str,
+    kind: Kind,
+    default: DefaultValue,
+    about: &'static str,
+) -> Setting {
+    Setting { name, kind, default, about }
+}
+
+impl Setting {
+    /// The environment variable behind `prefix`.
+    pub fn variable(&self, prefix: &str) -> String {
+        format!("{prefix}{}", self.name)
+    }
+
+    /// Whether this is the setting of that name, in any case.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Its name in the settings file.
+    pub fn key(&self) -> String {
+        self.name.to_lowercase()
+    }
+
+    /// Whether only the settings file can hold it.
+    pub fn is_file_only(&self) -> bool {
+        self.kind == FileOnly
+    }
+
+    /// Whether its value is never shown.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, Secret(_) | Secrets | SecretUrl)
+    }
+
+    /// What it does, what it may be and its default, for manual page and help.
+    pub fn description(&self) -> String {
+        let allowed = match self.kind {
+            Whole(..) | Number(..) => format!(" {}.", uppercase_first(&self.kind.allowed())),
+            Word(words) => format!(" One of {}.", words.join(", ")),
+            Flag => " true or false.".into(),
+            List | Secrets => " A comma list.".into(),
+            Url | SecretUrl => " A URL.".into(),
+            Text | Name | Secret(_) | FileOnly => String::new(),
+        };
+        let default = match self.default {
+            Value(text) => format!(" Default: {text}."),
+            Computed(words) => format!(" Default: {words}."),
+            NotSet => " Not set by default.".into(),
+        };
+        format!("{}{allowed}{default}", self.about)
+    }
+}
+
+impl Kind {
+    /// What is allowed, behind "must be".
+    pub(super) fn allowed(self) -> String {
+        match self {
+            Whole(low, high) => format!("a whole number from {low} to {high}"),
+            Number(low, high) => format!("a number from {low} to {high}"),
+            Word(words) => format!("one of {}", words.join(", ")),
+            Flag => "one of true, false, 1, 0, yes, no".into(),
+            Text | Name | Secret(_) => "a text".into(),
+            List | Secrets => "a comma list or an array of texts".into(),
+            Url | SecretUrl => "a URL".into(),
+            FileOnly => "a list of tables".into(),
+        }
+    }
+}
+
+fn uppercase_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The sentence about `name`, written `given`, which is none of `table`: `unknown setting GIVEN (did you mean OTHER?)`.
+pub(crate) fn unknown(
+    given: &str,
+    name: &str,
+    table: &[Setting],
+    written: impl Fn(&Setting) -> String,
+) -> String {
+    let name = name.to_uppercase();
+    // One letter mistyped, or a part of the name left out.
+    let likeness = |known: &str| {
+        strsim::normalized_damerau_levenshtein(&name, known).max(strsim::sorensen_dice(&name, known))
+    };
+    let nearest = table.iter().map(|setting| (likeness(setting.name), setting));
+    match nearest.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((likeness, known)) if likeness >= 0.5 => {
+            format!("unknown setting {given} (did you mean {}?)", written(known))
+        }
+        _ => format!("unknown setting {given}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested_and_none_that_is_far() {
+        for (name, nearest) in [
+            ("MODEL", Some("LLM_MODEL")),
+            ("LLM_MODLE", Some("LLM_MODEL")),
+            ("PRT", Some("PORT")),
+            ("API_KEY", Some("OPENAI_API_KEY")),
+            ("BASE_URL", Some("LLM_BASE_URL")),
+            ("TIMEOUT", Some("TIMEOUT_SECONDS")),
+            ("MAX_STEPS", Some("MAX_PLAN_STEPS")),
+            ("log_leve", Some("LOG_LEVEL")),
+            ("SWEETNESS", None),
+            ("X", None),
+        ] {
+            let sentence = unknown(name, name, SETTINGS, |setting| setting.name.to_owned());
+            let suggested = sentence.split_once("did you mean ").map(|(_, rest)| rest.trim_end_matches("?)"));
+            assert_eq!(suggested, nearest, "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! How a call reaches the LLM server: async-openai over reqwest, with one send for each call. Everything that is not
+//! a success becomes a [`CallError`]. Retries that count are the business of [`fallback`](super::fallback).
+
+mod failure;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_openai::config::Config;
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use http::{Extensions, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper_util::client::legacy::connect::HttpInfo;
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout};
+use tower::Service;
+
+use crate::http_client::{CertificateFile, bearer, trusting_http_client};
+use crate::telemetry::traces;
+
+use super::reply::{IncomingBody, completion, error_response, to_json};
+use super::{BoxFuture, CallError, CallFailure, CallObserver, Completion};
+use failure::{closed_connection, transport_failure};
+
+/// The largest answer that is read; a plan is a thousand times smaller.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// How long to wait for the end of the body after the last event of a stream. A body that was read to its end
+/// leaves a connection that can be used again.
+const END_OF_BODY_WAIT: Duration = Duration::from_millis(20);
+/// A connection that closes this soon after a send was closed by the server while it was idle. Later, the server has
+/// begun to work on the request.
+const IDLE_CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// Azure OpenAI's own header for the key, which replaces `Authorization`.
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+
+/// Where an LLM server is, and how to be let in.
+#[derive(Debug, Clone, Default)]
+pub struct ServerSettings {
+    /// Base URL without a slash at the end of its path; its query is part of every call.
+    pub base_url: String,
+    /// The key; local servers need none.
+    pub api_key: Option<SecretString>,
+    /// Further headers of every call; `authorization` and `api-key` replace the header made of the key.
+    pub headers: HeaderMap,
+    /// Certificate authorities to trust in addition to those of the system.
+    pub authorities: Option<CertificateFile>,
+}
+
+/// The connections to one LLM server.
+#[derive(Clone)]
+pub(super) struct Transport {
+    client: async_openai::Client<Arc<dyn Config>>,
+    sender: Sender,
+}
+
+impl Transport {
+    /// Prepares the connection pool; nothing is sent.
+    ///
+    /// # Errors
+    /// When the key cannot stand in a header or TLS cannot be set up.
+    pub(super) fn new(settings: ServerSettings) -> Result<Self, String> {
+        let mut headers = settings.headers;
+        if let Some(key) = settings.api_key.as_ref()
+            && !headers.contains_key(AUTHORIZATION)
+            && !headers.contains_key(API_KEY)
+        {
+            let value = bearer(key).ok_or("the LLM key has a character that cannot stand in a header")?;
+            headers.insert(AUTHORIZATION, value);
+        }
+        let http = trusting_http_client(&settings.base_url, settings.authorities.as_ref())?;
+        let (base_url, query) = split_query(&settings.base_url);
+        let api_key = settings.api_key.unwrap_or_default();
+        let endpoint: Arc<dyn Config> = Arc::new(Endpoint { base_url, query, headers, api_key });
+        let sender = Sender { http: http.clone(), answered: Arc::default(), observer: None };
+        let client = async_openai::Client::build(http, endpoint).with_http_service(sender.clone());
+        Ok(Self { client, sender })
+    }
+
+    /// Sends `request`. `observer` receives the text of the answer as it arrives.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(super) async fn send(
+        &self,
+        request: &impl Serialize,
+        observer: Option<CallObserver>,
+    ) -> Result<Completion, CallError> {
+        let mut client = self.client.clone();
+        if observer.is_some() {
+            client = client.with_http_service(Sender { observer, ..self.sender.clone() });
+        }
+        let body: Result<Box<RawValue>, OpenAIError> = client.chat().create_byot(request).await;
+        completion(body.map_err(call_error)?.get().as_bytes())
+    }
+}
+
+/// A URL without its query, and the query with the question mark in front.
+fn split_query(url: &str) -> (String, String) {
+    match url.find('?') {
+        Some(at) => (url[..at].to_owned(), url[at..].to_owned()),
+        None => (url.to_owned(), String::new()),
+    }
+}
+
+/// What async-openai needs to know of the server. The crate's own configuration would read the process environment.
+struct Endpoint {
+    base_url: String,
+    /// Kept to the letter, and therefore not handed to the crate as pairs.
+    query: String,
+    headers: HeaderMap,
+    api_key: SecretString,
+}
+
+impl Config for Endpoint {
+    fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}{}", self.base_url, self.query)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        Vec::new()
+    }
+
+    fn api_base(&self) -> &str {
+        &self.base_url
+    }
+
+    fn api_key(&self) -> &SecretString {
+        &self.api_key
+    }
+}
+
+/// What async-openai sends calls through instead of its own retries.
+#[derive(Clone)]
+struct Sender {
+    http: reqwest::Client,
+    answered: Arc<AnsweredConnections>,
+    observer: Option<CallObserver>,
+}
+
+impl Service<HttpRequestFactory> for Sender {
+    type Response = reqwest::Response;
+    type Error = OpenAIError;
+    type Future = BoxFuture<'static, Result<reqwest::Response, OpenAIError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
+        let sender = self.clone();
+        Box::pin(async move {
+            let response = sender.response(request).await?;
+            match read_json(&mut response.into(), sender.observer).await {
+                Ok(body) => Ok(Response::new(body).into()),
+                Err(error) => Err(OpenAIError::Boxed(Box::new(error))),
+            }
+        })
+    }
+}
+
+impl Sender {
+    /// The head of the answer. A request that met a connection which the server had closed while it was idle is sent
+    /// again on another; that ends at a fresh connection at the latest, as each send takes a closed one out of the
+    /// pool. (hyper does so by itself only where it knows that nothing of the request was written.)
+    async fn response(&self, request: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
+        loop {
+            let mut attempt = request.build().await?;
+            traces::pass_on(attempt.headers_mut());
+            let began = Instant::now();
+            match self.http.execute(attempt).await {
+                Ok(response) => {
+                    self.answered.insert(response.extensions());
+                    return Ok(response);
+                }
+                Err(error) => {
+                    let was_idle = closed_connection(&error).is_some_and(|info| self.answered.remove(&info));
+                    if !was_idle || began.elapsed() > IDLE_CLOSE_WITHIN {
+                        return Err(OpenAIError::Reqwest(error));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The connections that have answered before, by their two addresses: reqwest does not say of a failed send whether
+/// its connection was a fresh one. There are at most as many entries as ports; one that is out of date costs a send.
+#[derive(Default)]
+struct AnsweredConnections(Mutex<HashSet<(SocketAddr, SocketAddr)>>);
+
+impl AnsweredConnections {
+    fn insert(&self, response: &Extensions) {
+        if let Some(info) = response.get::<HttpInfo>() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(addresses(info));
+        }
+    }
+
+    /// Forgets a connection; whether it had answered.
+    fn remove(&self, info: &HttpInfo) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&addresses(info))
+    }
+}
+
+fn addresses(info: &HttpInfo) -> (SocketAddr, SocketAddr) {
+    (info.local_addr(), info.remote_addr())
+}
+
+/// The body of a success as JSON. `observer` receives its text as it arrives.
+async fn read_json(
+    response: &mut Response<reqwest::Body>,
+    observer: Option<CallObserver>,
+) -> Result<Bytes, CallError> {
+    let is_success = response.status().is_success();
+    let mut body = Limited::new(response.body_mut(), MAX_ANSWER_BYTES);
+    if let Some(observer) = observer.filter(|_| is_success) {
+        return read_observed(&mut body, &observer).await;
+    }
+    let body = body.collect().await.map_err(|error| body_error(&*error))?.to_bytes();
+    if is_success {
+        return Ok(to_json(&body));
+    }
+    Err(error_response(response.status(), response.headers(), &body))
+}
+
+async fn read_observed(
+    body: &mut Limited<&mut reqwest::Body>,
+    observer: &CallObserver,
+) -> Result<Bytes, CallError> {
+    let mut incoming = IncomingBody::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(bytes) = frame.map_err(|error| body_error(&*error))?.into_data() else { continue };
+        observer.on_delta(&incoming.push(&bytes));
+        if incoming.is_complete() {
+            let _ = timeout(END_OF_BODY_WAIT, body.frame()).await;
+            break;
+        }
+    }
+    Ok(incoming.into_json())
+}
+
+fn body_error(error: &(dyn Error + Send + Sync + 'static)) -> CallError {
+    match error.downcast_ref::<reqwest::Error>() {
+        Some(error) => transport_failure(error).into(),
+        None if error.is::<LengthLimitError>() => CallFailure::Malformed.into(),
+        None => CallFailure::Connection.into(),
+    }
+}
+
+fn call_error(error: OpenAIError) -> CallError {
+    match error {
+        OpenAIError::Boxed(inner) => match inner.downcast::<CallError>() {
+            Ok(error) => *error,
+            Err(_) => CallFailure::Connection.into(),
+        },
+        OpenAIError::Reqwest(error) => transport_failure(&error).into(),
+        _ => CallFailure::Malformed.into(),
+    }
+}
