@@ -58,6 +58,26 @@ pub fn says_nothing(text: &str) -> bool {
     matches!(text.trim(), "" | "..." | "…")
 }
 
+/// `text` without control characters, which terminals, logs and databases stumble over: white space stands in for
+/// those that are white space, the others are left out. So are marks that change the direction of what follows.
+pub fn without_controls(text: String) -> String {
+    let is_mark = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}');
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        || !text.chars().any(|c| c.is_control() || is_mark(c))
+    {
+        return text;
+    }
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !c.is_control() && !is_mark(c) {
+            clean.push(c);
+        } else if c.is_whitespace() && !clean.ends_with(' ') {
+            clean.push(' ');
+        }
+    }
+    clean
+}
+
 /// `text` cut to at most `max` characters, at a word where there is one, with `…` when it was cut.
 pub fn shorten(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
@@ -95,6 +115,20 @@ mod tests {
             ("anything", "", None),
         ] {
             assert_eq!(find_phrase(text, phrase), found, "{phrase:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_left_out() {
+        for (text, clean) in [
+            ("plain", "plain"),
+            ("Collect \u{0}tickets", "Collect tickets"),
+            ("one\r\n\ttwo\u{2028}three", "one two three"),
+            ("\u{1b}[31mred\u{7f}\u{85}", "[31mred "),
+            ("a\u{202e}b\u{feff}", "ab"),
+            ("naïve 👩\u{200d}💻", "naïve 👩\u{200d}💻"),
+        ] {
+            assert_eq!(without_controls(text.to_owned()), clean, "{text:?}");
         }
     }
 

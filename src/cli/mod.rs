@@ -1,5 +1,7 @@
 //! The command line of `planner-arm`; each command has a file.
 
+mod arms;
+mod arms_file;
 mod config;
 mod eval;
 mod man;
@@ -41,6 +43,8 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Evaluate the configured engine on a set of scenarios and print a report
     Eval(eval::EvalArguments),
+    /// Print the arms that steps can be given to
+    Arms(arms::ArmsArguments),
     /// Check whether a running service is healthy; the exit code is 0 or 1
     Healthcheck {
         /// The URL to request [default: /health at `PLANNER_HOST` and `PLANNER_PORT`]
@@ -93,6 +97,7 @@ pub(crate) fn run(
         Command::Plan(arguments) => return block_on(threads, plan::plan(arguments, &settings)),
         Command::Eval(arguments) => block_on(threads, eval::eval(arguments, settings)),
         Command::Healthcheck { .. } => block_on(1, healthcheck(&settings.health_url())),
+        Command::Arms(arguments) => arms::print(&arguments, &settings),
         Command::Config => config::print(&settings),
         Command::Completions { .. } | Command::Man => unreachable!("they need no settings"),
     })

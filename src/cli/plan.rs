@@ -17,6 +17,7 @@ use crate::planner::{Origin, PlanJob, PlannerArm};
 use crate::service::PlannerService;
 use crate::telemetry;
 
+use super::arms_file;
 use super::progress::{Progress, TICK};
 use super::render::{self, Colours, FinishedPlan};
 
@@ -40,6 +41,9 @@ pub(super) struct PlanArguments {
     /// Background for the planner: a JSON object, or a file that contains one
     #[arg(long, value_name = "FILE|JSON", value_hint = ValueHint::FilePath)]
     context: Option<String>,
+    /// The arms that the plan may use: a file with ids or definitions, in JSON, YAML or TOML
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    arms: Option<String>,
     /// How to print the plan
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -86,8 +90,9 @@ async fn output(arguments: PlanArguments, settings: &Settings) -> Result<Option<
         constraints: arguments.constraints,
         context: arguments.context.as_deref().map(context).transpose()?.unwrap_or_default(),
         request_id: None,
+        arms: arguments.arms.as_deref().map(arms_file::read).transpose()?,
     };
-    request.check().map_err(|faults| Problem::from(faults).detail)?;
+    request.check_for(&settings.arms).map_err(|faults| Problem::from(faults).detail)?;
     let service = PlannerService::from_settings(settings)?;
 
     let deadline = Instant::now() + settings.timeout;

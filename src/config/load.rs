@@ -149,6 +149,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         cors_allowed_origins: origins(reader),
         auth_tokens: reader.secrets("auth_tokens"),
         rate_limit_per_minute: reader.whole("rate_limit_per_minute"),
+        max_prompt_arms: reader.whole("max_prompt_arms"),
         max_concurrent_plans: reader.whole("max_concurrent_plans"),
         shutdown_delay: reader.seconds("shutdown_delay_seconds"),
         shutdown_grace: reader.seconds("shutdown_grace_seconds"),
@@ -184,7 +185,7 @@ fn rules(reader: &mut Reader) -> PlanRules {
 }
 
 fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry> {
-    let fields = "each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases";
+    let fields = "each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases, inputs, outputs";
     let arms =
         file_list(reader, "arms", fields, |arms: Vec<Arm>| ArmRegistry::new(arms, verification_required))?;
     let ids: Vec<&str> = arms.arms().iter().map(|arm| arm.id.as_str()).collect();

@@ -122,6 +122,8 @@ pub struct Settings {
     pub redis_url: Option<SecretString>,
     /// The arms.
     pub arms: ArmRegistry,
+    /// With more arms than these, the prompt carries those that fit the goal best.
+    pub max_prompt_arms: usize,
     /// What models cost.
     pub prices: PriceList,
     /// Threads that serve requests, 1 to 256.

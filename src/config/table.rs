@@ -117,6 +117,8 @@ pub const SETTINGS: &[Setting] = &[
         "Plans a minute for one caller (its token, else its address); 0 is no limit."),
     setting("MAX_CONCURRENT_PLANS", Whole(1, 1_000_000), Value("1024"),
         "Most plans in flight; more are refused at once with 503."),
+    setting("MAX_PROMPT_ARMS", Whole(1, 1_000), Value("100"),
+        "With more arms than this, the prompt and the schema carry those that fit the goal best."),
     setting("CACHE_TTL_SECONDS", Number(0.0, 31_536_000.0), Value("3600"),
         "Seconds for which a plan may be reused; 0 turns the cache off."),
     setting("CACHE_MAX_ENTRIES", Whole(0, 10_000_000), Value("10000"),

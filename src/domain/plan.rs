@@ -141,18 +141,25 @@ pub struct Repair {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RepairCode {
-    /// The arm was named by alias, case, capability or keyword.
+    /// The arm was named by alias, in another spelling or by what it does.
     ArmMapped,
     /// A number was out of its range.
     Clamped,
     /// A blank or repeated acceptance criterion was left out.
     CriterionDropped,
-    /// A dependency on itself, on no step, on a finished step with a higher number, or named twice was left out.
+    /// A step that had no dependency got one on the nearest step that produces what it needs.
+    DependencyAdded,
+    /// What steps depend on was not said, or not clearly, and the likeliest reading is assumed.
+    DependenciesAssumed,
+    /// A dependency on itself, on no step, on a finished step with a higher number, on a step that produces nothing
+    /// of what is needed, or named twice was left out.
     DependencyDropped,
     /// An optional field was missing and has a usual value.
     FieldFilled,
-    /// A step that only repeated a finished one, or was `null`, was left out.
+    /// A step that only repeated a finished one, was `null`, or stood outside the list was left out.
     StepDropped,
+    /// Steps inside of another step became part of its action.
+    StepsMerged,
     /// Steps were numbered or ordered otherwise than they run.
     StepsRenumbered,
     /// The plan ended without verification.
@@ -161,13 +168,16 @@ pub enum RepairCode {
 
 impl RepairCode {
     /// Every code, for metrics and documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::ArmMapped,
         Self::Clamped,
         Self::CriterionDropped,
+        Self::DependencyAdded,
+        Self::DependenciesAssumed,
         Self::DependencyDropped,
         Self::FieldFilled,
         Self::StepDropped,
+        Self::StepsMerged,
         Self::StepsRenumbered,
         Self::VerificationAdded,
     ];
@@ -178,9 +188,12 @@ impl RepairCode {
             Self::ArmMapped => "arm_mapped",
             Self::Clamped => "clamped",
             Self::CriterionDropped => "criterion_dropped",
+            Self::DependencyAdded => "dependency_added",
+            Self::DependenciesAssumed => "dependencies_assumed",
             Self::DependencyDropped => "dependency_dropped",
             Self::FieldFilled => "field_filled",
             Self::StepDropped => "step_dropped",
+            Self::StepsMerged => "steps_merged",
             Self::StepsRenumbered => "steps_renumbered",
             Self::VerificationAdded => "verification_added",
         }

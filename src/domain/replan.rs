@@ -8,6 +8,7 @@ use validator::{Validate, ValidationError};
 
 use crate::text::says_nothing;
 
+use super::arms::ArmRegistry;
 use super::faults::{Faults, json_object};
 use super::request::json_bytes;
 use super::{InvalidRequest, PlanRequest, SubTask};
@@ -91,11 +92,12 @@ struct PlanSoFar {
 }
 
 impl ReplanRequest {
-    /// Reads a request from JSON. `is_arm` tells whether an arm exists: one that did a step must.
+    /// Reads a request from JSON for an installation with the arms of `registry`: an arm that did a step must be one of
+    /// these, or one that the request defines.
     ///
     /// # Errors
     /// Everything that is wrong with it, types and rules alike.
-    pub fn from_json(body: &[u8], is_arm: impl Fn(&str) -> bool) -> Result<Self, InvalidRequest> {
+    pub fn from_json(body: &[u8], registry: &ArmRegistry) -> Result<Self, InvalidRequest> {
         let mut json = json_object(body, "a goal, a plan and its progress")?;
         let mut faults = Faults::default();
         for list in ["plan", "progress"] {
@@ -109,6 +111,9 @@ impl ReplanRequest {
         let PlanSoFar { plan, progress } = &so_far;
         check_size(plan, progress, &mut faults);
         faults.check(&request);
+        request.check_arms(Some(registry), &mut faults);
+        let chosen = registry.chosen(request.arms.as_deref().unwrap_or_default());
+        let is_arm = |id: &str| registry.get(id).or_else(|| chosen.get(id)).is_some();
         faults.check(&so_far);
         check_plan(plan, &mut faults);
         check_progress(plan, progress, is_arm, &mut faults);

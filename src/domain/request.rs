@@ -6,6 +6,8 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use super::FieldError;
+use super::arms::choice::faults_of_choices;
+use super::arms::{ArmChoice, ArmRegistry};
 use super::faults::{Faults, each, read_json};
 
 /// Longest goal, in characters.
@@ -52,6 +54,11 @@ pub struct PlanRequest {
     #[validate(length(max = "MAX_REQUEST_ID_CHARS", message = "must be at most 128 characters long"))]
     #[schema(max_length = 128)]
     pub request_id: Option<String>,
+    /// The arms that this plan may use: ids of the installation's arms, or whole definitions; at most 500, 256 KiB
+    /// serialised. Absent: all of the installation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 500, example = json!(["coder", "judge"]))]
+    pub arms: Option<Vec<ArmChoice>>,
 }
 
 /// A request that breaks rules.
@@ -75,7 +82,20 @@ impl PlanRequest {
     /// # Errors
     /// Everything that is wrong with it, types and rules alike.
     pub fn from_json(body: &[u8]) -> Result<Self, InvalidRequest> {
-        let (request, faults) = read_json::<Self>(body, "a goal")?;
+        Self::read(body, None)
+    }
+
+    /// Reads a request from JSON for an installation with the arms of `registry`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, types and rules alike.
+    pub fn from_json_for(body: &[u8], registry: &ArmRegistry) -> Result<Self, InvalidRequest> {
+        Self::read(body, Some(registry))
+    }
+
+    fn read(body: &[u8], registry: Option<&ArmRegistry>) -> Result<Self, InvalidRequest> {
+        let (request, mut faults) = read_json::<Self>(body, "a goal")?;
+        request.check_arms(registry, &mut faults);
         let faults = faults.into_list();
         if faults.is_empty() {
             Ok(request)
@@ -89,10 +109,34 @@ impl PlanRequest {
     /// # Errors
     /// Every broken rule, sorted by field.
     pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        self.check_with(None)
+    }
+
+    /// The same for an installation with the arms of `registry`.
+    ///
+    /// # Errors
+    /// Every broken rule, sorted by field.
+    pub fn check_for(&self, registry: &ArmRegistry) -> Result<(), Vec<FieldError>> {
+        self.check_with(Some(registry))
+    }
+
+    fn check_with(&self, registry: Option<&ArmRegistry>) -> Result<(), Vec<FieldError>> {
         let mut faults = Faults::default();
         faults.check(self);
+        self.check_arms(registry, &mut faults);
         let faults = faults.into_list();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+}
+
+impl PlanRequest {
+    /// Notes what is wrong with the arms.
+    pub(super) fn check_arms(&self, registry: Option<&ArmRegistry>, faults: &mut Faults) {
+        for FieldError { field, message } in
+            self.arms.iter().flat_map(|choices| faults_of_choices(choices, registry))
+        {
+            faults.add(field, message);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP front end: the API, its description, the page.
 
+mod arms;
 mod docs;
 mod limit;
 mod observe;

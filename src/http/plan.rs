@@ -86,7 +86,9 @@ pub(super) fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    let from_start = |_: &PlannerService, body: &[u8]| PlanRequest::from_json(body).map(PlanJob::from);
+    let from_start = |service: &PlannerService, body: &[u8]| {
+        PlanRequest::from_json_for(body, service.planner.registry()).map(PlanJob::from)
+    };
     answer(service, context, request, from_start)
 }
 

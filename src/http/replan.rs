@@ -40,10 +40,11 @@ pub(super) fn replan(
 }
 
 fn read(service: &PlannerService, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
-    let ReplanRequest { request, plan, progress } =
-        ReplanRequest::from_json(body, |id| service.planner.has_arm(id))?;
+    let registry = service.planner.registry();
+    let ReplanRequest { request, plan, progress } = ReplanRequest::from_json(body, registry)?;
     let progress = PlanProgress::new(plan, progress);
-    if !progress.fits(service.planner.rules(), service.planner.registry()) {
+    let chosen = request.arms.as_ref().map(|choices| registry.chosen(choices));
+    if !progress.fits(service.planner.rules(), chosen.as_ref().unwrap_or(registry)) {
         let message =
             "has no room within 100 steps for what is left and its verification; plan that with POST /plan";
         let faults = vec![FieldError::new("plan", message)];

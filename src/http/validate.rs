@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::domain::arms::choice::take_choices;
+use crate::domain::arms::{ArmChoice, ArmRegistry};
 use crate::domain::faults::json_fault;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{FieldError, PlanResponse};
@@ -34,7 +37,7 @@ pub(super) const CODES: [ErrorCode; 10] = [
 /// The body is a plan as `POST /plan` returns it, or in any form in which LLMs write plans: only a list of steps,
 /// other names for keys, wrappers; also as text in one JSON string. Faults with exactly one correction are repaired,
 /// and `repairs` lists each change; `errors` lists all others. These calls count against no rate limit and take no
-/// permit of `/plan`; when too many arrive at once they are answered with `overloaded`.
+/// permit of `/plan`; with `arms` beside the plan, as in `POST /plan`, it is checked against these. When too many arrive at once they are answered with `overloaded`.
 #[utoipa::path(
     post,
     path = "/validate",
@@ -74,7 +77,23 @@ pub(super) async fn validate(
     let deadline = context.arrived + service.timeout;
     let body = read_until_draining(&service, request.into_body(), deadline).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
-    Ok(Json(service.validate(text).await?))
+    let (text, arms) = without_arms(text, service.planner.registry())?;
+    Ok(Json(service.validate(text, arms).await?))
+}
+
+/// A body without its `arms`, and these.
+fn without_arms(
+    text: String,
+    registry: &ArmRegistry,
+) -> Result<(String, Option<Vec<ArmChoice>>), Vec<FieldError>> {
+    if !text.contains("\"arms\"") {
+        return Ok((text, None));
+    }
+    let Ok(Value::Object(mut body)) = serde_json::from_str(&text) else { return Ok((text, None)) };
+    match take_choices(&mut body, registry)? {
+        Some(arms) => Ok((Value::Object(body).to_string(), Some(arms))),
+        None => Ok((text, None)),
+    }
 }
 
 /// A body as text, if it is JSON.

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info, info_span};
 
+use crate::domain::arms::choice::take_choices;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{PlanRequest, SubTask};
 use crate::server::request;
@@ -142,15 +143,19 @@ impl ToolCall {
 
     /// The request for a plan in `arguments`, once it is admitted.
     async fn admitted(&self, arguments: JsonObject) -> Result<AdmittedRequest, Problem> {
-        let job = PlanRequest::from_json(&json(&arguments)).map_err(|invalid| invalid.faults)?.into();
+        let job = PlanRequest::from_json_for(&json(&arguments), self.service.planner.registry())
+            .map_err(|invalid| invalid.faults)?
+            .into();
         let CallContext { caller, deadline, .. } = self.call_context.clone();
         let request = ValidatedRequest { caller, include: EXTRAS, deadline, no_cache: false, job };
         request.admit(&self.service).await.1
     }
 
     async fn validate_plan(&self, arguments: JsonObject) -> Result<Bytes, Problem> {
+        let mut arguments = arguments;
+        let arms = take_choices(&mut arguments, self.service.planner.registry())?;
         let proposal = String::from_utf8_lossy(&json(&arguments)).into_owned();
-        Ok(json(&self.service.validate(proposal).await?))
+        Ok(json(&self.service.validate(proposal, arms).await?))
     }
 
     /// The reply as a result: structured, and as the same JSON in text for clients without structured results.

@@ -84,7 +84,7 @@ fn about_validate_plan() -> String {
 /// The request for a plan, without its id: a host has ids of its own.
 fn create_plan_input() -> Map<String, Value> {
     let mut schema = schema::input::<PlanRequest>();
-    keep(&mut schema, &["goal", "constraints", "context"]);
+    keep(&mut schema, &["goal", "constraints", "context", "arms"]);
     schema
 }
 
@@ -92,6 +92,7 @@ fn create_plan_input() -> Map<String, Value> {
 fn validate_plan_input() -> Map<String, Value> {
     let mut schema = schema::input::<PlanResponse>();
     keep(&mut schema, &["plan", "rationale", "confidence"]);
+    schema["properties"]["arms"] = create_plan_input()["properties"]["arms"].clone();
     schema.insert("required".into(), json!(["plan"]));
     // The rest of a step can be repaired, and hosts hold models to the schema.
     schema["properties"]["plan"]["items"]["required"] =

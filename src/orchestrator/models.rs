@@ -248,7 +248,13 @@ pub(super) fn plan_request(
         let fits = listed.len() < MAX_CONSTRAINTS as usize && rule.chars().count() <= MAX_CONSTRAINT_CHARS;
         if fits { listed.push(rule) } else { others.push(rule) }
     }
-    PlanRequest { goal, constraints: listed, context: context_object(context, &others), request_id: None }
+    PlanRequest {
+        goal,
+        constraints: listed,
+        context: context_object(context, &others),
+        request_id: None,
+        arms: None,
+    }
 }
 
 /// The planner's context: a text, which is cut where it is too long and then says so, and more constraints.

@@ -1,222 +1,11 @@
 //! Why no plan came out.
 
-use std::fmt::{Display, Formatter};
-
 use crate::domain::FieldError;
-use crate::domain::arms::{Arm, ArmRegistry};
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::llm::{CallFailure, LlmError};
 
-/// A step of a proposal, as faults name it: by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StepRef {
-    /// Its place in the proposal, from 1.
-    pub place: usize,
-    /// Its number as whoever proposed it counts: as written, if each step has its own, else its place.
-    pub number: i64,
-}
-
-impl Display for StepRef {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        self.number.fmt(f)
-    }
-}
-
-/// The step at a place that is its number.
-impl From<usize> for StepRef {
-    fn from(place: usize) -> Self {
-        Self { place, number: place as i64 }
-    }
-}
-
-/// A fault of a proposed plan that has no one right repair.
-///
-/// No text of the proposal is in the messages.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum PlanFault {
-    /// Fewer steps than allowed.
-    #[error("the plan has {} and needs at least {min}", steps(*.found))]
-    TooFewSteps {
-        /// Steps found.
-        found: usize,
-        /// Fewest allowed.
-        min: usize,
-    },
-    /// More steps than allowed.
-    #[error("the plan has {found} steps and may have at most {max}")]
-    TooManySteps {
-        /// Steps found.
-        found: usize,
-        /// Most allowed.
-        max: usize,
-    },
-    /// As many steps as allowed or more, of which the last does not verify: there is no room to add one that does.
-    #[error("the last step does not verify the result, and there is no room for one more than {max}")]
-    Unverified {
-        /// Most steps allowed.
-        max: usize,
-    },
-    /// Steps that wait for each other.
-    #[error("steps {} wait for each other", list(.steps))]
-    Cycle {
-        /// The steps on the cycles.
-        steps: Vec<StepRef>,
-    },
-    /// Two steps that say the same.
-    #[error("steps {} have the same action", list(.steps))]
-    RepeatedAction {
-        /// The earlier and the later step.
-        steps: Vec<StepRef>,
-    },
-    /// A step that says nothing.
-    #[error("step {step} has no action")]
-    BlankAction {
-        /// The step.
-        step: StepRef,
-    },
-    /// A step whose end cannot be told.
-    #[error("step {step} has no acceptance criterion")]
-    NoCriteria {
-        /// The step.
-        step: StepRef,
-    },
-    /// A step that does what a finished one has done.
-    #[error("step {step} has the same action as step {done}, which is done")]
-    RepeatsDone {
-        /// The step.
-        step: StepRef,
-        /// The number of the finished one.
-        done: u32,
-    },
-    /// A step that is a failed one again, with the same arm and nothing new before it.
-    #[error("step {step} is step {failed} again, which failed, and nothing new comes before it")]
-    RepeatsFailed {
-        /// The step.
-        step: StepRef,
-        /// The number of the failed one.
-        failed: u32,
-    },
-    /// A dependency on a number that both a finished step and a proposed one have.
-    #[error("step {step} depends on {number}, which is the number of a finished step and of another")]
-    AmbiguousNeed {
-        /// The step.
-        step: StepRef,
-        /// The number.
-        number: u32,
-    },
-    /// A step for an arm that does not exist and that nothing points to.
-    #[error("step {step} names an arm that does not exist")]
-    UnknownArm {
-        /// The step.
-        step: StepRef,
-    },
-}
-
-impl PlanFault {
-    /// One word for metrics.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::TooFewSteps { .. } => "too_few_steps",
-            Self::TooManySteps { .. } => "too_many_steps",
-            Self::Unverified { .. } => "unverified",
-            Self::Cycle { .. } => "cycle",
-            Self::RepeatedAction { .. } => "repeated_action",
-            Self::BlankAction { .. } => "blank_action",
-            Self::NoCriteria { .. } => "no_criteria",
-            Self::RepeatsDone { .. } => "repeats_done",
-            Self::RepeatsFailed { .. } => "repeats_failed",
-            Self::AmbiguousNeed { .. } => "ambiguous_dependency",
-            Self::UnknownArm { .. } => "unknown_arm",
-        }
-    }
-
-    /// Where in the proposal it is, as `plan[2].action`.
-    pub fn field(&self) -> String {
-        let of_step = |at: &StepRef, field: &str| format!("plan[{}].{field}", at.place.saturating_sub(1));
-        let last =
-            |steps: &[StepRef], field| steps.last().map_or_else(|| "plan".into(), |at| of_step(at, field));
-        match self {
-            Self::TooFewSteps { .. } | Self::TooManySteps { .. } | Self::Unverified { .. } => "plan".into(),
-            Self::Cycle { steps } => last(steps, "depends_on"),
-            Self::RepeatedAction { steps } => last(steps, "action"),
-            Self::AmbiguousNeed { step, .. } => of_step(step, "depends_on"),
-            Self::BlankAction { step }
-            | Self::RepeatsDone { step, .. }
-            | Self::RepeatsFailed { step, .. } => of_step(step, "action"),
-            Self::NoCriteria { step } => of_step(step, "acceptance_criteria"),
-            Self::UnknownArm { step } => of_step(step, "required_arm"),
-        }
-    }
-
-    /// The fault as whoever wrote the plan reads it: where it is, and behind that what to do about it.
-    pub(super) fn for_author(&self, registry: &ArmRegistry) -> FieldError {
-        let message = match self {
-            Self::TooFewSteps { found, min } => {
-                format!("has {} and must have at least {min}; divide the work further", steps(*found))
-            }
-            Self::TooManySteps { found, max } => {
-                format!("has {found} steps and may have at most {max}; put together what belongs together")
-            }
-            Self::Unverified { .. } => format!(
-                "has no room for one more step, and its last does not verify the result; give that to {}",
-                ids(registry.arms().iter().filter(|arm| arm.verifies()))
-            ),
-            Self::Cycle { steps } => {
-                format!("lets steps {} wait for each other; take one of these dependencies out", list(steps))
-            }
-            Self::RepeatedAction { steps } => format!(
-                "is the same as that of step {}; say what is different, or leave one of them out",
-                list(&steps[..1])
-            ),
-            Self::BlankAction { .. } => "says nothing; say what is to be done".into(),
-            Self::NoCriteria { .. } => "must have at least one that says how to tell that it is done".into(),
-            Self::RepeatsDone { done, .. } => {
-                format!(
-                    "is the same as that of step {done}, which is done; leave it out, or say what is different"
-                )
-            }
-            Self::RepeatsFailed { failed, .. } => format!(
-                "is that of step {failed}, which failed; let a step before it remove the cause, or do something else"
-            ),
-            Self::AmbiguousNeed { number, .. } => {
-                format!(
-                    "names {number}, which is the number of two steps; give each step a number of its own"
-                )
-            }
-            Self::UnknownArm { .. } => {
-                format!("is no arm that exists here; name one of {}", ids(registry.arms().iter()))
-            }
-        };
-        FieldError { field: self.field(), message }
-    }
-}
-
-/// More arms than these are not named in one sentence.
-const MOST_ARMS_NAMED: usize = 10;
-
-/// The ids of `arms` as a list.
-fn ids<'a>(arms: impl Iterator<Item = &'a Arm>) -> String {
-    let mut names: Vec<&str> = arms.map(|arm| arm.id.as_str()).collect();
-    if names.len() > MOST_ARMS_NAMED {
-        names.truncate(MOST_ARMS_NAMED);
-        names.push("…");
-    }
-    names.join(", ")
-}
-
-/// So many steps, in words.
-pub(super) fn steps(count: usize) -> String {
-    if count == 1 { "1 step".into() } else { format!("{count} steps") }
-}
-
-/// `steps` as people list them: `1, 2 and 3`.
-pub(super) fn list(steps: &[impl Display]) -> String {
-    let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
-    match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => words.concat(),
-    }
-}
+pub use super::faults::{PlanFault, StepRef};
+pub(super) use super::faults::{list, missing, steps};
 
 /// Why an LLM's answer is no plan at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -227,10 +16,13 @@ pub enum ParseError {
     /// The answer ended at the token limit, or somewhere else before the end of its steps.
     #[error("the answer was cut off before its end; raise PLANNER_MAX_TOKENS")]
     Truncated,
+    /// Steps of which the first ones, or the beginning of the first one, are missing.
+    #[error("the beginning of the answer is missing")]
+    NoBeginning,
     /// No JSON in it.
     #[error("the answer has no JSON in it that can be read")]
     NotJson,
-    /// The example that the question gave.
+    /// The example that the prompt gave.
     #[error("the answer is the example of the prompt")]
     Example,
     /// JSON, and no list of steps in it.
@@ -244,6 +36,7 @@ impl ParseError {
         match self {
             Self::Empty => "empty",
             Self::Truncated => "truncated",
+            Self::NoBeginning => "no_beginning",
             Self::NotJson => "not_json",
             Self::Example => "example",
             Self::NoSteps => "no_steps",
@@ -257,6 +50,7 @@ impl ParseError {
             match self {
                 Self::Empty => "is empty; send a plan",
                 Self::Truncated => "ends before its last step does; send the whole plan",
+                Self::NoBeginning => "begins in the middle of a plan; send the whole plan",
                 Self::NotJson => {
                     "has a plan in it that cannot be read; send it as JSON, with every step whole"
                 }
@@ -268,16 +62,26 @@ impl ParseError {
     }
 }
 
-/// Why an LLM's answer did not become a plan: what it is told when it is asked again.
+/// Why an LLM's answer did not become a plan: what the LLM is told when it is asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RejectedAnswer {
     /// It cannot be read as a plan.
     Parse(ParseError),
-    /// Its plan is not sound and has no one right repair.
+    /// Its plan is invalid, and nothing repairs it in one right way.
     Invalid(Vec<PlanFault>),
 }
 
 impl RejectedAnswer {
+    /// Whether it names an arm that does not exist.
+    pub fn has_unknown_arm(&self) -> bool {
+        matches!(self, Self::Invalid(faults) if faults.iter().any(|fault| matches!(fault, PlanFault::UnknownArm { .. })))
+    }
+
+    /// Whether the LLM will be asked about something that could also be assumed.
+    pub(super) fn is_about_doubts(&self) -> bool {
+        matches!(self, Self::Invalid(faults) if faults.iter().any(PlanFault::is_doubt))
+    }
+
     /// One word for each kind of fault, for metrics.
     pub fn reasons(&self) -> Vec<&'static str> {
         match self {
@@ -310,7 +114,7 @@ pub enum PlanError {
     /// The LLM's answer cannot be read as a plan.
     #[error("{0}")]
     Parse(#[from] ParseError),
-    /// The LLM's plan is not sound and has no one right repair.
+    /// The LLM's plan is invalid, and nothing repairs it in one right way.
     #[error("{}", sentences(.0))]
     Invalid(Vec<PlanFault>),
 }
@@ -349,25 +153,26 @@ fn sentences(faults: &[PlanFault]) -> String {
 
 impl From<PlanError> for Problem {
     fn from(error: PlanError) -> Self {
-        let said = error.to_string();
+        let message = error.to_string();
         match error {
-            PlanError::Llm(LlmError::Refused(_)) => Self::new(ErrorCode::LlmFailed, sentence(&said)),
+            PlanError::Llm(LlmError::Refused(_)) => Self::new(ErrorCode::LlmFailed, sentence(&message)),
             PlanError::Llm(LlmError::Unavailable { retry_after, .. }) => {
-                Self::new(ErrorCode::LlmUnavailable, sentence(&said)).retry_after(retry_after)
+                Self::new(ErrorCode::LlmUnavailable, sentence(&message)).retry_after(retry_after)
             }
             PlanError::Llm(LlmError::Deadline) => Self::new(
                 ErrorCode::DeadlineExceeded,
-                sentence(&format!("{said}; try again, or allow more with PLANNER_TIMEOUT_SECONDS")),
+                sentence(&format!("{message}; retry, or allow more time with PLANNER_TIMEOUT_SECONDS")),
             ),
-            PlanError::Parse(_) => {
-                Self::new(ErrorCode::PlanInvalid, format!("The LLM answered, but not with a plan: {said}."))
-            }
+            PlanError::Parse(_) => Self::new(
+                ErrorCode::PlanInvalid,
+                format!("The LLM answered, but not with a plan: {message}."),
+            ),
             PlanError::Invalid(faults) => {
                 let errors = faults
                     .iter()
                     .map(|fault| FieldError { field: fault.field(), message: fault.to_string() })
                     .collect();
-                let detail = format!("The LLM's plan is not sound: {said}.");
+                let detail = format!("The LLM's plan is invalid: {message}.");
                 Self::new(ErrorCode::PlanInvalid, detail).with_errors(errors)
             }
         }

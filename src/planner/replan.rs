@@ -1,4 +1,4 @@
-//! The rest of a plan: what is done stays as it is, with its numbers, and what is left is planned anew.
+//! Replanning: finished steps stay as they are, with their numbers, and the remaining ones are planned again.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::domain::{MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, StepStatus, S
 
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
-use super::normalize::{Plan, free_numbers, normalize_remaining_steps};
+use super::normalize::{Background, Plan, free_numbers, normalize_beside};
 use crate::domain::PlanRules;
 
 /// A plan that is under way: some of its steps are done, at least one is not.
@@ -36,7 +36,7 @@ pub struct StepProgress {
 }
 
 impl PlanProgress {
-    /// The steps of a sound plan and what has come of them, as
+    /// The steps of a valid plan and what has come of them, as
     /// [`ReplanRequest`](crate::domain::ReplanRequest) has checked it.
     pub fn new(plan: Vec<SubTask>, progress: Vec<Progress>) -> Self {
         let mut said: HashMap<u32, Progress> = progress.into_iter().map(|said| (said.step, said)).collect();
@@ -82,7 +82,7 @@ impl PlanProgress {
     /// There are enough of them that no number below a finished step's stays free, that something behind it
     /// verifies, and that the whole plan is long enough. There may be as many as in a plan from the start,
     /// whatever is done already, and always as many as were left; if these fit, no more than leave a plan that can be
-    /// made anew once more.
+    /// replanned once more.
     pub fn rules(&self, rules: &PlanRules, registry: &ArmRegistry) -> PlanRules {
         let must_verify = rules.require_verification && registry.verifier().is_some();
         let last_done = self.done.last().map_or(0, |step| step.step as usize);
@@ -100,38 +100,47 @@ impl PlanProgress {
         PlanRules { min_steps: min, max_steps: max, ..rules.clone() }
     }
 
-    /// Whether all that may be left leaves a plan that can be made anew once more.
+    /// Whether all that may be left leaves a plan that can be replanned once more.
     pub fn fits(&self, rules: &PlanRules, registry: &ArmRegistry) -> bool {
         self.done.len() + self.rules(rules, registry).max_steps <= MAX_PLAN_SO_FAR
     }
 }
 
-/// Makes the whole plan of what is done in `past` and of a proposal for the rest, where plans from the start
-/// must be like `rules`.
+/// Makes the whole plan of what is done in `progress` and of a proposal for the rest, of which nobody can be asked
+/// again, where plans from the start must be like `rules`.
 ///
 /// # Errors
 /// All faults that have no one right repair.
 pub fn normalize_remaining(
+    draft: Draft,
+    progress: &PlanProgress,
+    registry: &ArmRegistry,
+    rules: &PlanRules,
+) -> Result<Plan, Vec<PlanFault>> {
+    normalize_remaining_steps(Background::default(), draft, progress, registry, rules)
+}
+
+/// Makes the whole plan of what is done in `progress` and of a proposal for the rest, where plans from the start
+/// must be like `rules`. `background` has what was left open in the proposal.
+///
+/// # Errors
+/// All faults that have no one right repair.
+pub(super) fn normalize_remaining_steps(
+    background: Background<'_>,
     mut draft: Draft,
     progress: &PlanProgress,
     registry: &ArmRegistry,
     rules: &PlanRules,
 ) -> Result<Plan, Vec<PlanFault>> {
-    let repairs = leave_out_repeats(&mut draft, progress.done());
+    let repairs = drop_repeats(&mut draft, progress.done());
     let failed: Vec<&SubTask> = progress.failed().collect();
-    normalize_remaining_steps(
-        progress.done(),
-        &failed,
-        draft,
-        repairs,
-        registry,
-        &progress.rules(rules, registry),
-    )
+    let background = Background { done: progress.done(), failed: &failed, repairs, ..background };
+    normalize_beside(background, draft, registry, &progress.rules(rules, registry))
 }
 
 /// Takes out the steps that say what a finished one has done and need nothing new; who needs them needs the
 /// finished one. A step that does the same again after a new one is meant so, and stays.
-fn leave_out_repeats(draft: &mut Draft, done: &[SubTask]) -> Vec<Repair> {
+fn drop_repeats(draft: &mut Draft, done: &[SubTask]) -> Vec<Repair> {
     let done_by_action: HashMap<&str, u32> =
         done.iter().map(|step| (step.action.trim(), step.step)).collect();
     let repeats = |step: &DraftStep| done_by_action.get(step.action.trim()).copied();

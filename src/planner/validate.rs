@@ -1,19 +1,20 @@
-//! From what an LLM said to a plan: read, mended and checked.
+//! From an LLM's answer to a plan: read, repaired and checked.
 
 use std::sync::Arc;
 
 use crate::domain::FieldError;
-use crate::domain::arms::ArmRegistry;
+use crate::domain::arms::{Arm, ArmRegistry};
 use crate::domain::faults::MOST_FAULTS;
 use crate::llm::Completion;
 use crate::telemetry::metrics::Metrics;
 
+use super::PlanJob;
 use super::draft::Draft;
 use super::error::{ParseError, PlanFault, RejectedAnswer};
-use super::normalize::{Plan, normalize};
-use super::parse::{self, Reading};
+use super::normalize::{Background, Plan, Strictness, normalize_beside};
+use super::parse::{self, Doubt, Reading};
 use super::prompts::Prompts;
-use super::replan::{PlanProgress, normalize_remaining};
+use super::replan::{PlanProgress, normalize_remaining_steps};
 use crate::domain::PlanRules;
 
 /// What a plan must be like, and what an answer is compared with.
@@ -21,46 +22,93 @@ pub(super) struct PlanValidator {
     pub(super) registry: Arc<ArmRegistry>,
     pub(super) rules: PlanRules,
     pub(super) prompts: Arc<Prompts>,
+    /// With more arms than these, prompts carry the ones that fit a goal best.
+    pub(super) max_prompt_arms: usize,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl PlanValidator {
+    pub(super) fn new(
+        registry: Arc<ArmRegistry>,
+        rules: PlanRules,
+        max_prompt_arms: usize,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        registry.prepare();
+        // With more arms than fit, these prompts only tell what an example is.
+        let offered =
+            registry.shortlist("", max_prompt_arms, |_| false).map_or_else(|| registry.clone(), Arc::new);
+        let prompts = Arc::new(Prompts::new(&offered, &rules));
+        Self { registry, rules, prompts, max_prompt_arms, metrics }
+    }
+
+    /// The prompts for `job`.
+    pub(super) fn prompts_for(&self, job: &PlanJob) -> Arc<Prompts> {
+        let is_in_use = |arm: &Arm| {
+            let mut steps = job.progress.iter().flat_map(|progress| progress.steps());
+            steps.any(|progress| progress.step.required_arm == arm.id)
+        };
+        match self.registry.shortlist(&job.request.goal, self.max_prompt_arms, is_in_use) {
+            None => self.prompts.clone(),
+            Some(offered) => Arc::new(Prompts::new(&Arc::new(offered), &self.rules)),
+        }
+    }
+
     /// The plan in an answer.
     pub(super) fn plan_in(
         &self,
         completion: &Completion,
         progress: Option<&PlanProgress>,
+        strictness: Strictness,
+        guesses_arms: bool,
     ) -> Result<Plan, RejectedAnswer> {
-        let read = read(completion);
+        let read = self.read(completion);
         self.metrics.record_parse(match &read {
             Ok(reading) if reading.is_strict => "strict",
             Ok(_) => "tolerant",
             Err(_) => "failed",
         });
-        let draft = read.map_err(RejectedAnswer::Parse)?.draft;
+        let Reading { draft, doubts, .. } = read.map_err(RejectedAnswer::Parse)?;
         if self.prompts.is_example(&draft) {
             return Err(RejectedAnswer::Parse(ParseError::Example));
         }
-        self.normalize(draft, progress).map_err(RejectedAnswer::Invalid)
+        self.normalize_reading(draft, progress, doubts, strictness, guesses_arms)
+            .map_err(RejectedAnswer::Invalid)
     }
 
     /// The plan in what somebody wrote down, or everything that is wrong with it.
     pub(super) fn validate(&self, written: &str) -> Result<Plan, Vec<FieldError>> {
-        let draft = parse::read(written).map_err(|error| vec![error.for_author()])?.draft;
-        self.normalize(draft, None).map_err(|faults| {
+        let reading = parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author()])?;
+        let Reading { draft, doubts, .. } = reading;
+        self.normalize_reading(draft, None, doubts, Strictness::Lenient, false).map_err(|faults| {
             faults.iter().take(MOST_FAULTS).map(|fault| fault.for_author(&self.registry)).collect()
         })
     }
 
-    /// The plan that is proposed, or of which the rest is.
+    /// The plan that an engine proposes that says all that it means: a whole one, or the rest of one in `progress`.
     pub(super) fn normalize(
         &self,
         draft: Draft,
         progress: Option<&PlanProgress>,
     ) -> Result<Plan, Vec<PlanFault>> {
+        self.normalize_reading(draft, progress, Vec::new(), Strictness::Lenient, false)
+    }
+
+    /// The same for a proposal that was read, with what it leaves open.
+    fn normalize_reading(
+        &self,
+        draft: Draft,
+        progress: Option<&PlanProgress>,
+        doubts: Vec<Doubt>,
+        strictness: Strictness,
+        guesses_arms: bool,
+    ) -> Result<Plan, Vec<PlanFault>> {
+        let background = Background { doubts, strictness, guesses_arms, ..Background::default() };
         match progress {
-            None => normalize(draft, &self.registry, &self.rules),
-            Some(progress) => normalize_remaining(draft, progress, &self.registry, &self.rules),
+            None => normalize_beside(background, draft, &self.registry, &self.rules),
+            Some(progress) => {
+                normalize_remaining_steps(background, draft, progress, &self.registry, &self.rules)
+            }
         }
     }
 
@@ -68,14 +116,28 @@ impl PlanValidator {
     pub(super) fn rules_for(&self, progress: Option<&PlanProgress>) -> PlanRules {
         progress.map_or_else(|| self.rules.clone(), |progress| progress.rules(&self.rules, &self.registry))
     }
-}
 
-/// The plan in the first of an answer's texts that holds one.
-fn read(completion: &Completion) -> Result<Reading, ParseError> {
-    if completion.truncated {
-        // Even where its JSON happens to be whole, what was to follow is missing.
-        return Err(ParseError::Truncated);
+    /// The plan in the first of an answer's texts that holds one, or in all of them together.
+    fn read(&self, completion: &Completion) -> Result<Reading, ParseError> {
+        if completion.truncated {
+            // Even where its JSON happens to be whole, what was to follow is missing.
+            return Err(ParseError::Truncated);
+        }
+        let is_plan = |reading: &Reading| reading.draft.steps.len() > 1;
+        let first = parse::read_for(&completion.content, &self.registry);
+        if completion.alternatives.is_empty() || first.as_ref().is_ok_and(is_plan) {
+            return first;
+        }
+        let others = completion.alternatives.iter().map(String::as_str);
+        let mut readings = others.clone().filter_map(|text| parse::read_for(text, &self.registry).ok());
+        if let Some(reading) = readings.find(is_plan) {
+            return Ok(reading);
+        }
+        // Calls of a tool that takes one step each.
+        let texts = std::iter::once(completion.content.as_str()).chain(others);
+        match parse::read_together(texts, &self.registry) {
+            Ok(reading) if is_plan(&reading) => Ok(reading),
+            _ => first,
+        }
     }
-    parse::read(&completion.content)
-        .or_else(|why| completion.alternatives.iter().find_map(|text| parse::read(text).ok()).ok_or(why))
 }

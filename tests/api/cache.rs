@@ -20,7 +20,7 @@ fn said(cache: &str, attempts: u32) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_plan_that_was_made_before_costs_no_call() {
+async fn a_cached_plan_costs_no_call() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[CACHED]).await;
     let body = json!({ "goal": "Fix the login", "context": { "b": 1, "a": 2 } });
@@ -44,7 +44,7 @@ async fn a_plan_that_was_made_before_costs_no_call() {
 }
 
 #[tokio::test]
-async fn who_wants_no_cached_plan_gets_a_new_one() {
+async fn no_cache_skips_the_cache() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[CACHED]).await;
     assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, said("miss", 1));
@@ -55,7 +55,7 @@ async fn who_wants_no_cached_plan_gets_a_new_one() {
 }
 
 #[tokio::test]
-async fn without_a_time_or_a_place_to_keep_them_there_is_no_cache() {
+async fn a_ttl_or_size_of_zero_disables_the_cache() {
     for off in [("PLANNER_CACHE_TTL_SECONDS", "0"), ("PLANNER_CACHE_MAX_ENTRIES", "0")] {
         let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
         let app = TestApp::with_llm(&llm, &[CACHED, off]).await;
@@ -66,7 +66,7 @@ async fn without_a_time_or_a_place_to_keep_them_there_is_no_cache() {
 }
 
 #[tokio::test]
-async fn failures_and_plans_of_another_model_are_not_kept() {
+async fn failures_and_plans_of_fallback_models_are_not_cached() {
     let unfit = json!({ "plan": [], "rationale": "r", "confidence": 0.5 });
     for fallback in [("PLANNER_FALLBACK_ENGINE", "embedded"), ("PLANNER_FALLBACK_ENGINE", "none")] {
         let llm = FakeLlm::start([Reply::status(401)]).await;

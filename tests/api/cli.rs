@@ -6,7 +6,7 @@ use planner_arm::domain::PlanResponse;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, settings};
+use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan, settings};
 
 /// The program: the one that was built for the tests, or `PLANNER_TEST_BINARY`.
 pub fn program() -> String {
@@ -72,7 +72,7 @@ async fn a_plan_is_printed_as_json_like_that_of_the_api() {
     let (code, out, _) = run(&[], &["plan", "Debug the login and add tests", "--format", "json"]).await;
     assert_eq!(code, 0);
     let printed: PlanResponse = serde_json::from_str(&out).expect("a plan");
-    assert_usually_sound(&printed);
+    assert_valid_by_default(&printed);
     let body = serde_json::json!({"goal": "Debug the login and add tests"});
     assert_eq!(TestApp::embedded().await.planned(&body).await, printed);
 }
@@ -180,7 +180,7 @@ async fn nothing_is_drawn_or_streamed_without_a_terminal() {
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("Write the change"), "{out}");
     assert_eq!(err, "", "neither a drawing nor log lines");
-    assert_eq!(llm.calls()[1].get("stream"), None, "and so nothing is streamed");
+    assert_eq!(llm.bodies()[1].get("stream"), None, "and so nothing is streamed");
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn a_plan_can_come_from_a_model() {
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("by openai (gpt-3.5-turbo)\n930 tokens, $0.000975\n"), "{out}");
     assert!(
-        llm.calls()[0]["messages"][1]["content"]
+        llm.bodies()[0]["messages"][1]["content"]
             .as_str()
             .is_some_and(|text| text.contains("example.com/repo"))
     );
@@ -263,7 +263,7 @@ async fn a_health_check_ends_with_0_or_1() {
 }
 
 #[tokio::test]
-async fn every_command_explains_itself() {
+async fn every_command_has_help() {
     for arguments in [
         &["--help"][..],
         &["serve", "--help"],
@@ -327,7 +327,7 @@ async fn the_manual_page_has_every_command_argument_setting_and_exit_code() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_said_in_a_sentence() {
+async fn a_port_in_use_is_reported_in_one_sentence() {
     let app = TestApp::embedded().await;
     let port = app.address.port().to_string();
     let (code, _, err) = run(&[("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", &port)], &["serve"]).await;

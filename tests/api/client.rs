@@ -8,7 +8,7 @@ use planner_arm::resilience::breaker::BreakerState;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, planner_answer, planner_problem};
+use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, planner_answer, planner_problem};
 
 fn good() -> Reply {
     Reply::Body("application/json", planner_answer().to_string())
@@ -43,7 +43,7 @@ async fn a_real_planner_answers_with_plan_health_and_readiness() {
     let context = Map::from_iter([("repository".to_owned(), json!("https://example.com/repo"))]);
     let constraints = ["Use Python only".to_owned()];
     let plan = client.create_plan("task-1", "Debug the login and add tests", &constraints, &context).await;
-    assert_usually_sound(&plan.expect("a plan"));
+    assert_valid_by_default(&plan.expect("a plan"));
     assert_eq!(client.health().await.expect("health").model, "embedded");
     assert!(client.ready().await.expect("readiness").ready);
     assert_eq!(metric(&client, "planner_client_requests_total{outcome=\"ok\"}"), 1);
@@ -67,7 +67,7 @@ async fn the_call_carries_goal_id_token_and_the_time_that_is_left() {
         .expect("a plan");
     assert_eq!(serde_json::to_value(plan).expect("JSON"), planner_answer());
     let call = json!({ "goal": "Ship it", "constraints": ["No downtime"], "context": { "k": [1, "x"] } });
-    assert_eq!(planner.calls(), [call]);
+    assert_eq!(planner.bodies(), [call]);
     assert_eq!(planner.first_header("x-request-id").as_deref(), Some("task-7"));
     assert_eq!(planner.first_header("authorization").as_deref(), Some("Bearer secret"));
     let left: u64 = planner.first_header("x-request-timeout-ms").expect("a limit").parse().expect("a number");
@@ -75,7 +75,7 @@ async fn the_call_carries_goal_id_token_and_the_time_that_is_left() {
 }
 
 #[tokio::test]
-async fn without_a_deadline_the_planner_has_the_time_of_one_call() {
+async fn without_a_deadline_the_call_timeout_applies() {
     let planner = FakeLlm::start([good()]).await;
     ask(&client(&planner, options())).await.expect("a plan");
     assert_eq!(planner.first_header("x-request-timeout-ms").as_deref(), Some("4900"));
@@ -83,7 +83,7 @@ async fn without_a_deadline_the_planner_has_the_time_of_one_call() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn transient_failures_are_retried() {
     let no_plan = Reply::Body("application/json", json!({ "hello": "world" }).to_string());
     let jumbled = Reply::Body("application/json", {
         let mut answer = planner_answer();
@@ -118,7 +118,7 @@ async fn what_passes_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_was_refused_for_good_is_not_tried_again() {
+async fn a_permanent_refusal_is_not_retried() {
     for (status, code) in
         [(400, "unknown_include"), (401, "unauthorized"), (404, "not_found"), (422, "invalid_request")]
             .into_iter()
@@ -134,7 +134,7 @@ async fn what_was_refused_for_good_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_refusal_names_all_faults_and_one_without_a_document_its_status() {
+async fn a_refusal_carries_every_fault_or_its_status() {
     let app = TestApp::embedded().await;
     let real = PlannerClient::new(&app.url(""), options()).expect("a client");
     let error = real.create_plan("t", " ", &[String::new()], &Map::new()).await.expect_err("two faults");
@@ -152,7 +152,7 @@ async fn a_refusal_names_all_faults_and_one_without_a_document_its_status() {
 }
 
 #[tokio::test]
-async fn retry_after_is_heeded_where_it_is_short_and_handed_on_where_it_is_long() {
+async fn a_short_retry_after_is_honoured_and_a_long_one_returned() {
     let asking = |wait: &str| Reply::Status(503, vec![("retry-after", wait.to_owned())], json!({}));
     let planner = FakeLlm::start([asking("1"), good()]).await;
     let began = Instant::now();
@@ -175,7 +175,7 @@ async fn retry_after_is_heeded_where_it_is_short_and_handed_on_where_it_is_long(
 }
 
 #[tokio::test]
-async fn retries_are_bounded_and_what_the_planner_said_is_handed_on() {
+async fn retries_are_bounded_and_the_last_error_is_returned() {
     let planner = FakeLlm::start([planner_problem(503, "llm_unavailable", "The LLM is down.")]).await;
     let client = client(&planner, ClientOptions { max_retries: 1, ..options() });
     let error = ask(&client).await.expect_err("an outage");
@@ -217,7 +217,7 @@ async fn the_breaker_opens_lets_one_probe_through_and_closes() {
 }
 
 #[tokio::test]
-async fn a_planner_that_limits_the_rate_is_not_taken_for_dead() {
+async fn a_rate_limit_does_not_open_the_breaker() {
     let planner = FakeLlm::start([Reply::status(429)]).await;
     let client = client(&planner, ClientOptions { max_retries: 0, breaker_threshold: 1, ..options() });
     for _ in 0..3 {
@@ -267,7 +267,7 @@ async fn a_silent_planner_costs_no_more_than_the_time_given() {
 }
 
 #[tokio::test]
-async fn a_planner_that_is_not_there_is_said_to_be_unreachable() {
+async fn a_planner_that_is_down_is_reported_as_unreachable() {
     let free = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
     let url = format!("http://{free}");
     let client = PlannerClient::new(&url, ClientOptions { max_retries: 1, ..options() }).expect("a client");
@@ -278,7 +278,7 @@ async fn a_planner_that_is_not_there_is_said_to_be_unreachable() {
 }
 
 #[tokio::test]
-async fn what_goes_on_into_logs_and_databases_is_short_and_has_no_control_characters() {
+async fn error_texts_are_short_and_free_of_control_characters() {
     let detail = format!("a\u{0}b\r\nc {}", "word ".repeat(1_000));
     let planner = FakeLlm::start([planner_problem(422, "invalid\u{0}request", &detail)]).await;
     let Err(ClientError::Rejected(why)) = ask(&client(&planner, options())).await else {
@@ -289,7 +289,7 @@ async fn what_goes_on_into_logs_and_databases_is_short_and_has_no_control_charac
 }
 
 #[tokio::test]
-async fn there_may_be_as_much_time_as_somebody_can_say() {
+async fn the_longest_timeout_is_accepted() {
     let planner = FakeLlm::start([good()]).await;
     let patient = ClientOptions { timeout: Duration::MAX, max_retries: u32::MAX, ..options() };
     ask(&client(&planner, patient.clone())).await.expect("a plan");
@@ -299,7 +299,7 @@ async fn there_may_be_as_much_time_as_somebody_can_say() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_not_read_to_its_end() {
+async fn an_endless_answer_is_not_read_to_its_end() {
     let planner = FakeLlm::start([Reply::Body("application/json", " ".repeat(5 * 1024 * 1024))]).await;
     let client = client(&planner, ClientOptions { max_retries: 0, ..options() });
     let error = ask(&client).await.expect_err("too long");
@@ -307,7 +307,7 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
 }
 
 #[test]
-fn what_cannot_be_a_url_or_a_token_is_refused_at_once() {
+fn an_invalid_url_or_token_is_refused() {
     let setup = |url, token: Option<&str>| {
         let options = ClientOptions { token: token.map(Into::into), ..ClientOptions::default() };
         PlannerClient::new(url, options).err()
@@ -324,7 +324,7 @@ fn what_cannot_be_a_url_or_a_token_is_refused_at_once() {
 }
 
 #[test]
-fn two_clients_cannot_share_a_registry_unnoticed() {
+fn registering_two_clients_is_an_error() {
     let client = || PlannerClient::new("http://planner-arm", ClientOptions::default()).expect("a client");
     let registry = prometheus::Registry::new();
     assert!(client().register(&registry).is_ok());

@@ -75,6 +75,7 @@ async fn every_endpoint_is_described() {
     assert_eq!(
         paths,
         [
+            "/arms",
             "/capabilities",
             "/docs",
             "/health",
@@ -117,7 +118,7 @@ async fn every_status_and_header_of_a_plan_is_described() {
 }
 
 #[tokio::test]
-async fn every_reference_leads_somewhere() {
+async fn every_reference_resolves() {
     fn references(value: &Value, found: &mut Vec<String>) {
         match value {
             Value::Object(object) => {

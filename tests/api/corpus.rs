@@ -27,6 +27,11 @@ pub struct BadAnswer {
     /// Each step as `arm [dependencies] cost tier, seconds`, where that is what the answer is about.
     #[serde(default)]
     steps: Vec<String>,
+    /// The repairs of the plan that comes of it when the LLM, asked again, gives the same answer.
+    repairs_if_repeated: Option<Vec<String>>,
+    /// The steps of that plan.
+    #[serde(default)]
+    steps_if_repeated: Vec<String>,
     pub finish: Option<String>,
     pub text: String,
 }
@@ -62,7 +67,8 @@ pub fn corpus() -> Vec<BadAnswer> {
 }
 
 /// What the LLM is told about an answer, by the reason that it stands for.
-const TOLD: [(&str, &str); 12] = [
+const TOLD: [(&str, &str); 21] = [
+    ("unknown_arm", "is not in the list of arms"),
     ("empty", "It was empty"),
     ("truncated", "It was cut off"),
     ("not_json", "It was not JSON"),
@@ -70,11 +76,19 @@ const TOLD: [(&str, &str); 12] = [
     ("too_few_steps", "are needed"),
     ("too_many_steps", "are allowed"),
     ("unverified", "did not verify"),
-    ("cycle", "wait for each other"),
+    ("cycle", "depend on each other"),
     ("repeated_action", "had the same action"),
     ("blank_action", "had no action"),
     ("no_criteria", "had no acceptance criteria"),
     ("example", "It was the example"),
+    ("no_beginning", "Its beginning was missing"),
+    ("no_dependencies", "No step said which steps it depends on"),
+    ("missing_steps", "were missing"),
+    ("unclear_edges", "Which steps depend on which"),
+    ("unused_steps", "steps outside the list"),
+    ("unclear_dependency", "depends on something that is not a step number"),
+    ("unplaced_reference", "mentions a step that is not"),
+    ("nested_steps", "had steps inside"),
 ];
 
 /// What came of an answer, in the words of the labels.
@@ -89,6 +103,10 @@ async fn came_of(answer: &BadAnswer) -> String {
         Some(other) => panic!("{other} is no way to finish"),
         None => {}
     }
+    let repeated = match &answer.repairs_if_repeated {
+        Some(_) => repeated(answer).await,
+        None => String::new(),
+    };
     let (_, result, asked) = setup.run(&goal()).await;
     let (plan, repairs) = result.unwrap_or_else(|error| panic!("{}: {error}", answer.name));
     if asked.len() > 1 {
@@ -99,7 +117,7 @@ async fn came_of(answer: &BadAnswer) -> String {
         };
         let reasons: BTreeSet<&str> =
             told.lines().filter(|line| line.starts_with("- ")).map(reason).collect();
-        return format!("AskedAgain {reasons:?}");
+        return format!("AskedAgain {reasons:?}{repeated}");
     }
     let actions: Vec<_> = plan.plan.iter().map(|step| step.action.as_str()).collect();
     let codes: BTreeSet<_> = repairs.iter().map(|repair| repair.code.as_str()).collect();
@@ -108,12 +126,22 @@ async fn came_of(answer: &BadAnswer) -> String {
     format!("{becomes:?} {codes:?} {actions:?} {steps:?}")
 }
 
+/// The plan that comes of an answer which the LLM repeats, however often it is asked.
+async fn repeated(answer: &BadAnswer) -> String {
+    let (plan, repairs) = Setup::saying(answer.text.as_str()).plan().await;
+    let codes: BTreeSet<_> = repairs.iter().map(|repair| repair.code.as_str()).collect();
+    let steps: Vec<_> =
+        plan.plan.iter().filter(|_| !answer.steps_if_repeated.is_empty()).map(shape).collect();
+    let halved = if plan.confidence <= 0.5 { "" } else { " at full confidence" };
+    format!(", then {codes:?} {steps:?}{halved}")
+}
+
 fn shape(step: &SubTask) -> String {
     let SubTask { required_arm, depends_on, estimated_cost_tier, estimated_duration_seconds, .. } = step;
     format!("{required_arm} {depends_on:?} {estimated_cost_tier}, {estimated_duration_seconds}")
 }
 
-/// What comes of an answer that its server filtered, over the wire.
+/// What comes of an answer that its server filtered, over the llm.
 async fn filtered(answer: &BadAnswer) -> String {
     let body = json!({"choices": [{"message": {"content": answer.text}, "finish_reason": answer.finish}]});
     let llm = FakeLlm::start([Reply::Body("application/json", body.to_string())]).await;
@@ -126,13 +154,18 @@ fn wanted(answer: &BadAnswer) -> String {
     let set = |words: &[String]| format!("{:?}", words.iter().collect::<BTreeSet<_>>());
     match answer.becomes {
         Becomes::Refused => "Refused".into(),
-        Becomes::AskedAgain => format!("AskedAgain {}", set(&answer.reasons)),
+        Becomes::AskedAgain => {
+            let repeated = answer.repairs_if_repeated.as_ref();
+            let then =
+                |repairs: &Vec<String>| format!(", then {} {:?}", set(repairs), answer.steps_if_repeated);
+            format!("AskedAgain {}{}", set(&answer.reasons), repeated.map(then).unwrap_or_default())
+        }
         becomes => format!("{becomes:?} {} {:?} {:?}", set(&answer.repairs), answer.actions, answer.steps),
     }
 }
 
 #[tokio::test]
-async fn each_answer_comes_to_what_its_label_says() {
+async fn each_answer_has_the_labelled_outcome() {
     let corpus = corpus();
     assert!(corpus.len() >= 120, "{} answers", corpus.len());
     let mut wrong = String::new();
@@ -146,7 +179,7 @@ async fn each_answer_comes_to_what_its_label_says() {
 }
 
 #[test]
-fn names_are_unique_and_every_label_is_there() {
+fn names_are_unique_and_every_label_occurs() {
     let corpus = corpus();
     let mut names: Vec<_> = corpus.iter().map(|answer| &answer.name).collect();
     names.sort_unstable();

@@ -3,11 +3,11 @@
 use planner_arm::domain::{PlanResponse, SubTask};
 use serde_json::json;
 
-use crate::support::{FakeLlm, Reply, TempFile, TestApp, assert_usually_sound, good_plan, settings, step};
+use crate::support::{FakeLlm, Reply, TempFile, TestApp, assert_valid_by_default, good_plan, settings, step};
 
 async fn planned(goal: &str, constraints: &[&str]) -> PlanResponse {
     let plan = TestApp::embedded().await.planned(&json!({"goal": goal, "constraints": constraints})).await;
-    assert_usually_sound(&plan);
+    assert_valid_by_default(&plan);
     assert!((0.2..=0.65).contains(&plan.confidence), "{}", plan.confidence);
     plan
 }
@@ -37,7 +37,7 @@ fn criteria_with<'a>(plan: &'a PlanResponse, text: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn a_simple_goal_is_gathered_written_run_and_verified() {
+async fn a_simple_goal_becomes_gather_write_run_verify() {
     let plan = planned("Write a Python function to sort a list", &[]).await;
     assert_eq!(arms(&plan), ["retriever", "coder", "executor", "judge"]);
     assert!(find(&plan, "write a python function").depends_on == [1]);
@@ -63,7 +63,7 @@ async fn independent_parts_run_in_parallel_and_are_joined() {
 }
 
 #[tokio::test]
-async fn constraints_become_criteria_of_the_steps_that_they_concern() {
+async fn constraints_become_acceptance_criteria() {
     let plan = planned("Fix the login and add tests", &["Complete in <2 minutes", "Use Python only"]).await;
     assert!(plan.total_estimated_duration <= 120, "{}", plan.total_estimated_duration);
     assert!(criteria_with(&plan, "Use Python only").contains(&"coder"), "{:#?}", plan.plan);
@@ -71,7 +71,7 @@ async fn constraints_become_criteria_of_the_steps_that_they_concern() {
 }
 
 #[tokio::test]
-async fn many_constraints_all_show() {
+async fn every_one_of_many_constraints_is_covered() {
     let constraints: Vec<String> =
         (1..=50).map(|n| format!("Rule number {n}: keep module {n} unchanged")).collect();
     let constraints: Vec<&str> = constraints.iter().map(String::as_str).collect();
@@ -82,14 +82,14 @@ async fn many_constraints_all_show() {
 }
 
 #[tokio::test]
-async fn personal_data_calls_in_the_guardian() {
+async fn personal_data_involves_the_guardian() {
     let plan = planned("Export the customer emails and send them to the sales team", &[]).await;
     assert!(arms(&plan).contains(&"guardian"), "{:#?}", plan.plan);
     assert!(!arms(&planned("Sort a list of numbers", &[]).await).contains(&"guardian"));
 }
 
 #[tokio::test]
-async fn order_that_the_goal_asks_for_is_kept() {
+async fn the_order_in_the_goal_is_kept() {
     let plan = planned("Find the slow queries, then fix them, and finally deploy the fix", &[]).await;
     let (find_them, fix, deploy) = (find(&plan, "find the slow"), find(&plan, "fix"), find(&plan, "deploy"));
     assert!(follows(&plan, fix, find_them) && follows(&plan, deploy, fix), "{:#?}", plan.plan);
@@ -117,7 +117,7 @@ async fn different_goals_give_different_plans_and_the_same_goal_the_same() {
 }
 
 #[tokio::test]
-async fn what_was_understood_shows_in_the_confidence() {
+async fn the_confidence_reflects_what_was_understood() {
     let clear = planned("Debug the login and add tests", &[]).await.confidence;
     let nonsense = planned("zxqv brrl mnkp", &[]).await.confidence;
     assert!(clear > nonsense + 0.2, "{clear} {nonsense}");
@@ -131,21 +131,21 @@ async fn the_longest_goals_are_planned_too() {
 }
 
 #[tokio::test]
-async fn an_installation_with_other_arms_gets_plans_for_those() {
+async fn plans_use_the_arms_of_the_installation() {
     let yaml = "arms:\n  - {id: Übersetzer 译, keywords: [translate]}\n  - {id: Prüfer, capabilities: [validation]}\n";
     let file = TempFile::new("arms.yaml", yaml);
     let variables = [("PLANNER_CONFIG_FILE", file.path.as_str()), ("PLANNER_ENGINE", "embedded")];
     let registry = settings(&variables).expect("settings").arms;
     let app = TestApp::start(&variables).await;
     let plan = app.planned(&json!({"goal": "Translate the manual into German"})).await;
-    crate::support::assert_sound(&plan, &planner_arm::domain::PlanRules::default(), &registry);
+    crate::support::assert_valid(&plan, &planner_arm::domain::PlanRules::default(), &registry);
     let translate = plan.plan.iter().find(|step| step.action == "Translate the manual into German");
     assert_eq!(translate.map(|step| step.required_arm.as_str()), Some("Übersetzer 译"));
     assert_eq!(plan.plan.last().map(|step| step.required_arm.as_str()), Some("Prüfer"));
 }
 
 #[tokio::test]
-async fn a_model_that_plans_well_is_passed_on_with_its_schedule() {
+async fn a_valid_plan_passes_through_with_its_schedule() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     let body = json!({
@@ -155,12 +155,12 @@ async fn a_model_that_plans_well_is_passed_on_with_its_schedule() {
     });
     let response = app.plan_at("/plan?include=schedule", &body).await;
     let plan: PlanResponse = response.json().await.expect("a plan");
-    assert_usually_sound(&plan);
+    assert_valid_by_default(&plan);
     assert_eq!(plan.schedule.expect("a schedule").levels, [vec![1], vec![2, 3], vec![4], vec![5]]);
 }
 
 #[tokio::test]
-async fn a_model_that_plans_badly_is_mended_as_far_as_there_is_one_right_answer() {
+async fn faults_with_one_right_answer_are_repaired() {
     let plan = json!({ "steps": [
         step(0, "Coder", "Write it", &[1, 0, 7], 9, 60),
         step(1, "web_search", "Look it up", &[], 0, 999_999),
@@ -168,7 +168,7 @@ async fn a_model_that_plans_badly_is_mended_as_far_as_there_is_one_right_answer(
     ], "confidence": "95%", "reasoning": "as usual" });
     let llm = FakeLlm::start([Reply::Text(format!("Of course!\n```json\n{plan}\n```"))]).await;
     let made = TestApp::with_llm(&llm, &[]).await.planned(&json!({"goal": "g"})).await;
-    assert_usually_sound(&made);
+    assert_valid_by_default(&made);
     assert_eq!(arms(&made), ["retriever", "coder", "executor", "judge"]);
     assert_eq!(
         made.plan.iter().map(|step| step.depends_on.clone()).collect::<Vec<_>>(),

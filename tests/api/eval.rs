@@ -89,7 +89,7 @@ async fn the_json_report_has_the_documented_keys() {
 }
 
 #[tokio::test]
-async fn the_report_for_people_says_what_was_measured() {
+async fn the_text_report_shows_what_was_measured() {
     let (file, json_file) = (TempFile::new("two.toml", TWO), TempFile::new("report.json", "old"));
     let (code, out, err) = run(&[EMBEDDED], &["eval", &file.path, "--json", &json_file.path]).await;
     assert_eq!((code, err.as_str()), (0, ""));
@@ -104,7 +104,7 @@ async fn the_report_for_people_says_what_was_measured() {
 }
 
 #[tokio::test]
-async fn a_model_that_answers_badly_fails_and_the_reasons_are_said() {
+async fn a_bad_model_fails_with_reasons() {
     let file = TempFile::new("two.toml", TWO);
     let llm = FakeLlm::start([Reply::Text("I would rather not.".into())]).await;
     let settings = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str())];
@@ -149,7 +149,7 @@ async fn a_model_is_measured_with_its_calls_tokens_and_repairs() {
 }
 
 #[tokio::test]
-async fn plans_of_the_fallback_engine_show_and_do_not_count() {
+async fn plans_of_the_fallback_engine_are_shown_but_not_counted() {
     let file = TempFile::new("two.toml", TWO);
     let llm = FakeLlm::start([Reply::status(401)]).await;
     let settings = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_FALLBACK_ENGINE", "embedded")];
@@ -198,7 +198,7 @@ async fn the_file_in_the_readme_runs() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_file_is_said_and_nothing_is_run() {
+async fn every_fault_of_a_file_is_reported_and_nothing_runs() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let file = TempFile::new(
         "bad.toml",
@@ -218,12 +218,12 @@ async fn everything_that_is_wrong_with_a_file_is_said_and_nothing_is_run() {
     ] {
         assert!(err.contains(said), "{said}\n{err}");
     }
-    assert!(llm.calls().is_empty());
+    assert!(llm.bodies().is_empty());
     assert_eq!(std::fs::read_to_string(&json_file.path).expect("a file"), "old");
 }
 
 #[tokio::test]
-async fn bad_arguments_and_files_are_said_before_anything_is_asked() {
+async fn invalid_arguments_and_files_are_reported_first() {
     for share in ["NaN", "inf", "-0.1", "1.1", "most"] {
         let (code, _, err) = run(&[], &["eval", &format!("--min-success={share}")]).await;
         assert_eq!(code, 2, "{share}");

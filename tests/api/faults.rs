@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::privacy::{Process, client};
+use crate::support::fake_llm::{Act, FakeLlm, Setup, Transport, completion, drip, over_each_transport, send};
 use crate::support::{TestApp, good_plan, header, json_of, problem};
-use crate::wire::{Act, Wire, completion, response, send};
 use kinds::{good, lasting, passing, passing_late, says, silent};
 
 /// What no caller and no log may see: it stands in the goal, in the key and in everything upstream says.
@@ -26,11 +26,8 @@ fn goal() -> Value {
     json!({"goal": "Ship the canary-goal"})
 }
 
-async fn app(wire: &Wire, more: &[(&str, &str)]) -> TestApp {
-    let mut variables =
-        vec![("PLANNER_LLM_BASE_URL", wire.base_url.as_str()), ("PLANNER_OPENAI_API_KEY", "sk-canary")];
-    variables.extend_from_slice(more);
-    TestApp::start(&variables).await
+async fn app(llm: &FakeLlm, more: &[(&str, &str)]) -> TestApp {
+    TestApp::with_llm(llm, &[&[("PLANNER_OPENAI_API_KEY", "sk-canary")], more].concat()).await
 }
 
 /// Of a plan that must not have come: status, code, `Retry-After` and the document without a canary.
@@ -44,31 +41,30 @@ async fn refused(response: reqwest::Response) -> (u16, String, Option<u64>, Valu
 
 /// One service and one server for many faults: each goal has a fault of its own.
 struct Stage {
-    wire: Wire,
+    llm: FakeLlm,
     app: TestApp,
 }
 
 impl Stage {
     /// `cast` says for a goal's fault, the number of its call and the model what is done.
     async fn new(
+        transport: Transport,
         faults: &[(&'static str, Vec<Act>)],
         more: &[(&str, &str)],
         cast: impl Fn(&[Act], usize, &str) -> Vec<Act> + Send + Sync + 'static,
     ) -> Self {
         let faults: Vec<_> = faults.iter().map(|(_, fault)| fault.clone()).collect();
         let calls = Mutex::new(vec![0; faults.len()]);
-        let wire = Wire::start(move |_, body| {
+        let setup = Setup { keeps_alive: false, ..transport.into() };
+        let llm = FakeLlm::new(setup, move |_, body| {
             let number = number_in(body);
             let call = &mut calls.lock().expect("no panic")[number];
             *call += 1;
-            // A used connection that closes without an answer is taken for an idle one, which costs no attempt.
-            let acts = cast(&faults[number], *call, body["model"].as_str().expect("a model"));
-            [acts, vec![Act::Close]].concat()
-        })
-        .await;
+            cast(&faults[number], *call, body["model"].as_str().expect("a model"))
+        });
         let more = [more, &[("PLANNER_LLM_BREAKER_THRESHOLD", "100")]].concat();
-        let app = app(&wire, &more).await;
-        Self { wire, app }
+        let app = app(&llm, &more).await;
+        Self { llm, app }
     }
 
     async fn plan(&self, number: usize) -> reqwest::Response {
@@ -77,7 +73,7 @@ impl Stage {
 
     /// The models that were called for a goal.
     fn models(&self, number: usize) -> Vec<String> {
-        let calls = self.wire.calls();
+        let calls = self.llm.calls();
         let calls = calls.iter().filter(|call| number_in(&call.body) == number);
         calls.map(|call| call.model().to_owned()).collect()
     }
@@ -90,6 +86,11 @@ fn number_in(body: &Value) -> usize {
     number.split_once('!').expect("its end").0.parse().expect("digits")
 }
 
+/// Those that can be met over `transport`.
+fn met_over(transport: Transport, faults: Vec<(&'static str, Vec<Act>)>) -> Vec<(&'static str, Vec<Act>)> {
+    faults.into_iter().filter(|(_, fault)| transport.carries(fault)).collect()
+}
+
 /// Plays all faults at once.
 async fn each<F: Future<Output = ()>>(
     faults: &[(&'static str, Vec<Act>)],
@@ -99,11 +100,30 @@ async fn each<F: Future<Output = ()>>(
     futures_util::future::join_all(checks).await;
 }
 
-#[tokio::test]
-async fn what_passes_once_is_not_seen_by_the_caller() {
-    let faults = passing();
+over_each_transport!(
+    a_transient_fault_is_retried,
+    a_transient_fault_that_lasts_is_an_outage,
+    a_permanent_fault_is_not_retried,
+    the_next_model_answers_after_any_fault,
+    the_embedded_planner_answers_when_every_model_fails,
+    retry_after_that_fits_is_honoured,
+    a_retry_after_date_that_fits_is_honoured,
+    retry_after_that_does_not_fit_is_passed_on_at_once,
+    retry_after_is_passed_on_after_the_last_attempt,
+    an_outage_opens_the_breaker_and_one_probe_closes_it,
+    a_server_that_fails_every_other_call_costs_no_plan,
+    an_idle_connection_that_was_closed_costs_no_request,
+    a_call_without_end_stops_at_the_deadline,
+    a_call_that_another_overtakes_is_cancelled,
+    a_slow_answer_within_the_deadline_is_used,
+    a_disconnect_cancels_the_call,
+    a_disconnect_between_two_calls_prevents_the_second,
+);
+
+async fn a_transient_fault_is_retried(transport: Transport) {
+    let faults = met_over(transport, passing());
     let cast = |fault: &[Act], call, _: &str| if call == 1 { fault.to_vec() } else { good() };
-    let stage = Stage::new(&faults, &[], cast).await;
+    let stage = Stage::new(transport, &faults, &[], cast).await;
     each(&faults, async |number, what| {
         let response = stage.plan(number).await;
         assert_eq!(response.status(), 200, "{what}");
@@ -113,11 +133,10 @@ async fn what_passes_once_is_not_seen_by_the_caller() {
     .await;
 }
 
-#[tokio::test]
-async fn what_passes_and_lasts_is_an_outage_after_all_attempts() {
-    let faults = passing();
+async fn a_transient_fault_that_lasts_is_an_outage(transport: Transport) {
+    let faults = met_over(transport, passing());
     let more = [("PLANNER_LLM_MAX_ATTEMPTS", "2")];
-    let stage = Stage::new(&faults, &more, |fault, _, _| fault.to_vec()).await;
+    let stage = Stage::new(transport, &faults, &more, |fault, _, _| fault.to_vec()).await;
     each(&faults, async |number, what| {
         let (status, code, ..) = refused(stage.plan(number).await).await;
         assert_eq!((status, code.as_str()), (503, "llm_unavailable"), "{what}");
@@ -126,10 +145,9 @@ async fn what_passes_and_lasts_is_an_outage_after_all_attempts() {
     .await;
 }
 
-#[tokio::test]
-async fn what_does_not_pass_is_a_failure_after_one_call() {
-    let faults = lasting();
-    let stage = Stage::new(&faults, &[], |fault, _, _| fault.to_vec()).await;
+async fn a_permanent_fault_is_not_retried(transport: Transport) {
+    let faults = met_over(transport, lasting());
+    let stage = Stage::new(transport, &faults, &[], |fault, _, _| fault.to_vec()).await;
     each(&faults, async |number, what| {
         let (status, code, _, document) = refused(stage.plan(number).await).await;
         assert_eq!((status, code.as_str()), (500, "llm_failed"), "{what}: {document}");
@@ -156,14 +174,13 @@ const TWO_MODELS: [(&str, &str); 4] = [
     ("PLANNER_LLM_MODEL", "first"),
     ("PLANNER_LLM_FALLBACK_MODELS", "second"),
     ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
-    ("PLANNER_TIMEOUT_SECONDS", "6"),
+    ("PLANNER_TIMEOUT_SECONDS", "10"),
 ];
 
-#[tokio::test]
-async fn for_whatever_fails_the_next_model_answers_and_is_named() {
-    let faults = [passing(), lasting(), silent(), vec![passing_late()]].concat();
+async fn the_next_model_answers_after_any_fault(transport: Transport) {
+    let faults = met_over(transport, [passing(), lasting(), silent(), vec![passing_late()]].concat());
     let cast = |fault: &[Act], _, model: &str| if model == "second" { good() } else { fault.to_vec() };
-    let stage = Stage::new(&faults, &TWO_MODELS, cast).await;
+    let stage = Stage::new(transport, &faults, &TWO_MODELS, cast).await;
     each(&faults, async |number, what| {
         let response = stage.plan(number).await;
         let named = ["x-planner-engine", "x-planner-model"].map(|name| header(&response, name));
@@ -173,11 +190,10 @@ async fn for_whatever_fails_the_next_model_answers_and_is_named() {
     .await;
 }
 
-#[tokio::test]
-async fn when_every_model_fails_the_embedded_planner_may_answer_and_says_so() {
-    let faults = [passing(), lasting(), silent(), vec![passing_late()]].concat();
+async fn the_embedded_planner_answers_when_every_model_fails(transport: Transport) {
+    let faults = met_over(transport, [passing(), lasting(), silent(), vec![passing_late()]].concat());
     let more = [&TWO_MODELS[..], &[("PLANNER_FALLBACK_ENGINE", "embedded")]].concat();
-    let stage = Stage::new(&faults, &more, |fault, _, _| fault.to_vec()).await;
+    let stage = Stage::new(transport, &faults, &more, |fault, _, _| fault.to_vec()).await;
     each(&faults, async |number, what| {
         let response = stage.plan(number).await;
         let named = ["x-planner-engine", "x-planner-model", "x-planner-attempts"];
@@ -188,8 +204,7 @@ async fn when_every_model_fails_the_embedded_planner_may_answer_and_says_so() {
     .await;
 }
 
-#[tokio::test]
-async fn a_wait_that_the_server_asks_for_is_kept_when_it_fits() {
+async fn retry_after_that_fits_is_honoured(transport: Transport) {
     let limited =
         |head: &str, message: &str| send(429, head, json!({"error": {"message": message}}).to_string());
     let faults = [
@@ -200,10 +215,10 @@ async fn a_wait_that_the_server_asks_for_is_kept_when_it_fits() {
         ("a date that is past", limited("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "")),
     ];
     let cast = |fault: &[Act], call, _: &str| if call == 1 { fault.to_vec() } else { good() };
-    let stage = Stage::new(&faults, &[], cast).await;
+    let stage = Stage::new(transport, &faults, &[], cast).await;
     each(&faults, async |number, what| {
         assert_eq!(stage.plan(number).await.status(), 200, "{what}");
-        let calls = stage.wire.calls();
+        let calls = stage.llm.calls();
         let calls: Vec<_> = calls.iter().filter(|call| number_in(&call.body) == number).collect();
         assert_eq!(calls.len(), 2, "{what}");
         let least = Duration::from_millis(if number < 3 { 300 } else { 0 });
@@ -212,11 +227,10 @@ async fn a_wait_that_the_server_asks_for_is_kept_when_it_fits() {
     .await;
 }
 
-#[tokio::test]
-async fn a_date_that_the_server_asks_for_is_kept_when_it_fits() {
+async fn a_retry_after_date_that_fits_is_honoured(transport: Transport) {
     let date = Arc::new(Mutex::new(None));
     let told = date.clone();
-    let wire = Wire::start(move |call, _| {
+    let llm = FakeLlm::new(transport, move |call, _| {
         if call > 0 {
             return good();
         }
@@ -224,16 +238,14 @@ async fn a_date_that_the_server_asks_for_is_kept_when_it_fits() {
         let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1));
         *told.lock().expect("no panic") = httpdate::parse_http_date(&soon).ok();
         send(429, &format!("Retry-After: {soon}\r\n"), "{}")
-    })
-    .await;
-    assert_eq!(app(&wire, &[]).await.plan(&goal()).await.status(), 200);
-    let calls = wire.calls();
+    });
+    assert_eq!(app(&llm, &[]).await.plan(&goal()).await.status(), 200);
+    let calls = llm.calls();
     assert_eq!(calls.len(), 2);
     assert!(Some(calls[1].clock) >= *date.lock().expect("no panic"), "{:?}", calls[1].clock);
 }
 
-#[tokio::test]
-async fn a_wait_that_does_not_fit_ends_the_call_at_once_and_is_handed_on() {
+async fn retry_after_that_does_not_fit_is_passed_on_at_once(transport: Transport) {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(38));
     for (head, message) in [
         ("Retry-After: 37\r\n".to_owned(), ""),
@@ -242,42 +254,43 @@ async fn a_wait_that_does_not_fit_ends_the_call_at_once_and_is_handed_on() {
         (String::new(), "Please try again in 36.5s."),
     ] {
         for status in [429, 503] {
-            let wire =
-                Wire::script([send(status, &head, json!({"error": {"message": message}}).to_string())]).await;
-            let app = app(&wire, &[]).await;
+            let llm = FakeLlm::over(
+                transport,
+                [send(status, &head, json!({"error": {"message": message}}).to_string())],
+            )
+            .await;
+            let app = app(&llm, &[]).await;
             let began = Instant::now();
             let (got, code, wait, _) = refused(app.plan(&goal()).await).await;
             assert!(began.elapsed() < Duration::from_secs(2), "{head}: {:?}", began.elapsed());
             assert_eq!((got, code.as_str()), (503, "llm_unavailable"), "{head}");
             assert!(wait.is_some_and(|wait| (30..=38).contains(&wait)), "{head}: {wait:?}");
-            assert_eq!(wire.calls().len(), 1, "{head}");
+            assert_eq!(llm.calls().len(), 1, "{head}");
         }
     }
 }
 
-#[tokio::test]
-async fn a_wait_that_would_fit_is_handed_on_when_the_attempts_are_used_up() {
-    let wire = Wire::script([send(503, "Retry-After: 2\r\n", "{}")]).await;
-    let app = app(&wire, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
+async fn retry_after_is_passed_on_after_the_last_attempt(transport: Transport) {
+    let llm = FakeLlm::over(transport, [send(503, "Retry-After: 2\r\n", "{}")]).await;
+    let app = app(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
     let (status, _, wait, _) = refused(app.plan(&goal()).await).await;
-    assert_eq!((status, wait, wire.calls().len()), (503, Some(2), 1));
+    assert_eq!((status, wait, llm.calls().len()), (503, Some(2), 1));
 }
 
-#[tokio::test]
-async fn an_outage_opens_the_breaker_and_one_probe_closes_it() {
+async fn an_outage_opens_the_breaker_and_one_probe_closes_it(transport: Transport) {
     let go_on = Arc::new(Notify::new());
     let probe = [vec![Act::Until(go_on.clone())], good()].concat();
-    let wire = Wire::script([says(503, "canary"), says(503, "canary"), probe, good()]).await;
+    let llm = FakeLlm::over(transport, [says(503, "canary"), says(503, "canary"), probe, good()]).await;
     let more = [
         ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
         ("PLANNER_LLM_BREAKER_THRESHOLD", "2"),
         ("PLANNER_LLM_BREAKER_RESET_SECONDS", "1"),
     ];
-    let app = app(&wire, &more).await;
+    let app = app(&llm, &more).await;
     for (calls, wait) in [(1, None), (2, None), (2, Some(1)), (2, Some(1))] {
         let (status, code, told, _) = refused(app.plan(&goal()).await).await;
         assert_eq!((status, code.as_str()), (503, "llm_unavailable"));
-        assert_eq!((wire.calls().len(), told), (calls, wait), "an open breaker makes no call and says when");
+        assert_eq!((llm.calls().len(), told), (calls, wait), "an open breaker makes no call and says when");
     }
     while json_of(app.get("/ready").await).await["checks"]["llm"] != json!(true) {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -290,40 +303,37 @@ async fn an_outage_opens_the_breaker_and_one_probe_closes_it() {
     }
     go_on.notify_one();
     assert_eq!(together.next().await.expect("an answer").status(), 200);
-    assert_eq!(wire.calls().len(), 3, "one probe");
+    assert_eq!(llm.calls().len(), 3, "one probe");
     app.planned(&goal).await;
 }
 
-#[tokio::test]
-async fn a_server_that_fails_every_other_call_is_not_noticed() {
+async fn a_server_that_fails_every_other_call_costs_no_plan(transport: Transport) {
     let seen = Mutex::new(HashSet::new());
-    let wire = Wire::start(move |_, body| {
+    let llm = FakeLlm::new(transport, move |_, body| {
         let goal = body["messages"][1]["content"].as_str().expect("a goal").to_owned();
         if seen.lock().expect("no panic").insert(goal) { says(500, "canary") } else { good() }
-    })
-    .await;
-    let app = app(&wire, &[]).await;
+    });
+    let app = app(&llm, &[]).await;
     let requests = (0..20).map(|number| json!({"goal": format!("Ship number {number}")}));
     let plans = requests.map(async |request| app.plan(&request).await.status().as_u16());
     assert_eq!(futures_util::future::join_all(plans).await, [200; 20]);
-    assert_eq!(wire.calls().len(), 40);
+    assert_eq!(llm.calls().len(), 40);
 }
 
-#[tokio::test]
-async fn a_connection_that_was_closed_while_idle_costs_no_request() {
-    let wire = Wire::script([[good(), vec![Act::Close]].concat()]).await;
-    let app = app(&wire, &[("PLANNER_LLM_MAX_ATTEMPTS", "2")]).await;
+async fn an_idle_connection_that_was_closed_costs_no_request(transport: Transport) {
+    let llm = FakeLlm::over(transport, [[good(), vec![Act::Close]].concat()]).await;
+    let app = app(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "2")]).await;
     for _ in 0..5 {
         app.planned(&goal()).await;
     }
-    assert_eq!(wire.calls().len(), 5);
+    assert_eq!(llm.calls().len(), 5);
 }
 
 /// Asks where no answer comes within `deadline`: how late the 504 was.
-async fn lateness(what: &str, fault: Vec<Act>, deadline: Duration) -> Duration {
-    let wire = Wire::script([fault]).await;
+async fn lateness(transport: Transport, what: &str, fault: Vec<Act>, deadline: Duration) -> Duration {
+    let llm = FakeLlm::over(transport, [fault]).await;
     let seconds = deadline.as_secs_f64().to_string();
-    let app = app(&wire, &[("PLANNER_TIMEOUT_SECONDS", &seconds)]).await;
+    let app = app(&llm, &[("PLANNER_TIMEOUT_SECONDS", &seconds)]).await;
     let began = Instant::now();
     let (status, code, ..) = refused(app.plan(&goal()).await).await;
     let took = began.elapsed();
@@ -331,17 +341,16 @@ async fn lateness(what: &str, fault: Vec<Act>, deadline: Duration) -> Duration {
     // Another call is not begun in the last moments, in which the request may end.
     assert!(took + Duration::from_millis(20) >= deadline, "{what}: {took:?} is too early");
     // Neither the call nor the one that was tried beside it goes on without the caller.
-    for call in 0..wire.calls().len() {
-        wire.left(call).await;
+    for call in 0..llm.calls().len() {
+        llm.left(call).await;
     }
     took.saturating_sub(deadline)
 }
 
-#[tokio::test]
-async fn whatever_does_not_end_is_over_at_the_deadline() {
+async fn a_call_without_end_stops_at_the_deadline(transport: Transport) {
     let mut latest = Duration::ZERO;
     for (what, fault) in silent() {
-        let late = lateness(what, fault, Duration::from_millis(200)).await;
+        let late = lateness(transport, what, fault, Duration::from_millis(200)).await;
         eprintln!("{what}: {late:?} after the deadline");
         latest = latest.max(late);
     }
@@ -349,21 +358,19 @@ async fn whatever_does_not_end_is_over_at_the_deadline() {
     assert!(latest < Duration::from_millis(500), "{latest:?}");
 }
 
-#[tokio::test]
-async fn a_call_that_is_overtaken_by_another_is_ended() {
-    let wire = Wire::script([vec![Act::Silence], good()]).await;
-    let app = app(&wire, &[("PLANNER_TIMEOUT_SECONDS", "0.8")]).await;
+async fn a_call_that_another_overtakes_is_cancelled(transport: Transport) {
+    let llm = FakeLlm::over(transport, [vec![Act::Silence], good()]).await;
+    let app = app(&llm, &[("PLANNER_TIMEOUT_SECONDS", "0.8")]).await;
     app.planned(&goal()).await;
-    wire.left(0).await;
-    assert_eq!(wire.calls().len(), 2);
+    llm.left(0).await;
+    assert_eq!(llm.calls().len(), 2);
 }
 
-#[tokio::test]
-async fn an_answer_that_drips_in_time_is_an_answer() {
-    let whole = response(200, "", completion(&good_plan().to_string()).to_string());
-    let piece = whole.len() / 10;
-    let wire = Wire::script([vec![Act::Drip(whole, piece, Duration::from_millis(50))]]).await;
-    let response = app(&wire, &[("PLANNER_TIMEOUT_SECONDS", "5")]).await.plan(&goal()).await;
+async fn a_slow_answer_within_the_deadline_is_used(transport: Transport) {
+    let whole = completion(&good_plan().to_string()).to_string();
+    let acts = drip(&whole, whole.len() / 10, Duration::from_millis(50));
+    let llm = FakeLlm::over(transport, [acts]).await;
+    let response = app(&llm, &[("PLANNER_TIMEOUT_SECONDS", "5")]).await.plan(&goal()).await;
     assert_eq!((response.status().as_u16(), header(&response, "x-planner-attempts")), (200, "1"));
 }
 
@@ -381,27 +388,25 @@ pub async fn calls(address: SocketAddr, headers: &str, body: &[u8]) -> TcpStream
     caller
 }
 
-#[tokio::test]
-async fn a_caller_who_hangs_up_ends_the_call_to_the_llm() {
+async fn a_disconnect_cancels_the_call(transport: Transport) {
     for (what, fault) in silent() {
-        let wire = Wire::script([fault]).await;
-        let app = app(&wire, &[]).await;
+        let llm = FakeLlm::over(transport, [fault]).await;
+        let app = app(&llm, &[]).await;
         let caller = caller(&app).await;
-        wire.called(1).await;
+        llm.called(1).await;
         let hung_up = Instant::now();
         drop(caller);
-        let took = wire.left(0).await.saturating_duration_since(hung_up);
+        let took = llm.left(0).await.saturating_duration_since(hung_up);
         eprintln!("{what}: cancelled {took:?} after the caller hung up");
         // 100 ms are promised; a busy machine may add to it.
         assert!(took < Duration::from_secs(1), "{what}: {took:?}");
-        assert_eq!(wire.calls().len(), 1, "{what}");
+        assert_eq!(llm.calls().len(), 1, "{what}");
     }
 }
 
-#[tokio::test]
-async fn a_caller_who_hangs_up_between_two_calls_is_not_asked_for_again() {
-    let wire = Wire::script([send(429, "retry-after-ms: 300\r\n", "{}"), good()]).await;
-    let app = app(&wire, &[]).await;
+async fn a_disconnect_between_two_calls_prevents_the_second(transport: Transport) {
+    let llm = FakeLlm::over(transport, [send(429, "retry-after-ms: 300\r\n", "{}"), good()]).await;
+    let app = app(&llm, &[]).await;
     let caller = caller(&app).await;
     while app.metric(r#"planner_llm_calls_total{model="gpt-3.5-turbo",outcome="rate_limited"}"#).await < 1.0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -409,17 +414,16 @@ async fn a_caller_who_hangs_up_between_two_calls_is_not_asked_for_again() {
     drop(caller);
     // That nothing happens can only be waited for.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(wire.calls().len(), 1);
+    assert_eq!(llm.calls().len(), 1);
 }
 
 #[tokio::test]
-async fn no_fault_puts_what_was_said_into_the_log() {
+async fn no_fault_puts_an_answer_into_the_log() {
     let faults = [passing(), lasting()].concat();
-    // Each on a connection of its own.
-    let script: Vec<_> = faults.iter().map(|(_, fault)| [fault.clone(), vec![Act::Close]].concat()).collect();
-    let wire = Wire::script(script).await;
+    let script: Vec<_> = faults.iter().map(|(_, fault)| fault.clone()).collect();
+    let llm = FakeLlm::over(Setup { keeps_alive: false, ..Transport::Http.into() }, script).await;
     let variables = [
-        ("PLANNER_LLM_BASE_URL", wire.base_url.as_str()),
+        ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
         ("PLANNER_OPENAI_API_KEY", "sk-canary"),
         ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
         ("PLANNER_LLM_BREAKER_THRESHOLD", "100"),
@@ -433,7 +437,7 @@ async fn no_fault_puts_what_was_said_into_the_log() {
         assert!(!format!("{:?}", response.headers()).contains(CANARY), "{what}");
         assert!(!response.text().await.expect("a body").contains(CANARY), "{what}");
     }
-    assert_eq!(wire.calls().len(), faults.len());
+    assert_eq!(llm.calls().len(), faults.len());
     let (_, lines) = process.stop().await;
     assert!(lines.len() > 2 * faults.len(), "{lines:?}");
     for line in lines {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::run;
-use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, header, problem, step};
+use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan, header, problem, step};
 
 /// What no answer may say that is no plan.
 const QUOTED: &str = "obeyed";
@@ -71,7 +71,7 @@ fn assert_shape(plan: &Value) {
 }
 
 #[tokio::test]
-async fn who_orders_the_llm_about_gets_a_sound_plan_or_an_error() {
+async fn prompt_injection_gives_a_valid_plan_or_an_error() {
     let requests = hostile_requests();
     assert!(requests.len() >= 12, "{}", requests.len());
     for answer in obedient_answers() {
@@ -82,7 +82,7 @@ async fn who_orders_the_llm_about_gets_a_sound_plan_or_an_error() {
             if response.status() == 200 {
                 let plan: Value = response.json().await.expect("JSON");
                 assert_shape(&plan);
-                assert_usually_sound(&serde_json::from_value(plan).expect("a plan"));
+                assert_valid_by_default(&serde_json::from_value(plan).expect("a plan"));
             } else {
                 let (status, document) = problem(response).await;
                 assert_eq!((status, &document["code"]), (500, &json!("plan_invalid")), "{answer}");
@@ -93,7 +93,7 @@ async fn who_orders_the_llm_about_gets_a_sound_plan_or_an_error() {
 }
 
 #[tokio::test]
-async fn what_the_llm_is_told_beside_the_request_is_the_same_for_every_request() {
+async fn the_system_prompt_is_the_same_for_every_request() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     app.planned(&json!({"goal": "Tidy the wiki"})).await;
@@ -107,7 +107,7 @@ async fn what_the_llm_is_told_beside_the_request_is_the_same_for_every_request()
         assert!(messages.iter().all(|message| message["role"] == "system"), "{messages:?}");
         call
     };
-    let calls: Vec<Value> = llm.calls().into_iter().map(fixed).collect();
+    let calls: Vec<Value> = llm.bodies().into_iter().map(fixed).collect();
     assert_eq!(calls[0]["messages"].as_array().map(Vec::len), Some(1));
     assert!(calls.iter().all(|call| *call == calls[0]), "schema, model, limits and instructions");
 }
@@ -138,11 +138,11 @@ async fn markup_and_escapes_stay_data() {
     let plan: Value = serde_json::from_str(&text).expect("JSON");
     assert_shape(&plan);
     assert_eq!(plan["rationale"], restless_plan()["rationale"], "as the LLM said it");
-    assert_usually_sound(&serde_json::from_value(plan).expect("a plan"));
+    assert_valid_by_default(&serde_json::from_value(plan).expect("a plan"));
 }
 
 #[tokio::test]
-async fn no_text_of_an_llm_or_a_goal_steers_the_terminal() {
+async fn no_text_controls_the_terminal() {
     let steers = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}');
     let (good, bad) = (Reply::plan(&restless_plan()), Reply::Text("\u{1b}[2J, and no plan".into()));
     for (answer, format, exit) in

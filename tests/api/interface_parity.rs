@@ -17,7 +17,7 @@ fn told(mut answer: Value) -> Value {
 }
 
 #[tokio::test]
-async fn each_surface_gives_the_same_plan() {
+async fn each_interface_gives_the_same_plan() {
     // One repair, so that the confidence is not just what the LLM says.
     let mut answer = good_plan();
     answer["plan"][0]["required_arm"] = json!("Retriever");

@@ -63,7 +63,7 @@ fn in_force() -> Settings {
 }
 
 #[test]
-fn every_manifest_is_applied_and_speaks_an_api_that_is_known() {
+fn every_manifest_is_applied_and_has_a_known_api() {
     let apis = [
         ("Deployment", "apps/v1"),
         ("Service", "v1"),
@@ -119,7 +119,7 @@ fn all_select_the_pods_of_the_deployment() {
 }
 
 #[test]
-fn what_is_set_are_settings_and_they_load() {
+fn the_settings_of_the_deployment_load() {
     let comment = text("kustomization.yaml");
     let names: Vec<String> =
         settings(&[]).expect("settings").shown().iter().map(|(name, _)| format!("PLANNER_{name}")).collect();
@@ -190,7 +190,7 @@ fn a_replica_has_time_to_finish_its_plans() {
 }
 
 #[tokio::test]
-async fn the_autoscaler_goes_by_a_metric_that_exists_and_leaves_places_free() {
+async fn the_autoscaler_uses_an_existing_metric() {
     let scaler = manifest("HorizontalPodAutoscaler");
     let metric = &scaler["spec"]["metrics"][0]["pods"];
     let name = metric["metric"]["name"].as_str().expect("a name");
@@ -209,7 +209,7 @@ async fn the_autoscaler_goes_by_a_metric_that_exists_and_leaves_places_free() {
 }
 
 #[test]
-fn the_image_runs_as_it_was_built_and_may_do_nothing_else() {
+fn the_container_has_least_privileges() {
     let (pod, container) = pod();
     let image = DOCKERFILE.split("AS planner-arm").last().expect("the image's stage");
     assert!(image.contains("\nUSER 1000:1000\n"));
@@ -232,7 +232,7 @@ fn the_image_runs_as_it_was_built_and_may_do_nothing_else() {
 
 /// The README's command that applies the alerts, but for the applying.
 #[test]
-fn the_alerts_become_a_rule_of_the_operator() {
+fn the_alerts_become_a_prometheus_rule() {
     let readme = crate::readme::blocks();
     let command = readme.iter().find_map(|(_, block)| block.split_once(" | kubectl apply -f -"));
     let command = command.filter(|(command, _)| command.contains("prometheus-rule-head.yaml"));

@@ -22,7 +22,7 @@ async fn the_call_carries_model_key_limits_and_schema() {
     ];
     let app = TestApp::with_llm(&llm, &more).await;
     app.planned(&goal()).await;
-    let call = &llm.calls()[0];
+    let call = &llm.bodies()[0];
     assert_eq!(llm.first_header("authorization").as_deref(), Some("Bearer sk-test"));
     assert_eq!((&call["model"], &call["max_tokens"]), (&json!("fake-1"), &json!(1234)));
     assert_eq!(call["temperature"], json!(0.7));
@@ -66,7 +66,7 @@ async fn failures_become_the_right_problem_after_the_right_number_of_calls() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_reached_is_unavailable() {
+async fn an_unreachable_server_is_unavailable() {
     // Port 9 of this machine: nobody listens.
     let app = TestApp::start(&[
         ("PLANNER_LLM_BASE_URL", "http://127.0.0.1:9/v1"),
@@ -78,7 +78,7 @@ async fn a_server_that_cannot_be_reached_is_unavailable() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_and_counted() {
+async fn transient_failures_are_retried_and_counted() {
     let llm = FakeLlm::start([Reply::status(500), Reply::status(429), Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     let response = app.plan(&goal()).await;
@@ -87,7 +87,7 @@ async fn what_passes_is_tried_again_and_counted() {
 }
 
 #[tokio::test]
-async fn retry_after_that_does_not_fit_is_handed_on_at_once() {
+async fn a_long_retry_after_is_passed_on_at_once() {
     let limited = Reply::Status(429, vec![("retry-after", "37".into())], json!({}));
     let llm = FakeLlm::start([limited]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
@@ -116,7 +116,7 @@ async fn a_silent_server_ends_at_the_deadline_of_the_service_or_the_caller() {
 }
 
 #[tokio::test]
-async fn a_model_that_takes_no_schema_is_asked_less_strictly_from_then_on() {
+async fn a_model_without_schemas_is_downgraded() {
     let refused = |what: &str| {
         Reply::Status(400, vec![], json!({"error": {"message": format!("'{what}' is not supported")}}))
     };
@@ -129,7 +129,7 @@ async fn a_model_that_takes_no_schema_is_asked_less_strictly_from_then_on() {
     let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
     app.planned(&goal()).await;
     app.planned(&goal()).await;
-    let forms: Vec<_> = llm.calls().iter().map(|call| call["response_format"]["type"].clone()).collect();
+    let forms: Vec<_> = llm.bodies().iter().map(|call| call["response_format"]["type"].clone()).collect();
     assert_eq!(forms, [json!("json_schema"), json!("json_object"), json!(null), json!(null)]);
 }
 
@@ -140,12 +140,12 @@ async fn fallback_models_are_asked_in_order_and_named() {
         TestApp::with_llm(&llm, &[("PLANNER_LLM_MODEL", "a"), ("PLANNER_LLM_FALLBACK_MODELS", "b, c")]).await;
     let response = app.plan(&goal()).await;
     assert_eq!(response.headers()["x-planner-model"], "c");
-    let models: Vec<_> = llm.calls().iter().map(|call| call["model"].clone()).collect();
+    let models: Vec<_> = llm.bodies().iter().map(|call| call["model"].clone()).collect();
     assert_eq!(models, [json!("a"), json!("b"), json!("c")]);
 }
 
 #[tokio::test]
-async fn the_fallback_engine_answers_for_a_dead_llm_and_says_so() {
+async fn the_fallback_engine_answers_for_a_dead_llm() {
     let llm = FakeLlm::start([Reply::Never]).await;
     let more = [("PLANNER_TIMEOUT_SECONDS", "0.2"), ("PLANNER_FALLBACK_ENGINE", "embedded")];
     let app = TestApp::with_llm(&llm, &more).await;
@@ -156,7 +156,7 @@ async fn the_fallback_engine_answers_for_a_dead_llm_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_replica_that_waits_for_its_llm_comes_back_with_it() {
+async fn readiness_returns_with_the_llm() {
     let llm = FakeLlm::start([Reply::status(500), Reply::plan(&good_plan())]).await;
     let more = [
         ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
@@ -188,14 +188,14 @@ async fn a_redirect_is_not_followed_with_the_key() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_given_up() {
+async fn an_endless_answer_is_abandoned() {
     let flood = Reply::Body("application/json", " ".repeat(5 * 1024 * 1024));
     let llm = FakeLlm::start([flood]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
     assert_eq!(app.refused(&goal()).await.0, 503);
 }
 
-/// A plan whose steps two and three wait for each other.
+/// A plan whose steps two and three depend on each other.
 fn circular_plan() -> serde_json::Value {
     let mut plan = good_plan();
     plan["plan"][1]["depends_on"] = json!([3]);
@@ -204,7 +204,7 @@ fn circular_plan() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn an_unsound_answer_is_asked_again_with_its_faults_and_a_warmer_mind() {
+async fn an_invalid_answer_is_asked_again_with_its_faults_and_a_higher_temperature() {
     let llm = FakeLlm::start([
         Reply::plan(&circular_plan()),
         Reply::Text("I would rather not.".into()),
@@ -217,15 +217,15 @@ async fn an_unsound_answer_is_asked_again_with_its_faults_and_a_warmer_mind() {
         (response.status().as_u16(), &response.headers()["x-planner-attempts"]),
         (200, &"3".parse().expect("a value"))
     );
-    let calls = llm.calls();
+    let calls = llm.bodies();
     let told = |call: usize| {
         let messages = calls[call]["messages"].as_array().expect("messages");
         messages.last().expect("one")["content"].as_str().expect("a text").to_owned()
     };
     assert!(!told(0).contains("could not be used"));
-    assert!(told(1).contains("- Steps 2 and 3 wait for each other."), "{}", told(1));
+    assert!(told(1).contains("- Steps 2 and 3 depend on each other."), "{}", told(1));
     assert!(told(2).contains("- It was not JSON."), "{}", told(2));
-    assert!(!told(2).contains("wait for each other"), "the last answer's faults, not the history");
+    assert!(!told(2).contains("depend on each other"), "the last answer's faults, not the history");
     let temperatures: Vec<f64> = calls.iter().filter_map(|call| call["temperature"].as_f64()).collect();
     assert_eq!(temperatures, [0.3, 0.7, 1.0]);
     for (metric, count) in [
@@ -239,7 +239,7 @@ async fn an_unsound_answer_is_asked_again_with_its_faults_and_a_warmer_mind() {
 }
 
 #[tokio::test]
-async fn what_stays_unsound_is_asked_for_three_times_and_then_of_the_next_model() {
+async fn the_next_model_is_asked_after_three_invalid_answers() {
     let llm = FakeLlm::start([Reply::plan(&circular_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     let (status, document) = app.refused(&goal()).await;
@@ -254,7 +254,7 @@ async fn what_stays_unsound_is_asked_for_three_times_and_then_of_the_next_model(
 }
 
 #[tokio::test]
-async fn one_call_means_that_nothing_is_asked_again() {
+async fn one_attempt_means_no_retry() {
     let llm = FakeLlm::start([Reply::plan(&circular_plan())]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
     assert_eq!(app.refused(&goal()).await.0, 500);
@@ -262,7 +262,7 @@ async fn one_call_means_that_nothing_is_asked_again() {
 }
 
 #[tokio::test]
-async fn without_time_for_another_answer_the_faults_are_said_at_once() {
+async fn without_time_for_another_answer_the_faults_are_returned() {
     let llm = FakeLlm::start([Reply::plan(&circular_plan()).after(Duration::from_millis(700))]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_TIMEOUT_SECONDS", "1")]).await;
     let (status, document) = app.refused(&goal()).await;
@@ -270,7 +270,7 @@ async fn without_time_for_another_answer_the_faults_are_said_at_once() {
 }
 
 #[tokio::test]
-async fn a_model_that_refuses_a_form_costs_one_call_however_many_ask_at_once() {
+async fn a_refused_format_costs_one_call_for_all_requests() {
     let refusal = json!({"error": {"message": "'response_format' of type 'json_schema' is not supported"}});
     let llm = FakeLlm::start([Reply::Status(400, vec![], refusal), Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
@@ -285,25 +285,28 @@ async fn a_model_that_refuses_a_form_costs_one_call_however_many_ask_at_once() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_too_rich_is_said_more_plainly() {
+async fn a_refused_schema_is_simplified() {
     let refusal = json!({"error": {"message": "Invalid schema for response_format 'plan': 'prefixItems' is not permitted."}});
     let llm = FakeLlm::start([Reply::Status(400, vec![], refusal), Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     app.planned(&goal()).await;
-    let schemas: Vec<String> =
-        llm.calls().iter().map(|call| call["response_format"]["json_schema"]["schema"].to_string()).collect();
+    let schemas: Vec<String> = llm
+        .bodies()
+        .iter()
+        .map(|call| call["response_format"]["json_schema"]["schema"].to_string())
+        .collect();
     assert!(schemas[0].contains("prefixItems") && !schemas[1].contains("prefixItems"));
     assert!(schemas[1].contains("\"enum\""));
 }
 
 #[tokio::test]
-async fn models_that_know_the_token_limit_by_another_name_are_asked_by_it() {
+async fn max_completion_tokens_replaces_max_tokens_on_request() {
     let refusal = json!({"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this \
         model. Use 'max_completion_tokens' instead.", "code": "unsupported_parameter"}});
     let llm = FakeLlm::start([Reply::Status(400, vec![], refusal), Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     app.planned(&goal()).await;
-    let calls = llm.calls();
+    let calls = llm.bodies();
     assert_eq!((&calls[0]["max_tokens"], &calls[0]["max_completion_tokens"]), (&json!(2000), &json!(null)));
     assert_eq!((&calls[1]["max_tokens"], &calls[1]["max_completion_tokens"]), (&json!(null), &json!(2000)));
     assert_eq!(calls[1]["temperature"], json!(null), "nor do they take a temperature");

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "in a binary of its own every item is for its other modules")]
 
+mod arms;
 mod cache;
 mod cli;
 mod client;
@@ -30,7 +31,7 @@ mod page;
 mod planning;
 mod privacy;
 mod promises;
-mod promql;
+mod readings;
 mod readme;
 mod real_llm;
 mod redis;
@@ -46,8 +47,8 @@ mod soak;
 mod stream;
 mod support;
 mod terminal;
+mod tls;
 mod traces;
 mod untrusted_callers;
 mod usage;
 mod validate;
-mod wire;

@@ -15,20 +15,16 @@ use planner_arm::planner::parse::incremental::IncrementalParser;
 use proptest::prelude::*;
 
 use crate::corpus::corpus;
-use crate::support::{assert_usually_sound, good_plan, lock};
+use crate::support::{assert_valid_by_default, good_plan, lock};
+use kinds::Make;
 
 /// What an optimised build takes for 1 MiB at most, a hundredfold: these tests run unoptimised, beside others.
 const MOST_TIME: Duration = Duration::from_secs(5);
-/// How long answers are, in KiB, unless this variable says otherwise.
-const KIB: usize = 128;
-const KIB_VARIABLE: &str = "PLANNER_TEST_HOSTILE_KIB";
+/// How long answers are, in bytes.
+const SHORT: usize = 128 * 1024;
+const LONG: usize = 1024 * 1024;
 
-/// The length of answers in bytes.
-fn bytes() -> usize {
-    std::env::var(KIB_VARIABLE).map_or(KIB, |kib| kib.parse().expect("a number of KiB")) * 1024
-}
-
-/// Reads, mends and checks an answer, and fails where a plan that comes out breaks a promise.
+/// Reads, normalizes and checks an answer, and fails where a plan that comes out breaks a promise.
 fn deal_with(answer: &str) -> Duration {
     let begun = Instant::now();
     let settled = parse::read(answer)
@@ -38,7 +34,7 @@ fn deal_with(answer: &str) -> Duration {
     assert!(grown(answer, 3).len() <= 7);
     let taken = taken.max(begun.elapsed());
     match settled {
-        Ok(Ok(plan)) => assert_usually_sound(&plan.into_response().0),
+        Ok(Ok(plan)) => assert_valid_by_default(&plan.into_response().0),
         Ok(Err(faults)) => assert!(!faults.is_empty()),
         Err(_) => {}
     }
@@ -59,15 +55,38 @@ fn grown(answer: &str, size: usize) -> Vec<DraftStep> {
 }
 
 #[test]
-fn hostile_answers_are_dealt_with_in_time() {
-    let kinds = Mutex::new(kinds::kinds().into_iter());
+fn malicious_answers_are_read_in_time() {
+    read_each(kinds::kinds(), SHORT);
+    read_each(repeated_corpus(), SHORT);
+}
+
+#[test]
+#[ignore = "takes a minute; run by .ci/run"]
+fn malicious_answers_of_a_megabyte_are_read_in_time() {
+    read_each(kinds::kinds(), LONG);
+    read_each(repeated_corpus(), LONG);
+}
+
+/// The answers of the corpus, each again and again.
+fn repeated_corpus() -> Vec<(String, Make)> {
+    let answers = corpus().into_iter().filter(|answer| !answer.text.is_empty());
+    let repeated = answers.map(|answer| {
+        let make: Make = Box::new(move |size| kinds::run("", &answer.text, size));
+        (answer.name, make)
+    });
+    repeated.collect()
+}
+
+/// Reads an answer of each kind with so many bytes.
+fn read_each(kinds: Vec<(String, Make)>, size: usize) {
+    let kinds = Mutex::new(kinds.into_iter());
     let next = || lock(&kinds).next();
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some((name, make)) = next() {
-                    let taken = deal_with(&make(bytes()));
+                    let taken = deal_with(&make(size));
                     assert!(taken < MOST_TIME, "{name}: {taken:?}");
                 }
             });
@@ -76,15 +95,7 @@ fn hostile_answers_are_dealt_with_in_time() {
 }
 
 #[test]
-fn answers_that_repeat_themselves_are_dealt_with() {
-    for answer in corpus().iter().filter(|answer| !answer.text.is_empty()) {
-        let taken = deal_with(&kinds::run("", &answer.text, bytes()));
-        assert!(taken < MOST_TIME, "{}: {taken:?}", answer.name);
-    }
-}
-
-#[test]
-fn a_plan_is_found_before_and_behind_junk() {
+fn a_plan_is_found_before_and_after_junk() {
     let plan = good_plan().to_string();
     for answer in
         [format!("{plan}{}", ",}]\"'x ".repeat(1 << 17)), format!("{}{plan}", "x, 'y' ".repeat(1 << 17))]
@@ -144,18 +155,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_dealt_with(text in "\\PC{0,300}") {
+    fn any_text_is_read(text in "\\PC{0,300}") {
         deal_with(&text);
     }
 
     #[test]
-    fn any_mix_of_pieces_is_dealt_with(pieces in proptest::collection::vec(piece(), 0..200)) {
+    fn any_mix_of_pieces_is_read(pieces in proptest::collection::vec(piece(), 0..200)) {
         deal_with(&pieces.concat());
         deal_with(&format!("{{\"plan\":[{{\"action\":\"{}", pieces.concat()));
     }
 
     #[test]
-    fn an_answer_grows_to_the_same_steps_however_it_is_split(
+    fn splitting_an_answer_changes_no_step(
         place in 0.0..1.0, sizes in proptest::collection::vec(1..60_usize, 3),
         edits in proptest::collection::vec(edit(), 0..3),
     ) {
@@ -170,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_plan_is_sound_or_none(edits in proptest::collection::vec(edit(), 1..8)) {
+    fn a_damaged_plan_is_valid_or_refused(edits in proptest::collection::vec(edit(), 1..8)) {
         deal_with(&damaged(&good_plan().to_string(), edits));
     }
 }

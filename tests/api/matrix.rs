@@ -15,8 +15,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::faults::kinds::good;
 use crate::stream::events::{Events, stream_of};
-use crate::support::{TestApp, assert_usually_sound, good_plan, header, lock, plain_client, problem};
-use crate::wire::{Act, Wire};
+use crate::support::fake_llm::{Act, FakeLlm, Transport};
+use crate::support::{TestApp, assert_valid_by_default, good_plan, header, lock, plain_client, problem};
 use table::{Becomes, Does, Fault, faults};
 
 /// Cells that are played at once, since most of them wait.
@@ -31,6 +31,7 @@ const IN_TIME: Duration = Duration::from_secs(20);
 /// A fault and how it is met.
 #[derive(Clone)]
 struct Cell {
+    transport: Transport,
     fault: Fault,
     events: bool,
     cache: bool,
@@ -40,16 +41,33 @@ impl Display for Cell {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let form = if self.events { "events" } else { "JSON" };
         let cache = if self.cache { "a" } else { "no" };
-        write!(f, "{}: {form}, {cache} cache", self.fault.what)
+        write!(f, "{} over {:?}: {form}, {cache} cache", self.fault.what, self.transport)
     }
 }
 
 #[test]
-fn every_fault_is_told_in_time_and_leaves_nothing_behind() {
-    let ways = [(false, false), (false, true), (true, false), (true, true)];
-    let cells = faults()
-        .into_iter()
-        .flat_map(|fault| ways.map(|(events, cache)| Cell { fault: fault.clone(), events, cache }));
+fn every_fault_is_answered_in_time_and_leaves_nothing_behind() {
+    play(Transport::Http, &[(false, false), (false, true), (true, false), (true, true)]);
+}
+
+// How an answer is cached does not depend on how it came.
+#[test]
+fn every_fault_over_tls_is_answered_in_time_and_leaves_nothing_behind() {
+    play(Transport::Https, &[(false, false), (true, false)]);
+}
+
+#[test]
+fn every_fault_over_http2_is_answered_in_time_and_leaves_nothing_behind() {
+    play(Transport::Http2, &[(false, false), (true, false)]);
+}
+
+/// Meets every fault over `transport` in these ways: whether by events, whether with a cache.
+fn play(transport: Transport, ways: &[(bool, bool)]) {
+    let faults = faults().into_iter().filter(|fault| fault.can_be_met_over(transport));
+    let cells = faults.flat_map(|fault| {
+        let cell = |&(events, cache): &(bool, bool)| Cell { transport, fault: fault.clone(), events, cache };
+        ways.iter().map(cell).collect::<Vec<_>>()
+    });
     let cells = Mutex::new(cells.collect::<Vec<_>>().into_iter());
     let next = || lock(&cells).next();
     std::thread::scope(|scope| {
@@ -83,8 +101,8 @@ struct Level {
 }
 
 impl Level {
-    fn now(wire: &Wire) -> Self {
-        Self { llm_connections: wire.open(), tasks: Handle::current().metrics().num_alive_tasks() }
+    fn now(llm: &FakeLlm) -> Self {
+        Self { llm_connections: llm.open(), tasks: Handle::current().metrics().num_alive_tasks() }
     }
 
     fn is_within(self, most: Self) -> bool {
@@ -92,12 +110,12 @@ impl Level {
     }
 
     /// The level once it no longer moves.
-    async fn settled(wire: &Wire) -> Self {
-        let (mut level, mut since) = (Self::now(wire), Instant::now());
+    async fn settled(llm: &FakeLlm) -> Self {
+        let (mut level, mut since) = (Self::now(llm), Instant::now());
         while since.elapsed() < Duration::from_millis(20) {
             sleep(Duration::from_millis(2)).await;
-            if level != Self::now(wire) {
-                (level, since) = (Self::now(wire), Instant::now());
+            if level != Self::now(llm) {
+                (level, since) = (Self::now(llm), Instant::now());
             }
         }
         level
@@ -107,19 +125,19 @@ impl Level {
 impl Cell {
     async fn play(&self) {
         let lasts = Arc::new(AtomicBool::new(false));
-        let wire = self.wire(lasts.clone()).await;
-        let app = self.app(&wire).await;
+        let llm = self.llm(lasts.clone());
+        let app = self.app(&llm).await;
         self.is_healthy(&app, "before").await;
-        let before = Level::settled(&wire).await;
+        let before = Level::settled(&llm).await;
 
         lasts.store(true, Ordering::SeqCst);
         if matches!(self.fault.does, Does::Refuse) {
-            wire.refuse().await;
+            llm.refuse().await;
         }
         let told = self.ask(&app, "the goal", self.deadline()).await;
-        self.is_as_promised(&told);
+        self.is_as_expected(&told);
         if matches!(self.fault.does, Does::Refuse) {
-            wire.listen();
+            llm.listen();
         }
         lasts.store(false, Ordering::SeqCst);
 
@@ -131,17 +149,17 @@ impl Cell {
         let spare = usize::from(matches!(self.fault.becomes, Becomes::NoPlan));
         let most = Level { llm_connections: before.llm_connections + spare, tasks: before.tasks + 2 * spare };
         let returns = async {
-            while !Level::now(&wire).is_within(most) {
+            while !Level::now(&llm).is_within(most) {
                 sleep(Duration::from_millis(2)).await;
             }
         };
         let returned = timeout(IN_TIME, returns).await;
-        assert!(returned.is_ok(), "{self}: {before:?} became {:?}", Level::now(&wire));
+        assert!(returned.is_ok(), "{self}: {before:?} became {:?}", Level::now(&llm));
     }
 
-    async fn wire(&self, lasts: Arc<AtomicBool>) -> Wire {
+    fn llm(&self, lasts: Arc<AtomicBool>) -> FakeLlm {
         let does = self.fault.does.clone();
-        Wire::start(move |_, body| {
+        FakeLlm::new(self.transport, move |_, body| {
             let is_stream = body["stream"] == json!(true);
             match &does {
                 Does::Answer { whole, .. } if !is_stream && lasts.load(Ordering::SeqCst) => whole.clone(),
@@ -151,18 +169,16 @@ impl Cell {
                 _ => good_in(is_stream),
             }
         })
-        .await
     }
 
-    async fn app(&self, wire: &Wire) -> TestApp {
+    async fn app(&self, llm: &FakeLlm) -> TestApp {
         let ttl = if self.cache { "3600" } else { "0" };
-        let variables = [
-            ("PLANNER_LLM_BASE_URL", wire.base_url.as_str()),
+        let more = [
             ("PLANNER_LLM_MAX_ATTEMPTS", "2"),
             ("PLANNER_CACHE_TTL_SECONDS", ttl),
             ("PLANNER_TIMEOUT_SECONDS", LONG),
         ];
-        let mut app = TestApp::start(&variables).await;
+        let mut app = TestApp::with_llm(llm, &more).await;
         // Connections of callers end with their answers, so that none is taken for a leak.
         app.client = plain_client().pool_max_idle_per_host(0).build().expect("a client");
         app
@@ -199,7 +215,7 @@ impl Cell {
         assert_eq!((first.status, again.status, said), (200, 200, expected), "{self}, {goal}");
     }
 
-    fn is_as_promised(&self, told: &Told) {
+    fn is_as_expected(&self, told: &Told) {
         let (status, code, calls) = match self.fault.becomes {
             Becomes::Plan => (200, None, 1..=1),
             Becomes::Outage => (503, Some("llm_unavailable"), 2..=2),
@@ -250,7 +266,7 @@ impl Told {
         let code = document["code"].as_str().map(str::to_owned);
         if code.is_none() {
             let plan: PlanResponse = serde_json::from_value(document.clone()).expect("a plan");
-            assert_usually_sound(&plan);
+            assert_valid_by_default(&plan);
         }
         Self {
             status: document["status"].as_u64().map_or(200, |status| status as u16),

@@ -178,7 +178,7 @@ async fn a_plan_is_validated_without_an_llm() {
     for nothing in [json!({}), json!({"plan": []}), json!({"plan": "none"})] {
         assert_eq!(refused(&app, "validate_plan", &nothing).await["code"], "invalid_request", "{nothing}");
     }
-    assert!(llm.calls().is_empty());
+    assert!(llm.bodies().is_empty());
     // That was no experience with plans, nor a request for one.
     assert_eq!(app.count("planner_plan_requests_total{outcome=\"ok\"}").await, 0);
 }

@@ -1,17 +1,19 @@
 //! Servers that call themselves OpenAI-compatible, over real sockets: what carries a plan is used, what
 //! does not is a typed error. Every shape by itself is a case in the unit tests of `llm::reply`.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, assert_usually_sound, good_plan, header, json_of, problem};
-use crate::wire::{Act, Wire, completion, response, send, send_json};
+use crate::support::fake_llm::{Act, FakeLlm, completion, send, send_json};
+use crate::support::{TestApp, assert_valid_by_default, good_plan, header, json_of, problem};
 
 /// Asks once for each answer, of one service.
 async fn each<T>(answers: Vec<(T, Vec<Act>)>, more: &[(&str, &str)]) -> Vec<(T, reqwest::Response)> {
     let (cases, script): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-    let wire = Wire::script(script).await;
+    let llm = FakeLlm::start(script).await;
     let mut variables = vec![
-        ("PLANNER_LLM_BASE_URL", wire.base_url.as_str()),
+        ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
         ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
         ("PLANNER_LLM_BREAKER_THRESHOLD", "100"),
     ];
@@ -21,7 +23,7 @@ async fn each<T>(answers: Vec<(T, Vec<Act>)>, more: &[(&str, &str)]) -> Vec<(T, 
     for case in cases {
         responses.push((case, app.plan_at("/plan?include=repairs,usage", &json!({"goal": "Ship it"})).await));
     }
-    assert_eq!(wire.calls().len(), responses.len(), "one call for each");
+    assert_eq!(llm.calls().len(), responses.len(), "one call for each");
     responses
 }
 
@@ -32,7 +34,7 @@ async fn all_give_the_plan(answers: Vec<(&str, Vec<Act>)>) {
         assert_eq!(header(&response, "x-planner-repairs"), "0", "{what}");
         let body = json_of(response).await;
         let plan = serde_json::from_value(body.clone()).expect("a plan");
-        assert_usually_sound(&plan);
+        assert_valid_by_default(&plan);
         assert_eq!(body["plan"], good_plan()["plan"], "{what}");
         assert_eq!(body["confidence"], json!(0.88), "{what}");
     }
@@ -49,31 +51,19 @@ fn halves() -> (String, String) {
     (first.to_owned(), second.to_owned())
 }
 
-/// As `gzip` writes it without compressing (RFC 1952, RFC 1951 section 3.2.4).
 fn gzip(data: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(data.len()).expect("one block");
-    let crc = !data.iter().fold(!0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
-    });
-    [
-        &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1][..],
-        &length.to_le_bytes(),
-        &(!length).to_le_bytes(),
-        data,
-        &crc.to_le_bytes(),
-        &u32::from(length).to_le_bytes(),
-    ]
-    .concat()
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(data).expect("memory");
+    encoder.finish().expect("memory")
 }
 
-fn chunked(pieces: &[&str]) -> Vec<u8> {
-    let chunk = |piece: &&str| format!("{:x}\r\n{piece}\r\n", piece.len());
-    let chunks: String = pieces.iter().map(chunk).collect();
-    format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n").into()
+fn chunked(pieces: &[&str]) -> Vec<Act> {
+    let pieces = pieces.iter().map(|piece| Act::Body(piece.as_bytes().to_vec()));
+    std::iter::once(Act::Head(200, String::new())).chain(pieces).chain([Act::End]).collect()
 }
 
 #[tokio::test]
-async fn plans_are_found_wherever_a_server_puts_them() {
+async fn plans_are_found_in_every_known_place() {
     let (plan, text) = (good_plan(), good_plan().to_string());
     let (first, second) = halves();
     let choices = |choices: Value| send_json(200, &json!({ "choices": choices }));
@@ -105,7 +95,7 @@ async fn plans_are_found_wherever_a_server_puts_them() {
 }
 
 #[tokio::test]
-async fn plans_are_read_however_the_body_is_sent() {
+async fn plans_are_read_from_bodies_of_every_form() {
     let whole = completion(&good_plan().to_string()).to_string();
     let (first, second) = halves();
     let delta = |piece: &str| json!({"choices": [{"index": 0, "delta": {"content": piece}}]});
@@ -124,23 +114,23 @@ async fn plans_are_read_however_the_body_is_sent() {
         ("as nothing", send(200, "", &whole)),
         ("201", send(201, "", &whole)),
         ("gzip", send(200, "content-encoding: gzip\r\n", gzip(whole.as_bytes()))),
-        ("in chunks", vec![Act::Send(chunked(&[head, tail]))]),
+        ("in chunks", chunked(&[head, tail])),
         (
             "after a hint",
-            vec![Act::Send([b"HTTP/1.1 103 Early Hints\r\n\r\n", &response(200, "", &whole)[..]].concat())],
+            [vec![Act::Raw(b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec())], send(200, "", &whole)].concat(),
         ),
-        ("up to the close", vec![Act::Send(http_1_0.into()), Act::Close]),
+        ("up to the close", vec![Act::Raw(http_1_0.into()), Act::Close]),
         ("after a byte order mark", send(200, "", format!("\u{feff}{whole}"))),
         ("after white space", send(200, "", format!("\r\n\n   {whole}\n"))),
         ("as a stream", send(200, "content-type: text/event-stream\r\n", &stream)),
         ("as a stream of lines with CR", send(200, "", stream.replace('\n', "\r\n"))),
-        ("as a stream in chunks", vec![Act::Send(chunked(&[&stream[..90], &stream[90..]]))]),
+        ("as a stream in chunks", chunked(&[&stream[..90], &stream[90..]])),
     ])
     .await;
 }
 
 #[tokio::test]
-async fn tokens_are_counted_however_they_are_written() {
+async fn token_counts_of_every_form_are_read() {
     let with = |usage: Value| {
         let mut answer = completion(&good_plan().to_string());
         answer["usage"] = usage;
@@ -161,7 +151,7 @@ async fn tokens_are_counted_however_they_are_written() {
 }
 
 #[tokio::test]
-async fn errors_are_typed_in_whatever_shape_they_come() {
+async fn errors_of_every_shape_are_typed() {
     let failed = (500, "llm_failed");
     let down = (503, "llm_unavailable");
     let empty = (500, "plan_invalid");
@@ -202,7 +192,7 @@ async fn errors_are_typed_in_whatever_shape_they_come() {
 }
 
 #[tokio::test]
-async fn a_plan_that_is_not_in_the_first_text_is_looked_for_in_the_others() {
+async fn a_plan_is_found_in_any_text_of_an_answer() {
     let text = good_plan().to_string();
     let choice = |content: &str| json!({"message": {"content": content}, "finish_reason": "stop"});
     all_give_the_plan(vec![

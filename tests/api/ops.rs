@@ -22,7 +22,7 @@ async fn health_says_version_and_model_whatever_the_llm_does() {
 }
 
 #[tokio::test]
-async fn an_llm_outage_shows_in_readiness_and_counts_only_when_asked_to() {
+async fn an_llm_outage_affects_readiness_only_when_required() {
     for (required, status) in [("false", 200), ("true", 503)] {
         let llm = FakeLlm::start([Reply::status(500)]).await;
         let more = [
@@ -54,7 +54,7 @@ async fn a_replica_is_not_ready_before_it_serves() {
 }
 
 #[tokio::test]
-async fn capabilities_are_the_usual_ones_until_there_is_experience() {
+async fn capabilities_have_defaults_until_plans_were_made() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     let usual = json_of(app.get("/capabilities").await).await;
@@ -148,7 +148,7 @@ fn assert_guarded(response: &reqwest::Response) {
 }
 
 #[tokio::test]
-async fn nothing_is_to_be_taken_for_a_page() {
+async fn no_response_can_be_rendered_as_a_page() {
     let app = TestApp::embedded().await;
     for path in ["/health", "/metrics", "/openapi.json", "/<script>"] {
         assert_eq!(header(&app.get(path).await, "x-content-type-options"), "nosniff", "{path}");

@@ -1,5 +1,4 @@
-//! The reference orchestrator, with SQLite, and with PostgreSQL where `ORCHESTRATOR_TEST_DATABASE_URL` names a
-//! server on which databases may be made.
+//! The reference orchestrator, with SQLite and with PostgreSQL.
 
 mod api;
 mod cli;

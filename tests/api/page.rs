@@ -54,7 +54,7 @@ async fn the_page_and_all_its_files_are_served_under_a_strict_policy() {
 }
 
 #[tokio::test]
-async fn who_has_a_file_is_not_sent_it_again() {
+async fn unchanged_files_are_not_sent_again() {
     let app = TestApp::embedded().await;
     for path in ["/", "/page/page.css", "/page/page.js"] {
         let etag = header(&app.get(path).await, "etag").to_owned();
@@ -105,7 +105,7 @@ async fn the_page_takes_get_and_head_and_has_no_other_files() {
 }
 
 #[tokio::test]
-async fn nothing_in_the_page_is_inline_or_has_an_outside_address() {
+async fn the_page_has_no_inline_code_or_external_address() {
     let app = TestApp::embedded().await;
     let page = app.get("/").await.text().await.expect("the page");
     for inline in [" style=", "<style", " onclick=", " onload=", "<script>", "javascript:"] {

@@ -9,7 +9,7 @@ use planner_arm::planner::error::{ParseError, PlanError, PlanFault};
 use serde_json::{Value, json};
 
 use crate::scripted_model::{Setup, answer, goal};
-use crate::support::{assert_usually_sound, good_plan, step};
+use crate::support::{assert_valid_by_default, good_plan, step};
 
 #[tokio::test]
 async fn a_clean_answer_passes_through_unchanged() {
@@ -22,7 +22,7 @@ async fn a_clean_answer_passes_through_unchanged() {
 }
 
 #[tokio::test]
-async fn the_score_is_the_services_own_and_the_same_for_the_same_plan() {
+async fn the_complexity_score_is_computed_from_the_plan() {
     let mut boastful = good_plan();
     boastful["complexity_score"] = json!(0.999);
     let (first, _) = Setup::saying(boastful.to_string()).plan().await;
@@ -33,7 +33,7 @@ async fn the_score_is_the_services_own_and_the_same_for_the_same_plan() {
 }
 
 #[tokio::test]
-async fn what_stands_around_the_plan_is_no_repair() {
+async fn text_around_the_plan_is_no_repair() {
     let plan = good_plan();
     for text in [
         format!("Sure! Here it is:\n```json\n{plan}\n```\nAnything else?"),
@@ -46,7 +46,7 @@ async fn what_stands_around_the_plan_is_no_repair() {
 }
 
 #[tokio::test]
-async fn an_arm_that_nothing_points_to_is_a_fault_where_none_takes_the_rest() {
+async fn an_arm_that_nothing_points_to_is_a_fault_and_never_guessed() {
     let arms: Vec<Arm> = serde_json::from_value(json!([
         {"id": "painter", "keywords": ["paint"]},
         {"id": "inspector", "keywords": ["inspect"], "capabilities": ["validation"]},
@@ -58,7 +58,7 @@ async fn an_arm_that_nothing_points_to_is_a_fault_where_none_takes_the_rest() {
         step(3, "inspector", "Look at both", &[1, 2], 1, 20),
     ]));
     setup.registry = ArmRegistry::new(arms, true).expect("a registry");
-    assert_eq!(setup.faults().await, [PlanFault::UnknownArm { step: 2.into() }]);
+    assert_eq!(setup.faults().await, [PlanFault::UnknownArm { step: 2.into(), candidates: vec![] }]);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_cycle_is_a_fault_that_names_its_steps() {
     ];
     let faults = Setup::saying(answer(&steps)).faults().await;
     assert_eq!(faults, [PlanFault::Cycle { steps: vec![2.into(), 3.into()] }]);
-    assert_eq!(faults[0].to_string(), "steps 2 and 3 wait for each other");
+    assert_eq!(faults[0].to_string(), "steps 2 and 3 depend on each other");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn too_few_and_too_many_steps_are_faults() {
 }
 
 #[tokio::test]
-async fn what_has_no_one_right_repair_is_said_all_at_once() {
+async fn all_unrepairable_faults_are_reported_together() {
     let mut blank = step(1, "coder", "  ", &[], 1, 20);
     blank["acceptance_criteria"] = json!([]);
     let steps =
@@ -121,7 +121,7 @@ async fn an_answer_that_is_no_plan_says_why() {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_is_told_from_a_bad_one() {
+async fn a_truncated_answer_is_distinguished_from_an_invalid_one() {
     let whole = good_plan().to_string();
     let cut = Completion { content: whole[..200].to_owned(), truncated: true, ..Completion::default() };
     let setup = Setup { says: vec![Ok(cut)], ..Setup::saying("") };
@@ -130,12 +130,13 @@ async fn a_truncated_answer_is_told_from_a_bad_one() {
 }
 
 #[tokio::test]
-async fn the_question_has_the_goal_the_constraints_the_context_and_the_arms() {
+async fn the_prompt_has_goal_constraints_context_and_arms() {
     let request = PlanRequest {
         goal: "Grüße 世界 senden".into(),
         constraints: vec!["Use Python only".into()],
         context: json!({"repo": "https://example.com/r"}).as_object().expect("an object").clone(),
         request_id: None,
+        ..PlanRequest::default()
     };
     let (_, _, asked) = Setup::saying(good_plan().to_string()).run(&request).await;
     let (system, user) = (&asked[0].messages[0].content, &asked[0].messages[1].content);
@@ -147,7 +148,7 @@ async fn the_question_has_the_goal_the_constraints_the_context_and_the_arms() {
 }
 
 #[tokio::test]
-async fn when_no_model_answers_the_error_says_so() {
+async fn an_outage_of_every_model_is_an_error() {
     let refused = Setup { says: vec![Err(CallFailure::BadKey)], ..Setup::saying("") };
     let error = refused.error().await;
     assert!(matches!(error, PlanError::Llm(LlmError::Refused(CallFailure::BadKey))), "{error}");
@@ -157,7 +158,7 @@ async fn when_no_model_answers_the_error_says_so() {
 }
 
 #[tokio::test]
-async fn the_fallback_engine_answers_whatever_failed_and_says_that_it_did() {
+async fn the_fallback_engine_answers_after_any_failure() {
     let cycle = answer(&[
         step(1, "coder", "One", &[2], 1, 20),
         step(2, "coder", "Two", &[1], 1, 20),
@@ -170,7 +171,7 @@ async fn the_fallback_engine_answers_whatever_failed_and_says_that_it_did() {
         let setup = Setup { says: vec![says], fallback: true, ..Setup::saying("") };
         let (origin, made, _) = setup.run(&goal()).await;
         let (plan, repairs) = made.expect("a plan by rules");
-        assert_usually_sound(&plan);
+        assert_valid_by_default(&plan);
         assert_eq!(repairs, []);
         assert_eq!(
             (origin.engine, &*origin.model, origin.usage_totals.attempts),
@@ -180,7 +181,7 @@ async fn the_fallback_engine_answers_whatever_failed_and_says_that_it_did() {
 }
 
 #[tokio::test]
-async fn the_fallback_engine_keeps_out_of_the_way_of_a_good_answer() {
+async fn the_fallback_engine_does_not_replace_a_valid_answer() {
     let setup = Setup { fallback: true, ..Setup::saying(good_plan().to_string()) };
     let (origin, made, _) = setup.run(&goal()).await;
     assert_eq!((origin.engine, &*origin.model), (EngineKind::OpenAi, "parrot"));
@@ -188,7 +189,7 @@ async fn the_fallback_engine_keeps_out_of_the_way_of_a_good_answer() {
 }
 
 #[tokio::test]
-async fn limits_other_than_the_usual_ones_hold() {
+async fn other_limits_hold() {
     let mut setup = Setup::saying(answer(&[step(1, "judge", "Verify it", &[], 2, 30)]));
     setup.rules = PlanRules { min_steps: 1, max_steps: 1, require_verification: true };
     assert_eq!(setup.plan().await.0.plan.len(), 1);

@@ -28,7 +28,7 @@ impl Process {
     }
 
     /// The service as `command` starts it.
-    async fn of(command: &mut Command) -> Self {
+    pub async fn of(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process");
         let log = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut process = Self { child, log, lines: Vec::new(), url: String::new() };
@@ -94,7 +94,7 @@ pub fn client() -> reqwest::Client {
 }
 
 #[tokio::test]
-async fn every_request_has_one_line_with_its_id_and_what_it_took() {
+async fn every_request_has_one_log_line() {
     let mut broken = good_plan();
     broken["plan"][0]["required_arm"] = json!("Retriever");
     let llm = FakeLlm::start([Reply::status(500), Reply::plan(&broken)]).await;
@@ -130,12 +130,12 @@ async fn every_request_has_one_line_with_its_id_and_what_it_took() {
 }
 
 #[tokio::test]
-async fn a_second_signal_cuts_the_grace_time_short() {
+async fn a_second_signal_ends_the_grace_time() {
     let llm = FakeLlm::start([Reply::Never]).await;
     let mut process = Process::start(&[("PLANNER_LLM_BASE_URL", llm.base_url.as_str())]).await;
     let plan = client().post(format!("{}/plan", process.url)).json(&json!({"goal": "g"})).send();
     let plan = tokio::spawn(plan);
-    llm.called().await;
+    llm.called(1).await;
     process.terminate().await;
     process.line_with("level", "INFO").await;
     let began = std::time::Instant::now();
@@ -163,7 +163,7 @@ async fn a_failed_plan_leaves_its_reason_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_signal_to_stop_ends_the_process_with_0_and_every_line_was_json() {
+async fn sigterm_exits_with_0_and_every_log_line_is_json() {
     let process = Process::start(&[("PLANNER_ENGINE", "embedded")]).await;
     let plan = client().post(format!("{}/plan", process.url)).json(&json!({"goal": "g"}));
     assert_eq!(plan.send().await.expect("an answer").status(), 200);
@@ -175,7 +175,7 @@ async fn a_signal_to_stop_ends_the_process_with_0_and_every_line_was_json() {
 }
 
 #[tokio::test]
-async fn an_open_service_outside_development_and_misspelled_variables_are_warned_about() {
+async fn open_services_and_unknown_variables_are_warned_about() {
     let variables = [
         ("PLANNER_ENGINE", "embedded"),
         ("PLANNER_ENVIRONMENT", "production"),
@@ -192,7 +192,7 @@ async fn an_open_service_outside_development_and_misspelled_variables_are_warned
 }
 
 #[tokio::test]
-async fn as_many_files_may_be_open_as_the_system_lets() {
+async fn the_limit_of_open_files_is_raised() {
     let mut command = bare("sh");
     command.args(["-c", "ulimit -Sn 64 && exec \"$0\"", &program()]);
     command.envs([("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", "0"), ("PLANNER_LOG_FORMAT", "json")]);

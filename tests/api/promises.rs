@@ -8,7 +8,7 @@ use planner_arm::planner::normalize::normalize;
 use planner_arm::planner::parse;
 use proptest::prelude::*;
 
-use crate::support::assert_sound;
+use crate::support::assert_valid;
 
 fn registry(custom: bool) -> ArmRegistry {
     if !custom {
@@ -100,7 +100,7 @@ fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(),
     match normalize(draft.clone(), registry, rules) {
         Ok(plan) => {
             let (response, repairs) = plan.into_response();
-            assert_sound(&response, rules, registry);
+            assert_valid(&response, rules, registry);
             for repair in &repairs {
                 let place = repair.step.is_none_or(|step| (1..=response.plan.len() as u32).contains(&step));
                 prop_assert!(place && !repair.message.is_empty(), "{repair:?}");
@@ -168,7 +168,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_draft_becomes_a_sound_plan_or_its_faults(
+    fn any_draft_becomes_a_valid_plan_or_its_faults(
         draft in draft(), custom in any::<bool>(), min in 1..5_usize, more in 0..9_usize, verify in any::<bool>(),
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn a_graph_is_refused_for_its_cycles_and_for_nothing_else(draft in graph()) {
+    fn a_graph_is_refused_only_for_its_cycles(draft in graph()) {
         let rules = PlanRules { min_steps: 1, max_steps: 50, require_verification: true };
         let cyclic = has_cycle(&draft);
         let settled = normalize(draft.clone(), &registry(false), &rules);

@@ -1,5 +1,5 @@
-//! A real LLM behind a real server, asked through the binary. Only where `PLANNER_TEST_LLM_URL` names one
-//! that serves `smollm2-135m`, as `.ci/real-llm start` does.
+//! A real LLM behind a real server, asked through the binary: `PLANNER_TEST_LLM_URL` names one that serves
+//! `smollm2-135m`, as `.ci/real-llm start` does.
 
 use serde_json::{Value, json};
 
@@ -39,11 +39,10 @@ context = { file = "customers.csv" }
 "#;
 
 #[tokio::test]
-async fn a_real_llm_gives_valid_plans_and_every_failure_has_a_plain_reason() {
-    let Ok(url) = std::env::var("PLANNER_TEST_LLM_URL") else {
-        eprintln!("skipped: PLANNER_TEST_LLM_URL is not set; `.ci/real-llm start` prints a URL for it");
-        return;
-    };
+#[ignore = "needs an LLM; run by .ci/run"]
+async fn a_real_llm_gives_valid_plans_and_every_failure_has_a_reason() {
+    let url = std::env::var("PLANNER_TEST_LLM_URL")
+        .expect("PLANNER_TEST_LLM_URL must name an LLM server; `.ci/real-llm start` prints a URL for it");
     let (file, json_file) = (TempFile::new("few.toml", SCENARIOS), TempFile::new("report.json", ""));
     let settings = [
         ("PLANNER_LLM_BASE_URL", url.as_str()),

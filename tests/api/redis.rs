@@ -1,5 +1,6 @@
-//! What replicas share through Redis, and what happens while Redis is unavailable. Against a real Redis where `PLANNER_TEST_REDIS_URL`
-//! names one whose keys may be written.
+//! What replicas share through Redis, and what happens without it.
+
+mod real;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -141,97 +142,4 @@ async fn one_late_answer_does_not_make_redis_unavailable() {
     app.planned(&json!({ "goal": "Fix it" })).await;
     assert_eq!(app.count("planner_redis_failures_total{for=\"read_plan\"}").await, 1);
     assert_eq!(json_of(app.get("/ready").await).await["checks"]["redis"], json!(true));
-}
-
-/// A database of the Redis to test against, with a goal that nobody has asked it for.
-fn real_redis(database: u8) -> Option<(String, String)> {
-    let url = std::env::var("PLANNER_TEST_REDIS_URL").ok();
-    if url.is_none() {
-        eprintln!("PLANNER_TEST_REDIS_URL is not set: nothing is tested");
-    }
-    Some((format!("{}/{database}", url?.trim_end_matches('/')), format!("fix-{}", uuid::Uuid::new_v4())))
-}
-
-#[tokio::test]
-async fn replicas_share_plans_through_a_real_redis() {
-    let Some((redis, goal)) = real_redis(1) else { return };
-    let mut repaired = good_plan();
-    repaired["plan"][1]["required_arm"] = json!("developer");
-    let llm = FakeLlm::start([Reply::plan(&repaired)]).await;
-    let (one, two) = (with_redis(&llm, &redis, &[]).await, with_redis(&llm, &redis, &[]).await);
-    let body = json!({ "goal": goal });
-    let first = one.plan_at("/plan?include=repairs", &body).await;
-    assert_eq!(header(&first, "x-planner-cache"), "miss");
-    let first = json_of(first).await;
-    // It is kept behind the answer's back.
-    let mut second = two.plan_at("/plan?include=repairs", &body).await;
-    for _ in 0..100 {
-        if header(&second, "x-planner-cache") == "hit" {
-            break;
-        }
-        sleep(Duration::from_millis(10)).await;
-        second = two.plan_at("/plan?include=repairs", &body).await;
-    }
-    assert_eq!(header(&second, "x-planner-cache"), "hit");
-    assert_eq!(json_of(second).await, first, "its repairs among it");
-    let other = with_redis(&llm, &redis, &[("PLANNER_MAX_PLAN_STEPS", "6")]).await;
-    assert_eq!(
-        header(&other.plan(&body).await, "x-planner-cache"),
-        "miss",
-        "another setting is another prompt"
-    );
-}
-
-#[tokio::test]
-async fn an_invalid_plan_in_a_real_redis_is_a_miss() {
-    let Some((redis, goal)) = real_redis(2) else { return };
-    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
-    let body = json!({ "goal": goal });
-    let writer = with_redis(&llm, &redis, &[]).await;
-    let client = redis::Client::open(redis.as_str()).expect("a URL");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");
-    let keys = async |connection: &mut redis::aio::MultiplexedConnection| -> Vec<String> {
-        redis::cmd("KEYS").arg("planner:plan:*").query_async(connection).await.expect("keys")
-    };
-    let before = keys(&mut connection).await;
-    writer.planned(&body).await;
-    let key = loop {
-        let now = keys(&mut connection).await;
-        if let Some(key) = now.into_iter().find(|key| !before.contains(key)) {
-            break key;
-        }
-        sleep(Duration::from_millis(5)).await;
-    };
-    let ttl: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.expect("a time to live");
-    assert!((1..=3_600_000).contains(&ttl), "{ttl}");
-    let unsound = json!({ "plan": good_plan(), "repairs": [] }).to_string().replace("judge", "nobody");
-    for garbage in ["", "{", "[]", &unsound] {
-        let set = redis::cmd("SET").arg(&key).arg(garbage).exec_async(&mut connection).await;
-        set.expect("Redis");
-        let reader = with_redis(&llm, &redis, &[]).await;
-        assert_eq!(header(&reader.plan(&body).await, "x-planner-cache"), "miss", "{garbage}");
-    }
-}
-
-#[tokio::test]
-async fn replicas_share_a_callers_limit_through_a_real_redis() {
-    let Some((redis, token)) = real_redis(3) else { return };
-    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
-    let settings = [("PLANNER_RATE_LIMIT_PER_MINUTE", "3"), ("PLANNER_AUTH_TOKENS", token.as_str())];
-    let replicas = [with_redis(&llm, &redis, &settings).await, with_redis(&llm, &redis, &settings).await];
-    let (mut statuses, mut left) = (Vec::new(), Vec::new());
-    for number in 0..5 {
-        let app = &replicas[number % 2];
-        let request =
-            app.client.post(app.url("/plan")).bearer_auth(&token).json(&json!({ "goal": "Fix it" }));
-        let response = request.send().await.expect("an answer");
-        statuses.push(response.status().as_u16());
-        left.push(header(&response, "ratelimit")[.."\"plans\";r=0".len()].to_owned());
-        if response.status() == 429 {
-            let wait: u64 = header(&response, "retry-after").parse().expect("seconds");
-            assert!((1..=20).contains(&wait), "{wait}");
-        }
-    }
-    assert_eq!(statuses, [200, 200, 200, 429, 429]);
-    assert_eq!(left, [2, 1, 0, 0, 0].map(|left| format!("\"plans\";r={left}")));
 }

@@ -8,7 +8,7 @@ use planner_arm::domain::{PlanResponse, SubTask};
 use serde_json::{Value, json};
 
 use crate::stream::events::Events;
-use crate::support::{FakeLlm, Reply, TestApp, assert_sound, good_plan, header, json_of, problem, step};
+use crate::support::{FakeLlm, Reply, TestApp, assert_valid, good_plan, header, json_of, problem, step};
 
 fn done(step: u32) -> Value {
     json!({"step": step, "status": "done"})
@@ -44,7 +44,7 @@ fn good_rest() -> Value {
 /// Fails unless `plan` is sound and has the finished steps of `request` as they were.
 fn assert_continues(plan: &PlanResponse, request: &Value) {
     let rules = PlanRules { max_steps: 50, ..PlanRules::default() };
-    assert_sound(plan, &rules, &ArmRegistry::default());
+    assert_valid(plan, &rules, &ArmRegistry::default());
     let so_far: Vec<SubTask> = serde_json::from_value(request["plan"].clone()).expect("steps");
     for progress in request["progress"].as_array().expect("a list") {
         if progress["status"] == "done" {
@@ -65,7 +65,7 @@ async fn replanned(app: &TestApp, body: &Value) -> PlanResponse {
 }
 
 #[tokio::test]
-async fn by_rules_what_is_left_is_kept_and_what_failed_is_done_in_another_way() {
+async fn the_embedded_planner_keeps_pending_steps_and_replaces_failed_ones() {
     let app = TestApp::embedded().await;
     let all = [1, 2, 3, 4];
     for (progress, numbers_done, steps) in [
@@ -104,7 +104,7 @@ async fn by_rules_what_is_left_is_kept_and_what_failed_is_done_in_another_way() 
 }
 
 #[tokio::test]
-async fn a_plan_whose_last_step_failed_again_and_again_can_still_be_made_anew() {
+async fn a_repeatedly_failed_plan_can_be_replanned() {
     let app = TestApp::embedded().await;
     let mut body = under_way(&[]);
     for round in 0..6 {
@@ -137,7 +137,7 @@ async fn actions_do_not_grow_with_each_failure() {
 }
 
 #[tokio::test]
-async fn no_plan_grows_beyond_what_can_be_made_anew() {
+async fn no_plan_outgrows_replanning() {
     let app = TestApp::embedded().await;
     let plan_of = |last: &str| -> Vec<Value> {
         let arm = |number| if number == 100 { last } else { "coder" };
@@ -158,7 +158,7 @@ async fn no_plan_grows_beyond_what_can_be_made_anew() {
 }
 
 #[tokio::test]
-async fn constraints_that_are_new_show_in_the_last_step() {
+async fn new_constraints_show_in_the_last_step() {
     let app = TestApp::embedded().await;
     let mut body = usual();
     body["constraints"] = json!(["Keep the schema"]);
@@ -168,7 +168,7 @@ async fn constraints_that_are_new_show_in_the_last_step() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_is_named_at_once() {
+async fn every_fault_is_reported_together() {
     let app = TestApp::embedded().await;
     let long = "x".repeat(2_001);
     let mut odd = under_way(&[json!(7), json!({"step": "one", "status": "lost"})]);
@@ -307,7 +307,7 @@ async fn an_llm_is_asked_for_what_is_left_and_nothing_else() {
         assert_eq!(plan.schedule.expect("a schedule").critical_path, [1, 2, 4, 5]);
         assert!(plan.plan_id.is_some() && plan.usage.is_some() && plan.repairs == Some(vec![]));
     }
-    let calls = llm.calls();
+    let calls = llm.bodies();
     assert_eq!(calls.len(), 2, "nothing is kept");
     let user = calls[0]["messages"][1]["content"].as_str().expect("a text");
     for part in [
@@ -333,7 +333,7 @@ async fn an_llm_is_asked_for_what_is_left_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_has_one_right_answer_is_mended() {
+async fn faults_with_one_right_answer_are_repaired_in_a_replan() {
     let so_far = &good_plan()["plan"];
     let rest = &good_rest()["plan"];
     let mut misnumbered = good_rest();
@@ -386,14 +386,14 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
         (from_one, "both a step that is done and one of yours had that number"),
         (rerun, "Step 4 had the action of step 3, which is done."),
         (none, "It had 0 steps; at least 2 are needed."),
-        (cycle, "Steps 2 and 4 wait for each other."),
+        (cycle, "Steps 2 and 4 depend on each other."),
     ] {
         let llm =
             FakeLlm::start([Reply::plan(&answer), Reply::Text("no".into()), Reply::plan(&good_rest())]).await;
         let app = TestApp::with_llm(&llm, &[]).await;
         let plan = replanned(&app, &usual()).await;
         assert_eq!(plan.plan[1].action, "Change the template that the file is generated from");
-        let calls = llm.calls();
+        let calls = llm.bodies();
         assert_eq!(calls.len(), 3);
         let user = |call: usize| calls[call]["messages"][1]["content"].as_str().expect("a text");
         assert!(user(1).contains(said), "{said}\n{}", user(1));
@@ -407,7 +407,7 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
 }
 
 #[tokio::test]
-async fn what_failed_may_be_tried_again_behind_a_new_step() {
+async fn a_failed_step_may_be_repeated_after_a_new_one() {
     let rest = json!({"plan": [
         step(2, "coder", "Make the file one that is not generated", &[1], 3, 60),
         step(4, "coder", "Write the change", &[2], 3, 60),
@@ -420,7 +420,7 @@ async fn what_failed_may_be_tried_again_behind_a_new_step() {
 }
 
 #[tokio::test]
-async fn by_rules_a_step_without_room_before_it_is_never_the_same_again() {
+async fn the_embedded_planner_changes_a_failed_step() {
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_MAX_PLAN_STEPS", "5")]).await;
     let mut body = under_way(&[failed(1, "no access")]);
     for _ in 0..4 {
@@ -459,7 +459,7 @@ async fn failures_and_fallbacks_are_those_of_a_plan() {
 }
 
 #[tokio::test]
-async fn a_stream_brings_the_new_steps_and_then_the_whole_plan() {
+async fn a_stream_has_the_new_steps_and_then_the_plan() {
     let llm = FakeLlm::start([Reply::plan(&good_rest())]).await;
     for app in [TestApp::with_llm(&llm, &[]).await, TestApp::embedded().await] {
         let request =

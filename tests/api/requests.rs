@@ -83,7 +83,7 @@ fn each_constraint_has_its_own_limits_and_place() {
 }
 
 #[test]
-fn a_flood_of_bad_constraints_is_answered_briefly() {
+fn many_faults_have_a_short_answer() {
     for constraint in [json!(""), json!(1)] {
         let faults =
             read(&json!({"goal": "g", "constraints": vec![constraint; 100_000]})).expect_err("too many");
@@ -136,13 +136,13 @@ fn a_bad_request_keeps_its_id() {
 }
 
 #[test]
-fn all_faults_come_at_once_types_and_rules_alike() {
+fn all_faults_are_reported_together() {
     let body = json!({"goal": " ", "constraints": ["", 1], "context": [], "request_id": "i".repeat(200)});
     assert_eq!(wrong(&body), ["constraints[0]", "constraints[1]", "context", "goal", "request_id"]);
 }
 
 #[test]
-fn a_body_that_is_not_json_is_told_where() {
+fn invalid_json_is_reported_with_its_position() {
     assert_eq!(whole_fault(b"{\"goal\": \"g\",}"), "is not valid JSON (line 1, column 14)");
     assert_eq!(whole_fault(b"goal=g"), "is not valid JSON (line 1, column 1)");
     assert_eq!(whole_fault(b""), "is empty; send a JSON object with a goal");
@@ -164,20 +164,20 @@ fn a_body_must_be_an_object() {
 }
 
 #[test]
-fn nesting_without_end_is_refused_and_not_followed() {
+fn endless_nesting_is_refused() {
     let deep = format!("{{\"goal\":\"g\",\"context\":{}1{}}}", "{\"k\":".repeat(10_000), "}".repeat(10_000));
     assert_eq!(whole_fault(deep.as_bytes()), "nests deeper than 128 levels");
     assert_eq!(whole_fault("[".repeat(500_000).as_bytes()), "nests deeper than 128 levels");
 }
 
 #[test]
-fn of_a_key_that_is_there_twice_the_last_counts() {
+fn the_last_of_duplicate_keys_counts() {
     let request = PlanRequest::from_json(br#"{"goal": "first", "goal": "last"}"#).expect("a request");
     assert_eq!(request.goal, "last");
 }
 
 #[test]
-fn requests_that_were_not_read_from_json_have_the_same_rules() {
+fn requests_built_in_rust_have_the_same_rules() {
     let request =
         PlanRequest { goal: "  ".into(), constraints: vec![String::new()], ..PlanRequest::default() };
     let fields: Vec<String> =

@@ -12,15 +12,15 @@ use planner_arm::llm::fallback::CallPolicy;
 use planner_arm::llm::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, FallbackChain, Prompt,
 };
-use planner_arm::planner::playbooks::EmbeddedPlanner;
 use planner_arm::planner::error::{PlanError, PlanFault};
 use planner_arm::planner::normalize::Plan;
+use planner_arm::planner::playbooks::EmbeddedPlanner;
 use planner_arm::planner::{Engine, Origin, PlannerArm};
 use planner_arm::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{assert_sound, lock, step};
+use crate::support::{assert_valid, lock, step};
 
 pub type Said = Result<Completion, CallFailure>;
 
@@ -100,7 +100,7 @@ impl Setup {
         let (origin, result) = planner.generate_plan(&request.clone().into(), deadline, None).await;
         let made = result.map(Plan::into_response);
         if let Ok((plan, _)) = &made {
-            assert_sound(plan, &self.rules, &registry);
+            assert_valid(plan, &self.rules, &registry);
         }
         let asked = lock(&asked).clone();
         (origin, made, asked)

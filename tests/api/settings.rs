@@ -227,7 +227,7 @@ fn the_engine_follows_from_key_url_and_environment() {
 }
 
 #[test]
-fn the_usual_key_variable_counts_too_and_ours_wins() {
+fn openai_api_key_counts_and_ours_wins() {
     let key = |variables: &[(&str, &str)]| {
         let key = settings(variables).expect("settings").openai_api_key;
         key.map(|key| key.expose_secret().to_owned())
@@ -241,7 +241,7 @@ fn the_usual_key_variable_counts_too_and_ours_wins() {
 }
 
 #[test]
-fn empty_counts_as_absent_but_for_the_model() {
+fn empty_counts_as_absent_except_for_the_model() {
     let s = settings(&[("PLANNER_PORT", ""), ("PLANNER_OPENAI_API_KEY", ""), ("PLANNER_LOG_LEVEL", "")]);
     assert_eq!(s.map(|s| (s.port, s.engine)).ok(), Some((8001, EngineKind::Embedded)));
     for blank in ["", "  "] {
@@ -253,7 +253,7 @@ fn empty_counts_as_absent_but_for_the_model() {
 }
 
 #[test]
-fn base_urls_of_gateways_are_taken_without_their_last_slash() {
+fn a_trailing_slash_of_the_base_url_is_dropped() {
     for (given, kept) in [
         ("http://localhost:11434/v1", "http://localhost:11434/v1"),
         ("https://name.openai.azure.com/openai/v1/", "https://name.openai.azure.com/openai/v1"),
@@ -328,7 +328,7 @@ fn a_file_is_read_and_the_environment_wins() {
 }
 
 #[test]
-fn what_is_wrong_in_a_file_says_where() {
+fn faults_in_a_file_have_positions() {
     let bad = from_file("planner.toml", "port = \"x\"\n", &[]).expect_err("a bad port").concat();
     assert!(bad.starts_with("PLANNER_PORT (in ") && bad.contains("planner.toml) is \"x\""), "{bad}");
     let unknown = from_file("planner.toml", "llm_modle = \"x\"\n", &[]).expect_err("a misspelling").concat();
@@ -406,7 +406,7 @@ fn no_secret_is_in_a_message_or_in_what_is_shown() {
 }
 
 #[test]
-fn variables_that_mean_nothing_are_noticed() {
+fn unknown_variables_are_reported() {
     let variables = [
         ("PLANNER_LLM_MODLE", "x"),
         ("PLANNER_ARM_URL", "http://x"),
@@ -427,7 +427,7 @@ fn variables_that_mean_nothing_are_noticed() {
 }
 
 #[test]
-fn the_health_check_finds_the_service_on_its_own_machine() {
+fn the_health_check_finds_the_local_service() {
     for (host, url) in [
         ("0.0.0.0", "http://127.0.0.1:8001/health"),
         ("::", "http://[::1]:8001/health"),

@@ -1,7 +1,7 @@
 //! The service as a process among impatient callers and an LLM that fails in every way: whatever happens, every
-//! request is accounted for and nothing is left behind. Only where `PLANNER_TEST_SOAK` is set; needs Linux.
+//! request is accounted for and nothing is left behind.
 //!
-//! `PLANNER_TEST_SOAK_SECONDS` says how long (180), `PLANNER_TEST_SOAK_SEED` repeats what chance did.
+//! `PLANNER_TEST_SOAK_SECONDS` sets how long the long ones take, `PLANNER_TEST_SOAK_SEED` repeats the random choices.
 
 mod callers;
 mod chaos;
@@ -11,14 +11,15 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::privacy::Process;
 use crate::simulation::dice::Dice;
+use crate::support::fake_llm::Transport;
 use crate::support::plain_client;
 use callers::Callers;
-use chaos::Weather;
+use chaos::Chaos;
 use ledger::{Ledger, Log};
 
 /// Callers that ask at once; fewer have a place.
@@ -34,16 +35,33 @@ const MEMORY_ALLOWANCE: f64 = 16.0;
 const GIVING_BACK: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_happens_every_request_is_accounted_for_and_nothing_is_left() {
-    if std::env::var_os("PLANNER_TEST_SOAK").is_none() {
-        return;
-    }
-    let seconds = number_in("PLANNER_TEST_SOAK_SECONDS").unwrap_or(180);
-    let now = || SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
-    let seed = number_in("PLANNER_TEST_SOAK_SEED").unwrap_or_else(now);
-    eprintln!("{seconds} s of chaos; PLANNER_TEST_SOAK_SEED={seed}");
+#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
+async fn a_few_seconds_of_faults_lose_no_request() {
+    let soak = Soak::start(seed(), Transport::Http).await;
+    let before = soak.storm(Duration::from_secs(1), 1).await;
+    let after = soak.storm(Duration::from_secs(2), 2).await;
+    soak.reconcile().await;
+    assert!(after.descriptors <= before.descriptors, "{before:?} became {after:?}");
+}
 
-    let soak = Soak::start(seed).await;
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes three minutes and needs /proc; run by .ci/run"]
+async fn three_minutes_of_faults_lose_no_request_and_leave_nothing_behind() {
+    soak(Transport::Http).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes three minutes and needs /proc; run by .ci/run"]
+async fn three_minutes_of_faults_over_tls_lose_no_request_and_leave_nothing_behind() {
+    soak(Transport::Http2).await;
+}
+
+async fn soak(transport: Transport) {
+    // Side by side they would disturb each other.
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    let _alone = ALONE.lock().await;
+    let seconds = number_in("PLANNER_TEST_SOAK_SECONDS").unwrap_or(180);
+    let soak = Soak::start(seed(), transport).await;
     let time = Duration::from_secs(seconds);
     let before = soak.storm(time / 5, 1).await;
     let room = before.memory + MEMORY_ALLOWANCE;
@@ -55,9 +73,16 @@ async fn whatever_happens_every_request_is_accounted_for_and_nothing_is_left() {
         after = Vitals::of(soak.process);
     }
     eprintln!("after the warm-up {before:?}, at the end {after:?}");
-    soak.normalize().await;
+    soak.reconcile().await;
     assert!(after.descriptors <= before.descriptors, "{before:?} became {after:?}");
     assert!(after.memory <= room, "{before:?} became {after:?}");
+}
+
+fn seed() -> u64 {
+    let now = || SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+    let seed = number_in("PLANNER_TEST_SOAK_SEED").unwrap_or_else(now);
+    eprintln!("PLANNER_TEST_SOAK_SEED={seed}");
+    seed
 }
 
 fn number_in(variable: &str) -> Option<u64> {
@@ -66,7 +91,7 @@ fn number_in(variable: &str) -> Option<u64> {
 
 struct Soak {
     seed: u64,
-    chaos: Weather,
+    chaos: Chaos,
     ledger: Ledger,
     process: u32,
     address: SocketAddr,
@@ -83,19 +108,18 @@ struct Vitals {
 }
 
 impl Soak {
-    async fn start(seed: u64) -> Self {
-        let chaos = Weather::new(seed);
+    async fn start(seed: u64, transport: Transport) -> Self {
+        let chaos = Chaos::new(seed, transport);
         let timeout = TIMEOUT.as_secs().to_string();
-        let process = Process::start(&[
-            ("PLANNER_LLM_BASE_URL", &chaos.wire.base_url),
-            ("PLANNER_TIMEOUT_SECONDS", &timeout),
+        let more = [
+            ("PLANNER_TIMEOUT_SECONDS", timeout.as_str()),
             ("PLANNER_MAX_CONCURRENT_PLANS", PLACES),
             ("PLANNER_LLM_BREAKER_THRESHOLD", "20"),
             ("PLANNER_LLM_BREAKER_RESET_SECONDS", "1"),
             // Full when the warm-up ends, so that it is no growth of memory.
             ("PLANNER_CACHE_MAX_ENTRIES", "100"),
-        ])
-        .await;
+        ];
+        let process = Process::start(&[&chaos.llm.settings()[..], &more].concat()).await;
         let address = process.url.trim_start_matches("http://").parse().expect("an address");
         let (id, (stop, stopped)) = (process.id(), oneshot::channel::<()>());
         let log = tokio::spawn(async move {
@@ -137,7 +161,7 @@ impl Soak {
             }
         };
         timeout(TIMEOUT + LATEST, is_idle).await.expect("every plan ends");
-        self.chaos.clear_up().await;
+        self.chaos.end().await;
         let (mut vitals, mut since) = (Vitals::of(self.process), Instant::now());
         while since.elapsed() < Duration::from_secs(2) {
             sleep(Duration::from_millis(100)).await;
@@ -151,7 +175,7 @@ impl Soak {
     }
 
     /// Stops the process, and compares what callers, log and metrics say.
-    async fn normalize(self) {
+    async fn reconcile(self) {
         let client = client(0);
         let (scrape, metrics) = self.callers(&client).get("/metrics").await;
         self.stop.send(()).expect("a running process");
@@ -165,7 +189,7 @@ impl Soak {
             lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
         };
         // Some never reached the LLM.
-        let (made, met) = (sum("planner_llm_calls_total{") as usize, self.chaos.wire.number_of_calls());
+        let (made, met) = (sum("planner_llm_calls_total{") as usize, self.chaos.llm.number_of_calls());
         eprintln!("{made} calls to the LLM, of which it met {met}");
         assert!((1..=made).contains(&met));
         assert!(sum("planner_panics_total ") < 1.0);

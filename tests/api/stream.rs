@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 
 use crate::corpus::corpus;
 use crate::privacy::{Process, client};
-use crate::support::{FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, header, problem, step};
-use crate::wire::{Act, Wire, completion, send_json};
-use events::{Events, HEAD, cut, ends, event, first_step_then, part, says, stream_of, without_end};
+use crate::support::fake_llm::{Act, Transport, completion, over_each_transport, send_json};
+use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan, header, problem, step};
+use events::{Events, cut, ends, event, first_step_then, head, rest_of_stream, says, stream, stream_of};
 
 fn goal() -> Value {
     json!({"goal": "Ship it"})
@@ -23,23 +23,33 @@ fn numbers(steps: &[Value]) -> Vec<u64> {
     steps.iter().map(|step| step["step"].as_u64().expect("a number")).collect()
 }
 
-async fn app(wire: &Wire, more: &[(&str, &str)]) -> TestApp {
-    let mut variables =
-        vec![("PLANNER_LLM_BASE_URL", wire.base_url.as_str()), ("PLANNER_LLM_BREAKER_THRESHOLD", "100")];
-    variables.extend_from_slice(more);
-    TestApp::start(&variables).await
+async fn app(llm: &FakeLlm, more: &[(&str, &str)]) -> TestApp {
+    TestApp::with_llm(llm, &[&[("PLANNER_LLM_BREAKER_THRESHOLD", "100")], more].concat()).await
 }
 
-#[tokio::test]
-async fn each_step_is_out_before_the_next_is_written() {
+over_each_transport!(
+    each_step_is_sent_before_the_next_is_written,
+    a_fault_in_a_stream_is_retried,
+    a_stream_that_stalls_is_overtaken_by_another_call,
+    a_failed_plan_is_one_error_event_with_its_reason,
+    a_disconnect_cancels_the_call_and_frees_its_permit,
+    comments_keep_an_idle_connection_alive,
+    a_server_that_ignores_the_stream_is_understood,
+    a_server_that_refuses_streams_is_asked_without_from_then_on,
+    pieces_may_be_split_anywhere,
+    a_stream_that_outlasts_the_grace_time_ends_with_an_error,
+    streaming_changes_no_plan,
+);
+
+async fn each_step_is_sent_before_the_next_is_written(transport: Transport) {
     let go_on = Arc::new(Notify::new());
-    let mut acts = vec![Act::Send(HEAD.into())];
+    let mut acts = vec![head()];
     for piece in cut(&good_plan()) {
-        acts.extend([Act::Send(says(&piece)), Act::Until(go_on.clone())]);
+        acts.extend([Act::Body(says(&piece)), Act::Until(go_on.clone())]);
     }
-    acts.push(Act::Send(ends("stop")));
-    let wire = Wire::script([acts, send_json(200, &completion(&good_plan().to_string()))]).await;
-    let app = app(&wire, &[]).await;
+    acts.extend([Act::Body(ends("stop")), Act::End]);
+    let llm = FakeLlm::over(transport, [acts, send_json(200, &completion(&good_plan().to_string()))]).await;
+    let app = app(&llm, &[]).await;
     let path = "/plan?include=usage,schedule,repairs,id";
     let mut events = Events::of(&app, path, &json!({"goal": "Ship it", "request_id": "of-the-body"})).await;
     assert_eq!(events.id(), "of-the-body");
@@ -67,7 +77,7 @@ async fn each_step_is_out_before_the_next_is_written() {
     }
     assert_eq!(plan, whole);
 
-    let bodies: Vec<Value> = wire.calls().into_iter().map(|call| call.body).collect();
+    let bodies: Vec<Value> = llm.calls().into_iter().map(|call| call.body).collect();
     assert_eq!(
         (&bodies[0]["stream"], &bodies[0]["stream_options"]),
         (&json!(true), &json!({"include_usage": true}))
@@ -77,64 +87,55 @@ async fn each_step_is_out_before_the_next_is_written() {
     assert_eq!(app.count("planner_plans_in_flight").await, 0);
 }
 
-#[tokio::test]
-async fn what_goes_wrong_in_a_stream_ends_in_the_ladder() {
+async fn a_fault_in_a_stream_is_retried(transport: Transport) {
     let rest = cut(&good_plan())[1..].concat();
     let mut twice = good_plan();
     twice["plan"][3]["action"] = twice["plan"][1]["action"].clone();
     for (what, fault, shown) in [
         ("closed", first_step_then([Act::Close]), 1),
         ("reset", first_step_then([Act::Reset]), 1),
-        ("over too early", first_step_then([Act::Send(b"0\r\n\r\n".to_vec())]), 1),
+        ("over too early", first_step_then([Act::End]), 1),
         (
             "an error",
-            first_step_then([Act::Send(event(&json!({"error": {"message": "overloaded"}}))), Act::Silence]),
+            first_step_then([Act::Body(event(&json!({"error": {"message": "overloaded"}}))), Act::Silence]),
             1,
         ),
-        ("at the token limit", first_step_then([without_end(&rest, "length")]), 5),
-        ("no plan", first_step_then([without_end("", "stop")]), 1),
+        ("at the token limit", first_step_then(rest_of_stream(&rest, "length")), 5),
+        ("no plan", first_step_then(rest_of_stream("", "stop")), 1),
         ("unsound", stream_of(&twice), 5),
-        ("nothing of it", vec![Act::Send([HEAD.as_bytes(), &says("I cannot."), &ends("stop")].concat())], 0),
+        ("nothing of it", stream(vec![says("I cannot."), ends("stop")]), 0),
     ] {
-        let wire = Wire::script([fault, stream_of(&good_plan())]).await;
-        let app = app(&wire, &[]).await;
+        let llm = FakeLlm::over(transport, [fault, stream_of(&good_plan())]).await;
+        let app = app(&llm, &[]).await;
         let mut events = Events::plan(&app).await;
         let (steps, name, plan) = events.rest().await;
         assert_eq!((name.as_str(), &plan["plan"]), ("plan", &good_plan()["plan"]), "{what}");
         assert_eq!(numbers(&steps), (1..=shown).chain(1..=5).collect::<Vec<u64>>(), "{what}");
         assert_eq!(steps[steps.len() - 5..], *good_plan()["plan"].as_array().expect("steps"), "{what}");
-        assert_eq!((events.comment("x-planner-attempts"), wire.calls().len()), (Some("2"), 2), "{what}");
+        assert_eq!((events.comment("x-planner-attempts"), llm.calls().len()), (Some("2"), 2), "{what}");
     }
 }
 
-#[tokio::test]
-async fn a_stream_that_stalls_is_overtaken_by_another_call() {
-    let wire = Wire::script([first_step_then([Act::Silence]), stream_of(&good_plan())]).await;
-    let app = app(&wire, &[("PLANNER_TIMEOUT_SECONDS", "2")]).await;
+async fn a_stream_that_stalls_is_overtaken_by_another_call(transport: Transport) {
+    let llm = FakeLlm::over(transport, [first_step_then([Act::Silence]), stream_of(&good_plan())]).await;
+    let app = app(&llm, &[("PLANNER_TIMEOUT_SECONDS", "2")]).await;
     let (steps, name, plan) = Events::plan(&app).await.rest().await;
     assert_eq!((name.as_str(), &plan["plan"]), ("plan", &good_plan()["plan"]));
     assert_eq!(numbers(&steps), [1, 1, 2, 3, 4, 5]);
-    wire.left(0).await;
+    llm.left(0).await;
 }
 
-#[tokio::test]
-async fn a_plan_that_never_comes_is_one_error_with_its_reason() {
+async fn a_failed_plan_is_one_error_event_with_its_reason(transport: Transport) {
     let down = send_json(503, &json!({"error": {"message": "down"}}));
     for (acts, seconds, code, detail) in [
         (down, "10", "llm_unavailable", "The LLM server failed"),
         (send_json(401, &json!({})), "10", "llm_failed", "refused the key"),
-        (
-            vec![Act::Send([HEAD.as_bytes(), &says("No."), &ends("stop")].concat())],
-            "10",
-            "plan_invalid",
-            "not with a plan",
-        ),
-        (first_step_then([without_end("", "content_filter")]), "10", "llm_failed", "refused to answer"),
+        (stream(vec![says("No."), ends("stop")]), "10", "plan_invalid", "not with a plan"),
+        (first_step_then(rest_of_stream("", "content_filter")), "10", "llm_failed", "refused to answer"),
         (first_step_then([Act::Silence]), "0.4", "deadline_exceeded", "ran out"),
     ] {
-        let wire = Wire::script([acts]).await;
-        let app =
-            app(&wire, &[("PLANNER_TIMEOUT_SECONDS", seconds), ("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
+        let llm = FakeLlm::over(transport, [acts]).await;
+        let app = app(&llm, &[("PLANNER_TIMEOUT_SECONDS", seconds), ("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
         let mut events = Events::plan(&app).await;
         let (_, name, document) = events.rest().await;
         assert_eq!((name.as_str(), &document["code"]), ("error", &json!(code)));
@@ -148,10 +149,9 @@ async fn a_plan_that_never_comes_is_one_error_with_its_reason() {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_leaves_ends_the_call_and_frees_its_place() {
-    let wire = Wire::script([first_step_then([Act::Silence])]).await;
-    let app = app(&wire, &[("PLANNER_MAX_CONCURRENT_PLANS", "1"), ("PLANNER_TIMEOUT_SECONDS", "60")]).await;
+async fn a_disconnect_cancels_the_call_and_frees_its_permit(transport: Transport) {
+    let llm = FakeLlm::over(transport, [first_step_then([Act::Silence])]).await;
+    let app = app(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1"), ("PLANNER_TIMEOUT_SECONDS", "60")]).await;
     let mut events = Events::plan(&app).await;
     assert_eq!(events.next().await.expect("a step").0, "step");
     // The place is taken for as long as the stream lasts, and what does not begin is an ordinary problem.
@@ -160,22 +160,23 @@ async fn a_client_that_leaves_ends_the_call_and_frees_its_place() {
     assert_eq!((status, &document["code"]), (503, &json!("overloaded")));
 
     drop(events);
-    wire.left(0).await;
+    llm.left(0).await;
     while app.count(r#"planner_plan_requests_total{outcome="client_closed"}"#).await == 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(app.count("planner_plans_in_flight").await, 0);
     let by_status = r#"planner_http_requests_total{method="POST",route="/plan",status="499"}"#;
     assert_eq!(app.count(by_status).await, 1);
-    assert_eq!(wire.calls().len(), 1);
+    assert_eq!(llm.calls().len(), 1);
 }
 
-#[tokio::test]
-async fn comments_keep_an_idle_connection_alive() {
+async fn comments_keep_an_idle_connection_alive(transport: Transport) {
     let go_on = Arc::new(Notify::new());
-    let rest = without_end(&cut(&good_plan())[1..].concat(), "stop");
-    let wire = Wire::script([first_step_then([Act::Until(go_on.clone()), rest])]).await;
-    let app = app(&wire, &[]).await;
+    let rest = rest_of_stream(&cut(&good_plan())[1..].concat(), "stop");
+    let llm =
+        FakeLlm::over(transport, [first_step_then([vec![Act::Until(go_on.clone())], rest.into()].concat())])
+            .await;
+    let app = app(&llm, &[]).await;
     let mut events = Events::plan(&app).await;
     events.next().await.expect("a step");
     while !events.text.starts_with(':') {
@@ -198,10 +199,10 @@ async fn the_embedded_planner_streams_too() {
         (Some("embedded"), Some("embedded"))
     );
 
-    // In the stead of an LLM that was cut off.
-    let wire = Wire::script([first_step_then([Act::Close])]).await;
+    // In place of an LLM that was cut off.
+    let llm = FakeLlm::start([first_step_then([Act::Close])]).await;
     let more = [("PLANNER_FALLBACK_ENGINE", "embedded"), ("PLANNER_LLM_MAX_ATTEMPTS", "1")];
-    let app = self::app(&wire, &more).await;
+    let app = self::app(&llm, &more).await;
     let mut events = Events::plan(&app).await;
     let (steps, _, plan) = events.rest().await;
     assert_eq!((&json!(steps[1..]), plan), (&json!(whole.plan), json!(whole)));
@@ -209,7 +210,7 @@ async fn the_embedded_planner_streams_too() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_before_planning_is_an_ordinary_problem() {
+async fn a_request_refused_before_planning_is_an_ordinary_problem() {
     let app = TestApp::start(&[
         ("PLANNER_ENGINE", "embedded"),
         ("PLANNER_AUTH_TOKENS", "secret"),
@@ -240,7 +241,7 @@ async fn what_is_wrong_before_planning_is_an_ordinary_problem() {
 }
 
 #[tokio::test]
-async fn who_does_not_ask_for_events_gets_json() {
+async fn json_is_the_default() {
     let app = TestApp::embedded().await;
     for accept in ["*/*", "application/json", "text/event-stream;q=0.5, application/json"] {
         let request = app.client.post(app.url("/plan")).header("accept", accept).json(&goal());
@@ -249,29 +250,27 @@ async fn who_does_not_ask_for_events_gets_json() {
     }
 }
 
-#[tokio::test]
-async fn a_server_that_ignores_the_stream_is_understood() {
-    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+async fn a_server_that_ignores_the_stream_is_understood(transport: Transport) {
+    let llm = FakeLlm::over(transport, [Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     let (steps, name, plan) = Events::plan(&app).await.rest().await;
     assert_eq!((name.as_str(), &plan["plan"]), ("plan", &json!(steps)));
-    assert_eq!((&plan["plan"], &llm.calls()[0]["stream"]), (&good_plan()["plan"], &json!(true)));
+    assert_eq!((&plan["plan"], &llm.bodies()[0]["stream"]), (&good_plan()["plan"], &json!(true)));
 }
 
-#[tokio::test]
-async fn a_server_that_takes_no_stream_is_asked_without_from_then_on() {
+async fn a_server_that_refuses_streams_is_asked_without_from_then_on(transport: Transport) {
     let refuses =
         |what: &str| send_json(400, &json!({"error": {"message": format!("Unsupported parameter: {what}")}}));
     let whole = send_json(200, &completion(&good_plan().to_string()));
-    let wire = Wire::script([refuses("stream_options"), refuses("stream"), whole]).await;
-    let app = app(&wire, &[]).await;
+    let llm = FakeLlm::over(transport, [refuses("stream_options"), refuses("stream"), whole]).await;
+    let app = app(&llm, &[]).await;
     for calls in [3, 4] {
         let (steps, name, plan) = Events::plan(&app).await.rest().await;
         assert_eq!((name.as_str(), &plan["plan"], steps.len()), ("plan", &good_plan()["plan"], 5));
-        assert_eq!(wire.calls().len(), calls);
+        assert_eq!(llm.calls().len(), calls);
     }
     let asked = |call: usize| {
-        let body = &wire.calls()[call].body;
+        let body = &llm.calls()[call].body;
         (body["stream"].clone(), body["stream_options"].is_object(), body["response_format"]["type"].clone())
     };
     let schema = json!("json_schema");
@@ -280,22 +279,20 @@ async fn a_server_that_takes_no_stream_is_asked_without_from_then_on() {
     assert_eq!(asked(3), (json!(null), false, schema));
 }
 
-#[tokio::test]
-async fn pieces_may_be_split_anywhere() {
+async fn pieces_may_be_split_anywhere(transport: Transport) {
     let mut plan = good_plan();
     plan["plan"][0] = step(1, "retriever", "Prüfe „alles“ 日本語 \u{1f600} ｛", &[], 1, 20);
     let bytes: Vec<u8> = cut(&plan).iter().flat_map(|piece| says(piece)).collect();
     let bytes = [&bytes, &ends("stop")[..]].concat();
-    let acts = vec![Act::Send(HEAD.into()), Act::Drip(bytes, 3, Duration::ZERO)];
-    let wire = Wire::script([acts]).await;
-    let (steps, _, made) = Events::plan(&app(&wire, &[]).await).await.rest().await;
+    let acts = vec![head(), Act::Drip(bytes, 3, Duration::ZERO), Act::End];
+    let llm = FakeLlm::over(transport, [acts]).await;
+    let (steps, _, made) = Events::plan(&app(&llm, &[]).await).await.rest().await;
     assert_eq!((&made["plan"], &json!(steps)), (&plan["plan"], &plan["plan"]));
 }
 
-#[tokio::test]
-async fn a_stream_that_outlasts_the_grace_time_ends_with_an_error() {
-    let wire = Wire::script([first_step_then([Act::Silence])]).await;
-    let mut app = app(&wire, &[("PLANNER_SHUTDOWN_GRACE_SECONDS", "0.1")]).await;
+async fn a_stream_that_outlasts_the_grace_time_ends_with_an_error(transport: Transport) {
+    let llm = FakeLlm::over(transport, [first_step_then([Act::Silence])]).await;
+    let mut app = app(&llm, &[("PLANNER_SHUTDOWN_GRACE_SECONDS", "0.1")]).await;
     let mut events = Events::plan(&app).await;
     events.next().await.expect("a step");
     app.begin_stop();
@@ -319,12 +316,10 @@ fn split(text: &str, finish: &str, seed: usize) -> Vec<Act> {
     }
     let end = json!({"choices": [{"delta": {}, "finish_reason": finish}]});
     events.extend([format!("data: {end}\n\n"), "data: [DONE]\n\n".into()]);
-    let parts = events.as_bytes().chunks(40 + seed % 60).flat_map(part).collect::<Vec<u8>>();
-    vec![Act::Send([HEAD.as_bytes(), &parts, b"0\r\n\r\n"].concat())]
+    stream(events.as_bytes().chunks(40 + seed % 60).map(<[u8]>::to_vec).collect())
 }
 
-#[tokio::test]
-async fn every_answer_comes_to_the_same_with_a_stream_and_without() {
+async fn streaming_changes_no_plan(transport: Transport) {
     let answers = corpus();
     let number = |body: &Value| -> usize {
         let asked =
@@ -333,7 +328,7 @@ async fn every_answer_comes_to_the_same_with_a_stream_and_without() {
         number[..number.find('.').expect("its end")].parse().expect("a number")
     };
     let texts: Vec<_> = answers.iter().map(|a| (a.text.clone(), a.finish.clone())).collect();
-    let wire = Wire::start(move |_, body| {
+    let llm = FakeLlm::new(transport, move |_, body| {
         let number = number(body);
         let again = body["messages"].to_string().contains("last answer could not be used");
         let (text, finish) = if again { (good_plan().to_string(), None) } else { texts[number].clone() };
@@ -342,9 +337,8 @@ async fn every_answer_comes_to_the_same_with_a_stream_and_without() {
             return split(&text, finish, number);
         }
         send_json(200, &json!({"choices": [{"message": {"content": text}, "finish_reason": finish}]}))
-    })
-    .await;
-    let app = app(&wire, &[]).await;
+    });
+    let app = app(&llm, &[]).await;
     for (number, answer) in answers.iter().enumerate() {
         let (name, goal) = (&answer.name, json!({ "goal": format!("goal number {number}.") }));
         let path = "/plan?include=repairs,schedule";
@@ -372,16 +366,16 @@ async fn every_answer_comes_to_the_same_with_a_stream_and_without() {
             if whole["repairs"] == json!([]) && name != "a draft, then a better one" {
                 assert_eq!(last, made, "{name}");
             }
-            assert_usually_sound(&serde_json::from_value(whole).expect("a plan"));
+            assert_valid_by_default(&serde_json::from_value(whole).expect("a plan"));
         }
     }
 }
 
 #[tokio::test]
 async fn a_stream_is_logged_when_it_ends() {
-    let wire = Wire::script([stream_of(&good_plan()), first_step_then([Act::Silence])]).await;
+    let llm = FakeLlm::start([stream_of(&good_plan()), first_step_then([Act::Silence])]).await;
     let process =
-        Process::start(&[("PLANNER_LLM_BASE_URL", &wire.base_url), ("PLANNER_CACHE_TTL_SECONDS", "0")]).await;
+        Process::start(&[("PLANNER_LLM_BASE_URL", &llm.base_url), ("PLANNER_CACHE_TTL_SECONDS", "0")]).await;
     let client = client();
     for id in ["stays", "leaves"] {
         let request = client.post(format!("{}/plan", process.url)).header("accept", "text/event-stream");
@@ -391,7 +385,7 @@ async fn a_stream_is_logged_when_it_ends() {
             response.text().await.expect("the rest");
         }
     }
-    wire.left(1).await;
+    llm.left(1).await;
     let (_, lines) = process.stop().await;
     let line = |id: &str| {
         let of_id = |line: &&Value| line["message"] == json!("request") && line["request_id"] == json!(id);

@@ -1,5 +1,4 @@
-//! What `planner-arm plan` shows in a real terminal, tmux's, while an LLM writes. Without `PLANNER_TEST_TMUX` nothing is
-//! tested.
+//! What a person sees of `planner-arm plan` in a real terminal, tmux's, while an LLM writes.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -9,9 +8,9 @@ use serde_json::json;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::stream::events::{HEAD, cut, ends, says, stream_of};
-use crate::support::{good_plan, step};
-use crate::wire::{Act, Wire};
+use crate::stream::events::{cut, ends, head, says, stream_of};
+use crate::support::fake_llm::{Act, send};
+use crate::support::{FakeLlm, good_plan, step};
 
 /// A terminal of its own, which ends with the value.
 struct Terminal(String);
@@ -44,9 +43,9 @@ impl Terminal {
         self.tmux(&[&["send-keys"], keys].concat());
     }
 
-    /// Runs `planner-arm plan` with the LLM of `wire`.
-    fn plans(&self, wire: &Wire, rest: &str) {
-        let (url, binary) = (&wire.base_url, env!("CARGO_BIN_EXE_planner-arm"));
+    /// Runs `planner-arm plan` with the LLM of `llm`.
+    fn plans(&self, llm: &FakeLlm, rest: &str) {
+        let (url, binary) = (&llm.base_url, env!("CARGO_BIN_EXE_planner-arm"));
         let settings = format!("PLANNER_LLM_BASE_URL={url} PLANNER_TIMEOUT_SECONDS=60 OPENAI_API_KEY=");
         self.types(&[&format!("clear; {settings} {binary} plan {rest}"), "Enter"]);
     }
@@ -73,34 +72,26 @@ impl Drop for Terminal {
     }
 }
 
-fn is_on() -> bool {
-    let is_on = std::env::var_os("PLANNER_TEST_TMUX").is_some();
-    if !is_on {
-        eprintln!("PLANNER_TEST_TMUX is not set: no terminal is tried");
-    }
-    is_on
-}
-
 /// An answer that goes on after its first two steps when told.
 fn in_two_parts(go_on: &Arc<Notify>) -> Vec<Act> {
     let pieces = cut(&good_plan());
     let says_all = |pieces: &[String]| pieces.iter().flat_map(|piece| says(piece)).collect::<Vec<u8>>();
     vec![
-        Act::Send([HEAD.as_bytes(), &says_all(&pieces[..2])].concat()),
+        head(),
+        Act::Body(says_all(&pieces[..2])),
         Act::Until(go_on.clone()),
-        Act::Send([says_all(&pieces[2..]), ends("stop")].concat()),
+        Act::Body([says_all(&pieces[2..]), ends("stop")].concat()),
+        Act::End,
     ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn steps_are_drawn_one_by_one_and_replaced_by_the_plan() {
-    if !is_on() {
-        return;
-    }
+#[ignore = "needs tmux; run by .ci/run"]
+async fn steps_appear_one_by_one_and_the_plan_replaces_them() {
     let go_on = Arc::new(Notify::new());
-    let wire = Wire::script([in_two_parts(&go_on)]).await;
+    let llm = FakeLlm::start([in_two_parts(&go_on)]).await;
     let terminal = Terminal::start(60);
-    terminal.plans(&wire, "'Ship it' -f tree");
+    terminal.plans(&llm, "'Ship it' -f tree");
     let first =
         |screen: &str| screen.contains("2 coder  Write the change") && screen.contains("planning with");
     let screen = terminal.shows("two steps", first).await;
@@ -120,18 +111,16 @@ async fn steps_are_drawn_one_by_one_and_replaced_by_the_plan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn steps_of_a_rejected_answer_are_removed() {
-    if !is_on() {
-        return;
-    }
+#[ignore = "needs tmux; run by .ci/run"]
+async fn steps_of_a_rejected_answer_disappear() {
     let void = json!({"plan": [
         step(1, "coder", "Void one", &[], 1, 5), step(2, "coder", "Void two", &[3], 1, 5),
         step(3, "coder", "Void three", &[2], 1, 5),
     ], "rationale": "None.", "confidence": 0.5});
     let go_on = Arc::new(Notify::new());
-    let wire = Wire::script([stream_of(&void), in_two_parts(&go_on)]).await;
+    let llm = FakeLlm::start([stream_of(&void), in_two_parts(&go_on)]).await;
     let terminal = Terminal::start(100);
-    terminal.plans(&wire, "'Ship it' -f json > /dev/null");
+    terminal.plans(&llm, "'Ship it' -f json > /dev/null");
     let screen =
         terminal.shows("the second answer", |screen| screen.contains("2 coder  Write the change")).await;
     assert!(!screen.contains("Void"), "{screen}");
@@ -143,49 +132,41 @@ async fn steps_of_a_rejected_answer_are_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupt_removes_the_drawing() {
-    if !is_on() {
-        return;
-    }
-    let wire = Wire::script([in_two_parts(&Arc::new(Notify::new()))]).await;
+#[ignore = "needs tmux; run by .ci/run"]
+async fn an_interrupt_clears_the_progress() {
+    let llm = FakeLlm::start([in_two_parts(&Arc::new(Notify::new()))]).await;
     let terminal = Terminal::start(60);
-    terminal.plans(&wire, "'Ship it'; echo \"ended: $?\"");
+    terminal.plans(&llm, "'Ship it'; echo \"ended: $?\"");
     terminal.shows("two steps", |screen| screen.contains("2 coder  Write the change")).await;
     terminal.types(&["C-c"]);
     let screen = terminal.shows("the end", |screen| screen.contains("ended: 130")).await;
     assert!(!screen.contains("coder") && !screen.contains("planning with"), "{screen}");
-    wire.left(0).await;
+    llm.left(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_goal_the_command_fails_at_once() {
-    if !is_on() {
-        return;
-    }
-    let wire = Wire::script([stream_of(&good_plan())]).await;
+#[ignore = "needs tmux; run by .ci/run"]
+async fn a_missing_goal_is_an_error_at_once() {
+    let llm = FakeLlm::start([stream_of(&good_plan())]).await;
     let terminal = Terminal::start(100);
-    terminal.plans(&wire, "; echo \"ended: $?\"");
+    terminal.plans(&llm, "; echo \"ended: $?\"");
     let screen = terminal.shows("the end", |screen| screen.contains("ended: 2")).await;
     assert!(screen.contains("no goal: give one as an argument or on standard input"), "{screen}");
     // The same on a terminal that cannot move its cursor: nothing is drawn, and nothing coloured.
     terminal.types(&["export TERM=dumb", "Enter"]);
-    terminal.plans(&wire, "'Ship it'");
+    terminal.plans(&llm, "'Ship it'");
     let screen = terminal.shows("the plan", |screen| screen.contains("by openai")).await;
     assert!(!screen.contains("planning with"), "{screen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tmux; run by .ci/run"]
 async fn log_lines_appear_above_the_steps_and_a_narrow_terminal_gets_a_tree() {
-    if !is_on() {
-        return;
-    }
     let go_on = Arc::new(Notify::new());
-    let refused =
-        vec![Act::Send(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n".to_vec())];
-    let wire = Wire::script([refused, in_two_parts(&go_on)]).await;
+    let llm = FakeLlm::start([send(500, "", ""), in_two_parts(&go_on)]).await;
     let terminal = Terminal::start(70);
     terminal.types(&["export PLANNER_LOG_LEVEL=debug", "Enter"]);
-    terminal.plans(&wire, "Ship it");
+    terminal.plans(&llm, "Ship it");
     let screen = terminal.shows("two steps", |screen| screen.contains("2 coder  Write the change")).await;
     let (log, step) = (screen.find("retrying=true"), screen.find("1 retriever  Search"));
     assert!(log.is_some() && log < step, "{screen}");

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use crate::mcp;
 use crate::stream::events::{first_step_then, stream_of};
+use crate::support::fake_llm::Act;
 use crate::support::{FakeLlm, Reply, TestApp, good_plan};
-use crate::wire::{Act, Wire};
 
 use collector::{Collector, Seen};
 
@@ -60,7 +60,7 @@ fn assert_has(span: &Seen, attributes: &[(&str, Value)]) {
 }
 
 #[tokio::test]
-async fn a_plan_is_a_span_and_each_call_to_an_llm_one_below_it_and_nothing_that_was_said_is_in_them() {
+async fn plans_and_calls_are_spans_without_contents() {
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let more = [
         ("PLANNER_OPENAI_API_KEY", "sk-canary"),
@@ -141,7 +141,7 @@ async fn a_plan_is_a_span_and_each_call_to_an_llm_one_below_it_and_nothing_that_
 }
 
 #[tokio::test]
-async fn a_tool_call_and_what_is_planned_anew_are_spans_too() {
+async fn tool_calls_and_replans_are_spans_too() {
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let app = traced(&collector, &llm.base_url, &[("PLANNER_CACHE_TTL_SECONDS", "0")]).await;
     let call = mcp::call("create_plan", &json!({"goal": "g"}));
@@ -197,7 +197,7 @@ async fn each_call_has_a_span_and_a_failed_one_says_why() {
 }
 
 #[tokio::test]
-async fn a_failed_plan_is_an_error_of_ours_and_a_bad_request_is_not() {
+async fn a_failed_plan_is_an_error_and_a_bad_request_is_not() {
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::status(401)]));
     let app = traced(&collector, &llm.base_url, &[]).await;
     assert_eq!(plan_with(&app, &[]).await, 500);
@@ -216,9 +216,9 @@ async fn a_failed_plan_is_an_error_of_ours_and_a_bad_request_is_not() {
 }
 
 #[tokio::test]
-async fn the_span_of_a_stream_ends_with_it() {
+async fn the_span_of_a_stream_ends_with_the_stream() {
     let collector = Collector::start().await;
-    let llm = Wire::start(|_, _| stream_of(&good_plan())).await;
+    let llm = FakeLlm::start([stream_of(&good_plan())]).await;
     let app = traced(&collector, &llm.base_url, &[]).await;
     assert_eq!(plan_with(&app, &[("accept", "text/event-stream")]).await, 200);
     end(app).await;
@@ -229,9 +229,9 @@ async fn the_span_of_a_stream_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_ends_the_spans() {
+async fn a_disconnect_ends_the_spans() {
     let collector = Collector::start().await;
-    let llm = Wire::start(|_, _| first_step_then([Act::Silence])).await;
+    let llm = FakeLlm::start([first_step_then([Act::Silence])]).await;
     let app = traced(&collector, &llm.base_url, &[]).await;
     let request = app.client.post(app.url("/plan")).header("accept", "text/event-stream");
     let mut response = request.json(&json!({"goal": "g"})).send().await.expect("an answer");
@@ -251,7 +251,7 @@ async fn a_caller_who_leaves_ends_the_spans() {
 }
 
 #[tokio::test]
-async fn the_calls_for_several_who_ask_the_same_belong_to_the_first() {
+async fn coalesced_calls_belong_to_the_first_request() {
     let slow = Reply::plan(&good_plan()).after(Duration::from_millis(200));
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([slow]));
     let app = traced(&collector, &llm.base_url, &[("PLANNER_CACHE_TTL_SECONDS", "60")]).await;
@@ -259,7 +259,7 @@ async fn the_calls_for_several_who_ask_the_same_belong_to_the_first() {
         plan_with(&app, &[("traceparent", &traceparent("01"))]).await;
     };
     let second = async {
-        llm.called().await;
+        llm.called(1).await;
         plan_with(&app, &[]).await;
     };
     tokio::join!(first, second);

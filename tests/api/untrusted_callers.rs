@@ -12,7 +12,7 @@ use crate::support::{FakeLlm, Reply, TestApp, good_plan, problem};
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
-async fn bodies_nested_beyond_all_bounds_are_no_requests_and_overflow_nothing() {
+async fn deeply_nested_bodies_are_refused() {
     let app = TestApp::embedded().await;
     let closed = |open: &str, close: &str| {
         let levels = (MIB - 100) / (open.len() + close.len());
@@ -41,7 +41,7 @@ async fn bodies_nested_beyond_all_bounds_are_no_requests_and_overflow_nothing() 
 }
 
 #[tokio::test]
-async fn heads_have_their_limits() {
+async fn request_heads_are_limited() {
     let app = TestApp::embedded().await;
     let head =
         |headers: &str| format!("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
@@ -79,7 +79,7 @@ async fn answer_to(app: &TestApp, head: &str) -> String {
 const SLOW_HEAD: &str = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{\"goal\":";
 
 #[tokio::test]
-async fn bodies_that_do_not_come_hold_no_place() {
+async fn missing_bodies_hold_no_permit() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_MAX_CONCURRENT_PLANS", "1")]).await;
     let mut waiting = Vec::new();
@@ -95,7 +95,7 @@ async fn bodies_that_do_not_come_hold_no_place() {
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_is_cut_off_at_the_deadline_with_its_connection() {
+async fn a_slow_body_is_cut_off_at_the_deadline() {
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_TIMEOUT_SECONDS", "0.3")]).await;
     let (mut read, mut write) = TcpStream::connect(app.address).await.expect("a connection").into_split();
     write.write_all(SLOW_HEAD.as_bytes()).await.expect("a reader");
@@ -121,7 +121,7 @@ async fn a_body_that_trickles_is_cut_off_at_the_deadline_with_its_connection() {
 }
 
 #[tokio::test]
-async fn a_length_beyond_the_limit_is_refused_before_a_byte_of_it_comes() {
+async fn an_excessive_length_is_refused_before_the_body() {
     let app = TestApp::embedded().await;
     let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: 99999999999\r\n\r\n";
     let answer = send_raw(&app, head).await;
@@ -132,7 +132,7 @@ async fn a_length_beyond_the_limit_is_refused_before_a_byte_of_it_comes() {
 }
 
 #[tokio::test]
-async fn who_writes_on_beyond_the_limit_still_reads_why_that_is_in_vain() {
+async fn a_caller_that_keeps_writing_can_read_the_refusal() {
     let app = TestApp::embedded().await;
     let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     let megabyte = " ".repeat(MIB);

@@ -27,7 +27,7 @@ async fn usage_of(app: &TestApp) -> Value {
 }
 
 #[tokio::test]
-async fn the_cost_is_that_of_all_answers_each_at_its_own_models_price() {
+async fn the_cost_covers_all_answers_at_their_models_prices() {
     let (mini, llama) =
         (("PLANNER_LLM_FALLBACK_MODELS", "gpt-4o-mini"), ("PLANNER_LLM_FALLBACK_MODELS", "llama3.1"));
     let once = ("PLANNER_LLM_MAX_ATTEMPTS", "1");
@@ -93,14 +93,14 @@ async fn the_cost_is_that_of_all_answers_each_at_its_own_models_price() {
 }
 
 #[tokio::test]
-async fn without_an_llm_nothing_is_paid() {
+async fn without_an_llm_the_cost_is_zero() {
     let app = TestApp::embedded().await;
     assert_eq!(usage_of(&app).await["cost_usd"], json!(0.0));
     assert!(!app.get("/metrics").await.text().await.expect("metrics").contains("planner_llm_cost"));
 }
 
 #[tokio::test]
-async fn tokens_that_a_server_does_not_count_leave_the_cost_unknown() {
+async fn uncounted_tokens_leave_the_cost_unknown() {
     for usage in [json!(null), json!({}), json!({"prompt_tokens": 420}), json!({"completion_tokens": 510})] {
         let llm = FakeLlm::start([plan_counted_as(&usage), plan_counted_as(&usage), plan()]).await;
         let app = TestApp::with_llm(&llm, &[]).await;
@@ -116,7 +116,7 @@ async fn tokens_that_a_server_does_not_count_leave_the_cost_unknown() {
 }
 
 #[tokio::test]
-async fn tokens_and_cost_are_counted_by_model_whatever_the_answers_are_worth() {
+async fn tokens_and_cost_are_counted_by_model() {
     let file = TempFile::new(
         "planner.yaml",
         "prices:\n  - model: gpt-3.5-turbo\n    prompt_usd_per_million: 1\n    completion_usd_per_million: 2\n",

@@ -4,7 +4,7 @@ use planner_arm::domain::PlanResponse;
 use serde_json::{Value, json};
 
 use crate::support::{
-    FakeLlm, Reply, TempFile, TestApp, assert_usually_sound, good_plan, json_of, planner_answer, problem,
+    FakeLlm, Reply, TempFile, TestApp, assert_valid_by_default, good_plan, json_of, planner_answer, problem,
     step,
 };
 
@@ -26,7 +26,7 @@ async fn faults(app: &TestApp, body: &Value) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_plan_of_this_service_comes_back_as_it_is_with_its_schedule() {
+async fn a_valid_plan_is_returned_unchanged_with_its_schedule() {
     let app = TestApp::embedded().await;
     let goal = json!({"goal": "Fix the login bug and add tests"});
     let wanted = json_of(app.plan_at("/plan?include=schedule,repairs", &goal).await).await;
@@ -40,7 +40,7 @@ async fn a_plan_of_this_service_comes_back_as_it_is_with_its_schedule() {
 }
 
 #[tokio::test]
-async fn what_an_llm_may_write_is_read_and_mended() {
+async fn a_plan_in_an_llms_form_is_repaired() {
     let app = TestApp::embedded().await;
     let good = good_plan();
     let mut mended = good.clone();
@@ -62,12 +62,12 @@ async fn what_an_llm_may_write_is_read_and_mended() {
             answer["repairs"].as_array().expect("a list").iter().filter_map(|r| r["code"].as_str()).collect();
         assert_eq!((codes, &answer["confidence"]), (repairs, &json!(confidence)), "{body}");
         assert_eq!(answer["schedule"]["critical_path"], json!([1, 2, 4, 5]));
-        assert_usually_sound(&serde_json::from_value::<PlanResponse>(answer).expect("a plan"));
+        assert_valid_by_default(&serde_json::from_value::<PlanResponse>(answer).expect("a plan"));
     }
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_is_named_at_once() {
+async fn every_fault_is_reported_together() {
     let app = TestApp::embedded().await;
     let mut steps = vec![
         step(1, "coder", "Write it", &[2], 3, 60),
@@ -83,16 +83,13 @@ async fn everything_that_is_wrong_is_named_at_once() {
     assert_eq!(
         named,
         [
+            ("plan[1].depends_on", "steps 1 and 2 depend on each other; remove one of the two dependencies"),
+            ("plan[2].action", "is the same as that of step 1; say what is different, or remove one of them"),
+            ("plan[3].action", "is blank; say what to do"),
             (
-                "plan[1].depends_on",
-                "lets steps 1 and 2 wait for each other; take one of these dependencies out"
+                "plan[4].acceptance_criteria",
+                "must have at least one entry that says how to tell that the step is done"
             ),
-            (
-                "plan[2].action",
-                "is the same as that of step 1; say what is different, or leave one of them out"
-            ),
-            ("plan[3].action", "says nothing; say what is to be done"),
-            ("plan[4].acceptance_criteria", "must have at least one that says how to tell that it is done"),
         ]
     );
     let behind_nulls = json!({"plan": [
@@ -101,7 +98,7 @@ async fn everything_that_is_wrong_is_named_at_once() {
     ]});
     assert_eq!(
         faults(&app, &behind_nulls).await,
-        [("plan[4].action".to_owned(), "says nothing; say what is to be done".to_owned())]
+        [("plan[4].action".to_owned(), "is blank; say what to do".to_owned())]
     );
     let few = json!({"plan": [step(1, "coder", "Write it", &[], 3, 60)]});
     assert_eq!(
@@ -113,7 +110,7 @@ async fn everything_that_is_wrong_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_plan_says_so() {
+async fn a_text_without_a_plan_is_refused() {
     let app = TestApp::embedded().await;
     for (body, field, message) in [
         (json!({}), "body", "has no list of steps in it; send an object with the steps under plan"),
@@ -164,12 +161,12 @@ async fn arms_and_limits_are_those_of_the_installation() {
     assert_eq!(
         faults(&app, &plan).await,
         [
-            ("plan", "has 5 steps and may have at most 4; put together what belongs together"),
+            ("plan", "has 5 steps and may have at most 4; combine steps that belong together"),
             (
                 "plan",
                 "has no room for one more step, and its last does not verify the result; give that to editor"
             ),
-            ("plan[2].required_arm", "is no arm that exists here; name one of writer, editor"),
+            ("plan[2].required_arm", "is not an arm of this installation; use one of writer, editor"),
         ]
         .map(|(field, message)| (field.to_owned(), message.to_owned()))
     );
@@ -186,7 +183,7 @@ async fn arms_and_limits_are_those_of_the_installation() {
 }
 
 #[tokio::test]
-async fn a_token_is_needed_where_plans_need_one_and_no_limit_or_llm_is_touched() {
+async fn validation_needs_the_token_and_no_llm() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let more = [("PLANNER_AUTH_TOKENS", "secret"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1")];
     let app = TestApp::with_llm(&llm, &more).await;
@@ -205,7 +202,7 @@ async fn a_token_is_needed_where_plans_need_one_and_no_limit_or_llm_is_touched()
 }
 
 #[tokio::test]
-async fn a_huge_plan_is_read_without_holding_others_up() {
+async fn a_huge_plan_delays_no_other_request() {
     let app = TestApp::embedded().await;
     let mut plan = good_plan();
     plan["plan"][0]["action"] = json!("Search. ".repeat(100_000).trim());

@@ -25,7 +25,6 @@
 //!   of the fallback engine does not count as valid: it says nothing about the configured engine.
 
 mod coverage;
-mod promises;
 mod report;
 mod scenarios;
 mod score;

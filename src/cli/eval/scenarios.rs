@@ -131,8 +131,13 @@ fn scenario(
         complain(format!("context contains {number}, which JSON cannot represent"));
         Map::new()
     });
-    let request =
-        PlanRequest { goal: written.goal, constraints: written.constraints, context, request_id: None };
+    let request = PlanRequest {
+        goal: written.goal,
+        constraints: written.constraints,
+        context,
+        request_id: None,
+        arms: None,
+    };
     for fault in request.check().err().unwrap_or_default() {
         complain(format!("{} {}", fault.field, fault.message));
     }
@@ -344,8 +349,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                "arms[0]: unknown field `colour`, expected one of `id`, `description`, `capabilities`, `keywords`, `cost_tier`, `aliases`",
-                "arms[0]: unknown field `keyword`, expected one of `id`, `description`, `capabilities`, `keywords`, `cost_tier`, `aliases`",
+                "arms[0]: unknown field `colour`, expected one of `id`, `description`, `capabilities`, `keywords`, `cost_tier`, `aliases`, `inputs`, `outputs`",
+                "arms[0]: unknown field `keyword`, expected one of `id`, `description`, `capabilities`, `keywords`, `cost_tier`, `aliases`, `inputs`, `outputs`",
                 "arms[2]: id has an invalid type: integer `5`, expected a string",
                 "scenario \"one\": arms expects `coder`, which is none of writer, arms[2]",
                 "the list `arms` is invalid: arms[0].cost_tier is 9; it must be from 1 to 5",

@@ -10,10 +10,9 @@ use crate::domain::PlanRules;
 use crate::domain::arms::ArmRegistry;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{PlanResponse, Repair, RepairCode, SubTask};
-use crate::planner::Origin;
+use crate::planner::{Origin, promises};
 
 use super::coverage::Vocabulary;
-use super::promises;
 use super::scenarios::Scenario;
 
 /// The planner's answer to one scenario.
@@ -127,7 +126,7 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) 
         Err(problem) => (None, Vec::new(), Some(Failure { code: problem.code, detail: problem.detail })),
     };
     let broken_promises =
-        plan.as_ref().map(|plan| promises::broken(plan, &target.arms, &target.rules)).unwrap_or_default();
+        plan.as_ref().map(|plan| promises::broken(plan, &target.rules, &target.arms)).unwrap_or_default();
     let steps = plan.as_ref().map_or(&[][..], |plan| &plan.plan);
     Score {
         name: scenario.name.clone(),

@@ -48,7 +48,7 @@ impl Colours {
     }
 
     /// The colour of `arm` in a table.
-    pub(super) fn in_table(self, arm: &str) -> Option<comfy_table::Color> {
+    pub(in crate::cli) fn in_table(self, arm: &str) -> Option<comfy_table::Color> {
         self.0.then(|| comfy_table::Color::AnsiValue(colour_of(arm)))
     }
 }

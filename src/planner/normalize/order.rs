@@ -9,7 +9,7 @@ use crate::planner::error::PlanFault;
 use super::Normalizer;
 
 /// What each proposed step needs.
-pub(super) struct Needs {
+pub(super) struct Dependencies {
     /// The places of other proposed steps.
     pub(super) new: Vec<Vec<usize>>,
     /// The numbers of finished steps.
@@ -23,7 +23,7 @@ pub(in crate::planner) fn free_numbers(done: impl IntoIterator<Item = u32>) -> i
 }
 
 impl Normalizer<'_> {
-    fn is_done(&self, number: i64) -> bool {
+    pub(super) fn is_done(&self, number: i64) -> bool {
         u32::try_from(number)
             .is_ok_and(|number| self.done.binary_search_by_key(&number, |step| step.step).is_ok())
     }
@@ -32,8 +32,17 @@ impl Normalizer<'_> {
         free_numbers(self.done.iter().map(|step| step.step))
     }
 
+    /// Gives each step the number by which others refer to it, beside places at which there was none.
+    pub(super) fn number(&mut self, steps: &[DraftStep], nulls: Vec<usize>) {
+        self.numbers = self.numbers_of(steps);
+        self.nulls = nulls;
+        if !self.nulls.is_empty() {
+            self.record(RepairCode::StepDropped, None, "A `null` in the list of steps was left out.");
+        }
+    }
+
     /// The steps' numbers as written if each has its own, else their places.
-    pub(super) fn numbers(&mut self, steps: &[DraftStep]) -> Vec<i64> {
+    fn numbers_of(&mut self, steps: &[DraftStep]) -> Vec<i64> {
         let written: Vec<i64> = steps.iter().filter_map(|step| step.number).collect();
         let is_ascending = || written.windows(2).all(|pair| pair[0] < pair[1]);
         let is_distinct = || written.iter().collect::<HashSet<_>>().len() == written.len();
@@ -49,24 +58,27 @@ impl Normalizer<'_> {
     }
 
     /// For each step those that it needs, without what can be no dependency.
-    pub(super) fn dependencies(&mut self, steps: &[DraftStep], numbers: &[i64]) -> Needs {
-        let mut index_of: Vec<(i64, usize)> = numbers.iter().enumerate().map(|(i, &n)| (n, i)).collect();
+    pub(super) fn dependencies(&mut self, steps: &[DraftStep]) -> Dependencies {
+        let mut index_of: Vec<(i64, usize)> = self.numbers.iter().enumerate().map(|(i, &n)| (n, i)).collect();
         index_of.sort_unstable();
         let index_of = |number: i64| {
             index_of.binary_search_by_key(&number, |&(number, _)| number).ok().map(|place| index_of[place].1)
         };
         // For each step the last one that was found to need it.
         let mut needed_by = vec![usize::MAX; steps.len()];
-        let mut all = Needs { new: Vec::with_capacity(steps.len()), done: Vec::with_capacity(steps.len()) };
+        let mut all =
+            Dependencies { new: Vec::with_capacity(steps.len()), done: Vec::with_capacity(steps.len()) };
         for (index, step) in steps.iter().enumerate() {
             let mut new = Vec::with_capacity(step.depends_on.len().min(steps.len()));
             let mut done: Vec<u32> = Vec::new();
-            for &number in &step.depends_on {
+            // `[0]` where no step is number 0 is how some write that there is none.
+            let is_none = step.depends_on == [Some(0)] && index_of(0).is_none();
+            for &number in step.depends_on.iter().filter(|_| !is_none) {
                 let finished = number.filter(|&number| self.is_done(number)).map(|number| number as u32);
                 let target = number.and_then(index_of);
                 let why = match (target, finished) {
                     (Some(target), Some(number)) if target != index => {
-                        self.faults.push(PlanFault::AmbiguousNeed { step: self.at(index), number });
+                        self.faults.push(PlanFault::AmbiguousDependency { step: self.at(index), number });
                         continue;
                     }
                     (_, Some(number)) if !done.contains(&number) => {
@@ -93,41 +105,47 @@ impl Normalizer<'_> {
     }
 
     /// Puts the steps into `order`, gives them the free numbers and points dependencies and repairs to these.
-    pub(super) fn order(&mut self, steps: &mut [SubTask], needs: &Needs, order: &[usize], numbers: &[i64]) {
-        let mut number_of = vec![0_u32; order.len()];
+    pub(super) fn arrange(&mut self, steps: &mut [SubTask], needs: &Dependencies, order: &[usize]) {
+        let mut final_number = vec![0_u32; order.len()];
         let mut as_written = true;
         for ((place, &index), number) in order.iter().enumerate().zip(self.free_numbers()) {
-            number_of[index] = number;
-            as_written &= place == index && numbers[index] == i64::from(number);
+            final_number[index] = number;
+            as_written &= place == index && self.numbers[index] == i64::from(number);
         }
-        for repair in &mut self.repairs {
-            repair.step = repair.step.map(|place| number_of[place as usize - 1]);
+        for (code, index, message) in std::mem::take(&mut self.early_repairs) {
+            self.repairs.push(Repair { code, step: index.map(|index| final_number[index]), message });
         }
         for (index, step) in steps.iter_mut().enumerate() {
-            step.step = number_of[index];
-            step.depends_on = needs.new[index].iter().map(|&needed| number_of[needed]).collect();
-            step.depends_on.extend(needs.done[index].iter().filter(|&&needed| needed < step.step));
+            step.step = final_number[index];
+            step.depends_on = needs.new[index].iter().map(|&needed| final_number[needed]).collect();
+            self.add_done(step, &needs.done[index]);
             step.depends_on.sort_unstable();
-            for _ in needs.done[index].iter().filter(|&&needed| needed > step.step) {
-                self.repairs.push(Repair {
-                    code: RepairCode::DependencyDropped,
-                    step: Some(step.step),
-                    message: "A dependency on a step that is done and has a higher number was left out."
-                        .into(),
-                });
-            }
         }
         steps.sort_by_key(|step| step.step);
         if !as_written {
-            self.record(
+            self.record_for_plan(
                 RepairCode::StepsRenumbered,
-                None,
                 if self.done.is_empty() {
                     "The steps are numbered from 1 in the order in which they can run."
                 } else {
                     "The new steps have the numbers that the finished ones leave free, in the order in which they can run."
                 },
             );
+        }
+    }
+
+    /// Adds dependencies on finished steps, as far as these have lower numbers.
+    fn add_done(&mut self, step: &mut SubTask, done: &[u32]) {
+        for &needed in done {
+            if needed < step.step {
+                step.depends_on.push(needed);
+                continue;
+            }
+            self.repairs.push(Repair {
+                code: RepairCode::DependencyDropped,
+                step: Some(step.step),
+                message: "A dependency on a step that is done and has a higher number was left out.".into(),
+            });
         }
     }
 }

@@ -6,29 +6,31 @@
 
 use serde_json::Value;
 
+use super::decode::REASONING;
+use super::earlier::EarlierSteps;
+use super::keys;
 use super::lenient::{Document, read_at};
-use super::shapes::{Earlier, is_key_of_a_step, is_key_of_steps};
-use super::{REASONING, valid_at};
+use super::valid_at;
 use crate::planner::draft::DraftStep;
 
 /// Objects and lists inside each other beyond which nothing more is found.
-const MOST_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 32;
 /// The longest step that is found; usual ones are a fiftieth.
-const MOST_STEP_BYTES: usize = 16 * 1024;
+const MAX_STEP_BYTES: usize = 16 * 1024;
 /// No key that matters is longer.
 const LONGEST_KEY: usize = 40;
 
 /// An answer that is read while it grows.
 #[derive(Debug)]
 pub struct IncrementalParser {
-    lead: Lead,
+    beginning: Beginning,
     open: Vec<Open>,
     string: InString,
     /// The text of the last string.
     key: Vec<u8>,
     /// What came of the object that may be a step, and how many brackets were open before it.
     step: Option<(usize, Vec<u8>)>,
-    earlier: Earlier,
+    earlier: EarlierSteps,
     has_found: bool,
     most_steps: usize,
     is_over: bool,
@@ -36,12 +38,13 @@ pub struct IncrementalParser {
 
 /// What stands before the answer.
 #[derive(Debug)]
-enum Lead {
+enum Beginning {
     /// The beginning may turn out to be a tag.
     Unclear(String),
     /// Reasoning up to this tag, of which so many bytes have come.
     Reasoning(&'static str, usize),
-    PlanProgress,
+    /// Nothing more: the answer itself follows.
+    Answer,
 }
 
 /// A bracket that has not been closed.
@@ -74,12 +77,12 @@ impl IncrementalParser {
     /// The same for the rest of a plan: steps that come to finished ones of these numbers, ascending.
     pub(in crate::planner) fn beside(done: Vec<u32>, most_steps: usize) -> Self {
         Self {
-            lead: Lead::Unclear(String::new()),
+            beginning: Beginning::Unclear(String::new()),
             open: Vec::new(),
             string: InString::No,
             key: Vec::new(),
             step: None,
-            earlier: Earlier::beside(done),
+            earlier: EarlierSteps::beside(done),
             has_found: false,
             most_steps,
             is_over: most_steps == 0,
@@ -95,12 +98,12 @@ impl IncrementalParser {
         }
         let held;
         let mut rest = piece.as_bytes();
-        if let Lead::Unclear(begun) = &mut self.lead {
+        if let Beginning::Unclear(begun) = &mut self.beginning {
             begun.push_str(piece);
             held = std::mem::take(begun);
             rest = self.begin(held.trim_start_matches('\u{feff}').trim_start());
         }
-        if let Lead::Reasoning(..) = self.lead {
+        if let Beginning::Reasoning(..) = self.beginning {
             rest = self.past_reasoning(rest);
         }
         for &byte in rest {
@@ -115,20 +118,20 @@ impl IncrementalParser {
     /// Whether the answer begins with reasoning, as soon as that is clear: what is to be read of `begun`.
     fn begin<'a>(&mut self, begun: &'a str) -> &'a [u8] {
         if let Some((begin, end)) = REASONING.iter().find(|(begin, _)| begun.starts_with(begin)) {
-            self.lead = Lead::Reasoning(end, 0);
+            self.beginning = Beginning::Reasoning(end, 0);
             &begun.as_bytes()[begin.len()..]
         } else if REASONING.iter().any(|(begin, _)| begin.starts_with(begun)) {
-            self.lead = Lead::Unclear(begun.to_owned());
+            self.beginning = Beginning::Unclear(begun.to_owned());
             &[]
         } else {
-            self.lead = Lead::PlanProgress;
+            self.beginning = Beginning::Answer;
             begun.as_bytes()
         }
     }
 
     /// What follows the tag at the end of the reasoning.
     fn past_reasoning<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
-        let Lead::Reasoning(tag, matched) = &mut self.lead else { return text };
+        let Beginning::Reasoning(tag, matched) = &mut self.beginning else { return text };
         for (at, &byte) in text.iter().enumerate() {
             // `<` stands at the beginning of a tag and nowhere else in it.
             *matched = match byte {
@@ -137,7 +140,7 @@ impl IncrementalParser {
                 _ => 0,
             };
             if *matched == tag.len() {
-                self.lead = Lead::PlanProgress;
+                self.beginning = Beginning::Answer;
                 return &text[at + 1..];
             }
         }
@@ -172,7 +175,7 @@ impl IncrementalParser {
     fn keep(&mut self, byte: u8) {
         if let Some((_, text)) = &mut self.step {
             text.push(byte);
-            if text.len() > MOST_STEP_BYTES {
+            if text.len() > MAX_STEP_BYTES {
                 self.step = None;
             }
         }
@@ -181,8 +184,9 @@ impl IncrementalParser {
     fn end_key(&mut self) {
         if let Some(Open::Object { at_steps, is_step }) = self.open.last_mut() {
             let key = std::str::from_utf8(&self.key).unwrap_or_default();
-            *at_steps = is_key_of_steps(key);
-            *is_step |= is_key_of_a_step(key);
+            *at_steps = keys::is_one_of(key, keys::STEPS);
+            *is_step |=
+                [keys::ARM, keys::CRITERIA, &["action"]].iter().any(|names| keys::is_one_of(key, names));
             self.key.clear();
         }
     }
@@ -215,7 +219,7 @@ impl IncrementalParser {
 
     fn open(&mut self, open: Open) {
         self.open.push(open);
-        self.is_over |= self.open.len() > MOST_DEPTH;
+        self.is_over |= self.open.len() > MAX_DEPTH;
     }
 
     /// Closes a bracket of a kind. Where another would have to be closed first, it is not clear any more what
@@ -237,7 +241,7 @@ impl IncrementalParser {
         if self.open.is_empty() {
             // The first list of steps is shown; in another one numbers begin anew.
             self.is_over |= self.has_found;
-            self.earlier = Earlier::default();
+            self.earlier = EarlierSteps::default();
         }
         step
     }
@@ -346,7 +350,7 @@ mod tests {
             format!("<think>{quoted}"),
             format!("{}{quoted}", "[".repeat(40)),
             json!({"plan": [{"note": 1}, "Gather"]}).to_string(),
-            json!({"plan": [step(1, &"x".repeat(MOST_STEP_BYTES), json!([]))]}).to_string(),
+            json!({"plan": [step(1, &"x".repeat(MAX_STEP_BYTES), json!([]))]}).to_string(),
         ] {
             assert_eq!(found(&answer), [], "{answer}");
         }

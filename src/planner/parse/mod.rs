@@ -1,20 +1,29 @@
 //! Reading a plan out of what an LLM says.
 //!
 //! Strictly first, so that clean answers cost one pass. Then tolerantly: reasoning blocks, fences and
-//! prose around the JSON ([`read`]), JSON that is broken (`lenient`), wrappers, other names for keys and
-//! other shapes of steps (`shapes`), numbers in words (`values`). None of that is a repair: the plan is
-//! what the LLM said.
+//! prose around the JSON (`decode`, [`read`]), JSON that is broken (`lenient`), wrappers (`locate`), other names for
+//! keys and other shapes of steps (`keys`, `steps`, `columns`), references to steps in words (`references`),
+//! dependencies beside the steps (`edges`), numbers in words (`values`). None of that is a repair: the plan is what
+//! the LLM said. Whatever an answer says about steps is used, or is a [`Doubt`].
 //!
-//! Crates that mend JSON were tried on the answers in `tests/corpus`: of those that neither panic nor overflow
+//! Crates that repair JSON were tried on the answers in `tests/corpus`: of those that neither panic nor overflow
 //! the stack nor take quadratic time, the best reads nine tenths of the broken ones, cuts texts short at
 //! inner quotes, and takes three times as long for hostile input as we allow ourselves.
 
+mod arm_names;
+mod columns;
+mod decode;
+mod doubt;
+mod earlier;
+mod edges;
 pub mod incremental;
+mod keys;
 mod lenient;
-mod shapes;
+mod locate;
+mod references;
+mod steps;
+mod unique;
 mod values;
-
-use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -23,55 +32,91 @@ use serde_json::value::RawValue;
 
 use super::draft::{Draft, DraftStep};
 use super::error::ParseError;
+use crate::domain::arms::ArmRegistry;
 use crate::text::says_nothing;
-use lenient::{Document, MOST_PIECES, NoDocument, read_at};
-use shapes::Held;
+use arm_names::ArmNames;
+use decode::{decoded, without_reasoning};
+pub use doubt::Doubt;
+use lenient::{Document, MAX_PIECES, NoDocument, read_at};
+use locate::{Content, Proposal};
+use unique::UniqueValue;
 
 /// How many places in an answer may turn out not to be the beginning of JSON.
-const MOST_FALSE_BEGINNINGS: usize = 16;
+const MAX_FALSE_BEGINNINGS: usize = 16;
 /// How many bytes may be read from false beginnings, one inside the other, before the rest is given up.
-const MOST_WASTED_BYTES: usize = 128 * 1024;
+const MAX_WASTED_BYTES: usize = 128 * 1024;
 /// How often broken JSON is looked over in the hope that it is none; what follows is read tolerantly at once.
-const MOST_BROKEN: usize = 3;
+const MAX_BROKEN: usize = 3;
 /// How many objects and lists in an answer are looked into.
-const MOST_DOCUMENTS: usize = 256;
-
-/// The tags of reasoning blocks.
-const REASONING: [(&str, &str); 3] =
-    [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>")];
+const MAX_DOCUMENTS: usize = 256;
 
 /// A plan as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// What was said.
     pub draft: Draft,
+    /// What is open in it: the draft has the likeliest reading.
+    pub doubts: Vec<Doubt>,
     /// Whether it was said as it was asked for.
     pub is_strict: bool,
 }
 
-/// Reads the plan in an LLM's answer.
+/// Reads the plan in an LLM's answer, whatever arms there are.
 ///
 /// # Errors
 /// When there is none in it.
 pub fn read(answer: &str) -> Result<Reading, ParseError> {
-    if let Ok(written) = serde_json::from_str::<Written>(answer) {
-        return Ok(Reading { draft: written.into(), is_strict: true });
+    match read_strictly(answer) {
+        Some(reading) => Ok(reading),
+        None => read_tolerantly(answer, &ArmNames::default()),
     }
+}
+
+/// The same where the arms are known: a key whose values are their names says who does a step.
+///
+/// # Errors
+/// When there is no plan in it.
+pub fn read_for(answer: &str, registry: &ArmRegistry) -> Result<Reading, ParseError> {
+    match read_strictly(answer) {
+        Some(reading) => Ok(reading),
+        None => read_tolerantly(answer, &ArmNames::new(registry)),
+    }
+}
+
+/// The plan in several texts of which none holds it alone, as the calls of a tool that takes one step each.
+///
+/// # Errors
+/// When there is none in them.
+pub fn read_together<'a>(
+    texts: impl Iterator<Item = &'a str>,
+    registry: &ArmRegistry,
+) -> Result<Reading, ParseError> {
+    let together: Vec<&str> = texts.collect();
+    read_tolerantly(&together.join("\n"), &ArmNames::new(registry))
+}
+
+fn read_strictly(answer: &str) -> Option<Reading> {
+    let plan: StrictPlan = serde_json::from_str(answer).ok()?;
+    Some(Reading { draft: plan.into(), doubts: Vec::new(), is_strict: true })
+}
+
+fn read_tolerantly(answer: &str, arms: &ArmNames) -> Result<Reading, ParseError> {
     let answer = without_reasoning(answer.trim_start_matches('\u{feff}')).trim();
     if answer.is_empty() {
         return Err(ParseError::Empty);
     }
-    let draft = tolerant(answer)?;
-    Ok(Reading { draft, is_strict: false })
+    let (draft, doubts) = find_plan(answer, arms)?;
+    Ok(Reading { draft, doubts, is_strict: false })
 }
 
 /// What was found in an answer on the way to its end.
-#[derive(Default)]
-struct Found {
+#[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own")]
+struct Findings<'a> {
+    arms: &'a ArmNames,
     /// The last plan of which each step says what, who and how to tell.
-    complete: Option<Draft>,
+    complete: Option<Proposal>,
     /// The last plan.
-    any: Option<Draft>,
+    any: Option<Proposal>,
     /// Steps that stand on their own, one after the other.
     loose: Vec<Value>,
     /// What else is said beside them.
@@ -81,27 +126,41 @@ struct Found {
     is_cut: bool,
     /// Whether something of it is left out or unreadable.
     is_lossy: bool,
+    /// Whether a brace is closed before the first step that was not opened.
+    lacks_beginning: bool,
     /// Places that looked like the beginning of JSON and were none.
     false_beginnings: usize,
 }
 
-fn tolerant(answer: &str) -> Result<Draft, ParseError> {
+fn find_plan(answer: &str, arms: &ArmNames) -> Result<Proposal, ParseError> {
     let is_json = serde_json::from_str::<IgnoredAny>(answer).is_ok();
-    let mut found = Found { has_json: is_json, ..Found::default() };
     let answer = &*decoded(answer);
+    let mut found = Findings {
+        arms,
+        complete: None,
+        any: None,
+        loose: Vec::new(),
+        rest: Value::Null,
+        has_json: is_json,
+        is_cut: false,
+        is_lossy: false,
+        lacks_beginning: false,
+        false_beginnings: 0,
+    };
     let (mut wasted, mut broken, mut pieces) = (0, 0, 0);
     let mut at = 0;
-    for _ in 0..MOST_DOCUMENTS {
+    for _ in 0..MAX_DOCUMENTS {
         let Some(ahead) = answer[at..].find(['{', '[']) else { break };
+        found.lacks_beginning |= found.loose.is_empty() && answer[at..at + ahead].contains('}');
         at += ahead;
-        let valid = if broken < MOST_BROKEN { valid_at(answer, at) } else { None };
+        let valid = if broken < MAX_BROKEN { valid_at(answer, at) } else { None };
         broken += usize::from(valid.is_none());
         match valid.map_or_else(|| read_at(answer, at), Ok) {
             Ok(document) => {
                 at = document.end.max(at + 1);
                 pieces += document.pieces;
                 found.look_into(document);
-                if pieces > MOST_PIECES {
+                if pieces > MAX_PIECES {
                     break;
                 }
             }
@@ -109,7 +168,7 @@ fn tolerant(answer: &str) -> Result<Draft, ParseError> {
                 found.is_lossy |= is_broken;
                 found.false_beginnings += 1;
                 wasted += to - at;
-                if found.false_beginnings == MOST_FALSE_BEGINNINGS || wasted > MOST_WASTED_BYTES {
+                if found.false_beginnings == MAX_FALSE_BEGINNINGS || wasted > MAX_WASTED_BYTES {
                     break;
                 }
                 // Pieces of what is broken are no documents of their own.
@@ -132,37 +191,41 @@ fn valid_at(answer: &str, at: usize) -> Option<Document> {
 /// The value of valid JSON and about how many values it is made of; none when there are too many.
 fn value_of(json: &str) -> Option<(Value, usize)> {
     let pieces = json.bytes().filter(|byte| matches!(byte, b',' | b'{' | b'[')).count();
-    if pieces > MOST_PIECES {
+    if pieces > MAX_PIECES {
         return None;
     }
-    Some((serde_json::from_str(json).ok()?, pieces))
+    let UniqueValue(value) = serde_json::from_str(json).ok()?;
+    Some((value, pieces))
 }
 
-impl Found {
+impl Findings<'_> {
     fn look_into(&mut self, document: Document) {
-        let held = shapes::held_in(&document.value);
-        self.has_json |= document.value.is_object() || held != Held::Nothing;
-        match held {
+        let content = locate::content_of(&document.value, self.arms);
+        self.has_json |= document.value.is_object() || content != Content::Other;
+        match content {
             _ if document.is_abridged => self.is_lossy = true,
-            Held::Abridged => self.is_lossy = true,
-            Held::Plan(draft) => {
-                if is_complete(&draft) {
-                    self.complete = Some(draft);
-                } else if !draft.steps.is_empty() || self.any.is_none() {
-                    self.any = Some(draft);
+            Content::Abridged => self.is_lossy = true,
+            Content::Plan(proposal) => {
+                if is_complete(&proposal.0) {
+                    self.complete = Some(proposal);
+                } else if !proposal.0.steps.is_empty() || self.any.is_none() {
+                    self.any = Some(proposal);
                 }
             }
-            Held::Step if !document.is_cut => self.loose.push(document.value),
-            Held::Nothing if !document.is_cut && shapes::is_rest(&document.value) => {
+            Content::Step if !document.is_cut => self.loose.push(document.value),
+            Content::Other if !document.is_cut && locate::is_rest(&document.value) => {
                 self.rest = document.value;
             }
-            Held::Step | Held::Nothing => self.is_cut |= document.is_cut,
+            Content::Step | Content::Other => self.is_cut |= document.is_cut,
         }
     }
 
-    fn plan(self) -> Result<Draft, ParseError> {
-        if let Some(draft) = self.complete {
-            return Ok(draft);
+    fn plan(self) -> Result<Proposal, ParseError> {
+        if let Some((draft, mut doubts)) = self.complete {
+            if self.loose.iter().any(|step| !locate::repeats_a_step(&draft, step)) {
+                doubts.push(Doubt::UnusedSteps);
+            }
+            return Ok((draft, doubts));
         }
         if self.is_lossy {
             return Err(ParseError::NotJson);
@@ -170,14 +233,20 @@ impl Found {
         if self.is_cut {
             return Err(ParseError::Truncated);
         }
-        self.any
-            // Of steps on their own, one that cannot be read would not be missed.
-            .or_else(|| {
-                let is_whole =
-                    |draft: &Draft| self.false_beginnings == 0 && is_complete(draft) && is_gapless(draft);
-                shapes::draft_of(&self.loose, &self.rest).filter(is_whole)
-            })
-            .ok_or(if self.has_json { ParseError::NoSteps } else { ParseError::NotJson })
+        if let Some(proposal) = self.any {
+            return Ok(proposal);
+        }
+        if self.lacks_beginning && !self.loose.is_empty() {
+            return Err(ParseError::NoBeginning);
+        }
+        // Of steps on their own, one that cannot be read would not be missed.
+        let is_whole =
+            |(draft, _): &Proposal| self.false_beginnings == 0 && is_complete(draft) && is_gapless(draft);
+        locate::plan_of(&self.loose, &self.rest, self.arms).filter(is_whole).ok_or(if self.has_json {
+            ParseError::NoSteps
+        } else {
+            ParseError::NotJson
+        })
     }
 }
 
@@ -195,67 +264,19 @@ fn is_gapless(draft: &Draft) -> bool {
     numbers.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) <= 1)
 }
 
-/// What follows the reasoning block that the answer begins with. Without its opening tag nothing is left
-/// out: the last plan counts, and a plan may speak of tags.
-fn without_reasoning(answer: &str) -> &str {
-    REASONING
-        .iter()
-        .find_map(|(begin, end)| {
-            let begins = answer.trim_start().starts_with(begin);
-            begins.then(|| answer.rfind(end).map(|at| &answer[at + end.len()..])).flatten()
-        })
-        .unwrap_or(answer)
-}
-
-/// The JSON in an answer that was encoded once too often, or whose first brace is missing.
-fn decoded(answer: &str) -> Cow<'_, str> {
-    let first_quote = answer.find('"').unwrap_or(answer.len());
-    let before = &answer[..first_quote];
-    if before.is_empty() {
-        if let Some(inner) = decoded_string(answer) {
-            return inner.into();
-        }
-        if lenient::begins_with_key(answer) {
-            return format!("{{{answer}").into();
-        }
-    }
-    // A JSON string without its quotes.
-    if before.starts_with(['{', '[']) && before.ends_with('\\') {
-        let quoted = format!("\"{}\"", answer.replace('\n', "\\n"));
-        if let Some(inner) = decoded_string(&quoted) {
-            return inner.into();
-        }
-    }
-    // As HTML.
-    if before.len() == answer.len() && answer.contains("&quot;") {
-        let entities = [("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
-        return entities.iter().fold(answer.to_owned(), |text, (from, to)| text.replace(from, to)).into();
-    }
-    // By a keyboard for Chinese.
-    if before.contains('｛') && !answer.contains('{') {
-        let wide = [("｛", "{"), ("｝", "}"), ("［", "["), ("］", "]")];
-        return wide.iter().fold(answer.to_owned(), |text, (from, to)| text.replace(from, to)).into();
-    }
-    answer.into()
-}
-
-/// What is in a JSON string, and in the JSON string that it holds, and so on.
-fn decoded_string(text: &str) -> Option<String> {
-    let inner: String = serde_json::from_str(text).ok()?;
-    if inner.starts_with('"') { decoded_string(&inner).or(Some(inner)) } else { Some(inner) }
-}
-
-/// The answer as it was asked for.
+/// The answer as it was asked for, with nothing else in it.
 #[derive(Deserialize)]
-struct Written {
-    plan: Vec<WrittenStep>,
+#[serde(deny_unknown_fields)]
+struct StrictPlan {
+    plan: Vec<StrictStep>,
     rationale: String,
     confidence: f64,
 }
 
 /// Every field is required: where one is missing, it may be there under another name.
 #[derive(Deserialize)]
-struct WrittenStep {
+#[serde(deny_unknown_fields)]
+struct StrictStep {
     step: i64,
     action: String,
     required_arm: String,
@@ -265,9 +286,9 @@ struct WrittenStep {
     estimated_duration_seconds: f64,
 }
 
-impl From<Written> for Draft {
-    fn from(written: Written) -> Self {
-        let steps = written.plan.into_iter().map(|step| DraftStep {
+impl From<StrictPlan> for Draft {
+    fn from(plan: StrictPlan) -> Self {
+        let steps = plan.plan.into_iter().map(|step| DraftStep {
             number: Some(step.step),
             action: step.action,
             arm: step.required_arm,
@@ -279,8 +300,8 @@ impl From<Written> for Draft {
         Self {
             steps: steps.collect(),
             nulls: Vec::new(),
-            rationale: Some(written.rationale),
-            confidence: Some(written.confidence),
+            rationale: Some(plan.rationale),
+            confidence: Some(plan.confidence),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Values in the forms in which LLMs write them: numbers and durations in words, lists as text.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+
+use super::lenient::read_at;
 
 /// A text, or a number as one; of several texts a list of them.
 pub(super) fn text(value: &Value) -> Option<String> {
@@ -21,7 +24,16 @@ pub(super) fn text(value: &Value) -> Option<String> {
 /// an object with the text in it.
 pub(super) fn texts(value: &Value) -> Vec<String> {
     match value {
-        Value::Array(items) => items.iter().filter_map(text_in).collect(),
+        Value::Array(items) => match items.as_slice() {
+            // One text may hold all.
+            [Value::String(only)] => encoded_list(only).unwrap_or_else(|| vec![only.clone()]),
+            items => items.iter().filter_map(text_in).collect(),
+        },
+        // `{"list": ["one", "two"]}`
+        Value::Object(members) if members.len() == 1 && members.values().all(Value::is_array) => {
+            members.values().flat_map(texts).collect()
+        }
+        Value::String(text) if encoded_list(text).is_some() => encoded_list(text).unwrap_or_default(),
         Value::Object(members) => {
             in_order(members).into_iter().filter_map(|(key, value)| member_text(key, value)).collect()
         }
@@ -30,6 +42,20 @@ pub(super) fn texts(value: &Value) -> Vec<String> {
         }
         other => text(other).into_iter().map(|text| without_bullet(&text).to_owned()).collect(),
     }
+}
+
+/// The texts of a list that was written into a text: `"['one', 'two']"`.
+fn encoded_list(text: &str) -> Option<Vec<String>> {
+    let text = text.trim();
+    if !text.starts_with('[') {
+        return None;
+    }
+    let document = read_at(text, 0).ok().filter(|document| !document.is_cut && !document.is_abridged)?;
+    let rest = text[document.end..].trim();
+    let items =
+        document.value.as_array().filter(|items| !items.is_empty() && items.iter().all(Value::is_string))?;
+    // What follows may be the markup of a tool call, and is no criterion.
+    (rest.is_empty() || rest.starts_with('<')).then(|| items.iter().filter_map(text_in).collect())
 }
 
 /// Keys under which a criterion that is an object says what it is.
@@ -79,10 +105,29 @@ fn without_bullet(line: &str) -> &str {
 }
 
 /// Words in front of a step's number.
-const STEP_WORDS: [&str; 20] = [
-    "step", "steps", "task", "tasks", "subtask", "item", "action", "stage", "node", "id", "number", "no",
-    "nr", "s", "t", "schritt", "paso", "étape", "etape", "passo",
+const STEP_WORDS: [&str; 22] = [
+    "step", "steps", "task", "tasks", "subtask", "item", "action", "stage", "phase", "node", "id", "number",
+    "no", "nr", "s", "t", "schritt", "paso", "étape", "etape", "passo", "шаг",
 ];
+
+/// The zeros of scripts whose digits follow each other.
+const ZEROS: [u32; 14] =
+    [0xff10, 0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0x17e0];
+
+/// `text` with the digits of other scripts as ASCII ones: `１`, `١`, `①`.
+pub(super) fn plain_digits(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return text.into();
+    }
+    let plain = |c: char| {
+        let code = c as u32;
+        let digit = ZEROS.iter().find_map(|zero| code.checked_sub(*zero).filter(|digit| *digit < 10));
+        // Circled digits begin with 1.
+        let digit = digit.or_else(|| code.checked_sub(0x245f).filter(|digit| (1..10).contains(digit)));
+        digit.and_then(|digit| char::from_digit(digit, 10)).unwrap_or(c)
+    };
+    text.chars().map(plain).collect::<String>().into()
+}
 
 /// A whole number: `3`, `3.0`, `"3"`, `"step 3"`, `"Step 3: Write"`, `"#3"`, `"T3"`.
 pub(super) fn whole(value: &Value) -> Option<i64> {
@@ -90,7 +135,7 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
         let number = value.as_f64()?;
         return (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64);
     };
-    let text = text.trim().to_lowercase();
+    let text = plain_digits(text.trim()).to_lowercase();
     let digits = text.trim_start_matches(char::is_alphabetic);
     let word = &text[..text.len() - digits.len()];
     if !word.is_empty() && !STEP_WORDS.contains(&word) {
@@ -110,7 +155,12 @@ pub(super) fn whole(value: &Value) -> Option<i64> {
 
 /// A number, or the only one in a text (`"3"`, `"tier 3"`, `"2/5"` is the first of a scale).
 pub(super) fn number(value: &Value) -> Option<f64> {
+    read_number(value).filter(|number| number.is_finite())
+}
+
+fn read_number(value: &Value) -> Option<f64> {
     let Value::String(text) = value else { return value.as_f64() };
+    let text = &*plain_digits(text);
     let text = with_points(text.split_once('/').map_or(text, |(first, _)| first));
     // `tier-3` is no negative number.
     let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'));
@@ -125,6 +175,10 @@ pub(super) fn number(value: &Value) -> Option<f64> {
 /// A duration in seconds: `90`, `"90"`, `"90 s"`, `"about 2 minutes"`, `"1h 30m"`, `"PT5M"`, `"0:05:00"`;
 /// the upper end of `"5-10 minutes"`.
 pub(super) fn seconds(value: &Value) -> Option<f64> {
+    read_seconds(value).filter(|seconds| seconds.is_finite())
+}
+
+fn read_seconds(value: &Value) -> Option<f64> {
     let text = match value {
         Value::String(text) => with_points(&text.trim().to_lowercase()),
         // `{"value": 5, "unit": "minutes"}`
@@ -194,10 +248,38 @@ fn upper_end(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-/// A probability: `0.8`, `"0.8"`, `"0,8"`, `"80%"`, `"8/10"`.
+/// What words for a probability mean, as the documentation says.
+const PROBABILITIES: [(&str, f64); 9] = [
+    ("very high", 0.95),
+    ("high", 0.85),
+    ("medium", 0.6),
+    ("moderate", 0.6),
+    ("very low", 0.1),
+    ("low", 0.3),
+    ("certain", 0.95),
+    ("likely", 0.75),
+    ("unlikely", 0.25),
+];
+
+/// A probability: `0.8`, `"0.8"`, `"0,8"`, `"80%"`, `"8/10"`, `"high"`.
 pub(super) fn fraction(value: &Value) -> Option<f64> {
+    let value = match value {
+        // `{"score": 0.8, "why": "…"}`
+        Value::Object(members) => members.values().find(|value| value.is_number())?,
+        other => other,
+    };
+    read_fraction(value).filter(|fraction| fraction.is_finite())
+}
+
+fn read_fraction(value: &Value) -> Option<f64> {
     let Value::String(text) = value else { return value.as_f64() };
-    let text = text.trim().trim_start_matches(['~', '≈']);
+    let text = plain_digits(text.trim());
+    let said = text.to_lowercase();
+    let said = said.split(['(', ',', ':']).next().unwrap_or_default().trim();
+    if let Some((_, probability)) = PROBABILITIES.iter().find(|(word, _)| *word == said) {
+        return Some(*probability);
+    }
+    let text = text.trim_start_matches(['~', '≈']);
     let text = with_points(text);
     let (number, rest) = split_number(&text)?;
     // What is added in brackets says the same in words.
@@ -274,7 +356,10 @@ mod tests {
             (json!("9 out of 10"), Some(0.9)),
             (json!("0.8 to 0.9"), None),
             (json!("1e-1"), None),
-            (json!("high"), None),
+            (json!("high"), Some(0.85)),
+            (json!("Very high (well understood)"), Some(0.95)),
+            (json!("sure"), None),
+            (json!(format!("{0}/{0}", "9".repeat(400))), None),
         ] {
             assert_eq!(fraction(&said), meant, "{said}");
         }
@@ -329,6 +414,10 @@ mod tests {
             json!("1. one\n2. two\n"),
             json!("[ ] one\n[x] two"),
             json!({"1": "one", "2": "two"}),
+            json!("['one', 'two']"),
+            json!("[\"one\", \"two\"]\n</invoke>"),
+            json!(["[\"one\", \"two\"]"]),
+            json!({"list": ["one", "two"]}),
             json!({"one": true, "two": true}),
             json!([{"description": "one", "category": "x"}, {"text": "two", "id": "AC2"}]),
             json!([{"criterion": "one"}, {"criterion": "two"}]),

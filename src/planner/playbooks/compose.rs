@@ -11,10 +11,10 @@ use super::{Matched, Part};
 
 /// How long work takes of which nothing is known, in seconds.
 const UNKNOWN_SECONDS: u32 = 900;
-const CHECK_SECONDS: u32 = 300;
+pub(super) const CHECK_SECONDS: u32 = 300;
 
 /// A step in the making.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Node {
     pub(super) action: String,
     /// The arm's place in the registry.
@@ -40,6 +40,19 @@ pub(super) struct Node {
     consumes: Vec<String>,
 }
 
+impl Node {
+    /// A step that stands for itself, of an arm and with the cost of that arm.
+    pub(super) fn new(
+        action: String,
+        arm: usize,
+        criteria: Vec<String>,
+        seconds: u32,
+        staff: &Staff<'_>,
+    ) -> Self {
+        Self { action, arm, criteria, cost_tier: staff.cost_tier(arm), seconds, ..Self::default() }
+    }
+}
+
 /// The steps of a plan for `parts`, each behind all that it needs.
 pub(super) fn compose(
     parts: &[Matched<'_>],
@@ -50,7 +63,8 @@ pub(super) fn compose(
 ) -> Vec<Node> {
     let verifier = staff.verifier().filter(|_| rules.require_verification);
     // Every step takes at least a second.
-    let max_steps = limit.map_or(rules.max_steps, |seconds| rules.max_steps.min(rules.min_steps.max(seconds as usize)));
+    let max_steps =
+        limit.map_or(rules.max_steps, |seconds| rules.max_steps.min(rules.min_steps.max(seconds as usize)));
     let groups = grouped(parts);
     let order = group_order(&groups);
     let mut nodes = Vec::new();
@@ -61,7 +75,8 @@ pub(super) fn compose(
     join_groups(&mut nodes);
     protect(&mut nodes, guard, parts, staff);
     put_checks_first(&mut nodes);
-    let room = max_steps - usize::from(verifier.is_some() && !nodes.iter().any(|node| node.closes)).min(max_steps - 1);
+    let room = max_steps
+        - usize::from(verifier.is_some() && !nodes.iter().any(|node| node.closes)).min(max_steps - 1);
     let mut nodes = select(nodes, room);
     merge(&mut nodes, room, staff);
     let mut nodes = sorted(nodes);
@@ -81,7 +96,9 @@ fn grouped<'a>(parts: &'a [Matched<'a>]) -> Vec<Group<'a>> {
     for part in parts {
         let name = part.playbook.map(|playbook| &playbook.name);
         match groups.last_mut() {
-            Some(group) if name.is_some() && group[0].playbook.map(|playbook| &playbook.name) == name => group.push(part),
+            Some(group) if name.is_some() && group[0].playbook.map(|playbook| &playbook.name) == name => {
+                group.push(part)
+            }
             _ => groups.push(vec![part]),
         }
     }
@@ -96,7 +113,9 @@ fn group_order(groups: &[Group<'_>]) -> Vec<usize> {
     let produced: Vec<_> = groups.iter().map(|group| results(group, |step| &step.produces)).collect();
     let consumed: Vec<_> = groups.iter().map(|group| results(group, |step| &step.consumes)).collect();
     let is_public = |group: usize| {
-        groups[group][0].playbook.is_some_and(|playbook| playbook.steps.iter().any(PlaybookStep::needs_checks))
+        groups[group][0]
+            .playbook
+            .is_some_and(|playbook| playbook.steps.iter().any(PlaybookStep::needs_checks))
     };
     let mut order: Vec<usize> = (0..groups.len()).collect();
     for group in (0..groups.len()).filter(|group| is_public(*group)) {
@@ -124,7 +143,10 @@ fn instantiate(
 ) {
     let Some(playbook) = group[0].playbook else {
         // Where the words say nothing, whoever did the part before goes on.
-        let before = nodes.iter().rfind(|node| node.group + 1 == number && node.is_core && !staff.verifies(node.arm)).map(|node| node.arm);
+        let before = nodes
+            .iter()
+            .rfind(|node| node.group + 1 == number && node.is_core && !staff.verifies(node.arm))
+            .map(|node| node.arm);
         for matched in group {
             nodes.push(outline(&matched.part, number, before, staff));
         }
@@ -136,7 +158,11 @@ fn instantiate(
     let text: String = group.iter().map(|matched| matched.part.text.as_str()).collect::<Vec<_>>().join(" ");
     let folded = crate::text::fold(&text);
     let applies = |step: &PlaybookStep| {
-        step.when.is_empty() || step.when.iter().any(|phrase| crate::text::find_phrase(&folded, &crate::text::fold(phrase)).is_some())
+        step.when.is_empty()
+            || step
+                .when
+                .iter()
+                .any(|phrase| crate::text::find_phrase(&folded, &crate::text::fold(phrase)).is_some())
     };
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
     // For each step of the playbook the nodes that stand for it: its own, or those that a left-out step needs.
@@ -149,15 +175,21 @@ fn instantiate(
             .flat_map(|place| places[place].iter().copied())
             .collect();
         let closes = step.checks() && index + 1 == playbook.steps.len();
-        let arm = staff.for_step(step).or(if step.needs_checks() || step.rank == 1 { core_arm } else { None });
+        let arm =
+            staff.for_step(step).or(if step.needs_checks() || step.rank == 1 { core_arm } else { None });
         let is_wanted = applies(step) && !(closes && (!is_last || !must_verify));
         let Some(arm) = arm.filter(|_| is_wanted) else {
             places.push(needs.into_iter().collect());
             continue;
         };
         // An earlier group has done this already.
-        let is_done = |node: &Node| node.group < number && !step.produces.is_empty() && step.produces.iter().all(|result| node.produces.contains(result));
-        if !step.is_core() && !step.needs_checks()
+        let is_done = |node: &Node| {
+            node.group < number
+                && !step.produces.is_empty()
+                && step.produces.iter().all(|result| node.produces.contains(result))
+        };
+        if !step.is_core()
+            && !step.needs_checks()
             && let Some(done) = nodes.iter().rposition(is_done)
         {
             places.push(needs.into_iter().chain([done]).collect());
@@ -180,7 +212,8 @@ fn instantiate(
                 is_core: step.is_core(),
                 closes,
                 needs_checks: step.needs_checks(),
-                checks: step.checks() || step.produces.iter().any(|result| ["checked", "backup"].contains(&result.as_str())),
+                checks: step.checks()
+                    || step.produces.iter().any(|result| ["checked", "backup"].contains(&result.as_str())),
                 produces: step.produces.clone(),
                 consumes: step.consumes.clone(),
             });
@@ -203,8 +236,11 @@ fn instantiate(
 /// Whether a step of an earlier group already does what this group is about ("fix it and add tests"): then that step
 /// cannot be left out, and names what was asked.
 fn absorbed(group: &Group<'_>, playbook: &super::Playbook, nodes: &mut [Node]) -> bool {
-    let produced: Vec<&String> = playbook.steps.iter().filter(|step| step.is_core()).flat_map(|step| &step.produces).collect();
-    let does_it = |node: &&mut Node| !node.is_core && !produced.is_empty() && produced.iter().all(|result| node.produces.contains(result));
+    let produced: Vec<&String> =
+        playbook.steps.iter().filter(|step| step.is_core()).flat_map(|step| &step.produces).collect();
+    let does_it = |node: &&mut Node| {
+        !node.is_core && !produced.is_empty() && produced.iter().all(|result| node.produces.contains(result))
+    };
     let Some(node) = nodes.iter_mut().find(does_it) else { return false };
     node.rank = 0;
     node.is_core = true;
@@ -217,21 +253,12 @@ fn absorbed(group: &Group<'_>, playbook: &super::Playbook, nodes: &mut [Node]) -
 /// The step for a part that no playbook fits: its own words, and criteria without invented detail.
 fn outline(part: &Part, group: usize, before: Option<usize>, staff: &Staff<'_>) -> Node {
     let arm = staff.for_words(&part.text).or(before).unwrap_or_else(|| staff.for_text(&part.text));
+    let criteria = vec!["It is done as described, and the result is available to the next step".into()];
     Node {
-        action: capitalized(&part.text),
-        arm,
-        criteria: vec!["It is done as described, and the result is available to the next step".into()],
-        needs: Vec::new(),
-        cost_tier: staff.cost_tier(arm),
-        seconds: UNKNOWN_SECONDS,
         group,
-        rank: 0,
         is_core: true,
-        closes: false,
-        needs_checks: false,
         checks: staff.verifies(arm),
-        produces: Vec::new(),
-        consumes: Vec::new(),
+        ..Node::new(capitalized(&part.text), arm, criteria, UNKNOWN_SECONDS, staff)
     }
 }
 
@@ -245,7 +272,9 @@ fn join_groups(nodes: &mut [Node]) {
                 continue;
             }
             for result in nodes[index].consumes.clone() {
-                let producers = (0..index).rev().filter(|&at| nodes[at].group < group && nodes[at].produces.contains(&result));
+                let producers = (0..index)
+                    .rev()
+                    .filter(|&at| nodes[at].group < group && nodes[at].produces.contains(&result));
                 // Of each group before the last producer.
                 let mut seen = HashSet::new();
                 let producers: Vec<usize> = producers.filter(|&at| seen.insert(nodes[at].group)).collect();
@@ -257,9 +286,16 @@ fn join_groups(nodes: &mut [Node]) {
             continue;
         }
         let same_kind = |a: usize, b: usize| {
-            let kind = |group: usize| nodes.iter().filter(|node| node.group == group).any(|node| node.needs_checks);
-            !kind(a) && !kind(b) && nodes.iter().any(|node| node.group == a && node.produces.iter().any(|result| result == "findings"))
-                && nodes.iter().any(|node| node.group == b && node.produces.iter().any(|result| result == "findings"))
+            let kind =
+                |group: usize| nodes.iter().filter(|node| node.group == group).any(|node| node.needs_checks);
+            !kind(a)
+                && !kind(b)
+                && nodes
+                    .iter()
+                    .any(|node| node.group == a && node.produces.iter().any(|result| result == "findings"))
+                && nodes
+                    .iter()
+                    .any(|node| node.group == b && node.produces.iter().any(|result| result == "findings"))
         };
         if same_kind(group - 1, group) {
             continue;
@@ -275,7 +311,8 @@ fn join_groups(nodes: &mut [Node]) {
 
 /// The steps of a group that no other step of it waits for.
 fn leaves(nodes: &[Node], group: usize) -> Vec<usize> {
-    let needed: HashSet<usize> = nodes.iter().filter(|node| node.group == group).flat_map(|node| node.needs.iter().copied()).collect();
+    let needed: HashSet<usize> =
+        nodes.iter().filter(|node| node.group == group).flat_map(|node| node.needs.iter().copied()).collect();
     (0..nodes.len()).filter(|at| nodes[*at].group == group && !needed.contains(at)).collect()
 }
 
@@ -294,14 +331,8 @@ fn protect(nodes: &mut Vec<Node>, guard: Option<&PlaybookStep>, parts: &[Matched
         needs: first.into_iter().collect(),
         cost_tier: step.cost_tier,
         seconds: step.duration_seconds,
-        group: 0,
-        rank: 0,
-        is_core: false,
-        closes: false,
-        needs_checks: false,
         checks: true,
-        produces: Vec::new(),
-        consumes: Vec::new(),
+        ..Node::default()
     });
     let before: HashSet<usize> = first.into_iter().collect();
     for index in 0..at {
@@ -320,7 +351,13 @@ fn put_checks_first(nodes: &mut [Node]) {
         let behind = waiting_for(nodes, index);
         let group = nodes[index].group;
         let checks: Vec<usize> = (0..nodes.len())
-            .filter(|&at| at != index && nodes[at].checks && !nodes[at].closes && nodes[at].group <= group && !behind.contains(&at))
+            .filter(|&at| {
+                at != index
+                    && nodes[at].checks
+                    && !nodes[at].closes
+                    && nodes[at].group <= group
+                    && !behind.contains(&at)
+            })
             .collect();
         nodes[index].needs.extend(checks);
     }
@@ -366,11 +403,13 @@ fn select(mut nodes: Vec<Node>, room: usize) -> Vec<Node> {
     let mut kept: Vec<bool> = vec![true; nodes.len()];
     let mut count = nodes.len();
     // Checks that guard something go last of their rank.
-    let guards = |nodes: &[Node], at: usize| nodes[at].checks && nodes.iter().any(|node| node.needs_checks && node.needs.contains(&at));
+    let guards = |nodes: &[Node], at: usize| {
+        nodes[at].checks && nodes.iter().any(|node| node.needs_checks && node.needs.contains(&at))
+    };
     while count > room {
-        let spare = (0..nodes.len()).filter(|&at| kept[at] && nodes[at].rank > 0).max_by_key(|&at| {
-            (nodes[at].rank, !guards(&nodes, at), nodes[at].group, std::cmp::Reverse(at))
-        });
+        let spare = (0..nodes.len())
+            .filter(|&at| kept[at] && nodes[at].rank > 0)
+            .max_by_key(|&at| (nodes[at].rank, !guards(&nodes, at), nodes[at].group, std::cmp::Reverse(at)));
         let Some(spare) = spare else { break };
         kept[spare] = false;
         count -= 1;
@@ -386,8 +425,17 @@ fn select(mut nodes: Vec<Node>, room: usize) -> Vec<Node> {
 /// The nodes that are `kept`, with their needs by their new places.
 fn renumbered(nodes: Vec<Node>, kept: &[bool]) -> Vec<Node> {
     let mut place = 0;
-    let places: Vec<Option<usize>> = kept.iter().map(|kept| kept.then(|| { place += 1; place - 1 })).collect();
-    let mut nodes: Vec<Node> = nodes.into_iter().zip(kept).filter(|(_, kept)| **kept).map(|(node, _)| node).collect();
+    let places: Vec<Option<usize>> = kept
+        .iter()
+        .map(|kept| {
+            kept.then(|| {
+                place += 1;
+                place - 1
+            })
+        })
+        .collect();
+    let mut nodes: Vec<Node> =
+        nodes.into_iter().zip(kept).filter(|(_, kept)| **kept).map(|(node, _)| node).collect();
     for node in &mut nodes {
         node.needs = node.needs.iter().filter_map(|need| places[*need]).collect();
         node.needs.sort_unstable();
@@ -401,7 +449,12 @@ fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff<'_>) {
     while nodes.len() > room.max(1) {
         let pair = (0..nodes.len() - 1).min_by_key(|&at| {
             let (a, b) = (&nodes[at], &nodes[at + 1]);
-            (a.needs_checks || b.needs_checks, a.closes || b.closes, a.arm != b.arm, a.action.len() + b.action.len())
+            (
+                a.needs_checks || b.needs_checks,
+                a.closes || b.closes,
+                a.arm != b.arm,
+                a.action.len() + b.action.len(),
+            )
         });
         let Some(at) = pair else { return };
         let second = nodes.remove(at + 1);
@@ -445,7 +498,8 @@ fn sorted(nodes: Vec<Node>) -> Vec<Node> {
     let mut order: Vec<usize> = Vec::with_capacity(nodes.len());
     let mut placed = vec![false; nodes.len()];
     while order.len() < nodes.len() {
-        let next = (0..nodes.len()).find(|&at| !placed[at] && nodes[at].needs.iter().all(|need| placed[*need]));
+        let next =
+            (0..nodes.len()).find(|&at| !placed[at] && nodes[at].needs.iter().all(|need| placed[*need]));
         // A cycle cannot come about; if it did, the order of the text would break it.
         let next = next.unwrap_or_else(|| placed.iter().position(|placed| !placed).expect("one is left"));
         placed[next] = true;
@@ -456,7 +510,8 @@ fn sorted(nodes: Vec<Node>) -> Vec<Node> {
         place[index] = at;
     }
     let mut by_place: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
-    let mut sorted: Vec<Node> = order.iter().map(|&index| by_place[index].take().expect("each once")).collect();
+    let mut sorted: Vec<Node> =
+        order.iter().map(|&index| by_place[index].take().expect("each once")).collect();
     for (at, node) in sorted.iter_mut().enumerate() {
         node.needs = node.needs.iter().map(|need| place[*need]).filter(|need| *need < at).collect();
         node.needs.sort_unstable();
@@ -478,7 +533,10 @@ fn reduced(nodes: &mut [Node]) {
 /// Adds general steps around the first ones until there are `min` of them.
 fn pad(nodes: &mut Vec<Node>, min: usize, staff: &Staff<'_>) {
     const BEFORE: [(&str, &str); 2] = [
-        ("Clarify what is wanted, what is given and when it is done", "What is wanted and how it will be checked is written down"),
+        (
+            "Clarify what is wanted, what is given and when it is done",
+            "What is wanted and how it will be checked is written down",
+        ),
         ("Gather what is needed for it", "Everything that is needed is at hand"),
     ];
     const AROUND: [(&str, &str); 4] = [
@@ -492,20 +550,9 @@ fn pad(nodes: &mut Vec<Node>, min: usize, staff: &Staff<'_>) {
     let general = |action: String, criterion: &str, needs: Vec<usize>, staff: &Staff<'_>| {
         let arm = staff.for_text(&action);
         Node {
-            arm,
-            criteria: vec![criterion.to_owned()],
             needs,
             cost_tier: 1,
-            seconds: CHECK_SECONDS,
-            group: 0,
-            rank: 0,
-            is_core: false,
-            closes: false,
-            needs_checks: false,
-            checks: false,
-            produces: Vec::new(),
-            consumes: Vec::new(),
-            action,
+            ..Node::new(action, arm, vec![criterion.to_owned()], CHECK_SECONDS, staff)
         }
     };
     for (action, criterion) in BEFORE.into_iter().rev() {
@@ -539,7 +586,14 @@ fn pad(nodes: &mut Vec<Node>, min: usize, staff: &Staff<'_>) {
 }
 
 /// Ends the plan with a step of the verifying arm that waits for everything.
-fn close(nodes: &mut Vec<Node>, verifier: usize, min_steps: usize, max_steps: usize, parts: &[Matched<'_>], staff: &Staff<'_>) {
+fn close(
+    nodes: &mut Vec<Node>,
+    verifier: usize,
+    min_steps: usize,
+    max_steps: usize,
+    parts: &[Matched<'_>],
+    staff: &Staff<'_>,
+) {
     let is_closed = nodes.last().is_some_and(|last| last.closes || staff.verifies(last.arm) && last.checks);
     if (!is_closed || nodes.len() < min_steps) && nodes.len() < max_steps {
         let goal = parts.iter().map(|matched| matched.part.object.as_str()).collect::<Vec<_>>();
@@ -547,21 +601,12 @@ fn close(nodes: &mut Vec<Node>, verifier: usize, min_steps: usize, max_steps: us
             [one] => format!("Verify that the result does what was asked about {one}"),
             _ => "Verify that the results together do everything that was asked".to_owned(),
         };
+        let criteria =
+            vec!["Every acceptance criterion of the earlier steps is met, or its failure is reported".into()];
         nodes.push(Node {
-            action,
-            arm: verifier,
-            criteria: vec!["Every acceptance criterion of the earlier steps is met, or its failure is reported".into()],
-            needs: Vec::new(),
-            cost_tier: staff.cost_tier(verifier),
-            seconds: CHECK_SECONDS,
-            group: 0,
-            rank: 0,
-            is_core: false,
             closes: true,
-            needs_checks: false,
             checks: true,
-            produces: Vec::new(),
-            consumes: Vec::new(),
+            ..Node::new(action, verifier, criteria, CHECK_SECONDS, staff)
         });
     }
     let needed: HashSet<usize> = nodes.iter().flat_map(|node| node.needs.iter().copied()).collect();
@@ -575,7 +620,7 @@ fn close(nodes: &mut Vec<Node>, verifier: usize, min_steps: usize, max_steps: us
 }
 
 /// Makes actions distinct.
-fn distinct(nodes: &mut [Node]) {
+pub(super) fn distinct(nodes: &mut [Node]) {
     let mut taken = HashSet::new();
     for (index, node) in nodes.iter_mut().enumerate() {
         if !taken.insert(node.action.to_lowercase()) {

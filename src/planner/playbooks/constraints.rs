@@ -16,7 +16,11 @@ const TELLING_CHARS: usize = 4;
 pub(super) fn place(constraints: &[String], is_limited: bool, nodes: &mut [Node]) {
     for constraint in constraints {
         let criterion = criterion_of(constraint);
-        let at = if is_limited && limit::of(constraint).is_some() { nodes.len() - 1 } else { concerned(constraint, nodes) };
+        let at = if is_limited && limit::of(constraint).is_some() {
+            nodes.len() - 1
+        } else {
+            concerned(constraint, nodes)
+        };
         if !nodes[at].criteria.contains(&criterion) {
             nodes[at].criteria.push(criterion);
         }
@@ -35,7 +39,8 @@ fn concerned(constraint: &str, nodes: &[Node]) -> usize {
         let text = format!("{} {}", node.action, node.criteria.join(" "));
         self::words(&text).intersection(&words).count()
     };
-    let best = (0..nodes.len()).map(|at| (shared(&nodes[at]), nodes[at].is_core, std::cmp::Reverse(at))).max();
+    let best =
+        (0..nodes.len()).map(|at| (shared(&nodes[at]), nodes[at].is_core, std::cmp::Reverse(at))).max();
     match best {
         Some((shared, _, at)) if shared > 0 => at.0,
         _ => nodes.iter().position(|node| node.is_core).unwrap_or(nodes.len() - 1),

@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::domain::arms::fold_name;
+use crate::text::fold;
+
 /// Word lists, all in lower case.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +23,10 @@ pub(super) struct Language {
     articles: HashSet<String>,
     pronouns: HashSet<String>,
     abbreviations: HashSet<String>,
+    part_breaks: HashSet<String>,
+    speakers: HashSet<String>,
+    stating: HashSet<String>,
+    finding: HashSet<String>,
 }
 
 /// How a word opens a part of a goal.
@@ -35,8 +42,10 @@ impl Language {
     /// The words.
     pub(super) fn get() -> &'static Self {
         static LANGUAGE: LazyLock<Language> = LazyLock::new(|| {
-            let mut language: Language = toml::from_str(include_str!("data/language.toml")).expect("valid word lists");
-            let longest_first = |phrases: &mut Vec<String>| phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+            let mut language: Language =
+                toml::from_str(include_str!("data/language.toml")).expect("valid word lists");
+            let longest_first =
+                |phrases: &mut Vec<String>| phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
             longest_first(&mut language.lead_ins);
             longest_first(&mut language.connectives);
             language
@@ -58,7 +67,8 @@ impl Language {
             return Some(Opening::English);
         }
         // "Quickly fix …", "automatically deploy …"
-        (first.ends_with("ly") && words.next().is_some_and(|second| self.verbs.contains(&second))).then_some(Opening::English)
+        (first.ends_with("ly") && words.next().is_some_and(|second| self.verbs.contains(&second)))
+            .then_some(Opening::English)
     }
 
     /// Whether `text` begins a part of its own behind a comma or a joining word.
@@ -72,7 +82,8 @@ impl Language {
             return true;
         }
         words.next().is_some_and(|second| {
-            let starts_name = second.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '"' || c == '“');
+            let starts_name =
+                second.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '"' || c == '“');
             starts_name || self.articles.contains(&bare(second))
         })
     }
@@ -80,8 +91,10 @@ impl Language {
     /// `text` without polite phrases and joining words in front.
     pub(super) fn without_lead_ins<'t>(&self, mut text: &'t str) -> &'t str {
         loop {
-            text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | ':' | '…' | '.'));
-            let lead = self.lead_ins.iter().chain(&self.connectives).find_map(|phrase| strip_words(text, phrase));
+            text = text
+                .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | ':' | '…' | '.'));
+            let lead =
+                self.lead_ins.iter().chain(&self.connectives).find_map(|phrase| strip_words(text, phrase));
             match lead {
                 Some(rest) if rest.chars().any(char::is_alphanumeric) => text = rest,
                 _ => return text,
@@ -100,6 +113,25 @@ impl Language {
         text.split_whitespace().next().is_some_and(|first| self.descriptions.contains(&bare(first)))
     }
 
+    /// Whether `word` ends a part of a goal wherever it stands.
+    pub(super) fn breaks(&self, word: &str) -> bool {
+        word == "&" || self.part_breaks.contains(&bare(word))
+    }
+
+    /// Whether `text` only says how things are ("I have an image").
+    pub(super) fn states(&self, text: &str) -> bool {
+        let folded = fold(text);
+        let mut words = folded.split(' ');
+        let is_statement = words.next().is_some_and(|subject| self.speakers.contains(subject))
+            && words.next().is_some_and(|verb| self.stating.contains(verb));
+        is_statement && self.without_lead_ins(text).len() == text.len()
+    }
+
+    /// Whether an arm of this name finds what others work with.
+    pub(super) fn finds(&self, name: &str) -> bool {
+        fold_name(name).split(' ').any(|word| self.finding.contains(word))
+    }
+
     /// Whether `object` stands for what was named before.
     pub(super) fn is_pronoun(&self, object: &str) -> bool {
         self.pronouns.contains(&bare(object))
@@ -115,7 +147,8 @@ impl Language {
     /// Whether a full stop behind `word` belongs to the word.
     pub(super) fn is_abbreviation(&self, word: &str) -> bool {
         let word = bare(word);
-        self.abbreviations.contains(&word) || word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
+        self.abbreviations.contains(&word)
+            || word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
     }
 
     /// Whether the goal is a question rather than work.

@@ -12,11 +12,47 @@ macro_rules! files {
 
 /// The playbooks that ship with the program. Where two fit a text equally well, the first is followed.
 const BUILT_IN: &[(&str, &str)] = files![
-    "incident", "security-audit", "migration", "release-deploy", "secret-rotation", "backup-restore", "redaction",
-    "compliance-request", "write-tests", "bug-fix", "refactoring", "code-review", "performance", "ab-test",
-    "model-training", "data-cleaning", "data-analysis", "monitoring", "translation", "design", "creative-text", "presentation",
-    "hiring", "onboarding", "customer-reply", "deletion", "publish", "campaign", "travel", "event", "comparison", "research-report",
-    "code-change", "infrastructure", "finance", "learning", "household", "purchase", "document", "question", "guard",
+    "incident",
+    "security-audit",
+    "migration",
+    "release-deploy",
+    "secret-rotation",
+    "backup-restore",
+    "redaction",
+    "compliance-request",
+    "write-tests",
+    "bug-fix",
+    "refactoring",
+    "code-review",
+    "performance",
+    "ab-test",
+    "model-training",
+    "data-cleaning",
+    "data-analysis",
+    "monitoring",
+    "translation",
+    "design",
+    "creative-text",
+    "presentation",
+    "hiring",
+    "onboarding",
+    "customer-reply",
+    "deletion",
+    "publish",
+    "campaign",
+    "travel",
+    "event",
+    "comparison",
+    "research-report",
+    "code-change",
+    "infrastructure",
+    "finance",
+    "learning",
+    "household",
+    "purchase",
+    "document",
+    "question",
+    "guard",
 ];
 
 /// A score below this is no match.
@@ -44,7 +80,9 @@ impl Library {
             let parse = |(name, text): &(&str, &str)| {
                 toml::from_str(text).unwrap_or_else(|error| panic!("the built-in playbook {name}: {error}"))
             };
-            Arc::new(Library::new(BUILT_IN.iter().map(parse).collect()).expect("the built-in playbooks are valid"))
+            Arc::new(
+                Library::new(BUILT_IN.iter().map(parse).collect()).expect("the built-in playbooks are valid"),
+            )
         });
         LIBRARY.clone()
     }
@@ -77,7 +115,9 @@ impl Library {
         let is_question = text.trim_end().ends_with(['?', '？']);
         let candidates = self.0.iter().filter(|entry| !entry.playbook.addon);
         let scored = candidates.map(|entry| (entry.score(&folded, is_question), entry));
-        let best = scored.filter(|(score, _)| *score >= LEAST_SCORE).reduce(|best, next| if next.0 > best.0 { next } else { best });
+        let best = scored
+            .filter(|(score, _)| *score >= LEAST_SCORE)
+            .reduce(|best, next| if next.0 > best.0 { next } else { best });
         best.map(|(_, entry)| &entry.playbook)
     }
 
@@ -85,7 +125,8 @@ impl Library {
     pub fn guard_for<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Option<&PlaybookStep> {
         let guard = self.0.iter().find(|entry| entry.playbook.addon)?;
         let mut texts = texts.map(fold);
-        texts.any(|text| guard.keywords.iter().any(|keyword| find_phrase(&text, keyword).is_some()))
+        texts
+            .any(|text| guard.keywords.iter().any(|keyword| find_phrase(&text, keyword).is_some()))
             .then(|| guard.playbook.steps.first())?
     }
 }
@@ -118,7 +159,11 @@ impl Entry {
             return if leads || is_question { 1 + usize::from(leads) * LEADING } else { 0 };
         }
         let score: usize = found.iter().map(|(keyword, _)| weight(keyword)).sum();
-        if score == 0 { 0 } else { score + if leads { LEADING } else { 0 } + usize::from(!self.any_of.is_empty()) }
+        if score == 0 {
+            0
+        } else {
+            score + if leads { LEADING } else { 0 } + usize::from(!self.any_of.is_empty())
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use super::wording::one_line;
 const MAX_PARTS: usize = 48;
 /// Names of things end before these words; what follows says how, when or why.
 const OBJECT_ENDS: &[&str] = &[
-    "that", "which", "who", "whose", "so", "with", "without", "into", "by", "from", "using", "via", "after", "before", "until",
-    "when", "while", "because", "within", "if", "where", "unless", "during", "in", "on", "at", "to", "as", "under", "since",
-    "per", "across",
+    "that", "which", "who", "whose", "so", "with", "without", "into", "by", "from", "using", "via", "after",
+    "before", "until", "when", "while", "because", "within", "if", "where", "unless", "during", "in", "on",
+    "at", "to", "as", "under", "since", "per", "across",
 ];
 /// Longest object in a step, in characters.
 const OBJECT_CHARS: usize = 80;
@@ -124,7 +124,9 @@ fn is_invisible(c: char) -> bool {
 
 /// A line without its bullet or number.
 fn without_marker(line: &str) -> &str {
-    let line = line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '*' | '•' | '–' | '—' | '#' | '>' | '·'));
+    let line = line.trim_start_matches(|c: char| {
+        c.is_whitespace() || matches!(c, '-' | '*' | '•' | '–' | '—' | '#' | '>' | '·')
+    });
     let behind_digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
     if !(1..=2).contains(&(line.len() - behind_digits.len())) {
         return line;
@@ -147,7 +149,10 @@ fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
             '”' | '»' | ')' | ']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth == 0 && !in_quotes && may_split && at > start
+        if depth == 0
+            && !in_quotes
+            && may_split
+            && at > start
             && let Some(length) = separator(sentence, at, language)
         {
             texts.push(trimmed(&sentence[start..at]));
@@ -175,7 +180,11 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
         c if is_ideograph(c) => {
             let joint = language.unspaced_joints.iter().find(|joint| rest.starts_with(joint.as_str()))?;
             let behind = &rest[joint.len()..];
-            return language.unspaced_verbs.iter().any(|verb| behind.starts_with(verb.as_str())).then_some(joint.len());
+            return language
+                .unspaced_verbs
+                .iter()
+                .any(|verb| behind.starts_with(verb.as_str()))
+                .then_some(joint.len());
         }
         _ if is_word_start => (0, false),
         _ => return None,
@@ -212,7 +221,8 @@ fn trimmed(text: &str) -> String {
 /// Verbs without an object get that of the next part: "Build and deploy a REST API".
 fn share_objects(texts: &mut [String], language: &Language) {
     for index in (0..texts.len().saturating_sub(1)).rev() {
-        let is_bare_verb = !texts[index].contains(' ') && language.opening(&texts[index]) == Some(Opening::English);
+        let is_bare_verb =
+            !texts[index].contains(' ') && language.opening(&texts[index]) == Some(Opening::English);
         if is_bare_verb && let Some((_, object)) = texts[index + 1].split_once(' ') {
             texts[index] = format!("{} {object}", texts[index]);
         }
@@ -267,7 +277,9 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
     let object = rest.join(" ");
     let object = object.trim_end_matches([',', ':', '.']);
     let known = match object.split_once(' ') {
-        Some((article, noun)) if ["a", "an"].contains(&article.to_lowercase().as_str()) => format!("the {noun}"),
+        Some((article, noun)) if ["a", "an"].contains(&article.to_lowercase().as_str()) => {
+            format!("the {noun}")
+        }
         _ => object.to_owned(),
     };
     if known.is_empty() {

@@ -142,7 +142,8 @@ impl Remaining<'_> {
             .iter()
             .fold(task.action.as_str(), |action, lead| action.strip_prefix(lead).unwrap_or(action))
             .to_owned();
-        let (quoted, reason) = (shorten(&one_line(&action), QUOTED_ACTION), progress.reason.as_deref().map(one_line));
+        let (quoted, reason) =
+            (shorten(&one_line(&action), QUOTED_ACTION), progress.reason.as_deref().map(one_line));
         let why = reason.map(|reason| format!(": {}", shorten(&reason, QUOTED_REASON))).unwrap_or_default();
         let verifies = self.registry.arms()[task.arm].verifies();
         let avoided = "What made it fail before does not happen again".to_owned();
@@ -236,7 +237,8 @@ impl Remaining<'_> {
     }
 
     fn arm_of(&self, step: &SubTask) -> usize {
-        self.staff.place(&step.required_arm).unwrap_or_else(|| self.staff.for_text(&step.action))
+        let named = self.registry.named(&step.required_arm).and_then(|arm| self.staff.place(&arm.id));
+        named.unwrap_or_else(|| self.staff.for_text(&step.action))
     }
 
     /// The arm of the last step before this one that does not only verify.
@@ -247,13 +249,7 @@ impl Remaining<'_> {
         doers.next().unwrap_or_else(|| self.staff.for_text(&step.action))
     }
 
-    fn add(
-        &mut self,
-        arm: usize,
-        action: String,
-        criteria: Vec<String>,
-        needs: Vec<Need>,
-    ) -> usize {
+    fn add(&mut self, arm: usize, action: String, criteria: Vec<String>, needs: Vec<Need>) -> usize {
         let tier = self.registry.arms()[arm].cost_tier;
         self.push(Task { action, arm, criteria, needs, tier, seconds: ADDED_SECONDS })
     }

@@ -24,8 +24,11 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// `names` as a list, if there are any.
 pub(super) fn list(names: impl Iterator<Item = String>) -> Option<String> {
-    let names: Vec<String> =
-        names.filter(|name| !name.is_empty()).take(MAX_NAMES).map(|name| shorten(&name, NAME_CHARS)).collect();
+    let names: Vec<String> = names
+        .filter(|name| !name.is_empty())
+        .take(MAX_NAMES)
+        .map(|name| shorten(&name, NAME_CHARS))
+        .collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything that does not depend on the request is built at start.
 
+mod arms;
 mod reask;
 mod replan;
 mod schema;
@@ -237,21 +238,13 @@ fn numbers_to(most: usize) -> Vec<u32> {
 
 fn system_prompt(registry: &ArmRegistry, rules: &PlanRules, terms: &Terms<'_>) -> String {
     let Terms { steps, actions, needs, example, .. } = terms;
+    let types = if registry.has_types() { arms::ABOUT_TYPES } else { "" };
     let mut prompt = String::with_capacity(4_096);
     prompt.push_str(
         "You are the planner of a distributed AI system. You break a goal down into steps; specialised arms \
          carry them out. You only plan: you never carry out, answer or refuse the goal yourself.\n\nArms:\n",
     );
-    for arm in registry.arms() {
-        let _ = write!(prompt, "- \"{}\" (cost tier {})", arm.id, arm.cost_tier);
-        if !arm.description.is_empty() {
-            let _ = write!(prompt, ": {}", arm.description);
-        }
-        if !arm.capabilities.is_empty() {
-            let _ = write!(prompt, " [{}]", arm.capabilities.join(", "));
-        }
-        prompt.push('\n');
-    }
+    arms::write_in_full(registry, &mut prompt);
     let _ = write!(
         prompt,
         "\nRules:\n\
@@ -260,7 +253,7 @@ fn system_prompt(registry: &ArmRegistry, rules: &PlanRules, terms: &Terms<'_>) -
          3. Each step names one arm from the list, by its id to the letter. Prefer the specialist; where two \
          would do, the cheaper.\n\
          4. Each step has 2 or 3 acceptance criteria that somebody else can check as true or false.\n\
-         5. {needs}\n\
+         5. {needs}{types}\n\
          6. Gather what has to be known before changing anything. Validate critical output before it is used.\n\
          7. estimated_cost_tier is 1 (cheap) to 5; estimated_duration_seconds is realistic, 1 to {MAX_STEP_SECONDS}.\n\
          8. Every constraint of the request shows in the steps or their criteria.\n",
@@ -293,9 +286,7 @@ fn simple_system_prompt(registry: &ArmRegistry, rules: &PlanRules, terms: &Terms
          Answer with the JSON object of the plan alone.\nArms:",
         terms.simply
     );
-    for arm in registry.arms() {
-        let _ = write!(prompt, "\n- {}: {}", arm.id, arm.description);
-    }
+    arms::write_in_short(registry, &mut prompt);
     if rules.require_verification
         && let Some(verifier) = registry.verifier()
     {

@@ -1,7 +1,7 @@
-//! What an LLM is told about an answer that was no use: the exact faults, and what would be right.
+//! What an LLM is told about an answer that was rejected: the exact faults, and what would be right.
 
 use crate::domain::arms::ArmRegistry;
-use crate::planner::error::{ParseError, PlanFault, RejectedAnswer, list, steps};
+use crate::planner::error::{ParseError, PlanFault, RejectedAnswer, list, missing, steps};
 
 /// More faults than these are not listed; one answer may have hundreds.
 const MOST_FAULTS: usize = 12;
@@ -23,6 +23,7 @@ fn unreadable_for_llm(error: ParseError) -> &'static str {
         ParseError::Truncated => {
             "It was cut off before its end. Use fewer words: one short sentence for each action and criterion."
         }
+        ParseError::NoBeginning => "Its beginning was missing. Answer with the whole plan.",
         ParseError::NotJson => "It was not JSON. Answer with one JSON object and nothing else.",
         ParseError::Example => "It was the example, not a plan for this request.",
         ParseError::NoSteps => "Its JSON had no list of steps under \"plan\".",
@@ -42,7 +43,7 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
             registry.verifier().map_or("", |arm| &arm.id)
         ),
         PlanFault::Cycle { steps } => {
-            format!("Steps {} wait for each other. A step may depend on earlier steps only.", list(steps))
+            format!("Steps {} depend on each other. A step may depend on earlier steps only.", list(steps))
         }
         PlanFault::RepeatedAction { steps } => {
             format!("Steps {} had the same action. Each step must do something else.", list(steps))
@@ -58,12 +59,48 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
             "Step {step} was step {failed} again, which failed, with the same arm and no new step before it. Let it \
              depend on a new step that removes the cause, or reach its result in another way."
         ),
-        PlanFault::AmbiguousNeed { step, number } => format!(
+        PlanFault::AmbiguousDependency { step, number } => format!(
             "Step {step} depends on {number}, and both a step that is done and one of yours had that number. \
              Give your steps the numbers that are asked for."
         ),
-        PlanFault::UnknownArm { step } => {
-            format!("Step {step} named an arm that is not in the list of arms.")
+        PlanFault::UnknownArm { step, candidates } => {
+            let nearest: Vec<String> = candidates.iter().map(|id| format!("\"{id}\"")).collect();
+            let which = match nearest.split_last() {
+                None => "Name one of the list, by its id to the letter.".to_owned(),
+                Some((last, [])) => {
+                    format!("The nearest is {last}; if that does not fit, name another of the list.")
+                }
+                Some((last, others)) => {
+                    format!(
+                        "The nearest are {} and {last}; name the one that fits, or another of the list.",
+                        others.join(", ")
+                    )
+                }
+            };
+            format!("Step {step} named an arm that is not in the list of arms. {which}")
+        }
+        PlanFault::NoDependencies => {
+            "No step said which steps it depends on. Give each step \"depends_on\": the numbers of the earlier steps \
+             whose results it needs, [] for none."
+                .into()
+        }
+        PlanFault::MissingSteps { numbers } => {
+            format!("By the numbers of its steps, {} were missing. Number the steps from 1.", missing(numbers))
+        }
+        PlanFault::UnclearEdges => {
+            "Which steps depend on which was not clear. Say it in the \"depends_on\" of each step only.".into()
+        }
+        PlanFault::UnusedSteps => {
+            "It had steps outside the list \"plan\". Put every step into that list, and nowhere else.".into()
+        }
+        PlanFault::UnclearDependency { step } => format!(
+            "Step {step} depends on something that is not a step number. Use numbers of earlier steps in \"depends_on\"."
+        ),
+        PlanFault::UnplacedReference { step } => format!(
+            "Step {step} mentions a step that is not in its \"depends_on\". Add it there, or do not mention it."
+        ),
+        PlanFault::NestedSteps { step } => {
+            format!("Step {step} had steps inside. Make each of them a step of \"plan\", or leave them out.")
         }
     }
 }

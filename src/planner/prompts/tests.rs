@@ -152,9 +152,12 @@ fn a_question_asked_again_quotes_every_fault_and_not_the_answer() {
     let simply = prompts.simplified(&request.clone().into(), &rejected);
     for prompt in [&again, &simply] {
         let (_, user) = words(prompt);
-        for part in
-            ["Ship it", "9 steps; at most 7", "Steps 2 and 3 wait", "Steps 4 and 5 had the same action"]
-        {
+        for part in [
+            "Ship it",
+            "9 steps; at most 7",
+            "Steps 2 and 3 depend on each other",
+            "Steps 4 and 5 had the same action",
+        ] {
             assert!(user.contains(part), "{part}\n{user}");
         }
     }

@@ -186,7 +186,7 @@ impl PlanCache {
             }
             match self.single_flight.join(key) {
                 Participant::Leader(leader) => {
-                    let outcome = match self.shared_plan(planner, key).await {
+                    let outcome = match self.shared_plan(planner, &job.request, key).await {
                         Some(plan) => PlanOutcome::cached(planner, plan),
                         None => self.make(planner, job, deadline, steps, key, CacheStatus::Miss).await,
                     };
@@ -209,8 +209,13 @@ impl PlanCache {
     }
 
     /// A plan that another replica made.
-    async fn shared_plan(&self, planner: &PlannerArm, key: Key) -> Option<Arc<SerializedPlan>> {
-        let plan = Arc::new(self.redis.as_ref()?.get(planner, key).await?);
+    async fn shared_plan(
+        &self,
+        planner: &PlannerArm,
+        request: &PlanRequest,
+        key: Key,
+    ) -> Option<Arc<SerializedPlan>> {
+        let plan = Arc::new(self.redis.as_ref()?.get(planner, request, key).await?);
         self.memory.insert(key, plan.clone());
         Some(plan)
     }
@@ -245,7 +250,11 @@ impl PlanCache {
     fn key(&self, request: &PlanRequest) -> Key {
         let asked = (&request.goal, &request.constraints, &request.context);
         let asked = serde_json::to_vec(&asked).expect("texts and JSON values serialise");
-        Key(self.setting.clone().chain_update(asked).finalize().into())
+        let mut hash = self.setting.clone().chain_update(asked);
+        if let Some(arms) = &request.arms {
+            hash.update(serde_json::to_vec(arms).expect("texts and numbers serialise"));
+        }
+        Key(hash.finalize().into())
     }
 }
 

@@ -8,7 +8,7 @@ use redis::AsyncCommands as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::domain::{PlanResponse, RedisOperation, Repair};
+use crate::domain::{PlanRequest, PlanResponse, RedisOperation, Repair};
 use crate::planner::PlannerArm;
 use crate::planner::serialized::SerializedPlan;
 use crate::service::redis::Redis;
@@ -42,12 +42,17 @@ impl RedisPlans {
     }
 
     /// The plan that some replica made, if it is still valid here.
-    pub(super) async fn get(&self, planner: &PlannerArm, key: Key) -> Option<SerializedPlan> {
+    pub(super) async fn get(
+        &self,
+        planner: &PlannerArm,
+        request: &PlanRequest,
+        key: Key,
+    ) -> Option<SerializedPlan> {
         let name = key.in_redis();
         let stored: Option<Vec<u8>> =
             self.redis.ask(RedisOperation::ReadPlan, async |mut redis| redis.get(name).await).await?;
         let LoadedPlan { plan, repairs } = serde_json::from_slice(&stored?).ok()?;
-        Some(SerializedPlan::new(planner.check_again(plan, repairs)?))
+        Some(SerializedPlan::new(planner.check_again(request, plan, repairs).await?))
     }
 
     /// Stores `plan` for all replicas, without waiting.

@@ -1,11 +1,11 @@
-//! The faults of LLMs at the level of bytes, by what must become of them.
+//! The faults of LLMs by what must become of them.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::fake_llm::{Act, completion, drip, send, send_json, send_without_end};
 use crate::support::good_plan;
-use crate::wire::{Act, completion, response, send, send_json};
 
 pub fn good() -> Vec<Act> {
     send_json(200, &completion(&good_plan().to_string()))
@@ -15,23 +15,25 @@ pub fn says(status: u16, code: &str) -> Vec<Act> {
     send_json(status, &json!({"error": {"message": "canary-message", "code": code, "canary": "canary"}}))
 }
 
-/// A good answer of which the last bytes never come.
-fn cut_short() -> Vec<u8> {
-    let mut whole = response(200, "", completion(&good_plan().to_string()).to_string());
-    whole.truncate(whole.len() - 100);
-    whole
+fn good_text() -> String {
+    completion(&good_plan().to_string()).to_string()
 }
 
-fn chunk(text: &str) -> String {
-    format!("{:x}\r\n{text}\r\n", text.len())
+/// A good answer of which the last bytes never come, and then `act`.
+fn cut_short(act: Act) -> Vec<Act> {
+    [send_without_end(&good_text(), 100), vec![act]].concat()
+}
+
+/// A head that promises a body, and then `act`.
+fn head_then(act: Act) -> Vec<Act> {
+    vec![Act::Head(200, "content-length: 9\r\n".into()), act]
 }
 
 /// What passes: each is tried again.
 pub fn passing() -> Vec<(&'static str, Vec<Act>)> {
-    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
-    let whole = completion(&good_plan().to_string()).to_string();
-    let unended = format!("{chunked}{}", chunk(&whole));
+    let whole = good_text();
     let half = format!("HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n{}", &whole[..whole.len() / 2]);
+    let unended = vec![Act::Head(200, String::new()), Act::Body(whole.into()), Act::Close];
     vec![
         ("500", says(500, "canary")),
         ("502 with a page", send(502, "content-type: text/html\r\n", "<html>canary</html>")),
@@ -45,19 +47,16 @@ pub fn passing() -> Vec<(&'static str, Vec<Act>)> {
         ("200 with nothing", send(200, "", "")),
         ("no choices", send_json(200, &json!({"choices": []}))),
         ("more than 4 MiB", send(200, "", vec![b' '; 4 * 1024 * 1024 + 1])),
-        ("204", vec![Act::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())]),
+        ("204", vec![Act::Head(204, String::new()), Act::End]),
         ("reset before the head", vec![Act::Reset]),
         ("closed before the head", vec![Act::Close]),
-        ("closed within the head", vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-".to_vec()), Act::Close]),
-        (
-            "reset behind the head",
-            vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec()), Act::Reset],
-        ),
-        ("reset within the body", vec![Act::Send(cut_short()), Act::Reset]),
-        ("body cut, of a length", vec![Act::Send(cut_short()), Act::Close]),
-        ("body cut, in chunks", vec![Act::Send(unended.into()), Act::Close]),
-        ("body cut, up to the close", vec![Act::Send(half.into()), Act::Close]),
-        ("not HTTP", vec![Act::Send(b"canary\r\n\r\n".to_vec()), Act::Close]),
+        ("closed within the head", vec![Act::Raw(b"HTTP/1.1 200 OK\r\ncontent-".to_vec()), Act::Close]),
+        ("reset after the head", head_then(Act::Reset)),
+        ("reset within the body", cut_short(Act::Reset)),
+        ("body cut, of a length", cut_short(Act::Close)),
+        ("body cut, in chunks", unended),
+        ("body cut, up to the close", vec![Act::Raw(half.into()), Act::Close]),
+        ("not HTTP", vec![Act::Raw(b"canary\r\n\r\n".to_vec()), Act::Close]),
         ("broken gzip", send(200, "content-encoding: gzip\r\n", "canary")),
     ]
 }
@@ -82,7 +81,7 @@ pub fn lasting() -> Vec<(&'static str, Vec<Act>)> {
         ("quota gone", says(429, "insufficient_quota")),
         ("payment required", says(402, "canary")),
         ("bad request", says(400, "canary")),
-        ("sent elsewhere", send(302, "location: /canary\r\n", "")),
+        ("redirect", send(302, "location: /canary\r\n", "")),
         ("key refused with 200", says(200, "401")),
     ]
 }
@@ -94,11 +93,10 @@ pub fn passing_late() -> (&'static str, Vec<Act>) {
 
 /// What never ends.
 pub fn silent() -> Vec<(&'static str, Vec<Act>)> {
-    let whole = response(200, "", completion(&good_plan().to_string()).to_string());
     vec![
         ("no answer", vec![Act::Silence]),
-        ("no body", vec![Act::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_vec()), Act::Silence]),
-        ("half a body", vec![Act::Send(cut_short()), Act::Silence]),
-        ("drips", vec![Act::Drip(whole, 1, Duration::from_millis(50))]),
+        ("no body", head_then(Act::Silence)),
+        ("half a body", cut_short(Act::Silence)),
+        ("drips", drip(&good_text(), 1, Duration::from_millis(50))),
     ]
 }

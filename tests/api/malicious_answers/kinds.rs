@@ -8,7 +8,7 @@ pub type Make = Box<dyn Fn(usize) -> String + Send>;
 /// A name, and what makes the answer.
 type Made = (&'static str, fn(usize) -> String);
 
-/// Each kind of hostile answer by its name.
+/// Each kind of malicious answer by its name.
 pub fn kinds() -> Vec<(String, Make)> {
     let mut kinds: Vec<(String, Make)> = Vec::new();
     for &(head, unit) in RUNS {
@@ -20,7 +20,7 @@ pub fn kinds() -> Vec<(String, Make)> {
     kinds
 }
 
-/// One step as the wire has it.
+/// One step as the llm has it.
 const STEP: &str = r#"{"step":1,"action":"Do it","required_arm":"coder","acceptance_criteria":["done"],"depends_on":[],"estimated_cost_tier":2,"estimated_duration_seconds":30}"#;
 
 /// A beginning, and what follows it again and again.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::faults::kinds::{lasting, passing, passing_late, silent};
-use crate::stream::events::{HEAD, ends, event, first_step_then, part, says};
+use crate::stream::events::{DONE, ends, event, first_step_then, head, says, stream};
+use crate::support::fake_llm::{Act, Transport, completion, drip, send, send_json};
 use crate::support::good_plan;
-use crate::wire::{Act, completion, response, send, send_json};
 
 /// One way in which an LLM fails for as long as the fault lasts.
 #[derive(Clone)]
@@ -24,6 +24,15 @@ pub enum Does {
     Refuse,
     /// It answers each call with `whole`, or `streamed` where the call asks for a stream.
     Answer { whole: Vec<Act>, streamed: Vec<Act> },
+}
+
+impl Fault {
+    pub fn can_be_met_over(&self, transport: Transport) -> bool {
+        match &self.does {
+            Does::Refuse => true,
+            Does::Answer { whole, streamed } => transport.carries(whole) && transport.carries(streamed),
+        }
+    }
 }
 
 /// What must come of it where each model has two attempts.
@@ -67,11 +76,10 @@ fn row(what: &'static str, acts: Vec<Act>, becomes: Becomes) -> Fault {
 
 /// What takes time and comes to an end.
 fn slow() -> Vec<Fault> {
-    let whole = response(200, "", completion(&good_plan().to_string()).to_string());
-    let piece = whole.len() / 10;
+    let whole = completion(&good_plan().to_string()).to_string();
     vec![
         row("a short wait asked for", send(429, "retry-after-ms: 50\r\n", "{}"), Becomes::OutageFor(1, 2)),
-        row("drips in time", vec![Act::Drip(whole, piece, Duration::from_millis(5))], Becomes::Plan),
+        row("drips in time", drip(&whole, whole.len() / 10, Duration::from_millis(5)), Becomes::Plan),
     ]
 }
 
@@ -102,62 +110,49 @@ fn answers() -> Vec<Fault> {
 fn answer(what: &'static str, message: &Value, finish: &str, becomes: Becomes) -> Fault {
     let whole = send_json(200, &json!({ "choices": [{ "message": message, "finish_reason": finish }] }));
     let delta = event(&json!({ "choices": [{ "index": 0, "delta": message, "finish_reason": null }] }));
-    let streamed = vec![Act::Send([HEAD.as_bytes(), &delta, &ends(finish)].concat())];
+    let streamed = stream(vec![delta, ends(finish)]);
     Fault { what, does: Does::Answer { whole, streamed }, becomes }
 }
 
 /// What goes wrong in a stream, asked for or not.
 fn streams() -> Vec<Fault> {
     let plan = good_plan().to_string();
-    let stream = |what, parts: &[Vec<u8>], then: &[Act], becomes| {
-        let sent = Act::Send([HEAD.as_bytes(), &parts.concat()].concat());
-        row(what, [&[sent], then].concat(), becomes)
-    };
-    let (over, done) = (b"0\r\n\r\n".to_vec(), part(b"data: [DONE]\n\n"));
     let finish = event(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] }));
-    let garbage = part(b"data: \xff\xfe{canary\n\n");
-    let comment = part(b": still working\n\n");
-    let error = event(&json!({ "error": { "message": "canary", "code": "server_error" } }));
-    let mid_token = says(&plan)[..200].to_vec();
-    let heartbeat = [HEAD.as_bytes().to_vec(), comment.repeat(1_000)].concat();
+    let garbage = b"data: \xff\xfe{canary\n\n".to_vec();
+    let comment = b": still working\n\n".to_vec();
+    let error = Act::Body(event(&json!({ "error": { "message": "canary", "code": "server_error" } })));
+    let within_token = Act::Body(says(&plan)[..200].to_vec());
+    let heartbeat = vec![head(), Act::Drip(comment.repeat(1_000), comment.len(), Duration::from_millis(20))];
+    let closed = vec![head(), Act::Body([says(&plan), finish.clone()].concat()), Act::Close];
     // Who asked for a stream need not wait for its end.
     let error = Fault {
-        what: "an error behind the first step",
+        what: "an error after the first step",
         does: Does::Answer {
-            whole: first_step_then([Act::Send([error.clone(), over.clone()].concat())]),
-            streamed: first_step_then([Act::Send(error), Act::Silence]),
+            whole: first_step_then([error.clone(), Act::End]),
+            streamed: first_step_then([error, Act::Silence]),
         },
         becomes: Becomes::Outage,
     };
+    let ends_after_first_step = |finish| first_step_then([Act::Body(ends(finish)), Act::End]);
+    let row_of = |what, pieces: &[&[u8]], becomes| {
+        row(what, stream(pieces.iter().map(|piece| piece.to_vec()).collect()), becomes)
+    };
     vec![
         error,
-        row("stalls behind the first step", first_step_then([Act::Silence]), Becomes::Late),
-        row("reset behind the first step", first_step_then([Act::Reset]), Becomes::Outage),
-        row("ends behind the first step", first_step_then([Act::Send(over.clone())]), Becomes::Outage),
-        row(
-            "a filter behind the first step",
-            first_step_then([Act::Send(ends("content_filter"))]),
-            Becomes::Refusal,
-        ),
-        row(
-            "the token limit behind the first step",
-            first_step_then([Act::Send(ends("length"))]),
-            Becomes::NoPlan,
-        ),
-        stream("cut within a token", &[mid_token], &[Act::Close], Becomes::Outage),
-        stream("garbage alone", &[garbage.clone(), done.clone(), over.clone()], &[], Becomes::Outage),
-        stream(
-            "garbage in between",
-            &[garbage.clone(), says(&plan), garbage, ends("stop")],
-            &[],
-            Becomes::Plan,
-        ),
-        stream("no end", &[says(&plan), over.clone()], &[], Becomes::Outage),
-        stream("no [DONE]", &[says(&plan), finish.clone(), over.clone()], &[], Becomes::Plan),
-        stream("no [DONE], and closed", &[says(&plan), finish], &[Act::Close], Becomes::Outage),
-        stream("an empty stream", std::slice::from_ref(&over), &[], Becomes::Outage),
-        stream("[DONE] alone", &[done, over.clone()], &[], Becomes::Outage),
-        stream("comments alone", &[comment.clone(), comment, over], &[], Becomes::Outage),
-        row("comments for ever", vec![Act::Drip(heartbeat, 30, Duration::from_millis(20))], Becomes::Late),
+        row("stalls after the first step", first_step_then([Act::Silence]), Becomes::Late),
+        row("reset after the first step", first_step_then([Act::Reset]), Becomes::Outage),
+        row("ends after the first step", first_step_then([Act::End]), Becomes::Outage),
+        row("a filter after the first step", ends_after_first_step("content_filter"), Becomes::Refusal),
+        row("the token limit after the first step", ends_after_first_step("length"), Becomes::NoPlan),
+        row("cut within a token", vec![head(), within_token, Act::Close], Becomes::Outage),
+        row_of("garbage alone", &[&garbage, DONE], Becomes::Outage),
+        row_of("garbage in between", &[&garbage, &says(&plan), &garbage, &ends("stop")], Becomes::Plan),
+        row_of("no end", &[&says(&plan)], Becomes::Outage),
+        row_of("no [DONE]", &[&says(&plan), &finish], Becomes::Plan),
+        row("no [DONE], and closed", closed, Becomes::Outage),
+        row_of("an empty stream", &[], Becomes::Outage),
+        row_of("[DONE] alone", &[DONE], Becomes::Outage),
+        row_of("comments alone", &[&comment, &comment], Becomes::Outage),
+        row("comments for ever", heartbeat, Becomes::Late),
     ]
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::support::fake_llm::{Act, completion, send_json};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, problem};
-use crate::wire::{Act, Wire, completion, send_json};
 
 use super::{ACCEPT, answer, call, initialize, planned, post, refused, request, tool_result};
 
 #[tokio::test]
-async fn faults_of_the_protocol_are_errors_of_the_protocol() {
+async fn protocol_faults_are_protocol_errors() {
     let app = TestApp::embedded().await;
     for (message, code) in [
         (call("make_coffee", &json!({})), -32602),
@@ -57,7 +57,7 @@ async fn faults_of_the_protocol_are_errors_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_request_by_itself_says_what_it_needs_of_the_newest_protocol() {
+async fn a_stateless_request_carries_the_protocol_version() {
     let app = TestApp::embedded().await;
     let mut message = request("server/discover", &json!({}));
     message["params"]["_meta"] = json!({
@@ -239,7 +239,7 @@ async fn overload_and_short_deadlines_are_reported_at_once() {
     tokio::select! {
         _ = answer(&app, &first) => panic!("the LLM never answers"),
         () = async {
-            llm.called().await;
+            llm.called(1).await;
             assert_eq!(refused(&app, "create_plan", &goal).await["code"], "overloaded");
             assert_eq!(problem(app.plan(&goal).await).await.1["code"], "overloaded");
             answer(&app, &request("tools/list", &json!({}))).await;
@@ -299,7 +299,7 @@ async fn calls_in_flight_finish_while_new_ones_are_refused() {
     let told = Arc::new(Notify::new());
     let mut acts = vec![Act::Until(told.clone())];
     acts.extend(send_json(200, &completion(&good_plan().to_string())));
-    let llm = Wire::script([acts]).await;
+    let llm = FakeLlm::start([acts]).await;
     let mut app = TestApp::start(&[("PLANNER_LLM_BASE_URL", &llm.base_url)]).await;
     let message = call("create_plan", &json!({"goal": "g"}));
     let in_flight = tokio::spawn(post(&app, &message).send());

@@ -67,7 +67,7 @@ fn bare_steps() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn schemas_are_valid_and_what_tools_take_and_give_keeps_to_them() {
+async fn tools_keep_to_their_schemas() {
     let mut unknown_price = good_plan();
     unknown_price["plan"][0]["required_arm"] = json!("Retriever");
     let llm = FakeLlm::start([Reply::plan(&unknown_price)]).await;

@@ -90,7 +90,7 @@ pub async fn planned(variables: &[(&str, &str)], wanted: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_plan_is_that_of_the_service_and_the_log_goes_elsewhere() {
+async fn plans_go_to_stdout_and_the_log_to_stderr() {
     let mut host = Host::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_LOG_FORMAT", "json")]).await;
     let wanted = json!({"goal": "Debug the login and add tests", "constraints": ["Use Python only"]});
     host.send(&call("create_plan", &wanted)).await;
@@ -195,7 +195,7 @@ async fn steps_are_notified_and_a_call_can_be_cancelled() {
     let variables = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_MAX_CONCURRENT_PLANS", "1")];
     let mut host = Host::start(&variables).await;
     host.send(&call("create_plan", &json!({"goal": "g"}))).await;
-    llm.called().await;
+    llm.called(1).await;
     let reason = json!({"requestId": 7, "reason": "changed my mind"});
     host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": reason})).await;
     // The one place is free again, and nothing is said about the first.
@@ -219,14 +219,14 @@ async fn sigterm_ends_it_and_calls_in_flight_get_an_error() {
     let llm = FakeLlm::start([Reply::Never]).await;
     let mut host = Host::start(&[("PLANNER_LLM_BASE_URL", &llm.base_url)]).await;
     host.send(&call("create_plan", &json!({"goal": "g"}))).await;
-    llm.called().await;
+    llm.called(1).await;
     host.terminate().await;
     assert_eq!(tool_result(&host.next().await).0["code"], "shutting_down");
     assert_eq!(host.end().await.0, Some(0));
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_also_where_standard_input_is_no_pipe() {
+async fn sigterm_ends_the_program_without_a_pipe() {
     let (own, theirs) = UnixStream::pair().expect("sockets");
     let mut command = binary(&[("PLANNER_ENGINE", "embedded")]);
     command.arg("mcp").stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs))).stdout(Stdio::piped());

@@ -149,7 +149,7 @@ async fn a_body_that_is_no_task_is_refused() {
 }
 
 #[tokio::test]
-async fn curl_needs_no_header() {
+async fn curl_without_a_content_type_is_accepted() {
     let database = TestDatabase::sqlite();
     let orchestrator = orchestrator(&database).await;
     for content_type in
@@ -166,7 +166,7 @@ async fn curl_needs_no_header() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found() {
+async fn unknown_paths_and_tasks_are_not_found() {
     let database = TestDatabase::sqlite();
     let orchestrator = orchestrator(&database).await;
     for path in [
@@ -188,7 +188,7 @@ async fn what_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
-async fn health_readiness_and_metrics_are_there_from_the_start() {
+async fn health_readiness_and_metrics_answer_from_the_start() {
     let database = TestDatabase::sqlite();
     let orchestrator = orchestrator(&database).await;
     let health: Value = orchestrator.api.get("/health").await.json().await.expect("JSON");

@@ -106,7 +106,7 @@ async fn bad_settings_end_with_78_and_one_message() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_used_is_said_in_a_sentence() {
+async fn an_unusable_database_is_reported_in_one_sentence() {
     let listen = [("HOST", "127.0.0.1"), ("PORT", "0")];
     let missing = [("DATABASE_URL", "sqlite:///nowhere/at/all/tasks.db")];
     let (code, _, err) = run(&[&listen[..], &missing].concat(), &[]).await;
@@ -130,7 +130,7 @@ async fn a_health_check_ends_with_0_or_1() {
 }
 
 #[tokio::test]
-async fn it_explains_itself() {
+async fn the_program_has_help() {
     for arguments in [&["--help"][..], &["serve", "--help"], &["healthcheck", "--help"]] {
         let (code, out, _) = run(&[], arguments).await;
         assert_eq!(code, 0, "{arguments:?}");

@@ -1,28 +1,32 @@
-//! Orchestrators that are killed in the midst of their work, again and again.
-//!
-//! Takes about a minute, most of it the last leases running out, and does nothing unless
-//! `ORCHESTRATOR_TEST_CRASHES` says how many orchestrators to kill.
+//! Orchestrators that are killed in the middle of their work, again and again.
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::routing::post;
 use planner_arm::orchestrator::{Store, TaskStatus};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::TcpListener;
 use tokio::process::Child;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::support::fake_llm::{Act, FakeLlm, Transport, send_json};
 use crate::support::planner_answer;
 
 use super::cli::binary;
 use super::support::{Api, TestDatabase, until};
 
-/// Tasks submitted under the crashes.
-const TASKS: usize = 500;
+/// How hard a test is: tasks that are submitted, and orchestrators that are killed meanwhile.
+#[derive(Clone, Copy)]
+struct Load {
+    tasks: usize,
+    crashes: u32,
+}
+
+/// Takes about a minute, most of it the last leases running out.
+const HEAVY: Load = Load { tasks: 500, crashes: 20 };
+const LIGHT: Load = Load { tasks: 40, crashes: 1 };
 
 /// The same fortune in every run: xorshift, G. Marsaglia, "Xorshift RNGs", 2003.
 struct Dice(u64);
@@ -86,26 +90,21 @@ impl Process {
     }
 }
 
-/// A planner whose plans take up to 300 ms, so that crashes come in the midst of them.
-async fn planner() -> String {
-    let answer = async |body: String| {
-        let mut dice = Dice(body.bytes().map(u64::from).sum::<u64>() + 1);
+/// A planner whose plans take up to 300 ms, so that crashes come in the middle of them.
+fn planner() -> FakeLlm {
+    FakeLlm::new(Transport::Http, |_, request| {
+        let mut dice = Dice(request.to_string().bytes().map(u64::from).sum::<u64>() + 1);
         dice.below(2);
-        tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
-        axum::Json(planner_answer())
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("an address"));
-    let router = axum::Router::new().route("/plan", post(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await.expect("the planner runs") });
-    origin
+        let wait = Act::Wait(Duration::from_millis(dice.below(300)));
+        [vec![wait], send_json(200, &planner_answer())].concat()
+    })
 }
 
 /// Submits tasks to whichever orchestrator is there; the ids of those that were accepted.
-async fn submit(apis: &[watch::Receiver<Api>]) -> Vec<String> {
+async fn submit(apis: &[watch::Receiver<Api>], tasks: usize) -> Vec<String> {
     let mut accepted = Vec::new();
     let mut turn = 0;
-    while accepted.len() < TASKS {
+    while accepted.len() < tasks {
         turn += 1;
         let task = json!({
             "goal": format!("Write the report number {turn}"), "budget": { "max_time_seconds": 3_600 },
@@ -123,21 +122,16 @@ async fn submit(apis: &[watch::Receiver<Api>]) -> Vec<String> {
     accepted
 }
 
-async fn survive(database: TestDatabase, orchestrators: usize) {
-    let Ok(crashes) = std::env::var("ORCHESTRATOR_TEST_CRASHES") else {
-        eprintln!("skipped: ORCHESTRATOR_TEST_CRASHES is not set to the number of crashes");
-        return;
-    };
-    let crashes: u32 = crashes.parse().expect("ORCHESTRATOR_TEST_CRASHES is a number");
-    let planner = planner().await;
+async fn survive(database: TestDatabase, orchestrators: usize, Load { tasks, crashes }: Load) {
+    let planner = planner();
     let mut processes = Vec::new();
     for _ in 0..orchestrators {
-        processes.push(Process::start(&database, &planner).await);
+        processes.push(Process::start(&database, &planner.origin).await);
     }
     let apis: Vec<_> = processes.iter().map(|process| process.api.subscribe()).collect();
     let submitted = AtomicBool::new(false);
     let submitting = async {
-        let accepted = submit(&apis).await;
+        let accepted = submit(&apis, tasks).await;
         submitted.store(true, Ordering::Relaxed);
         accepted
     };
@@ -171,7 +165,7 @@ async fn survive(database: TestDatabase, orchestrators: usize) {
         .await;
         completed += i64::from(status == TaskStatus::Completed);
     }
-    assert_eq!(completed, TASKS as i64, "the planner refuses none");
+    assert_eq!(completed, tasks as i64, "the planner refuses none");
     // Tasks whose 202 was lost with the orchestrator are carried out too.
     let open = "SELECT count(*) FROM tasks WHERE status NOT IN ('completed', 'failed')";
     until(async || match database.count(open).await {
@@ -179,24 +173,29 @@ async fn survive(database: TestDatabase, orchestrators: usize) {
         open => Err(open),
     })
     .await;
-    let tasks = database.count("SELECT count(*) FROM tasks").await;
-    assert_eq!(database.count("SELECT count(*) FROM task_results").await, tasks, "one plan each");
-    assert_eq!(database.count("SELECT count(*) FROM subtasks").await, tasks * 5, "one set of subtasks each");
+    let stored = database.count("SELECT count(*) FROM tasks").await;
+    assert_eq!(database.count("SELECT count(*) FROM task_results").await, stored, "one plan each");
+    assert_eq!(database.count("SELECT count(*) FROM subtasks").await, stored * 5, "one set of subtasks each");
     let again = database.count("SELECT count(*) FROM tasks WHERE claims > 1").await;
-    eprintln!("{tasks} tasks stored and planned, {again} of them taken up more than once");
+    eprintln!("{stored} tasks stored and planned, {again} of them taken up more than once");
     if crashes >= 10 {
         assert!(again > 0, "no crash came in the midst of a task");
     }
 }
 
 #[tokio::test]
-async fn two_orchestrators_on_postgresql_lose_nothing() {
-    if let Some(database) = TestDatabase::postgresql().await {
-        survive(database, 2).await;
-    }
+async fn a_crash_of_an_orchestrator_loses_no_task() {
+    survive(TestDatabase::sqlite(), 1, LIGHT).await;
 }
 
 #[tokio::test]
-async fn an_orchestrator_on_sqlite_loses_nothing() {
-    survive(TestDatabase::sqlite(), 1).await;
+#[ignore = "takes a minute; run by .ci/run"]
+async fn twenty_crashes_of_an_orchestrator_lose_no_task() {
+    survive(TestDatabase::sqlite(), 1, HEAVY).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL; run by .ci/run"]
+async fn twenty_crashes_of_two_orchestrators_on_postgresql_lose_no_task() {
+    survive(TestDatabase::postgresql().await, 2, HEAVY).await;
 }

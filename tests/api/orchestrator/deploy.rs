@@ -59,7 +59,7 @@ fn ports_and_names_are_those_of_octollm() {
 }
 
 #[test]
-fn what_is_set_for_the_services_are_settings_that_they_take() {
+fn the_settings_of_the_services_load() {
     let stack = stack();
     let environment = &stack["services"]["orchestrator"]["environment"];
     let known: Vec<String> = Settings::variables().collect();

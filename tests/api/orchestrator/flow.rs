@@ -4,7 +4,7 @@ use planner_arm::domain::{PlanRequest, PlanResponse};
 use serde_json::{Value, json};
 
 use crate::support::{
-    FakeLlm, Reply, TestApp, assert_usually_sound, good_plan, planner_answer, planner_problem,
+    FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan, planner_answer, planner_problem,
 };
 
 use super::support::{TestDatabase, TestOrchestrator, on_each_database};
@@ -12,13 +12,13 @@ use super::support::{TestDatabase, TestOrchestrator, on_each_database};
 on_each_database!(
     a_submitted_task_is_planned_and_stored,
     a_plan_of_a_model_is_stored_as_well,
-    all_that_was_submitted_reaches_the_planner,
-    a_context_that_is_too_long_for_the_planner_is_cut_and_says_so,
-    rules_beyond_the_planners_list_stand_in_the_context,
+    every_field_of_a_task_reaches_the_planner,
+    a_long_context_is_cut_with_a_note,
+    constraints_beyond_the_limit_go_into_the_context,
     a_task_for_one_arm_is_kept_and_not_planned,
     a_refused_task_fails_at_once_with_the_reason,
-    a_plan_that_the_database_does_not_take_is_a_failure,
-    a_task_that_others_made_unreadable_fails_and_holds_up_none,
+    a_plan_that_cannot_be_stored_fails_the_task,
+    an_unreadable_task_fails_and_delays_none,
     a_cancelled_task_stays_cancelled,
 );
 
@@ -41,7 +41,7 @@ async fn a_submitted_task_is_planned_and_stored(database: TestDatabase) {
     assert!(time("created_at") <= time("updated_at"), "{task}");
 
     let plan: PlanResponse = serde_json::from_value(task["result"].clone()).expect("a plan");
-    assert_usually_sound(&plan);
+    assert_valid_by_default(&plan);
     assert_eq!(plan, planner.planned(&json!({ "goal": goal })).await, "the planner's own words");
 
     let subtasks = database.subtasks().await;
@@ -74,7 +74,7 @@ async fn a_plan_of_a_model_is_stored_as_well(database: TestDatabase) {
     assert_eq!(database.subtasks().await.len(), 5);
 }
 
-async fn all_that_was_submitted_reaches_the_planner(database: TestDatabase) {
+async fn every_field_of_a_task_reaches_the_planner(database: TestDatabase) {
     let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let task = json!({
@@ -99,18 +99,18 @@ async fn all_that_was_submitted_reaches_the_planner(database: TestDatabase) {
         ],
         "context": { "text": "The login is in auth.py." },
     });
-    assert_eq!(planner.calls(), [asked]);
+    assert_eq!(planner.bodies(), [asked]);
     assert_eq!(planner.first_header("x-request-id"), Some(id));
     assert_eq!(planner.first_header("x-request-timeout-ms").as_deref(), Some("9900"), "PLANNER_ARM_TIMEOUT");
 }
 
-async fn a_context_that_is_too_long_for_the_planner_is_cut_and_says_so(database: TestDatabase) {
+async fn a_long_context_is_cut_with_a_note(database: TestDatabase) {
     let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let context = "計".repeat(50_000);
     let id = orchestrator.api.submit(&json!({ "goal": "g", "context": context })).await;
     assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
-    let asked = serde_json::to_vec(&planner.calls()[0]).expect("JSON");
+    let asked = serde_json::to_vec(&planner.bodies()[0]).expect("JSON");
     let prompt = PlanRequest::from_json(&asked).expect("what the planner takes");
     let kept = prompt.context["text"].as_str().expect("a text");
     assert!(
@@ -122,7 +122,7 @@ async fn a_context_that_is_too_long_for_the_planner_is_cut_and_says_so(database:
     assert_eq!(prompt.context["note"], json!(note));
 }
 
-async fn rules_beyond_the_planners_list_stand_in_the_context(database: TestDatabase) {
+async fn constraints_beyond_the_limit_go_into_the_context(database: TestDatabase) {
     let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let criteria: Vec<String> = (1..=55).map(|number| format!("Test {number} passes")).collect();
@@ -133,7 +133,7 @@ async fn rules_beyond_the_planners_list_stand_in_the_context(database: TestDatab
     });
     let id = orchestrator.api.submit(&task).await;
     assert_eq!(orchestrator.api.ended(&id).await["status"], "completed");
-    let asked = serde_json::to_vec(&planner.calls()[0]).expect("JSON");
+    let asked = serde_json::to_vec(&planner.bodies()[0]).expect("JSON");
     let prompt = PlanRequest::from_json(&asked).expect("what the planner takes");
     assert_eq!(prompt.constraints.len(), 50);
     assert_eq!(prompt.constraints[49], "Acceptance criterion: Test 50 passes");
@@ -170,7 +170,7 @@ async fn a_refused_task_fails_at_once_with_the_reason(database: TestDatabase) {
     assert_eq!(database.subtasks().await, []);
 }
 
-async fn a_plan_that_the_database_does_not_take_is_a_failure(database: TestDatabase) {
+async fn a_plan_that_cannot_be_stored_fails_the_task(database: TestDatabase) {
     let mut answer = planner_answer();
     answer["plan"][1]["action"] = json!("Write\u{0}it");
     let planner = FakeLlm::start([Reply::Body("application/json", answer.to_string())]).await;
@@ -189,7 +189,7 @@ async fn a_plan_that_the_database_does_not_take_is_a_failure(database: TestDatab
     assert_eq!(planner.calls().len(), 1, "{task}");
 }
 
-async fn a_task_that_others_made_unreadable_fails_and_holds_up_none(database: TestDatabase) {
+async fn an_unreadable_task_fails_and_delays_none(database: TestDatabase) {
     let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
     let assigned = TestOrchestrator::start(&database, &planner.origin).await;
     let unreadable = assigned.api.submit(&json!({ "goal": "Fix it", "assigned_arm": "coder" })).await;
@@ -207,7 +207,7 @@ async fn a_cancelled_task_stays_cancelled(database: TestDatabase) {
     let planner = FakeLlm::start([answer.after(wait)]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
-    planner.called().await;
+    planner.called(1).await;
     database.execute("UPDATE tasks SET status = 'cancelled', due_at = NULL").await;
     let dropped = async || {
         let in_progress = orchestrator.api.metric("orchestrator_tasks_in_progress").await;

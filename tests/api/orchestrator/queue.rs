@@ -13,18 +13,18 @@ use crate::support::{FakeLlm, Reply, TestApp, planner_answer, planner_problem};
 use super::support::{NOBODY, TestDatabase, TestOrchestrator, on_each_database, until};
 
 on_each_database!(
-    more_urgent_tasks_come_first_and_older_ones_among_equals,
+    tasks_run_by_priority_then_age,
     several_orchestrators_plan_each_task_once,
-    what_a_dead_orchestrator_left_is_taken_up_and_it_can_change_nothing_any_more,
+    tasks_of_a_dead_orchestrator_are_taken_over,
     a_lease_is_renewed_for_as_long_as_the_claim_holds,
-    a_stop_puts_tasks_in_work_back_at_once,
+    a_stop_returns_tasks_to_the_queue,
     a_stop_lets_plans_finish_within_the_grace_time,
     a_task_waits_for_its_planner_until_its_time_is_up,
-    a_task_that_nobody_could_take_up_in_time_fails,
-    a_task_behind_an_open_breaker_fails_with_the_planners_trouble,
-    an_orchestrator_that_starts_gives_every_task_another_try,
-    a_slow_probe_holds_up_the_others_without_touching_them,
-    a_wrong_token_is_waited_for,
+    a_task_that_was_not_started_in_time_fails,
+    a_task_behind_an_open_breaker_fails_with_the_reason,
+    a_start_retries_every_task,
+    a_slow_probe_delays_the_others,
+    a_wrong_token_is_retried,
     several_orchestrators_can_start_at_once,
 );
 
@@ -47,7 +47,7 @@ fn task(json: &str) -> Submission {
     Submission::from_json(json.as_bytes()).expect("a task")
 }
 
-async fn more_urgent_tasks_come_first_and_older_ones_among_equals(database: TestDatabase) {
+async fn tasks_run_by_priority_then_age(database: TestDatabase) {
     let (store, mut names) = (store(&database).await, HashMap::new());
     for (name, priority) in [
         ("low", "low"),
@@ -98,9 +98,7 @@ async fn several_orchestrators_plan_each_task_once(database: TestDatabase) {
     }
 }
 
-async fn what_a_dead_orchestrator_left_is_taken_up_and_it_can_change_nothing_any_more(
-    database: TestDatabase,
-) {
+async fn tasks_of_a_dead_orchestrator_are_taken_over(database: TestDatabase) {
     // One that claims a task, and dies: its lease runs out.
     let planner = FakeLlm::start([good()]).await;
     let task = task(r#"{"goal": "Fix it"}"#);
@@ -154,12 +152,12 @@ async fn a_lease_is_renewed_for_as_long_as_the_claim_holds(database: TestDatabas
     assert!(store.renew(&second, LEASE).await.expect("an answer"));
 }
 
-async fn a_stop_puts_tasks_in_work_back_at_once(database: TestDatabase) {
+async fn a_stop_returns_tasks_to_the_queue(database: TestDatabase) {
     let planner = FakeLlm::start([Reply::Never, good()]).await;
     let grace = [("SHUTDOWN_GRACE_SECONDS", "0.1")];
     let orchestrator = TestOrchestrator::with(&database, &planner.origin, &grace).await;
     let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
-    planner.called().await;
+    planner.called(1).await;
     orchestrator.stop().await;
     let store = store(&database).await;
     let task = store.find(Uuid::parse_str(&id).expect("an id")).await.expect("an answer").expect("the task");
@@ -172,7 +170,7 @@ async fn a_stop_lets_plans_finish_within_the_grace_time(database: TestDatabase) 
     let planner = FakeLlm::start([good().after(Duration::from_millis(500))]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
-    planner.called().await;
+    planner.called(1).await;
     orchestrator.stop().await;
     assert_eq!(planner.calls().len(), 1);
     let task = store(&database).await.find(Uuid::parse_str(&id).expect("an id")).await.expect("an answer");
@@ -195,7 +193,7 @@ async fn a_task_waits_for_its_planner_until_its_time_is_up(database: TestDatabas
     assert_eq!(task["status"], "failed");
 }
 
-async fn a_task_that_nobody_could_take_up_in_time_fails(database: TestDatabase) {
+async fn a_task_that_was_not_started_in_time_fails(database: TestDatabase) {
     let task = task(r#"{"goal": "Fix it", "budget": {"max_time_seconds": 1}}"#);
     let (store, id) = (store(&database).await, Uuid::new_v4());
     store.insert(id, &task).await.expect("stored");
@@ -214,7 +212,7 @@ async fn a_task_that_nobody_could_take_up_in_time_fails(database: TestDatabase) 
     assert_eq!((&task["status"], &task["processing_time_ms"]), (&json!("failed"), &json!(null)));
 }
 
-async fn a_task_behind_an_open_breaker_fails_with_the_planners_trouble(database: TestDatabase) {
+async fn a_task_behind_an_open_breaker_fails_with_the_reason(database: TestDatabase) {
     let planner = FakeLlm::start([planner_problem(503, "llm_unavailable", "The LLM is down.")]).await;
     let threshold = [("PLANNER_ARM_CIRCUIT_BREAKER_THRESHOLD", "1")];
     let orchestrator = TestOrchestrator::with(&database, &planner.origin, &threshold).await;
@@ -229,7 +227,7 @@ async fn a_task_behind_an_open_breaker_fails_with_the_planners_trouble(database:
     assert_eq!(planner.calls().len(), 1, "the breaker is open");
 }
 
-async fn an_orchestrator_that_starts_gives_every_task_another_try(database: TestDatabase) {
+async fn a_start_retries_every_task(database: TestDatabase) {
     let (store, pending, half_done) = (store(&database).await, Uuid::new_v4(), Uuid::new_v4());
     let task = task(r#"{"goal": "Fix it", "budget": {"max_time_seconds": 1}}"#);
     store.insert(half_done, &task).await.expect("stored");
@@ -246,7 +244,7 @@ async fn an_orchestrator_that_starts_gives_every_task_another_try(database: Test
     }
 }
 
-async fn a_slow_probe_holds_up_the_others_without_touching_them(database: TestDatabase) {
+async fn a_slow_probe_delays_the_others(database: TestDatabase) {
     let planner = FakeLlm::start([Reply::status(503), Reply::Never]).await;
     let settings = [
         ("PLANNER_ARM_CIRCUIT_BREAKER_THRESHOLD", "1"),
@@ -271,7 +269,7 @@ async fn a_slow_probe_holds_up_the_others_without_touching_them(database: TestDa
     assert!(claims <= 8, "one to open it, one for the probe, and hardly more: {claims}");
 }
 
-async fn a_wrong_token_is_waited_for(database: TestDatabase) {
+async fn a_wrong_token_is_retried(database: TestDatabase) {
     let planner = FakeLlm::start([planner_problem(401, "unauthorized", "Wrong token."), good()]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;

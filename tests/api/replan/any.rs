@@ -6,12 +6,11 @@ use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::ArmRegistry;
 use planner_arm::domain::{PlanRequest, PlanResponse, Progress, StepStatus, SubTask};
 use planner_arm::planner::draft::{Draft, DraftStep};
-use planner_arm::planner::playbooks::EmbeddedPlanner;
 use planner_arm::planner::normalize::Plan;
+use planner_arm::planner::playbooks::EmbeddedPlanner;
+use planner_arm::planner::promises;
 use planner_arm::planner::replan::{PlanProgress, normalize_remaining};
 use proptest::prelude::*;
-
-use crate::support::broken_promise;
 
 const ARMS: [&str; 4] = ["coder", "judge", "retriever", "smith"];
 
@@ -91,7 +90,7 @@ fn check(
     let (response, _): (PlanResponse, _) = plan.into_response();
     let most = past.done().len() + past.rules(rules, registry).max_steps;
     let rules = PlanRules { max_steps: most, ..rules.clone() };
-    prop_assert_eq!(broken_promise(&response, &rules, registry), None, "{:?}", response);
+    prop_assert_eq!(promises::broken(&response, &rules, registry), [""; 0], "{:?}", response);
     for done in past.done() {
         prop_assert_eq!(&response.plan[done.step as usize - 1], done);
     }
@@ -109,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn by_rules_there_always_is_a_plan(
+    fn the_embedded_planner_always_has_a_plan(
         past in under_way(), min in 1..9_usize, more in 0..5_usize, verify in any::<bool>(),
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
@@ -129,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn any_answer_becomes_a_plan_that_continues_or_its_faults(
+    fn any_answer_becomes_a_continuing_plan_or_its_faults(
         past in under_way(), draft in answer(), min in 1..5_usize, more in 0..9_usize, verify in any::<bool>(),
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };

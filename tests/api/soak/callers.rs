@@ -12,7 +12,7 @@ use super::{LATEST, TIMEOUT};
 use crate::faults::calls;
 use crate::simulation::dice::Dice;
 use crate::stream::events::Events;
-use crate::support::{assert_usually_sound, header, problem};
+use crate::support::{assert_valid_by_default, header, problem};
 
 /// Goals that are asked for again and again.
 const USUAL_GOALS: usize = 40;
@@ -138,7 +138,7 @@ async fn outcome(response: reqwest::Response) -> (u16, String) {
         problem(response).await
     };
     let Some(code) = document["code"].as_str() else {
-        assert_usually_sound(&serde_json::from_value(document).expect("a plan"));
+        assert_valid_by_default(&serde_json::from_value(document).expect("a plan"));
         return (status, "ok".into());
     };
     let codes = ["llm_unavailable", "llm_failed", "plan_invalid", "deadline_exceeded", "overloaded"];

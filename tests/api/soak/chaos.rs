@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use crate::matrix::good_in;
 use crate::matrix::table::{Does, Fault, faults};
 use crate::simulation::dice::Dice;
+use crate::support::fake_llm::{Act, FakeLlm, Setup, Transport};
 use crate::support::lock;
-use crate::wire::{Act, Wire};
 
 /// How the LLM is at the moment.
 #[derive(Clone, Copy)]
@@ -24,32 +24,34 @@ enum Mood {
 }
 
 /// The LLM.
-pub struct Weather {
-    pub wire: Wire,
-    sky: Arc<Sky>,
+pub struct Chaos {
+    pub llm: FakeLlm,
+    state: Arc<State>,
     /// How many faults every call has met for a while, one after the other.
     sessions: AtomicUsize,
 }
 
-struct Sky {
+struct State {
     mood: Mutex<Mood>,
     /// What calls draw from.
     dice: Mutex<Dice>,
     faults: Vec<Fault>,
 }
 
-impl Weather {
-    pub fn new(seed: u64) -> Self {
+impl Chaos {
+    pub fn new(seed: u64, transport: Transport) -> Self {
+        let faults = faults().into_iter().filter(|fault| fault.can_be_met_over(transport)).collect();
         let (mood, dice) = (Mutex::new(Mood::Well), Mutex::new(Dice::new(&[seed, 1])));
-        let sky = Arc::new(Sky { mood, dice, faults: faults() });
-        let above = sky.clone();
-        let wire = Wire::forgetful(move |_, body| above.answer(body["stream"] == json!(true)));
-        Self { wire, sky, sessions: AtomicUsize::new(0) }
+        let state = Arc::new(State { mood, dice, faults });
+        let shared = state.clone();
+        let setup = Setup { forgets: true, ..transport.into() };
+        let llm = FakeLlm::new(setup, move |_, body| shared.answer(body["stream"] == json!(true)));
+        Self { llm, state, sessions: AtomicUsize::new(0) }
     }
 
     /// Whether every fault has had its turn.
     pub fn has_been_through_all(&self) -> bool {
-        self.sessions.load(Ordering::Relaxed) >= self.sky.faults.len()
+        self.sessions.load(Ordering::Relaxed) >= self.state.faults.len()
     }
 
     /// Changes for as long as it is polled.
@@ -58,31 +60,31 @@ impl Weather {
             let lasts = Duration::from_millis(100 + dice.below(900) as u64);
             let mood = match dice.below(10) {
                 0..4 => Mood::Well,
-                4..8 => Mood::Fault(self.sessions.fetch_add(1, Ordering::Relaxed) % self.sky.faults.len()),
+                4..8 => Mood::Fault(self.sessions.fetch_add(1, Ordering::Relaxed) % self.state.faults.len()),
                 _ => Mood::Faults(10 + dice.below(80)),
             };
-            *lock(&self.sky.mood) = mood;
+            *lock(&self.state.mood) = mood;
             let is_refused =
-                matches!(mood, Mood::Fault(fault) if matches!(self.sky.faults[fault].does, Does::Refuse));
+                matches!(mood, Mood::Fault(fault) if matches!(self.state.faults[fault].does, Does::Refuse));
             if is_refused || dice.chance(10) {
-                self.wire.refuse().await;
+                self.llm.refuse().await;
                 sleep(lasts).await;
-                self.wire.listen();
+                self.llm.listen();
             } else {
                 sleep(lasts).await;
             }
         }
     }
 
-    /// All is well, and no connection is open.
-    pub async fn clear_up(&self) {
-        *lock(&self.sky.mood) = Mood::Well;
-        self.wire.refuse().await;
-        self.wire.listen();
+    /// Every call succeeds, and no connection is open.
+    pub async fn end(&self) {
+        *lock(&self.state.mood) = Mood::Well;
+        self.llm.refuse().await;
+        self.llm.listen();
     }
 }
 
-impl Sky {
+impl State {
     fn answer(&self, is_stream: bool) -> Vec<Act> {
         let mut dice = lock(&self.dice);
         let fault = match *lock(&self.mood) {
@@ -104,7 +106,7 @@ fn slowed(acts: Vec<Act>, dice: &mut Dice) -> Vec<Act> {
     let pause = Duration::from_millis(dice.below(20) as u64);
     let is_slow = dice.chance(50);
     let slow = |act| match act {
-        Act::Send(bytes) if is_slow => {
+        Act::Body(bytes) if is_slow => {
             let piece = bytes.len() / 5 + 1;
             Act::Drip(bytes, piece, pause)
         }

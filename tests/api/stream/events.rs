@@ -4,31 +4,30 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::fake_llm::Act;
 use crate::support::{TestApp, good_plan, header};
-use crate::wire::Act;
 
-/// The head of a stream in chunks.
-pub const HEAD: &str =
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-
-/// A part of a chunked body.
-pub fn part(bytes: &[u8]) -> Vec<u8> {
-    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+/// The head of a stream.
+pub fn head() -> Act {
+    Act::Head(200, "content-type: text/event-stream\r\n".into())
 }
 
 pub fn event(data: &Value) -> Vec<u8> {
-    part(format!("data: {data}\n\n").as_bytes())
+    format!("data: {data}\n\n").into()
 }
 
 pub fn says(text: &str) -> Vec<u8> {
     event(&json!({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]}))
 }
 
-/// The end of an answer, and what it took.
+/// The last event of a stream.
+pub const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// The last events of an answer, and what it took.
 pub fn ends(finish: &str) -> Vec<u8> {
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]});
     let usage = json!({"choices": [], "usage": {"prompt_tokens": 420, "completion_tokens": 510}});
-    [event(&end), event(&usage), part(b"data: [DONE]\n\n"), b"0\r\n\r\n".to_vec()].concat()
+    [event(&end), event(&usage), DONE.to_vec()].concat()
 }
 
 /// A plan as text, cut behind each of its steps.
@@ -48,17 +47,23 @@ pub fn cut(plan: &Value) -> Vec<String> {
 
 pub fn stream_of(plan: &Value) -> Vec<Act> {
     let text: Vec<u8> = cut(plan).iter().flat_map(|piece| says(piece)).collect();
-    vec![Act::Send([HEAD.as_bytes(), &text, &ends("stop")].concat())]
+    stream(vec![text, ends("stop")])
+}
+
+/// A complete stream of these pieces.
+pub fn stream(pieces: Vec<Vec<u8>>) -> Vec<Act> {
+    std::iter::once(head()).chain(pieces.into_iter().map(Act::Body)).chain([Act::End]).collect()
 }
 
 /// The first step of the good plan, and then `acts`.
 pub fn first_step_then(acts: impl IntoIterator<Item = Act>) -> Vec<Act> {
-    let first = Act::Send([HEAD.as_bytes(), &says(&cut(&good_plan())[0])].concat());
-    std::iter::once(first).chain(acts).collect()
+    let first = [head(), Act::Body(says(&cut(&good_plan())[0]))];
+    first.into_iter().chain(acts).collect()
 }
 
-pub fn without_end(text: &str, finish: &str) -> Act {
-    Act::Send([says(text), ends(finish)].concat())
+/// The rest of a stream: this text, and the end.
+pub fn rest_of_stream(text: &str, finish: &str) -> [Act; 2] {
+    [Act::Body([says(text), ends(finish)].concat()), Act::End]
 }
 
 /// The events of a response, while they come.

@@ -6,7 +6,7 @@ use super::collector::Collector;
 use super::{CHAT, PARENT, TRACE, end, plan_with, traced, traceparent};
 
 #[tokio::test]
-async fn the_callers_trace_goes_on_here_and_in_the_llm_server() {
+async fn traces_are_propagated_to_the_llm_server() {
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let app = traced(&collector, &llm.base_url, &[]).await;
     let parent = traceparent("01");
@@ -23,7 +23,7 @@ async fn the_callers_trace_goes_on_here_and_in_the_llm_server() {
 }
 
 #[tokio::test]
-async fn a_caller_that_does_not_sample_is_heard_and_so_is_the_setting() {
+async fn the_sampling_of_caller_and_setting_is_honoured() {
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let app = traced(&collector, &llm.base_url, &[]).await;
     plan_with(&app, &[("traceparent", &traceparent("00"))]).await;
@@ -56,7 +56,7 @@ const GARBAGE: [&str; 11] = [
 ];
 
 #[tokio::test]
-async fn a_header_that_names_no_trace_is_as_good_as_none() {
+async fn an_invalid_traceparent_is_ignored() {
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let app = traced(&collector, &llm.base_url, &[]).await;
     for garbage in GARBAGE {
@@ -80,7 +80,7 @@ async fn a_header_that_names_no_trace_is_as_good_as_none() {
 }
 
 #[tokio::test]
-async fn without_a_collector_a_callers_trace_is_passed_on_as_it_is_and_nothing_else() {
+async fn without_a_collector_traces_are_only_passed_on() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[("OTEL_SERVICE_NAME", "nobody")]).await;
     plan_with(&app, &[("traceparent", &traceparent("01")), ("tracestate", "a=1")]).await;
@@ -94,7 +94,7 @@ async fn without_a_collector_a_callers_trace_is_passed_on_as_it_is_and_nothing_e
 }
 
 #[tokio::test]
-async fn a_rust_callers_trace_comes_along_with_the_client() {
+async fn the_rust_client_propagates_traces() {
     use opentelemetry::Context;
     use opentelemetry::trace::{
         FutureExt, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,

@@ -11,7 +11,7 @@ use super::collector::Collector;
 use super::{BOUND, CHAT, TRACE, end, plan_with, traced, traceparent};
 
 #[tokio::test]
-async fn headers_for_the_collector_go_along() {
+async fn headers_are_sent_to_the_collector() {
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let endpoint = format!("{}/v1/traces", collector.url);
     let more = [
@@ -33,7 +33,7 @@ async fn headers_for_the_collector_go_along() {
 }
 
 #[tokio::test]
-async fn a_collector_that_never_answers_holds_up_neither_plans_nor_the_end() {
+async fn a_silent_collector_delays_nothing() {
     let (collector, llm) =
         tokio::join!(Collector::answering(None), FakeLlm::start([Reply::plan(&good_plan())]));
     let more = [("OTEL_EXPORTER_OTLP_TIMEOUT", "600000"), ("OTEL_BSP_SCHEDULE_DELAY", "1")];
@@ -52,7 +52,7 @@ async fn a_collector_that_never_answers_holds_up_neither_plans_nor_the_end() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_is_said_once() {
+async fn an_unavailable_collector_is_logged_once() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let variables = [
         ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
@@ -85,7 +85,7 @@ async fn a_collector_that_is_away_is_said_once() {
 }
 
 #[tokio::test]
-async fn an_agent_host_that_leaves_leaves_no_span_behind() {
+async fn a_disconnecting_agent_host_leaves_no_span() {
     let (collector, llm) = tokio::join!(Collector::start(), FakeLlm::start([Reply::plan(&good_plan())]));
     let variables = [
         ("PLANNER_LLM_BASE_URL", llm.base_url.as_str()),
@@ -98,7 +98,7 @@ async fn an_agent_host_that_leaves_leaves_no_span_behind() {
 }
 
 #[tokio::test]
-async fn a_signal_to_stop_sends_the_last_spans_and_log_lines_name_their_trace() {
+async fn sigterm_flushes_the_spans() {
     let (collector, llm) =
         tokio::join!(Collector::start(), FakeLlm::start([Reply::status(500), Reply::plan(&good_plan())]));
     let variables = [

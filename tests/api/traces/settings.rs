@@ -3,7 +3,7 @@
 use crate::support::settings;
 
 #[test]
-fn every_variable_of_opentelemetry_is_read_where_there_is_a_place_to_send_to() {
+fn every_otel_variable_is_read() {
     let s = settings(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example.com/otlp/"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "a=1"),
@@ -49,7 +49,7 @@ fn every_variable_of_opentelemetry_is_read_where_there_is_a_place_to_send_to() {
 }
 
 #[test]
-fn every_bad_variable_of_opentelemetry_is_named_with_the_others_and_shows_no_secret() {
+fn every_invalid_otel_variable_is_named() {
     let faults = settings(&[
         ("PLANNER_PORT", "x"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://canary:canary@localhost:4318"),

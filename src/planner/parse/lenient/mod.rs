@@ -8,13 +8,14 @@ mod text;
 
 use serde_json::{Map, Number, Value};
 
+use super::unique::insert_unique;
 use super::values::with_points;
 use text::{is_comma, is_quote};
 
 /// Objects and lists inside each other beyond which nothing is read.
-const MOST_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// Values, and pieces that are none, beyond which nothing is read: the longest plan has a tenth.
-pub(super) const MOST_PIECES: usize = 20_000;
+pub(super) const MAX_PIECES: usize = 20_000;
 /// Bytes in which every number and every word of JSON or Python fits.
 const LONGEST_LITERAL: usize = 32;
 
@@ -138,7 +139,8 @@ impl<'a> Reader<'a> {
                         };
                         self.at = behind;
                         if let Some(value) = self.value(within)? {
-                            members.insert(key.to_owned(), value);
+                            // Where two steps were melted into one, both have a say under the same key.
+                            self.is_abridged |= insert_unique(&mut members, key.to_owned(), value).is_err();
                         }
                     }
                     // Braces around something else, as in prose.
@@ -190,12 +192,12 @@ impl<'a> Reader<'a> {
     fn enter(&mut self) -> Option<()> {
         self.bump();
         self.depth += 1;
-        (self.depth <= MOST_DEPTH).then_some(())
+        (self.depth <= MAX_DEPTH).then_some(())
     }
 
     fn count(&mut self) -> Option<()> {
         self.pieces += 1;
-        (self.pieces <= MOST_PIECES).then_some(())
+        (self.pieces <= MAX_PIECES).then_some(())
     }
 
     /// A value without quotes; none at the end of the text, where the rest of it may be missing.
@@ -375,10 +377,10 @@ mod tests {
                 "{text}: {read:?}"
             );
         }
-        assert_eq!(read_at(&"[".repeat(1_000), 0), Err(NoDocument { to: MOST_DEPTH + 1, is_broken: true }));
+        assert_eq!(read_at(&"[".repeat(1_000), 0), Err(NoDocument { to: MAX_DEPTH + 1, is_broken: true }));
         assert_eq!(
             read_at(&"{\"a\":".repeat(1_000), 0),
-            Err(NoDocument { to: 5 * MOST_DEPTH + 1, is_broken: true })
+            Err(NoDocument { to: 5 * MAX_DEPTH + 1, is_broken: true })
         );
     }
 }

@@ -5,7 +5,7 @@ use super::{Reader, Within, is_ellipsis};
 /// How far ahead is looked for the colon behind a key, in bytes.
 const KEY_AHEAD: usize = 96;
 /// How many quotes may stand inside of a key.
-const MOST_QUOTES_IN_KEY: usize = 1;
+const MAX_QUOTES_IN_KEY: usize = 1;
 
 pub(super) fn is_comma(c: char) -> bool {
     matches!(c, ',' | '，' | '、' | ';')
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
                         }
                         // A text with a comma, an end or a comment behind it.
                         (_, c) if is_comma(c) || matches!(c, '}' | ']' | '/' | '#') => return None,
-                        _ if quotes == MOST_QUOTES_IN_KEY => return None,
+                        _ if quotes == MAX_QUOTES_IN_KEY => return None,
                         _ => quotes += 1,
                     }
                 }

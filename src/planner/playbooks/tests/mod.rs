@@ -29,7 +29,8 @@ struct Goal {
 
 fn planned(registry: &Arc<ArmRegistry>, rules: &PlanRules, request: &PlanRequest) -> Plan {
     let draft = EmbeddedPlanner::new(registry.clone(), rules.clone()).propose(request);
-    let plan = normalize(draft, registry, rules).unwrap_or_else(|faults| panic!("{}: {faults:?}", request.goal));
+    let plan =
+        normalize(draft, registry, rules).unwrap_or_else(|faults| panic!("{}: {faults:?}", request.goal));
     assert!(plan.repairs().is_empty(), "{}: {:?}", request.goal, plan.repairs());
     plan
 }
@@ -48,7 +49,9 @@ fn rules(min_steps: usize, max_steps: usize) -> PlanRules {
 }
 
 fn outline(plan: &Plan) -> String {
-    let line = |step: &crate::domain::SubTask| format!("{} [{}] {} <- {:?}\n", step.step, step.required_arm, step.action, step.depends_on);
+    let line = |step: &crate::domain::SubTask| {
+        format!("{} [{}] {} <- {:?}\n", step.step, step.required_arm, step.action, step.depends_on)
+    };
     format!("{}{}", plan.steps().iter().map(line).collect::<String>(), plan.rationale())
 }
 
@@ -69,14 +72,20 @@ fn faults(goal: &Goal) -> Vec<String> {
     let said = |text: &String| plan.steps().iter().any(|step| step.action.contains(text.as_str()));
     faults.extend(goal.never.iter().filter(|text| said(text)).map(|text| format!("“{text}” is in a step")));
     match goal.playbooks.as_deref() {
-        Some([]) if plan.confidence() > 0.4 || !plan.rationale().contains("no part") => faults.push("is no outline".into()),
+        Some([]) if plan.confidence() > 0.4 || !plan.rationale().contains("no part") => {
+            faults.push("is no outline".into())
+        }
         Some(names) => {
             let missing = names.iter().filter(|name| !plan.rationale().contains(name.as_str()));
             faults.extend(missing.map(|name| format!("does not follow {name}")));
         }
         None => {}
     }
-    if faults.is_empty() { faults } else { vec![format!("{}: {}\n{}\n", goal.text, faults.join("; "), outline(&plan))] }
+    if faults.is_empty() {
+        faults
+    } else {
+        vec![format!("{}: {}\n{}\n", goal.text, faults.join("; "), outline(&plan))]
+    }
 }
 
 #[test]
@@ -89,9 +98,19 @@ fn everyday_goals_get_sensible_plans() {
 
 #[test]
 fn steps_that_cannot_be_undone_come_after_a_check() {
-    for goal in ["Deploy the shop", "Publish the article", "Delete all old backups", "Migrate the database to the cloud", "Rotate the API keys"] {
+    for goal in [
+        "Deploy the shop",
+        "Publish the article",
+        "Delete all old backups",
+        "Migrate the database to the cloud",
+        "Rotate the API keys",
+    ] {
         let plan = plan(goal);
-        let core = plan.steps().iter().find(|step| step.action.starts_with(goal)).unwrap_or_else(|| panic!("{}", outline(&plan)));
+        let core = plan
+            .steps()
+            .iter()
+            .find(|step| step.action.starts_with(goal))
+            .unwrap_or_else(|| panic!("{}", outline(&plan)));
         assert!(!core.depends_on.is_empty(), "{goal}:\n{}", outline(&plan));
     }
 }
@@ -99,10 +118,19 @@ fn steps_that_cannot_be_undone_come_after_a_check() {
 #[test]
 fn quotations_abbreviations_and_numbers_stay_whole() {
     for (goal, texts) in [
-        ("Email Dr. Smith at 9 a.m. about ticket No. 5", &["Email Dr. Smith at 9 a.m. about ticket No. 5"][..]),
-        ("Translate “Hello. Write to me and run away.” into French", &["Translate “Hello. Write to me and run away.” into French"]),
+        (
+            "Email Dr. Smith at 9 a.m. about ticket No. 5",
+            &["Email Dr. Smith at 9 a.m. about ticket No. 5"][..],
+        ),
+        (
+            "Translate “Hello. Write to me and run away.” into French",
+            &["Translate “Hello. Write to me and run away.” into French"],
+        ),
         ("Update to version 2.4.1 and restart it", &["Update to version 2.4.1", "restart version 2.4.1"]),
-        ("1. Collect the logs\n2. Analyse them\n3. Report the cause", &["Collect the logs", "Analyse the logs", "Report the cause"]),
+        (
+            "1. Collect the logs\n2. Analyse them\n3. Report the cause",
+            &["Collect the logs", "Analyse the logs", "Report the cause"],
+        ),
         ("Additionally, please fix the typo.", &["fix the typo"]),
         ("Add a search and replace dialog", &["Add a search and replace dialog"]),
     ] {
@@ -113,10 +141,14 @@ fn quotations_abbreviations_and_numbers_stay_whole() {
 
 #[test]
 fn constraints_and_context_are_taken_up() {
-    let mut request = request("Write an import script", &["Use Python only", "Complete in under 10 minutes", "No new dependencies"]);
+    let mut request = request(
+        "Write an import script",
+        &["Use Python only", "Complete in under 10 minutes", "No new dependencies"],
+    );
     request.context = serde_json::from_str(r#"{"api_key": "x", "repository": "shop"}"#).expect("an object");
     let plan = planned(&Arc::default(), &PlanRules::default(), &request);
-    let criteria: String = plan.steps().iter().flat_map(|step| step.acceptance_criteria.clone()).collect::<Vec<_>>().join("\n");
+    let criteria: String =
+        plan.steps().iter().flat_map(|step| step.acceptance_criteria.clone()).collect::<Vec<_>>().join("\n");
     for text in ["Use Python only", "Complete in under 10 minutes", "No new dependencies", "repository"] {
         assert!(criteria.contains(text), "{text}: {criteria}");
     }
@@ -141,9 +173,18 @@ fn every_limit_is_kept_and_no_part_is_lost() {
         for require_verification in [true, false] {
             let rules = PlanRules { min_steps: min, max_steps: max, require_verification };
             let plan = planned(&Arc::default(), &rules, &request(goal, &[]));
-            let all: String = plan.steps().iter().map(|step| format!("{} {}", step.action, step.acceptance_criteria.join(" "))).collect();
-            for text in ["caching", "implement the cache", "document the cache", "deploy", "notify the team"] {
-                assert!(all.to_lowercase().contains(text), "{min}..{max}: {text} is not in\n{}", outline(&plan));
+            let all: String = plan
+                .steps()
+                .iter()
+                .map(|step| format!("{} {}", step.action, step.acceptance_criteria.join(" ")))
+                .collect();
+            for text in ["caching", "implement the cache", "document the cache", "deploy", "notify the team"]
+            {
+                assert!(
+                    all.to_lowercase().contains(text),
+                    "{min}..{max}: {text} is not in\n{}",
+                    outline(&plan)
+                );
             }
         }
     }
@@ -193,7 +234,15 @@ fn faults_of_a_playbook_are_all_named() {
     "#;
     let playbook: Playbook = toml::from_str(text).expect("the form is right");
     let faults = playbook.faults().join("\n");
-    for fault in ["keywords", "{thing}", "`later`", "acceptance_criteria", "cost_tier", "duration_seconds", "capability"] {
+    for fault in [
+        "keywords",
+        "{thing}",
+        "`later`",
+        "acceptance_criteria",
+        "cost_tier",
+        "duration_seconds",
+        "capability",
+    ] {
         assert!(faults.contains(fault), "{fault}: {faults}");
     }
 }

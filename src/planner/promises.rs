@@ -1,14 +1,13 @@
-//! The promises about plans, checked from the outside.
+//! What the API promises of every plan, checked from the outside.
 //!
-//! The planner keeps them by construction; that is what this measures, so nothing of the planner's own check
-//! is used here. The arms and limits are those in force.
+//! The planner keeps these promises by construction. This check shares no code with it, so that tests, `eval`
+//! and fuzzing can measure whether it does.
 
-use crate::domain::PlanRules;
 use crate::domain::arms::{Arm, ArmRegistry, VALIDATION};
-use crate::domain::{MAX_STEP_SECONDS, PlanResponse, SubTask};
+use crate::domain::{MAX_STEP_SECONDS, PlanResponse, PlanRules, SubTask};
 
-/// Every promise that `plan` breaks, one sentence each.
-pub(super) fn broken(plan: &PlanResponse, registry: &ArmRegistry, rules: &PlanRules) -> Vec<String> {
+/// Every promise that `plan` breaks under `rules` with the arms of `registry`, one sentence each.
+pub fn broken(plan: &PlanResponse, rules: &PlanRules, registry: &ArmRegistry) -> Vec<String> {
     let (steps, mut broken) = (&plan.plan, Vec::new());
     if steps.len() < rules.min_steps || steps.len() > rules.max_steps {
         broken.push(format!("{} steps, not {} to {}", steps.len(), rules.min_steps, rules.max_steps));
@@ -27,6 +26,9 @@ pub(super) fn broken(plan: &PlanResponse, registry: &ArmRegistry, rules: &PlanRu
     if rules.require_verification && !last.is_some_and(verifies) {
         broken.push("the last step does not verify".into());
     }
+    if plan.rationale.trim().is_empty() {
+        broken.push("no rationale".into());
+    }
     for (name, value) in [("confidence", plan.confidence), ("complexity_score", plan.complexity_score)] {
         if !(0.0..=1.0).contains(&value) {
             broken.push(format!("{name} is {value}, not 0.0 to 1.0"));
@@ -42,7 +44,7 @@ pub(super) fn broken(plan: &PlanResponse, registry: &ArmRegistry, rules: &PlanRu
     broken
 }
 
-/// What `step`, which stands at `index`, breaks by itself.
+/// What `step`, at position `index`, breaks by itself.
 fn broken_by_step(step: &SubTask, index: usize, registry: &ArmRegistry) -> Vec<String> {
     let mut broken = Vec::new();
     let number = index as u32 + 1;
@@ -55,8 +57,11 @@ fn broken_by_step(step: &SubTask, index: usize, registry: &ArmRegistry) -> Vec<S
     if arm_of(step, registry).is_none() {
         broken.push(format!("there is no arm `{}`", step.required_arm));
     }
-    if step.acceptance_criteria.iter().all(|criterion| criterion.trim().is_empty()) {
+    if step.acceptance_criteria.is_empty() {
         broken.push("no acceptance criterion".into());
+    }
+    if step.acceptance_criteria.iter().any(|criterion| criterion.trim().is_empty()) {
+        broken.push("a blank acceptance criterion".into());
     }
     if step.depends_on.windows(2).any(|pair| pair[0] >= pair[1]) {
         broken.push(format!("depends_on {:?} is not sorted or has repeats", step.depends_on));
@@ -67,8 +72,8 @@ fn broken_by_step(step: &SubTask, index: usize, registry: &ArmRegistry) -> Vec<S
     if step.estimated_cost_tier == 0 || step.estimated_cost_tier > 5 {
         broken.push(format!("cost tier {}, not 1 to 5", step.estimated_cost_tier));
     }
-    if !(1..=MAX_STEP_SECONDS).contains(&step.estimated_duration_seconds) {
-        broken.push(format!("{} s long, not 1 to 31,536,000", step.estimated_duration_seconds));
+    if step.estimated_duration_seconds == 0 || step.estimated_duration_seconds > MAX_STEP_SECONDS {
+        broken.push(format!("{} s long, not 1 to {MAX_STEP_SECONDS}", step.estimated_duration_seconds));
     }
     broken
 }
@@ -79,29 +84,59 @@ fn arm_of<'a>(step: &SubTask, registry: &'a ArmRegistry) -> Option<&'a Arm> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::sound_plan;
     use super::*;
 
+    fn valid_plan() -> PlanResponse {
+        let step = |step: u32, arm: &str, action: &str| SubTask {
+            step,
+            action: action.into(),
+            required_arm: arm.into(),
+            acceptance_criteria: vec!["It is done".into()],
+            depends_on: (1..step).collect(),
+            estimated_cost_tier: 2,
+            estimated_duration_seconds: 30,
+        };
+        PlanResponse {
+            plan: vec![
+                step(1, "coder", "Write it"),
+                step(2, "executor", "Run it"),
+                step(3, "judge", "Verify it"),
+            ],
+            rationale: "Because.".into(),
+            confidence: 0.9,
+            total_estimated_duration: 90,
+            complexity_score: 0.3,
+            plan_id: None,
+            schedule: None,
+            usage: None,
+            repairs: None,
+        }
+    }
+
     fn broken_after(spoil: impl FnOnce(&mut PlanResponse)) -> Vec<String> {
-        let mut plan = sound_plan();
+        let mut plan = valid_plan();
         spoil(&mut plan);
-        broken(&plan, &ArmRegistry::default(), &PlanRules::default())
+        broken(&plan, &PlanRules::default(), &ArmRegistry::default())
     }
 
     #[test]
-    fn a_sound_plan_breaks_nothing() {
+    fn a_valid_plan_breaks_nothing() {
         assert_eq!(broken_after(|_| {}), Vec::<String>::new());
     }
 
     #[test]
     fn each_promise_is_checked() {
         type Spoil = fn(&mut PlanResponse);
-        let cases: [(Spoil, &str); 17] = [
+        let cases: [(Spoil, &str); 18] = [
             (|plan| plan.plan[1].step = 3, "step 2: its number is 3"),
-            (|plan| plan.plan[0].action = " \n".into(), "step 1: no action"),
+            (|plan| plan.plan[0].action = "  ".into(), "step 1: no action"),
             (|plan| plan.plan[0].required_arm = "Coder".into(), "step 1: there is no arm `Coder`"),
             (|plan| plan.plan[0].acceptance_criteria.clear(), "step 1: no acceptance criterion"),
-            (|plan| plan.plan[0].acceptance_criteria = vec![" ".into()], "step 1: no acceptance criterion"),
+            (
+                |plan| plan.plan[0].acceptance_criteria.push(" ".into()),
+                "step 1: a blank acceptance criterion",
+            ),
+            (|plan| plan.rationale = " ".into(), "no rationale"),
             (
                 |plan| plan.plan[2].depends_on = vec![2, 1],
                 "step 3: depends_on [2, 1] is not sorted or has repeats",
@@ -133,12 +168,12 @@ mod tests {
         for (spoil, said) in cases {
             assert_eq!(broken_after(spoil), [said]);
         }
-        for (seconds, sum) in [(0, 60), (31_536_001, 31_536_061)] {
+        for seconds in [0, MAX_STEP_SECONDS + 1] {
             let broken = broken_after(|plan| {
                 plan.plan[0].estimated_duration_seconds = seconds;
-                plan.total_estimated_duration = sum;
+                plan.total_estimated_duration = u64::from(seconds) + 60;
             });
-            assert_eq!(broken, [format!("step 1: {seconds} s long, not 1 to 31,536,000")]);
+            assert_eq!(broken, [format!("step 1: {seconds} s long, not 1 to {MAX_STEP_SECONDS}")]);
         }
     }
 
@@ -155,7 +190,7 @@ mod tests {
         );
         let registry = ArmRegistry::new(arms, false).expect("arms");
         assert_eq!(
-            broken(&sound_plan(), &registry, &rules),
+            broken(&valid_plan(), &rules, &registry),
             ["3 steps, not 1 to 2", "step 3: there is no arm `judge`"]
         );
     }

@@ -4,36 +4,43 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{NEEDS_KEYS, Needs, field, is_step, names, step, unwrapped};
+use super::arm_names::ArmNames;
+use super::keys::{self, field};
+use super::locate::unwrapped;
+use super::references::{Reference, References};
+use super::steps::{are_distinct, is_step, known_fields, names};
 use crate::planner::draft::DraftStep;
 use crate::planner::normalize::free_numbers;
 
-/// The steps of a list that still grows, as far as later ones speak of them.
+/// The steps of a list that still grows, as far as later ones refer to them.
 #[derive(Debug, Default)]
-pub(in crate::planner::parse) struct Earlier {
+pub(super) struct EarlierSteps {
     /// The numbers of finished steps.
     done: Vec<u32>,
     numbers: Vec<Option<i64>>,
     names: HashMap<String, i64>,
+    /// Arms are known by their keys alone here.
+    arms: ArmNames,
 }
 
-impl Earlier {
+impl EarlierSteps {
     /// None yet, beside finished steps of these numbers, ascending.
-    pub(in crate::planner::parse) fn beside(done: Vec<u32>) -> Self {
+    pub(super) fn beside(done: Vec<u32>) -> Self {
         Self { done, ..Self::default() }
     }
 
     /// The next in the list, if it is a step: with its place for a number and those that it needs by theirs.
-    pub(in crate::planner::parse) fn followed_by(&mut self, item: &Value) -> Option<DraftStep> {
-        let item = unwrapped(item);
-        let object = item.as_object().filter(|_| is_step(&item));
-        let mut step = object.map(|object| step(&item, object)).unwrap_or_default();
+    pub(super) fn followed_by(&mut self, item: &Value) -> Option<DraftStep> {
+        let item = unwrapped(item, &self.arms);
+        let object = item.as_object().filter(|_| is_step(&item, &self.arms));
+        let mut step = object.map(|object| known_fields(&item, object).0).unwrap_or_default();
         self.numbers.push(step.number);
         let object = object?;
         let numbers = self.numbers_in_force();
         let before = &numbers[..numbers.len() - 1];
-        if let Some(value) = field(object, NEEDS_KEYS) {
-            let needs = Needs { names: &self.names, before }.read(value).into_iter().flatten();
+        if let Some(value) = field(object, keys::DEPENDS_ON) {
+            let references = References { names: &self.names, numbers: &numbers, before };
+            let needs = references.read(value).into_iter().filter_map(Reference::number);
             let target = |number| {
                 let place = before.iter().position(|earlier| *earlier == number);
                 let done = || self.done.iter().map(|done| i64::from(*done)).find(|done| *done == number);
@@ -41,7 +48,8 @@ impl Earlier {
             };
             step.depends_on = needs.filter_map(target).map(Some).collect();
         }
-        for (name, number) in names(&[object], &numbers[before.len()..]) {
+        let own = std::slice::from_ref(&step);
+        for (name, number) in names(&[object], own, &numbers[before.len()..]) {
             self.names.entry(name).or_insert(number);
         }
         step.number = Some(self.free_number(before.len()));
@@ -49,7 +57,7 @@ impl Earlier {
     }
 
     /// How many there are.
-    pub(in crate::planner::parse) fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.numbers.len()
     }
 
@@ -61,10 +69,11 @@ impl Earlier {
 
     /// As the whole list has it: numbers that each step has for itself, else places.
     fn numbers_in_force(&self) -> Vec<i64> {
-        let mut distinct: Vec<i64> = self.numbers.iter().copied().flatten().collect();
-        let written = distinct.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        if distinct.len() == self.numbers.len() { written } else { (1..=self.numbers.len() as i64).collect() }
+        let written: Vec<i64> = self.numbers.iter().copied().flatten().collect();
+        if written.len() == self.numbers.len() && are_distinct(&written) {
+            written
+        } else {
+            (1..=self.numbers.len() as i64).collect()
+        }
     }
 }

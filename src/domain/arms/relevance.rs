@@ -1,0 +1,177 @@
+//! How well arms fit a text: BM25 over weighted fields, with words and groups of three characters as terms.
+//!
+//! The crates for BM25 know one field, terms without weights and words alone; names of arms are short, so the fields
+//! and the groups of characters are what finds them.
+
+use std::collections::HashMap;
+use std::hash::Hasher;
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+use super::Arm;
+use super::names::fold_name;
+use crate::text::is_ideograph;
+
+/// How fast repetition of a term stops to count, and how much long fields are discounted.
+const K1: f32 = 1.2;
+const B: f32 = 0.75;
+/// What a term in a field counts for.
+const NAME: f32 = 3.0;
+const KEYWORD: f32 = 2.0;
+const DESCRIPTION: f32 = 1.0;
+/// A group of characters counts for less than a word.
+const GRAM: f32 = 0.3;
+/// Longer texts are not read further, in characters.
+const MOST_READ: usize = 2_000;
+
+/// Words that say nothing about what is done.
+const FUNCTION_WORDS: &[&str] = &[
+    "a", "about", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "by", "can", "do",
+    "does", "each", "for", "from", "given", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its",
+    "me", "my", "need", "no", "not", "of", "on", "one", "or", "our", "out", "please", "s", "so", "some",
+    "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to",
+    "use", "used", "uses", "using", "want", "was", "we", "were", "what", "when", "where", "which", "who",
+    "will", "with", "would", "you", "your",
+];
+
+/// A term by its hash.
+type Term = u64;
+
+/// The terms of all arms.
+#[derive(Debug, Clone)]
+pub(super) struct Relevance {
+    /// For each term, the arms that have it and what it counts for there.
+    postings: HashMap<Term, Vec<(u32, f32)>>,
+    arms: usize,
+}
+
+/// A text to compare arms with, and what each of its terms counts for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Query(HashMap<Term, f32>);
+
+impl Query {
+    /// Adds the terms of `text`, each with `weight`.
+    pub(super) fn add(&mut self, text: &str, weight: f32) {
+        terms(text, &mut |term, share| {
+            let entry = self.0.entry(term).or_default();
+            *entry = entry.max(weight * share);
+        });
+    }
+}
+
+impl Relevance {
+    pub(super) fn new(arms: &[Arm]) -> Self {
+        let mut frequencies: HashMap<Term, Vec<(u32, f32)>> = HashMap::new();
+        let fields_of = |arm: &Arm| -> [(String, f32); 3] {
+            [
+                (
+                    std::iter::once(&arm.id)
+                        .chain(&arm.aliases)
+                        .map(String::as_str)
+                        .collect::<Vec<_>>()
+                        .join("; "),
+                    NAME,
+                ),
+                (
+                    arm.keywords
+                        .iter()
+                        .chain(&arm.capabilities)
+                        .map(String::as_str)
+                        .collect::<Vec<_>>()
+                        .join("; "),
+                    KEYWORD,
+                ),
+                (arm.description.clone(), DESCRIPTION),
+            ]
+        };
+        let mut lengths = vec![[0.0_f32; 3]; arms.len()];
+        let mut counted: Vec<(Term, u32, u8, f32)> = Vec::new();
+        for (at, arm) in arms.iter().enumerate() {
+            for (field, (text, _)) in fields_of(arm).iter().enumerate() {
+                terms(text, &mut |term, share| {
+                    lengths[at][field] += share;
+                    counted.push((term, at as u32, field as u8, share));
+                });
+            }
+        }
+        let mean = |field: usize| {
+            let (sum, count) = lengths
+                .iter()
+                .map(|of_arm| of_arm[field])
+                .filter(|length| *length > 0.0)
+                .fold((0.0, 0.0), |(sum, count), length| (sum + length, count + 1.0_f32));
+            if count > 0.0 { sum / count } else { 1.0 }
+        };
+        let means = [mean(0), mean(1), mean(2)];
+        let weights = [NAME, KEYWORD, DESCRIPTION];
+        for (term, arm, field, _) in counted {
+            let field = usize::from(field);
+            let length = lengths[arm as usize][field];
+            let frequency = weights[field] / (1.0 - B + B * length / means[field]);
+            let postings = frequencies.entry(term).or_default();
+            match postings.last_mut() {
+                Some((last, sum)) if *last == arm => *sum += frequency,
+                _ => postings.push((arm, frequency)),
+            }
+        }
+        let all = arms.len() as f32;
+        // What a word counts for that only one arm has, as its whole name.
+        let most = (1.0 + (all - 0.5) / 1.5).ln() * NAME * (K1 + 1.0) / (NAME + K1);
+        for postings in frequencies.values_mut() {
+            let having = postings.len() as f32;
+            let rarity = (1.0 + (all - having + 0.5) / (having + 0.5)).ln();
+            for (_, frequency) in postings.iter_mut() {
+                *frequency = rarity * *frequency * (K1 + 1.0) / (*frequency + K1) / most;
+            }
+        }
+        Self { postings: frequencies, arms: arms.len() }
+    }
+
+    /// How well each arm fits `query`.
+    pub(super) fn scores(&self, query: &Query) -> Vec<f32> {
+        let mut scores = vec![0.0; self.arms];
+        // In one order, so that sums are the same each time.
+        let mut terms: Vec<(&Term, &f32)> = query.0.iter().collect();
+        terms.sort_unstable_by_key(|(term, _)| **term);
+        for (term, weight) in terms {
+            for (arm, score) in self.postings.get(term).into_iter().flatten() {
+                scores[*arm as usize] += weight * score;
+            }
+        }
+        scores
+    }
+}
+
+/// Calls `found` with each term in `text` and what it counts for.
+fn terms(text: &str, found: &mut impl FnMut(Term, f32)) {
+    let end = text.char_indices().nth(MOST_READ).map_or(text.len(), |(at, _)| at);
+    let stemmer = Stemmer::create(Algorithm::English);
+    let folded = fold_name(&text[..end]);
+    for word in folded.split(' ').filter(|word| !word.is_empty()) {
+        if word.chars().any(is_ideograph) {
+            // Such scripts have no spaces: two characters are about a word.
+            let chars: Vec<char> = word.chars().collect();
+            chars.windows(2.min(chars.len())).for_each(|pair| found(hashed(0, pair.iter().copied()), 1.0));
+            continue;
+        }
+        if !FUNCTION_WORDS.contains(&word) {
+            found(hashed(0, stemmer.stem(word).chars()), 1.0);
+        }
+    }
+    // Groups of characters run across words, so that they tell `text to speech` from `speech to text`.
+    let mut group = [' '; 3];
+    for c in folded.chars().chain([' ']) {
+        group = [group[1], group[2], c];
+        if group[1] != ' ' || group[0] != ' ' && group[2] != ' ' {
+            found(hashed(1, group), GRAM);
+        }
+    }
+}
+
+/// The term that these characters are.
+fn hashed(kind: u8, chars: impl IntoIterator<Item = char>) -> Term {
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write_u8(kind);
+    chars.into_iter().for_each(|c| hasher.write_u32(c.into()));
+    hasher.finish()
+}

@@ -1,0 +1,260 @@
+//! Which arm a name means: by the name as long as that says enough, then by what the arms do.
+
+use std::collections::HashMap;
+
+use super::names::{bare, find_words, fold_name, joined, typing_errors};
+use super::relevance::{Query, Relevance};
+use super::types::is_same_type;
+use super::{Arm, ArmRegistry};
+
+/// What the name counts for beside the step's text.
+const NAME_WEIGHT: f32 = 3.0;
+const ACTION_WEIGHT: f32 = 1.0;
+/// What is left of a score for each neighbour whose type does not fit.
+const MISFIT: f32 = 0.6;
+/// The best match is clear when it is ahead of the second by this share of its score.
+const CLEAR_MARGIN: f32 = 0.2;
+/// And when it is at least so relevant: as much as a rare word of the step that stands in the arm's name.
+const CLEAR_SCORE: f32 = 1.0;
+/// How many candidates are named.
+const MOST_CANDIDATES: usize = 3;
+/// A name within that of an arm must be so much of it, in percent of its characters.
+const CONTAINED_PERCENT: usize = 50;
+
+/// How an arm was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchedBy {
+    /// The id in another case, with other separators, accents or affixes.
+    Id,
+    /// One of its aliases.
+    Alias,
+    /// One of its capabilities.
+    Capability,
+    /// The id or an alias with a typing error.
+    Spelling,
+    /// The id or an alias stands in the name, or the name in it.
+    Part,
+    /// What the arm does.
+    Relevance,
+}
+
+/// What an arm's name is understood by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ArmQuery<'a> {
+    /// The arm as it was named.
+    pub name: &'a str,
+    /// The text of the step.
+    pub action: &'a str,
+    /// The arms of the steps whose results the step takes, where they are known.
+    pub producers: &'a [&'a Arm],
+    /// The arms of the steps that take its result, where they are known.
+    pub consumers: &'a [&'a Arm],
+}
+
+/// The arm that a name means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resolution<'a> {
+    /// The id to the letter.
+    Exact(&'a Arm),
+    /// One arm is clearly meant.
+    Found(&'a Arm, MatchedBy),
+    /// None is; the best candidates, best first: at most three, and none where nothing points to any arm.
+    Unclear(Vec<&'a Arm>),
+}
+
+/// An arm, and how well it fits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RankedArm<'a> {
+    /// The arm.
+    pub arm: &'a Arm,
+    /// Its place in the registry.
+    pub place: usize,
+    /// Above 0: about how many rare words of the text are in the arm's name.
+    pub score: f32,
+}
+
+/// What names are looked up in; built once for a registry.
+#[derive(Debug, Clone)]
+pub(super) struct Index {
+    /// The folded names of each arm: its id, then its aliases.
+    names: Vec<Vec<String>>,
+    /// Places of arms by their names, capabilities included, in one word; with and without affixes.
+    by_name: HashMap<String, Vec<(usize, MatchedBy)>>,
+    relevance: Relevance,
+}
+
+impl Index {
+    fn new(arms: &[Arm]) -> Self {
+        let mut by_name: HashMap<String, Vec<(usize, MatchedBy)>> = HashMap::new();
+        let mut add = |name: &str, at: usize, how: MatchedBy| {
+            for key in [joined(name), joined(bare(name))] {
+                let arms = by_name.entry(key).or_default();
+                if !arms.contains(&(at, how)) {
+                    arms.push((at, how));
+                }
+            }
+        };
+        let mut names = Vec::with_capacity(arms.len());
+        for (at, arm) in arms.iter().enumerate() {
+            let own: Vec<String> =
+                std::iter::once(&arm.id).chain(&arm.aliases).map(|name| fold_name(name)).collect();
+            for (place, name) in own.iter().enumerate() {
+                add(name, at, if place == 0 { MatchedBy::Id } else { MatchedBy::Alias });
+            }
+            for capability in &arm.capabilities {
+                add(&fold_name(capability), at, MatchedBy::Capability);
+            }
+            names.push(own);
+        }
+        Self { names, by_name, relevance: Relevance::new(arms) }
+    }
+
+    /// The arms that `name` may mean by itself, from the surest way to find one to the least sure that finds any.
+    fn by_name(&self, name: &str) -> (Vec<usize>, MatchedBy) {
+        let folded = fold_name(name);
+        let names = [joined(&folded), joined(bare(&folded))];
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            let known = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
+            for how in [MatchedBy::Id, MatchedBy::Alias, MatchedBy::Capability] {
+                let found: Vec<usize> =
+                    known.iter().filter(|(_, by)| *by == how).map(|(at, _)| *at).collect();
+                if !found.is_empty() {
+                    return (found, how);
+                }
+            }
+        }
+        let misspelled = self.misspelled(&names[1]);
+        if misspelled.is_empty() {
+            (self.parts(bare(&folded)), MatchedBy::Part)
+        } else {
+            (misspelled, MatchedBy::Spelling)
+        }
+    }
+
+    /// The arms with the fewest typing errors between the `joined` name and theirs.
+    fn misspelled(&self, name: &str) -> Vec<usize> {
+        let errors = |names: &Vec<String>| {
+            names.iter().filter_map(|other| typing_errors(name, &joined(bare(other)))).min()
+        };
+        let found: Vec<(usize, usize)> =
+            self.names.iter().enumerate().filter_map(|(at, names)| Some((errors(names)?, at))).collect();
+        let fewest = found.iter().map(|(errors, _)| *errors).min();
+        found.into_iter().filter(|(errors, _)| Some(*errors) == fewest).map(|(_, at)| at).collect()
+    }
+
+    /// The arms whose names stand in the folded `name`, the longest at the first place where one does; else those in
+    /// whose names it stands.
+    fn parts(&self, name: &str) -> Vec<usize> {
+        let best_of = |names: &Vec<String>| {
+            let found = names.iter().filter_map(|own| {
+                let own = bare(own);
+                Some((find_words(name, own)?, usize::MAX - own.len()))
+            });
+            found.min()
+        };
+        let within: Vec<((usize, usize), usize)> =
+            self.names.iter().enumerate().filter_map(|(at, names)| Some((best_of(names)?, at))).collect();
+        if let Some((best, _)) = within.iter().min() {
+            return within.iter().filter(|(found, _)| found == best).map(|(_, at)| *at).collect();
+        }
+        let holds = |own: &String| {
+            find_words(own, name).is_some()
+                && name.chars().count() * 100 >= own.chars().count() * CONTAINED_PERCENT
+        };
+        (0..self.names.len()).filter(|at| self.names[*at].iter().any(holds)).collect()
+    }
+}
+
+impl ArmRegistry {
+    /// The arm that is meant by what was named.
+    pub fn resolve<'a>(&'a self, query: &ArmQuery<'_>) -> Resolution<'a> {
+        if let Some(arm) = self.get(query.name) {
+            return Resolution::Exact(arm);
+        }
+        let index = self.index();
+        let (named, how) = index.by_name(query.name);
+        if let [only] = named.as_slice() {
+            return Resolution::Found(&self.arms[*only], how);
+        }
+        // Among arms that the name fits alike, the rest of the step decides.
+        let name = if named.is_empty() { query.name } else { "" };
+        let ranked = self.rank(&ArmQuery { name, ..*query }, |at| named.is_empty() || named.contains(&at));
+        match ranked.as_slice() {
+            [best, rest @ ..] if is_clear(best.score, rest.first().map_or(0.0, |next| next.score)) => {
+                Resolution::Found(best.arm, MatchedBy::Relevance)
+            }
+            [] => Resolution::Unclear(self.first_by_id(named)),
+            _ => Resolution::Unclear(ranked.iter().take(MOST_CANDIDATES).map(|ranked| ranked.arm).collect()),
+        }
+    }
+
+    /// The arm that `name` means by itself.
+    pub fn named(&self, name: &str) -> Option<&Arm> {
+        self.get(name).or_else(|| match self.index().by_name(name).0[..] {
+            [only] => Some(&self.arms[only]),
+            _ => None,
+        })
+    }
+
+    /// Some of the arms at these places, in an order that is not that of the file.
+    fn first_by_id(&self, places: Vec<usize>) -> Vec<&Arm> {
+        let mut arms: Vec<&Arm> = places.into_iter().map(|at| &self.arms[at]).collect();
+        arms.sort_by(|a, b| a.id.cmp(&b.id));
+        arms.truncate(MOST_CANDIDATES);
+        arms
+    }
+
+    /// The arms that fit `text`, best first.
+    pub fn best_arms(&self, text: &str) -> Vec<RankedArm<'_>> {
+        self.best_arms_for(&ArmQuery { action: text, ..ArmQuery::default() })
+    }
+
+    /// The arms that fit a step, best first, whatever its arm's name means by itself.
+    pub fn best_arms_for(&self, query: &ArmQuery<'_>) -> Vec<RankedArm<'_>> {
+        self.rank(query, |_| true)
+    }
+
+    /// The arms that are `wanted` and fit `query` at all, best first; of equals the one whose id is first.
+    fn rank(&self, query: &ArmQuery<'_>, wanted: impl Fn(usize) -> bool) -> Vec<RankedArm<'_>> {
+        let mut terms = Query::default();
+        terms.add(query.action, ACTION_WEIGHT);
+        terms.add(query.name, NAME_WEIGHT);
+        let scores = self.index().relevance.scores(&terms);
+        let arms = self.arms.iter().zip(scores).enumerate().filter(|(place, _)| wanted(*place));
+        let mut ranked: Vec<RankedArm<'_>> = arms
+            .map(|(place, (arm, score))| RankedArm { arm, place, score: score * fit_of_types(arm, query) })
+            .filter(|ranked| ranked.score > 0.0)
+            .collect();
+        ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.arm.id.cmp(&b.arm.id)));
+        ranked
+    }
+
+    /// Builds what names are looked up in, which otherwise happens when one is looked up first.
+    pub fn prepare(&self) {
+        self.index();
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(&self.arms))
+    }
+}
+
+/// Whether the best score is far enough ahead of the second.
+fn is_clear(best: f32, second: f32) -> bool {
+    best >= CLEAR_SCORE && best - second >= CLEAR_MARGIN * best
+}
+
+/// How well what `arm` takes and makes fits to its neighbours: 1 where it does or where that is not known.
+fn fit_of_types(arm: &Arm, query: &ArmQuery<'_>) -> f32 {
+    let takes = query.producers.is_empty() || query.producers.iter().any(|producer| producer.can_feed(arm));
+    let gives = query.consumers.iter().all(|consumer| {
+        arm.can_feed(consumer)
+            || query.producers.iter().any(|other| {
+                other
+                    .outputs
+                    .iter()
+                    .any(|output| consumer.inputs.iter().any(|input| is_same_type(output, input)))
+            })
+    });
+    (if takes { 1.0 } else { MISFIT }) * if gives { 1.0 } else { MISFIT }
+}

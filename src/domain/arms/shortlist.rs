@@ -1,0 +1,40 @@
+//! The arms that are offered to an LLM where there are too many for one prompt.
+
+use std::collections::HashSet;
+
+use super::{Arm, ArmRegistry};
+
+/// Of many arms that verify a plan, so many are offered in any case.
+const MOST_VERIFIERS: usize = 10;
+
+impl ArmRegistry {
+    /// The `most` arms that fit `text` best, those that are `wanted` in any case, and those that verify; `None` where
+    /// there are no more arms than that.
+    pub fn shortlist(&self, text: &str, most: usize, wanted: impl Fn(&Arm) -> bool) -> Option<Self> {
+        if self.arms.len() <= most {
+            return None;
+        }
+        let mut places: HashSet<usize> = (0..self.arms.len()).filter(|at| wanted(&self.arms[*at])).collect();
+        let ranked: Vec<usize> = self.best_arms(text).iter().map(|ranked| ranked.place).collect();
+        // What does not fit at all comes last, in an order that is not that of the file.
+        let mut others: Vec<usize> = {
+            let fitting: HashSet<usize> = ranked.iter().copied().collect();
+            (0..self.arms.len()).filter(|at| !fitting.contains(at)).collect()
+        };
+        others.sort_by(|a, b| self.arms[*a].id.cmp(&self.arms[*b].id));
+        let order = || ranked.iter().chain(&others).copied();
+        places.extend(order().filter(|at| self.arms[*at].verifies()).take(MOST_VERIFIERS));
+        places.extend(order().take(most));
+        let offered = self.arms.iter().enumerate().filter(|(at, _)| places.contains(at));
+        Some(Self::of(offered.map(|(_, arm)| arm.clone()).collect()))
+    }
+
+    /// How long the texts of all arms are together, in bytes.
+    pub fn text_bytes(&self) -> usize {
+        let lists = |arm: &Arm| {
+            let lists = [&arm.capabilities, &arm.keywords, &arm.aliases, &arm.inputs, &arm.outputs];
+            lists.into_iter().flatten().map(String::len).sum::<usize>()
+        };
+        self.arms.iter().map(|arm| arm.id.len() + arm.description.len() + lists(arm)).sum()
+    }
+}

@@ -1,0 +1,29 @@
+//! `GET /arms`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+
+use crate::domain::arms::ArmList;
+use crate::domain::problem::Problem;
+use crate::service::PlannerService;
+
+/// The arms that steps can be given to, and where they come from.
+///
+/// Each has the fields of its definition, so that a list of them can be sent back as `arms` of a request.
+#[utoipa::path(
+    get,
+    path = "/arms",
+    tag = "planning",
+    operation_id = "list_arms",
+    responses((status = 200, description = "All arms", body = ArmList)),
+    security((), ("bearer" = [])),
+)]
+pub(super) async fn list_arms(
+    State(service): State<Arc<PlannerService>>,
+    request: Request,
+) -> Result<Json<ArmList>, Problem> {
+    service.authorize(&request)?;
+    Ok(Json(ArmList::of(service.planner.registry())))
+}

@@ -1,0 +1,160 @@
+//! The arms that proposed steps name, and what these can pass to each other.
+
+use crate::domain::arms::{Arm, ArmQuery, MatchedBy, Resolution};
+use crate::domain::{RepairCode, SubTask};
+use crate::planner::draft::DraftStep;
+use crate::planner::error::PlanFault;
+use crate::text::shorten;
+
+use super::Normalizer;
+use super::order::Dependencies;
+
+/// The arms before and behind a step, as far as they are known.
+#[derive(Debug, Default)]
+pub(super) struct Neighbours<'a> {
+    producers: Vec<&'a Arm>,
+    consumers: Vec<&'a Arm>,
+}
+
+/// Of more steps in one proposal than twice the most that settings allow, unknown arms are not looked up.
+const MOST_LOOKED_UP: usize = 100;
+/// Longest piece of an unknown name that is quoted, in characters.
+const QUOTED_NAME: usize = 100;
+
+impl<'a> Normalizer<'a> {
+    /// The neighbours of each step; none where each step names an arm to the letter, as no name needs them then.
+    pub(super) fn neighbours(&self, drafts: &[DraftStep], needs: &Dependencies) -> Vec<Neighbours<'a>> {
+        let mut all: Vec<Neighbours<'a>> = drafts.iter().map(|_| Neighbours::default()).collect();
+        if drafts.len() > MOST_LOOKED_UP || drafts.iter().all(|draft| self.registry.get(&draft.arm).is_some())
+        {
+            return all;
+        }
+        let known: Vec<Option<&Arm>> = drafts.iter().map(|draft| self.registry.named(&draft.arm)).collect();
+        for (index, needs) in needs.new.iter().enumerate() {
+            for &needed in needs {
+                all[index].producers.extend(known[needed]);
+                all[needed].consumers.extend(known[index]);
+            }
+        }
+        all
+    }
+
+    /// The id and the usual cost tier of the arm that is meant.
+    pub(super) fn arm(
+        &mut self,
+        index: usize,
+        name: String,
+        action: &str,
+        neighbours: &Neighbours<'_>,
+    ) -> (String, u8) {
+        if index >= MOST_LOOKED_UP && self.registry.get(&name).is_none() {
+            self.faults.push(PlanFault::UnknownArm { step: self.at(index), candidates: Vec::new() });
+            return (name, 1);
+        }
+        let Neighbours { producers, consumers } = neighbours;
+        let query = ArmQuery { name: &name, action, producers, consumers };
+        let (arm, how) = match self.registry.resolve(&query) {
+            Resolution::Exact(arm) => return (name, arm.cost_tier),
+            Resolution::Found(arm, how) => (arm, found_by(how)),
+            Resolution::Unclear(candidates) => match candidates.first() {
+                Some(&best) if self.guesses_arms => {
+                    self.guessed_arms += 1;
+                    (best, "is the best match, though not a clear one")
+                }
+                _ => {
+                    let candidates = candidates.iter().map(|arm| arm.id.clone()).collect();
+                    self.faults.push(PlanFault::UnknownArm { step: self.at(index), candidates });
+                    return (name, 1);
+                }
+            },
+        };
+        let id = arm.id.clone();
+        let old = shorten(&crate::text::without_controls(name.clone()), QUOTED_NAME);
+        self.record(
+            RepairCode::ArmMapped,
+            Some(index),
+            format!("The arm “{old}” does not exist; `{id}` {how}."),
+        );
+        (id, arm.cost_tier)
+    }
+
+    /// Leaves out dependencies that cannot carry anything, and lets a step without any wait for the nearest one
+    /// before it, in `order`, that produces what it needs.
+    pub(super) fn connect_by_types(&mut self, steps: &[SubTask], needs: &mut Dependencies, order: &[usize]) {
+        if !self.registry.has_types() {
+            return;
+        }
+        let registry = self.registry;
+        let arms: Vec<Option<&Arm>> = steps.iter().map(|step| registry.get(&step.required_arm)).collect();
+        let done = self.done;
+        let done_arm = |number: u32| {
+            done.iter().find(|step| step.step == number).and_then(|step| registry.get(&step.required_arm))
+        };
+        for (place, &index) in order.iter().enumerate() {
+            // Who verifies looks at everything.
+            let Some(arm) = arms[index].filter(|arm| !arm.inputs.is_empty() && !arm.verifies()) else {
+                continue;
+            };
+            let cannot_feed =
+                |producer: Option<&'_ Arm>| producer.is_some_and(|producer| !producer.can_feed(arm));
+            let mut dropped: Vec<&Arm> = Vec::new();
+            needs.new[index].retain(|&needed| {
+                let is_dropped = cannot_feed(arms[needed]);
+                dropped.extend(arms[needed].filter(|_| is_dropped));
+                !is_dropped
+            });
+            needs.done[index].retain(|&number| {
+                let is_dropped = cannot_feed(done_arm(number));
+                dropped.extend(done_arm(number).filter(|_| is_dropped));
+                !is_dropped
+            });
+            for producer in dropped {
+                let message = format!(
+                    "A dependency on a step of `{}` was removed: that produces {}, and `{}` needs {}.",
+                    producer.id,
+                    producer.outputs.join(", "),
+                    arm.id,
+                    arm.inputs.join(", ")
+                );
+                self.record(RepairCode::DependencyDropped, Some(index), message);
+            }
+            if !needs.new[index].is_empty() || !needs.done[index].is_empty() {
+                continue;
+            }
+            let nearest = order[..place].iter().rev().find_map(|&earlier| {
+                arms[earlier].filter(|producer| producer.feeds(arm)).map(|producer| (earlier, producer))
+            });
+            let producer = if let Some((earlier, producer)) = nearest {
+                needs.new[index].push(earlier);
+                producer
+            } else {
+                let number = self.free_numbers().nth(place).unwrap_or(u32::MAX);
+                let done = self.done.iter().rev().filter(|done| done.step < number);
+                let found = done.into_iter().find_map(|done| {
+                    let producer = registry.get(&done.required_arm).filter(|producer| producer.feeds(arm))?;
+                    Some((done.step, producer))
+                });
+                let Some((number, producer)) = found else { continue };
+                needs.done[index].push(number);
+                producer
+            };
+            let message = format!(
+                "A dependency was added on the nearest step that produces what `{}` needs, a step of `{}`.",
+                arm.id, producer.id
+            );
+            self.record(RepairCode::DependencyAdded, Some(index), message);
+        }
+    }
+}
+
+/// How an arm was found, behind its id.
+fn found_by(how: MatchedBy) -> &'static str {
+    match how {
+        MatchedBy::Id => "is the same name in another spelling",
+        MatchedBy::Alias => "has it as an alias",
+        MatchedBy::Capability => "has it as a capability",
+        MatchedBy::Spelling => "differs by a typing error",
+        MatchedBy::Part => "was found by a part of the name",
+        MatchedBy::Relevance => "was found by what it does",
+    }
+}
