@@ -182,13 +182,15 @@ fn instantiate(
             places.push(needs.into_iter().collect());
             continue;
         };
-        // An earlier group has done this already.
+        // An earlier group has done this already; what it checked was not yet what this group makes.
+        let is_first = needs.iter().all(|need| nodes[*need].group < number);
         let is_done = |node: &Node| {
             node.group < number
                 && !step.produces.is_empty()
                 && step.produces.iter().all(|result| node.produces.contains(result))
         };
-        if !step.is_core()
+        if is_first
+            && !step.is_core()
             && !step.needs_checks()
             && let Some(done) = nodes.iter().rposition(is_done)
         {
