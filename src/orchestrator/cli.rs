@@ -15,7 +15,7 @@ use super::{Orchestrator, Settings};
 
 /// The reference orchestrator of OctoLLM: takes tasks in, has the planner arm plan them, stores the plans.
 ///
-/// Settings are environment variables with the prefix `ORCHESTRATOR_`; the README explains each.
+/// Settings are environment variables with the prefix `ORCHESTRATOR_`; docs/orchestrator.md explains each.
 #[derive(Debug, Parser)]
 #[command(name = "orchestrator", version)]
 struct Arguments {

@@ -230,13 +230,13 @@ impl PlannerArm {
     ) -> (Origin, Result<Plan, PlanError>) {
         trace!(goal = job.request.goal, "planning");
         let (origin, result) = match &self.engine {
-            Engine::Embedded(embedded) => self.plan_by_rules(embedded, set, job, UsageTotals::default()),
+            Engine::Embedded(embedded) => plan_by_rules(embedded, set, job, UsageTotals::default()),
             Engine::Llm { chain, fallback } => {
                 match (self.plan_by_llms(chain, set, job, deadline, stream).await, fallback) {
                     ((origin, Err(error)), Some(embedded)) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
                         self.arms.metrics().record_fallback(EMBEDDED_MODEL);
-                        self.plan_by_rules(embedded, set, job, origin.usage_totals)
+                        plan_by_rules(embedded, set, job, origin.usage_totals)
                     }
                     (answered, _) => answered,
                 }
@@ -335,24 +335,23 @@ impl PlannerArm {
             };
         }
     }
+}
 
-    fn plan_by_rules(
-        &self,
-        embedded: &EmbeddedPlanner,
-        set: &ArmSet,
-        job: &PlanJob,
-        usage_totals: UsageTotals,
-    ) -> (Origin, Result<Plan, PlanError>) {
-        let origin = Origin { engine: EngineKind::Embedded, model: EMBEDDED_MODEL.into(), usage_totals };
-        let progress = job.progress.as_deref();
-        let embedded = set.embedded(embedded);
-        let draft = match progress {
-            None => embedded.propose(&job.request),
-            Some(progress) => embedded.propose_rest(&job.request, progress),
-        };
-        let plan = set.validator.normalize(draft, progress);
-        (origin, plan.map_err(PlanError::Invalid))
-    }
+fn plan_by_rules(
+    embedded: &EmbeddedPlanner,
+    set: &ArmSet,
+    job: &PlanJob,
+    usage_totals: UsageTotals,
+) -> (Origin, Result<Plan, PlanError>) {
+    let origin = Origin { engine: EngineKind::Embedded, model: EMBEDDED_MODEL.into(), usage_totals };
+    let progress = job.progress.as_deref();
+    let embedded = set.embedded(embedded);
+    let draft = match progress {
+        None => embedded.propose(&job.request),
+        Some(progress) => embedded.propose_rest(&job.request, progress),
+    };
+    let plan = set.validator.normalize(draft, progress);
+    (origin, plan.map_err(PlanError::Invalid))
 }
 
 /// Reads, repairs and checks what an LLM said.

@@ -9,7 +9,7 @@ use super::normalize::Plan;
 /// Room for a usual plan, in bytes.
 const USUAL_LENGTH: usize = 4 * 1024;
 
-/// A sound plan in its wire form, written once however often it is sent.
+/// A valid plan in its wire form, written once however often it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SerializedPlan {
     json: Bytes,

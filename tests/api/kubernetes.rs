@@ -137,9 +137,9 @@ fn the_settings_of_the_deployment_load() {
     assert_eq!(loaded.unknown_variables, [""; 0]);
     assert_eq!(loaded.auth_tokens.len(), 1, "in production nobody plans without a token");
 
-    let readme = crate::readme::blocks();
-    let command = readme.iter().find(|(_, block)| block.contains("kubectl create secret"));
-    let (_, command) = command.expect("how to make the Secret stands in the README");
+    let blocks = crate::readme::blocks();
+    let command = blocks.iter().find(|(_, block)| block.contains("kubectl create secret"));
+    let (_, command) = command.expect("how to create the Secret is documented");
     for (name, _) in secrets(command) {
         assert!(secret.contains(&name), "{name}");
     }
@@ -230,13 +230,13 @@ fn the_container_has_least_privileges() {
     assert_eq!(named["newTag"], env!("CARGO_PKG_VERSION"));
 }
 
-/// The README's command that applies the alerts, but for the applying.
+/// The documented command that installs the alerts, without the installation.
 #[test]
 fn the_alerts_become_a_prometheus_rule() {
-    let readme = crate::readme::blocks();
-    let command = readme.iter().find_map(|(_, block)| block.split_once(" | kubectl apply -f -"));
+    let blocks = crate::readme::blocks();
+    let command = blocks.iter().find_map(|(_, block)| block.split_once(" | kubectl apply -f -"));
     let command = command.filter(|(command, _)| command.contains("prometheus-rule-head.yaml"));
-    let command = command.expect("a command in the README").0;
+    let command = command.expect("a documented command").0;
     let output = Command::new("sh").args(["-ec", command]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
     let output = output.expect("a shell");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

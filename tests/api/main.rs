@@ -17,6 +17,7 @@ mod interface_parity;
 mod kubernetes;
 mod layers;
 mod limits;
+mod links;
 mod llm;
 mod malicious_answers;
 mod matrix;

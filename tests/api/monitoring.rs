@@ -253,26 +253,26 @@ async fn rules_and_dashboard_use_exposed_metrics() {
 }
 
 #[test]
-fn each_alert_has_instructions_and_is_in_the_readme() {
-    let readme = repository_file("README.md");
-    let section = readme.split_once("\n### Alerts\n").expect("a section").1;
-    let section = section.split("\n### ").next().expect("its text");
+fn each_alert_has_instructions_and_is_in_the_runbook() {
+    let page = crate::readme::page("docs/monitoring.md");
+    let section = page.split_once("\n## Alerts\n").expect("a section").1;
+    let section = section.split("\n## ").next().expect("its text");
     let settings: Vec<String> =
         settings(&[]).expect("settings").shown().iter().map(|(name, _)| format!("PLANNER_{name}")).collect();
     let alerts = alerts();
     for alert in &alerts {
         let name = text(&alert["alert"]);
-        assert!(section.contains(&format!("| `{name}` |")), "{name} is not in the README");
+        assert!(section.contains(&format!("| `{name}` |")), "{name} is not in the runbook");
         assert!(["critical", "warning"].contains(&text(&alert["labels"]["severity"])), "{name}");
         let notes = &alert["annotations"];
         assert!(!text(&notes["summary"]).is_empty(), "{name}");
-        assert_eq!(notes["runbook"], "README.md#alerts", "{name}");
+        assert_eq!(notes["runbook"], "docs/monitoring.md#alerts", "{name}");
         let description = text(&notes["description"]);
         for setting in names_after(description, "PLANNER_") {
             assert!(settings.contains(&format!("PLANNER_{setting}")), "{name}: {setting}");
         }
     }
-    assert_eq!(section.matches("| `Planner").count(), alerts.len(), "the README names others");
+    assert_eq!(section.matches("| `Planner").count(), alerts.len(), "the runbook names others");
 
     let dashboard = repository_file(DASHBOARD);
     for name in names_after(&dashboard, " Planner").into_iter().filter(|name| !name.is_empty()) {

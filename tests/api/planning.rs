@@ -54,7 +54,7 @@ async fn an_arm_that_nothing_points_to_is_a_fault_and_never_guessed() {
     .expect("arms");
     let mut setup = Setup::saying(answer(&[
         step(1, "painter", "Paint the wall", &[], 1, 20),
-        step(2, "welder", "Weld the gate", &[], 1, 20),
+        step(2, "smith", "Hoof a mule", &[], 1, 20),
         step(3, "inspector", "Look at both", &[1, 2], 1, 20),
     ]));
     setup.registry = ArmRegistry::new(arms, true).expect("a registry");

@@ -123,9 +123,9 @@ async fn every_request_has_one_log_line() {
     let warning = process.lines.iter().find(|line| line["message"] == json!("LLM call failed"));
     assert_eq!(warning.expect("a warning")["request_id"], json!("of-the-body"));
 
-    let health = format!("{}/health", process.url);
-    client().get(health).header("x-request-id", "of-the-head").send().await.expect("an answer");
-    let line = process.line_with("route", "/health").await;
+    let capabilities = format!("{}/capabilities", process.url);
+    client().get(capabilities).header("x-request-id", "of-the-head").send().await.expect("an answer");
+    let line = process.line_with("route", "/capabilities").await;
     assert_eq!((&line["request_id"], &line["status"]), (&json!("of-the-head"), &json!(200)));
 }
 

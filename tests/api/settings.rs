@@ -84,6 +84,7 @@ fn every_variable_is_read() {
         ("PLANNER_AUTH_TOKENS", "one,two"),
         ("PLANNER_RATE_LIMIT_PER_MINUTE", "60"),
         ("PLANNER_MAX_CONCURRENT_PLANS", "9"),
+        ("PLANNER_MAX_PROMPT_ARMS", "50"),
         ("PLANNER_CACHE_TTL_SECONDS", "0"),
         ("PLANNER_CACHE_MAX_ENTRIES", "0"),
         ("PLANNER_REDIS_URL", "redis://localhost:6379/0"),
@@ -122,6 +123,7 @@ fn every_variable_is_read() {
     AUTH_TOKENS=********,********
     RATE_LIMIT_PER_MINUTE=60
     MAX_CONCURRENT_PLANS=9
+    MAX_PROMPT_ARMS=50
     CACHE_TTL_SECONDS=0
     CACHE_MAX_ENTRIES=0
     REDIS_URL=redis://localhost:6379/0

@@ -1,4 +1,4 @@
-//! A thousand requests to a weak LLM, under paused time: how many end in a sound plan, and at what price.
+//! A thousand requests to a weak LLM, under paused time: how many end in a valid plan, and at what price.
 
 pub mod dice;
 mod weak_llm;
@@ -39,7 +39,7 @@ struct Figures {
     distorted: Vec<String>,
     /// What the LLM did for each request without a plan, and the reason given.
     failed: Vec<String>,
-    /// Answers to first calls that are sound plans as they stand.
+    /// Answers to first calls that are valid plans as they stand.
     sound_without_ladder: u64,
     kinds: BTreeMap<&'static str, u64>,
     reasks: BTreeMap<String, u64>,
@@ -55,7 +55,7 @@ impl Figures {
     fn in_words(&self, seed: u64) -> String {
         let mut words = format!("{REQUESTS} requests to a weak LLM, seed {seed}\n");
         let share = |count: u64| count as f64 * 100.0 / REQUESTS as f64;
-        let _ = writeln!(words, "sound plans            {} ({:.1} %)", self.sound, share(self.sound));
+        let _ = writeln!(words, "valid plans            {} ({:.1} %)", self.sound, share(self.sound));
         let _ = writeln!(
             words,
             "without the chain     {} ({:.1} %)",
@@ -225,7 +225,7 @@ fn counted(exposed: &str, metric: &str) -> BTreeMap<String, u64> {
 async fn nearly_every_request_to_a_weak_llm_gets_a_valid_plan() {
     let figures = simulate(SEED).await;
     eprintln!("{}", figures.in_words(SEED));
-    assert!(figures.sound * 1_000 >= REQUESTS * 995, "{} sound plans", figures.sound);
+    assert!(figures.sound * 1_000 >= REQUESTS * 995, "{} valid plans", figures.sound);
     assert!(figures.calls_per_plan() <= 1.6, "{:.2} calls a plan", figures.calls_per_plan());
     assert!(figures.sound_without_ladder * 2 < REQUESTS, "{} as they stand", figures.sound_without_ladder);
     assert!(figures.distorted.is_empty(), "{:?}", figures.distorted);

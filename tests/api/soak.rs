@@ -112,6 +112,8 @@ impl Soak {
         let chaos = Chaos::new(seed, transport);
         let timeout = TIMEOUT.as_secs().to_string();
         let more = [
+            // Probes have lines of their own only then.
+            ("PLANNER_LOG_LEVEL", "debug"),
             ("PLANNER_TIMEOUT_SECONDS", timeout.as_str()),
             ("PLANNER_MAX_CONCURRENT_PLANS", PLACES),
             ("PLANNER_LLM_BREAKER_THRESHOLD", "20"),

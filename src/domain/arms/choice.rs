@@ -89,7 +89,7 @@ pub(crate) fn faults_of_choices(choices: &[ArmChoice], registry: Option<&ArmRegi
             }
             ArmChoice::Id(_) => {}
             ArmChoice::Definition(arm) => {
-                check_arms(std::slice::from_ref(arm), |_| place.clone(), &mut faults)
+                check_arms(std::slice::from_ref(arm), |_| place.clone(), &mut faults);
             }
         }
         if choice.id().is_some_and(|id| !seen.insert(id)) {
@@ -138,6 +138,7 @@ pub(crate) fn take_choices(
 
 impl ArmRegistry {
     /// The arms of a request whose `choices` have no fault; an id that is none of ours is left out.
+    #[must_use]
     pub fn chosen(&self, choices: &[ArmChoice]) -> Self {
         let arm = |choice: &ArmChoice| match choice {
             ArmChoice::Id(id) => self.get(id).cloned(),

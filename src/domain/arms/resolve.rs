@@ -16,6 +16,8 @@ const MISFIT: f32 = 0.6;
 const CLEAR_MARGIN: f32 = 0.2;
 /// And when it is at least so relevant: as much as a rare word of the step that stands in the arm's name.
 const CLEAR_SCORE: f32 = 1.0;
+/// Below this, arms share no more with a step than some letters: nothing points to them.
+const FAINT_SCORE: f32 = 0.5;
 /// How many candidates are named.
 const MOST_CANDIDATES: usize = 3;
 /// A name within that of an arm must be so much of it, in percent of its characters.
@@ -178,7 +180,9 @@ impl ArmRegistry {
         }
         // Among arms that the name fits alike, the rest of the step decides.
         let name = if named.is_empty() { query.name } else { "" };
-        let ranked = self.rank(&ArmQuery { name, ..*query }, |at| named.is_empty() || named.contains(&at));
+        let mut ranked =
+            self.rank(&ArmQuery { name, ..*query }, |at| named.is_empty() || named.contains(&at));
+        ranked.retain(|ranked| ranked.score >= FAINT_SCORE);
         match ranked.as_slice() {
             [best, rest @ ..] if is_clear(best.score, rest.first().map_or(0.0, |next| next.score)) => {
                 Resolution::Found(best.arm, MatchedBy::Relevance)

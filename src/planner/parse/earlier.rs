@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::arm_names::ArmNames;
 use super::keys::{self, field};
@@ -33,9 +33,11 @@ impl EarlierSteps {
     pub(super) fn followed_by(&mut self, item: &Value) -> Option<DraftStep> {
         let item = unwrapped(item, &self.arms);
         let object = item.as_object().filter(|_| is_step(&item, &self.arms));
-        let mut step = object.map(|object| known_fields(&item, object).0).unwrap_or_default();
+        let (mut step, claimed) = object.map(|object| known_fields(&item, object)).unwrap_or_default();
         self.numbers.push(step.number);
         let object = object?;
+        let can_lack_dependencies = self.numbers.len() == 1;
+        let is_settled = is_settled(object, &step, &claimed, can_lack_dependencies);
         let numbers = self.numbers_in_force();
         let before = &numbers[..numbers.len() - 1];
         if let Some(value) = field(object, keys::DEPENDS_ON) {
@@ -53,7 +55,7 @@ impl EarlierSteps {
             self.names.entry(name).or_insert(number);
         }
         step.number = Some(self.free_number(before.len()));
-        Some(step)
+        is_settled.then_some(step)
     }
 
     /// How many there are.
@@ -76,4 +78,28 @@ impl EarlierSteps {
             (1..=self.numbers.len() as i64).collect()
         }
     }
+}
+
+/// Whether nothing that comes after a step can change how it is read: all is there under known names, and what else
+/// is there says neither who does it nor what it depends on.
+fn is_settled(
+    object: &Map<String, Value>,
+    step: &DraftStep,
+    claimed: &[&str],
+    can_lack_dependencies: bool,
+) -> bool {
+    let says_no_more = |value: &Value| match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => !text.bytes().any(|byte| byte.is_ascii_digit()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    };
+    let is_harmless = |key: &str, value: &Value| {
+        says_no_more(value) && !keys::is_about_order(key) && !keys::has_word(key, keys::ARM_WORDS)
+    };
+    let mut others =
+        object.iter().filter(|(key, value)| !value.is_null() && !claimed.contains(&key.as_str()));
+    !step.arm.is_empty()
+        && (can_lack_dependencies || field(object, keys::DEPENDS_ON).is_some())
+        && others.all(|(key, value)| is_harmless(key, value))
 }

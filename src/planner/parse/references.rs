@@ -13,87 +13,20 @@ const MAX_REFERENCES: usize = 100;
 const MAX_TEXT: usize = 2_000;
 
 /// Words in front of a step's number.
+#[rustfmt::skip]
 const STEP_WORDS: [&str; 48] = [
-    "step",
-    "steps",
-    "task",
-    "tasks",
-    "subtask",
-    "item",
-    "action",
-    "stage",
-    "phase",
-    "node",
-    "id",
-    "number",
-    "no",
-    "nr",
-    "s",
-    "t",
-    "output",
-    "outputs",
-    "result",
-    "results",
-    "ref",
-    "schritt",
-    "schritte",
-    "aufgabe",
-    "ergebnis",
-    "paso",
-    "pasos",
-    "tarea",
-    "étape",
-    "etape",
-    "etapes",
-    "tâche",
-    "passo",
-    "passos",
-    "etapa",
-    "passaggio",
-    "stap",
-    "steg",
-    "trin",
-    "krok",
-    "korak",
-    "pas",
-    "lépés",
-    "vaihe",
-    "adım",
-    "adim",
-    "bước",
-    "langkah",
+    "step", "steps", "task", "tasks", "subtask", "item", "action", "stage", "phase", "node", "id",
+    "number", "no", "nr", "s", "t", "output", "outputs", "result", "results", "ref", "schritt",
+    "schritte", "aufgabe", "ergebnis", "paso", "pasos", "tarea", "étape", "etape", "etapes", "tâche",
+    "passo", "passos", "etapa", "passaggio", "stap", "steg", "trin", "krok", "korak", "pas", "lépés",
+    "vaihe", "adım", "adim", "bước", "langkah",
 ];
 /// First words of texts that say that there is no dependency.
+#[rustfmt::skip]
 const NOTHING: [&str; 29] = [
-    "",
-    "none",
-    "no",
-    "nothing",
-    "n/a",
-    "na",
-    "not",
-    "null",
-    "nil",
-    "nan",
-    "undefined",
-    "false",
-    "-",
-    "–",
-    "—",
-    "keine",
-    "kein",
-    "aucun",
-    "aucune",
-    "ninguna",
-    "ninguno",
-    "nessuna",
-    "nenhuma",
-    "geen",
-    "brak",
-    "нет",
-    "无",
-    "なし",
-    "independent",
+    "", "none", "no", "nothing", "n/a", "na", "not", "null", "nil", "nan", "undefined", "false", "-", "–",
+    "—", "keine", "kein", "aucun", "aucune", "ninguna", "ninguno", "nessuna", "nenhuma", "geen", "brak",
+    "нет", "无", "なし", "independent",
 ];
 /// Words after which a text does not mean what its numbers say.
 const EXCEPTIONS: [&str; 8] = ["except", "without", "not", "but", "unless", "excluding", "außer", "sauf"];
@@ -459,114 +392,4 @@ fn range(part: &str) -> Option<(i64, i64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn read(value: &Value) -> Vec<Reference> {
-        let names = [("gather", 1), ("write the code", 2), ("a", 3)];
-        let names = names.into_iter().map(|(name, number)| (name.to_owned(), number)).collect();
-        References { names: &names, numbers: &[1, 2, 3, 4], before: &[1, 2, 3] }.read(value)
-    }
-
-    #[test]
-    fn a_reference_has_many_forms() {
-        for value in [
-            json!(1),
-            json!([1]),
-            json!("1"),
-            json!("$1"),
-            json!("${1}"),
-            json!("{{1}}"),
-            json!("{{steps.1.output}}"),
-            json!("step_1.output"),
-            json!("output of step 1"),
-            json!("１"),
-            json!("шаг 1"),
-            json!("Schritt 1"),
-            json!({"steps": [1]}),
-            json!({"step": 1, "output": "x"}),
-            json!({"1": true}),
-            json!("Gather"),
-            json!("{{gather.result}}"),
-            json!("<step1>"),
-            json!("result_1"),
-            json!("steps[1].result"),
-            json!("第1步"),
-            json!("the first step"),
-            json!("step one"),
-            json!("Step 1: Gather 3 things"),
-            json!("@step1"),
-            json!("after step 1 is done"),
-            json!("#1"),
-            json!("step gather"),
-            json!("Step 1 of 4"),
-            json!("①"),
-            json!("{{ steps.gather.output }}"),
-            json!("1."),
-            json!(1.0),
-        ] {
-            assert_eq!(read(&value), [Reference::Step(1)], "{value}");
-        }
-        for value in [
-            json!("1+2"),
-            json!("1 and 2"),
-            json!("steps 1, 2"),
-            json!("1-2"),
-            json!(["$1", "$2"]),
-            json!("gather; write the code"),
-            json!("step 1 & step 2"),
-            json!("outputs of steps 1 and 2"),
-            json!({"ids": [1, 2]}),
-            json!("[1, 2]"),
-        ] {
-            assert_eq!(read(&value), [Reference::Step(1), Reference::Step(2)], "{value}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_said_in_many_ways() {
-        for value in [
-            json!(null),
-            json!(false),
-            json!([0]),
-            json!([]),
-            json!("No dependencies"),
-            json!("n/a"),
-            json!("None."),
-            json!(["none"]),
-            json!(""),
-            json!("-"),
-            json!("None (first step)"),
-            json!("not applicable"),
-            json!({}),
-            json!("нет"),
-            json!("Keine"),
-        ] {
-            assert_eq!(read(&value), [], "{value}");
-        }
-    }
-
-    #[test]
-    fn what_may_be_a_step_is_unclear_and_what_is_none_is_not() {
-        for value in
-            [json!("all previous except 1"), json!("the steps above"), json!(true), json!("not step 2")]
-        {
-            assert_eq!(read(&value), [Reference::Unclear], "{value}");
-        }
-        for value in
-            [json!("approval by the board"), json!("API v1"), json!(1.5), json!("python 3"), json!("2 days")]
-        {
-            assert_eq!(read(&value), [Reference::Other], "{value}");
-        }
-    }
-
-    #[test]
-    fn a_text_mentions_the_steps_behind_words_for_them() {
-        let names = HashMap::new();
-        let references = References { names: &names, numbers: &[1, 2, 3], before: &[] };
-        assert_eq!(references.mentioned("Uses the output of step 1 and step 2 within 3 days"), [1, 2]);
-        assert_eq!(references.mentioned("Takes 2 days and 3 people"), [0_i64; 0]);
-    }
-}
+mod tests;

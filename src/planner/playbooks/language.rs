@@ -150,17 +150,17 @@ impl Language {
         self.abbreviations.contains(&word)
             || word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
     }
+}
 
-    /// Whether the goal is a question rather than work.
-    pub(super) fn asks(&self, goal: &str) -> bool {
-        goal.trim_end().ends_with(['?', '？']) || goal.trim_start().to_lowercase().starts_with("explain")
-    }
+/// Whether the goal is a question rather than work.
+pub(super) fn asks(goal: &str) -> bool {
+    goal.trim_end().ends_with(['?', '？']) || goal.trim_start().to_lowercase().starts_with("explain")
 }
 
 /// `text` behind `phrase`, if it begins with it as whole words, in any case.
 fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
     let head = text.get(..phrase.len())?;
-    if head.to_lowercase() != phrase {
+    if !head.chars().flat_map(char::to_lowercase).eq(phrase.chars()) {
         return None;
     }
     let rest = &text[phrase.len()..];

@@ -27,7 +27,6 @@ use crate::domain::{PlanRequest, PlanRules};
 use super::draft::{Draft, DraftStep};
 use arms::Staff;
 use compose::Node;
-use language::Language;
 use parts::Part;
 
 pub use format::{Match, Playbook, PlaybookStep};
@@ -128,8 +127,7 @@ impl EmbeddedPlanner {
         let keys = request.context.keys().map(String::as_str);
         let texts =
             std::iter::once(request.goal.as_str()).chain(constraints.iter().map(String::as_str)).chain(keys);
-        let asks = Language::get().asks(&request.goal);
-        (!asks).then(|| self.library.guard_for(texts))?
+        (!language::asks(&request.goal)).then(|| self.library.guard_for(texts))?
     }
 
     fn steps(&self, nodes: Vec<Node>, limit: Option<u32>) -> Vec<DraftStep> {

@@ -97,8 +97,7 @@ fn sentences(goal: &str) -> Vec<String> {
                 (depth, in_quotes) = (0, false);
                 true
             }
-            ';' | '；' => !is_open,
-            '。' | '！' | '？' => !is_open,
+            ';' | '；' | '。' | '！' | '？' => !is_open,
             '!' | '?' => !is_open && ends_word,
             '.' => {
                 let word = current.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
@@ -173,8 +172,7 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     let rest = &sentence[at..];
     let is_word_start = sentence[..at].ends_with(char::is_whitespace);
     let (mut length, is_comma) = match rest.chars().next()? {
-        ',' if rest[1..].starts_with(' ') => (1, true),
-        ':' if rest[1..].starts_with(' ') => (1, true),
+        ',' | ':' if rest[1..].starts_with(' ') => (1, true),
         c @ ('，' | '、') => (c.len_utf8(), true),
         '&' if rest[1..].starts_with(' ') => (1, false),
         c if is_ideograph(c) => {
@@ -192,19 +190,13 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     let mut joins = is_comma || length > 0;
     loop {
         let spaces = rest[length..].len() - rest[length..].trim_start().len();
-        match language.joint(&rest[length + spaces..]) {
-            Some(bytes) => {
-                length += spaces + bytes;
-                if rest[length..].starts_with(',') {
-                    length += 1;
-                }
-                joins = true;
-            }
-            None => {
-                length += spaces;
-                break;
-            }
+        length += spaces;
+        let Some(bytes) = language.joint(&rest[length..]) else { break };
+        length += bytes;
+        if rest[length..].starts_with(',') {
+            length += 1;
         }
+        joins = true;
     }
     let behind = &rest[length..];
     (joins && length > 0 && language.opens_part(behind)).then_some(length)

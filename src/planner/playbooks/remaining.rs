@@ -337,7 +337,7 @@ fn rationale(progress: &PlanProgress) -> String {
     let kept = named(StepStatus::Pending, "had not begun and").map(|kept| kept + " kept");
     let said: Vec<String> = failed.into_iter().chain(kept).collect();
     format!(
-        "Rule-based plan of what is left, made without a language model: of the plan so far, {}.",
+        "Plan of what is left, made by the embedded planner, without a language model: of the plan so far, {}.",
         said.join("; ")
     )
 }

@@ -62,7 +62,8 @@ pub(super) fn capitalized(text: &str) -> String {
     }
 }
 
-fn lower_first(text: &str) -> String {
+/// `text` with a small letter at its beginning, unless its first word has capitals of its own.
+pub(super) fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     let is_name = text.chars().nth(1).is_some_and(char::is_uppercase);
     match chars.next() {

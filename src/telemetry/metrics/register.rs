@@ -74,6 +74,7 @@ impl Register<'_> {
         self.add(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
+    #[cfg(feature = "orchestrator")]
     pub(crate) fn float_gauge(&self, name: &str, help: &str) -> Gauge {
         self.add(Gauge::new(name, help))
     }

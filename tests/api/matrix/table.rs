@@ -83,7 +83,7 @@ fn slow() -> Vec<Fault> {
     ]
 }
 
-/// Chat completions that hold no sound plan.
+/// Chat completions that hold no valid plan.
 fn answers() -> Vec<Fault> {
     let plan = good_plan().to_string();
     let mut cycle = good_plan();

@@ -1,4 +1,4 @@
-//! Any progress over any sound plan: a plan that keeps every promise with what is done as it was, or its faults.
+//! Any progress over any valid plan: a plan that keeps every promise with what is done as it was, or its faults.
 
 use std::sync::Arc;
 

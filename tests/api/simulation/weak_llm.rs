@@ -127,7 +127,7 @@ const THINGS: &[&str] = &[
 ];
 
 impl ProposedPlan {
-    /// A sound plan of 3 to 7 steps.
+    /// A valid plan of 3 to 7 steps.
     fn draw(dice: &mut Dice) -> Self {
         let count = 3 + dice.below(5);
         let mut things = THINGS.to_vec();

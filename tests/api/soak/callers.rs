@@ -128,7 +128,7 @@ fn goal(id: &str, dice: &mut Dice) -> Value {
     json!({ "goal": format!("Ship {goal}") })
 }
 
-/// HTTP status and outcome of an answer, which must be a sound plan or a reason that is no fault of ours.
+/// HTTP status and outcome of an answer, which must be a valid plan or a reason that is no fault of ours.
 async fn outcome(response: reqwest::Response) -> (u16, String) {
     let (status, document) = if header(&response, "content-type") == "text/event-stream" {
         (200, Events::in_response(response).rest().await.2)

@@ -110,7 +110,8 @@ async fn sigterm_flushes_the_spans() {
     let process = Process::start(&variables).await;
     let plan = client().post(format!("{}/plan", process.url)).json(&json!({"goal": "g"}));
     assert_eq!(plan.send().await.expect("an answer").status(), 200);
-    let health = client().get(format!("{}/health", process.url)).header("traceparent", traceparent("01"));
+    let health =
+        client().get(format!("{}/capabilities", process.url)).header("traceparent", traceparent("01"));
     health.send().await.expect("an answer");
     assert!(collector.spans().is_empty(), "{:?}", collector.spans());
     let (code, lines) = process.stop().await;
@@ -120,7 +121,7 @@ async fn sigterm_flushes_the_spans() {
         lines.iter().find(|line| line["message"] == json!(message)).expect("a line")["trace_id"].clone()
     };
     assert_eq!((of_plan("request"), of_plan("LLM call failed")), (json!(plan.trace), json!(plan.trace)));
-    let health = lines.iter().find(|line| line["route"] == json!("/health")).expect("a line");
+    let health = lines.iter().find(|line| line["route"] == json!("/capabilities")).expect("a line");
     assert_eq!(health["trace_id"], json!(TRACE));
     assert_eq!(collector.named(CHAT).len(), 2);
 }

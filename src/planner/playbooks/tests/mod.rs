@@ -73,7 +73,7 @@ fn faults(goal: &Goal) -> Vec<String> {
     faults.extend(goal.never.iter().filter(|text| said(text)).map(|text| format!("“{text}” is in a step")));
     match goal.playbooks.as_deref() {
         Some([]) if plan.confidence() > 0.4 || !plan.rationale().contains("no part") => {
-            faults.push("is no outline".into())
+            faults.push("is no outline".into());
         }
         Some(names) => {
             let missing = names.iter().filter(|name| !plan.rationale().contains(name.as_str()));
