@@ -22,7 +22,7 @@ pub fn fold(text: &str) -> String {
 ///
 /// The phrase's last word may carry an English ending (`deploys`, `fixed`, `refactoring`, `codes`).
 pub fn find_phrase(text: &str, phrase: &str) -> Option<usize> {
-    if phrase.is_empty() {
+    if phrase.is_empty() || phrase.len() > text.len() {
         return None;
     }
     text.match_indices(phrase).find_map(|(at, _)| {

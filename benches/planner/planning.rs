@@ -8,8 +8,8 @@ use planner_arm::domain::PlanRequest;
 use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::ArmRegistry;
 use planner_arm::planner::draft::Draft;
-use planner_arm::planner::embedded::EmbeddedPlanner;
 use planner_arm::planner::normalize::normalize;
+use planner_arm::planner::playbooks::EmbeddedPlanner;
 use planner_arm::planner::prompts::Prompts;
 use planner_arm::planner::{graph, parse};
 

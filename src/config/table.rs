@@ -65,7 +65,7 @@ use Kind::{FileOnly, Flag, List, Name, Number, Secret, SecretUrl, Secrets, Text,
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
     setting("ENGINE", Word(&["auto", "openai", "embedded"]), Value("auto"),
-        "What makes the plans: openai is any OpenAI-compatible LLM server, embedded is the rule-based planner; auto is the LLM when a key or a base URL is set or outside development, else the embedded planner."),
+        "What makes the plans: openai is any OpenAI-compatible LLM server, embedded is the embedded planner (playbooks); auto is the LLM when a key or a base URL is set or outside development, else the embedded planner."),
     setting("OPENAI_API_KEY", Secret("key"), NotSet,
         "The key of the LLM server; OPENAI_API_KEY is read when this one is not set."),
     setting("LLM_BASE_URL", Url, Value(OPENAI_BASE_URL),
@@ -97,7 +97,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("TIMEOUT_SECONDS", Number(0.1, 600.0), Value("10"),
         "Seconds for one whole request, retries and waits included."),
     setting("FALLBACK_ENGINE", Word(&["none", "embedded"]), Value("none"),
-        "What answers when every model has failed: none returns the error, embedded is the rule-based planner."),
+        "What answers when every model has failed: none returns the error, embedded is the embedded planner (playbooks)."),
     setting("HOST", Text, Value("0.0.0.0"),
         "The address to listen on."),
     setting("PORT", Whole(0, 65_535), Value("8001"),

@@ -10,7 +10,7 @@ use crate::domain::PlanRules;
 use crate::domain::arms::{ArmChoice, ArmRegistry, DEFAULT_MAX_PROMPT_ARMS};
 use crate::telemetry::metrics::Metrics;
 
-use super::embedded::EmbeddedPlanner;
+use super::playbooks::EmbeddedPlanner;
 use super::validate::PlanValidator;
 
 /// What is kept of sets that requests brought, in bytes of their arms; each takes several times that, with its prompts,

@@ -4,13 +4,13 @@
 
 mod arm_sets;
 pub mod draft;
-pub mod embedded;
 pub mod error;
 pub mod estimate;
 mod faults;
 pub mod graph;
 pub mod normalize;
 pub mod parse;
+pub mod playbooks;
 pub mod promises;
 pub mod prompts;
 pub mod replan;
@@ -34,9 +34,9 @@ use crate::llm::{Completion, FallbackChain, LlmError, StreamObserver};
 use crate::telemetry::metrics::Metrics;
 
 use arm_sets::{ArmSet, ArmSets};
-use embedded::EmbeddedPlanner;
 use error::{PlanError, RejectedAnswer};
 use normalize::{Plan, Strictness};
+use playbooks::EmbeddedPlanner;
 use prompts::Prompts;
 use replan::PlanProgress;
 use step_stream::StepStream;

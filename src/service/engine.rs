@@ -8,7 +8,7 @@ use crate::llm::fallback::CallPolicy;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, FallbackChain, ServerSettings};
 use crate::planner::Engine;
-use crate::planner::embedded::EmbeddedPlanner;
+use crate::planner::playbooks::EmbeddedPlanner;
 use crate::telemetry::metrics::Metrics;
 
 /// The engine that `settings` name.

@@ -164,7 +164,7 @@ async fn new_constraints_show_in_the_last_step() {
     body["constraints"] = json!(["Keep the schema"]);
     let plan = replanned(&app, &body).await;
     let criteria = &plan.plan.last().expect("steps").acceptance_criteria;
-    assert!(criteria.contains(&"Constraint respected: Keep the schema".to_owned()), "{criteria:?}");
+    assert!(criteria.contains(&"Constraint met: Keep the schema".to_owned()), "{criteria:?}");
 }
 
 #[tokio::test]

@@ -12,9 +12,9 @@ use planner_arm::llm::fallback::CallPolicy;
 use planner_arm::llm::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, FallbackChain, Prompt,
 };
-use planner_arm::planner::embedded::EmbeddedPlanner;
 use planner_arm::planner::error::{PlanError, PlanFault};
 use planner_arm::planner::normalize::Plan;
+use planner_arm::planner::playbooks::EmbeddedPlanner;
 use planner_arm::planner::{Engine, Origin, PlannerArm};
 use planner_arm::telemetry::metrics::Metrics;
 use serde_json::{Value, json};

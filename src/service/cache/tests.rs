@@ -15,7 +15,7 @@ use crate::llm::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, FallbackChain, Prompt,
 };
 use crate::planner::Engine;
-use crate::planner::embedded::EmbeddedPlanner;
+use crate::planner::playbooks::EmbeddedPlanner;
 use crate::telemetry::metrics::Metrics;
 
 const PLAN: &str = r#"{"plan":[

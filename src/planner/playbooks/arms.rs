@@ -1,0 +1,104 @@
+//! Which arm of the registry does a step.
+
+use std::cmp::Reverse;
+
+use crate::domain::arms::{Arm, ArmRegistry};
+use crate::text::{find_phrase, fold};
+
+use super::format::{Playbook, PlaybookStep};
+
+/// Relevance from which on words point to an arm: as much as a rare word of theirs that stands in its name.
+const CLEAR_SCORE: f32 = 1.6;
+
+/// The arms of an installation as playbooks see them.
+pub(super) struct Staff<'a> {
+    registry: &'a ArmRegistry,
+    /// The folded capabilities of each arm.
+    capabilities: Vec<Vec<String>>,
+    /// The folded keywords of each arm.
+    keywords: Vec<Vec<String>>,
+}
+
+impl<'a> Staff<'a> {
+    pub(super) fn new(registry: &'a ArmRegistry) -> Self {
+        let folded = |phrases: &Vec<String>| -> Vec<String> {
+            phrases.iter().map(|phrase| fold(phrase)).filter(|phrase| !phrase.is_empty()).collect()
+        };
+        let of = |phrases: fn(&Arm) -> &Vec<String>| {
+            registry.arms().iter().map(|arm| folded(phrases(arm))).collect()
+        };
+        Self { registry, capabilities: of(|arm| &arm.capabilities), keywords: of(|arm| &arm.keywords) }
+    }
+
+    /// Whether there are arms for what a playbook is about: each of its core steps, and most of the others.
+    pub(super) fn can_follow(&self, playbook: &Playbook) -> bool {
+        let staffed = |step: &&PlaybookStep| self.for_step(step).is_some();
+        let count = playbook.steps.iter().filter(staffed).count();
+        playbook.steps.iter().filter(|step| step.is_core()).all(|step| staffed(&step))
+            && count * 2 > playbook.steps.len()
+    }
+
+    /// The arm for a playbook's step.
+    pub(super) fn for_step(&self, step: &PlaybookStep) -> Option<usize> {
+        if let Some(arm) = &step.arm {
+            return self.place(arm);
+        }
+        step.capability.iter().find_map(|capability| {
+            let capability = fold(capability);
+            self.capabilities.iter().position(|of_arm| of_arm.contains(&capability))
+        })
+    }
+
+    /// Whether the arms beside those that verify have neither keywords nor capabilities: what they do is known from
+    /// their descriptions alone.
+    pub(super) fn are_tools(&self) -> bool {
+        let mut others = self.registry.arms().iter().filter(|arm| !arm.verifies()).peekable();
+        others.peek().is_some() && others.all(|arm| arm.keywords.is_empty() && arm.capabilities.is_empty())
+    }
+
+    /// The arm that the words of `text` point to, if they do: by its keywords, else by what it is said to do.
+    pub(super) fn for_words(&self, text: &str) -> Option<usize> {
+        self.by_keywords(text).or_else(|| {
+            let best = self.registry.best_arms(text).into_iter().find(|ranked| !ranked.arm.verifies())?;
+            (best.score >= CLEAR_SCORE).then_some(best.place)
+        })
+    }
+
+    /// The arm for work of which only the words are known: the one they point to, else the one that takes the rest,
+    /// else the one that they fit best.
+    pub(super) fn for_text(&self, text: &str) -> usize {
+        let takes_the_rest =
+            || self.registry.arms().iter().position(|arm| arm.takes_the_rest() && !arm.verifies());
+        let ranked = || self.registry.best_arms(text).first().map(|ranked| ranked.place);
+        let does_work = || self.registry.arms().iter().position(|arm| !arm.verifies());
+        self.for_words(text).or_else(takes_the_rest).or_else(ranked).or_else(does_work).unwrap_or(0)
+    }
+
+    /// The arm with the most keywords in `text`; among equals the one whose keyword comes first in it.
+    fn by_keywords(&self, text: &str) -> Option<usize> {
+        let text = fold(text);
+        let found = self.keywords.iter().enumerate().filter_map(|(place, keywords)| {
+            let places: Vec<usize> =
+                keywords.iter().filter_map(|keyword| find_phrase(&text, keyword)).collect();
+            Some((places.len(), Reverse(*places.iter().min()?), Reverse(place)))
+        });
+        found.max().map(|(_, _, place)| place.0)
+    }
+
+    /// The arm that verifies plans.
+    pub(super) fn verifier(&self) -> Option<usize> {
+        self.registry.verifier().and_then(|arm| self.place(&arm.id))
+    }
+
+    pub(super) fn verifies(&self, arm: usize) -> bool {
+        self.registry.arms()[arm].verifies()
+    }
+
+    pub(super) fn cost_tier(&self, arm: usize) -> u8 {
+        self.registry.arms()[arm].cost_tier
+    }
+
+    pub(super) fn place(&self, id: &str) -> Option<usize> {
+        self.registry.arms().iter().position(|arm| arm.id == id)
+    }
+}

@@ -1,0 +1,284 @@
+//! From parts and their playbooks to the steps of one plan.
+
+use std::collections::HashSet;
+
+use crate::domain::PlanRules;
+
+use super::Matched;
+use super::arms::Staff;
+use super::format::PlaybookStep;
+use super::wording::fill;
+
+mod instantiate;
+mod select;
+
+pub(super) use select::distinct;
+
+pub(super) const CHECK_SECONDS: u32 = 300;
+
+/// A step in the making.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own")]
+pub(super) struct Node {
+    pub(super) action: String,
+    /// The arm's place in the registry.
+    pub(super) arm: usize,
+    pub(super) criteria: Vec<String>,
+    /// Places of the steps that must be done before.
+    pub(super) needs: Vec<usize>,
+    pub(super) cost_tier: u8,
+    pub(super) seconds: u32,
+    /// The group of parts that it belongs to.
+    group: usize,
+    /// 0: cannot be left out; then 1 to 3.
+    rank: u8,
+    /// Whether it is what a part asks for.
+    pub(super) is_core: bool,
+    /// Whether it is the last check of its playbook.
+    closes: bool,
+    /// Nothing unchecked may come before it.
+    needs_checks: bool,
+    /// Whether it checks, or its results count as checked.
+    checks: bool,
+    produces: Vec<String>,
+    consumes: Vec<String>,
+}
+
+impl Node {
+    /// A step that stands for itself, of an arm and with the cost of that arm.
+    pub(super) fn new(
+        action: String,
+        arm: usize,
+        criteria: Vec<String>,
+        seconds: u32,
+        staff: &Staff<'_>,
+    ) -> Self {
+        Self { action, arm, criteria, cost_tier: staff.cost_tier(arm), seconds, ..Self::default() }
+    }
+}
+
+/// The steps of a plan for `parts`, each behind all that it needs.
+pub(super) fn compose(
+    parts: &[Matched<'_>],
+    guard: Option<&PlaybookStep>,
+    staff: &Staff<'_>,
+    rules: &PlanRules,
+    limit: Option<u32>,
+) -> Vec<Node> {
+    let verifier = staff.verifier().filter(|_| rules.require_verification);
+    // Every step takes at least a second.
+    let max_steps =
+        limit.map_or(rules.max_steps, |seconds| rules.max_steps.min(rules.min_steps.max(seconds as usize)));
+    let groups = grouped(parts);
+    let order = group_order(&groups);
+    let mut nodes = Vec::new();
+    for (place, &group) in order.iter().enumerate() {
+        let is_last = place + 1 == order.len();
+        instantiate::instantiate(&groups[group], place, is_last, verifier.is_some(), staff, &mut nodes);
+    }
+    join_groups(&mut nodes);
+    protect(&mut nodes, guard, parts, staff);
+    put_checks_first(&mut nodes);
+    let room = max_steps
+        - usize::from(verifier.is_some() && !nodes.iter().any(|node| node.closes)).min(max_steps - 1);
+    let mut nodes = select::select(nodes, room);
+    select::merge(&mut nodes, room, staff);
+    let mut nodes = select::sorted(nodes);
+    select::pad(&mut nodes, rules.min_steps.saturating_sub(usize::from(verifier.is_some())), staff);
+    if let Some(verifier) = verifier {
+        select::close(&mut nodes, verifier, rules.min_steps, max_steps, parts, staff);
+    }
+    distinct(&mut nodes);
+    nodes
+}
+
+/// Neighbouring parts that follow the same playbook.
+type Group<'a> = Vec<&'a Matched<'a>>;
+
+fn grouped<'a>(parts: &'a [Matched<'a>]) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for part in parts {
+        let name = part.playbook.map(|playbook| &playbook.name);
+        match groups.last_mut() {
+            Some(group) if name.is_some() && group[0].playbook.map(|playbook| &playbook.name) == name => {
+                group.push(part);
+            }
+            _ => groups.push(vec![part]),
+        }
+    }
+    groups
+}
+
+/// The order of the groups: as written, but what cannot be undone or is public comes after all that it consumes.
+fn group_order(groups: &[Group<'_>]) -> Vec<usize> {
+    let results = |group: &Group<'_>, of: fn(&PlaybookStep) -> &Vec<String>| -> HashSet<String> {
+        group[0].playbook.iter().flat_map(|playbook| &playbook.steps).flat_map(of).cloned().collect()
+    };
+    let produced: Vec<_> = groups.iter().map(|group| results(group, |step| &step.produces)).collect();
+    let consumed: Vec<_> = groups.iter().map(|group| results(group, |step| &step.consumes)).collect();
+    let is_public = |group: usize| {
+        groups[group][0]
+            .playbook
+            .is_some_and(|playbook| playbook.steps.iter().any(PlaybookStep::needs_checks))
+    };
+    let mut order: Vec<usize> = (0..groups.len()).collect();
+    for group in (0..groups.len()).filter(|group| is_public(*group)) {
+        let feeds = |other: &usize| {
+            consumed[group].intersection(&produced[*other]).next().is_some()
+                && consumed[*other].intersection(&produced[group]).next().is_none()
+        };
+        let at = order.iter().position(|other| *other == group).expect("each once");
+        if let Some(last) = order.iter().rposition(feeds).filter(|last| *last > at) {
+            order.remove(at);
+            order.insert(last, group);
+        }
+    }
+    order
+}
+
+/// Links the groups: what consumes a result waits for what produces it, all else for the group before. A group of which
+/// only side steps are linked by results still does what it is about after the group before.
+fn join_groups(nodes: &mut [Node]) {
+    let groups = nodes.iter().map(|node| node.group + 1).max().unwrap_or(0);
+    for group in 1..groups {
+        let linked = link_results(nodes, group);
+        // What the group is about, and what must be done for that within the group.
+        let mut for_core: HashSet<usize> = members(nodes, group).filter(|&at| nodes[at].is_core).collect();
+        let cores: Vec<usize> = for_core.iter().copied().collect();
+        for core in cores {
+            for_core.extend(ancestors(nodes, core));
+        }
+        let is_linked = linked.iter().any(|at| for_core.contains(at));
+        if is_linked || both_find(nodes, group - 1, group) {
+            continue;
+        }
+        let leaves = leaves(nodes, group - 1);
+        let waiting: Vec<usize> = members(nodes, group)
+            .filter(|at| nodes[*at].needs.is_empty() && (linked.is_empty() || for_core.contains(at)))
+            .collect();
+        for at in waiting {
+            nodes[at].needs.extend(&leaves);
+        }
+    }
+}
+
+/// The places of the steps of `group`.
+fn members(nodes: &[Node], group: usize) -> impl Iterator<Item = usize> + '_ {
+    (0..nodes.len()).filter(move |at| nodes[*at].group == group)
+}
+
+/// Makes the steps of `group` wait for the last producer of what they consume in each group before; those that do.
+fn link_results(nodes: &mut [Node], group: usize) -> Vec<usize> {
+    let mut linked = Vec::new();
+    let places: Vec<usize> = members(nodes, group).collect();
+    for index in places {
+        for result in nodes[index].consumes.clone() {
+            let producers = (0..index)
+                .rev()
+                .filter(|&at| nodes[at].group < group && nodes[at].produces.contains(&result));
+            let mut seen = HashSet::new();
+            let producers: Vec<usize> = producers.filter(|&at| seen.insert(nodes[at].group)).collect();
+            if !producers.is_empty() {
+                linked.push(index);
+            }
+            nodes[index].needs.extend(producers);
+        }
+    }
+    linked
+}
+
+/// Whether both groups find something out and do nothing that must be checked first: they can be done side by side.
+fn both_find(nodes: &[Node], a: usize, b: usize) -> bool {
+    let finds = |group: usize| {
+        let has = |test: fn(&Node) -> bool| members(nodes, group).any(|at| test(&nodes[at]));
+        !has(|node| node.needs_checks) && has(|node| node.produces.iter().any(|result| result == "findings"))
+    };
+    finds(a) && finds(b)
+}
+
+/// The steps of a group that no other step of it waits for.
+fn leaves(nodes: &[Node], group: usize) -> Vec<usize> {
+    let needed: HashSet<usize> =
+        members(nodes, group).flat_map(|at| nodes[at].needs.iter().copied()).collect();
+    members(nodes, group).filter(|at| !needed.contains(at)).collect()
+}
+
+/// Adds the step that protects personal data and secrets, unless a step guards them already.
+fn protect(nodes: &mut Vec<Node>, guard: Option<&PlaybookStep>, parts: &[Matched<'_>], staff: &Staff<'_>) {
+    let Some((step, arm)) = guard.and_then(|step| Some((step, staff.for_step(step)?))) else { return };
+    if nodes.iter().any(|node| node.arm == arm) {
+        return;
+    }
+    let at = nodes.len();
+    let first = nodes.iter().position(|node| !node.is_core && !node.needs_checks);
+    nodes.push(Node {
+        action: fill(&step.action, &parts[0].part),
+        arm,
+        criteria: step.acceptance_criteria.clone(),
+        needs: first.into_iter().collect(),
+        cost_tier: step.cost_tier,
+        seconds: step.duration_seconds,
+        checks: true,
+        ..Node::default()
+    });
+    for (index, node) in nodes.iter_mut().enumerate().take(at) {
+        if (node.is_core || node.needs_checks) && first != Some(index) {
+            node.needs.push(at);
+        }
+    }
+}
+
+/// Steps that cannot be undone or that others notice wait for every check that does not itself wait for them.
+fn put_checks_first(nodes: &mut [Node]) {
+    for index in 0..nodes.len() {
+        if !nodes[index].needs_checks {
+            continue;
+        }
+        let behind = waiting_for(nodes, index);
+        let group = nodes[index].group;
+        let checks: Vec<usize> = (0..nodes.len())
+            .filter(|&at| {
+                at != index
+                    && nodes[at].checks
+                    && !nodes[at].closes
+                    && nodes[at].group <= group
+                    && !behind.contains(&at)
+            })
+            .collect();
+        nodes[index].needs.extend(checks);
+    }
+    // What must be there for that cannot be left out.
+    let guarded: Vec<usize> = (0..nodes.len()).filter(|&at| nodes[at].needs_checks).collect();
+    for index in guarded {
+        for before in ancestors(nodes, index) {
+            if nodes[before].checks {
+                nodes[before].rank = nodes[before].rank.min(1);
+            }
+        }
+    }
+}
+
+/// The steps that wait for `index`, directly or through others.
+fn waiting_for(nodes: &[Node], index: usize) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    let mut open = vec![index];
+    while let Some(at) = open.pop() {
+        for (other, node) in nodes.iter().enumerate() {
+            if node.needs.contains(&at) && found.insert(other) {
+                open.push(other);
+            }
+        }
+    }
+    found
+}
+
+fn ancestors(nodes: &[Node], index: usize) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    let mut open = nodes[index].needs.clone();
+    while let Some(at) = open.pop() {
+        if found.insert(at) {
+            open.extend(&nodes[at].needs);
+        }
+    }
+    found
+}

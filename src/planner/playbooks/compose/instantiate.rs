@@ -1,0 +1,144 @@
+//! From a group of parts and its playbook to steps.
+
+use std::collections::BTreeSet;
+
+use super::super::arms::Staff;
+use super::super::format::{Playbook, PlaybookStep};
+use super::super::parts::Part;
+use super::super::wording::{capitalized, fill, quoted};
+use super::{Group, Node};
+
+/// How long work takes of which nothing is known, in seconds.
+const UNKNOWN_SECONDS: u32 = 900;
+
+/// Adds the steps of one group to `nodes`.
+pub(super) fn instantiate(
+    group: &Group<'_>,
+    number: usize,
+    is_last: bool,
+    must_verify: bool,
+    staff: &Staff<'_>,
+    nodes: &mut Vec<Node>,
+) {
+    let Some(playbook) = group[0].playbook else {
+        // Where the words say nothing, whoever did the part before goes on.
+        let before = nodes
+            .iter()
+            .rfind(|node| node.group + 1 == number && node.is_core && !staff.verifies(node.arm))
+            .map(|node| node.arm);
+        for matched in group {
+            nodes.push(outline(&matched.part, number, before, staff));
+        }
+        return;
+    };
+    if absorbed(group, playbook, nodes) {
+        return;
+    }
+    let text: String = group.iter().map(|matched| matched.part.text.as_str()).collect::<Vec<_>>().join(" ");
+    let folded = crate::text::fold(&text);
+    let applies = |step: &PlaybookStep| {
+        step.when.is_empty()
+            || step
+                .when
+                .iter()
+                .any(|phrase| crate::text::find_phrase(&folded, &crate::text::fold(phrase)).is_some())
+    };
+    let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
+    // For each step of the playbook the nodes that stand for it: its own, or those that a left-out step needs.
+    let mut places: Vec<Vec<usize>> = Vec::new();
+    for (index, step) in playbook.steps.iter().enumerate() {
+        let needs: BTreeSet<usize> = step
+            .depends_on
+            .iter()
+            .filter_map(|id| playbook.steps.iter().position(|other| other.id == *id))
+            .flat_map(|place| places[place].iter().copied())
+            .collect();
+        let closes = step.checks() && index + 1 == playbook.steps.len();
+        let arm =
+            staff.for_step(step).or(if step.needs_checks() || step.rank == 1 { core_arm } else { None });
+        let is_wanted = applies(step) && !(closes && (!is_last || !must_verify));
+        let Some(arm) = arm.filter(|_| is_wanted) else {
+            places.push(needs.into_iter().collect());
+            continue;
+        };
+        // An earlier group has done this already; what it checked was not yet what this group makes.
+        let is_first = needs.iter().all(|need| nodes[*need].group < number);
+        let is_done = |node: &Node| {
+            node.group < number
+                && !step.produces.is_empty()
+                && step.produces.iter().all(|result| node.produces.contains(result))
+        };
+        if is_first
+            && !step.is_core()
+            && !step.needs_checks()
+            && let Some(done) = nodes.iter().rposition(is_done)
+        {
+            places.push(needs.into_iter().chain([done]).collect());
+            continue;
+        }
+        let first: Vec<usize> = needs.into_iter().collect();
+        let mut before = first.clone();
+        let mut copies = Vec::new();
+        let count = if step.is_core() { group.len() } else { 1 };
+        for matched in &group[..count] {
+            nodes.push(Node {
+                action: fill(&step.action, &matched.part),
+                arm,
+                criteria: step.acceptance_criteria.clone(),
+                needs: before.clone(),
+                cost_tier: step.cost_tier,
+                seconds: step.duration_seconds,
+                group: number,
+                rank: if step.is_core() || step.needs_checks() || closes { 0 } else { step.rank },
+                is_core: step.is_core(),
+                closes,
+                needs_checks: step.needs_checks(),
+                checks: step.checks()
+                    || step.produces.iter().any(|result| ["checked", "backup"].contains(&result.as_str())),
+                produces: step.produces.clone(),
+                consumes: step.consumes.clone(),
+            });
+            copies.push(nodes.len() - 1);
+            before = if step.parallel { first.clone() } else { vec![nodes.len() - 1] };
+        }
+        places.push(if step.parallel { copies } else { before });
+    }
+    // A playbook without a step for the part itself: the parts are named in what it does first.
+    if !playbook.steps.iter().any(PlaybookStep::is_core)
+        && let Some(first) = nodes.iter_mut().find(|node| node.group == number)
+    {
+        first.rank = 0;
+        for matched in group.iter().filter(|matched| !first.action.contains(&matched.part.text)) {
+            first.criteria.push(format!("Covers what was asked: {}", quoted(&matched.part.text)));
+        }
+    }
+}
+
+/// Whether a step of an earlier group already does what this group is about ("fix it and add tests"): then that step
+/// cannot be left out, and names what was asked.
+fn absorbed(group: &Group<'_>, playbook: &Playbook, nodes: &mut [Node]) -> bool {
+    let produced: Vec<&String> =
+        playbook.steps.iter().filter(|step| step.is_core()).flat_map(|step| &step.produces).collect();
+    let does_it = |node: &&mut Node| {
+        !node.is_core && !produced.is_empty() && produced.iter().all(|result| node.produces.contains(result))
+    };
+    let Some(node) = nodes.iter_mut().find(does_it) else { return false };
+    node.rank = 0;
+    node.is_core = true;
+    for matched in group {
+        node.criteria.push(format!("Covers what was asked: {}", quoted(&matched.part.text)));
+    }
+    true
+}
+
+/// The step for a part that no playbook fits: its own words, and criteria without invented detail.
+fn outline(part: &Part, group: usize, before: Option<usize>, staff: &Staff<'_>) -> Node {
+    let arm = staff.for_words(&part.text).or(before).unwrap_or_else(|| staff.for_text(&part.text));
+    let criteria = vec!["It is done as described, and the result is available to the next step".into()];
+    Node {
+        group,
+        is_core: true,
+        checks: staff.verifies(arm),
+        ..Node::new(capitalized(&part.text), arm, criteria, UNKNOWN_SECONDS, staff)
+    }
+}

@@ -1,0 +1,175 @@
+//! The words by which goals are split, from `data/language.toml`.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::domain::arms::fold_name;
+use crate::text::fold;
+
+/// Word lists, all in lower case.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Language {
+    verbs: HashSet<String>,
+    nouns_too: HashSet<String>,
+    foreign_verbs: HashSet<String>,
+    pub(super) unspaced_verbs: Vec<String>,
+    pub(super) unspaced_joints: Vec<String>,
+    lead_ins: Vec<String>,
+    connectives: Vec<String>,
+    descriptions: HashSet<String>,
+    articles: HashSet<String>,
+    pronouns: HashSet<String>,
+    abbreviations: HashSet<String>,
+    part_breaks: HashSet<String>,
+    speakers: HashSet<String>,
+    stating: HashSet<String>,
+    finding: HashSet<String>,
+}
+
+/// How a word opens a part of a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// With an English verb.
+    English,
+    /// With a verb of another language.
+    Foreign,
+}
+
+impl Language {
+    /// The words.
+    pub(super) fn get() -> &'static Self {
+        static LANGUAGE: LazyLock<Language> = LazyLock::new(|| {
+            let mut language: Language =
+                toml::from_str(include_str!("data/language.toml")).expect("valid word lists");
+            let longest_first =
+                |phrases: &mut Vec<String>| phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+            longest_first(&mut language.lead_ins);
+            longest_first(&mut language.connectives);
+            language
+        });
+        &LANGUAGE
+    }
+
+    /// How the first word of `text` opens it, if it does.
+    pub(super) fn opening(&self, text: &str) -> Option<Opening> {
+        if self.unspaced_verbs.iter().any(|verb| text.starts_with(verb.as_str())) {
+            return Some(Opening::Foreign);
+        }
+        let mut words = text.split_whitespace().map(bare);
+        let first = words.next()?;
+        if self.foreign_verbs.contains(&first) && !self.verbs.contains(&first) {
+            return Some(Opening::Foreign);
+        }
+        if self.verbs.contains(&first) {
+            return Some(Opening::English);
+        }
+        // "Quickly fix …", "automatically deploy …"
+        (first.ends_with("ly") && words.next().is_some_and(|second| self.verbs.contains(&second)))
+            .then_some(Opening::English)
+    }
+
+    /// Whether `text` begins a part of its own behind a comma or a joining word.
+    pub(super) fn opens_part(&self, text: &str) -> bool {
+        if self.opening(text).is_none() {
+            return false;
+        }
+        let mut words = text.split_whitespace();
+        let first = words.next().map(bare).unwrap_or_default();
+        if !self.nouns_too.contains(&first) {
+            return true;
+        }
+        words.next().is_some_and(|second| {
+            let starts_name =
+                second.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '"' || c == '“');
+            starts_name || self.articles.contains(&bare(second))
+        })
+    }
+
+    /// `text` without polite phrases and joining words in front.
+    pub(super) fn without_lead_ins<'t>(&self, mut text: &'t str) -> &'t str {
+        loop {
+            text = text
+                .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | ':' | '…' | '.'));
+            let lead =
+                self.lead_ins.iter().chain(&self.connectives).find_map(|phrase| strip_words(text, phrase));
+            match lead {
+                Some(rest) if rest.chars().any(char::is_alphanumeric) => text = rest,
+                _ => return text,
+            }
+        }
+    }
+
+    /// The joining word or words at the beginning of `text`, in bytes.
+    pub(super) fn joint(&self, text: &str) -> Option<usize> {
+        let rest = self.connectives.iter().find_map(|phrase| strip_words(text, phrase))?;
+        Some(text.len() - rest.len())
+    }
+
+    /// Whether `text` describes rather than asks.
+    pub(super) fn describes(&self, text: &str) -> bool {
+        text.split_whitespace().next().is_some_and(|first| self.descriptions.contains(&bare(first)))
+    }
+
+    /// Whether `word` ends a part of a goal wherever it stands.
+    pub(super) fn breaks(&self, word: &str) -> bool {
+        word == "&" || self.part_breaks.contains(&bare(word))
+    }
+
+    /// Whether `text` only says how things are ("I have an image").
+    pub(super) fn states(&self, text: &str) -> bool {
+        let folded = fold(text);
+        let mut words = folded.split(' ');
+        let is_statement = words.next().is_some_and(|subject| self.speakers.contains(subject))
+            && words.next().is_some_and(|verb| self.stating.contains(verb));
+        is_statement && self.without_lead_ins(text).len() == text.len()
+    }
+
+    /// Whether an arm of this name finds what others work with.
+    pub(super) fn finds(&self, name: &str) -> bool {
+        fold_name(name).split(' ').any(|word| self.finding.contains(word))
+    }
+
+    /// Whether `object` stands for what was named before.
+    pub(super) fn is_pronoun(&self, object: &str) -> bool {
+        self.pronouns.contains(&bare(object))
+    }
+
+    /// `text` behind its first word, or behind a verb that no space follows.
+    pub(super) fn behind_verb<'t>(&self, text: &'t str) -> &'t str {
+        let unspaced = self.unspaced_verbs.iter().filter_map(|verb| text.strip_prefix(verb.as_str()));
+        let shortest = unspaced.min_by_key(|rest| rest.len());
+        shortest.or_else(|| text.split_once(' ').map(|(_, rest)| rest)).unwrap_or_default().trim()
+    }
+
+    /// Whether a full stop behind `word` belongs to the word.
+    pub(super) fn is_abbreviation(&self, word: &str) -> bool {
+        let word = bare(word);
+        self.abbreviations.contains(&word)
+            || word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
+    }
+}
+
+/// Whether the goal is a question rather than work.
+pub(super) fn asks(goal: &str) -> bool {
+    goal.trim_end().ends_with(['?', '？']) || goal.trim_start().to_lowercase().starts_with("explain")
+}
+
+/// `text` behind `phrase`, if it begins with it as whole words, in any case.
+fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
+    let head = text.get(..phrase.len())?;
+    if !head.chars().flat_map(char::to_lowercase).eq(phrase.chars()) {
+        return None;
+    }
+    let rest = &text[phrase.len()..];
+    let ends_word = phrase.chars().next_back().is_some_and(crate::text::is_ideograph)
+        || rest.chars().next().is_none_or(|c| !c.is_alphanumeric() && c != '-' && c != '\'');
+    ends_word.then_some(rest)
+}
+
+/// A word in lower case, without punctuation around it.
+fn bare(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+}

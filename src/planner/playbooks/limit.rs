@@ -1,0 +1,176 @@
+//! How long the caller lets the work take, where the text says so without ambiguity.
+
+const LONGEST_LIMIT_SECONDS: f64 = 50.0 * 86_400.0;
+
+#[rustfmt::skip]
+const LIMITING: &[&str] = &[
+    "within", "under", "max", "maximum", "below", "than", "most", "limit", "deadline", "budget", "unter",
+    "innerhalb", "binnen", "maximal", "höchstens", "menos", "máximo", "moins", "exceed", "exceeding",
+];
+/// These set one with a word or two in between ("within the next 5 minutes").
+const LIMITING_FROM_AFAR: &[&str] = &["within", "innerhalb", "limit", "deadline", "budget"];
+/// These set one from behind ("2 minute limit").
+const LIMITING_FROM_BEHIND: &[&str] = &["limit", "max", "maximum", "deadline", "budget", "tops", "maximal"];
+/// Numbers in words, by their place.
+#[rustfmt::skip]
+const NUMBERS: &[&[&str]] = &[
+    &[], &["a", "an", "one", "einer"], &["two", "zwei"], &["three", "drei"], &["four"], &["five", "fünf"],
+    &["six"], &["seven"], &["eight"], &["nine"], &["ten", "zehn"],
+];
+/// With one of these before it, a plain "in" sets a limit too.
+const ENDING: &[&str] =
+    &["complete", "completed", "finish", "finished", "done", "deliver", "ready", "fertig"];
+/// Before "longer than" and "under" these leave the time to the work; another noun has it for itself
+/// ("no videos longer than 5 minutes").
+#[rustfmt::skip]
+const OF_THE_WORK: &[&str] = &[
+    "no", "not", "in", "for", "and", "take", "takes", "taking", "be", "is", "it", "this", "never", "last",
+    "work", "plan", "task", "everything", "all", "spend", "stay", "keep", "time", "duration", "run", "runs",
+];
+/// With one of these, a time is a property of what is made and no limit for the work.
+#[rustfmt::skip]
+const PROPERTY: &[&str] = &[
+    "respond", "responds", "response", "responses", "latency", "load", "loads", "timeout", "timeouts",
+    "expire", "expires", "expiry", "ttl", "cache", "cached", "interval", "every", "per", "retry",
+    "retries", "request", "requests", "query", "queries", "startup", "render", "renders", "refresh",
+    "session", "sessions", "token", "p95", "p99", "downtime", "uptime", "rto", "rpo", "last", "progress",
+    "older", "newer", "rollback", "recovery",
+];
+#[rustfmt::skip]
+const UNITS: &[(f64, &[&str])] = &[
+    (1.0, &[
+        "s", "sec", "secs", "second", "seconds", "sekunde", "sekunden", "segundos", "secondes", "секунд", "秒",
+    ]),
+    (60.0, &["m", "min", "mins", "minute", "minutes", "minuten", "minutos", "минут", "минуты", "分钟", "分"]),
+    (3_600.0, &[
+        "h", "hr", "hrs", "hour", "hours", "stunde", "stunden", "hora", "horas", "heure", "heures", "小时",
+    ]),
+    (86_400.0, &["d", "day", "days", "tag", "tage", "tagen", "día", "días", "jour", "jours", "天"]),
+    (604_800.0, &["week", "weeks", "woche", "wochen", "semana", "semanas", "semaine", "semaines"]),
+];
+
+/// The tightest limit in `texts` for the work as a whole, in whole seconds.
+pub(in crate::planner) fn tightest<'t>(texts: impl Iterator<Item = &'t str>) -> Option<u32> {
+    texts.filter_map(of).min()
+}
+
+/// The limit for the work as a whole that `text` sets, in whole seconds.
+pub(in crate::planner) fn of(text: &str) -> Option<u32> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let place = |table: &[&str]| words.iter().position(|word| is_one_of(word, table)).unwrap_or(words.len());
+    let (ending, relative) = (place(ENDING), place(&["that", "which", "whose"]));
+    let mut tightest: Option<f64> = None;
+    let mut at = 0;
+    while at < words.len().min(relative) {
+        let Some((bounded, mut seconds, mut end)) = amount(&words, at) else {
+            at += 1;
+            continue;
+        };
+        // "1 hour 30 minutes"
+        while end < words.len()
+            && let Some((_, more, behind)) = amount(&words, end)
+        {
+            (seconds, end) = (seconds + more, behind);
+        }
+        let is = |place: Option<usize>, table: &[&str]| {
+            place.and_then(|place| words.get(place)).is_some_and(|word| is_one_of(word, table))
+        };
+        let before = |back: usize, table: &[&str]| is(at.checked_sub(back), table);
+        let of_another = |back: usize| {
+            at.checked_sub(back).is_some_and(|place| {
+                !words[place].ends_with([',', ':']) && !before(back, OF_THE_WORK) && !before(back, ENDING)
+            })
+        };
+        let foreign = before(1, &["under", "below"]) && of_another(2)
+            || before(1, &["than"]) && before(2, &["longer", "shorter", "more", "less"]) && of_another(3);
+        let marked = bounded
+            || at == 0 && end == words.len()
+            || at > 0 && matches!(words[at - 1], "<" | "≤" | "<=")
+            || before(1, LIMITING) && !foreign
+            || before(1, &["to"]) && before(2, &["up", "limit", "limited"])
+            || before(1, &["of"]) && before(2, &["max", "maximum"])
+            || (2..=3).any(|back| before(back, LIMITING_FROM_AFAR))
+            || before(1, &["in"]) && ending < at
+            || is(Some(end), LIMITING_FROM_BEHIND)
+            || is(Some(end), &["or"]) && is(Some(end + 1), &["less", "fewer"]);
+        if marked && (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds) {
+            tightest = Some(tightest.map_or(seconds, |known| known.min(seconds)));
+        }
+        at = end;
+    }
+    let seconds = tightest.map(|seconds| seconds as u32).or_else(|| unspaced_limit(text))?;
+    (!words.iter().any(|word| is_one_of(word, PROPERTY))).then_some(seconds)
+}
+
+/// The amount of time at `at` ("<2 minutes", "30s", "two hours", "half an hour"): whether it has a sign that
+/// bounds it, its seconds, and the word behind it.
+fn amount(words: &[&str], at: usize) -> Option<(bool, f64, usize)> {
+    let word = words[at];
+    let unit_at = |place: usize| seconds_of(words.get(place)?);
+    let Some(digits) = word.find(|c: char| c.is_ascii_digit()) else {
+        if word.eq_ignore_ascii_case("half") && words.get(at + 1).is_some_and(|w| is_one_of(w, &["a", "an"]))
+        {
+            return Some((false, unit_at(at + 2)? / 2.0, at + 3));
+        }
+        let unit = unit_at(at + 1)?;
+        let number = NUMBERS.iter().position(|names| is_one_of(word, names))?;
+        return Some((false, number as f64 * unit, at + 2));
+    };
+    let (sign, figures) = word.split_at(digits);
+    let end = figures.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ',')).unwrap_or(figures.len());
+    let (number, unit) = figures.split_at(end);
+    let grouped = number.split(',').skip(1).all(|group| group.len() == 3);
+    let number = number.replace(',', if grouped { "" } else { "." });
+    let number: f64 = number.trim_end_matches('.').parse().ok()?;
+    let unit = unit.trim_start_matches('-');
+    // "5 m users" are millions.
+    let apart = || unit_at(at + 1).filter(|_| !words[at + 1].eq_ignore_ascii_case("m"));
+    let (unit, end) = if unit.is_empty() { (apart()?, at + 2) } else { (seconds_of(unit)?, at + 1) };
+    Some((sign.contains(['<', '≤']), number * unit, end))
+}
+
+/// As in "请在5分钟内完成": no spaces around the number.
+fn unspaced_limit(text: &str) -> Option<u32> {
+    let digits = text.find(|c: char| c.is_ascii_digit())?;
+    let figures = &text[digits..];
+    let end = figures.find(|c: char| !c.is_ascii_digit())?;
+    let number: f64 = figures[..end].parse().ok()?;
+    let rest = figures[end..].trim_start();
+    let (seconds, unit) = UNITS.iter().find_map(|&(seconds, names)| {
+        let unit = names.iter().find(|name| !name.is_ascii() && rest.starts_with(**name))?;
+        Some((number * seconds, unit))
+    })?;
+    let bounded = ["内", "以内", "之内"].iter().any(|within| rest[unit.len()..].starts_with(within));
+    (bounded && (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds)).then_some(seconds as u32)
+}
+
+fn seconds_of(unit: &str) -> Option<f64> {
+    UNITS.iter().find(|(_, names)| is_one_of(unit, names)).map(|(seconds, _)| *seconds)
+}
+
+/// `seconds`, scaled in proportion so that their sum stays below `limit`; each at least one second.
+pub(super) fn fitted(mut seconds: Vec<u32>, limit: Option<u32>) -> Vec<u32> {
+    let Some(limit) = limit else { return seconds };
+    // One second less, so that "in less than" holds as well.
+    let budget = u64::from(limit.saturating_sub(1).max(1));
+    let sum: u64 = seconds.iter().map(|&s| u64::from(s)).sum();
+    if sum <= budget {
+        return seconds;
+    }
+    for duration in &mut seconds {
+        *duration = ((u64::from(*duration) * budget / sum) as u32).max(1);
+    }
+    let mut over = seconds.iter().map(|&s| u64::from(s)).sum::<u64>().saturating_sub(budget);
+    while over > 0 {
+        let Some(longest) = seconds.iter_mut().max_by_key(|s| **s).filter(|s| **s > 1) else { break };
+        *longest -= 1;
+        over -= 1;
+    }
+    seconds
+}
+
+/// Whether `word` is one of `table`, in any case and without punctuation around it.
+fn is_one_of(word: &str, table: &[&str]) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    table.iter().any(|entry| entry.eq_ignore_ascii_case(word) || entry.to_lowercase() == word.to_lowercase())
+}

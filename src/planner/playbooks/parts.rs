@@ -1,0 +1,281 @@
+//! A goal's parts: what is asked for, one thing each, in the order of the text.
+
+use crate::text::is_ideograph;
+
+use super::language::{Language, Opening};
+use super::wording::one_line;
+
+/// What follows so many parts stays one with the last of them.
+const MAX_PARTS: usize = 48;
+/// Names of things end before these words; what follows says how, when or why.
+const OBJECT_ENDS: &[&str] = &[
+    "that", "which", "who", "whose", "so", "with", "without", "into", "by", "from", "using", "via", "after",
+    "before", "until", "when", "while", "because", "within", "if", "where", "unless", "during", "in", "on",
+    "at", "to", "as", "under", "since", "per", "across",
+];
+/// Longest object in a step, in characters.
+const OBJECT_CHARS: usize = 80;
+
+/// A goal taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Goal {
+    /// What is asked for; never empty.
+    pub(super) parts: Vec<Part>,
+    /// Sentences that describe the state of things.
+    pub(super) background: Vec<String>,
+}
+
+/// One thing that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Its words, without what people say around them; never blank.
+    pub(super) text: String,
+    /// What it is about, for the steps around it.
+    pub(super) object: String,
+    /// How it begins; `None`: not with a verb.
+    pub(super) opening: Option<Opening>,
+}
+
+/// The parts of `goal`.
+pub(super) fn split(goal: &str) -> Goal {
+    let language = Language::get();
+    let mut background = Vec::new();
+    let mut texts: Vec<String> = Vec::new();
+    for sentence in sentences(goal) {
+        let text = language.without_lead_ins(without_marker(&sentence));
+        if !text.chars().any(char::is_alphanumeric) {
+            continue;
+        }
+        if text.ends_with(':') && texts.is_empty() && language.opening(text).is_none() {
+            // A heading.
+            continue;
+        }
+        if language.opening(text).is_none() && language.describes(text) && !text.ends_with(['?', '？']) {
+            background.push(trimmed(text));
+            continue;
+        }
+        clauses(text, language, &mut texts);
+    }
+    if texts.is_empty() {
+        // A goal of descriptions alone is taken as work.
+        texts = std::mem::take(&mut background);
+    }
+    if texts.is_empty() {
+        let text = one_line(goal);
+        texts.push(if text.is_empty() { "(nothing visible)".into() } else { text });
+    }
+    if texts.len() > MAX_PARTS {
+        let rest = texts.split_off(MAX_PARTS).join("; ");
+        texts[MAX_PARTS - 1] = format!("{}; {rest}", texts[MAX_PARTS - 1]);
+    }
+    share_objects(&mut texts, language);
+    let mut before = Vec::new();
+    let parts = texts.into_iter().map(|text| part(text, language, &mut before)).collect();
+    Goal { parts, background }
+}
+
+/// The sentences, lines and list items of `goal`, each on one line.
+fn sentences(goal: &str) -> Vec<String> {
+    let language = Language::get();
+    let mut sentences = vec![String::new()];
+    let mut depth = 0_u32;
+    let mut in_quotes = false;
+    let mut chars = goal.chars().peekable();
+    while let Some(c) = chars.next() {
+        let current = sentences.last_mut().expect("never empty");
+        let next = chars.peek().copied();
+        let ends_word = next.is_none_or(|next| next.is_whitespace() || matches!(next, '"' | '”' | '»' | ')'));
+        match c {
+            '"' => in_quotes = !in_quotes,
+            '“' | '„' | '«' | '(' | '[' => depth += 1,
+            '”' | '»' | ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let is_open = depth > 0 || in_quotes;
+        let is_break = match c {
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' => {
+                (depth, in_quotes) = (0, false);
+                true
+            }
+            ';' | '；' | '。' | '！' | '？' => !is_open,
+            '!' | '?' => !is_open && ends_word,
+            '.' => {
+                let word = current.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
+                let is_number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+                !is_open && ends_word && !is_number && !language.is_abbreviation(word)
+            }
+            _ => false,
+        };
+        if matches!(c, '?' | '？') || !is_break {
+            let shown = if c.is_control() || is_invisible(c) { ' ' } else { c };
+            current.push(shown);
+        }
+        if is_break {
+            sentences.push(String::new());
+        }
+    }
+    sentences.into_iter().map(|text| one_line(&text)).filter(|text| !text.is_empty()).collect()
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// A line without its bullet or number.
+fn without_marker(line: &str) -> &str {
+    let line = line.trim_start_matches(|c: char| {
+        c.is_whitespace() || matches!(c, '-' | '*' | '•' | '–' | '—' | '#' | '>' | '·')
+    });
+    let behind_digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    if !(1..=2).contains(&(line.len() - behind_digits.len())) {
+        return line;
+    }
+    behind_digits.strip_prefix([')', '.', ':']).map_or(line, str::trim_start)
+}
+
+/// Splits a sentence where a comma, a colon or a joining word is followed by what opens a part of its own.
+fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
+    let mut start = 0;
+    let mut depth = 0_u32;
+    let mut in_quotes = false;
+    let mut at = 0;
+    let may_split = language.opening(sentence).is_some() || sentence.chars().any(is_ideograph);
+    while at < sentence.len() {
+        let c = sentence[at..].chars().next().expect("within the text");
+        match c {
+            '"' => in_quotes = !in_quotes,
+            '“' | '„' | '«' | '(' | '[' => depth += 1,
+            '”' | '»' | ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0
+            && !in_quotes
+            && may_split
+            && at > start
+            && let Some(length) = separator(sentence, at, language)
+        {
+            texts.push(trimmed(&sentence[start..at]));
+            start = at + length;
+            at = start;
+            continue;
+        }
+        at += c.len_utf8();
+    }
+    let last = trimmed(&sentence[start..]);
+    if last.chars().any(char::is_alphanumeric) {
+        texts.push(last);
+    }
+}
+
+/// How many bytes of `sentence` from `at` on separate two parts; `None` where none begins behind them.
+fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
+    let rest = &sentence[at..];
+    let is_word_start = sentence[..at].ends_with(char::is_whitespace);
+    let (mut length, is_comma) = match rest.chars().next()? {
+        ',' | ':' if rest[1..].starts_with(' ') => (1, true),
+        c @ ('，' | '、') => (c.len_utf8(), true),
+        '&' if rest[1..].starts_with(' ') => (1, false),
+        c if is_ideograph(c) => {
+            let joint = language.unspaced_joints.iter().find(|joint| rest.starts_with(joint.as_str()))?;
+            let behind = &rest[joint.len()..];
+            return language
+                .unspaced_verbs
+                .iter()
+                .any(|verb| behind.starts_with(verb.as_str()))
+                .then_some(joint.len());
+        }
+        _ if is_word_start => (0, false),
+        _ => return None,
+    };
+    let mut joins = is_comma || length > 0;
+    loop {
+        let spaces = rest[length..].len() - rest[length..].trim_start().len();
+        length += spaces;
+        let Some(bytes) = language.joint(&rest[length..]) else { break };
+        length += bytes;
+        if rest[length..].starts_with(',') {
+            length += 1;
+        }
+        joins = true;
+    }
+    let behind = &rest[length..];
+    (joins && length > 0 && language.opens_part(behind)).then_some(length)
+}
+
+fn trimmed(text: &str) -> String {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | '、' | ':'));
+    let last = text.rsplit(' ').next().unwrap_or_default();
+    // "at 9 a.m." keeps its stop.
+    let keeps_stop = last.trim_end_matches('.').contains('.') || Language::get().is_abbreviation(last);
+    if keeps_stop { text.to_owned() } else { text.trim_end_matches('.').trim_end().to_owned() }
+}
+
+/// Verbs without an object get that of the next part: "Build and deploy a REST API".
+fn share_objects(texts: &mut [String], language: &Language) {
+    for index in (0..texts.len().saturating_sub(1)).rev() {
+        let is_bare_verb =
+            !texts[index].contains(' ') && language.opening(&texts[index]) == Some(Opening::English);
+        if is_bare_verb && let Some((_, object)) = texts[index + 1].split_once(' ') {
+            texts[index] = format!("{} {object}", texts[index]);
+        }
+    }
+}
+
+/// The part in `text`; `before` has the objects of earlier parts.
+fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part {
+    let opening = language.opening(&text);
+    let mut object = object_of(&text, opening, language);
+    let name = object.trim_matches(['“', '”']).to_owned();
+    if !language.is_pronoun(&name) {
+        before.push(object.clone());
+    } else if let Some(last) = before.last() {
+        let is_plural = ["both", "them", "beides", "它们", "两者"].contains(&name.to_lowercase().as_str());
+        object = match before.as_slice() {
+            [.., earlier, last] if is_plural && earlier != last => format!("{earlier} and {last}"),
+            _ => last.clone(),
+        };
+        // "document it" → "document the REST API"
+        if let Some(at) = text.find(&format!(" {name}")).filter(|_| opening == Some(Opening::English)) {
+            text.replace_range(at + 1..at + 1 + name.len(), &object);
+        }
+    }
+    Part { text, object, opening }
+}
+
+/// What `text` is about: what its verb acts on, as something known ("a page" → "the page").
+fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> String {
+    match opening {
+        Some(Opening::English) => {}
+        Some(Opening::Foreign) => {
+            let behind = language.behind_verb(text);
+            let object = behind.split([',', '，', ':']).next().unwrap_or_default().trim();
+            return super::wording::quoted(if object.is_empty() { text } else { object });
+        }
+        None => return super::wording::quoted(text),
+    }
+    let words: Vec<&str> = text.split(' ').collect();
+    let verbs = if words[0].to_lowercase().ends_with("ly") { 2 } else { 1 };
+    let particle = words.get(verbs).is_some_and(|word| ["up", "out", "down", "off", "back"].contains(word));
+    let begin = verbs + usize::from(particle);
+    let rest = &words[begin.min(words.len())..];
+    let rest = match rest {
+        [first, others @ ..] if ["for", "to", "about", "at", "on", "into", "that"].contains(first) => others,
+        rest => rest,
+    };
+    let end = rest.iter().enumerate().skip(1).find(|(at, word)| {
+        OBJECT_ENDS.contains(&word.to_lowercase().as_str()) || rest[at - 1].ends_with([',', ':'])
+    });
+    let rest = &rest[..end.map_or(rest.len(), |(at, _)| at)];
+    let object = rest.join(" ");
+    let object = object.trim_end_matches([',', ':', '.']);
+    let known = match object.split_once(' ') {
+        Some((article, noun)) if ["a", "an"].contains(&article.to_lowercase().as_str()) => {
+            format!("the {noun}")
+        }
+        _ => object.to_owned(),
+    };
+    if known.is_empty() {
+        return super::wording::quoted(text);
+    }
+    crate::text::shorten(&known, OBJECT_CHARS)
+}

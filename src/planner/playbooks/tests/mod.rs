@@ -1,0 +1,259 @@
+//! Goals and what must be in their plans; and what holds for every goal.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+use crate::planner::graph;
+use crate::planner::normalize::{Plan, normalize};
+
+#[derive(Deserialize)]
+struct Goals {
+    goal: Vec<Goal>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Goal {
+    text: String,
+    #[serde(default)]
+    steps: Vec<String>,
+    #[serde(default)]
+    arms: Vec<String>,
+    #[serde(default)]
+    never: Vec<String>,
+    playbooks: Option<Vec<String>>,
+}
+
+fn planned(registry: &Arc<ArmRegistry>, rules: &PlanRules, request: &PlanRequest) -> Plan {
+    let draft = EmbeddedPlanner::new(registry.clone(), rules.clone()).propose(request);
+    let plan =
+        normalize(draft, registry, rules).unwrap_or_else(|faults| panic!("{}: {faults:?}", request.goal));
+    assert!(plan.repairs().is_empty(), "{}: {:?}", request.goal, plan.repairs());
+    plan
+}
+
+fn request(goal: &str, constraints: &[&str]) -> PlanRequest {
+    let constraints = constraints.iter().map(|&text| text.to_owned()).collect();
+    PlanRequest { goal: goal.into(), constraints, ..PlanRequest::default() }
+}
+
+fn plan(goal: &str) -> Plan {
+    planned(&Arc::default(), &PlanRules::default(), &request(goal, &[]))
+}
+
+fn rules(min_steps: usize, max_steps: usize) -> PlanRules {
+    PlanRules { min_steps, max_steps, ..PlanRules::default() }
+}
+
+fn outline(plan: &Plan) -> String {
+    let line = |step: &crate::domain::SubTask| {
+        format!("{} [{}] {} <- {:?}\n", step.step, step.required_arm, step.action, step.depends_on)
+    };
+    format!("{}{}", plan.steps().iter().map(line).collect::<String>(), plan.rationale())
+}
+
+/// What `goal`'s plan lacks.
+fn faults(goal: &Goal) -> Vec<String> {
+    let plan = plan(&goal.text);
+    let mut faults = Vec::new();
+    let mut from = 0;
+    for wanted in &goal.steps {
+        let has = |action: &str| wanted.split('|').any(|text| action.contains(text));
+        match plan.steps()[from..].iter().position(|step| has(&step.action)) {
+            Some(at) => from += at + 1,
+            None => faults.push(format!("no step with “{wanted}” in its place")),
+        }
+    }
+    let used = |arm: &String| plan.steps().iter().any(|step| step.required_arm == *arm);
+    faults.extend(goal.arms.iter().filter(|arm| !used(arm)).map(|arm| format!("{arm} is not used")));
+    let said = |text: &String| plan.steps().iter().any(|step| step.action.contains(text.as_str()));
+    faults.extend(goal.never.iter().filter(|text| said(text)).map(|text| format!("“{text}” is in a step")));
+    match goal.playbooks.as_deref() {
+        Some([]) if plan.confidence() > 0.4 || !plan.rationale().contains("no part") => {
+            faults.push("is no outline".into());
+        }
+        Some(names) => {
+            let missing = names.iter().filter(|name| !plan.rationale().contains(name.as_str()));
+            faults.extend(missing.map(|name| format!("does not follow {name}")));
+        }
+        None => {}
+    }
+    if faults.is_empty() {
+        faults
+    } else {
+        vec![format!("{}: {}\n{}\n", goal.text, faults.join("; "), outline(&plan))]
+    }
+}
+
+#[test]
+fn everyday_goals_get_sensible_plans() {
+    let goals: Goals = toml::from_str(include_str!("goals.toml")).expect("a table of goals");
+    assert!(goals.goal.len() >= 60, "{}", goals.goal.len());
+    let faults: Vec<String> = goals.goal.iter().flat_map(faults).collect();
+    assert!(faults.is_empty(), "{} of {} goals:\n{}", faults.len(), goals.goal.len(), faults.join("\n"));
+}
+
+#[test]
+fn steps_that_cannot_be_undone_come_after_a_check() {
+    for goal in [
+        "Deploy the shop",
+        "Publish the article",
+        "Delete all old backups",
+        "Migrate the database to the cloud",
+        "Rotate the API keys",
+    ] {
+        let plan = plan(goal);
+        let core = plan
+            .steps()
+            .iter()
+            .find(|step| step.action.starts_with(goal))
+            .unwrap_or_else(|| panic!("{}", outline(&plan)));
+        assert!(!core.depends_on.is_empty(), "{goal}:\n{}", outline(&plan));
+    }
+}
+
+#[test]
+fn quotations_abbreviations_and_numbers_stay_whole() {
+    for (goal, texts) in [
+        (
+            "Email Dr. Smith at 9 a.m. about ticket No. 5",
+            &["Email Dr. Smith at 9 a.m. about ticket No. 5"][..],
+        ),
+        (
+            "Translate “Hello. Write to me and run away.” into French",
+            &["Translate “Hello. Write to me and run away.” into French"],
+        ),
+        ("Update to version 2.4.1 and restart it", &["Update to version 2.4.1", "restart version 2.4.1"]),
+        (
+            "1. Collect the logs\n2. Analyse them\n3. Report the cause",
+            &["Collect the logs", "Analyse the logs", "Report the cause"],
+        ),
+        ("Additionally, please fix the typo.", &["fix the typo"]),
+        ("Add a search and replace dialog", &["Add a search and replace dialog"]),
+    ] {
+        let parts: Vec<String> = parts::split(goal).parts.into_iter().map(|part| part.text).collect();
+        assert_eq!(parts, texts, "{goal}");
+    }
+}
+
+#[test]
+fn constraints_and_context_are_taken_up() {
+    let mut request = request(
+        "Write an import script",
+        &["Use Python only", "Complete in under 10 minutes", "No new dependencies"],
+    );
+    request.context = serde_json::from_str(r#"{"api_key": "x", "repository": "shop"}"#).expect("an object");
+    let plan = planned(&Arc::default(), &PlanRules::default(), &request);
+    let criteria: String =
+        plan.steps().iter().flat_map(|step| step.acceptance_criteria.clone()).collect::<Vec<_>>().join("\n");
+    for text in ["Use Python only", "Complete in under 10 minutes", "No new dependencies", "repository"] {
+        assert!(criteria.contains(text), "{text}: {criteria}");
+    }
+    assert!(plan.steps().iter().any(|step| step.required_arm == "guardian"), "{}", outline(&plan));
+    let total: u32 = plan.steps().iter().map(|step| step.estimated_duration_seconds).sum();
+    assert!(total < 600, "{total}");
+}
+
+#[test]
+fn nothing_verifies_when_verification_is_off() {
+    let rules = PlanRules { require_verification: false, ..rules(1, 7) };
+    for goal in ["Translate the manual into German", "Juggle three balls", "Fix the login bug"] {
+        let plan = planned(&Arc::default(), &rules, &request(goal, &[]));
+        assert!(!plan.steps().last().expect("a step").action.starts_with("Verify"), "{}", outline(&plan));
+    }
+}
+
+#[test]
+fn every_limit_is_kept_and_no_part_is_lost() {
+    let goal = "Research caching, implement the cache, document the cache, deploy it and notify the team";
+    for (min, max) in [(1, 1), (2, 2), (3, 3), (4, 4), (7, 7), (50, 50), (1, 50), (2, 5)] {
+        for require_verification in [true, false] {
+            let rules = PlanRules { min_steps: min, max_steps: max, require_verification };
+            let plan = planned(&Arc::default(), &rules, &request(goal, &[]));
+            let all: String = plan
+                .steps()
+                .iter()
+                .map(|step| format!("{} {}", step.action, step.acceptance_criteria.join(" ")))
+                .collect();
+            for text in ["caching", "implement the cache", "document the cache", "deploy", "notify the team"]
+            {
+                assert!(
+                    all.to_lowercase().contains(text),
+                    "{min}..{max}: {text} is not in\n{}",
+                    outline(&plan)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn other_registries_get_plans_too() {
+    for arms in [
+        r#"[{"id":"solo","capabilities":["validation"]}]"#,
+        r#"[{"id":"writer","description":"writes texts"},{"id":"qa","description":"checks","capabilities":["validation"]}]"#,
+        r#"[{"id":"Maler ✏","keywords":["male","streiche"]},{"id":"судья","capabilities":["validation"],"keywords":["проверь"]}]"#,
+    ] {
+        let arms: Vec<crate::domain::arms::Arm> = serde_json::from_str(arms).expect("arms");
+        let registry = Arc::new(ArmRegistry::new(arms, true).expect("a registry"));
+        for goal in ["Fix the login bug", "Male ein Haus und streiche den Zaun", "Plan a wedding"] {
+            planned(&registry, &PlanRules::default(), &request(goal, &[]));
+        }
+    }
+}
+
+#[test]
+fn built_in_playbooks_are_valid_and_all_can_be_followed() {
+    let library = Library::built_in();
+    let staff_registry = ArmRegistry::default();
+    let staff = Staff::new(&staff_registry);
+    assert!(library.playbooks().count() >= 25);
+    for playbook in library.playbooks() {
+        assert!(staff.can_follow(playbook), "{}", playbook.name);
+        assert!(!playbook.notes.is_empty() && playbook.steps.len() >= 3, "{}", playbook.name);
+    }
+}
+
+#[test]
+fn faults_of_a_playbook_are_all_named() {
+    let text = r#"
+        name = "broken"
+        description = "x"
+        [match]
+        keywords = []
+        [[steps]]
+        id = "a"
+        action = "Do {thing}"
+        depends_on = ["later"]
+        acceptance_criteria = []
+        cost_tier = 9
+        duration_seconds = 0
+    "#;
+    let playbook: Playbook = toml::from_str(text).expect("the form is right");
+    let faults = playbook.faults().join("\n");
+    for fault in [
+        "keywords",
+        "{thing}",
+        "`later`",
+        "acceptance_criteria",
+        "cost_tier",
+        "duration_seconds",
+        "capability",
+    ] {
+        assert!(faults.contains(fault), "{fault}: {faults}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn whatever_is_asked_the_plan_is_valid_without_a_repair(goal in "\\PC{1,200}", min in 1_usize..8, more in 0_usize..8, verify in any::<bool>()) {
+        prop_assume!(!goal.trim().is_empty());
+        let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
+        let plan = planned(&Arc::default(), &rules, &request(&goal, &["Be quick"]));
+        prop_assert!(!graph::levels(plan.steps()).is_empty());
+    }
+}

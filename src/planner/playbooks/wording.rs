@@ -1,0 +1,73 @@
+//! Texts of steps: slots, quotations, lists.
+
+use crate::text::shorten;
+
+use super::language::Opening;
+use super::parts::Part;
+
+/// Longest quotation in a step, in characters.
+const QUOTED_CHARS: usize = 200;
+/// Longest name in a list, in characters, and most of them.
+const NAME_CHARS: usize = 30;
+const MAX_NAMES: usize = 5;
+
+/// `text` on one line, without control characters.
+pub(super) fn one_line(text: &str) -> String {
+    let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    visible.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `text` as a quotation.
+pub(super) fn quoted(text: &str) -> String {
+    format!("“{}”", shorten(&one_line(text), QUOTED_CHARS))
+}
+
+/// `names` as a list, if there are any.
+pub(super) fn list(names: impl Iterator<Item = String>) -> Option<String> {
+    let names: Vec<String> = names
+        .filter(|name| !name.is_empty())
+        .take(MAX_NAMES)
+        .map(|name| shorten(&name, NAME_CHARS))
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// `template` with its slots filled from `part`.
+///
+/// Sentences in two languages at once read badly: a part in another language stands alone, or as a quotation.
+pub(super) fn fill(template: &str, part: &Part) -> String {
+    if let Some((slot, rest)) = template.strip_prefix('{').and_then(|text| text.split_once('}'))
+        && let Some(verb) = slot.strip_prefix("part:").or((slot == "part").then_some(""))
+    {
+        return match part.opening {
+            Some(Opening::English) => capitalized(&part.text) + rest,
+            Some(Opening::Foreign) => capitalized(&part.text),
+            None if verb.is_empty() => capitalized(&part.text) + rest,
+            None => format!("{verb} {}{rest}", part.object),
+        };
+    }
+    let text = match part.opening {
+        Some(Opening::English) => lower_first(&part.text),
+        _ => quoted(&part.text),
+    };
+    capitalized(&template.replace("{object}", &part.object).replace("{part}", &text).replace("{goal}", &text))
+}
+
+/// `text` with a capital at its beginning, unless its first word has capitals of its own.
+pub(super) fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+/// `text` with a small letter at its beginning, unless its first word has capitals of its own.
+pub(super) fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    let is_name = text.chars().nth(1).is_some_and(char::is_uppercase);
+    match chars.next() {
+        Some(first) if !is_name => first.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
+}
