@@ -198,7 +198,8 @@ async fn steps_are_notified_and_a_call_can_be_cancelled() {
     llm.called(1).await;
     let reason = json!({"requestId": 7, "reason": "changed my mind"});
     host.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": reason})).await;
-    // The one place is free again, and nothing is said about the first.
+    // The only permit is free again once the call to the LLM has been cancelled, and the first call is not answered.
+    llm.left(0).await;
     let mut message = call("create_plan", &json!({"goal": "g"}));
     message["id"] = json!("second");
     message["params"]["_meta"] = json!({"progressToken": "p"});
