@@ -180,10 +180,8 @@ async fn a_plan_that_cannot_be_stored_fails_the_task(database: TestDatabase) {
     if database.file().is_some() {
         assert_eq!((&task["status"], &task["result"]), (&json!("completed"), &answer), "SQLite takes it");
     } else {
-        assert_eq!(
-            task["error"],
-            "the planner arm's answer has something in it that the database does not store"
-        );
+        let reason = "the planner arm's response contains a character that the database cannot store";
+        assert_eq!(task["error"], reason);
         assert_eq!(database.subtasks().await, [], "all or nothing");
     }
     assert_eq!(planner.calls().len(), 1, "{task}");

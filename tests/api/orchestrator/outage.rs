@@ -224,7 +224,7 @@ async fn a_locked_row_delays_no_other_task() {
     let mut session = PgConnection::connect(&database.url).await.expect("a session");
     sqlx::raw_sql("BEGIN; SELECT 1 FROM tasks FOR UPDATE").execute(&mut session).await.expect("a lock");
     until(async || {
-        match orchestrator.api.metric("orchestrator_store_failures_total{operation=\"normalize\"}").await {
+        match orchestrator.api.metric("orchestrator_store_failures_total{operation=\"finish\"}").await {
             failures if failures > 0.5 => Ok(()),
             failures => Err(failures),
         }
