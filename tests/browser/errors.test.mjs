@@ -258,7 +258,7 @@ test("hostile texts stay texts", async () => {
     const all = (await page.locator(selector).allTextContents()).join("");
     assert.ok(!all.includes("\u202e"), `${selector} turns what follows around`);
   }
-  assert.equal(JSON.parse(await page.locator("#raw").textContent()).plan[2].action.at(-8), "\u202e", "the JSON says what was said");
+  assert.match(JSON.parse(await page.locator("#raw").textContent()).plan[2].action, / gnp\.exe$/, "the mark that turns text around is gone");
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0);
   const overflow = await page.locator(".node").evaluateAll((nodes) => nodes.filter((node) => node.scrollWidth > node.clientWidth + 1).length);
