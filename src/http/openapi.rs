@@ -6,15 +6,16 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use http::header::CONTENT_TYPE;
-use utoipa::OpenApi;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter};
+use utoipa::openapi::schema::{ArrayItems, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as DocumentedResponse, ResponseBuilder};
-use utoipa::openapi::{ObjectBuilder, schema::Type};
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::domain::arms::Arm;
 use crate::domain::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
 use crate::server::body::body_layers;
 use crate::service::PlannerService;
@@ -84,6 +85,7 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     api.components.get_or_insert_default().add_security_scheme("bearer", bearer);
     describe_like_plan(api, "/replan");
+    describe_arms(api);
     for (path, item) in &mut api.paths.paths {
         let codes: &[ErrorCode] = match path.as_str() {
             path if PLANNING_ROUTES.contains(&path) => &ErrorCode::ALL,
@@ -99,6 +101,21 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
                     response.headers.insert("X-Request-ID".into(), text_header("The request's id"));
                 }
             }
+        }
+    }
+}
+
+/// Describes arms as requests may have them: other than in the settings file, unknown fields are ignored. Names and
+/// phrases are not blank.
+fn describe_arms(api: &mut utoipa::openapi::OpenApi) {
+    let arm = api.components.get_or_insert_default().schemas.get_mut(&*Arm::name());
+    let Some(RefOr::T(Schema::Object(arm))) = arm else { return };
+    arm.additional_properties = None;
+    for property in arm.properties.values_mut() {
+        if let RefOr::T(Schema::Array(list)) = property {
+            list.items = ArrayItems::RefOrSchema(Box::new(
+                ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"\S")).into(),
+            ));
         }
     }
 }

@@ -42,25 +42,31 @@ pub struct Arm {
     #[schema(min_length = 1, max_length = 100, example = "invoices")]
     pub id: String,
     /// What the arm does, in one line for the LLM.
+    #[schema(value_type = Option<String>)]
     #[serde(default)]
     pub description: String,
     /// Machine-readable abilities; `validation` marks an arm that can verify a plan.
+    #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub capabilities: Vec<String>,
     /// Words and phrases in a goal that point to this arm. None: the arm takes what fits nowhere else.
+    #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub keywords: Vec<String>,
     /// What one step usually costs here, 1 (cheap) to 5.
-    #[schema(minimum = 1, maximum = 5)]
+    #[schema(value_type = Option<u8>, minimum = 1, maximum = 5)]
     #[serde(default = "default_cost_tier")]
     pub cost_tier: u8,
     /// Other names that LLMs use for it.
+    #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub aliases: Vec<String>,
     /// Names of the types that a step of this arm consumes (`text`, `image`, …); none: not known.
+    #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub inputs: Vec<String>,
     /// Names of the types that a step of this arm produces; none: not known.
+    #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub outputs: Vec<String>,
 }
