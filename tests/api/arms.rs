@@ -127,7 +127,7 @@ async fn a_request_may_define_arms_which_the_llm_is_offered_instead() {
     }
     let llm = FakeLlm::start([Reply::plan(&plan)]).await;
     let app = TestApp::with_llm(&llm, &[("PLANNER_CACHE_TTL_SECONDS", "3600")]).await;
-    let own = json!([{"id": "invoices", "description": "Writes and sends an invoice", "cost_tier": null, "source": "x"}]);
+    let own = json!([{"id": "invoices", "description": "Writes and sends an invoice", "cost_tier": 2.0, "inputs": null, "source": "x"}]);
     let body = json!({"goal": "Send the invoice", "arms": own});
     let response = app.plan(&body).await;
     assert_eq!(header(&response, "x-planner-cache"), "miss");

@@ -42,6 +42,12 @@ impl ArmChoice {
             Value::Object(mut fields) => {
                 // Unknown fields are ignored, as in the whole request, so that what `GET /arms` says can be sent.
                 fields.retain(|name, value| Arm::FIELDS.contains(&name.as_str()) && !value.is_null());
+                // JSON has one kind of number: 2.0 is 2.
+                if let Some(tier) = fields.get_mut("cost_tier")
+                    && let Some(whole) = tier.as_f64().filter(|tier| tier.fract() == 0.0 && tier.abs() < 1e15)
+                {
+                    *tier = Value::from(whole as i64);
+                }
                 if !fields.contains_key("id") {
                     return Self::Invalid("has no id; an arm is an id, or an object with one".into());
                 }

@@ -39,7 +39,12 @@ pub const DEFAULT_MAX_PROMPT_ARMS: usize = 100;
 #[serde(deny_unknown_fields)]
 pub struct Arm {
     /// Unique name, any script, at most 100 characters.
-    #[schema(min_length = 1, max_length = 100, example = "invoices")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$",
+        example = "invoices"
+    )]
     pub id: String,
     /// What the arm does, in one line for the LLM.
     #[schema(value_type = Option<String>)]
