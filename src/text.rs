@@ -58,10 +58,15 @@ pub fn says_nothing(text: &str) -> bool {
     matches!(text.trim(), "" | "..." | "…")
 }
 
+/// Whether `c` changes the direction of the text after it.
+pub fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// `text` without control characters, which terminals, logs and databases stumble over: white space stands in for
 /// those that are white space, the others are left out. So are marks that change the direction of what follows.
 pub fn without_controls(text: String) -> String {
-    let is_mark = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{2028}' | '\u{2029}');
+    let is_mark = |c: char| is_direction_mark(c) || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}');
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         || !text.chars().any(|c| c.is_control() || is_mark(c))
     {

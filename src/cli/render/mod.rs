@@ -13,6 +13,7 @@ use console::Term;
 use crate::domain::{PlanResponse, Repair, SubTask};
 use crate::llm::fallback::UsageTotals;
 use crate::planner::{Origin, estimate};
+use crate::text::is_direction_mark;
 
 use duration::duration;
 
@@ -142,7 +143,7 @@ pub(super) fn visible_json(json: &str) -> String {
 
 /// Whether `c` is a control character, or one that changes the order in which text is shown.
 fn is_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || is_direction_mark(c)
 }
 
 fn numbers(numbers: &[u32], separator: &str) -> String {
