@@ -1,8 +1,8 @@
 //! Playbooks: how each kind of work is done, as data, and the engine that plans from them without an LLM.
 //!
-//! After the hierarchical task networks of classical planning: the goal is split into its [parts], each part is
-//! [matched](library) with a playbook, the playbooks' steps are [instantiated and joined](compose), and what no
-//! playbook fits gets an honest outline of its own clauses.
+//! After the hierarchical task networks of classical planning: the goal is split into its parts, each part is
+//! matched with a playbook, the steps of the playbooks are instantiated and joined, and what no playbook fits gets
+//! an honest outline of its own clauses.
 
 mod arms;
 mod compose;
