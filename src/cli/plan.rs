@@ -89,8 +89,8 @@ async fn output(arguments: PlanArguments, settings: &Settings) -> Result<Option<
         goal: goal(&arguments.goal)?,
         constraints: arguments.constraints,
         context: arguments.context.as_deref().map(context).transpose()?.unwrap_or_default(),
-        request_id: None,
         arms: arguments.arms.as_deref().map(arms_file::read).transpose()?,
+        ..PlanRequest::default()
     };
     request.check_for(&settings.arms).map_err(|faults| Problem::from(faults).detail)?;
     let service = PlannerService::from_settings(settings)?;

@@ -1,6 +1,7 @@
 //! What every part of the service speaks of: requests, plans, arms, rules, error codes. Pure data and its rules.
 
 pub mod arms;
+mod budget;
 mod collect;
 mod engine;
 pub(crate) mod faults;
@@ -11,7 +12,9 @@ mod replan;
 pub(crate) mod request;
 mod rules;
 mod status;
+mod warning;
 
+pub use budget::Budget;
 pub use engine::{CacheStatus, EMBEDDED_MODEL, EngineKind, RedisOperation, ServerAddress};
 pub use faults::FieldError;
 pub use plan::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, Schedule, SubTask, Usage};
@@ -22,3 +25,4 @@ pub use request::{
 };
 pub use rules::PlanRules;
 pub use status::{Capabilities, Health, Readiness};
+pub use warning::{Warning, WarningCode};

@@ -8,6 +8,7 @@ use crate::text::says_nothing;
 
 use super::faults::each;
 use super::request::null_as_default;
+use super::warning::Warning;
 
 /// Longest duration of one step, in seconds (one year).
 pub const MAX_STEP_SECONDS: u32 = 31_536_000;
@@ -97,6 +98,14 @@ pub struct PlanResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub repairs: Option<Vec<Repair>>,
+    /// With `include=warnings`: what was found and let pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub warnings: Option<Vec<Warning>>,
+    /// With `include=questions`: up to 3 questions whose answers would change the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, max_items = 3)]
+    pub open_questions: Option<Vec<String>>,
 }
 
 /// The plan as a timetable.
@@ -164,11 +173,13 @@ pub enum RepairCode {
     StepsRenumbered,
     /// The plan ended without verification.
     VerificationAdded,
+    /// The verifying step did not wait for every other step.
+    VerificationWaits,
 }
 
 impl RepairCode {
     /// Every code, for metrics and documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ArmMapped,
         Self::Clamped,
         Self::CriterionDropped,
@@ -180,6 +191,7 @@ impl RepairCode {
         Self::StepsMerged,
         Self::StepsRenumbered,
         Self::VerificationAdded,
+        Self::VerificationWaits,
     ];
 
     /// The code as it stands in JSON and in metrics.
@@ -196,6 +208,7 @@ impl RepairCode {
             Self::StepsMerged => "steps_merged",
             Self::StepsRenumbered => "steps_renumbered",
             Self::VerificationAdded => "verification_added",
+            Self::VerificationWaits => "verification_waits",
         }
     }
 }

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use super::FieldError;
 use super::arms::choice::faults_of_choices;
 use super::arms::{ArmChoice, ArmRegistry};
 use super::faults::{Faults, each, read_json};
+use super::{Budget, FieldError};
 
 /// Longest goal, in characters.
 pub const MAX_GOAL_CHARS: u64 = 10_000;
@@ -59,6 +59,15 @@ pub struct PlanRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 500, example = json!(["coder", "judge"]))]
     pub arms: Option<Vec<ArmChoice>>,
+    /// Limits that the plan keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[validate(nested)]
+    #[schema(nullable = false)]
+    pub budget: Option<Budget>,
+    /// The playbook to follow, or `none`. Absent: the one that fits best, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "release")]
+    pub playbook: Option<String>,
 }
 
 /// A request that breaks rules.

@@ -252,8 +252,7 @@ pub(super) fn plan_request(
         goal,
         constraints: listed,
         context: context_object(context, &others),
-        request_id: None,
-        arms: None,
+        ..PlanRequest::default()
     }
 }
 

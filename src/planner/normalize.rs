@@ -69,6 +69,8 @@ impl Plan {
             schedule: None,
             usage: None,
             repairs: None,
+            warnings: None,
+            open_questions: None,
         };
         (response, self.repairs)
     }

@@ -113,6 +113,8 @@ mod tests {
             schedule: None,
             usage: None,
             repairs: None,
+            warnings: None,
+            open_questions: None,
         }
     }
 

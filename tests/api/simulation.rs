@@ -204,6 +204,8 @@ fn is_sound_as_it_stands(call: &Call, settings: &Settings) -> bool {
         schedule: None,
         usage: None,
         repairs: None,
+        warnings: None,
+        open_questions: None,
     };
     promises::broken(&plan, &settings.rules, &settings.arms).is_empty()
 }

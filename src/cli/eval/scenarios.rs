@@ -135,8 +135,7 @@ fn scenario(
         goal: written.goal,
         constraints: written.constraints,
         context,
-        request_id: None,
-        arms: None,
+        ..PlanRequest::default()
     };
     for fault in request.check().err().unwrap_or_default() {
         complain(format!("{} {}", fault.field, fault.message));
