@@ -178,6 +178,21 @@ impl Reader {
         entries
     }
 
+    /// A comma list of origins of web pages.
+    pub(crate) fn origins(&mut self, name: &str) -> Vec<String> {
+        let origins = self.list(name);
+        for origin in &origins {
+            let is_origin = url::Url::parse(origin).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *origin
+            });
+            if !is_origin {
+                let rule = "must be a comma list of origins such as https://app.example.com, without a path";
+                self.fault(name, &format!("has \"{}\"", mask_url(origin)), rule);
+            }
+        }
+        origins
+    }
+
     /// A URL of one of `schemes` with a host; `None` when absent or invalid.
     pub(crate) fn url(&mut self, name: &str, schemes: &[&str], rule: &str) -> Option<url::Url> {
         let url = self.url_given(name, schemes, rule);

@@ -30,7 +30,6 @@ use crate::server::observe::{CustomErrorBody, StreamOutcome};
 use crate::server::problem::of_response;
 use crate::server::request::{RequestContext, deadline};
 use crate::service::PlannerService;
-use crate::service::origin::check_origin;
 use crate::service::reply::PlanMetadata;
 use crate::telemetry::traces;
 
@@ -64,7 +63,7 @@ async fn answer(
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers();
-    check_origin(headers, &service.cors_allowed_origins)?;
+    service.check_origin(headers)?;
     let caller = service.authorize(&request)?;
     require_json(headers)?;
     let trace = traces::caller(headers);

@@ -1,8 +1,10 @@
 //! What HTTP servers are built from: connections, graceful shutdown, request ids, bodies, problem documents.
 
+pub(crate) mod asset;
 pub(crate) mod body;
 pub mod lifecycle;
 pub(crate) mod observe;
+pub(crate) mod origin;
 pub(crate) mod problem;
 pub(crate) mod process;
 pub(crate) mod readiness;

@@ -6,7 +6,6 @@ pub(crate) mod auth;
 pub(crate) mod cache;
 mod collector;
 mod engine;
-pub(crate) mod origin;
 pub(crate) mod rate_limit;
 pub(crate) mod redis;
 pub(crate) mod reply;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, interval};
@@ -28,6 +27,7 @@ use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{CacheStatus, PlanResponse, SubTask};
 use crate::planner::{Engine, PlanJob, PlannerArm, estimate};
 use crate::server::lifecycle::Lifecycle;
+use crate::server::origin::check_origin;
 use crate::server::request::peer;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
@@ -35,7 +35,6 @@ use crate::telemetry::traces::Traces;
 use auth::{Caller, Token, authorize};
 use cache::{PlanCache, PlanOutcome};
 use collector::Collector;
-use origin::check_origin;
 use rate_limit::PlanLimiter;
 use redis::Redis;
 use reply::PlanMetadata;
@@ -128,9 +127,17 @@ impl PlannerService {
     /// When the bearer token is missing or wrong; without configured tokens, when a page of a foreign origin calls.
     pub(crate) fn authorize(&self, request: &Request) -> Result<Caller, Problem> {
         if self.auth_tokens.is_empty() {
-            check_origin(request.headers(), &self.cors_allowed_origins)?;
+            self.check_origin(request.headers())?;
         }
         authorize(request.headers(), peer(request), &self.auth_tokens)
+    }
+
+    /// Checks that the page which sends a request, if a page does, may call.
+    ///
+    /// # Errors
+    /// When it is a page of a foreign origin.
+    pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        check_origin(headers, &self.cors_allowed_origins, "PLANNER_CORS_ALLOWED_ORIGINS")
     }
 
     /// Plans `job`, or answers it from the cache unless `no_cache` is set.

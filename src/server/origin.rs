@@ -11,15 +11,20 @@ use http::uri::Authority;
 use crate::domain::problem::{ErrorCode, Problem};
 
 /// Checks that the page which sends a request, if a page does, may call: its origin is among `allowed`, or is this
-/// service under an address or `localhost`. A name does not count: whoever owns it can make it point here.
-pub(crate) fn check_origin(headers: &HeaderMap, allowed: &[HeaderValue]) -> Result<(), Problem> {
+/// service under an address or `localhost`. A name does not count: whoever owns it can make it point here. The problem
+/// names `setting`, which lists the allowed origins.
+pub(crate) fn check_origin(
+    headers: &HeaderMap,
+    allowed: &[HeaderValue],
+    setting: &str,
+) -> Result<(), Problem> {
     let is_allowed = |origin: &HeaderValue| allowed.contains(origin) || is_own(origin, headers);
     if headers.get_all(ORIGIN).iter().all(is_allowed) {
         return Ok(());
     }
     Err(Problem::new(
         ErrorCode::OriginNotAllowed,
-        "Pages of this origin may not call; to allow it, add it to PLANNER_CORS_ALLOWED_ORIGINS.",
+        format!("Pages of this origin may not call; to allow it, add it to {setting}."),
     ))
 }
 
@@ -59,7 +64,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
             headers.extend(origin.map(|origin| (ORIGIN, HeaderValue::from_static(origin))));
-            assert_eq!(check_origin(&headers, &allowed).is_ok(), may, "{host} {origin:?}");
+            assert_eq!(check_origin(&headers, &allowed, "ORIGINS").is_ok(), may, "{host} {origin:?}");
         }
     }
 }
