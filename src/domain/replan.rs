@@ -10,7 +10,7 @@ use crate::text::says_nothing;
 
 use super::arms::ArmRegistry;
 use super::faults::{Faults, json_object};
-use super::request::json_bytes;
+use super::request::{json_bytes, null_as_default};
 use super::{InvalidRequest, PlanRequest, SubTask};
 
 /// Most steps of a plan that is replanned: twice the most that settings allow.
@@ -19,8 +19,10 @@ pub const MAX_PLAN_SO_FAR: usize = 100;
 const MAX_PLAN_BYTES: usize = 64 * 1024;
 /// Longest reason and longest note, in characters.
 const MAX_REASON_CHARS: u64 = 2_000;
+/// Longest feedback, in characters.
+const MAX_FEEDBACK_CHARS: usize = 2_000;
 
-/// A plan that is under way, and its progress: the rest of it is planned again.
+/// A plan that is under way, with its progress, with feedback on it, or with both: the rest of it is planned again.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(example = replan_example)]
 pub struct ReplanRequest {
@@ -32,9 +34,18 @@ pub struct ReplanRequest {
     #[schema(min_items = 1, max_items = 100)]
     pub plan: Vec<SubTask>,
     /// How its steps went; those that are not named have not begun. Together with `plan`
-    /// at most 64 KiB serialised.
-    #[schema(max_items = 100)]
+    /// at most 64 KiB serialised. May be absent when there is feedback.
+    #[schema(max_items = 100, required = false)]
     pub progress: Vec<Progress>,
+    /// What a person wants changed: 1 to 2,000 characters, not blank. With it no step needs to have failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 2_000,
+        pattern = r"\S",
+        example = "Add a rollback before the deployment"
+    )]
+    pub feedback: Option<String>,
 }
 
 /// How one step went.
@@ -87,8 +98,15 @@ impl StepStatus {
 struct PlanSoFar {
     #[validate(nested)]
     plan: Vec<SubTask>,
+    #[serde(default, deserialize_with = "null_as_default")]
     #[validate(nested)]
-    progress: Vec<Progress>,
+    progress: Option<Vec<Progress>>,
+    #[serde(default)]
+    #[validate(custom(
+        function = "feedback_fits",
+        message = "must be 1 to 2,000 characters long and not blank"
+    ))]
+    feedback: Option<String>,
 }
 
 impl ReplanRequest {
@@ -98,7 +116,7 @@ impl ReplanRequest {
     /// # Errors
     /// Everything that is wrong with it, types and rules alike.
     pub fn from_json(body: &[u8], registry: &ArmRegistry) -> Result<Self, InvalidRequest> {
-        let mut json = json_object(body, "a goal, a plan and its progress")?;
+        let mut json = json_object(body, "a goal, a plan, and its progress or feedback on it")?;
         let mut faults = Faults::default();
         for list in ["plan", "progress"] {
             faults.refuse_long_list(&mut json, list, MAX_PLAN_SO_FAR);
@@ -108,7 +126,11 @@ impl ReplanRequest {
         let (Some(request), Some(so_far)) = (request, so_far) else {
             return Err(faults.into_list().into());
         };
-        let PlanSoFar { plan, progress } = &so_far;
+        let PlanSoFar { plan, feedback, .. } = &so_far;
+        if so_far.progress.is_none() && feedback.is_none() {
+            faults.add("progress", "is required, unless there is feedback");
+        }
+        let progress = so_far.progress.as_deref().unwrap_or_default();
         check_size(plan, progress, &mut faults);
         faults.check(&request);
         request.check_arms(Some(registry), &mut faults);
@@ -121,7 +143,8 @@ impl ReplanRequest {
         if !faults.is_empty() {
             return Err(InvalidRequest { faults, request_id: request.request_id });
         }
-        Ok(Self { request, plan: so_far.plan, progress: so_far.progress })
+        let PlanSoFar { plan, progress, feedback } = so_far;
+        Ok(Self { request, plan, progress: progress.unwrap_or_default(), feedback })
     }
 }
 
@@ -210,6 +233,11 @@ fn reason_fits(progress: &Progress) -> Result<(), ValidationError> {
     // The code of a struct's error names the field.
     let message = "is required of a step that failed; say why it did";
     Err(ValidationError::new("reason").with_message(message.into()))
+}
+
+fn feedback_fits(feedback: &str) -> Result<(), ValidationError> {
+    let fits = !says_nothing(feedback) && feedback.chars().count() <= MAX_FEEDBACK_CHARS;
+    if fits { Ok(()) } else { Err(ValidationError::new("length")) }
 }
 
 fn replan_example() -> serde_json::Value {

@@ -1,15 +1,20 @@
 //! Replanning: finished steps stay as they are, with their numbers, and the remaining ones are planned again.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::domain::arms::ArmRegistry;
-use crate::domain::{MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, StepStatus, SubTask};
+use crate::domain::{
+    FieldError, InvalidRequest, MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, ReplanRequest, StepStatus,
+    SubTask,
+};
 
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
 use super::normalize::{Background, Plan, free_numbers, normalize_beside};
+use super::{PlanJob, PlannerArm};
 use crate::domain::PlanRules;
 
 /// A plan that is under way: some of its steps are done, at least one is not.
@@ -17,6 +22,26 @@ use crate::domain::PlanRules;
 pub struct PlanProgress {
     steps: Vec<StepProgress>,
     done: Vec<SubTask>,
+    feedback: Option<String>,
+}
+
+impl PlannerArm {
+    /// Reads a request for the rest of a plan from JSON.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read_replan(&self, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
+        let registry = self.registry();
+        let ReplanRequest { request, plan, progress, feedback } = ReplanRequest::from_json(body, registry)?;
+        let progress = PlanProgress::new(plan, progress).with_feedback(feedback);
+        let chosen = request.arms.as_ref().map(|choices| registry.chosen(choices));
+        if !progress.fits(self.rules(), chosen.as_ref().unwrap_or(registry)) {
+            let message = "has no room within 100 steps for what is left and its verification; plan that with POST /plan";
+            let faults = vec![FieldError::new("plan", message)];
+            return Err(InvalidRequest { faults, request_id: request.request_id });
+        }
+        Ok(PlanJob { request, progress: Some(Arc::new(progress)) })
+    }
 }
 
 /// A step of it, and what has come of it.
@@ -49,7 +74,18 @@ impl PlanProgress {
             .collect();
         let is_done = |past: &&StepProgress| past.status == StepStatus::Done;
         let done = steps.iter().filter(is_done).map(|past| past.step.clone()).collect();
-        Self { steps, done }
+        Self { steps, done, feedback: None }
+    }
+
+    /// The same with what a person wants changed.
+    #[must_use]
+    pub fn with_feedback(self, feedback: Option<String>) -> Self {
+        Self { feedback, ..self }
+    }
+
+    /// What a person wants changed, if anything.
+    pub fn feedback(&self) -> Option<&str> {
+        self.feedback.as_deref()
     }
 
     /// All steps, in order.

@@ -1,6 +1,7 @@
 //! `POST /replan`: what is done stays, with its numbers, and the rest is planned anew.
 
 mod any;
+mod feedback;
 
 use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::ArmRegistry;
@@ -21,6 +22,13 @@ fn failed(step: u32, reason: &str) -> Value {
 /// The good plan, of which so much has been done.
 fn under_way(progress: &[Value]) -> Value {
     json!({"goal": "Ship it", "plan": good_plan()["plan"], "progress": progress})
+}
+
+/// The good plan with feedback on it.
+fn revised(feedback: &str, progress: &[Value]) -> Value {
+    let mut body = under_way(progress);
+    body["feedback"] = json!(feedback);
+    body
 }
 
 /// Steps 1 and 3 of the good plan are done, and 2 failed.
@@ -183,7 +191,14 @@ async fn every_fault_is_reported_together() {
     stranger["plan"][0]["required_arm"] = json!("smith");
     stranger["plan"][1]["required_arm"] = json!("smith");
     for (body, faults) in [
-        (json!({}), vec![("goal", "is required"), ("plan", "is required"), ("progress", "is required")]),
+        (
+            json!({}),
+            vec![
+                ("goal", "is required"),
+                ("plan", "is required"),
+                ("progress", "is required, unless there is feedback"),
+            ],
+        ),
         (
             json!({"goal": "g", "plan": [], "progress": []}),
             vec![("plan", "must not be empty; POST /plan makes a plan from the start")],
@@ -205,6 +220,18 @@ async fn every_fault_is_reported_together() {
             vec![
                 ("progress[1].status", "is done, but step 4 depends on step 2, which is not"),
                 ("progress[2].reason", "must be at most 2,000 characters long"),
+            ],
+        ),
+        (
+            json!({"goal": "g", "plan": good_plan()["plan"], "feedback": 5}),
+            vec![("feedback", "must be a string, not a number")],
+        ),
+        (revised(" ... ", &[]), vec![("feedback", "must be 1 to 2,000 characters long and not blank")]),
+        (
+            revised(&long, &[failed(2, " ")]),
+            vec![
+                ("feedback", "must be 1 to 2,000 characters long and not blank"),
+                ("progress[0].reason", "is required of a step that failed; say why it did"),
             ],
         ),
         (

@@ -18,12 +18,15 @@ use super::wording::one_line;
 /// Longest piece of a step's action and of a reason that is quoted, in characters.
 const QUOTED_ACTION: usize = 90;
 const QUOTED_REASON: usize = 200;
+const QUOTED_FEEDBACK: usize = 400;
 /// How sure the rules are of a rest in which nothing failed, and what each failed step takes from that.
 const CONFIDENCE: f64 = 0.55;
 const LOWEST_CONFIDENCE: f64 = 0.2;
 /// How long an added step usually takes, in seconds.
 const ADDED_SECONDS: u32 = 600;
 const CONFIDENCE_PER_FAILURE: f64 = 0.05;
+/// How sure they are at most with feedback, which they cannot interpret.
+const CONFIDENCE_WITH_FEEDBACK: f64 = 0.4;
 
 /// What stands before the action of a step that is tried again.
 const OTHERWISE: &str = "In another way than before: ";
@@ -94,28 +97,51 @@ impl EmbeddedPlanner {
             places: HashMap::new(),
             room: rules.max_steps.saturating_sub(count),
         };
+        let first = rest.feedback();
         for step in others {
-            rest.step(step, &[]);
+            rest.step(step, &first);
         }
         let prepares = last.is_some_and(|last| last.status == StepStatus::Failed) && rest.room > 0;
         let behind = usize::from(must_verify) + usize::from(prepares);
         let looks = rest.fill(rules.min_steps.saturating_sub(behind));
         match last {
-            Some(last) => rest.step(last, &looks),
+            Some(last) => rest.step(last, &[first.as_slice(), looks.as_slice()].concat()),
             None if must_verify => rest.closing(),
             None => {}
         }
-        rest.respect(&request.constraints);
+        let constraints =
+            request.constraints.iter().map(|text| one_line(text)).filter(|text| !text.is_empty());
+        let feedback = progress
+            .feedback()
+            .map(|text| format!("Feedback met: {}", shorten(&one_line(text), QUOTED_FEEDBACK)));
+        rest.respect(constraints.map(|text| criterion_of(&text)).chain(feedback));
         Draft {
             steps: rest.into_steps(),
             nulls: Vec::new(),
-            rationale: Some(rationale(progress)),
+            rationale: Some(rationale(progress, !first.is_empty())),
             confidence: Some(confidence(progress)),
         }
     }
 }
 
 impl Remaining<'_> {
+    /// Adds a step that settles what the feedback changes, before any other, where there is room for one. Gives that
+    /// step.
+    ///
+    /// Only a reader can tell whether feedback adds a step, removes one or forbids something.
+    fn feedback(&mut self) -> Vec<Need> {
+        let Some(feedback) = self.progress.feedback().filter(|_| self.room > 0) else { return Vec::new() };
+        let quoted = shorten(&one_line(feedback), QUOTED_REASON);
+        let criteria = [
+            "For each step that is left, it is settled whether the feedback changes it, and how",
+            "What the feedback asks for beyond these steps is done or has an owner",
+        ];
+        let arm = self.staff.for_text("plan");
+        self.room -= 1;
+        let action = format!("Decide what this feedback changes in the steps that are left: “{quoted}”");
+        vec![Need::New(self.add(arm, action, criteria.map(str::to_owned).into(), Vec::new()))]
+    }
+
     /// Adds what is left of a step, which also waits for what is in `before`.
     fn step(&mut self, progress: &StepProgress, before: &[Need]) {
         let step = &progress.step;
@@ -207,10 +233,9 @@ impl Remaining<'_> {
         self.add(arm, action, criteria, needs);
     }
 
-    /// Makes a criterion of the last step of each constraint that no step has as one.
-    fn respect(&mut self, constraints: &[String]) {
-        for constraint in constraints.iter().map(|text| one_line(text)).filter(|text| !text.is_empty()) {
-            let criterion = criterion_of(&constraint);
+    /// Makes those of `criteria` criteria of the last step that no step has.
+    fn respect(&mut self, criteria: impl Iterator<Item = String>) {
+        for criterion in criteria {
             let done = self.progress.done().iter().map(|step| &step.acceptance_criteria);
             let mut all = done.chain(self.tasks.iter().map(|task| &task.criteria)).flatten();
             if !all.any(|said| said.trim() == criterion)
@@ -327,7 +352,8 @@ fn numbers_of(progress: &PlanProgress, status: StepStatus) -> Vec<usize> {
         .collect()
 }
 
-fn rationale(progress: &PlanProgress) -> String {
+/// Why the rest is as it is. `settles_feedback`: its first step does.
+fn rationale(progress: &PlanProgress, settles_feedback: bool) -> String {
     let named = |status, what: &str| {
         let numbers = numbers_of(progress, status);
         let (steps, is) = if numbers.len() == 1 { ("step", "is") } else { ("steps", "are") };
@@ -336,14 +362,26 @@ fn rationale(progress: &PlanProgress) -> String {
     let failed = named(StepStatus::Failed, "failed and").map(|failed| failed + " done in another way");
     let kept = named(StepStatus::Pending, "had not begun and").map(|kept| kept + " kept");
     let said: Vec<String> = failed.into_iter().chain(kept).collect();
+    let feedback = match progress.feedback() {
+        None => "",
+        Some(_) if settles_feedback => {
+            " It cannot interpret the feedback: a step that settles what changes was added first, and meeting the \
+             feedback is a criterion of the last step."
+        }
+        Some(_) => {
+            " It cannot interpret the feedback, and no further step is allowed: meeting the feedback is a criterion of \
+             the last step."
+        }
+    };
     format!(
-        "Plan of what is left, made by the embedded planner, without a language model: of the plan so far, {}.",
+        "Plan of what is left, made by the embedded planner, without a language model: of the plan so far, {}.{feedback}",
         said.join("; ")
     )
 }
 
 fn confidence(progress: &PlanProgress) -> f64 {
     let failed = numbers_of(progress, StepStatus::Failed).len() as f64;
-    let confidence = (CONFIDENCE - CONFIDENCE_PER_FAILURE * failed).max(LOWEST_CONFIDENCE);
+    let most = if progress.feedback().is_some() { CONFIDENCE_WITH_FEEDBACK } else { CONFIDENCE };
+    let confidence = (most - CONFIDENCE_PER_FAILURE * failed).max(LOWEST_CONFIDENCE);
     (confidence * 100.0).round() / 100.0
 }

@@ -20,6 +20,9 @@ use super::{Data, SIMPLE_STEPS, Terms, WARMER, fenced, simple_system_prompt, sys
 /// for its size would not be sent one for other questions either.
 const MOST_TIGHT: usize = 12;
 
+/// What the LLM does with feedback. It is in the data, and may ask for no change at all.
+const FEEDBACK: &str = "A person has read the plan so far and says in \"feedback\" what to change. Change the steps that                         are left as it asks: add, remove, reorder or rewrite them. Write the steps that it does not                         concern as they are in the plan so far; if it asks for no change, write all of them so. ";
+
 /// The constant parts of such questions, and what the others are made from.
 #[derive(Debug, Clone)]
 pub(super) struct RestPrompts {
@@ -35,10 +38,12 @@ pub(super) struct RestPrompts {
 struct RestData<'a> {
     #[serde(flatten)]
     request: Data<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback: Option<&'a str>,
     plan_so_far: Vec<StepSoFar<'a>>,
 }
 
-/// A step of it; what it costs and takes is left out.
+/// A step of it. What it costs and takes matters only to feedback.
 #[derive(Serialize)]
 struct StepSoFar<'a> {
     step: u32,
@@ -48,13 +53,17 @@ struct StepSoFar<'a> {
     acceptance_criteria: &'a [String],
     depends_on: &'a [u32],
     #[serde(skip_serializing_if = "Option::is_none")]
+    estimated_cost_tier: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimated_duration_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
 }
 
 impl<'a> StepSoFar<'a> {
-    fn of(progress: &'a StepProgress) -> Self {
+    fn of(progress: &'a StepProgress, has_feedback: bool) -> Self {
         let step = &progress.step;
         Self {
             step: step.step,
@@ -63,6 +72,8 @@ impl<'a> StepSoFar<'a> {
             required_arm: &step.required_arm,
             acceptance_criteria: &step.acceptance_criteria,
             depends_on: &step.depends_on,
+            estimated_cost_tier: has_feedback.then_some(step.estimated_cost_tier),
+            estimated_duration_seconds: has_feedback.then_some(step.estimated_duration_seconds),
             reason: progress.reason.as_deref(),
             note: progress.note.as_deref(),
         }
@@ -159,8 +170,9 @@ impl RestPrompts {
 }
 
 fn data(request: &PlanRequest, progress: &PlanProgress) -> String {
-    let plan_so_far = progress.steps().iter().map(StepSoFar::of).collect();
-    fenced(&RestData { request: Data::of(request), plan_so_far })
+    let feedback = progress.feedback();
+    let plan_so_far = progress.steps().iter().map(|step| StepSoFar::of(step, feedback.is_some())).collect();
+    fenced(&RestData { request: Data::of(request), feedback, plan_so_far })
 }
 
 /// What is to be made: at least `fewest` steps, of these numbers.
@@ -177,5 +189,6 @@ fn task(progress: &PlanProgress, fewest: usize, numbers: &[u32]) -> String {
         [one] => format!("Step {one} is done and is not in your answer."),
         several => format!("Steps {} are done and are not in your answer.", list(several)),
     };
-    format!("{done} {how_many}, numbered in this order: {}.", list(&numbered))
+    let feedback = progress.feedback().map(|_| FEEDBACK).unwrap_or_default();
+    format!("{feedback}{done} {how_many}, numbered in this order: {}.", list(&numbered))
 }

@@ -14,10 +14,11 @@ use proptest::prelude::*;
 
 const ARMS: [&str; 4] = ["coder", "judge", "retriever", "smith"];
 
-/// A plan under way: for each step its arm, which steps before it needs, and what has come of it.
+/// A plan under way: for each step its arm, which steps before it needs, and what has come of it; and feedback.
 fn under_way() -> impl Strategy<Value = PlanProgress> {
     let step = (0..ARMS.len(), proptest::collection::vec(any::<prop::sample::Index>(), 0..4), 0..3_u8);
-    proptest::collection::vec(step, 1..12).prop_map(|shapes| {
+    let feedback = proptest::option::of("[a-z ]{0,9}[a-z]");
+    (proptest::collection::vec(step, 1..12), feedback).prop_map(|(shapes, feedback)| {
         let mut plan: Vec<SubTask> = Vec::new();
         let mut progress: Vec<Progress> = Vec::new();
         for (index, (arm, needs, status)) in shapes.into_iter().enumerate() {
@@ -49,7 +50,7 @@ fn under_way() -> impl Strategy<Value = PlanProgress> {
         if progress.iter().all(|said| said.status == StepStatus::Done) {
             progress.pop();
         }
-        PlanProgress::new(plan, progress)
+        PlanProgress::new(plan, progress).with_feedback(feedback)
     })
 }
 
