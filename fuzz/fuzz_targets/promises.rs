@@ -20,15 +20,15 @@ pub(crate) fn hold_for(answer: &str) {
 }
 
 fn is_valid(plan: Plan) {
-    let (plan, repairs) = plan.into_response();
+    let (plan, details) = plan.into_response();
     assert_eq!(promises::broken(&plan, &RULES, &REGISTRY), [""; 0], "{plan:?}");
-    assert!(repairs.iter().all(|repair| repair.step.is_none_or(|step| step as usize <= plan.plan.len())));
+    assert!(details.repairs.iter().all(|repair| repair.step.is_none_or(|step| step as usize <= plan.plan.len())));
 
     // A valid plan is read as what it is, and nothing is left to repair.
     let written = serde_json::to_string(&plan).expect("JSON");
     let reading = parse::read(&written).expect("what was written can be read");
     assert!(reading.is_strict, "{written}");
-    let (again, repairs) = normalize(reading.draft, &REGISTRY, &RULES).expect("still valid").into_response();
-    assert_eq!(repairs, vec![]);
+    let (again, details) = normalize(reading.draft, &REGISTRY, &RULES).expect("still valid").into_response();
+    assert_eq!(details.repairs, vec![]);
     assert_eq!(again, plan);
 }

@@ -100,8 +100,8 @@ async fn output(arguments: PlanArguments, settings: &Settings) -> Result<Option<
     let Some((origin, plan)) = generate(&service.planner, &job, deadline, &progress).await? else {
         return Ok(None);
     };
-    let (plan, repairs) = plan.into_response();
-    let finished = FinishedPlan { plan: &plan, repairs: &repairs, origin: &origin };
+    let (plan, details) = plan.into_response();
+    let finished = FinishedPlan { plan: &plan, details: &details, origin: &origin };
     let colours = Colours::on(&std::io::stdout(), arguments.color);
     Ok(Some(match arguments.format {
         Format::Table if !render::is_too_narrow_for_a_table() => render::table(&finished, colours),

@@ -7,10 +7,9 @@ use ::config::{Config, ConfigError, File, FileFormat};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
-use crate::domain::EngineKind;
-use crate::domain::PlanRules;
 use crate::domain::arms::{Arm, ArmRegistry};
 use crate::domain::prices::{Price, PriceList};
+use crate::domain::{CriticsMode, EngineKind, PlanRules};
 
 use super::reader::Reader;
 use super::table::{SETTINGS, unknown};
@@ -137,6 +136,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         planning_temperature: reader.number("planning_temperature"),
         max_tokens: reader.whole("max_tokens"),
         rules,
+        critics: reader.word("critics", &CriticsMode::ALL, CriticsMode::as_str),
         timeout: reader.seconds("timeout_seconds"),
         fallback_engine: reader.word("fallback_engine", &FallbackEngine::ALL, FallbackEngine::as_str),
         host: reader.text("host"),

@@ -16,7 +16,7 @@ use tracing::warn;
 
 use crate::domain::arms::ArmRegistry;
 use crate::domain::prices::PriceList;
-use crate::domain::{EngineKind, PlanRules};
+use crate::domain::{CriticsMode, EngineKind, PlanRules};
 
 pub use crate::http_client::CertificateFile;
 pub use crate::telemetry::settings::{LogFormat, LogLevel, Sampler, TraceSettings};
@@ -84,6 +84,8 @@ pub struct Settings {
     pub max_tokens: u32,
     /// Limits of plans.
     pub rules: PlanRules,
+    /// What becomes of doubts about a valid plan.
+    pub critics: CriticsMode,
     /// The whole time for one request, 0.1 to 600 s.
     pub timeout: Duration,
     /// What answers when every model has failed.

@@ -94,6 +94,8 @@ pub const SETTINGS: &[Setting] = &[
         "Most steps of a plan."),
     setting("REQUIRE_VERIFICATION_STEP", Flag, Value("true"),
         "Whether the last step of a plan must verify the result."),
+    setting("CRITICS", Word(&["off", "warn", "enforce"]), Value("enforce"),
+        "What becomes of doubts about a valid plan: off finds none, warn makes them warnings, enforce asks the LLM about them once; budgets and policies hold in any case."),
     setting("TIMEOUT_SECONDS", Number(0.1, 600.0), Value("10"),
         "Seconds for one whole request, retries and waits included."),
     setting("FALLBACK_ENGINE", Word(&["none", "embedded"]), Value("none"),

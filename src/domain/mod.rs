@@ -12,6 +12,7 @@ mod replan;
 pub(crate) mod request;
 mod rules;
 mod status;
+pub(crate) mod validation;
 mod warning;
 
 pub use budget::Budget;
@@ -25,4 +26,4 @@ pub use request::{
 };
 pub use rules::PlanRules;
 pub use status::{Capabilities, Health, Readiness};
-pub use warning::{Warning, WarningCode};
+pub use warning::{CriticsMode, FindingCode, FindingOutcome, Warning, WarningCode};

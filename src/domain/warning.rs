@@ -1,4 +1,4 @@
-//! What is worth knowing of a plan that is valid.
+//! What critics find in plans, and what becomes of it.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -60,6 +60,84 @@ impl WarningCode {
             Self::TimeLimit => "time_limit",
             Self::VagueAction => "vague_action",
             Self::VagueCriterion => "vague_criterion",
+        }
+    }
+}
+
+/// What critics find, for metrics: a broken budget, which is never let pass, or what a warning says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FindingCode {
+    /// The plan breaks the budget of its request.
+    Budget,
+    /// What a warning of this code says.
+    Warning(WarningCode),
+}
+
+impl FindingCode {
+    /// Every code.
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::Budget).chain(WarningCode::ALL.map(Self::Warning))
+    }
+
+    /// The code as it stands in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Warning(code) => code.as_str(),
+        }
+    }
+}
+
+impl From<WarningCode> for FindingCode {
+    fn from(code: WarningCode) -> Self {
+        Self::Warning(code)
+    }
+}
+
+/// What came of a finding, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingOutcome {
+    /// The LLM was asked again.
+    AskedAgain,
+    /// It is a warning about a plan that was made.
+    Warned,
+}
+
+impl FindingOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 2] = [Self::AskedAgain, Self::Warned];
+
+    /// As it stands in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AskedAgain => "asked_again",
+            Self::Warned => "warned",
+        }
+    }
+}
+
+/// What becomes of soft findings. Hard ones (budget, policies of severity `error`) count in every mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CriticsMode {
+    /// Nobody looks for them.
+    Off,
+    /// They are warnings.
+    Warn,
+    /// The LLM is asked about them once; what remains is a warning.
+    #[default]
+    Enforce,
+}
+
+impl CriticsMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Warn, Self::Enforce];
+
+    /// As it stands in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Enforce => "enforce",
         }
     }
 }

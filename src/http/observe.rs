@@ -65,6 +65,7 @@ impl RequestObserver for PlannerService {
             cache = request.notes.as_ref().map(|notes| notes.cache.as_str()),
             attempts = origin.map(|origin| origin.usage_totals.attempts),
             repairs = request.notes.as_ref().map(|notes| notes.repairs.unwrap_or_default()),
+            warnings = request.notes.as_ref().map(|notes| notes.warnings.unwrap_or_default()),
             "request"
         );
     }

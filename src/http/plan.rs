@@ -38,9 +38,18 @@ const X_PLANNER_ATTEMPTS: HeaderName = HeaderName::from_static("x-planner-attemp
 /// Repairs made to the LLM's plan.
 const X_PLANNER_REPAIRS: HeaderName = HeaderName::from_static("x-planner-repairs");
 
+/// Warnings about the plan.
+const X_PLANNER_WARNINGS: HeaderName = HeaderName::from_static("x-planner-warnings");
+
 /// The headers that describe a plan.
-pub(crate) const PLAN_HEADERS: [HeaderName; 5] =
-    [X_PLANNER_ENGINE, X_PLANNER_MODEL, X_PLANNER_CACHE, X_PLANNER_ATTEMPTS, X_PLANNER_REPAIRS];
+pub(crate) const PLAN_HEADERS: [HeaderName; 6] = [
+    X_PLANNER_ENGINE,
+    X_PLANNER_MODEL,
+    X_PLANNER_CACHE,
+    X_PLANNER_ATTEMPTS,
+    X_PLANNER_REPAIRS,
+    X_PLANNER_WARNINGS,
+];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -60,7 +69,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     operation_id = "create_plan",
     request_body(content = PlanRequest, content_type = "application/json"),
     params(
-        ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id)?\s*(,|$))*$", description = "Comma list of extras: schedule, usage, repairs, id", example = "schedule,repairs"),
+        ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id|warnings|questions)?\s*(,|$))*$", description = "Comma list of extras: schedule, usage, repairs, id, warnings, questions", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, nullable = false, description = "The caller's name for this request, at most 128 characters"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, nullable = false, minimum = 1, format = "milliseconds", description = "Lowers the deadline, in milliseconds above 0"),
         ("Cache-Control" = Option<String>, Header, nullable = false, description = "With no-cache a cached plan is not used"),
@@ -75,6 +84,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
             ("X-Planner-Cache" = String, description = "What the cache did: hit, miss, coalesced, bypass or off"),
             ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
             ("X-Planner-Repairs" = u32, description = "Repairs made to the LLM's plan"),
+            ("X-Planner-Warnings" = u32, description = "Warnings about the plan"),
             ("RateLimit" = String, description = "Plans left of the caller's limit, when one is configured"),
             ("RateLimit-Policy" = String, description = "The caller's limit, when one is configured"),
         ),
@@ -211,7 +221,7 @@ impl IntoResponse for PlanReply {
 
 /// The headers that describe the plan of `metadata`.
 pub(super) fn plan_headers(metadata: &PlanMetadata) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let PlanMetadata { origin, cache, repairs, .. } = metadata;
+    let PlanMetadata { origin, cache, repairs, warnings, .. } = metadata;
     let always = [
         (X_PLANNER_ENGINE, HeaderValue::from_static(origin.engine.as_str())),
         (X_PLANNER_CACHE, HeaderValue::from_static(cache.as_str())),
@@ -219,5 +229,6 @@ pub(super) fn plan_headers(metadata: &PlanMetadata) -> impl Iterator<Item = (Hea
     ];
     let model = HeaderValue::from_bytes(origin.model.as_bytes()).ok().map(|model| (X_PLANNER_MODEL, model));
     let repairs = repairs.map(|repairs| (X_PLANNER_REPAIRS, HeaderValue::from(repairs)));
-    always.into_iter().chain(model).chain(repairs)
+    let warnings = warnings.map(|warnings| (X_PLANNER_WARNINGS, HeaderValue::from(warnings)));
+    always.into_iter().chain(model).chain(repairs).chain(warnings)
 }

@@ -7,11 +7,11 @@ use axum::{Extension, Json};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::domain::arms::choice::take_choices;
-use crate::domain::arms::{ArmChoice, ArmRegistry};
+use crate::domain::arms::ArmRegistry;
 use crate::domain::faults::json_fault;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::domain::{FieldError, PlanResponse};
+use crate::domain::validation::take_request;
+use crate::domain::{FieldError, PlanRequest, PlanResponse};
 use crate::server::body::require_json;
 use crate::server::request::RequestContext;
 use crate::service::PlannerService;
@@ -37,7 +37,8 @@ pub(super) const CODES: [ErrorCode; 10] = [
 /// The body is a plan as `POST /plan` returns it, or in any form in which LLMs write plans: only a list of steps,
 /// other names for keys, wrappers; also as text in one JSON string. Faults with exactly one correction are repaired,
 /// and `repairs` lists each change; `errors` lists all others. These calls count against no rate limit and take no
-/// permit of `/plan`; with `arms` beside the plan, as in `POST /plan`, it is checked against these. When too many arrive at once they are answered with `overloaded`.
+/// permit of `/plan`. Beside the plan may stand `arms`, `budget`, `goal`, `constraints` and `context`, as in `POST /plan`:
+/// then the plan is checked against these. When too many arrive at once they are answered with `overloaded`.
 #[utoipa::path(
     post,
     path = "/validate",
@@ -62,7 +63,7 @@ pub(super) const CODES: [ErrorCode; 10] = [
     ),
     responses((
         status = 200,
-        description = "The valid plan, with `schedule` and `repairs`",
+        description = "The valid plan, with `schedule`, `repairs` and `warnings`",
         body = PlanResponse,
     )),
     security((), ("bearer" = [])),
@@ -77,23 +78,21 @@ pub(super) async fn validate(
     let deadline = context.arrived + service.timeout;
     let body = read_until_draining(&service, request.into_body(), deadline).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
-    let (text, arms) = without_arms(text, service.planner.registry())?;
-    Ok(Json(service.validate(text, arms).await?))
+    let (text, about) = without_request(text, service.planner.registry())?;
+    Ok(Json(service.validate(text, about).await?))
 }
 
-/// A body without its `arms`, and these.
-fn without_arms(
-    text: String,
-    registry: &ArmRegistry,
-) -> Result<(String, Option<Vec<ArmChoice>>), Vec<FieldError>> {
-    if !text.contains("\"arms\"") {
-        return Ok((text, None));
+/// A body without what it says of the request for the plan, and this.
+fn without_request(text: String, registry: &ArmRegistry) -> Result<(String, PlanRequest), Vec<FieldError>> {
+    let fields = ["\"arms\"", "\"budget\"", "\"goal\"", "\"constraints\"", "\"context\""];
+    if !fields.iter().any(|field| text.contains(field)) {
+        return Ok((text, PlanRequest::default()));
     }
-    let Ok(Value::Object(mut body)) = serde_json::from_str(&text) else { return Ok((text, None)) };
-    match take_choices(&mut body, registry)? {
-        Some(arms) => Ok((Value::Object(body).to_string(), Some(arms))),
-        None => Ok((text, None)),
-    }
+    let Ok(Value::Object(mut body)) = serde_json::from_str(&text) else {
+        return Ok((text, PlanRequest::default()));
+    };
+    let about = take_request(&mut body, registry)?;
+    Ok((Value::Object(body).to_string(), about))
 }
 
 /// A body as text, if it is JSON.

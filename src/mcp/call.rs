@@ -19,8 +19,8 @@ use tokio::time::{Instant, timeout};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info, info_span};
 
-use crate::domain::arms::choice::take_choices;
 use crate::domain::problem::{ErrorCode, Problem};
+use crate::domain::validation::take_request;
 use crate::domain::{PlanRequest, SubTask};
 use crate::server::request;
 use crate::service::PlannerService;
@@ -36,7 +36,8 @@ use super::tools::{CREATE_PLAN, VALIDATE_PLAN};
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
 /// The extras of every plan.
-const EXTRAS: Include = Include { schedule: true, usage: true, repairs: true, id: false };
+const EXTRAS: Include =
+    Include { schedule: true, usage: true, repairs: true, id: false, warnings: true, questions: false };
 
 /// Who calls a tool, and by when it must be answered.
 #[derive(Clone)]
@@ -153,9 +154,9 @@ impl ToolCall {
 
     async fn validate_plan(&self, arguments: JsonObject) -> Result<Bytes, Problem> {
         let mut arguments = arguments;
-        let arms = take_choices(&mut arguments, self.service.planner.registry())?;
+        let about = take_request(&mut arguments, self.service.planner.registry())?;
         let proposal = String::from_utf8_lossy(&json(&arguments)).into_owned();
-        Ok(json(&self.service.validate(proposal, arms).await?))
+        Ok(json(&self.service.validate(proposal, about).await?))
     }
 
     /// The reply as a result: structured, and as the same JSON in text for clients without structured results.
@@ -193,6 +194,7 @@ impl Drop for ToolCall {
             cache = metadata.map(|metadata| metadata.cache.as_str()),
             attempts = metadata.map(|metadata| metadata.origin.usage_totals.attempts),
             repairs = metadata.map(|metadata| metadata.repairs.unwrap_or_default()),
+            warnings = metadata.map(|metadata| metadata.warnings.unwrap_or_default()),
             "tool call"
         );
     }

@@ -10,6 +10,7 @@ use crate::domain::PlanRules;
 use crate::domain::arms::{ArmChoice, ArmRegistry, DEFAULT_MAX_PROMPT_ARMS};
 use crate::telemetry::metrics::Metrics;
 
+use super::critics::Critics;
 use super::playbooks::EmbeddedPlanner;
 use super::validate::PlanValidator;
 
@@ -63,11 +64,18 @@ impl ArmSets {
     }
 
     pub(super) fn with_max_prompt_arms(mut self, most: usize) -> Self {
-        let PlanValidator { registry, rules, metrics, max_prompt_arms, .. } = &*self.default.validator;
-        if *max_prompt_arms != most {
+        let validator = &self.default.validator;
+        if validator.max_prompt_arms != most {
+            let PlanValidator { registry, rules, metrics, critics, .. } = &**validator;
             let validator = PlanValidator::new(registry.clone(), rules.clone(), most, metrics.clone());
-            self.default = Arc::new(ArmSet::new(validator, true));
+            self.default = Arc::new(ArmSet::new(validator.with_critics(critics.clone()), true));
         }
+        self
+    }
+
+    pub(super) fn with_critics(mut self, critics: Critics) -> Self {
+        let validator = (*self.default.validator).clone().with_critics(critics);
+        self.default = Arc::new(ArmSet::new(validator, true));
         self
     }
 
@@ -89,13 +97,16 @@ impl ArmSets {
             return set;
         }
         let _builder = BUILDERS.acquire().await;
-        let PlanValidator { registry, rules, metrics, max_prompt_arms, .. } = &*self.default.validator;
+        let PlanValidator { registry, rules, metrics, max_prompt_arms, critics, .. } =
+            &*self.default.validator;
         let registry = Arc::new(registry.chosen(choices));
-        let (rules, metrics, most) = (rules.clone(), metrics.clone(), *max_prompt_arms);
+        let (rules, metrics, most, critics) =
+            (rules.clone(), metrics.clone(), *max_prompt_arms, critics.clone());
         let sets = self.of_requests.clone();
         let build = move || {
             sets.get_with(key, || {
-                Arc::new(ArmSet::new(PlanValidator::new(registry, rules, most, metrics), false))
+                let validator = PlanValidator::new(registry, rules, most, metrics).with_critics(critics);
+                Arc::new(ArmSet::new(validator, false))
             })
         };
         let building = tokio::task::spawn_blocking(build);

@@ -3,6 +3,7 @@
 use crate::domain::FieldError;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::llm::{CallFailure, LlmError};
+use crate::text::sentence;
 
 pub use super::faults::{PlanFault, StepRef};
 pub(super) use super::faults::{list, missing, steps};
@@ -176,14 +177,5 @@ impl From<PlanError> for Problem {
                 Self::new(ErrorCode::PlanInvalid, detail).with_errors(errors)
             }
         }
-    }
-}
-
-/// `text` with a capital at its beginning and a full stop at its end.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
-        None => String::new(),
     }
 }

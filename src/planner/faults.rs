@@ -5,6 +5,8 @@ use std::fmt::{Display, Formatter};
 use crate::domain::FieldError;
 use crate::domain::arms::{Arm, ArmRegistry};
 
+use super::critics::Finding;
+
 /// A step of a proposal, as faults name it: by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StepRef {
@@ -143,6 +145,9 @@ pub enum PlanFault {
         /// The step.
         step: StepRef,
     },
+    /// A critic's hard finding about a plan that is valid otherwise.
+    #[error("{}", .0.to_caller)]
+    Criticized(Box<Finding>),
 }
 
 impl PlanFault {
@@ -181,6 +186,7 @@ impl PlanFault {
             Self::UnclearDependency { .. } => "unclear_dependency",
             Self::UnplacedReference { .. } => "unplaced_reference",
             Self::NestedSteps { .. } => "nested_steps",
+            Self::Criticized(finding) => finding.code.as_str(),
         }
     }
 
@@ -208,6 +214,7 @@ impl PlanFault {
             | Self::RepeatsFailed { step, .. } => of_step(step, "action"),
             Self::NoCriteria { step } => of_step(step, "acceptance_criteria"),
             Self::UnknownArm { step, .. } => of_step(step, "required_arm"),
+            Self::Criticized(finding) => finding.place(),
         }
     }
 
@@ -277,6 +284,7 @@ impl PlanFault {
                 "lacks a step that this step mentions; add it, or do not mention it".into()
             }
             Self::NestedSteps { .. } => "has steps inside; make each of them a step of the plan".into(),
+            Self::Criticized(finding) => finding.to_caller.clone(),
         };
         FieldError { field: self.field(), message }
     }

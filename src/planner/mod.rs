@@ -3,6 +3,8 @@
 //! Nothing here knows HTTP. [`PlannerArm::generate_plan`] is the whole recipe.
 
 mod arm_sets;
+mod ask;
+pub mod critics;
 pub mod draft;
 pub mod error;
 pub mod estimate;
@@ -25,19 +27,20 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use tracing::{trace, warn};
 
-use crate::domain::arms::{ArmChoice, ArmRegistry};
+use crate::domain::arms::ArmRegistry;
 use crate::domain::{
-    EMBEDDED_MODEL, EngineKind, FieldError, PlanRequest, PlanResponse, PlanRules, Repair, SubTask,
+    EMBEDDED_MODEL, EngineKind, FieldError, FindingOutcome, PlanRequest, PlanResponse, PlanRules, SubTask,
 };
-use crate::llm::fallback::{ModelSession, UsageTotals};
-use crate::llm::{Completion, FallbackChain, LlmError, StreamObserver};
+use crate::llm::fallback::UsageTotals;
+use crate::llm::{FallbackChain, LlmError, StreamObserver};
 use crate::telemetry::metrics::Metrics;
 
 use arm_sets::{ArmSet, ArmSets};
-use error::{PlanError, RejectedAnswer};
-use normalize::{Plan, Strictness};
+use ask::{Dialogue, Pace};
+use critics::Critics;
+use error::PlanError;
+use normalize::{Plan, PlanDetails};
 use playbooks::EmbeddedPlanner;
-use prompts::Prompts;
 use replan::PlanProgress;
 use step_stream::StepStream;
 use validate::PlanValidator;
@@ -48,9 +51,6 @@ const MAX_READ_IN_PLACE: usize = 12 * 1024;
 static READERS: Semaphore = Semaphore::const_new(4);
 /// The same for plans that are only validated, so that these do not delay answers of LLMs.
 static VALIDATION_READERS: Semaphore = Semaphore::const_new(2);
-
-/// How often a model is asked again after an answer that is not a valid plan.
-const MAX_REASKS: u32 = 2;
 
 /// What answers a request.
 pub enum Engine {
@@ -115,6 +115,12 @@ impl PlannerArm {
         Self { arms: self.arms.with_max_prompt_arms(most), ..self }
     }
 
+    /// The same planner, whose plans are reviewed by `critics`.
+    #[must_use]
+    pub fn with_critics(self, critics: Critics) -> Self {
+        Self { arms: self.arms.with_critics(critics), ..self }
+    }
+
     /// The arms that steps can be given to.
     pub fn registry(&self) -> &ArmRegistry {
         &self.arms.default_set().validator.registry
@@ -144,38 +150,35 @@ impl PlannerArm {
 
     /// All that plans depend on beside the request, as a text that differs when any of it does.
     pub fn setting(&self) -> String {
-        let PlanValidator { registry, rules, prompts, max_prompt_arms, .. } =
+        let PlanValidator { registry, rules, prompts, max_prompt_arms, critics, .. } =
             &*self.arms.default_set().validator;
-        format!("{:?} {rules:?} {max_prompt_arms} {registry:?} {prompts:?}", self.origin())
+        format!("{:?} {rules:?} {max_prompt_arms} {critics:?} {registry:?} {prompts:?}", self.origin())
     }
 
-    /// A plan for `request` that comes from elsewhere, if it keeps every promise as it is; with the repairs of its
+    /// A plan for `request` that comes from elsewhere, if it keeps every promise as it is; with the details of its
     /// making.
     pub async fn check_again(
         &self,
         request: &PlanRequest,
         response: PlanResponse,
-        repairs: Vec<Repair>,
+        details: PlanDetails,
     ) -> Option<Plan> {
         let steps = response.plan.clone();
         let set = self.arms.set(request.arms.as_deref()).await;
-        let plan = set.validator.normalize(response.into(), None).ok()?;
-        (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_repairs(repairs))
+        let plan = set.validator.normalize(response.into(), request, None).ok()?;
+        (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_details(details))
     }
 
     /// The plan that somebody wrote down, repaired where that has one right answer, or everything that is wrong
     /// with it. `proposal` is a [`PlanResponse`] in JSON, or whatever an LLM may answer: other names for keys,
-    /// wrappers, prose around it. No LLM is asked. With `arms`, which have no fault, it is a plan for these.
+    /// wrappers, prose around it. No LLM is asked. It is a plan for `request`, as far as that is known: its arms, which
+    /// have no fault, its budget, its goal and constraints.
     ///
     /// # Errors
     /// Each fault with its field, as `plan[2].depends_on`, and what to do about it.
-    pub async fn validate(
-        &self,
-        proposal: String,
-        arms: Option<&[ArmChoice]>,
-    ) -> Result<Plan, Vec<FieldError>> {
-        let validator = self.arms.set(arms).await.validator.clone();
-        read_aside(&VALIDATION_READERS, proposal.len(), move || validator.validate(&proposal)).await
+    pub async fn validate(&self, proposal: String, request: PlanRequest) -> Result<Plan, Vec<FieldError>> {
+        let validator = self.arms.set(request.arms.as_deref()).await.validator.clone();
+        read_aside(&VALIDATION_READERS, proposal.len(), move || validator.validate(&proposal, &request)).await
     }
 
     /// Whether the engine is believed to answer.
@@ -211,7 +214,7 @@ impl PlannerArm {
         let validator = &set.validator;
         let (registry, prompts) = (validator.registry.clone(), validator.prompts.clone());
         let progress = job.progress.as_deref();
-        let max_steps = validator.rules_for(progress).max_steps;
+        let max_steps = validator.rules_for(&job.request, progress).max_steps;
         let done = progress.map(|progress| progress.done().to_vec()).unwrap_or_default();
         let stream = Arc::new(StepStream::new(registry, prompts, max_steps, done, steps.clone()));
         let (origin, result) = self.make(&set, job, deadline, Some(&stream)).await;
@@ -247,6 +250,9 @@ impl PlannerArm {
                 self.arms
                     .metrics()
                     .record_plan(plan.steps().len(), plan.repairs().iter().map(|repair| repair.code));
+                for warning in plan.warnings() {
+                    self.arms.metrics().record_finding(warning.code.into(), FindingOutcome::Warned);
+                }
             }
             Err(error) => warn!(reason = error.reason(), "no plan"),
         }
@@ -265,12 +271,19 @@ impl PlannerArm {
         let mut origin = self.origin();
         let mut reason: Option<PlanError> = None;
         let prompts = set.validator.prompts_for(job);
+        let pace = Pace::until(deadline);
         for session in chain.sessions(deadline) {
             origin.model.clone_from(session.model());
-            match self
-                .plan_by_llm(session, (&set.validator, &prompts), job, &mut origin.usage_totals, stream)
-                .await
-            {
+            let observer = stream.map(|stream| stream.clone() as Arc<dyn StreamObserver>);
+            let asked = Dialogue {
+                session: session.observed_by(observer),
+                validator: &set.validator,
+                prompts: &prompts,
+                job,
+                stream: stream.map(Arc::as_ref),
+                pace,
+            };
+            match asked.plan(&mut origin.usage_totals).await {
                 Ok(plan) => {
                     if origin.model != *chain.first_model() {
                         self.arms.metrics().record_fallback(&origin.model);
@@ -283,57 +296,6 @@ impl PlannerArm {
         let reason =
             reason.unwrap_or(PlanError::Llm(LlmError::Unavailable { cause: None, retry_after: None }));
         (origin, Err(reason))
-    }
-
-    /// Asks one model for a plan, and again with the faults of what it answers: at last more simply.
-    async fn plan_by_llm(
-        &self,
-        session: ModelSession<'_>,
-        (validator, prompts): (&Arc<PlanValidator>, &Prompts),
-        job: &PlanJob,
-        usage_totals: &mut UsageTotals,
-        stream: Option<&Arc<StepStream>>,
-    ) -> Result<Plan, PlanError> {
-        let mut session = session.observed_by(stream.map(|stream| stream.clone() as Arc<dyn StreamObserver>));
-        let mut prompt = prompts.first(job);
-        let mut asked_again = 0;
-        // Whether it was told of an arm that does not exist.
-        let mut insists = false;
-        let mut asked_about_doubts = false;
-        let mut reason: Option<PlanError> = None;
-        loop {
-            let completion = match session.ask(&prompt, usage_totals).await {
-                Ok(completion) => completion,
-                Err(error) => return Err(PlanError::best(reason, error.into())),
-            };
-            let can_ask_again = asked_again < MAX_REASKS && session.may_ask_again();
-            let strictness =
-                if can_ask_again && !asked_about_doubts { Strictness::Strict } else { Strictness::Lenient };
-            let guesses_arms = insists || !can_ask_again;
-            let progress = job.progress.as_ref();
-            let rejected = match plan_in(validator, completion, progress, strictness, guesses_arms).await {
-                Ok(plan) => return Ok(plan),
-                Err(rejected) => rejected,
-            };
-            if let Some(stream) = stream {
-                stream.retract();
-            }
-            if !can_ask_again {
-                return Err(rejected.into());
-            }
-            asked_about_doubts |= rejected.is_about_doubts();
-            let reasons = rejected.reasons();
-            warn!(model = %session.model(), reasons = reasons.join(","), "the LLM is asked again");
-            self.arms.metrics().record_reask(&reasons);
-            asked_again += 1;
-            insists |= rejected.has_unknown_arm();
-            reason = Some(rejected.clone().into());
-            prompt = if asked_again == MAX_REASKS {
-                prompts.simplified(job, &rejected)
-            } else {
-                prompts.reask(job, &rejected)
-            };
-        }
     }
 }
 
@@ -350,22 +312,8 @@ fn plan_by_rules(
         None => embedded.propose(&job.request),
         Some(progress) => embedded.propose_rest(&job.request, progress),
     };
-    let plan = set.validator.normalize(draft, progress);
+    let plan = set.validator.normalize(draft, &job.request, progress);
     (origin, plan.map_err(PlanError::Invalid))
-}
-
-/// Reads, repairs and checks what an LLM said.
-async fn plan_in(
-    validator: &Arc<PlanValidator>,
-    completion: Completion,
-    progress: Option<&Arc<PlanProgress>>,
-    strictness: Strictness,
-    guesses_arms: bool,
-) -> Result<Plan, RejectedAnswer> {
-    let length = completion.content.len() + completion.alternatives.iter().map(String::len).sum::<usize>();
-    let (validator, progress) = (validator.clone(), progress.cloned());
-    let read = move || validator.plan_in(&completion, progress.as_deref(), strictness, guesses_arms);
-    read_aside(&READERS, length, read).await
 }
 
 /// Reads what is `length` bytes long: if that is much, on a thread of its own, since others wait.

@@ -11,7 +11,7 @@ mod repeats;
 mod verification;
 
 use crate::domain::arms::ArmRegistry;
-use crate::domain::{PlanResponse, PlanRules, Repair, RepairCode, SubTask};
+use crate::domain::{PlanResponse, PlanRules, Repair, RepairCode, SubTask, Warning};
 
 use super::draft::{Draft, DraftStep};
 use super::error::{PlanFault, StepRef};
@@ -29,6 +29,16 @@ pub struct Plan {
     rationale: String,
     confidence: f64,
     repairs: Vec<Repair>,
+    warnings: Vec<Warning>,
+}
+
+/// What is known of a plan beside the plan itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PlanDetails {
+    /// What was changed in the proposal.
+    pub repairs: Vec<Repair>,
+    /// What was found in the plan and let pass.
+    pub warnings: Vec<Warning>,
 }
 
 impl Plan {
@@ -52,13 +62,24 @@ impl Plan {
         &self.repairs
     }
 
-    /// The same plan, made with `repairs` that lowered its confidence when it was made.
-    pub(super) fn with_repairs(self, repairs: Vec<Repair>) -> Self {
-        Self { repairs, ..self }
+    /// What was found in it and let pass.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
-    /// The plan in its wire form, without extras, and its repairs.
-    pub fn into_response(self) -> (PlanResponse, Vec<Repair>) {
+    /// The same plan with what was known of it when it was made.
+    pub(super) fn with_details(self, PlanDetails { repairs, warnings }: PlanDetails) -> Self {
+        Self { repairs, warnings, ..self }
+    }
+
+    /// The same plan with further warnings.
+    pub(super) fn warned(mut self, warnings: Vec<Warning>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// The plan in its wire form, without extras, and its details.
+    pub fn into_response(self) -> (PlanResponse, PlanDetails) {
         let response = PlanResponse {
             total_estimated_duration: estimate::total_seconds(&self.steps),
             complexity_score: estimate::complexity(&self.steps),
@@ -72,7 +93,7 @@ impl Plan {
             warnings: None,
             open_questions: None,
         };
-        (response, self.repairs)
+        (response, PlanDetails { repairs: self.repairs, warnings: self.warnings })
     }
 }
 
@@ -185,11 +206,12 @@ struct Normalizer<'a> {
     early_repairs: Vec<(RepairCode, Option<usize>, String)>,
     /// All others.
     repairs: Vec<Repair>,
+    warnings: Vec<Warning>,
     /// Whether a reading was chosen that may not be what was meant.
     has_assumed: bool,
     guesses_arms: bool,
-    /// Arms that were taken although it was not clear which one is meant.
-    guessed_arms: i32,
+    /// Places of proposed steps whose arms were taken although it was not clear which one is meant.
+    guessed_arms: Vec<usize>,
 }
 
 impl<'a> Normalizer<'a> {
@@ -203,9 +225,10 @@ impl<'a> Normalizer<'a> {
             faults: Vec::new(),
             early_repairs: Vec::new(),
             repairs: Vec::new(),
+            warnings: Vec::new(),
             has_assumed: false,
             guesses_arms: false,
-            guessed_arms: 0,
+            guessed_arms: Vec::new(),
         }
     }
 
@@ -249,7 +272,7 @@ impl<'a> Normalizer<'a> {
             steps.extend_from_slice(self.done);
             steps.sort_by_key(|step| step.step);
         }
-        Ok(Plan { steps, rationale, confidence, repairs: self.repairs })
+        Ok(Plan { steps, rationale, confidence, repairs: self.repairs, warnings: self.warnings })
     }
 
     /// A proposal's confidence after all repairs and assumptions.
@@ -257,7 +280,7 @@ impl<'a> Normalizer<'a> {
         if self.repairs.is_empty() && !self.has_assumed {
             return confidence;
         }
-        let assumptions = i32::from(self.has_assumed) + self.guessed_arms;
+        let assumptions = i32::from(self.has_assumed) + self.guessed_arms.len() as i32;
         let lowered = confidence
             * CONFIDENCE_PER_REPAIR.powi(self.repairs.len() as i32)
             * CONFIDENCE_OF_ASSUMPTION.powi(assumptions);

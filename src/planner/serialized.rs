@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::domain::{PlanResponse, Repair};
+use crate::domain::{PlanResponse, Repair, Warning};
 
-use super::normalize::Plan;
+use super::normalize::{Plan, PlanDetails};
 
 /// Room for a usual plan, in bytes.
 const USUAL_LENGTH: usize = 4 * 1024;
@@ -14,17 +14,17 @@ const USUAL_LENGTH: usize = 4 * 1024;
 pub struct SerializedPlan {
     json: Bytes,
     steps: usize,
-    repairs: Vec<Repair>,
+    details: PlanDetails,
 }
 
 impl SerializedPlan {
     /// Writes `plan`.
     pub fn new(plan: Plan) -> Self {
-        let (response, repairs) = plan.into_response();
+        let (response, details) = plan.into_response();
         let mut json = Vec::with_capacity(USUAL_LENGTH);
         serde_json::to_writer(&mut json, &response).expect("texts and numbers serialise");
         // Of its exact size, as many of them may be kept.
-        Self { json: Bytes::copy_from_slice(&json), steps: response.plan.len(), repairs }
+        Self { json: Bytes::copy_from_slice(&json), steps: response.plan.len(), details }
     }
 
     /// A [`PlanResponse`] without extras, as JSON.
@@ -39,7 +39,12 @@ impl SerializedPlan {
 
     /// What was changed in the proposal.
     pub fn repairs(&self) -> &[Repair] {
-        &self.repairs
+        &self.details.repairs
+    }
+
+    /// What was found in the plan and let pass.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.details.warnings
     }
 
     /// The plan read again, for what is seldom asked for.

@@ -2,28 +2,31 @@
 
 use std::sync::Arc;
 
-use crate::domain::FieldError;
 use crate::domain::arms::{Arm, ArmRegistry};
 use crate::domain::faults::MOST_FAULTS;
+use crate::domain::{FieldError, PlanRequest};
 use crate::llm::Completion;
 use crate::telemetry::metrics::Metrics;
 
 use super::PlanJob;
+use super::critics::{Critics, Findings, Reviewed};
 use super::draft::Draft;
 use super::error::{ParseError, PlanFault, RejectedAnswer};
 use super::normalize::{Background, Plan, Strictness, normalize_beside};
-use super::parse::{self, Doubt, Reading};
+use super::parse::{self, Reading};
 use super::prompts::Prompts;
 use super::replan::{PlanProgress, normalize_remaining_steps};
 use crate::domain::PlanRules;
 
 /// What a plan must be like, and what an answer is compared with.
+#[derive(Clone)]
 pub(super) struct PlanValidator {
     pub(super) registry: Arc<ArmRegistry>,
     pub(super) rules: PlanRules,
     pub(super) prompts: Arc<Prompts>,
     /// With more arms than these, prompts carry the ones that fit a goal best.
     pub(super) max_prompt_arms: usize,
+    pub(super) critics: Critics,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -39,7 +42,11 @@ impl PlanValidator {
         let offered =
             registry.shortlist("", max_prompt_arms, |_| false).map_or_else(|| registry.clone(), Arc::new);
         let prompts = Arc::new(Prompts::new(&offered, &rules));
-        Self { registry, rules, prompts, max_prompt_arms, metrics }
+        Self { registry, rules, prompts, max_prompt_arms, critics: Critics::default(), metrics }
+    }
+
+    pub(super) fn with_critics(self, critics: Critics) -> Self {
+        Self { critics, ..self }
     }
 
     /// The prompts for `job`.
@@ -58,10 +65,10 @@ impl PlanValidator {
     pub(super) fn plan_in(
         &self,
         completion: &Completion,
-        progress: Option<&PlanProgress>,
+        job: &PlanJob,
         strictness: Strictness,
         guesses_arms: bool,
-    ) -> Result<Plan, RejectedAnswer> {
+    ) -> Result<Reviewed, RejectedAnswer> {
         let read = self.read(completion);
         self.metrics.record_parse(match &read {
             Ok(reading) if reading.is_strict => "strict",
@@ -72,48 +79,57 @@ impl PlanValidator {
         if self.prompts.is_example(&draft) {
             return Err(RejectedAnswer::Parse(ParseError::Example));
         }
-        self.normalize_reading(draft, progress, doubts, strictness, guesses_arms)
+        let background = Background { doubts, strictness, guesses_arms, ..Background::default() };
+        self.reviewed(background, draft, &job.request, job.progress.as_deref())
             .map_err(RejectedAnswer::Invalid)
     }
 
     /// The plan in what somebody wrote down, or everything that is wrong with it.
-    pub(super) fn validate(&self, written: &str) -> Result<Plan, Vec<FieldError>> {
+    pub(super) fn validate(&self, written: &str, request: &PlanRequest) -> Result<Plan, Vec<FieldError>> {
         let reading = parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author()])?;
-        let Reading { draft, doubts, .. } = reading;
-        self.normalize_reading(draft, None, doubts, Strictness::Lenient, false).map_err(|faults| {
-            faults.iter().take(MOST_FAULTS).map(|fault| fault.for_author(&self.registry)).collect()
-        })
+        let background = Background { doubts: reading.doubts, ..Background::default() };
+        match self.reviewed(background, reading.draft, request, None) {
+            Ok(reviewed) => Ok(reviewed.plan),
+            Err(faults) => {
+                Err(faults.iter().take(MOST_FAULTS).map(|fault| fault.for_author(&self.registry)).collect())
+            }
+        }
     }
 
     /// The plan that an engine proposes that says all that it means: a whole one, or the rest of one in `progress`.
     pub(super) fn normalize(
         &self,
         draft: Draft,
+        request: &PlanRequest,
         progress: Option<&PlanProgress>,
     ) -> Result<Plan, Vec<PlanFault>> {
-        self.normalize_reading(draft, progress, Vec::new(), Strictness::Lenient, false)
+        self.reviewed(Background::default(), draft, request, progress).map(|reviewed| reviewed.plan)
     }
 
-    /// The same for a proposal that was read, with what it leaves open.
-    fn normalize_reading(
+    /// The plan that comes of a proposal, with what critics say about it.
+    fn reviewed(
         &self,
+        background: Background<'_>,
         draft: Draft,
+        request: &PlanRequest,
         progress: Option<&PlanProgress>,
-        doubts: Vec<Doubt>,
-        strictness: Strictness,
-        guesses_arms: bool,
-    ) -> Result<Plan, Vec<PlanFault>> {
-        let background = Background { doubts, strictness, guesses_arms, ..Background::default() };
-        match progress {
+    ) -> Result<Reviewed, Vec<PlanFault>> {
+        let plan = match progress {
             None => normalize_beside(background, draft, &self.registry, &self.rules),
             Some(progress) => {
                 normalize_remaining_steps(background, draft, progress, &self.registry, &self.rules)
             }
+        }?;
+        let done = progress.map_or(&[][..], PlanProgress::done);
+        let Findings { hard, soft, warnings } = self.critics.review(request, &plan, done, &self.registry);
+        if hard.is_empty() {
+            return Ok(Reviewed { plan: plan.warned(warnings), soft });
         }
+        Err(hard.into_iter().map(|finding| PlanFault::Criticized(Box::new(finding))).collect())
     }
 
     /// The rules for what an engine proposes.
-    pub(super) fn rules_for(&self, progress: Option<&PlanProgress>) -> PlanRules {
+    pub(super) fn rules_for(&self, _request: &PlanRequest, progress: Option<&PlanProgress>) -> PlanRules {
         progress.map_or_else(|| self.rules.clone(), |progress| progress.rules(&self.rules, &self.registry))
     }
 

@@ -22,9 +22,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, interval};
 
 use crate::config::Settings;
-use crate::domain::arms::ArmChoice;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::domain::{CacheStatus, PlanResponse, SubTask};
+use crate::domain::{CacheStatus, PlanRequest, PlanResponse, SubTask};
+use crate::planner::critics::Critics;
+use crate::planner::normalize::PlanDetails;
 use crate::planner::{Engine, PlanJob, PlannerArm, estimate};
 use crate::server::lifecycle::Lifecycle;
 use crate::server::origin::check_origin;
@@ -103,7 +104,8 @@ impl PlannerService {
             settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
         metrics.set_plan_limit(settings.max_concurrent_plans);
         let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone())
-            .with_max_prompt_arms(settings.max_prompt_arms);
+            .with_max_prompt_arms(settings.max_prompt_arms)
+            .with_critics(Critics::new(settings.critics, Vec::new()));
         Self {
             cache: PlanCache::from_settings(settings, &planner, redis.clone()),
             planner,
@@ -159,23 +161,29 @@ impl PlannerService {
         outcome
     }
 
-    /// The valid plan in `proposal` for these `arms`, or for all, with its schedule and its repairs. Calls no LLM, and no rate limit counts it.
+    /// The valid plan in `proposal` for as much of `request` as is known, with its schedule, its repairs and its warnings.
+    /// Calls no LLM, and no rate limit counts it.
     ///
     /// # Errors
     /// Each fault with its field, and what to do about it; or that too many plans are being validated.
     pub(crate) async fn validate(
         &self,
         proposal: String,
-        arms: Option<Vec<ArmChoice>>,
+        request: PlanRequest,
     ) -> Result<PlanResponse, Problem> {
         let _permit = self.validations.try_acquire().map_err(|_| {
             let detail = "Too many plans are being validated at this moment; retry shortly.";
             Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT)
         })?;
-        let plan = self.planner.validate(proposal, arms.as_deref()).await?;
+        let plan = self.planner.validate(proposal, request).await?;
         let schedule = estimate::schedule(plan.steps());
-        let (response, repairs) = plan.into_response();
-        Ok(PlanResponse { schedule: Some(schedule), repairs: Some(repairs), ..response })
+        let (response, PlanDetails { repairs, warnings }) = plan.into_response();
+        Ok(PlanResponse {
+            schedule: Some(schedule),
+            repairs: Some(repairs),
+            warnings: Some(warnings),
+            ..response
+        })
     }
 
     /// Updates the gauges that are read rather than counted.
@@ -223,11 +231,12 @@ mod tests {
         let settings = Settings::load(&variables).unwrap_or_else(|error| panic!("{error}"));
         let service = PlannerService::from_settings(&settings).expect("a service");
         let permits = service.validations.try_acquire_many(MAX_VALIDATIONS as u32).expect("all permits");
-        let refused = service.validate("[]".into(), None).await.expect_err("no permit is left");
+        let refused =
+            service.validate("[]".into(), PlanRequest::default()).await.expect_err("no permit is left");
         assert_eq!((refused.code, refused.retry_after), (ErrorCode::Overloaded, Some(OVERLOAD_WAIT)));
         assert!(service.lifecycle.try_permit().is_some(), "plans have theirs");
         drop(permits);
-        let invalid = service.validate("[]".into(), None).await.expect_err("no plan");
+        let invalid = service.validate("[]".into(), PlanRequest::default()).await.expect_err("no plan");
         assert_eq!(invalid.code, ErrorCode::InvalidRequest);
     }
 }

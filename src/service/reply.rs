@@ -19,6 +19,8 @@ pub(crate) struct PlanMetadata {
     pub cache: CacheStatus,
     /// The number of repairs; `None` without a plan.
     pub repairs: Option<usize>,
+    /// The number of warnings; `None` without a plan.
+    pub warnings: Option<usize>,
     /// The number of steps; `None` without a plan.
     pub steps: Option<usize>,
 }
@@ -33,9 +35,12 @@ pub(crate) struct PlanReply {
 
 impl PlanReply {
     pub(crate) fn new(PlanOutcome { origin, cache, plan }: PlanOutcome, include: Include) -> Self {
-        let (repairs, steps) = plan.as_ref().map(|plan| (plan.repairs().len(), plan.steps())).ok().unzip();
+        let count = |counted: fn(&SerializedPlan) -> usize| plan.as_ref().ok().map(|plan| counted(plan));
+        let repairs = count(|plan| plan.repairs().len());
+        let warnings = count(|plan| plan.warnings().len());
+        let steps = count(SerializedPlan::steps);
         let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
-        Self { result, metadata: Some(PlanMetadata { origin, cache, repairs, steps }) }
+        Self { result, metadata: Some(PlanMetadata { origin, cache, repairs, warnings, steps }) }
     }
 }
 
@@ -60,6 +65,8 @@ fn present(plan: &SerializedPlan, origin: &Origin, include: Include) -> Bytes {
         cost_usd: origin.usage_totals.cost_usd(),
     });
     response.repairs = include.repairs.then(|| plan.repairs().to_vec());
+    response.warnings = include.warnings.then(|| plan.warnings().to_vec());
+    response.open_questions = include.questions.then(Vec::new);
     response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
     serde_json::to_vec(&response).expect("texts and numbers serialise").into()
 }
@@ -72,10 +79,13 @@ pub(crate) struct Include {
     pub(crate) usage: bool,
     pub(crate) repairs: bool,
     pub(crate) id: bool,
+    pub(crate) warnings: bool,
+    pub(crate) questions: bool,
 }
 
 impl Include {
-    pub(crate) const WORDS: [&'static str; 4] = ["schedule", "usage", "repairs", "id"];
+    pub(crate) const WORDS: [&'static str; 6] =
+        ["schedule", "usage", "repairs", "id", "warnings", "questions"];
 
     pub(crate) fn from_query(query: &str) -> Result<Self, Problem> {
         let mut include = Self::default();
@@ -88,6 +98,8 @@ impl Include {
                     "usage" => include.usage = true,
                     "repairs" => include.repairs = true,
                     "id" => include.id = true,
+                    "warnings" => include.warnings = true,
+                    "questions" => include.questions = true,
                     _ => unknown.push(FieldError {
                         field: "include".into(),
                         message: format!("`{}` does not exist", crate::text::shorten(word, 40)),

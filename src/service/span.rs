@@ -66,7 +66,11 @@ pub(crate) fn end(
             KeyValue::new("planner.cache", metadata.cache.as_str()),
             KeyValue::new("planner.attempts", i64::from(origin.usage_totals.attempts)),
         ]);
-        let counts = [("planner.repairs", metadata.repairs), ("planner.steps", metadata.steps)];
+        let counts = [
+            ("planner.repairs", metadata.repairs),
+            ("planner.warnings", metadata.warnings),
+            ("planner.steps", metadata.steps),
+        ];
         span.set_attributes(
             counts.into_iter().filter_map(|(name, count)| Some(KeyValue::new(name, count? as i64))),
         );

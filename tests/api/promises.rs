@@ -4,7 +4,7 @@ use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::{Arm, ArmRegistry};
 use planner_arm::planner::draft::{Draft, DraftStep};
 use planner_arm::planner::error::PlanFault;
-use planner_arm::planner::normalize::normalize;
+use planner_arm::planner::normalize::{PlanDetails, normalize};
 use planner_arm::planner::parse;
 use proptest::prelude::*;
 
@@ -99,7 +99,7 @@ fn graph() -> impl Strategy<Value = Draft> {
 fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(), TestCaseError> {
     match normalize(draft.clone(), registry, rules) {
         Ok(plan) => {
-            let (response, repairs) = plan.into_response();
+            let (response, PlanDetails { repairs, .. }) = plan.into_response();
             assert_valid(&response, rules, registry);
             for repair in &repairs {
                 let place = repair.step.is_none_or(|step| (1..=response.plan.len() as u32).contains(&step));
@@ -115,7 +115,8 @@ fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(),
                 confidence: Some(response.confidence),
                 ..Draft::default()
             };
-            let (twice, repairs) = normalize(again, registry, rules).expect("still sound").into_response();
+            let (twice, PlanDetails { repairs, .. }) =
+                normalize(again, registry, rules).expect("still sound").into_response();
             prop_assert_eq!(repairs, vec![]);
             prop_assert_eq!(twice, response);
         }

@@ -148,8 +148,8 @@ fn answer(keys: &Keys) -> String {
 fn plan_in(answer: &str) -> Option<(PlanResponse, Vec<Repair>, Vec<Doubt>)> {
     let registry = ArmRegistry::default();
     let reading = parse::read_for(answer, &registry).ok()?;
-    let (plan, repairs) = normalize(reading.draft, &registry, &PlanRules::default()).ok()?.into_response();
-    Some((plan, repairs, reading.doubts))
+    let (plan, details) = normalize(reading.draft, &registry, &PlanRules::default()).ok()?.into_response();
+    Some((plan, details.repairs, reading.doubts))
 }
 
 proptest! {

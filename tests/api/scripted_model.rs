@@ -13,7 +13,7 @@ use planner_arm::llm::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, FallbackChain, Prompt,
 };
 use planner_arm::planner::error::{PlanError, PlanFault};
-use planner_arm::planner::normalize::Plan;
+use planner_arm::planner::normalize::{Plan, PlanDetails};
 use planner_arm::planner::playbooks::EmbeddedPlanner;
 use planner_arm::planner::{Engine, Origin, PlannerArm};
 use planner_arm::telemetry::metrics::Metrics;
@@ -80,6 +80,15 @@ impl Setup {
         self,
         request: &PlanRequest,
     ) -> (Origin, Result<(PlanResponse, Vec<Repair>), PlanError>, Vec<Prompt>) {
+        let (origin, made, asked) = self.run_in_full(request).await;
+        (origin, made.map(|(plan, details)| (plan, details.repairs)), asked)
+    }
+
+    /// The same with all that is known of the plan.
+    pub async fn run_in_full(
+        self,
+        request: &PlanRequest,
+    ) -> (Origin, Result<(PlanResponse, PlanDetails), PlanError>, Vec<Prompt>) {
         let metrics = Metrics::new();
         let registry = Arc::new(self.registry);
         let asked = Arc::new(Mutex::new(Vec::new()));

@@ -225,6 +225,7 @@ mod tests {
     use crate::domain::PlanRules;
     use crate::domain::{EMBEDDED_MODEL, EngineKind};
     use crate::domain::{PlanRequest, PlanResponse, SubTask};
+    use crate::planner::normalize::PlanDetails;
 
     /// Three steps that keep every promise under the default rules and arms.
     pub(super) fn sound_plan() -> PlanResponse {
@@ -281,7 +282,7 @@ mod tests {
     /// The score of a valid plan, or of an error.
     pub(super) fn score(name: &str, kind: &str, valid: bool) -> Score {
         let result = if valid {
-            Ok((sound_plan(), Vec::new()))
+            Ok((sound_plan(), PlanDetails::default()))
         } else {
             Err(Problem::new(ErrorCode::PlanInvalid, "It is no plan."))
         };

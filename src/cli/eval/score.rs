@@ -9,7 +9,8 @@ use crate::domain::EngineKind;
 use crate::domain::PlanRules;
 use crate::domain::arms::ArmRegistry;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::domain::{PlanResponse, Repair, RepairCode, SubTask};
+use crate::domain::{PlanResponse, RepairCode, SubTask, WarningCode};
+use crate::planner::normalize::PlanDetails;
 use crate::planner::{Origin, promises};
 
 use super::coverage::Vocabulary;
@@ -20,8 +21,8 @@ use super::scenarios::Scenario;
 pub(super) struct Outcome {
     /// The engine and model that answered, or that failed last.
     pub(super) origin: Origin,
-    /// The plan and its repairs, or the error.
-    pub(super) result: Result<(PlanResponse, Vec<Repair>), Problem>,
+    /// The plan and its details, or the error.
+    pub(super) result: Result<(PlanResponse, PlanDetails), Problem>,
     /// From request to answer.
     pub(super) took: Duration,
 }
@@ -60,6 +61,8 @@ pub(super) struct Score {
     pub(super) constraints: Coverage,
     /// The repairs of the LLM's answer.
     pub(super) repairs: RepairCount,
+    /// What critics found in the plan and let pass.
+    pub(super) warnings: WarningCount,
     /// Calls made to LLMs.
     pub(super) attempts: u32,
     /// Prompt tokens of all calls.
@@ -118,12 +121,23 @@ pub(super) struct RepairCount {
     pub(super) codes: Vec<RepairCode>,
 }
 
+/// Warnings about one plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct WarningCount {
+    /// How many.
+    pub(super) count: usize,
+    /// One code for each.
+    pub(super) codes: Vec<WarningCode>,
+}
+
 /// Scores the `outcome` of `scenario`.
 pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) -> Score {
     let Outcome { origin, result, took } = outcome;
-    let (plan, repairs, error) = match result {
-        Ok((plan, repairs)) => (Some(plan), repairs, None),
-        Err(problem) => (None, Vec::new(), Some(Failure { code: problem.code, detail: problem.detail })),
+    let (plan, PlanDetails { repairs, warnings }, error) = match result {
+        Ok((plan, details)) => (Some(plan), details, None),
+        Err(problem) => {
+            (None, PlanDetails::default(), Some(Failure { code: problem.code, detail: problem.detail }))
+        }
     };
     let broken_promises =
         plan.as_ref().map(|plan| promises::broken(plan, &target.rules, &target.arms)).unwrap_or_default();
@@ -141,6 +155,10 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) 
         repairs: RepairCount {
             count: repairs.len(),
             codes: repairs.iter().map(|repair| repair.code).collect(),
+        },
+        warnings: WarningCount {
+            count: warnings.len(),
+            codes: warnings.iter().map(|warning| warning.code).collect(),
         },
         attempts: origin.usage_totals.attempts,
         prompt_tokens: origin.usage_totals.prompt_tokens,
@@ -187,9 +205,10 @@ fn vocabulary(plan: &PlanResponse) -> Vocabulary {
 mod tests {
     use super::super::tests::{embedded, scenario, sound_plan, target};
     use super::*;
+    use crate::domain::Repair;
     use crate::llm::fallback::UsageTotals;
 
-    fn score(scenario: &Scenario, result: Result<(PlanResponse, Vec<Repair>), Problem>) -> Score {
+    fn score(scenario: &Scenario, result: Result<(PlanResponse, PlanDetails), Problem>) -> Score {
         let outcome = Outcome { origin: embedded(), result, took: Duration::from_micros(1_260) };
         judge(scenario, outcome, &target())
     }
@@ -200,7 +219,10 @@ mod tests {
         scenario.arms = vec!["coder".into(), "guardian".into()];
         scenario.request.constraints = vec!["Use Python only".into(), "No downtime".into()];
         let repair = Repair { code: RepairCode::Clamped, step: None, message: "…".into() };
-        let score = score(&scenario, Ok((sound_plan(), vec![repair])));
+        let score = score(
+            &scenario,
+            Ok((sound_plan(), PlanDetails { repairs: vec![repair], ..PlanDetails::default() })),
+        );
         assert!(score.valid && score.error.is_none() && !score.fallback);
         assert_eq!(score.steps, 3);
         assert_eq!(score.arms.used, ["coder", "executor", "judge"]);
@@ -215,7 +237,7 @@ mod tests {
     fn a_plan_that_breaks_a_promise_is_invalid_whatever_the_planner_reports() {
         let mut plan = sound_plan();
         plan.plan[0].required_arm = "root".into();
-        let score = score(&scenario("one"), Ok((plan, Vec::new())));
+        let score = score(&scenario("one"), Ok((plan, PlanDetails::default())));
         assert!(!score.valid && score.error.is_none());
         assert_eq!(score.broken_promises, ["step 1: there is no arm `root`"]);
     }
@@ -244,7 +266,8 @@ mod tests {
             (EngineKind::Embedded, "embedded", true, false),
         ] {
             let origin = Origin { engine, model: model.into(), usage_totals };
-            let outcome = Outcome { origin, result: Ok((sound_plan(), Vec::new())), took: Duration::ZERO };
+            let outcome =
+                Outcome { origin, result: Ok((sound_plan(), PlanDetails::default())), took: Duration::ZERO };
             let score = judge(&scenario("one"), outcome, &asked);
             assert_eq!((score.fallback, score.model.as_str()), (fallback, model));
             assert_eq!(score.valid, valid, "{model}");

@@ -10,10 +10,11 @@ use std::fmt::Write as _;
 
 use console::Term;
 
-use crate::domain::{PlanResponse, Repair, SubTask};
+use crate::domain::{PlanResponse, SubTask};
 use crate::llm::fallback::UsageTotals;
+use crate::planner::normalize::PlanDetails;
 use crate::planner::{Origin, estimate};
-use crate::text::is_direction_mark;
+use crate::text::{is_direction_mark, thousands};
 
 use duration::duration;
 
@@ -27,18 +28,18 @@ const DEFAULT_WIDTH: usize = 120;
 /// Columns below which a table breaks words and a tree reads better.
 const MIN_TABLE_WIDTH: usize = 72;
 
-/// A plan with its repairs and its origin.
+/// A plan with its details and its origin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FinishedPlan<'a> {
     pub(super) plan: &'a PlanResponse,
-    pub(super) repairs: &'a [Repair],
+    pub(super) details: &'a PlanDetails,
     pub(super) origin: &'a Origin,
 }
 
 impl FinishedPlan<'_> {
-    /// The lines below the steps: rationale, duration, origin, what the LLM calls cost, repairs.
+    /// The lines below the steps: rationale, duration, origin, what the LLM calls cost, warnings, repairs.
     fn summary(&self) -> String {
-        let Self { plan, repairs, origin } = self;
+        let Self { plan, details, origin } = self;
         let schedule = estimate::schedule(&plan.plan);
         let mut text = format!("{}\n", visible(&plan.rationale));
         let _ = writeln!(
@@ -59,7 +60,11 @@ impl FinishedPlan<'_> {
         if origin.usage_totals.attempts > 0 {
             let _ = writeln!(text, "{}", usage(&origin.usage_totals));
         }
-        for repair in *repairs {
+        for warning in &details.warnings {
+            let place = warning.step.map(|step| format!("step {step}: ")).unwrap_or_default();
+            let _ = writeln!(text, "Warning: {place}{}", visible(&warning.message));
+        }
+        for repair in &details.repairs {
             let place = repair.step.map(|step| format!("step {step}: ")).unwrap_or_default();
             let _ = writeln!(text, "Repaired: {place}{}", visible(&repair.message));
         }
@@ -88,19 +93,6 @@ pub(super) fn dollars(usd: f64) -> String {
     let shortest = text.len() - (decimals - 2);
     while text.len() > shortest && text.ends_with('0') {
         text.pop();
-    }
-    text
-}
-
-/// `12345` as `12,345`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
     }
     text
 }
@@ -156,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::domain::EngineKind;
-    use crate::domain::RepairCode;
+    use crate::domain::{Repair, RepairCode, Warning, WarningCode};
     use crate::llm::fallback::UsageTotals;
 
     pub(super) fn step(number: u32, action: &str, depends_on: &[u32]) -> SubTask {
@@ -189,16 +181,19 @@ mod tests {
 
     /// `plan` after a repair, from an LLM that reported 2,310 tokens of unknown price.
     pub(super) fn finished(plan: &PlanResponse) -> FinishedPlan<'_> {
-        static REPAIRS: LazyLock<[Repair; 1]> = LazyLock::new(|| {
+        static DETAILS: LazyLock<PlanDetails> = LazyLock::new(|| {
             let message = "The cost tier was lowered.".into();
-            [Repair { code: RepairCode::Clamped, step: Some(2), message }]
+            let repairs = vec![Repair { code: RepairCode::Clamped, step: Some(2), message }];
+            let message = "The action does not say what to do.".into();
+            let warnings = vec![Warning { code: WarningCode::VagueAction, step: Some(1), message }];
+            PlanDetails { repairs, warnings }
         });
         static ORIGIN: LazyLock<Origin> = LazyLock::new(|| Origin {
             engine: EngineKind::OpenAi,
             model: "gpt".into(),
             usage_totals: totals(2_000, 310, None),
         });
-        FinishedPlan { plan, repairs: &*REPAIRS, origin: &ORIGIN }
+        FinishedPlan { plan, details: &DETAILS, origin: &ORIGIN }
     }
 
     fn totals(prompt_tokens: u64, completion_tokens: u64, cost_usd: Option<f64>) -> UsageTotals {

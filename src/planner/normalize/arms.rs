@@ -58,7 +58,7 @@ impl<'a> Normalizer<'a> {
             Resolution::Found(arm, how) => (arm, found_by(how)),
             Resolution::Unclear(candidates) => match candidates.first() {
                 Some(&best) if self.guesses_arms => {
-                    self.guessed_arms += 1;
+                    self.guessed_arms.push(index);
                     (best, "is the best match, though not a clear one")
                 }
                 _ => {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::domain::{Repair, RepairCode, SubTask};
+use crate::domain::{Repair, RepairCode, SubTask, Warning, WarningCode};
 use crate::planner::draft::DraftStep;
 use crate::planner::error::PlanFault;
 
@@ -115,6 +115,14 @@ impl Normalizer<'_> {
         for (code, index, message) in std::mem::take(&mut self.early_repairs) {
             self.repairs.push(Repair { code, step: index.map(|index| final_number[index]), message });
         }
+        self.warnings.extend(self.guessed_arms.iter().map(|&index| Warning {
+            code: WarningCode::ArmGuessed,
+            step: Some(final_number[index]),
+            message: format!(
+                "The LLM insisted on an arm that does not exist; `{}` is the best match.",
+                steps[index].required_arm
+            ),
+        }));
         for (index, step) in steps.iter_mut().enumerate() {
             step.step = final_number[index];
             step.depends_on = needs.new[index].iter().map(|&needed| final_number[needed]).collect();

@@ -102,5 +102,6 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
         PlanFault::NestedSteps { step } => {
             format!("Step {step} had steps inside. Make each of them a step of \"plan\", or leave them out.")
         }
+        PlanFault::Criticized(finding) => finding.to_llm.clone(),
     }
 }

@@ -251,6 +251,10 @@ impl PlanCache {
         let asked = (&request.goal, &request.constraints, &request.context);
         let asked = serde_json::to_vec(&asked).expect("texts and JSON values serialise");
         let mut hash = self.setting.clone().chain_update(asked);
+        if let Some(budget) = &request.budget {
+            hash.update(serde_json::to_vec(budget).expect("numbers serialise"));
+            hash.update([0]);
+        }
         if let Some(arms) = &request.arms {
             hash.update(serde_json::to_vec(arms).expect("texts and numbers serialise"));
         }

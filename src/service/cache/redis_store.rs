@@ -8,8 +8,9 @@ use redis::AsyncCommands as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::domain::{PlanRequest, PlanResponse, RedisOperation, Repair};
+use crate::domain::{PlanRequest, PlanResponse, RedisOperation, Repair, Warning};
 use crate::planner::PlannerArm;
+use crate::planner::normalize::PlanDetails;
 use crate::planner::serialized::SerializedPlan;
 use crate::service::redis::Redis;
 
@@ -26,6 +27,7 @@ pub(super) struct RedisPlans {
 struct StoredPlan<'a> {
     plan: &'a RawValue,
     repairs: &'a [Repair],
+    warnings: &'a [Warning],
 }
 
 /// The same as it is read.
@@ -33,6 +35,7 @@ struct StoredPlan<'a> {
 struct LoadedPlan {
     plan: PlanResponse,
     repairs: Vec<Repair>,
+    warnings: Vec<Warning>,
 }
 
 impl RedisPlans {
@@ -51,8 +54,9 @@ impl RedisPlans {
         let name = key.in_redis();
         let stored: Option<Vec<u8>> =
             self.redis.ask(RedisOperation::ReadPlan, async |mut redis| redis.get(name).await).await?;
-        let LoadedPlan { plan, repairs } = serde_json::from_slice(&stored?).ok()?;
-        Some(SerializedPlan::new(planner.check_again(request, plan, repairs).await?))
+        let LoadedPlan { plan, repairs, warnings } = serde_json::from_slice(&stored?).ok()?;
+        let details = PlanDetails { repairs, warnings };
+        Some(SerializedPlan::new(planner.check_again(request, plan, details).await?))
     }
 
     /// Stores `plan` for all replicas, without waiting.
@@ -62,7 +66,8 @@ impl RedisPlans {
         }
         let (redis, ttl) = (self.redis.clone(), self.ttl.as_millis() as u64);
         let raw = serde_json::from_slice(plan.json()).expect("it was written by us");
-        let stored = serde_json::to_vec(&StoredPlan { plan: raw, repairs: plan.repairs() });
+        let stored =
+            serde_json::to_vec(&StoredPlan { plan: raw, repairs: plan.repairs(), warnings: plan.warnings() });
         let stored = stored.expect("texts and numbers serialise");
         tokio::spawn(async move {
             let name = key.in_redis();
@@ -78,7 +83,7 @@ impl RedisPlans {
 impl Key {
     /// The key in Redis; its number changes with the stored format.
     fn in_redis(self) -> String {
-        let mut name = String::from("planner:plan:1:");
+        let mut name = String::from("planner:plan:2:");
         for byte in self.0 {
             let _ = write!(name, "{byte:02x}");
         }

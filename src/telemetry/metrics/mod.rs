@@ -14,8 +14,8 @@ use prometheus::{
     CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
 
-use crate::domain::RepairCode;
 use crate::domain::problem::ErrorCode;
+use crate::domain::{FindingCode, FindingOutcome, RepairCode};
 
 pub use cache::CacheMetrics;
 pub use gen_ai::{GenAiMetrics, ModelMetrics};
@@ -55,6 +55,8 @@ metric_set! {
         parses: IntCounterVec = counters("planner_parses_total", &["outcome"]);
         /// Times an LLM was asked again, by what was wrong with its answer; one answer may have several faults.
         reasks: IntCounterVec = counters("planner_reasks_total", &["reason"]);
+        /// What critics found in plans, by code and outcome: asked_again (the LLM was asked about it) or warned (it is a warning about a finished plan).
+        findings: IntCounterVec = counters("planner_findings_total", &["code", "outcome"]);
         /// LLM calls by model and outcome.
         llm_calls: IntCounterVec = counters("planner_llm_calls_total", &["model", "outcome"]);
         /// Duration of LLM calls by model.
@@ -110,6 +112,11 @@ impl Metrics {
     fn initialize_counters(&self) {
         for code in RepairCode::ALL {
             self.plans.repairs.with_label_values(&[code.as_str()]);
+        }
+        for code in FindingCode::all() {
+            for outcome in FindingOutcome::ALL {
+                self.plans.findings.with_label_values(&[code.as_str(), outcome.as_str()]);
+            }
         }
         for outcome in ["ok", "client_closed"] {
             self.plans.requests.with_label_values(&[outcome]);
@@ -207,6 +214,11 @@ impl Metrics {
         for reason in reasons {
             self.plans.reasks.with_label_values(&[reason]).inc();
         }
+    }
+
+    /// Counts what a critic found.
+    pub fn record_finding(&self, code: FindingCode, outcome: FindingOutcome) {
+        self.plans.findings.with_label_values(&[code.as_str(), outcome.as_str()]).inc();
     }
 
     /// Counts one HTTP request.

@@ -1,0 +1,178 @@
+//! Critics look at plans that are valid, and say what is wrong with them all the same.
+//!
+//! After LLM-Modulo (Kambhampati et al., arXiv 2402.01817): what sound external critics find goes back to the LLM.
+//! A hard finding is a fault like any other. A soft one is asked about once, and what remains of it is a warning.
+
+mod budget;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::domain::arms::ArmRegistry;
+use crate::domain::{CriticsMode, FindingCode, PlanRequest, Schedule, SubTask, Warning};
+use crate::planner::estimate;
+use crate::planner::normalize::Plan;
+use crate::text::{sentence, shorten};
+
+/// Longest text that is quoted to the LLM, in characters.
+const QUOTED_CHARS: usize = 200;
+
+/// One critic. It is pure: the same plan gets the same findings.
+pub trait Critic: Debug + Send + Sync {
+    /// What is wrong with the plan.
+    fn review(&self, review: &Review<'_>) -> Vec<Finding>;
+
+    /// Whether everything that it finds is soft: then nobody asks it where soft findings do not matter.
+    fn is_soft(&self) -> bool {
+        true
+    }
+}
+
+/// A valid plan, and what it is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Review<'a> {
+    /// Goal, constraints, context and budget; the goal is empty where it is not known.
+    pub request: &'a PlanRequest,
+    /// All steps, numbered from 1 in execution order.
+    pub steps: &'a [SubTask],
+    /// Those of them that are done and cannot be changed, ascending.
+    pub done: &'a [SubTask],
+    /// Why the goal was broken down this way.
+    pub rationale: &'a str,
+    /// The steps as a timetable.
+    pub schedule: &'a Schedule,
+    /// The arms that the plan may use.
+    pub registry: &'a ArmRegistry,
+}
+
+impl<'a> Review<'a> {
+    /// The steps that can still be changed.
+    pub fn open_steps(&self) -> impl Iterator<Item = &'a SubTask> {
+        let done = self.done;
+        self.steps.iter().filter(move |step| done.binary_search_by_key(&step.step, |done| done.step).is_err())
+    }
+}
+
+/// One thing that is wrong with a plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// What kind of finding.
+    pub code: FindingCode,
+    /// What becomes of it.
+    pub severity: Severity,
+    /// The number of the step, `None` when the whole plan is meant.
+    pub step: Option<u32>,
+    /// The field of the step, where it is one.
+    pub field: Option<&'static str>,
+    /// What the LLM is told: what is wrong, with figures, and what would be right. Texts of the request are in it only
+    /// as [`quoted`].
+    pub to_llm: String,
+    /// The same for the caller: a clause in lower case without a full stop. In that of a hard finding there is no text of
+    /// the request or the plan, as errors are logged.
+    pub to_caller: String,
+}
+
+/// What becomes of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It is a fault: no plan with it is returned.
+    Hard,
+    /// The LLM is asked once; then it is a warning.
+    Soft,
+    /// It is a warning, as its critic is not right often enough to cause a call.
+    Warning,
+}
+
+impl Finding {
+    /// Where in the plan it is, as `plan[2].action`.
+    pub(super) fn place(&self) -> String {
+        match (self.step, self.field) {
+            (None, _) => "plan".into(),
+            (Some(step), None) => format!("plan[{}]", step - 1),
+            (Some(step), Some(field)) => format!("plan[{}].{field}", step - 1),
+        }
+    }
+
+    /// `None` for what is never let pass.
+    fn into_warning(self) -> Option<Warning> {
+        match self.code {
+            FindingCode::Budget => None,
+            FindingCode::Warning(code) => {
+                Some(Warning { code, step: self.step, message: sentence(&self.to_caller) })
+            }
+        }
+    }
+}
+
+/// `text` of a request or a plan for the eyes of the LLM: as data between the tags whose content it does not follow.
+pub fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(shorten(text, QUOTED_CHARS)).to_string();
+    format!("<request>{}</request>", json.replace('<', "\\u003c"))
+}
+
+/// The critics of an installation.
+#[derive(Debug, Clone)]
+pub struct Critics {
+    mode: CriticsMode,
+    critics: Arc<[Box<dyn Critic>]>,
+}
+
+impl Default for Critics {
+    fn default() -> Self {
+        Self::new(CriticsMode::default(), Vec::new())
+    }
+}
+
+/// A plan that may be returned, and what the LLM may be asked about first.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reviewed {
+    pub(super) plan: Plan,
+    pub(super) soft: Vec<Finding>,
+}
+
+/// What a review of a plan came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Findings {
+    /// No plan with these is returned.
+    pub(super) hard: Vec<Finding>,
+    /// The LLM may be asked about these.
+    pub(super) soft: Vec<Finding>,
+    /// All that a caller should know if the plan is returned as it is.
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Critics {
+    /// The built-in critics and `further` ones.
+    pub fn new(mode: CriticsMode, further: Vec<Box<dyn Critic>>) -> Self {
+        let mut critics: Vec<Box<dyn Critic>> = vec![Box::new(budget::BudgetCritic)];
+        critics.extend(further);
+        Self { mode, critics: critics.into() }
+    }
+
+    /// Everything that the critics find in `plan`, of which some steps are `done`.
+    pub(super) fn review(
+        &self,
+        request: &PlanRequest,
+        plan: &Plan,
+        done: &[SubTask],
+        registry: &ArmRegistry,
+    ) -> Findings {
+        let (steps, rationale) = (plan.steps(), plan.rationale());
+        let schedule = estimate::schedule(steps);
+        let review = Review { request, steps, done, rationale, schedule: &schedule, registry };
+        let asked = self.critics.iter().filter(|critic| self.mode != CriticsMode::Off || !critic.is_soft());
+        let mut findings = Findings::default();
+        for finding in asked.flat_map(|critic| critic.review(&review)) {
+            match finding.severity {
+                Severity::Hard => findings.hard.push(finding),
+                _ if self.mode == CriticsMode::Off => {}
+                Severity::Soft if self.mode == CriticsMode::Enforce => {
+                    findings.warnings.extend(finding.clone().into_warning());
+                    findings.soft.push(finding);
+                }
+                Severity::Soft | Severity::Warning => findings.warnings.extend(finding.into_warning()),
+            }
+        }
+        findings
+    }
+}
