@@ -55,6 +55,9 @@ pub enum ErrorCode {
     /// The orchestrator's database is unavailable.
     #[cfg(feature = "orchestrator")]
     DatabaseUnavailable,
+    /// The orchestrator's task has ended and cannot be cancelled.
+    #[cfg(feature = "orchestrator")]
+    TaskEnded,
 }
 
 impl ErrorCode {
@@ -95,6 +98,8 @@ impl ErrorCode {
             Self::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
             #[cfg(feature = "orchestrator")]
             Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            #[cfg(feature = "orchestrator")]
+            Self::TaskEnded => StatusCode::CONFLICT,
         }
     }
 
@@ -119,6 +124,8 @@ impl ErrorCode {
             Self::DeadlineExceeded => "deadline_exceeded",
             #[cfg(feature = "orchestrator")]
             Self::DatabaseUnavailable => "database_unavailable",
+            #[cfg(feature = "orchestrator")]
+            Self::TaskEnded => "task_ended",
         }
     }
 
@@ -142,6 +149,8 @@ impl ErrorCode {
             Self::DeadlineExceeded => "Deadline exceeded",
             #[cfg(feature = "orchestrator")]
             Self::DatabaseUnavailable => "The database is unavailable",
+            #[cfg(feature = "orchestrator")]
+            Self::TaskEnded => "The task has ended",
         }
     }
 }

@@ -1,23 +1,20 @@
 //! The API's description, made from the types and handlers themselves.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
-use http::header::CONTENT_TYPE;
-use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{HttpMethod, Operation, Parameter};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{ArrayItems, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as DocumentedResponse, ResponseBuilder};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::arms::Arm;
-use crate::domain::problem::{ErrorCode, PROBLEM_JSON, ProblemDocument};
+use crate::domain::problem::{ErrorCode, ProblemDocument};
 use crate::server::body::body_layers;
+use crate::server::openapi::{add_problems, add_request_id, describe_itself, description_router};
 use crate::service::PlannerService;
 
 use super::observe::PLANNING_ROUTES;
@@ -54,29 +51,13 @@ pub(crate) fn api_router() -> Router<Arc<PlannerService>> {
         .routes(routes!(ops::capabilities))
         .routes(routes!(docs::page))
         .split_for_parts();
-    api.paths.add_path_operation("/openapi.json", vec![HttpMethod::Get], own_operation());
+    describe_itself(&mut api, "documentation");
     complete(&mut api);
-    let json: bytes::Bytes = api.to_json().expect("a description of our own types serialises").into();
     router
         .route("/docs/{name}", routing::get(docs::page_asset))
-        .route("/openapi.json", routing::get(move || async move { openapi_json(json) }))
+        .merge(description_router(&api))
         // Beside the description: it is no part of the API.
         .merge(page::router())
-}
-
-fn openapi_json(json: bytes::Bytes) -> Response {
-    ([(CONTENT_TYPE, "application/json")], json).into_response()
-}
-
-/// `/openapi.json`, which cannot be described by the document that it is made of.
-fn own_operation() -> Operation {
-    let body = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Object))).build();
-    utoipa::openapi::path::OperationBuilder::new()
-        .tag("documentation")
-        .operation_id(Some("openapi"))
-        .summary(Some("Returns this description as OpenAPI 3.1."))
-        .response("200", ResponseBuilder::new().description("OpenAPI 3.1").content("application/json", body))
-        .build()
 }
 
 /// Adds what all operations have in common: the request id, and the errors that each can end in.
@@ -95,12 +76,9 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
         };
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
             // Described paths exist.
-            add_problems(operation, codes.iter().filter(|code| **code != ErrorCode::NotFound));
-            for response in operation.responses.responses.values_mut() {
-                if let RefOr::T(response) = response {
-                    response.headers.insert("X-Request-ID".into(), text_header("The request's id"));
-                }
-            }
+            let codes = codes.iter().filter(|code| **code != ErrorCode::NotFound);
+            add_problems(operation, codes, headers_with);
+            add_request_id(operation);
         }
     }
 }
@@ -133,29 +111,6 @@ fn describe_like_plan(api: &mut utoipa::openapi::OpenApi, path: &str) {
     }
 }
 
-/// One response for each status, naming the codes that come with it.
-fn add_problems<'a>(operation: &mut Operation, codes: impl Iterator<Item = &'a ErrorCode>) {
-    let mut by_status: BTreeMap<String, Vec<ErrorCode>> = BTreeMap::new();
-    for code in codes {
-        by_status.entry(code.status().as_u16().to_string()).or_default().push(*code);
-    }
-    for (status, codes) in by_status {
-        let responses = &mut operation.responses.responses;
-        responses.entry(status).or_insert_with(|| RefOr::T(problem_response(&codes)));
-    }
-}
-
-fn problem_response(codes: &[ErrorCode]) -> DocumentedResponse {
-    let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let mut response =
-        ResponseBuilder::new().description(names.join(", ")).content(PROBLEM_JSON, body).build();
-    for (name, description) in codes.iter().flat_map(|code| headers_with(*code)) {
-        response.headers.insert((*name).into(), text_header(description));
-    }
-    response
-}
-
 /// The headers that come with a problem of this code, and their descriptions.
 fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
     const RETRY: (&str, &str) = ("Retry-After", "Seconds to wait, where known");
@@ -176,12 +131,4 @@ fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
         }
         _ => &[],
     }
-}
-
-fn text_header(description: &str) -> RefOr<Header> {
-    HeaderBuilder::new()
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-        .description(Some(description))
-        .build()
-        .into()
 }

@@ -1,170 +1,259 @@
-//! The orchestrator's HTTP API.
+//! The orchestrator's HTTP API: tasks submitted, followed, listed and cancelled.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use http::header::{HeaderMap, HeaderName, LOCATION};
 use serde::Serialize;
-use serde_json::json;
 use tokio::time::timeout;
-use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{debug, info};
+use tracing::info;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::domain::FieldError;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::server::body::{
-    body_layers, has_media_type, read_body, require_known_encoding, unsupported_media_type,
-};
-use crate::server::lifecycle::Phase;
-use crate::server::observe::{CompletedRequest, RequestObserver, observe};
-use crate::server::readiness::{now, readiness};
+use crate::server::body::{read_body, require_json};
+use crate::server::origin::check_origin;
 use crate::server::request::RequestContext;
 
 use super::Orchestrator;
+use super::list::{NO_SUCH_TASK, TaskList, TaskQuery};
 use super::metrics::Operation;
 use super::models::{Submission, Task, TaskStatus};
-use super::store::StoreError;
+use super::store::{Cancelled, StoreError, Stored};
 
+/// The caller's name for a submission (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Longest such name, in characters.
+const MAX_KEY_CHARS: usize = 255;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long a task may wait for a permit to be read and stored.
 const PERMIT_TIME: Duration = Duration::from_secs(10);
-/// How long the database may take when this service is probed: probes have short timeouts.
-const DATABASE_TIME: Duration = Duration::from_millis(800);
-/// How long the planner may take to answer `/ready`.
-const PLANNER_TIME: Duration = Duration::from_millis(400);
 /// When a submit should be retried while the database is unavailable.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// The errors that each call can end in, beside those of all.
+pub(super) const SUBMIT_CODES: [ErrorCode; 7] = [
+    ErrorCode::InvalidRequest,
+    ErrorCode::OriginNotAllowed,
+    ErrorCode::PayloadTooLarge,
+    ErrorCode::UnsupportedMediaType,
+    ErrorCode::DatabaseUnavailable,
+    ErrorCode::Overloaded,
+    ErrorCode::DeadlineExceeded,
+];
+pub(super) const LIST_CODES: [ErrorCode; 2] = [ErrorCode::InvalidRequest, ErrorCode::DatabaseUnavailable];
+pub(super) const TASK_CODES: [ErrorCode; 2] = [ErrorCode::NotFound, ErrorCode::DatabaseUnavailable];
+pub(super) const CANCEL_CODES: [ErrorCode; 4] =
+    [ErrorCode::NotFound, ErrorCode::OriginNotAllowed, ErrorCode::TaskEnded, ErrorCode::DatabaseUnavailable];
+
 type Shared = State<Arc<Orchestrator>>;
+/// The id in a path.
+type Id = Result<Path<String>, PathRejection>;
 
-/// All routes and what surrounds them. Binds nothing: the server and every test use it.
-pub fn router(orchestrator: Arc<Orchestrator>) -> Router {
-    Router::new()
-        .route("/submit", post(submit).layer(body_layers()))
-        .route("/tasks/{id}", get(task))
-        .route("/health", get(health))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
-        .fallback(async || not_found("There is nothing at this path."))
-        // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
-        .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response()))
-        // Outermost, so that whatever happens further in is observed and every response has its id.
-        .layer(from_fn_with_state(orchestrator.clone(), observe::<Orchestrator>))
-        .with_state(orchestrator)
-}
-
-/// Stores a task; once it is, and not before, it is accepted.
-async fn submit(
+/// Accepts a task.
+///
+/// It is accepted once it is stored, and not before. A task without `assigned_arm` is then planned in the background.
+#[utoipa::path(
+    post,
+    path = "/submit",
+    tag = "tasks",
+    operation_id = "submit_task",
+    request_body(content = Submission, content_type = "application/json"),
+    params((
+        "Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255,
+        description = "The caller's name for this submission. The same task submitted again under the same key is \
+                       stored once, and answered with the same id; another one is refused with 422. A key counts for \
+                       as long as its task is stored.",
+    )),
+    responses((
+        status = 202,
+        description = "The task is stored",
+        body = Accepted,
+        headers(("Location" = String, description = "Where to follow the task")),
+    )),
+)]
+pub(super) async fn submit(
     State(orchestrator): Shared,
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    if !may_be_json(&head.headers) {
-        return Err(unsupported_media_type());
-    }
-    require_known_encoding(&head.headers)?;
+    require_json(&head.headers)?;
+    orchestrator.check_origin(&head.headers)?;
     let body = read_body(body, context.arrived + BODY_TIME).await?;
     let permit = timeout(PERMIT_TIME, orchestrator.submissions.acquire()).await;
     let _permit = permit.map_err(|_| overloaded())?;
-    let task = Submission::from_json(&body)?;
-    let id = Uuid::new_v4();
-    let stored = orchestrator.store.insert(id, &task).await;
-    orchestrator.record(Operation::Insert, stored)?;
-    orchestrator.metrics.submitted();
-    info!(task_id = %id, "task accepted");
-    let message = match &task.assigned_arm {
-        None => {
-            orchestrator.submitted.notify_one();
-            format!("The task is stored and will be planned; follow it at /tasks/{id}.")
+    let (task, key) = match (Submission::from_json(&body), idempotency_key(&head.headers)) {
+        (Ok(task), Ok(key)) => (task, key),
+        (task, key) => {
+            return Err(key
+                .err()
+                .into_iter()
+                .chain(task.err().into_iter().flatten())
+                .collect::<Vec<_>>()
+                .into());
         }
-        Some(arm) => format!("The task is stored for the arm {arm}; it is not planned."),
     };
-    let answer = Accepted { task_id: id.to_string(), status: TaskStatus::Pending, message };
-    Ok((StatusCode::ACCEPTED, [(LOCATION, format!("/tasks/{id}"))], Json(answer)).into_response())
+    let id = Uuid::new_v4();
+    let stored = orchestrator.store.insert(id, &task, key.as_deref()).await;
+    let id = match orchestrator.record(Operation::Insert, stored)? {
+        Stored::New => {
+            orchestrator.metrics.submitted();
+            info!(task_id = %id, "task accepted");
+            if task.assigned_arm.is_none() {
+                orchestrator.submitted.notify_one();
+            }
+            id.to_string()
+        }
+        Stored::Before(id) => {
+            info!(task_id = id, "task submitted again");
+            id
+        }
+        Stored::KeyInUse => {
+            let message = "was used for another task; use a new key for each task";
+            return Err(vec![FieldError::new("Idempotency-Key", message)].into());
+        }
+    };
+    Ok(Accepted::new(id, &task).into_response())
+}
+
+/// The key in `headers`, if there is one.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
+    let keys: Vec<&str> =
+        headers.get_all(&IDEMPOTENCY_KEY).iter().map(|key| key.to_str().unwrap_or_default().trim()).collect();
+    match keys[..] {
+        [] => Ok(None),
+        [key] if (1..=MAX_KEY_CHARS).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(FieldError::new("Idempotency-Key", "must be given once, as 1 to 255 characters of ASCII")),
+    }
 }
 
 /// A task that was stored.
-#[derive(Serialize)]
-struct Accepted {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    /// Its id, a UUID.
+    #[schema(format = "uuid")]
     task_id: String,
+    /// Always `pending`.
     status: TaskStatus,
+    /// What happens to it, in one sentence.
     message: String,
 }
 
-/// Whether a body is declared as JSON, as nothing, or as what curl declares it unasked.
-fn may_be_json(headers: &HeaderMap) -> bool {
-    !headers.contains_key(CONTENT_TYPE)
-        || ["application/json", "application/x-www-form-urlencoded"]
-            .iter()
-            .any(|media_type| has_media_type(headers, media_type))
-}
-
-/// Where a task is on its way, and its plan.
-async fn task(
-    State(orchestrator): Shared,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Json<Task>, Problem> {
-    let none = || not_found("There is no task of this id.");
-    let id = id.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(none)?;
-    let found = orchestrator.store.find(id).await;
-    orchestrator.record(Operation::Find, found)?.map(Json).ok_or_else(none)
-}
-
-/// Whether the process lives.
-async fn health() -> Response {
-    let version = env!("CARGO_PKG_VERSION");
-    Json(json!({ "status": "healthy", "version": version, "timestamp": now() })).into_response()
-}
-
-/// Whether tasks can be accepted. They can without the planner arm: they wait for it.
-async fn ready(State(orchestrator): Shared) -> Response {
-    let database = timeout(DATABASE_TIME, orchestrator.store.ping());
-    let planner = timeout(PLANNER_TIME, orchestrator.planner.ready());
-    let (database, planner) = tokio::join!(database, planner);
-    let database = matches!(database, Ok(Ok(())));
-    let serving = orchestrator.lifecycle.phase() == Phase::Serving;
-    let ready = serving && database;
-    let planner = planner.is_ok_and(|report| report.is_ok_and(|report| report.ready));
-    readiness(ready, [("database", database), ("planner_arm", planner), ("serving", serving)])
-}
-
-/// The metrics, in Prometheus's text format.
-async fn metrics(State(orchestrator): Shared) -> Response {
-    let waiting = timeout(DATABASE_TIME, orchestrator.store.waiting()).await;
-    orchestrator.metrics.waiting(waiting.ok().and_then(Result::ok));
-    ([(CONTENT_TYPE, prometheus::TEXT_FORMAT)], orchestrator.metrics.render()).into_response()
-}
-
-impl RequestObserver for Orchestrator {
-    type Notes = ();
-
-    fn closes_connections(&self) -> bool {
-        self.lifecycle.phase() > Phase::Serving
+impl Accepted {
+    fn new(task_id: String, task: &Submission) -> Self {
+        let message = match &task.assigned_arm {
+            None => format!("The task is stored and will be planned; follow it at /tasks/{task_id}."),
+            Some(arm) => format!("The task is stored for the arm {arm}; it is not planned."),
+        };
+        Self { task_id, status: TaskStatus::Pending, message }
     }
+}
 
-    fn completed(&self, request: &CompletedRequest<()>) {
-        let (method, route, status) = (request.method, request.route(), request.shown_status());
-        self.metrics.http.record(route, method, status, request.took);
-        let (status, ms, code) = (status.as_u16(), request.ms(), request.code.map(ErrorCode::as_str));
-        if request.is_probe() {
-            debug!(method, route, status, ms, code, "request");
-        } else {
-            info!(method, route, status, ms, code, "request");
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        let location = [(LOCATION, format!("/tasks/{}", self.task_id))];
+        (StatusCode::ACCEPTED, location, Json(self)).into_response()
+    }
+}
+
+/// Lists tasks, the newest first.
+///
+/// `next` of an answer is the value of `after` with which the list continues. Tasks that are submitted meanwhile do
+/// not move the others.
+#[utoipa::path(
+    get,
+    path = "/tasks",
+    tag = "tasks",
+    operation_id = "list_tasks",
+    params(
+        ("status" = Option<String>, Query, nullable = false, pattern = "^((pending|processing|completed|failed|cancelled)(,(pending|processing|completed|failed|cancelled))*)?$", description = "Only tasks in this state, or in one of several separated by commas", example = "pending,processing"),
+        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200, description = "Most tasks in the answer; 50 when absent"),
+        ("after" = Option<String>, Query, nullable = false, format = "uuid", description = "Only tasks that are older than this one"),
+    ),
+    responses((status = 200, description = "Some tasks, without their plans", body = TaskList)),
+)]
+pub(super) async fn list_tasks(
+    State(orchestrator): Shared,
+    RawQuery(query): RawQuery,
+) -> Result<Json<TaskList>, Problem> {
+    let query = TaskQuery::from_query(&query.unwrap_or_default())?;
+    let found = orchestrator.store.list(&query).await;
+    let found = orchestrator.record(Operation::List, found)?;
+    Ok(Json(found.ok_or_else(|| vec![FieldError::new("after", NO_SUCH_TASK)])?))
+}
+
+/// Returns a task, with its plan once that is made.
+#[utoipa::path(
+    get,
+    path = "/tasks/{id}",
+    tag = "tasks",
+    operation_id = "get_task",
+    params(("id" = String, Path, description = "The task's id")),
+    responses((status = 200, description = "The task", body = Task)),
+)]
+pub(super) async fn task(State(orchestrator): Shared, id: Id) -> Result<Json<Task>, Problem> {
+    let found = orchestrator.store.find(uuid_of(id)?).await;
+    orchestrator.record(Operation::Find, found)?.map(Json).ok_or_else(no_such_task)
+}
+
+/// Cancels a task.
+///
+/// One that is being planned is abandoned, whichever orchestrator plans it. A task that is cancelled already stays so;
+/// one that is completed or failed cannot be cancelled (409).
+#[utoipa::path(
+    post,
+    path = "/tasks/{id}/cancel",
+    tag = "tasks",
+    operation_id = "cancel_task",
+    params(("id" = String, Path, description = "The task's id")),
+    responses((status = 200, description = "The task, which is cancelled", body = Task)),
+)]
+pub(super) async fn cancel(
+    State(orchestrator): Shared,
+    headers: HeaderMap,
+    id: Id,
+) -> Result<Json<Task>, Problem> {
+    orchestrator.check_origin(&headers)?;
+    let id = uuid_of(id)?;
+    let cancelled = orchestrator.store.cancel(id).await;
+    match orchestrator.record(Operation::Cancel, cancelled)?.ok_or_else(no_such_task)? {
+        Cancelled::Now(task) => {
+            info!(task_id = %id, "task cancelled");
+            orchestrator.metrics.finished("cancelled", 1);
+            // Nobody listens when no task is in progress here.
+            let _ = orchestrator.cancelled.send(id);
+            Ok(Json(task))
+        }
+        Cancelled::Before(task) => Ok(Json(task)),
+        Cancelled::Ended(task) => {
+            let status = task.status.as_str();
+            let detail =
+                format!("The task is {status}; only a task that is pending or processing can be cancelled.");
+            Err(Problem::new(ErrorCode::TaskEnded, detail))
         }
     }
 }
 
-fn not_found(detail: &str) -> Problem {
-    Problem::new(ErrorCode::NotFound, detail)
+impl Orchestrator {
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        check_origin(headers, &self.allowed_origins, "ORCHESTRATOR_ALLOWED_ORIGINS")
+    }
+}
+
+fn uuid_of(id: Id) -> Result<Uuid, Problem> {
+    id.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(no_such_task)
+}
+
+fn no_such_task() -> Problem {
+    Problem::new(ErrorCode::NotFound, "There is no task of this id.")
 }
 
 fn overloaded() -> Problem {

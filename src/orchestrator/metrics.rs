@@ -11,7 +11,7 @@ metric_set! {
     struct TaskMetrics {
         /// Tasks accepted and stored.
         submitted: IntCounter = counter("orchestrator_tasks_submitted_total");
-        /// Tasks that this process finished, by status: completed or failed.
+        /// Tasks that this process finished, by status: completed, failed or cancelled.
         finished: IntCounterVec = counters("orchestrator_tasks_finished_total", &["status"]);
         /// Tasks postponed to a later attempt, by reason.
         postponed: IntCounterVec = counters("orchestrator_tasks_postponed_total", &["reason"]);
@@ -42,6 +42,10 @@ pub(super) enum Operation {
     Insert,
     /// Look one up.
     Find,
+    /// List some.
+    List,
+    /// Cancel one.
+    Cancel,
     /// Claim tasks.
     Claim,
     /// Renew a lease.
@@ -50,8 +54,10 @@ pub(super) enum Operation {
     Finish,
     /// Mark tasks as failed whose time is up.
     Expire,
-    /// Give tasks some time after a start.
-    Extend,
+    /// Note that this orchestrator runs.
+    Beat,
+    /// Note that it starts, and give tasks the time for which none ran.
+    BeginRun,
 }
 
 impl Operation {
@@ -60,11 +66,14 @@ impl Operation {
         match self {
             Self::Insert => "insert",
             Self::Find => "find",
+            Self::List => "list",
+            Self::Cancel => "cancel",
             Self::Claim => "claim",
             Self::Renew => "renew",
             Self::Finish => "finish",
             Self::Expire => "expire",
-            Self::Extend => "extend",
+            Self::Beat => "beat",
+            Self::BeginRun => "begin_run",
         }
     }
 }
@@ -80,7 +89,7 @@ impl Metrics {
             http: HttpMetrics::register(&register, "orchestrator"),
             registry: registry.clone(),
         };
-        for status in ["completed", "failed"] {
+        for status in ["completed", "failed", "cancelled"] {
             metrics.tasks.finished.with_label_values(&[status]);
         }
         Arc::new(metrics)

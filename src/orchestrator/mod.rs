@@ -5,8 +5,12 @@
 
 mod api;
 pub mod cli;
+mod list;
 mod metrics;
 mod models;
+mod openapi;
+mod ops;
+mod page;
 mod settings;
 mod store;
 mod worker;
@@ -17,29 +21,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
 use crate::client::PlannerClient;
 use crate::server;
 use crate::server::lifecycle::{Lifecycle, Phase};
 
-pub use api::router;
+pub use list::{TaskList, TaskQuery, TaskSummary};
 pub use metrics::Metrics;
 pub use models::{Budget, Priority, Submission, Task, TaskStatus};
+pub use openapi::router;
 pub use settings::{PREFIX, SETTINGS, Settings};
-pub use store::{Claim, Database, Store, StoreError, TaskOutcome};
+pub use store::{Cancelled, Claim, Database, Store, StoreError, Stored, TaskOutcome};
 
 use metrics::Operation;
 use worker::Worker;
 
 /// Most tasks that are read and stored at the same time: parsed, JSON takes twenty times its bytes.
 const MAX_SUBMISSIONS: usize = 16;
-/// The least time that each unfinished task has left when an orchestrator starts.
-const TIME_AFTER_START: Duration = Duration::from_secs(30);
+/// How often an orchestrator notes in the database that it runs.
+const BEAT: Duration = Duration::from_secs(1);
+/// Cancelled tasks of which the workers may not know yet; a worker that falls behind learns it with its next renewal.
+const CANCELLATIONS: usize = 256;
 /// How long tasks in progress may take to be released once the grace time is up.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
 
@@ -54,8 +63,12 @@ pub struct Orchestrator {
     pub metrics: Arc<Metrics>,
     /// From start to end; its permits are for tasks in progress.
     pub lifecycle: Lifecycle,
+    /// Web pages that may submit and cancel, beside our own.
+    allowed_origins: Vec<HeaderValue>,
     /// Tells the worker that a task was stored.
     submitted: Notify,
+    /// Tells those who work on a task that it was cancelled here.
+    cancelled: broadcast::Sender<Uuid>,
     /// Permits for tasks that are read and stored now.
     submissions: Semaphore,
     /// Whether the database did its last operation.
@@ -72,20 +85,22 @@ impl Orchestrator {
             .map_err(|error| error.to_string())?;
         let metrics = Metrics::new();
         planner.register(metrics.registry()).map_err(|error| error.to_string())?;
+        let allowed_origins =
+            settings.allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
         let orchestrator = Arc::new(Self {
             store: Store::connect(&settings.database).await?,
             planner,
             metrics,
             lifecycle: Lifecycle::new(settings.max_concurrent_tasks),
+            allowed_origins: allowed_origins.collect(),
             submitted: Notify::new(),
+            cancelled: broadcast::Sender::new(CANCELLATIONS),
             submissions: Semaphore::new(MAX_SUBMISSIONS),
             store_is_healthy: AtomicBool::new(true),
         });
-        // Their time ran while no orchestrator may have been running.
-        let extended = orchestrator.store.extend(TIME_AFTER_START).await;
-        if let Ok(tasks @ 1..) = orchestrator.record(Operation::Extend, extended) {
-            let seconds = TIME_AFTER_START.as_secs();
-            info!(tasks, seconds, "unfinished tasks were given at least this many seconds");
+        let extended = orchestrator.store.begin_run(BEAT).await;
+        if let Ok(tasks @ 1..) = orchestrator.record(Operation::BeginRun, extended) {
+            info!(tasks, "unfinished tasks got the time back for which no orchestrator ran");
         }
         Ok(orchestrator)
     }

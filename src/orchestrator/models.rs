@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use crate::domain::faults::{Faults, MOST_FAULTS, each, read_json};
@@ -17,52 +19,68 @@ const TOO_LONG_FOR_PLANNER: &str = "must, with acceptance_criteria, leave at mos
 /// Longest name of an arm, in characters, as in the planner's registry.
 const MAX_ARM_CHARS: usize = 100;
 
-/// A task as it was submitted.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+/// A task as it was submitted. No text may contain the character U+0000.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 pub struct Submission {
-    /// What is to be achieved.
+    /// What is to be achieved: 1 to 10,000 characters, not blank.
     #[validate(custom(
         function = "goal_fits",
         message = "must be 1 to 10,000 characters long and not blank"
     ))]
+    #[schema(
+        min_length = 1,
+        max_length = 10_000,
+        pattern = r"\S",
+        example = "Write a function to calculate fibonacci"
+    )]
     pub goal: String,
-    /// Constraints by name.
+    /// Constraints by name; those that are null count as absent.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Object>, example = json!({"max_time": "5 min"}))]
     pub constraints: Map<String, Value>,
-    /// What else there is to know.
+    /// What else there is to know, at most 50,000 characters.
     #[validate(length(max = "MAX_CONTEXT_CHARS", message = "must be at most 50,000 characters long"))]
+    #[schema(max_length = 50_000)]
     pub context: Option<String>,
-    /// How to tell that it is achieved.
+    /// How to tell that it is achieved; none blank.
     #[serde(default, deserialize_with = "null_as_default")]
     #[validate(custom(function = "none_blank", message = "must not be blank"))]
+    #[schema(value_type = Option<Vec<String>>)]
     pub acceptance_criteria: Vec<String>,
     /// What it may cost.
     #[serde(default, deserialize_with = "null_as_default")]
     #[validate(nested)]
+    #[schema(value_type = Option<Budget>)]
     pub budget: Budget,
-    /// How urgent it is.
+    /// How urgent it is; medium when absent.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Priority>)]
     pub priority: Priority,
-    /// The arm that is to do it all; no plan is made then.
+    /// The arm that is to do it all, 1 to 100 characters, not blank; no plan is made then.
     #[validate(custom(function = "arm_fits", message = "must be 1 to 100 characters long and not blank"))]
+    #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     pub assigned_arm: Option<String>,
-    /// The caller's own notes.
+    /// The caller's own notes, stored as they are.
     #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Object>)]
     pub metadata: Map<String, Value>,
 }
 
 /// What a task may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(from = "BudgetFields")]
 pub struct Budget {
-    /// Tokens, 1 to 100,000. Kept for the arms; planning has limits of its own.
+    /// Tokens, 1 to 100,000; 10,000 when absent. Kept for the arms; planning has limits of its own.
     #[validate(range(min = 1, max = 100_000, message = "must be from 1 to 100000"))]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
     pub max_tokens: u32,
-    /// Time to a plan, in seconds, 1 to 3,600.
+    /// Time to a plan, in seconds, 1 to 3,600; 300 when absent. Time in which no orchestrator runs does not count.
     #[validate(range(min = 1, max = 3_600, message = "must be from 1 to 3600"))]
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 3_600)]
     pub max_time_seconds: u32,
-    /// US dollars, 0 to 100. Kept for the arms.
+    /// US dollars, 0 to 100; 1.0 when absent. Kept for the arms.
     #[validate(range(min = 0.0, max = 100.0, message = "must be from 0 to 100"))]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 100)]
     pub max_cost_usd: f64,
 }
 
@@ -92,7 +110,7 @@ impl Default for Budget {
 }
 
 /// How urgent a task is: more urgent ones are planned first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// When nothing else waits.
@@ -107,6 +125,11 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// The priority of a stored rank.
+    pub(super) fn ranked(rank: i16) -> Option<Self> {
+        [Self::Low, Self::Medium, Self::High, Self::Critical].into_iter().find(|known| known.rank() == rank)
+    }
+
     /// As it is stored, 1 to 4.
     pub(super) fn rank(self) -> i16 {
         match self {
@@ -119,7 +142,7 @@ impl Priority {
 }
 
 /// The state of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskStatus {
     /// Waits for a plan.
@@ -135,23 +158,31 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    /// As it is stored.
+    /// Every state.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Cancelled];
+
+    /// As it is stored, and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     pub(super) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "pending" => Self::Pending,
-            "processing" => Self::Processing,
-            "completed" => Self::Completed,
-            "failed" => Self::Failed,
-            "cancelled" => Self::Cancelled,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 }
 
 /// A task as `GET /tasks/{id}` shows it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Task {
     /// Its id, a UUID.
+    #[schema(format = "uuid")]
     pub task_id: String,
     /// Its state.
     pub status: TaskStatus,
@@ -162,8 +193,10 @@ pub struct Task {
     /// Why it failed, or why it still waits.
     pub error: Option<String>,
     /// RFC 3339.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// RFC 3339.
+    #[schema(format = DateTime)]
     pub updated_at: String,
     /// From its first claim to its end, in milliseconds.
     pub processing_time_ms: Option<i64>,
@@ -184,6 +217,13 @@ impl Submission {
         }
         let faults = faults.into_list();
         if faults.is_empty() { Ok(task) } else { Err(faults) }
+    }
+
+    /// The same for each two submissions that make the same task.
+    pub(super) fn fingerprint(&self) -> String {
+        // Keys of objects are sorted, and absent fields have their defaults.
+        let json = serde_json::to_vec(self).expect("texts and JSON values serialise");
+        Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Fields that have the character U+0000 somewhere, which databases do not store.

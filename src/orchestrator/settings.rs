@@ -8,7 +8,7 @@ use ::config::Map;
 
 use crate::client::ClientOptions;
 use crate::config::table::DefaultValue::{Computed, NotSet, Value};
-use crate::config::table::Kind::{Number, Secret, SecretUrl, Text, Url, Whole, Word};
+use crate::config::table::Kind::{List, Number, Secret, SecretUrl, Text, Url, Whole, Word};
 use crate::config::table::{self, LOG_FORMATS, LOG_LEVEL, Setting, setting};
 use crate::config::{LogFormat, LogLevel, Reader, SettingsError, mask_url, process_variables};
 use crate::http_client::is_bare;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub planner_arm: ClientOptions,
     /// Tasks planned at once, 1 to 1,000.
     pub max_concurrent_tasks: u32,
+    /// Origins of web pages that may submit and cancel tasks.
+    pub allowed_origins: Vec<String>,
     /// Address to listen on.
     pub host: String,
     /// Port to listen on; 0 lets the system choose.
@@ -62,6 +64,8 @@ pub const SETTINGS: &[Setting] = &[
         "One of the planner arm's PLANNER_AUTH_TOKENS, where it has any."),
     setting("MAX_CONCURRENT_TASKS", Whole(1, 1_000), Value("32"),
         "Most tasks planned at once."),
+    setting("ALLOWED_ORIGINS", List, NotSet,
+        "Origins whose pages may submit and cancel tasks, beside the orchestrator's own page at an address or localhost."),
     setting("HOST", Text, Value("0.0.0.0"),
         "The address to listen on."),
     setting("PORT", Whole(0, 65_535), Value("8000"),
@@ -116,6 +120,7 @@ impl Settings {
                 token: reader.secret("planner_arm_token"),
             },
             max_concurrent_tasks: reader.whole("max_concurrent_tasks"),
+            allowed_origins: reader.origins("allowed_origins"),
             host: reader.text("host"),
             port: reader.whole("port"),
             shutdown_grace: reader.seconds("shutdown_grace_seconds"),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -14,9 +15,9 @@ use crate::resilience::Backoff;
 use crate::resilience::breaker::BreakerState;
 use crate::server::lifecycle::Phase;
 
-use super::Orchestrator;
 use super::metrics::Operation;
 use super::store::{Claim, StoreError, TaskOutcome};
+use super::{BEAT, Orchestrator};
 
 /// For how long a task is claimed: so long it waits when its orchestrator dies.
 const LEASE: Duration = Duration::from_secs(10);
@@ -24,8 +25,6 @@ const LEASE: Duration = Duration::from_secs(10);
 const RENEWAL: Duration = Duration::from_secs(3);
 /// How often the database is asked for tasks; those submitted here are seen at once.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// How often tasks are looked for whose time is up.
-const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Tasks claimed at once at most, so that several orchestrators share a burst.
 const MAX_CLAIMS: usize = 16;
 /// The longest wait of ours before a task is retried.
@@ -64,7 +63,7 @@ impl Worker {
 
     /// Works until the service stops, and marks tasks as failed whose time is up.
     pub(super) async fn run(self: Arc<Self>) {
-        tokio::join!(self.claim_tasks(), self.expire_tasks());
+        tokio::join!(self.claim_tasks(), self.keep_time());
     }
 
     async fn claim_tasks(self: &Arc<Self>) {
@@ -118,10 +117,17 @@ impl Worker {
     /// Has a claimed task planned and stores how that ended, unless the claim is lost meanwhile.
     async fn work(&self, claim: &Claim) {
         let _in_progress = self.orchestrator.metrics.work_begins();
+        let cancellations = self.orchestrator.cancelled.subscribe();
+        // What is dropped here disconnects from the planner, which then cancels its call of the LLM.
         let outcome = tokio::select! {
             outcome = self.plan(claim) => outcome,
             () = self.renew_until_lost(claim) => {
-                warn!(task_id = claim.task_id, "the claim was lost; another orchestrator has the task");
+                let task_id = &claim.task_id;
+                warn!(task_id, "the claim was lost: the task was cancelled, or another orchestrator has it");
+                return;
+            }
+            () = is_cancelled(claim, cancellations) => {
+                info!(task_id = claim.task_id, "planning abandoned, as the task was cancelled");
                 return;
             }
             // Another orchestrator, or this one after its restart, claims it.
@@ -226,14 +232,17 @@ impl Worker {
         }
     }
 
-    async fn expire_tasks(&self) {
-        let mut sweeps = interval(EXPIRY_INTERVAL);
+    /// Notes that this orchestrator runs, and marks tasks as failed whose time is up.
+    async fn keep_time(&self) {
+        let mut sweeps = interval(BEAT);
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.orchestrator.lifecycle.reached(Phase::Draining) => return,
                 _ = sweeps.tick() => {}
             }
+            let noted = self.orchestrator.store.beat().await;
+            let _ = self.orchestrator.record(Operation::Beat, noted);
             let reason = self.last_error().unwrap_or_else(|| "too many tasks were ahead of it".into());
             let unstored = self.unstored().clone();
             let expired = self.orchestrator.store.expire(&reason, &unstored).await;
@@ -273,6 +282,17 @@ impl<'a> Unstored<'a> {
 impl Drop for Unstored<'_> {
     fn drop(&mut self) {
         self.worker.unstored().remove(self.task_id);
+    }
+}
+
+/// Resolves when the task of `claim` is cancelled by this orchestrator. Renewals notice when another one does.
+async fn is_cancelled(claim: &Claim, mut cancellations: broadcast::Receiver<Uuid>) {
+    loop {
+        match cancellations.recv().await {
+            Ok(id) if claim.task_id == id.to_string() => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
     }
 }
 

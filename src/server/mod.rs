@@ -4,6 +4,7 @@ pub(crate) mod asset;
 pub(crate) mod body;
 pub mod lifecycle;
 pub(crate) mod observe;
+pub(crate) mod openapi;
 pub(crate) mod origin;
 pub(crate) mod problem;
 pub(crate) mod process;

@@ -97,13 +97,16 @@ impl Store {
     /// Why that cannot be done, in a sentence.
     pub async fn connect(database: &Database) -> Result<Self, String> {
         let give_up = Instant::now() + START_TIME;
-        let mut is_first = true;
+        let mut races = 0;
         loop {
             let why = match Self::try_connect(&database.options).await {
                 Ok(store) => return Ok(store),
                 Err(error) if may_be_starting(&error) => "it does not answer".to_owned(),
-                // Another orchestrator may have made the tables at the same time: SQLite has no lock for that.
-                Err(MigrateError::ExecuteMigration(..)) if std::mem::take(&mut is_first) => continue,
+                // Another orchestrator may have made the same change at the same time: SQLite has no lock for that.
+                Err(MigrateError::ExecuteMigration(..)) if races < MIGRATION_NAMES.len() => {
+                    races += 1;
+                    continue;
+                }
                 Err(error) => return Err(unusable(database, &error.to_string())),
             };
             if Instant::now() > give_up {
@@ -121,7 +124,7 @@ impl Store {
                     PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_TIME)
                 };
                 let first = pool_of(1).connect_with((**options).clone()).await?;
-                migrations(include_str!("migrations/postgres_1_tasks.sql")).run(&first).await?;
+                migrations(POSTGRES_MIGRATIONS).run(&first).await?;
                 first.close().await;
                 let options = (**options).clone().options([("statement_timeout", STATEMENT_TIMEOUT_MS)]);
                 let pool = pool_of(CONNECTIONS)
@@ -145,7 +148,7 @@ impl Store {
                     .max_lifetime(None)
                     .connect_with((**options).clone())
                     .await?;
-                migrations(include_str!("migrations/sqlite_1_tasks.sql")).run(&pool).await?;
+                migrations(SQLITE_MIGRATIONS).run(&pool).await?;
                 // A deleted file is not created again, nor are what remains of its journal files used.
                 pool.set_connect_options((**options).clone().create_if_missing(false));
                 let file = DatabaseFile::at(options.get_filename()).map_err(sqlx::Error::Io)?;
@@ -198,10 +201,20 @@ fn unusable(database: &Database, why: &str) -> String {
     )
 }
 
-/// The changes to the tables, in order. A released one is never edited: add the next number.
-fn migrations(first: &'static str) -> Migrator {
-    let migration = Migration::new(1, "tasks".into(), MigrationType::Simple, first.into_sql_str(), false);
-    Migrator::with_migrations(vec![migration])
+/// The changes to the tables, in order. A released one is never edited: add the next.
+const POSTGRES_MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/postgres_1_tasks.sql"), include_str!("migrations/postgres_2_submissions.sql")];
+/// The same changes for SQLite.
+const SQLITE_MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/sqlite_1_tasks.sql"), include_str!("migrations/sqlite_2_submissions.sql")];
+/// What each change is about.
+const MIGRATION_NAMES: [&str; 2] = ["tasks", "submissions"];
+
+fn migrations(changes: [&'static str; MIGRATION_NAMES.len()]) -> Migrator {
+    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(MIGRATION_NAMES.into_iter().zip(changes)).map(migration).collect())
 }
 
 /// Which file a database was opened from.

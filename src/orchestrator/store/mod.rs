@@ -7,19 +7,20 @@
 mod connect;
 mod postgres;
 mod sqlite;
+mod tasks;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::{Connection, PgPool, SqlitePool};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::domain::{PlanRequest, PlanResponse};
 
 pub use connect::Database;
+pub use tasks::{Cancelled, Stored};
 
-use super::models::{Submission, Task, TaskStatus, plan_request};
+use super::models::plan_request;
 
 /// How long the database may take for one operation.
 const OPERATION_TIME: Duration = Duration::from_secs(5);
@@ -44,7 +45,10 @@ enum Pool {
 struct Sql {
     ping: &'static str,
     insert_task: &'static str,
+    find_submission: &'static str,
     find_task: &'static str,
+    list_tasks: &'static str,
+    cancel: &'static str,
     claim: &'static str,
     renew: &'static str,
     complete: &'static str,
@@ -53,7 +57,9 @@ struct Sql {
     fail: &'static str,
     postpone: &'static str,
     expire: &'static str,
-    extend: &'static str,
+    beat: &'static str,
+    begin_run: &'static str,
+    add_downtime: &'static str,
     waiting: &'static str,
 }
 
@@ -117,7 +123,7 @@ macro_rules! on {
     (in $pool:expr, $connection:ident => $work:expr) => {{
         let mut held = $pool.acquire().await?;
         let $connection = &mut *held;
-        let result = match timeout(OPERATION_TIME, async { $work }).await {
+        let result = match tokio::time::timeout($crate::orchestrator::store::OPERATION_TIME, async { $work }).await {
             Ok(done) => done.map_err(StoreError::from),
             Err(_) => Err(StoreError::Unavailable("it took too long".into())),
         };
@@ -128,6 +134,8 @@ macro_rules! on {
     }};
 }
 
+use on;
+
 impl Store {
     /// Whether the database answers, has our tables, and, of PostgreSQL, takes writes.
     ///
@@ -135,58 +143,6 @@ impl Store {
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         on!(self, connection => sqlx::query(self.sql.ping).fetch_one(connection).await.map(drop))
-    }
-
-    /// Stores a new task. Once this has succeeded the task is not lost.
-    ///
-    /// # Errors
-    /// When it is not stored, or when that is not known.
-    pub async fn insert(&self, id: Uuid, task: &Submission) -> Result<(), StoreError> {
-        let budget = &task.budget;
-        let (constraints, criteria) = (json(&task.constraints), json(&task.acceptance_criteria));
-        let metadata = json(&task.metadata);
-        on!(self, connection => sqlx::query(self.sql.insert_task)
-            .bind(id.to_string())
-            .bind(&task.goal)
-            .bind(&constraints)
-            .bind(&task.context)
-            .bind(&criteria)
-            .bind(budget.max_tokens as i32)
-            .bind(budget.max_time_seconds as i32)
-            .bind(budget.max_cost_usd)
-            .bind(task.priority.rank())
-            .bind(&task.assigned_arm)
-            .bind(&metadata)
-            .execute(connection)
-            .await
-            .map(drop))?;
-        // It may have been deleted meanwhile.
-        self.check_file()
-    }
-
-    /// The task of this id.
-    ///
-    /// # Errors
-    /// When the database does not answer, or holds something else than a task.
-    pub async fn find(&self, id: Uuid) -> Result<Option<Task>, StoreError> {
-        type Row = (String, String, String, Option<String>, Option<String>, i64, i64, Option<i64>);
-        let row: Option<Row> = on!(self, connection => sqlx::query_as(self.sql.find_task)
-            .bind(id.to_string())
-            .fetch_optional(connection)
-            .await)?;
-        let Some((task_id, status, goal, plan, error, created, updated, processing)) = row else {
-            return Ok(None);
-        };
-        Ok(Some(Task {
-            task_id,
-            status: TaskStatus::named(&status).ok_or_else(|| invalid_data(format!("the status {status}")))?,
-            goal,
-            result: plan.map(|plan| serde_json::from_str(&plan)).transpose().map_err(invalid_data)?,
-            error,
-            created_at: rfc3339(created),
-            updated_at: rfc3339(updated),
-            processing_time_ms: processing,
-        }))
     }
 
     /// Claims up to `most` tasks that are due, the most urgent and oldest, for the time of `lease`; none of
@@ -309,16 +265,32 @@ impl Store {
             .map(|done| done.rows_affected()))
     }
 
-    /// Gives unfinished tasks at least `time`, and lets those that wait for a retry have it at once; how many.
+    /// Notes that an orchestrator runs, while there are unfinished tasks.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn extend(&self, time: Duration) -> Result<u64, StoreError> {
-        on!(self, connection => sqlx::query(self.sql.extend)
-            .bind(millis(time))
-            .execute(connection)
-            .await
-            .map(|done| done.rows_affected()))
+    pub async fn beat(&self) -> Result<(), StoreError> {
+        on!(self, connection => sqlx::query(self.sql.beat).execute(connection).await.map(drop))
+    }
+
+    /// Notes that an orchestrator starts: adds to the budgets of unfinished tasks the time for which none ran, less
+    /// `beat`, the time between two [beats](Self::beat). So each start costs a task that much of its budget at least,
+    /// and one that starts and crashes for ever uses it up. Gives how many tasks got time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_run(&self, beat: Duration) -> Result<u64, StoreError> {
+        on!(self, connection => {
+            let mut transaction = connection.begin().await?;
+            // First, since it makes another orchestrator that starts now wait.
+            sqlx::query(self.sql.begin_run).execute(&mut *transaction).await?;
+            let extended = sqlx::query(self.sql.add_downtime)
+                .bind(millis(beat))
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected();
+            transaction.commit().await.map(|()| extended)
+        })
     }
 
     /// How many tasks wait for a plan.

@@ -9,9 +9,12 @@ pub(super) const SQL: Sql = Sql {
         WHERE current_setting('transaction_read_only') = 'off'",
     insert_task: "
         INSERT INTO tasks (id, goal, constraints, context, acceptance_criteria, max_tokens, max_time_seconds,
-                           max_cost_usd, priority, assigned_arm, metadata, expires_at, due_at)
-        VALUES ($1::uuid, $2, $3::jsonb, $4, $5::jsonb, $6, $7, $8, $9, $10, $11::jsonb,
-                now() + $7 * interval '1 second', CASE WHEN $10 IS NULL THEN now() END)",
+                           max_cost_usd, priority, assigned_arm, metadata, idempotency_key, submission_hash,
+                           expires_at, due_at)
+        VALUES ($1::uuid, $2, $3::jsonb, $4, $5::jsonb, $6, $7, $8, $9, $10, $11::jsonb, $12, $13,
+                now() + $7 * interval '1 second', CASE WHEN $10 IS NULL THEN now() END)
+        ON CONFLICT (idempotency_key) DO NOTHING",
+    find_submission: "SELECT id::text, submission_hash FROM tasks WHERE idempotency_key = $1",
     find_task: "
         SELECT tasks.id::text, status, goal, plan::text, error,
                (extract(epoch FROM tasks.created_at) * 1000)::bigint,
@@ -19,6 +22,22 @@ pub(super) const SQL: Sql = Sql {
                (extract(epoch FROM finished_at - started_at) * 1000)::bigint
         FROM tasks LEFT JOIN task_results ON task_id = tasks.id
         WHERE tasks.id = $1::uuid",
+    list_tasks: "
+        SELECT tasks.id::text, status, goal, priority, assigned_arm, jsonb_array_length(plan -> 'plan')::bigint,
+               error,
+               (extract(epoch FROM tasks.created_at) * 1000)::bigint,
+               (extract(epoch FROM updated_at) * 1000)::bigint,
+               (extract(epoch FROM finished_at - started_at) * 1000)::bigint
+        FROM tasks LEFT JOIN task_results ON task_id = tasks.id
+        WHERE ($1::jsonb IS NULL OR status IN (SELECT jsonb_array_elements_text($1::jsonb)))
+          AND ($2::uuid IS NULL
+               OR (tasks.created_at, tasks.id) < (SELECT created_at, id FROM tasks WHERE id = $2::uuid))
+        ORDER BY tasks.created_at DESC, tasks.id DESC
+        LIMIT $3",
+    cancel: "
+        UPDATE tasks
+        SET status = 'cancelled', error = NULL, due_at = NULL, finished_at = now(), updated_at = now()
+        WHERE id = $1::uuid AND status IN ('pending', 'processing')",
     // Materialised, so that the limit and the locks are applied once; rows that another orchestrator is about
     // to claim are passed over.
     claim: "
@@ -65,10 +84,13 @@ pub(super) const SQL: Sql = Sql {
                     || '; ' || COALESCE(error, $1)
         WHERE expires_at <= now() AND id NOT IN (SELECT jsonb_array_elements_text($2::jsonb)::uuid)
           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= now()))",
-    extend: "
+    beat: "
+        UPDATE heartbeat SET seen_at = now() WHERE EXISTS (SELECT 1 FROM tasks WHERE due_at IS NOT NULL)",
+    begin_run: "UPDATE heartbeat SET seen_before = seen_at, seen_at = now()",
+    add_downtime: "
         UPDATE tasks
-        SET expires_at = now() + $1 * interval '1 millisecond',
-            due_at = CASE WHEN status = 'pending' THEN LEAST(due_at, now()) ELSE due_at END
-        WHERE due_at IS NOT NULL AND expires_at < now() + $1 * interval '1 millisecond'",
+        SET expires_at = expires_at + (now() - GREATEST(created_at, seen_before) - $1 * interval '1 millisecond')
+        FROM heartbeat
+        WHERE due_at IS NOT NULL AND GREATEST(created_at, seen_before) + $1 * interval '1 millisecond' < now()",
     waiting: "SELECT count(*) FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL",
 };

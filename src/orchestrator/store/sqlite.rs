@@ -14,15 +14,30 @@ pub(super) const SQL: Sql = Sql {
     ping: "SELECT count(*) FROM (SELECT 1 FROM tasks LIMIT 1)",
     insert_task: concat!(
         "INSERT INTO tasks (id, goal, constraints, context, acceptance_criteria, max_tokens, max_time_seconds,
-                            max_cost_usd, priority, assigned_arm, metadata, expires_at, due_at,
-                            created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-                 ", now!(), " + $7 * 1000, CASE WHEN $10 IS NULL THEN ", now!(), " END, ", now!(), ", ", now!(), ")"
+                            max_cost_usd, priority, assigned_arm, metadata, idempotency_key, submission_hash,
+                            expires_at, due_at, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                 ", now!(), " + $7 * 1000, CASE WHEN $10 IS NULL THEN ", now!(), " END, ", now!(), ", ", now!(), ")
+         ON CONFLICT (idempotency_key) DO NOTHING"
     ),
+    find_submission: "SELECT id, submission_hash FROM tasks WHERE idempotency_key = $1",
     find_task: "
         SELECT tasks.id, status, goal, plan, error, tasks.created_at, updated_at, finished_at - started_at
         FROM tasks LEFT JOIN task_results ON task_id = tasks.id
         WHERE tasks.id = $1",
+    list_tasks: "
+        SELECT tasks.id, status, goal, priority, assigned_arm, json_array_length(plan, '$.plan'), error,
+               tasks.created_at, updated_at, finished_at - started_at
+        FROM tasks LEFT JOIN task_results ON task_id = tasks.id
+        WHERE ($1 IS NULL OR status IN (SELECT value FROM json_each($1)))
+          AND ($2 IS NULL OR (tasks.created_at, tasks.id) < (SELECT created_at, id FROM tasks WHERE id = $2))
+        ORDER BY tasks.created_at DESC, tasks.id DESC
+        LIMIT $3",
+    cancel: concat!(
+        "UPDATE tasks
+         SET status = 'cancelled', error = NULL, due_at = NULL, finished_at = ", now!(), ", updated_at = ", now!(), "
+         WHERE id = $1 AND status IN ('pending', 'processing')"
+    ),
     claim: concat!(
         "UPDATE tasks
          SET status = 'processing', claimed_by = $1, claims = claims + 1, due_at = ", now!(), " + $3,
@@ -76,16 +91,16 @@ pub(super) const SQL: Sql = Sql {
         now!(),
         "))"
     ),
-    extend: concat!(
+    beat: concat!(
+        "UPDATE heartbeat SET seen_at = ", now!(), "
+         WHERE EXISTS (SELECT 1 FROM tasks WHERE due_at IS NOT NULL)"
+    ),
+    begin_run: concat!("UPDATE heartbeat SET seen_before = seen_at, seen_at = ", now!()),
+    add_downtime: concat!(
         "UPDATE tasks
-         SET expires_at = ",
-        now!(),
-        " + $1, due_at = CASE WHEN status = 'pending' THEN MIN(due_at, ",
-        now!(),
-        ") ELSE due_at END
-         WHERE due_at IS NOT NULL AND expires_at < ",
-        now!(),
-        " + $1"
+         SET expires_at = expires_at + (", now!(), " - MAX(tasks.created_at, seen_before) - $1)
+         FROM heartbeat
+         WHERE due_at IS NOT NULL AND MAX(tasks.created_at, seen_before) + $1 < ", now!()
     ),
     waiting: "SELECT count(*) FROM tasks WHERE status = 'pending' AND due_at IS NOT NULL",
 };

@@ -149,13 +149,12 @@ async fn a_body_that_is_no_task_is_refused() {
 }
 
 #[tokio::test]
-async fn curl_without_a_content_type_is_accepted() {
+async fn only_bodies_declared_as_json_are_accepted() {
     let database = TestDatabase::sqlite();
     let orchestrator = orchestrator(&database).await;
-    for content_type in
-        [None, Some("application/x-www-form-urlencoded"), Some("application/json; charset=utf-8")]
-    {
-        let response = orchestrator.api.post_as(content_type, r#"{"goal": "Fix it"}"#).await;
+    let goal = r#"{"goal": "Fix it"}"#;
+    for content_type in ["application/json", "Application/JSON; charset=utf-8"] {
+        let response = orchestrator.api.post_as(Some(content_type), goal).await;
         assert_eq!(response.status(), 202, "{content_type:?}");
         let location = header(&response, "location").to_owned();
         let answer: Value = response.json().await.expect("JSON");
@@ -163,6 +162,14 @@ async fn curl_without_a_content_type_is_accepted() {
         assert_eq!(answer.as_object().expect("an object").len(), 3, "{answer}");
         assert_eq!(orchestrator.api.get(&location).await.status(), 200);
     }
+    // What a form on any website can send, and what curl declares unasked.
+    for content_type in
+        [None, Some("application/x-www-form-urlencoded"), Some("text/plain"), Some("multipart/form-data")]
+    {
+        let (status, refused) = problem(orchestrator.api.post_as(content_type, goal).await).await;
+        assert_eq!((status, &refused["code"]), (415, &json!("unsupported_media_type")), "{content_type:?}");
+    }
+    assert_eq!(database.count("SELECT count(*) FROM tasks").await, 2);
 }
 
 #[tokio::test]
@@ -176,9 +183,8 @@ async fn unknown_paths_and_tasks_are_not_found() {
         "/tasks/%00",
         "/tasks/%ff",
         "/tasks/",
-        "/tasks",
         "/plan",
-        "/",
+        "/page/none.js",
     ] {
         let (status, refused) = problem(orchestrator.api.get(path).await).await;
         assert_eq!((status, refused["code"].as_str()), (404, Some("not_found")), "{path}: {refused}");
@@ -205,6 +211,7 @@ async fn health_readiness_and_metrics_answer_from_the_start() {
         "orchestrator_tasks_submitted_total 0",
         "orchestrator_tasks_finished_total{status=\"completed\"} 0",
         "orchestrator_tasks_finished_total{status=\"failed\"} 0",
+        "orchestrator_tasks_finished_total{status=\"cancelled\"} 0",
         "orchestrator_tasks_waiting 0",
         "orchestrator_tasks_in_progress 0",
         "planner_client_requests_total{outcome=\"ok\"} 0",
@@ -249,7 +256,7 @@ async fn a_short_request_with_countless_faults_has_a_short_answer() {
         format!(r#"{{"goal": "g", "acceptance_criteria": [{}1]}}"#, "1,".repeat(400_000)),
         format!(r#"{{"goal": "g", "acceptance_criteria": [{}""]}}"#, "\"\",".repeat(300_000)),
     ] {
-        let response = orchestrator.api.post_as(None, &body).await;
+        let response = orchestrator.api.post_as(Some("application/json"), &body).await;
         assert_eq!(response.status(), 422);
         let answer = response.bytes().await.expect("a body");
         assert!(answer.len() < 20_000, "{} bytes", answer.len());

@@ -19,7 +19,6 @@ on_each_database!(
     a_refused_task_fails_at_once_with_the_reason,
     a_plan_that_cannot_be_stored_fails_the_task,
     an_unreadable_task_fails_and_delays_none,
-    a_cancelled_task_stays_cancelled,
 );
 
 async fn a_submitted_task_is_planned_and_stored(database: TestDatabase) {
@@ -197,22 +196,4 @@ async fn an_unreadable_task_fails_and_delays_none(database: TestDatabase) {
     let readable = orchestrator.api.submit(&json!({ "goal": "Plan it" })).await;
     assert_eq!(orchestrator.api.ended(&unreadable).await["error"], "the stored task cannot be read");
     assert_eq!(orchestrator.api.ended(&readable).await["status"], "completed");
-}
-
-async fn a_cancelled_task_stays_cancelled(database: TestDatabase) {
-    let wait = std::time::Duration::from_millis(300);
-    let answer = Reply::Body("application/json", planner_answer().to_string());
-    let planner = FakeLlm::start([answer.after(wait)]).await;
-    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
-    let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
-    planner.called(1).await;
-    database.execute("UPDATE tasks SET status = 'cancelled', due_at = NULL").await;
-    let dropped = async || {
-        let in_progress = orchestrator.api.metric("orchestrator_tasks_in_progress").await;
-        if in_progress < 0.5 { Ok(()) } else { Err(in_progress) }
-    };
-    super::support::until(dropped).await;
-    let task = orchestrator.api.task(&id).await;
-    assert_eq!((&task["status"], &task["result"]), (&json!("cancelled"), &Value::Null));
-    assert_eq!(database.subtasks().await, []);
 }

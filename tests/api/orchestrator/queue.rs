@@ -22,7 +22,8 @@ on_each_database!(
     a_task_waits_for_its_planner_until_its_time_is_up,
     a_task_that_was_not_started_in_time_fails,
     a_task_behind_an_open_breaker_fails_with_the_reason,
-    a_start_retries_every_task,
+    time_without_an_orchestrator_does_not_count,
+    starts_extend_no_budget_and_shorten_no_wait,
     a_slow_probe_delays_the_others,
     a_wrong_token_is_retried,
     several_orchestrators_can_start_at_once,
@@ -58,7 +59,7 @@ async fn tasks_run_by_priority_then_age(database: TestDatabase) {
     ] {
         let id = Uuid::new_v4();
         let task = task(&format!(r#"{{"goal": "{name}", "priority": "{priority}"}}"#));
-        store.insert(id, &task).await.expect("stored");
+        store.insert(id, &task, None).await.expect("stored");
         names.insert(id.to_string(), name);
         // So that no two are of the same millisecond.
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -103,7 +104,7 @@ async fn tasks_of_a_dead_orchestrator_are_taken_over(database: TestDatabase) {
     let planner = FakeLlm::start([good()]).await;
     let task = task(r#"{"goal": "Fix it"}"#);
     let (dead, id) = (store(&database).await, Uuid::new_v4());
-    dead.insert(id, &task).await.expect("stored");
+    dead.insert(id, &task, None).await.expect("stored");
     let claims = dead.claim(Uuid::new_v4(), 10, Duration::from_millis(400), &none()).await.expect("claimed");
     assert_eq!(claims.len(), 1);
     assert!(
@@ -133,7 +134,7 @@ async fn tasks_of_a_dead_orchestrator_are_taken_over(database: TestDatabase) {
 async fn a_lease_is_renewed_for_as_long_as_the_claim_holds(database: TestDatabase) {
     let task = task(r#"{"goal": "Fix it"}"#);
     let (store, worker) = (store(&database).await, Uuid::new_v4());
-    store.insert(Uuid::new_v4(), &task).await.expect("stored");
+    store.insert(Uuid::new_v4(), &task, None).await.expect("stored");
     let first = store.claim(worker, 1, Duration::from_millis(1), &none()).await.expect("claimed").remove(0);
     assert_eq!(
         (first.number, first.request.as_ref().map(|request| request.goal.as_str())),
@@ -196,7 +197,7 @@ async fn a_task_waits_for_its_planner_until_its_time_is_up(database: TestDatabas
 async fn a_task_that_was_not_started_in_time_fails(database: TestDatabase) {
     let task = task(r#"{"goal": "Fix it", "budget": {"max_time_seconds": 1}}"#);
     let (store, id) = (store(&database).await, Uuid::new_v4());
-    store.insert(id, &task).await.expect("stored");
+    store.insert(id, &task, None).await.expect("stored");
     let reason = "nobody had time";
     assert_eq!(store.expire(reason, &none()).await.expect("an answer"), 0, "its time is not up yet");
     until(async || match store.expire(reason, &none()).await.expect("an answer") {
@@ -227,21 +228,45 @@ async fn a_task_behind_an_open_breaker_fails_with_the_reason(database: TestDatab
     assert_eq!(planner.calls().len(), 1, "the breaker is open");
 }
 
-async fn a_start_retries_every_task(database: TestDatabase) {
+async fn time_without_an_orchestrator_does_not_count(database: TestDatabase) {
     let (store, pending, half_done) = (store(&database).await, Uuid::new_v4(), Uuid::new_v4());
-    let task = task(r#"{"goal": "Fix it", "budget": {"max_time_seconds": 1}}"#);
-    store.insert(half_done, &task).await.expect("stored");
+    let task = task(r#"{"goal": "Fix it", "budget": {"max_time_seconds": 60}}"#);
+    store.insert(half_done, &task, None).await.expect("stored");
     let claims = store.claim(Uuid::new_v4(), 1, Duration::from_millis(100), &none()).await.expect("claimed");
     assert_eq!(claims.len(), 1);
-    store.insert(pending, &task).await.expect("stored");
-    // Nobody is there until the time of both is up.
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    store.insert(pending, &task, None).await.expect("stored");
+    // Nobody is there for an hour.
+    database.make_older(3_600).await;
     let planner = TestApp::embedded().await;
     let orchestrator = TestOrchestrator::start(&database, &planner.url("")).await;
     for id in [pending, half_done] {
         let task = orchestrator.api.ended(&id.to_string()).await;
         assert_eq!(task["status"], "completed", "{task}");
     }
+}
+
+async fn starts_extend_no_budget_and_shorten_no_wait(database: TestDatabase) {
+    let (store, id) = (store(&database).await, Uuid::new_v4());
+    store.insert(id, &task(r#"{"goal": "Fix it"}"#), None).await.expect("stored");
+    let claim = store.claim(Uuid::new_v4(), 1, LEASE, &none()).await.expect("claimed").remove(0);
+    let wait = TaskOutcome::Postponed(Duration::from_secs(50), Some("the planner is down".into()));
+    assert!(store.finish(&claim, &wait).await.expect("stored"));
+    let beat = Duration::from_secs(1);
+    for _ in 0..20 {
+        assert_eq!(store.begin_run(beat).await.expect("an answer"), 0);
+    }
+    assert_eq!(database.budget_seconds().await, 300);
+    assert!(store.claim(Uuid::new_v4(), 1, LEASE, &none()).await.expect("an answer").is_empty());
+    // Every start costs a second, however long nobody was there.
+    for downtime in 1..=3 {
+        database.make_older(60).await;
+        assert_eq!(store.begin_run(beat).await.expect("an answer"), 1);
+        let budget = database.budget_seconds().await;
+        assert!((300 + 59 * downtime..=300 + 59 * downtime + 1).contains(&budget), "{budget}");
+    }
+    // While it runs, time counts.
+    store.beat().await.expect("noted");
+    assert_eq!(store.begin_run(beat).await.expect("an answer"), 0);
 }
 
 async fn a_slow_probe_delays_the_others(database: TestDatabase) {

@@ -21,9 +21,9 @@ async fn a_task_is_submitted_and_followed_to_its_plan() {
     let database = TestDatabase::sqlite();
     let orchestrator = TestOrchestrator::start(&database, &planner.url("")).await;
     let (submit, accepted) = call("localhost:8000/submit");
-    let body = submit.split('\'').nth(1).expect("a body");
-    // curl declares a body as a form.
-    let response = orchestrator.api.post_as(Some("application/x-www-form-urlencoded"), body).await;
+    let mut quoted = submit.split('\'').skip(1).step_by(2);
+    let content_type = quoted.next().and_then(|header| header.strip_prefix("Content-Type: "));
+    let response = orchestrator.api.post_as(content_type, quoted.next().expect("a body")).await;
     assert_eq!(response.status(), 202);
     let answer: Value = response.json().await.expect("JSON");
     assert_eq!(shape(&answer), shape(&accepted));
@@ -35,6 +35,11 @@ async fn a_task_is_submitted_and_followed_to_its_plan() {
     let ended = orchestrator.api.ended(id).await;
     assert_eq!((&ended["task_id"], &ended["status"]), (&answer["task_id"], &task["status"]));
     assert_eq!(shape(&ended), shape(&task));
+
+    let (list, tasks) = call("localhost:8000/tasks?");
+    let path = list.split("localhost:8000").nth(1).and_then(|rest| rest.split('\'').next()).expect("a path");
+    let listed: Value = orchestrator.api.get(path).await.json().await.expect("JSON");
+    assert_eq!(shape(&listed), shape(&tasks));
 }
 
 #[test]

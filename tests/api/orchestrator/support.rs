@@ -158,14 +158,45 @@ impl TestDatabase {
         execute(server, sql).await;
     }
 
+    /// Lets everything in it have happened so many seconds earlier.
+    pub async fn make_older(&self, seconds: u32) {
+        let by = match &self.kind {
+            Kind::Sqlite { .. } => format!("{seconds} * 1000"),
+            Kind::Postgresql { .. } => format!("{seconds} * interval '1 second'"),
+        };
+        for sql in [
+            format!(
+                "UPDATE tasks SET created_at = created_at - {by}, due_at = due_at - {by}, expires_at = expires_at - {by}"
+            ),
+            format!("UPDATE heartbeat SET seen_at = seen_at - {by}"),
+        ] {
+            self.execute(sql).await;
+        }
+    }
+
+    /// The time from the creation to the end of the budget of the only task.
+    pub async fn budget_seconds(&self) -> i64 {
+        self.count(match &self.kind {
+            Kind::Sqlite { .. } => "SELECT (expires_at - created_at) / 1000 FROM tasks",
+            Kind::Postgresql { .. } => {
+                "SELECT floor(extract(epoch FROM expires_at - created_at))::bigint FROM tasks"
+            }
+        })
+        .await
+    }
+
     /// Runs a statement, as another user of the database would.
-    pub async fn execute(&self, sql: &'static str) {
+    pub async fn execute(&self, sql: impl Into<String>) {
+        let sql = sql.into();
         match &self.kind {
             Kind::Sqlite { .. } => {
                 let mut connection = SqliteConnection::connect(&self.url).await.expect("a connection");
-                sqlx::query(sql).execute(&mut connection).await.expect("a good statement");
+                sqlx::query(sqlx::AssertSqlSafe(sql))
+                    .execute(&mut connection)
+                    .await
+                    .expect("a good statement");
             }
-            Kind::Postgresql { .. } => execute(&self.url, sql.to_owned()).await,
+            Kind::Postgresql { .. } => execute(&self.url, sql).await,
         }
     }
 }
@@ -277,6 +308,20 @@ impl Api {
             request = request.header("content-type", content_type);
         }
         request.send().await.expect("an answer")
+    }
+
+    /// Posts a body to `path` with these headers.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> reqwest::Response {
+        let mut request = self.client.post(self.url(path)).json(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.expect("an answer")
+    }
+
+    /// Asks for a task to be cancelled.
+    pub async fn cancel(&self, id: &str) -> reqwest::Response {
+        self.client.post(self.url(&format!("/tasks/{id}/cancel"))).send().await.expect("an answer")
     }
 
     /// Submits a task, which must be accepted: its id.
