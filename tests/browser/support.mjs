@@ -15,10 +15,11 @@ export const BINARY = join(resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target
 const SCREENSHOTS = process.env.PLANNER_TEST_SCREENSHOTS;
 
 /** The service on a free port, with settings named without their prefix. */
-export async function service(settings) {
-  const env = { PATH: process.env.PATH, PLANNER_HOST: "127.0.0.1", PLANNER_PORT: "0", PLANNER_LOG_FORMAT: "json" };
-  for (const [name, value] of Object.entries(settings)) env[`PLANNER_${name}`] = String(value);
-  const child = spawn(BINARY, ["serve"], { env, stdio: ["ignore", "pipe", "inherit"] });
+export async function service(settings, binary = BINARY, prefix = "PLANNER_") {
+  const env = { PATH: process.env.PATH };
+  const all = { HOST: "127.0.0.1", PORT: 0, LOG_FORMAT: "json", ...settings };
+  for (const [name, value] of Object.entries(all)) env[prefix + name] = String(value);
+  const child = spawn(binary, ["serve"], { env, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((end) => child.on("exit", end));
   const address = await new Promise((found, failed) => {
     createInterface(child.stdout).on("line", (line) => {

@@ -157,18 +157,18 @@ async fn tasks_are_listed_by_status(database: TestDatabase) {
         FakeLlm::start([good(), crate::support::planner_problem(500, "plan_invalid", "Not sound.")]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let api = &orchestrator.api;
-    let planned = api.submit(&json!({ "goal": "Plan it" })).await;
-    api.ended(&planned).await;
+    let complete = api.submit(&json!({ "goal": "Plan it" })).await;
+    api.ended(&complete).await;
     let failed = api.submit(&json!({ "goal": "Plan that", "priority": "high" })).await;
     api.ended(&failed).await;
     let kept = api.submit(&json!({ "goal": "Keep it", "assigned_arm": "coder" })).await;
     for (query, expected) in [
-        ("?status=completed", vec![&planned]),
+        ("?status=completed", vec![&complete]),
         ("?status=failed", vec![&failed]),
         ("?status=pending", vec![&kept]),
         ("?status=processing", vec![]),
-        ("?status=pending,completed", vec![&kept, &planned]),
-        ("", vec![&kept, &failed, &planned]),
+        ("?status=pending,completed", vec![&kept, &complete]),
+        ("", vec![&kept, &failed, &complete]),
     ] {
         assert_eq!(ids(&list(api, query).await).iter().collect::<Vec<_>>(), expected, "{query}");
     }
@@ -179,7 +179,7 @@ async fn tasks_are_listed_by_status(database: TestDatabase) {
     assert_eq!((of(1, "priority"), of(1, "steps")), (json!("high"), Value::Null));
     assert_eq!((of(0, "assigned_arm"), of(0, "priority")), (json!("coder"), json!("medium")));
     for field in ["created_at", "updated_at", "processing_time_ms"] {
-        assert_eq!(of(2, field), api.task(&planned).await[field], "{field}");
+        assert_eq!(of(2, field), api.task(&complete).await[field], "{field}");
     }
 }
 
