@@ -36,7 +36,9 @@ pub async fn serve(
 ) {
     let housekeeper = service.clone();
     let housekeeping = tokio::spawn(async move { housekeeper.housekeeping().await });
+    let arms = service.refresh_arms().await;
     server::serve(listener, router(service.clone()), &service.lifecycle, grace, stop).await;
+    arms.end().await;
     housekeeping.abort();
     service.traces.end().await;
     info!("stopped");
@@ -126,7 +128,9 @@ async fn serve_mcp(settings: Settings) -> Result<(), String> {
         arms = settings.arms.arms().len(),
         "serving MCP on standard input"
     );
+    let arms = service.refresh_arms().await;
     let result = mcp::stdio::serve(service.clone(), signals.first()).await;
+    arms.end().await;
     service.traces.end().await;
     info!("stopped");
     result

@@ -1,11 +1,15 @@
 //! `planner-arm arms`: the arms that steps can be given to.
 
+use std::io::IsTerminal as _;
+
 use clap::{Args, ColorChoice, ValueEnum};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, ContentArrangement, Table};
 
 use crate::config::Settings;
-use crate::domain::arms::{Arm, ArmList};
+use crate::domain::arms::{ArmList, ArmSourceStatus, ListedArm};
+use crate::service::read_arms;
+use crate::telemetry;
 
 use super::render::{Colours, fit, visible, visible_json};
 
@@ -28,13 +32,17 @@ enum Format {
     Json,
 }
 
-/// Prints the arms of `settings`.
-pub(super) fn print(arguments: &ArmsArguments, settings: &Settings) -> Result<(), String> {
-    let arms = settings.arms.arms();
+/// Prints the arms of `settings`, and those that their sources have now.
+pub(super) async fn print(arguments: ArmsArguments, settings: Settings) -> Result<(), String> {
+    telemetry::init_for_command(settings.log_level, std::io::stderr().is_terminal(), std::io::stderr);
+    let list = read_arms(&settings).await?;
     let text = match arguments.format {
-        Format::Table => table(arms, Colours::on(&std::io::stdout(), arguments.color)),
+        Format::Table => {
+            let colours = Colours::on(&std::io::stdout(), arguments.color);
+            let sources = if list.sources.is_empty() { String::new() } else { sources_table(&list.sources) };
+            table(&list, colours) + &sources
+        }
         Format::Json => {
-            let list = ArmList::of(&settings.arms);
             let json = serde_json::to_string_pretty(&list).map_err(|error| error.to_string())?;
             visible_json(&json) + "\n"
         }
@@ -42,21 +50,43 @@ pub(super) fn print(arguments: &ArmsArguments, settings: &Settings) -> Result<()
     super::print(&text)
 }
 
-fn table(arms: &[Arm], colours: Colours) -> String {
-    let has_types = arms.iter().any(|arm| !arm.inputs.is_empty() || !arm.outputs.is_empty());
+/// What each source has, or why it cannot be read.
+fn sources_table(sources: &[ArmSourceStatus]) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(vec!["Source", "Arms", "Available", "Note"]);
+    fit(&mut table);
+    for status in sources {
+        table.add_row(vec![
+            visible(&status.source),
+            status.arms.to_string(),
+            if status.available { "yes" } else { "no" }.to_owned(),
+            visible(status.error.as_deref().unwrap_or_default()),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+fn table(list: &ArmList, colours: Colours) -> String {
+    let has_types =
+        list.arms.iter().any(|listed| !listed.arm.inputs.is_empty() || !listed.arm.outputs.is_empty());
+    let has_sources = !list.sources.is_empty();
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     let mut header = vec!["Arm", "What it does", "Capabilities", "Keywords", "Cost"];
     if has_types {
         header.push("Takes → makes");
     }
+    if has_sources {
+        header.push("Source");
+    }
     table.set_header(header);
     if colours.are_on() {
         table.enforce_styling();
     }
     fit(&mut table);
-    let list = |words: &[String]| visible(&words.join(", "));
-    for arm in arms {
+    let words = |words: &[String]| visible(&words.join(", "));
+    for ListedArm { arm, source, .. } in list.arms.iter() {
         let mut id = Cell::new(visible(&arm.id));
         if let Some(colour) = colours.in_table(&arm.id) {
             id = id.fg(colour);
@@ -64,12 +94,15 @@ fn table(arms: &[Arm], colours: Colours) -> String {
         let mut row = vec![
             id,
             Cell::new(visible(&arm.description)),
-            Cell::new(list(&arm.capabilities)),
-            Cell::new(list(&arm.keywords)),
+            Cell::new(words(&arm.capabilities)),
+            Cell::new(words(&arm.keywords)),
             Cell::new("$".repeat(arm.cost_tier.into())),
         ];
         if has_types {
-            row.push(Cell::new(format!("{} → {}", list(&arm.inputs), list(&arm.outputs))));
+            row.push(Cell::new(format!("{} → {}", words(&arm.inputs), words(&arm.outputs))));
+        }
+        if has_sources {
+            row.push(Cell::new(visible(source)));
         }
         table.add_row(row);
     }

@@ -36,14 +36,14 @@ enum Command {
     Serve,
     /// Serve the Model Context Protocol on standard input and output
     ///
-    /// Offers the tools `create_plan` and `validate_plan` to the agent host that starts this program. The log goes to
-    /// standard error. A running service offers the same tools at /mcp.
+    /// Offers the tools `create_plan`, `validate_plan`, `replan` and `list_arms` to the agent host that starts this
+    /// program. The log goes to standard error. A running service offers the same tools at /mcp.
     Mcp,
     /// Make one plan and print it
     Plan(plan::PlanArguments),
     /// Evaluate the configured engine on a set of scenarios and print a report
     Eval(eval::EvalArguments),
-    /// Print the arms that steps can be given to
+    /// Print the arms that steps can be given to, those of sources included
     Arms(arms::ArmsArguments),
     /// Check whether a running service is healthy; the exit code is 0 or 1
     Healthcheck {
@@ -97,7 +97,7 @@ pub(crate) fn run(
         Command::Plan(arguments) => return block_on(threads, plan::plan(arguments, &settings)),
         Command::Eval(arguments) => block_on(threads, eval::eval(arguments, settings)),
         Command::Healthcheck { .. } => block_on(1, healthcheck(&settings.health_url())),
-        Command::Arms(arguments) => arms::print(&arguments, &settings),
+        Command::Arms(arguments) => block_on(threads, arms::print(arguments, settings)),
         Command::Config => config::print(&settings),
         Command::Completions { .. } | Command::Man => unreachable!("they need no settings"),
     })

@@ -92,8 +92,9 @@ async fn output(arguments: PlanArguments, settings: &Settings) -> Result<Option<
         arms: arguments.arms.as_deref().map(arms_file::read).transpose()?,
         ..PlanRequest::default()
     };
-    request.check_for(&settings.arms).map_err(|faults| Problem::from(faults).detail)?;
     let service = PlannerService::from_settings(settings)?;
+    service.read_arm_sources().await;
+    request.check_for(&service.planner.registry()).map_err(|faults| Problem::from(faults).detail)?;
 
     let deadline = Instant::now() + settings.timeout;
     let job = PlanJob::from(request);

@@ -14,7 +14,8 @@ use crate::domain::{CriticsMode, EngineKind, PlanRules};
 use super::reader::Reader;
 use super::table::{SETTINGS, unknown};
 use super::{
-    Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError, llm, traces,
+    ArmSource, Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError,
+    arm_sources, llm, traces,
 };
 
 /// The variable that names the file.
@@ -114,6 +115,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     };
     let rules = rules(reader);
     let arms = arms(reader, rules.require_verification);
+    let arm_sources = sources(reader, variables);
     let openai_api_key = reader.secret("openai_api_key");
     let base_url = llm::base_url(reader);
     let engine = engine(reader, environment, base_url.as_deref());
@@ -157,6 +159,9 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         cache_max_entries: reader.whole("cache_max_entries"),
         redis_url: redis_url(reader),
         arms: arms?,
+        arm_sources: arm_sources?,
+        arm_refresh: reader.seconds("arm_refresh_seconds"),
+        arm_stale: reader.seconds("arm_stale_seconds"),
         prices: prices?,
         worker_threads: reader.whole_or("worker_threads", cores()),
         traces,
@@ -190,6 +195,16 @@ fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry>
     let ids: Vec<&str> = arms.arms().iter().map(|arm| arm.id.as_str()).collect();
     reader.show("arms", ids.join(","));
     Some(arms)
+}
+
+/// The sources of arms, shown by name.
+fn sources(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Vec<ArmSource>> {
+    let sources = file_list(reader, "arm_sources", arm_sources::FIELDS, |entries| {
+        arm_sources::read(entries, variables)
+    })?;
+    let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    reader.show("arm_sources", names.join(","));
+    Some(sources)
 }
 
 /// Shown are those of `models`.
@@ -255,9 +270,15 @@ fn redis_url(reader: &mut Reader) -> Option<SecretString> {
 }
 
 /// What is wrong with each variable with our prefix that is no setting. `PLANNER_ARM_*` is what Kubernetes sets for a
-/// service of that name, and what callers of this service use.
+/// service of that name, and what callers of this service use, unless it is nearly the name of a setting.
 fn unknown_variables(variables: &HashMap<String, String>) -> Vec<String> {
-    let ours = variables.keys().filter(|name| *name != CONFIG_FILE && !name.starts_with("PLANNER_ARM_"));
+    let is_of_others = |name: &str| {
+        name.starts_with("PLANNER_ARM_")
+            && !SETTINGS
+                .iter()
+                .any(|setting| strsim::damerau_levenshtein(name, &setting.variable(PREFIX)) <= 2)
+    };
+    let ours = variables.keys().filter(|name| *name != CONFIG_FILE && !is_of_others(name));
     let mut unknown: Vec<String> = ours.filter_map(|name| unknown_variable(name)).collect();
     unknown.sort();
     unknown

@@ -1,5 +1,6 @@
 //! Settings: a file, then the environment, then checks that report everything that is wrong at once.
 
+mod arm_sources;
 mod llm;
 mod load;
 mod reader;
@@ -20,6 +21,7 @@ use crate::domain::{CriticsMode, EngineKind, PlanRules};
 
 pub use crate::http_client::CertificateFile;
 pub use crate::telemetry::settings::{LogFormat, LogLevel, Sampler, TraceSettings};
+pub use arm_sources::{ArmSource, ArmSourceKind};
 
 #[cfg(feature = "orchestrator")]
 pub(crate) use reader::Reader;
@@ -124,6 +126,12 @@ pub struct Settings {
     pub redis_url: Option<SecretString>,
     /// The arms.
     pub arms: ArmRegistry,
+    /// Where further arms are read from.
+    pub arm_sources: Vec<ArmSource>,
+    /// How often they are read, 1 to 86,400 s.
+    pub arm_refresh: Duration,
+    /// How long the arms of an unavailable source are still offered, 1 to 86,400 s.
+    pub arm_stale: Duration,
     /// With more arms than these, the prompt carries those that fit the goal best.
     pub max_prompt_arms: usize,
     /// What models cost.

@@ -137,6 +137,12 @@ pub const SETTINGS: &[Setting] = &[
         "Threads that serve requests."),
     setting("ARMS", FileOnly, Computed("planner, retriever, coder, executor, judge, guardian"),
         "The arms that steps can be given to."),
+    setting("ARM_SOURCES", FileOnly, NotSet,
+        "Where further arms are read from while the service runs: MCP servers, OpenAPI documents, /capabilities of other arms."),
+    setting("ARM_REFRESH_SECONDS", Number(1.0, 86_400.0), Value("60"),
+        "Seconds after which the arms of a source are read again."),
+    setting("ARM_STALE_SECONDS", Number(1.0, 86_400.0), Value("300"),
+        "Seconds for which the arms of a source that is unavailable are still offered."),
     setting("PRICES", FileOnly, Computed("OpenAI's list prices"),
         "What models cost, which adds to the built-in prices or replaces them."),
 ];

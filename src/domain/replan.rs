@@ -123,7 +123,7 @@ impl ReplanRequest {
         }
         // Not flattened into one type: serde would hide the fields from the collector.
         let (request, so_far) = (faults.collect::<PlanRequest>(&json), faults.collect::<PlanSoFar>(&json));
-        let (Some(request), Some(so_far)) = (request, so_far) else {
+        let (Some(mut request), Some(so_far)) = (request, so_far) else {
             return Err(faults.into_list().into());
         };
         let PlanSoFar { plan, feedback, .. } = &so_far;
@@ -135,7 +135,8 @@ impl ReplanRequest {
         faults.check(&request);
         request.check_arms(Some(registry), &mut faults);
         let chosen = registry.chosen(request.arms.as_deref().unwrap_or_default());
-        let is_arm = |id: &str| registry.get(id).or_else(|| chosen.get(id)).is_some();
+        let is_arm =
+            |id: &str| registry.get(id).or_else(|| chosen.get(id)).is_some() || registry.is_unavailable(id);
         faults.check(&so_far);
         check_plan(plan, &mut faults);
         check_progress(plan, progress, is_arm, &mut faults);
@@ -143,6 +144,7 @@ impl ReplanRequest {
         if !faults.is_empty() {
             return Err(InvalidRequest { faults, request_id: request.request_id });
         }
+        request.define_arms(Some(registry));
         let PlanSoFar { plan, progress, feedback } = so_far;
         Ok(Self { request, plan, progress: progress.unwrap_or_default(), feedback })
     }

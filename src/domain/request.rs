@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use super::arms::choice::faults_of_choices;
+use super::arms::choice::{define, faults_of_choices};
 use super::arms::{ArmChoice, ArmRegistry};
 use super::faults::{Faults, each, read_json};
 use super::{Budget, FieldError};
@@ -103,10 +103,11 @@ impl PlanRequest {
     }
 
     fn read(body: &[u8], registry: Option<&ArmRegistry>) -> Result<Self, InvalidRequest> {
-        let (request, mut faults) = read_json::<Self>(body, "a goal")?;
+        let (mut request, mut faults) = read_json::<Self>(body, "a goal")?;
         request.check_arms(registry, &mut faults);
         let faults = faults.into_list();
         if faults.is_empty() {
+            request.define_arms(registry);
             Ok(request)
         } else {
             Err(InvalidRequest { faults, request_id: request.request_id })
@@ -139,6 +140,13 @@ impl PlanRequest {
 }
 
 impl PlanRequest {
+    /// Replaces ids of arms by their definitions, where the arms are known.
+    pub(super) fn define_arms(&mut self, registry: Option<&ArmRegistry>) {
+        if let (Some(choices), Some(registry)) = (&mut self.arms, registry) {
+            define(choices, registry);
+        }
+    }
+
     /// Notes what is wrong with the arms.
     pub(super) fn check_arms(&self, registry: Option<&ArmRegistry>, faults: &mut Faults) {
         for FieldError { field, message } in

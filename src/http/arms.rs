@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
 
 use crate::domain::arms::ArmList;
 use crate::domain::problem::Problem;
@@ -23,7 +24,7 @@ use crate::service::PlannerService;
 pub(super) async fn list_arms(
     State(service): State<Arc<PlannerService>>,
     request: Request,
-) -> Result<Json<ArmList>, Problem> {
+) -> Result<Response, Problem> {
     service.authorize(&request)?;
-    Ok(Json(ArmList::of(service.planner.registry())))
+    Ok(Json(&*service.arms()).into_response())
 }

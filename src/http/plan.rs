@@ -97,7 +97,7 @@ pub(super) fn create_plan(
     request: Request,
 ) -> impl Future<Output = Result<Response, Problem>> {
     let from_start = |service: &PlannerService, body: &[u8]| {
-        PlanRequest::from_json_for(body, service.planner.registry()).map(PlanJob::from)
+        PlanRequest::from_json_for(body, &service.planner.registry()).map(PlanJob::from)
     };
     answer(service, context, request, from_start)
 }

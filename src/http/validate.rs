@@ -78,7 +78,7 @@ pub(super) async fn validate(
     let deadline = context.arrived + service.timeout;
     let body = read_until_draining(&service, request.into_body(), deadline).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
-    let (text, about) = without_request(text, service.planner.registry())?;
+    let (text, about) = without_request(text, &service.planner.registry())?;
     Ok(Json(service.validate(text, about).await?))
 }
 

@@ -22,6 +22,7 @@ use tracing::{Instrument, Span, info, info_span};
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::validation::take_request;
 use crate::domain::{PlanRequest, SubTask};
+use crate::planner::PlanJob;
 use crate::server::request;
 use crate::service::PlannerService;
 use crate::service::admission::{AdmittedRequest, ValidatedRequest};
@@ -30,7 +31,7 @@ use crate::service::reply::{Include, PlanMetadata, PlanReply, outcome};
 use crate::service::span;
 use crate::telemetry::traces;
 
-use super::tools::{CREATE_PLAN, VALIDATE_PLAN};
+use super::tools::{LIST_ARMS, REPLAN, VALIDATE_PLAN, plans};
 
 /// How long a client may take to receive the remaining progress notifications once the plan is complete.
 const LAST_STEPS: Duration = Duration::from_secs(1);
@@ -87,8 +88,7 @@ impl ToolCall {
                 (call_context, info_span!("request", request_id = Empty, trace_id = Empty))
             };
         let caller = call_context.trace.clone();
-        let trace =
-            if tool == CREATE_PLAN { span::begin_call(&service.traces, caller, tool) } else { caller };
+        let trace = if plans(tool) { span::begin_call(&service.traces, caller, tool) } else { caller };
         traces::name(&span, trace.as_ref());
         Self { service, tool, call_context, span, trace, answered: None }
     }
@@ -125,8 +125,12 @@ impl ToolCall {
     }
 
     async fn reply(&self, arguments: JsonObject, context: &RequestContext<RoleServer>) -> PlanReply {
-        if self.tool == VALIDATE_PLAN {
-            return PlanReply { result: self.validate_plan(arguments).await, metadata: None };
+        match self.tool {
+            VALIDATE_PLAN => {
+                return PlanReply { result: self.validate_plan(arguments).await, metadata: None };
+            }
+            LIST_ARMS => return PlanReply { result: Ok(json(&*self.service.arms())), metadata: None },
+            _ => {}
         }
         match self.admitted(arguments).await {
             Ok(admitted) => match self.progress_token(context) {
@@ -144,9 +148,13 @@ impl ToolCall {
 
     /// The request for a plan in `arguments`, once it is admitted.
     async fn admitted(&self, arguments: JsonObject) -> Result<AdmittedRequest, Problem> {
-        let job = PlanRequest::from_json_for(&json(&arguments), self.service.planner.registry())
-            .map_err(|invalid| invalid.faults)?
-            .into();
+        let (planner, body) = (&self.service.planner, json(&arguments));
+        let job = if self.tool == REPLAN {
+            planner.read_replan(&body)
+        } else {
+            PlanRequest::from_json_for(&body, &planner.registry()).map(PlanJob::from)
+        };
+        let job = job.map_err(|invalid| invalid.faults)?;
         let CallContext { caller, deadline, .. } = self.call_context.clone();
         let request = ValidatedRequest { caller, include: EXTRAS, deadline, no_cache: false, job };
         request.admit(&self.service).await.1
@@ -154,7 +162,7 @@ impl ToolCall {
 
     async fn validate_plan(&self, arguments: JsonObject) -> Result<Bytes, Problem> {
         let mut arguments = arguments;
-        let about = take_request(&mut arguments, self.service.planner.registry())?;
+        let about = take_request(&mut arguments, &self.service.planner.registry())?;
         let proposal = String::from_utf8_lossy(&json(&arguments)).into_owned();
         Ok(json(&self.service.validate(proposal, about).await?))
     }
@@ -178,7 +186,7 @@ impl Drop for ToolCall {
         let code = self.answered.as_ref().and_then(|(code, _)| *code);
         let metadata = self.answered.as_ref().and_then(|(_, metadata)| metadata.as_ref());
         let outcome = outcome(self.answered.is_some(), code);
-        if self.tool == CREATE_PLAN {
+        if plans(self.tool) {
             self.service.plan_ended(outcome, metadata, took);
             if let Some(trace) = &self.trace {
                 span::end(trace, outcome, code, None, self.call_context.context.id(), metadata);

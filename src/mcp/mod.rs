@@ -40,9 +40,8 @@ impl McpServer {
     pub(crate) fn new(service: Arc<PlannerService>) -> Self {
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let server = Implementation::new("planner-arm", env!("CARGO_PKG_VERSION")).with_title("Planner arm");
-        let config = ServerConfig::new(capabilities)
-            .with_server_info(server)
-            .with_instructions(tools::instructions(&service));
+        let config =
+            ServerConfig::new(capabilities).with_server_info(server).with_instructions(tools::INSTRUCTIONS);
         let tools = tools::all(&service);
         Self { service, offer: Arc::new(Offer { config, tools }) }
     }

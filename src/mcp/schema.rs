@@ -2,46 +2,85 @@
 //!
 //! Agent hosts hand them to their models' APIs, and each of these accepts another part of JSON Schema; one construct
 //! outside of it makes a host refuse all tools. So they use only what OpenAI, Anthropic and Gemini all accept: one
-//! `type` for each schema, no references, and only the keywords below.
+//! `type` for each schema, no references, no choice at the top, and only the keywords below. They are short, since
+//! models read them with every message.
 
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, schema::Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::problem::ProblemDocument;
 
-/// Keywords that need no translation.
-const KEYWORDS: [&str; 9] = [
-    "description",
-    "required",
-    "enum",
-    "minimum",
-    "maximum",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-];
+/// Keywords that arguments keep as they are. Of lengths only what must not be empty: long ones are rare, and refused.
+const INPUT_KEYWORDS: [&str; 6] = ["required", "enum", "minimum", "maximum", "minLength", "minItems"];
+
+/// The fields of problems that results are described with.
+const PROBLEM_FIELDS: [&str; 4] = ["code", "detail", "errors", "retry_after_seconds"];
 
 /// Schemas by the name in references to them.
 type Definitions = Map<String, Value>;
 
-/// The schema of a `T` as the arguments of a tool: optional fields are not required, and `null` is not offered.
-pub(super) fn input<T: ToSchema>() -> Map<String, Value> {
-    let mut schemas = Vec::new();
-    T::schemas(&mut schemas);
-    object(portable(&json!(T::schema()), &definitions(schemas), false))
+/// What a schema is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    /// Arguments: optional fields are not required, and `null` is not offered.
+    Input,
+    /// Results: types alone.
+    Output,
 }
 
-/// The schema of a tool's result: a `T`, or the problem document that is returned instead.
-pub(super) fn output<T: ToSchema>() -> Map<String, Value> {
+/// The schema of a tool's arguments: these `fields` of a `T`, each with what the model is told of it.
+pub(super) fn input<T: ToSchema>(fields: &[(&str, &str)]) -> Map<String, Value> {
+    let mut schema = object(translated::<T>(Use::Input));
+    let properties = properties_of(&mut schema);
+    properties.retain(|name, _| fields.iter().any(|(field, _)| field == name));
+    for (field, description) in fields {
+        let property =
+            properties.get_mut(*field).and_then(Value::as_object_mut).expect("a field of the type");
+        property.insert("description".into(), json!(description));
+    }
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| fields.iter().any(|(field, _)| name == field));
+    }
+    schema
+}
+
+/// The schema of a tool's results: a `T` but for its fields in `never`, or the problem document that is returned
+/// instead, with the fields that a model can act on. Neither is required: a choice at the top is what some hosts refuse.
+/// Only what is in `details` is described in full.
+pub(super) fn output<T: ToSchema>(never: &[&str], details: &[&str]) -> Map<String, Value> {
+    let mut schema = object(translated::<T>(Use::Output));
+    let mut problem = object(translated::<ProblemDocument<'_>>(Use::Output));
+    let properties = properties_of(&mut schema);
+    properties.retain(|name, _| !never.contains(&name.as_str()));
+    let problem = properties_of(&mut problem);
+    properties.extend(PROBLEM_FIELDS.map(|name| (name.to_owned(), problem[name].take())));
+    for (name, property) in properties {
+        if !details.contains(&name.as_str()) {
+            outline(property);
+        }
+    }
+    schema
+}
+
+/// Leaves the types of `schema` and of its items.
+fn outline(schema: &mut Value) {
+    let Value::Object(keywords) = schema else { return };
+    keywords.remove("properties");
+    if let Some(items) = keywords.get_mut("items") {
+        outline(items);
+    }
+}
+
+/// The properties of an object's schema.
+pub(super) fn properties_of(schema: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    schema.get_mut("properties").and_then(Value::as_object_mut).expect("an object's schema")
+}
+
+fn translated<T: ToSchema>(purpose: Use) -> Value {
     let mut schemas = Vec::new();
     T::schemas(&mut schemas);
-    ProblemDocument::schemas(&mut schemas);
-    let definitions = definitions(schemas);
-    let alternatives = [json!(T::schema()), json!(ProblemDocument::schema())];
-    let alternatives = alternatives.map(|schema| portable(&schema, &definitions, true));
-    object(json!({ "type": "object", "anyOf": alternatives }))
+    portable(&json!(T::schema()), &definitions(schemas), purpose)
 }
 
 fn definitions(schemas: Vec<(String, RefOr<Schema>)>) -> Definitions {
@@ -55,23 +94,26 @@ fn object(schema: Value) -> Map<String, Value> {
     }
 }
 
-/// `schema` in the common subset, with what it refers to in place; whether `null` stays allowed where it was.
-fn portable(schema: &Value, definitions: &Definitions, keeps_null: bool) -> Value {
+/// `schema` in the common subset, with what it refers to in place.
+fn portable(schema: &Value, definitions: &Definitions, purpose: Use) -> Value {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap_or_default();
-        return portable(&definitions[name], definitions, keeps_null);
+        return portable(&definitions[name], definitions, purpose);
+    }
+    if let Some(parts) = schema["allOf"].as_array() {
+        return joined(parts.iter().map(|part| portable(part, definitions, purpose)));
     }
     let mut alternatives = alternatives(schema);
-    if !keeps_null {
+    if purpose == Use::Input {
         alternatives.retain(|alternative| alternative["type"] != "null");
     }
     if let [alternative] = alternatives.as_slice()
         && alternative != schema
     {
-        return portable(alternative, definitions, keeps_null);
+        return portable(alternative, definitions, purpose);
     }
     if alternatives.len() > 1 {
-        let alternatives = alternatives.iter().map(|schema| portable(schema, definitions, keeps_null));
+        let alternatives = alternatives.iter().map(|schema| portable(schema, definitions, purpose));
         return json!({ "anyOf": alternatives.collect::<Vec<_>>() });
     }
     let mut portable_schema = Map::new();
@@ -80,15 +122,31 @@ fn portable(schema: &Value, definitions: &Definitions, keeps_null: bool) -> Valu
             ("type", Value::String(_)) => value.clone(),
             ("properties", Value::Object(properties)) => properties
                 .iter()
-                .map(|(name, schema)| (name.clone(), portable(schema, definitions, keeps_null)))
+                .map(|(name, schema)| (name.clone(), portable(schema, definitions, purpose)))
                 .collect(),
-            ("items", items) => portable(items, definitions, keeps_null),
-            (keyword, _) if KEYWORDS.contains(&keyword) => value.clone(),
+            ("items", items) => portable(items, definitions, purpose),
+            (keyword, _) if purpose == Use::Input && INPUT_KEYWORDS.contains(&keyword) => value.clone(),
             _ => continue,
         };
         portable_schema.insert(keyword.clone(), value);
     }
     Value::Object(portable_schema)
+}
+
+/// The schema of an object that is all of `parts`.
+fn joined(parts: impl Iterator<Item = Value>) -> Value {
+    let mut whole = json!({ "type": "object", "properties": {}, "required": [] });
+    for mut part in parts {
+        if let Some(properties) = part["properties"].as_object_mut() {
+            properties_of(whole.as_object_mut().expect("an object")).append(properties);
+        }
+        if let (Some(required), Some(more)) =
+            (whole["required"].as_array_mut(), part["required"].as_array_mut())
+        {
+            required.append(more);
+        }
+    }
+    whole
 }
 
 /// The schemas that `schema` is a choice of: itself, where it is none.

@@ -1,6 +1,6 @@
 //! The arms of the installation and those of single requests, each with what is built from them once.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
@@ -28,88 +28,180 @@ pub(super) struct ArmSet {
     /// Built when it is first asked.
     embedded: OnceLock<EmbeddedPlanner>,
     /// The set is the one that the engine was made for.
-    is_default: bool,
+    is_of_engine: bool,
 }
 
 impl ArmSet {
-    fn new(validator: PlanValidator, is_default: bool) -> Self {
-        Self { validator: Arc::new(validator), embedded: OnceLock::new(), is_default }
+    fn new(validator: PlanValidator, is_of_engine: bool) -> Self {
+        Self { validator: Arc::new(validator), embedded: OnceLock::new(), is_of_engine }
     }
 
-    /// The embedded planner for these arms, where `default` is the one for those of the installation.
-    pub(super) fn embedded<'a>(&'a self, default: &'a EmbeddedPlanner) -> &'a EmbeddedPlanner {
-        if self.is_default {
-            return default;
+    /// The embedded planner for these arms, where `engine` is the one for those that it was made for.
+    pub(super) fn embedded<'a>(&'a self, engine: &'a EmbeddedPlanner) -> &'a EmbeddedPlanner {
+        if self.is_of_engine {
+            return engine;
         }
         let PlanValidator { registry, rules, .. } = &*self.validator;
         self.embedded.get_or_init(|| EmbeddedPlanner::new(registry.clone(), rules.clone()))
     }
 }
 
+/// The set of the installation, which changes with its arms.
+struct DefaultSet {
+    set: Arc<ArmSet>,
+    version: ArmsVersion,
+}
+
+/// Which arms the installation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArmsVersion {
+    /// Differs whenever arms, prompts or schemas do; the same in every replica with the same arms.
+    pub fingerprint: [u8; 32],
+    /// How often they have changed.
+    generation: u64,
+}
+
+/// What all sets have in common.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub(super) rules: PlanRules,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) max_prompt_arms: usize,
+    pub(super) critics: Critics,
+}
+
+impl Common {
+    fn validator(&self, registry: Arc<ArmRegistry>) -> PlanValidator {
+        let Self { rules, metrics, max_prompt_arms, critics } = self.clone();
+        PlanValidator::new(registry, rules, max_prompt_arms, metrics).with_critics(critics)
+    }
+}
+
 /// All sets: the installation's own, and the ones that requests asked for last.
 pub(super) struct ArmSets {
-    default: Arc<ArmSet>,
+    pub(super) common: Common,
+    default: RwLock<DefaultSet>,
     of_requests: Cache<[u8; 32], Arc<ArmSet>>,
 }
 
 impl ArmSets {
     pub(super) fn new(registry: Arc<ArmRegistry>, rules: PlanRules, metrics: Arc<Metrics>) -> Self {
-        let validator = PlanValidator::new(registry, rules, DEFAULT_MAX_PROMPT_ARMS, metrics);
         let weigh =
             |_: &[u8; 32], set: &Arc<ArmSet>| (set.validator.registry.text_bytes() + BYTES_OF_SET) as u32;
+        let max_prompt_arms = DEFAULT_MAX_PROMPT_ARMS;
+        let common = Common { rules, metrics, max_prompt_arms, critics: Critics::default() };
         Self {
-            default: Arc::new(ArmSet::new(validator, true)),
+            default: RwLock::new(DefaultSet::new(common.validator(registry), true, 0)),
+            common,
             of_requests: Cache::builder().max_capacity(KEPT_BYTES).weigher(weigh).build(),
         }
     }
 
-    pub(super) fn with_max_prompt_arms(mut self, most: usize) -> Self {
-        let validator = &self.default.validator;
-        if validator.max_prompt_arms != most {
-            let PlanValidator { registry, rules, metrics, critics, .. } = &**validator;
-            let validator = PlanValidator::new(registry.clone(), rules.clone(), most, metrics.clone());
-            self.default = Arc::new(ArmSet::new(validator.with_critics(critics.clone()), true));
+    pub(super) fn with_max_prompt_arms(self, most: usize) -> Self {
+        if self.common.max_prompt_arms == most {
+            return self;
         }
-        self
+        let common = Common { max_prompt_arms: most, ..self.common.clone() };
+        self.with(common)
     }
 
-    pub(super) fn with_critics(mut self, critics: Critics) -> Self {
-        let validator = (*self.default.validator).clone().with_critics(critics);
-        self.default = Arc::new(ArmSet::new(validator, true));
-        self
+    pub(super) fn with_critics(self, critics: Critics) -> Self {
+        let common = Common { critics, ..self.common.clone() };
+        self.with(common)
+    }
+
+    fn with(self, common: Common) -> Self {
+        let registry = self.default_set().validator.registry.clone();
+        let default = DefaultSet::new(common.validator(registry), true, 0);
+        Self { common, default: RwLock::new(default), ..self }
+    }
+
+    /// Makes `registry` the arms of the installation. Requests in progress keep theirs. Takes some milliseconds where
+    /// there are many arms.
+    pub(super) fn replace(&self, registry: Arc<ArmRegistry>) {
+        let validator = self.common.validator(registry);
+        let mut default = self.default.write().unwrap_or_else(PoisonError::into_inner);
+        *default = DefaultSet::new(validator, false, default.version.generation + 1);
     }
 
     /// That of the installation.
-    pub(super) fn default_set(&self) -> &ArmSet {
-        &self.default
+    pub(super) fn default_set(&self) -> Arc<ArmSet> {
+        self.default.read().unwrap_or_else(PoisonError::into_inner).set.clone()
+    }
+
+    /// Which arms the installation has now.
+    pub(super) fn version(&self) -> ArmsVersion {
+        self.default.read().unwrap_or_else(PoisonError::into_inner).version
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.default.validator.metrics
+        &self.common.metrics
     }
 
     /// The set of a request with these arms, which have no fault.
     pub(super) async fn set(&self, choices: Option<&[ArmChoice]>) -> Arc<ArmSet> {
-        let Some(choices) = choices else { return self.default.clone() };
+        let default = self.default_set();
+        let Some(choices) = choices else { return default };
         let json = serde_json::to_vec(choices).expect("texts and numbers serialise");
         let key: [u8; 32] = Sha256::digest(json).into();
         if let Some(set) = self.of_requests.get(&key) {
             return set;
         }
         let _builder = BUILDERS.acquire().await;
-        let PlanValidator { registry, rules, metrics, max_prompt_arms, critics, .. } =
-            &*self.default.validator;
-        let registry = Arc::new(registry.chosen(choices));
-        let (rules, metrics, most, critics) =
-            (rules.clone(), metrics.clone(), *max_prompt_arms, critics.clone());
-        let sets = self.of_requests.clone();
-        let build = move || {
-            sets.get_with(key, || {
-                let validator = PlanValidator::new(registry, rules, most, metrics).with_critics(critics);
-                Arc::new(ArmSet::new(validator, false))
-            })
-        };
+        let registry = Arc::new(default.validator.registry.chosen(choices));
+        let (common, sets) = (self.common.clone(), self.of_requests.clone());
+        let build = move || sets.get_with(key, || Arc::new(ArmSet::new(common.validator(registry), false)));
         let building = tokio::task::spawn_blocking(build);
         building.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+}
+
+impl DefaultSet {
+    fn new(validator: PlanValidator, is_of_engine: bool, generation: u64) -> Self {
+        let PlanValidator { registry, prompts, .. } = &validator;
+        let fingerprint = Sha256::digest(format!("{registry:?} {prompts:?}")).into();
+        let version = ArmsVersion { fingerprint, generation };
+        Self { set: Arc::new(ArmSet::new(validator, is_of_engine)), version }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::arms::Arm;
+
+    #[tokio::test]
+    async fn a_flood_of_sets_is_kept_within_bytes() {
+        let sets = ArmSets::new(Arc::default(), PlanRules::default(), Metrics::new());
+        let arm = |n: usize| {
+            let arm = Arm::of_source(&format!("arm {n}"), &"word ".repeat(100)).expect("an arm");
+            ArmChoice::Definition(Box::new(arm))
+        };
+        for round in 0..30 {
+            let choices: Vec<ArmChoice> = (0..200).map(|n| arm(round * 1_000 + n)).collect();
+            let set = sets.set(Some(&choices)).await;
+            assert_eq!(set.validator.registry.arms().len(), 200);
+        }
+        sets.of_requests.run_pending_tasks();
+        assert!(sets.of_requests.weighted_size() <= KEPT_BYTES, "{}", sets.of_requests.weighted_size());
+        assert!((1..30).contains(&sets.of_requests.entry_count()), "{}", sets.of_requests.entry_count());
+    }
+
+    #[tokio::test]
+    async fn requests_in_progress_keep_their_arms_when_those_of_the_installation_change() {
+        let sets = ArmSets::new(Arc::default(), PlanRules::default(), Metrics::new());
+        let (before, version) = (sets.set(None).await, sets.version());
+        let baker = Arm::of_source("baker", "Bakes").expect("an arm");
+        sets.replace(Arc::new(ArmRegistry::new(vec![baker], false).expect("a registry")));
+        assert!(before.validator.registry.get("coder").is_some());
+        assert!(sets.set(None).await.validator.registry.get("baker").is_some());
+        assert_ne!(sets.version().fingerprint, version.fingerprint);
+        sets.replace(Arc::default());
+        assert_eq!(
+            sets.version().fingerprint,
+            version.fingerprint,
+            "replicas with the same arms share plans"
+        );
+        assert_ne!(sets.version(), version);
     }
 }

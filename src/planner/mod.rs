@@ -35,7 +35,8 @@ use crate::llm::fallback::UsageTotals;
 use crate::llm::{FallbackChain, LlmError, StreamObserver};
 use crate::telemetry::metrics::Metrics;
 
-use arm_sets::{ArmSet, ArmSets};
+pub use arm_sets::ArmsVersion;
+use arm_sets::{ArmSet, ArmSets, Common};
 use ask::{Dialogue, Pace};
 use critics::Critics;
 use error::PlanError;
@@ -43,7 +44,6 @@ use normalize::{Plan, PlanDetails};
 use playbooks::EmbeddedPlanner;
 use replan::PlanProgress;
 use step_stream::StepStream;
-use validate::PlanValidator;
 
 /// Longer answers are read on a thread of their own, in bytes; even hostile ones of this length take 2 ms.
 const MAX_READ_IN_PLACE: usize = 12 * 1024;
@@ -121,14 +121,24 @@ impl PlannerArm {
         Self { arms: self.arms.with_critics(critics), ..self }
     }
 
-    /// The arms that steps can be given to.
-    pub fn registry(&self) -> &ArmRegistry {
-        &self.arms.default_set().validator.registry
+    /// The arms that steps can be given to now.
+    pub fn registry(&self) -> Arc<ArmRegistry> {
+        self.arms.default_set().validator.registry.clone()
+    }
+
+    /// Which arms these are.
+    pub fn arms_version(&self) -> ArmsVersion {
+        self.arms.version()
+    }
+
+    /// Makes `registry` the arms that steps can be given to. Requests in progress keep theirs.
+    pub fn replace_arms(&self, registry: ArmRegistry) {
+        self.arms.replace(Arc::new(registry));
     }
 
     /// What every plan must keep to.
     pub fn rules(&self) -> &PlanRules {
-        &self.arms.default_set().validator.rules
+        &self.arms.common.rules
     }
 
     /// The model that answers when all is well.
@@ -148,11 +158,11 @@ impl PlannerArm {
         Origin { engine, model: self.model(), usage_totals: UsageTotals::default() }
     }
 
-    /// All that plans depend on beside the request, as a text that differs when any of it does.
+    /// All that plans depend on beside the request and the [arms](Self::arms_version), as a text that differs when any
+    /// of it does.
     pub fn setting(&self) -> String {
-        let PlanValidator { registry, rules, prompts, max_prompt_arms, critics, .. } =
-            &*self.arms.default_set().validator;
-        format!("{:?} {rules:?} {max_prompt_arms} {critics:?} {registry:?} {prompts:?}", self.origin())
+        let Common { rules, max_prompt_arms, critics, .. } = &self.arms.common;
+        format!("{:?} {rules:?} {max_prompt_arms} {critics:?}", self.origin())
     }
 
     /// A plan for `request` that comes from elsewhere, if it keeps every promise as it is; with the details of its

@@ -32,10 +32,10 @@ impl PlannerArm {
     /// Everything that is wrong with it.
     pub fn read_replan(&self, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
         let registry = self.registry();
-        let ReplanRequest { request, plan, progress, feedback } = ReplanRequest::from_json(body, registry)?;
+        let ReplanRequest { request, plan, progress, feedback } = ReplanRequest::from_json(body, &registry)?;
         let progress = PlanProgress::new(plan, progress).with_feedback(feedback);
         let chosen = request.arms.as_ref().map(|choices| registry.chosen(choices));
-        if !progress.fits(self.rules(), chosen.as_ref().unwrap_or(registry)) {
+        if !progress.fits(self.rules(), chosen.as_ref().unwrap_or(&registry)) {
             let message = "has no room within 100 steps for what is left and its verification; plan that with POST /plan";
             let faults = vec![FieldError::new("plan", message)];
             return Err(InvalidRequest { faults, request_id: request.request_id });

@@ -2,6 +2,7 @@
 //! planner.
 
 pub(crate) mod admission;
+pub(crate) mod arm_sources;
 pub(crate) mod auth;
 pub(crate) mod cache;
 mod collector;
@@ -17,11 +18,13 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use http::{HeaderMap, HeaderValue};
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
 use crate::config::Settings;
+use crate::domain::arms::ArmList;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{CacheStatus, PlanRequest, PlanResponse, SubTask};
 use crate::planner::critics::Critics;
@@ -33,6 +36,7 @@ use crate::server::request::peer;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
+use arm_sources::ArmSources;
 use auth::{Caller, Token, authorize};
 use cache::{PlanCache, PlanOutcome};
 use collector::Collector;
@@ -62,6 +66,7 @@ pub struct PlannerService {
     pub(crate) cache: Option<PlanCache>,
     pub(crate) redis: Option<Arc<Redis>>,
     pub(crate) limiter: PlanLimiter,
+    arm_sources: ArmSources,
     auth_tokens: Vec<Token>,
     validations: Semaphore,
     pub(crate) timeout: Duration,
@@ -85,20 +90,28 @@ impl PlannerService {
             Some(traces) => Traces::new(traces, Collector::new(traces)?)?,
             None => Traces::default(),
         };
-        Ok(Arc::new(Self { traces, ..Self::build(settings, engine, redis, metrics) }))
+        Ok(Arc::new(Self { traces, ..Self::build(settings, engine, redis, metrics)? }))
     }
 
     /// The service with `engine`, and `redis` for what replicas share. It sends no traces.
+    ///
+    /// # Errors
+    /// When the HTTP client for a source of arms cannot be set up.
     pub fn new(
         settings: &Settings,
         engine: Engine,
         redis: Option<Arc<Redis>>,
         metrics: Arc<Metrics>,
-    ) -> Arc<Self> {
-        Arc::new(Self::build(settings, engine, redis, metrics))
+    ) -> Result<Arc<Self>, String> {
+        Ok(Arc::new(Self::build(settings, engine, redis, metrics)?))
     }
 
-    fn build(settings: &Settings, engine: Engine, redis: Option<Arc<Redis>>, metrics: Arc<Metrics>) -> Self {
+    fn build(
+        settings: &Settings,
+        engine: Engine,
+        redis: Option<Arc<Redis>>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, String> {
         let registry = Arc::new(settings.arms.clone());
         let origins =
             settings.cors_allowed_origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
@@ -106,7 +119,8 @@ impl PlannerService {
         let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone())
             .with_max_prompt_arms(settings.max_prompt_arms)
             .with_critics(Critics::new(settings.critics, Vec::new()));
-        Self {
+        Ok(Self {
+            arm_sources: ArmSources::from_settings(settings, metrics.clone())?,
             cache: PlanCache::from_settings(settings, &planner, redis.clone()),
             planner,
             metrics,
@@ -120,7 +134,7 @@ impl PlannerService {
             traces: Traces::default(),
             cors_allowed_origins: origins.collect(),
             plans: PlanCount::default(),
-        }
+        })
     }
 
     /// Who sends `request`.
@@ -186,8 +200,30 @@ impl PlannerService {
         })
     }
 
+    /// All arms, and where they come from.
+    pub(crate) fn arms(&self) -> Arc<ArmList> {
+        self.arm_sources.published()
+    }
+
+    /// Reads the sources of arms once, for commands that run once.
+    pub(crate) async fn read_arm_sources(self: &Arc<Self>) {
+        self.arm_sources.read_once().await;
+        self.arm_sources.publish(self).await;
+    }
+
+    /// Reads the sources of arms in the background until [`ArmRefresh::end`]. Returns once each has been read, or has
+    /// failed, or takes too long.
+    pub(crate) async fn refresh_arms(self: &Arc<Self>) -> ArmRefresh {
+        let (stop, stopped) = watch::channel(false);
+        let service = self.clone();
+        let refreshing = tokio::spawn(async move { service.arm_sources.keep_fresh(&service, stopped).await });
+        self.arm_sources.first_round().await;
+        ArmRefresh { stop, refreshing }
+    }
+
     /// Updates the gauges that are read rather than counted.
     pub(crate) fn update_gauges(&self) {
+        self.arm_sources.update_gauges();
         self.planner.update_gauges();
         self.metrics.cache.set_entries(self.cache.as_ref().map_or(0, PlanCache::entries));
         if let Some(redis) = &self.redis {
@@ -216,6 +252,31 @@ impl PlannerService {
             rounds.tick().await;
             self.limiter.forget_idle();
         }
+    }
+}
+
+/// The arms of `settings`, and those that their sources have now.
+///
+/// # Errors
+/// When the HTTP client for a source cannot be set up.
+pub(crate) async fn read_arms(settings: &Settings) -> Result<ArmList, String> {
+    let sources = ArmSources::from_settings(settings, Metrics::new())?;
+    sources.read_once().await;
+    Ok(sources.list())
+}
+
+/// The sources of arms being read in the background.
+#[must_use]
+pub(crate) struct ArmRefresh {
+    stop: watch::Sender<bool>,
+    refreshing: JoinHandle<()>,
+}
+
+impl ArmRefresh {
+    /// Ends it, with the processes that were started for it.
+    pub(crate) async fn end(self) {
+        self.stop.send_replace(true);
+        let _ = self.refreshing.await;
     }
 }
 

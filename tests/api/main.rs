@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "in a binary of its own every item is for its other modules")]
 
+mod arm_sources;
 mod arms;
 mod cache;
 mod cli;

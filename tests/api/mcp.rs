@@ -81,19 +81,25 @@ async fn the_server_describes_itself_and_its_tools() {
     assert_eq!(told["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(told["capabilities"], json!({"tools": {}}));
     let instructions = told["instructions"].as_str().expect("instructions");
-    for part in ["create_plan", "validate_plan", "\n- retriever: ", "\n- guardian: "] {
+    for part in ["create_plan", "validate_plan", "replan", "list_arms"] {
         assert!(instructions.contains(part), "{part} in {instructions}");
     }
 
     let list = answer(&app, &request("tools/list", &json!({}))).await;
     let tools = list["result"]["tools"].as_array().expect("tools");
-    assert_eq!(tools.iter().map(|tool| &tool["name"]).collect::<Vec<_>>(), ["create_plan", "validate_plan"]);
+    assert_eq!(
+        tools.iter().map(|tool| &tool["name"]).collect::<Vec<_>>(),
+        ["create_plan", "validate_plan", "replan", "list_arms"]
+    );
+    // Models read it with every message.
+    let bytes = list["result"].to_string().len();
+    assert!(bytes < 8 * 1024, "{bytes} bytes");
     for tool in tools {
         let hints = &tool["annotations"];
         assert_eq!((&hints["readOnlyHint"], &hints["destructiveHint"]), (&json!(true), &json!(false)));
         // Neither asks anybody outside: it is the embedded planner that makes the plans here.
         assert_eq!((&hints["idempotentHint"], &hints["openWorldHint"]), (&json!(true), &json!(false)));
-        assert!(tool["description"].as_str().is_some_and(|text| text.len() > 200), "{tool}");
+        assert!(tool["description"].as_str().is_some_and(|text| text.len() > 150), "{tool}");
     }
     assert!(
         tools[0]["description"].as_str().is_some_and(|text| text.contains("3 to 7 steps")),
@@ -181,4 +187,38 @@ async fn a_plan_is_validated_without_an_llm() {
     assert!(llm.bodies().is_empty());
     // That was no experience with plans, nor a request for one.
     assert_eq!(app.count("planner_plan_requests_total{outcome=\"ok\"}").await, 0);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_plan_is_planned_again() {
+    let app = TestApp::embedded().await;
+    let mut body = json!({"goal": "Debug the login and add tests", "plan": good_plan()["plan"],
+        "progress": [{"step": 1, "status": "done"}, {"step": 2, "status": "failed", "reason": "no access"}]});
+    let plan = planned(&app, "replan", &body).await;
+    assert_eq!(plan["plan"][0], good_plan()["plan"][0]);
+    assert!(plan["schedule"].is_object() && plan["repairs"].is_array(), "{plan}");
+    let same = json_of(app.plan_at("/replan?include=schedule,usage,repairs", &body).await).await;
+    assert_eq!(plan["plan"], same["plan"]);
+    assert_eq!(app.count("planner_plan_requests_total{outcome=\"ok\"}").await, 2);
+
+    body["progress"] = json!([]);
+    body["feedback"] = json!("Add a rollback");
+    planned(&app, "replan", &body).await;
+    body["feedback"] = json!(" ");
+    body["progress"] = json!([{"step": 9, "status": "done"}]);
+    assert_eq!(fields(&refused(&app, "replan", &body).await), ["feedback", "progress[0].step"]);
+}
+
+#[tokio::test]
+async fn a_plan_keeps_to_the_arms_and_the_playbook_of_the_call() {
+    let app = TestApp::embedded().await;
+    let list = planned(&app, "list_arms", &json!({})).await;
+    assert_eq!(list, json_of(app.get("/arms").await).await);
+    let arguments = json!({"goal": "Research caching, then write it down", "arms": "[\"retriever\", \"judge\"]",
+        "playbook": "none", "budget": {"max_cost_tier": 5}});
+    let plan = planned(&app, "create_plan", &arguments).await;
+    let arms = plan["plan"].as_array().expect("steps").iter().map(|step| &step["required_arm"]);
+    assert!(arms.clone().all(|arm| arm == "retriever" || arm == "judge"), "{plan}");
+    let unknown = json!({"goal": "g", "arms": ["nobody"]});
+    assert_eq!(fields(&refused(&app, "create_plan", &unknown).await), ["arms[0]"]);
 }

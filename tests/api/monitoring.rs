@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
-use crate::support::{FakeLlm, Reply, TestApp, good_plan, repository_file, repository_yaml, settings, step};
+use crate::support::{
+    FakeLlm, Reply, TempFile, TestApp, good_plan, repository_file, repository_yaml, settings, step,
+};
 
 /// The labels of a metric with their values.
 type Labels = BTreeMap<String, BTreeSet<String>>;
@@ -149,9 +151,11 @@ async fn known() -> BTreeMap<String, Labels> {
         Reply::Never,
     ])
     .await;
+    let sources = TempFile::new("planner.yaml", "arm_sources:\n  - mcp: http://127.0.0.1:1/mcp\n");
     let app = TestApp::with_llm(
         &llm,
         &[
+            ("PLANNER_CONFIG_FILE", &sources.path),
             ("PLANNER_LLM_MODEL", "gpt-3.5-turbo"),
             ("PLANNER_FALLBACK_ENGINE", "embedded"),
             ("PLANNER_RATE_LIMIT_PER_MINUTE", "3"),

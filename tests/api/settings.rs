@@ -85,6 +85,8 @@ fn every_variable_is_read() {
         ("PLANNER_RATE_LIMIT_PER_MINUTE", "60"),
         ("PLANNER_MAX_CONCURRENT_PLANS", "9"),
         ("PLANNER_MAX_PROMPT_ARMS", "50"),
+        ("PLANNER_ARM_REFRESH_SECONDS", "2"),
+        ("PLANNER_ARM_STALE_SECONDS", "4.5"),
         ("PLANNER_CACHE_TTL_SECONDS", "0"),
         ("PLANNER_CACHE_MAX_ENTRIES", "0"),
         ("PLANNER_REDIS_URL", "redis://localhost:6379/0"),
@@ -132,6 +134,9 @@ fn every_variable_is_read() {
     SHUTDOWN_GRACE_SECONDS=0
     WORKER_THREADS=3
     ARMS=planner,retriever,coder,executor,judge,guardian
+    ARM_SOURCES=
+    ARM_REFRESH_SECONDS=2
+    ARM_STALE_SECONDS=4.5
     PRICES=llama unknown, a unknown, b unknown, c unknown
     ");
 }

@@ -1,6 +1,7 @@
 //! The service on a port of its own, a fake LLM, and what many tests need.
 
 pub mod fake_llm;
+pub mod mcp_server;
 mod plans;
 
 use std::collections::HashMap;

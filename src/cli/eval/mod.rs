@@ -89,8 +89,9 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     json_file.map_or(Ok(()), must_be_writable)?;
 
     let service = PlannerService::from_settings(&settings)?;
+    service.read_arm_sources().await;
     let target = EvalTarget {
-        arms: settings.arms.clone(),
+        arms: (*service.planner.registry()).clone(),
         rules: settings.rules.clone(),
         engine: settings.engine,
         model: service.planner.model(),
@@ -124,6 +125,7 @@ fn load(file: Option<&str>, settings: &mut Settings) -> Result<Vec<Scenario>, St
         .map_err(|faults| refusal(&format!("the scenario file \"{file}\" is invalid"), &faults))?;
     if let Some(arms) = read.arms {
         settings.arms = arms;
+        settings.arm_sources.clear();
     }
     Ok(read.scenarios)
 }

@@ -116,6 +116,9 @@ fn bytes_as_sent(choice: &ArmChoice) -> usize {
 }
 
 fn unknown(id: &str, registry: Option<&ArmRegistry>) -> String {
+    if registry.is_some_and(|registry| registry.is_unavailable(id)) {
+        return "is unavailable at present; GET /arms says why".into();
+    }
     let nearest = registry.and_then(|registry| registry.named(id));
     let nearest = nearest.map(|arm| format!("; did you mean `{}`?", arm.id)).unwrap_or_default();
     format!(
@@ -131,7 +134,7 @@ pub(crate) fn take_choices(
     request: &mut Map<String, Value>,
     registry: &ArmRegistry,
 ) -> Result<Option<Vec<ArmChoice>>, Vec<FieldError>> {
-    let choices: Vec<ArmChoice> = match request.remove("arms") {
+    let mut choices: Vec<ArmChoice> = match request.remove("arms") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Array(entries)) => entries.into_iter().map(ArmChoice::read).collect(),
         Some(_) => {
@@ -139,7 +142,23 @@ pub(crate) fn take_choices(
         }
     };
     let faults = faults_of_choices(&choices, Some(registry));
-    if faults.is_empty() { Ok(Some(choices)) } else { Err(faults) }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    define(&mut choices, registry);
+    Ok(Some(choices))
+}
+
+/// Puts the definition in place of each id, so that a request keeps its arms even if those of the installation change
+/// while it is in progress.
+pub(crate) fn define(choices: &mut [ArmChoice], registry: &ArmRegistry) {
+    for choice in choices {
+        if let ArmChoice::Id(id) = choice
+            && let Some(arm) = registry.get(id)
+        {
+            *choice = ArmChoice::Definition(Box::new(arm.clone()));
+        }
+    }
 }
 
 impl ArmRegistry {

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::FieldError;
 
 pub use choice::{ArmChoice, MAX_REQUEST_ARMS, MAX_REQUEST_ARMS_BYTES};
-pub use list::{ArmList, ArmSourceStatus, ListedArm};
+pub use list::{ArmList, ArmSourceStatus, ListedArm, SourceState};
 pub use names::fold_name;
 use resolve::Index;
 pub use resolve::{ArmQuery, MatchedBy, RankedArm, Resolution};
@@ -84,12 +84,14 @@ fn default_cost_tier() -> u8 {
 #[derive(Clone)]
 pub struct ArmRegistry {
     arms: Vec<Arm>,
+    /// Ids of arms that exist and are not offered at present.
+    unavailable: Vec<String>,
     index: OnceLock<Index>,
 }
 
 impl PartialEq for ArmRegistry {
     fn eq(&self, other: &Self) -> bool {
-        self.arms == other.arms
+        self.arms == other.arms && self.unavailable == other.unavailable
     }
 }
 
@@ -129,7 +131,7 @@ impl ArmRegistry {
     }
 
     fn of(arms: Vec<Arm>) -> Self {
-        Self { arms, index: OnceLock::new() }
+        Self { arms, unavailable: Vec::new(), index: OnceLock::new() }
     }
 
     /// All arms, in the order of the settings.
@@ -140,6 +142,11 @@ impl ArmRegistry {
     /// The arm with exactly this id.
     pub fn get(&self, id: &str) -> Option<&Arm> {
         self.arms.iter().find(|arm| arm.id == id)
+    }
+
+    /// Whether an arm with this id exists that is not offered at present.
+    pub fn is_unavailable(&self, id: &str) -> bool {
+        self.unavailable.iter().any(|unavailable| unavailable == id)
     }
 
     /// Whether any arm says what it consumes and produces.

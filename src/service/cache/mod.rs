@@ -19,7 +19,7 @@ use crate::llm::fallback::UsageTotals;
 use crate::planner::error::PlanError;
 use crate::planner::normalize::Plan;
 use crate::planner::serialized::SerializedPlan;
-use crate::planner::{Origin, PlanJob, PlannerArm};
+use crate::planner::{ArmsVersion, Origin, PlanJob, PlannerArm};
 use crate::service::redis::Redis;
 
 use redis_store::RedisPlans;
@@ -103,7 +103,7 @@ impl PlanCache {
     /// A cache of at most `entries` plans, of which a long one counts as several (one for each 8 KiB), that
     /// are used for `ttl`; where there is no room for all, of those that were last asked for.
     ///
-    /// `setting` names all that plans depend on beside the request: registry, limits, model, prompts.
+    /// `setting` names all that plans depend on beside the request and the arms: limits, model.
     pub(crate) fn new(setting: &str, entries: u64, ttl: Duration, redis: Option<Arc<Redis>>) -> Self {
         let weigh = |_: &Key, plan: &Arc<SerializedPlan>| (plan.json().len() / BYTES_OF_ENTRY + 1) as u32;
         let memory = moka::sync::Cache::builder()
@@ -158,7 +158,7 @@ impl PlanCache {
         steps: Option<&UnboundedSender<SubTask>>,
         no_cache: bool,
     ) -> PlanOutcome {
-        let key = self.key(&job.request);
+        let key = self.key(&job.request, &planner.arms_version());
         if no_cache {
             return self.make(planner, job, deadline, steps, key, CacheStatus::Bypass).await;
         }
@@ -229,8 +229,12 @@ impl PlanCache {
         key: Key,
         cache: CacheStatus,
     ) -> PlanOutcome {
+        let arms = planner.arms_version();
         let answer = PlanOutcome::new(cache, planner.generate_plan(job, deadline, steps).await);
-        self.store(planner, key, &answer);
+        // A plan for other arms than those of the key is of no use to others.
+        if planner.arms_version() == arms && self.key(&job.request, &arms) == key {
+            self.store(planner, key, &answer);
+        }
         answer
     }
 
@@ -246,11 +250,11 @@ impl PlanCache {
         }
     }
 
-    /// The key of `request`: its fields in one order, and objects of its context sorted by key.
-    fn key(&self, request: &PlanRequest) -> Key {
+    /// The key of `request` to an installation with these arms: its fields in one order, and objects of its context sorted by key.
+    fn key(&self, request: &PlanRequest, arms: &ArmsVersion) -> Key {
         let asked = (&request.goal, &request.constraints, &request.context);
         let asked = serde_json::to_vec(&asked).expect("texts and JSON values serialise");
-        let mut hash = self.setting.clone().chain_update(asked);
+        let mut hash = self.setting.clone().chain_update(arms.fingerprint).chain_update(asked);
         if let Some(budget) = &request.budget {
             hash.update(serde_json::to_vec(budget).expect("numbers serialise"));
             hash.update([0]);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::domain::PlanRules;
-use crate::domain::arms::ArmRegistry;
+use crate::domain::arms::{Arm, ArmRegistry};
 use crate::domain::prices::PriceList;
 use crate::llm::fallback::CallPolicy;
 use crate::llm::{
@@ -253,7 +253,9 @@ async fn errors_and_fallback_plans_are_shared_and_not_cached() {
 #[tokio::test]
 async fn keys_depend_on_values_and_not_on_how_they_are_written() {
     let fixture = Fixture::new(false, false);
-    let key = |body: &str| fixture.cache.key(&PlanRequest::from_json(body.as_bytes()).expect("a request"));
+    let arms = fixture.planner.arms_version();
+    let key =
+        |body: &str| fixture.cache.key(&PlanRequest::from_json(body.as_bytes()).expect("a request"), &arms);
     let one = key(r#"{"goal":"g","constraints":["a","b"],"context":{"x":1,"y":{"p":[1],"q":2}}}"#);
     for same in [
         r#"{"context":{"y":{"q":2,"p":[1]},"x":1},"goal":"g","constraints":["a","b"]}"#,
@@ -270,5 +272,35 @@ async fn keys_depend_on_values_and_not_on_how_they_are_written() {
         assert_ne!(key(other), one, "{other}");
     }
     let other = PlanCache::new("another setting", 100, Duration::from_secs(60), None);
-    assert_ne!(other.key(&PlanRequest::default()), fixture.cache.key(&PlanRequest::default()));
+    let default = PlanRequest::default();
+    assert_ne!(other.key(&default, &arms), fixture.cache.key(&default, &arms));
+}
+
+/// OctoLLM's arms, and one more.
+fn more_arms() -> ArmRegistry {
+    let own = ArmRegistry::default();
+    let arms = own.arms().iter().cloned().chain([Arm::of_source("baker", "Bakes").expect("an arm")]);
+    ArmRegistry::new(arms.collect(), true).expect("a registry")
+}
+
+#[tokio::test]
+async fn other_arms_are_another_question_and_the_former_ones_the_former() {
+    let fixture = Fixture::new(false, false);
+    fixture.allow_answers(2);
+    assert_eq!(fixture.ask("goal", 10, false).await.cache, CacheStatus::Miss);
+    fixture.planner.replace_arms(more_arms());
+    assert_eq!(fixture.ask("goal", 10, false).await.cache, CacheStatus::Miss);
+    fixture.planner.replace_arms(ArmRegistry::default());
+    assert_eq!(fixture.ask("goal", 10, false).await.cache, CacheStatus::Hit);
+}
+
+#[tokio::test]
+async fn a_plan_that_was_being_made_while_the_arms_changed_is_not_cached() {
+    let fixture = Fixture::new(false, false);
+    let making = fixture.begin(10).await;
+    fixture.planner.replace_arms(more_arms());
+    fixture.planner.replace_arms(ArmRegistry::default());
+    fixture.allow_answers(2);
+    assert!(making.await.expect("an answer").plan.is_ok());
+    assert_eq!(fixture.ask("goal", 10, false).await.cache, CacheStatus::Miss);
 }

@@ -2,6 +2,7 @@
 //!
 //! Labels come from closed sets (routes, methods, outcomes, configured models), never from a request.
 
+mod arm_sources;
 mod cache;
 mod gen_ai;
 mod http;
@@ -17,6 +18,7 @@ use prometheus::{
 use crate::domain::problem::ErrorCode;
 use crate::domain::{FindingCode, FindingOutcome, RepairCode};
 
+pub use arm_sources::{ArmSourceGauges, ArmSourceMetrics};
 pub use cache::CacheMetrics;
 pub use gen_ai::{GenAiMetrics, ModelMetrics};
 pub(crate) use gen_ai::{OPERATION, PROVIDER};
@@ -88,6 +90,8 @@ pub struct Metrics {
     pub gen_ai: GenAiMetrics,
     /// The cache and the Redis behind it.
     pub cache: CacheMetrics,
+    /// The sources of arms.
+    pub arm_sources: ArmSourceMetrics,
     http: HttpMetrics,
 }
 
@@ -101,6 +105,7 @@ impl Metrics {
             plans: PlanMetrics::register(&register),
             gen_ai: GenAiMetrics::register(&register),
             cache: CacheMetrics::register(&register),
+            arm_sources: ArmSourceMetrics::register(&register),
             http: HttpMetrics::register(&register, "planner"),
             registry: registry.clone(),
         };

@@ -10,6 +10,7 @@ use super::{answer, call, request};
 fn check(tool: &Value, which: &str) -> jsonschema::Validator {
     let schema = &tool[which];
     assert_eq!(schema["type"], "object");
+    assert!(schema["anyOf"].is_null(), "{which} is a choice at the top");
     in_common_subset(schema, which);
     jsonschema::meta::validate(schema).unwrap_or_else(|error| panic!("{which}: {error}"));
     jsonschema::validator_for(schema).unwrap_or_else(|error| panic!("{which}: {error}"))
@@ -53,7 +54,11 @@ fn in_common_subset(schema: &Value, path: &str) {
             _ => {}
         }
     }
-    assert!(schema["type"].is_string() || schema["anyOf"].is_array(), "{path} has no type");
+    assert!(schema["type"].is_string() != schema["anyOf"].is_array(), "{path} has no type, or two");
+    for name in schema["required"].as_array().into_iter().flatten() {
+        let name = name.as_str().expect("a name");
+        assert!(schema["properties"][name].is_object(), "{path} requires {name}, which it does not have");
+    }
     assert!(schema["type"] != "array" || schema["items"].is_object(), "{path} has no items");
     assert!(path.contains("outputSchema") || schema["type"] != "null", "{path} offers null");
 }
@@ -74,12 +79,15 @@ async fn tools_keep_to_their_schemas() {
     let variables = [("PLANNER_LLM_MODEL", "nobody/knows"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1")];
     let app = TestApp::with_llm(&llm, &variables).await;
     let list = answer(&app, &request("tools/list", &json!({}))).await;
-    let [create, validate] = list["result"]["tools"].as_array().expect("tools").as_slice() else {
-        panic!("two tools: {list}")
+    let [create, validate, replan, list_arms] = list["result"]["tools"].as_array().expect("tools").as_slice()
+    else {
+        panic!("four tools: {list}")
     };
     assert_eq!(create["annotations"]["openWorldHint"], true, "an LLM is asked");
 
-    let full = json!({"goal": "g", "constraints": ["c"], "context": {"a": [1, {"b": null}]}});
+    let full = json!({"goal": "g", "constraints": ["c"], "context": {"a": [1, {"b": null}]}, "playbook": "none",
+        "arms": ["judge", {"id": "own", "description": "d", "cost_tier": 1}], "budget": {"max_steps": 7}});
+    let done = json!([{"step": 1, "status": "done"}, {"step": 2, "status": "failed", "reason": "r"}]);
     let mut plans = Vec::new();
     for (tool, arguments, is_good) in [
         (create, json!({"goal": "g"}), true),
@@ -93,6 +101,11 @@ async fn tools_keep_to_their_schemas() {
         (validate, json!({"plan": bare_steps()}), true),
         (validate, json!({"rationale": "r"}), false),
         (validate, json!({"plan": [{"step": 0}]}), false),
+        (replan, json!({"goal": "g", "plan": good_plan()["plan"], "progress": done}), true),
+        (replan, json!({"goal": "g", "plan": good_plan()["plan"], "feedback": "f"}), true),
+        (replan, json!({"goal": "g", "plan": [], "progress": []}), false),
+        (replan, json!({"goal": "g", "plan": good_plan()["plan"], "progress": [{"step": 1}]}), false),
+        (list_arms, json!({}), true),
     ] {
         assert_eq!(check(tool, "inputSchema").is_valid(&arguments), is_good, "{arguments}");
         let name = tool["name"].as_str().expect("a name");
@@ -104,7 +117,7 @@ async fn tools_keep_to_their_schemas() {
             plans.push(said.clone());
         }
     }
-    assert_eq!(plans.len(), 4);
+    assert_eq!(plans.len(), 5);
     // What is neither a plan nor a problem is not let pass.
     let output = check(create, "outputSchema");
     for key in ["plan", "confidence", "total_estimated_duration"] {

@@ -116,3 +116,70 @@ fn bad_prices_are_named_one_by_one() {
         assert!(fault.contains("each price has model, prompt_usd_per_million"), "{fault}");
     }
 }
+
+#[test]
+fn everything_that_is_wrong_with_arm_sources_is_named() {
+    let yaml = r#"
+arm_sources:
+  - mcp: "ftp://user:canary@host/"
+  - mcp: https://user:canary@host/mcp
+  - {}
+  - mcp: https://a.example/mcp
+    openapi: https://a.example/openapi.json
+  - mcp_command: []
+  - capabilities: https://b.example/capabilities?key=canary
+    token_env: NOBODY_SET_THIS
+  - mcp: https://c.example/mcp
+    token_env: SPACED
+  - mcp_command: [npx, -y, tools]
+    token_env: PLAIN
+  - mcp_command: [/usr/bin/npx, others]
+    env: [NOBODY_SET_THIS]
+  - openapi: https://d.example/
+    env: [PLAIN]
+    name: " "
+  - mcp: https://e.example/mcp
+    prefix: " x"
+  - mcp: https://e.example/mcp?other
+"#;
+    let more = [("SPACED", "can ary"), ("PLAIN", "canary")];
+    let faults = from_file("planner.yaml", yaml, &more).expect_err("bad sources");
+    for part in [
+        "arm_sources[0].mcp is \"ftp://********@host/\"; it must be an http or https URL",
+        "arm_sources[1].mcp must be without user and password",
+        "arm_sources[2] must have exactly one of",
+        "arm_sources[3] must have exactly one of",
+        "arm_sources[4].mcp_command must be a list",
+        "arm_sources[5].token_env names the environment variable `NOBODY_SET_THIS`, which is not set",
+        "arm_sources[6].token_env names `SPACED`, which has a space",
+        "arm_sources[7].token_env is for URLs",
+        "arm_sources[8].env names the environment variable `NOBODY_SET_THIS`",
+        "arm_sources[8] is called `npx`, as is one before it",
+        "arm_sources[9].env is for mcp_command alone",
+        "arm_sources[9].name must be 1 to 100 characters",
+        "arm_sources[10].prefix starts with white space",
+        "arm_sources[11] is called `https://e.example/mcp`",
+    ] {
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:#?}");
+    }
+    assert!(!faults.concat().contains("canary"), "{faults:#?}");
+    let faults = from_file("planner.yaml", "arm_sources:\n  - url: x\n", &[]).expect_err("an unknown field");
+    assert!(faults.concat().contains("each source has one of mcp"), "{faults:?}");
+}
+
+#[test]
+fn arm_sources_are_shown_by_name() {
+    let yaml = "
+arm_sources:
+  - mcp: https://a.example/mcp?key=canary
+    token_env: TOKEN
+  - mcp_command: [/usr/bin/npx, --key=canary]
+  - capabilities: https://b.example/capabilities
+    name: painter
+";
+    let s = from_file("planner.yaml", yaml, &[("TOKEN", "canary")]).expect("settings");
+    let shown = s.shown().iter().find(|(name, _)| *name == "ARM_SOURCES").expect("sources").1.clone();
+    assert_eq!(shown, "https://a.example/mcp,npx,painter");
+    assert!(!format!("{:?}", s.shown()).contains("canary"));
+    assert_eq!((s.arm_refresh.as_secs(), s.arm_stale.as_secs()), (60, 300));
+}

@@ -1,0 +1,171 @@
+//! Reads one source.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::config::{ArmSource, ArmSourceKind};
+use crate::domain::arms::Arm;
+use crate::http_client::{bearer, body_within, http_client};
+
+use super::stdio::StdioServer;
+use super::{describe, mcp, openapi};
+
+/// The longest time for reading a source that runs already.
+const READ_TIME: Duration = Duration::from_secs(10);
+/// The longest answer.
+pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Of more tools than these, the first are taken.
+pub(super) const MAX_TOOLS: usize = 1_000;
+
+/// What a source has.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) arms: Vec<Arm>,
+    /// What cannot be an arm, and why.
+    pub(super) left_out: Vec<String>,
+}
+
+/// A tool as a source describes it.
+pub(super) struct FoundTool {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) inputs: Vec<String>,
+    pub(super) outputs: Vec<String>,
+}
+
+/// Reads a source, whenever it is asked to.
+pub(super) struct SourceReader {
+    source: ArmSource,
+    access: Access,
+}
+
+enum Access {
+    Http(reqwest::Client),
+    Process(StdioServer),
+}
+
+impl SourceReader {
+    pub(super) fn new(source: &ArmSource) -> Result<Self, String> {
+        let access = match &source.kind {
+            ArmSourceKind::Mcp(url) | ArmSourceKind::OpenApi(url) | ArmSourceKind::Capabilities(url) => {
+                Access::Http(http_client(url.as_str())?)
+            }
+            ArmSourceKind::McpCommand { command, env } => {
+                Access::Process(StdioServer::new(&source.name, command, env))
+            }
+        };
+        Ok(Self { source: source.clone(), access })
+    }
+
+    /// What the source has now, or why it cannot be read.
+    pub(super) async fn read(&mut self) -> Result<Found, String> {
+        let Self { source, access } = self;
+        let found = match access {
+            Access::Process(server) => return Ok(arms(source, server.tools().await?)),
+            Access::Http(client) => timeout(READ_TIME, read_over_http(source, client)),
+        };
+        found.await.unwrap_or_else(|_| Err(format!("does not answer within {} s", READ_TIME.as_secs())))
+    }
+
+    /// Resolves when the source says that its tools have changed, or has ended.
+    pub(super) async fn changed(&self) {
+        match &self.access {
+            Access::Http(_) => std::future::pending().await,
+            Access::Process(server) => server.changed().await,
+        }
+    }
+
+    /// Ends what was begun for reading it.
+    pub(super) async fn end(&mut self) {
+        if let Access::Process(server) = &mut self.access {
+            server.end().await;
+        }
+    }
+}
+
+async fn read_over_http(source: &ArmSource, client: &reqwest::Client) -> Result<Found, String> {
+    match &source.kind {
+        ArmSourceKind::Mcp(url) => {
+            Ok(arms(source, mcp::tools_at(url, source.token.as_ref(), client.clone()).await?))
+        }
+        ArmSourceKind::OpenApi(url) => {
+            let document = json_at(source, url, client).await?;
+            Ok(arms(source, openapi::operations(&document)?))
+        }
+        ArmSourceKind::Capabilities(url) => {
+            let answer = json_at(source, url, client).await?;
+            capable_arm(source, answer)
+        }
+        ArmSourceKind::McpCommand { .. } => unreachable!("a command is not read over HTTP"),
+    }
+}
+
+/// The JSON that a GET of `url` answers with.
+async fn json_at(source: &ArmSource, url: &Url, client: &reqwest::Client) -> Result<Value, String> {
+    let mut request = client.get(url.clone()).header(ACCEPT, "application/json");
+    if let Some(token) = source.token.as_ref().and_then(bearer) {
+        request = request.header(AUTHORIZATION, token);
+    }
+    let mut response = request.send().await.map_err(|error| describe::http(&error))?;
+    if !response.status().is_success() {
+        return Err(describe::status(response.status().as_u16()));
+    }
+    let body = body_within(&mut response, MAX_BYTES).await.map_err(|error| describe::http(&error))?;
+    let body = body.ok_or(describe::TOO_LARGE)?;
+    serde_json::from_slice(&body).map_err(|_| "does not answer with JSON".into())
+}
+
+/// The tools that `source` takes as arms.
+fn arms(source: &ArmSource, tools: Vec<FoundTool>) -> Found {
+    let mut found = Found::default();
+    let wanted = tools.into_iter().filter(|tool| source.takes(&tool.name));
+    for (place, tool) in wanted.enumerate() {
+        if place == MAX_TOOLS {
+            found.left_out.push(format!("all beyond the first {MAX_TOOLS}"));
+            break;
+        }
+        match Arm::of_source(&format!("{}{}", source.prefix, tool.name), &tool.description) {
+            Ok(arm) if found.arms.iter().any(|other| other.id == arm.id) => {
+                found.left_out.push(format!("`{}` is there twice", describe::quoted(&arm.id)));
+            }
+            Ok(arm) => found.arms.push(Arm { inputs: tool.inputs, outputs: tool.outputs, ..arm }),
+            Err(why) => found.left_out.push(why),
+        }
+    }
+    found
+}
+
+/// What an arm of `OctoLLM` says of itself.
+#[derive(Deserialize)]
+struct Capabilities {
+    arm_id: String,
+    #[serde(default)]
+    capabilities: Vec<String>,
+    cost_tier: Option<u8>,
+}
+
+fn capable_arm(source: &ArmSource, answer: Value) -> Result<Found, String> {
+    let said: Capabilities = serde_json::from_value(answer).map_err(|error| {
+        format!("does not answer with the capabilities of an arm: {}", describe::quoted(&error.to_string()))
+    })?;
+    if !source.takes(&said.arm_id) {
+        return Ok(Found::default());
+    }
+    let arm = Arm::of_source(&format!("{}{}", source.prefix, said.arm_id), "")?;
+    let cost_tier = said.cost_tier.unwrap_or(arm.cost_tier);
+    if !(1..=5).contains(&cost_tier) {
+        return Err(format!("says that its cost_tier is {cost_tier}; it must be from 1 to 5"));
+    }
+    let clean = |capability: String| describe::quoted(&capability);
+    let capabilities = said.capabilities.into_iter().map(clean).filter(|text| !text.is_empty());
+    let capabilities = capabilities.take(MAX_CAPABILITIES).collect();
+    Ok(Found { arms: vec![Arm { capabilities, cost_tier, ..arm }], left_out: Vec::new() })
+}
+
+/// Of more capabilities than these, the first are taken.
+const MAX_CAPABILITIES: usize = 50;
