@@ -43,6 +43,7 @@ fn clean_answer() -> String {
 criterion_group!(
     benches,
     planning::prompt,
+    planning::many_arms,
     planning::embedded,
     planning::repair,
     planning::order,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion};
 use planner_arm::domain::PlanRequest;
 use planner_arm::domain::PlanRules;
-use planner_arm::domain::arms::ArmRegistry;
+use planner_arm::domain::arms::{Arm, ArmRegistry};
 use planner_arm::planner::draft::Draft;
 use planner_arm::planner::normalize::normalize;
 use planner_arm::planner::playbooks::EmbeddedPlanner;
@@ -19,6 +19,26 @@ pub(crate) fn prompt(c: &mut Criterion) {
     let prompts = Prompts::new(&Arc::new(ArmRegistry::default()), &PlanRules::default());
     let job = ordinary_request().into();
     c.bench_function("prompt", |b| b.iter(|| prompts.first(black_box(&job))));
+}
+
+/// What 1,000 arms add to each request: the best 100 are chosen, and the prompt and schema are made of them.
+pub(crate) fn many_arms(c: &mut Criterion) {
+    let arm = |n: u32| {
+        let about = format!(
+            "Does the work number {n} with tests, data and code. {}",
+            "More words of its own. ".repeat(10)
+        );
+        Arm::of_source(&format!("tool {n}"), &about).expect("an arm")
+    };
+    let registry = ArmRegistry::new((0..1_000).map(arm).collect(), false).expect("a registry");
+    registry.prepare();
+    let (job, rules) = (ordinary_request().into(), PlanRules::default());
+    c.bench_function("prompt, the best of 1,000 arms", |b| {
+        b.iter(|| {
+            let offered = registry.shortlist(&ordinary_request().goal, 100, |_| false).expect("a shortlist");
+            Prompts::new(&Arc::new(offered), &rules).first(black_box(&job))
+        });
+    });
 }
 
 pub(crate) fn embedded(c: &mut Criterion) {

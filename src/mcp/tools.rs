@@ -98,15 +98,15 @@ fn about_create_plan(service: &PlannerService) -> String {
     let rules = service.planner.rules();
     format!(
         "Breaks a goal down into a plan of {} to {} steps, each with an action, the arm (kind of worker) that does it, \
-         acceptance criteria, dependencies, cost and duration. Use it before work that takes several steps. Only returns \
-         the plan; nothing is executed. On failure, detail and errors say what to change.",
+         acceptance criteria, dependencies, cost and duration. Use it before work that takes several steps. Nothing \
+         is executed. On failure, detail and errors say what to change.",
         rules.min_steps, rules.max_steps
     )
 }
 
-const ABOUT_VALIDATE_PLAN: &str = "Validates a plan without a language model, at once and at no cost, for example after \
-     you have changed it. Faults with one correction are repaired and listed in repairs; every other fault is reported \
-     with its field and what to do about it.";
+const ABOUT_VALIDATE_PLAN: &str = "Validates a plan without a language model, for example after you have changed \
+     it. Faults with one correction are repaired and listed in repairs; every other fault is reported with its field and \
+     what to do about it.";
 
 const ABOUT_REPLAN: &str = "Plans anew what is left of a plan: give the plan, the progress of its steps (a failed one \
      with its reason), and feedback if something should change. Steps that are done stay as they are.";
