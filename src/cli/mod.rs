@@ -11,6 +11,7 @@ mod render;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -18,6 +19,9 @@ use clap_complete::Shell;
 
 use crate::config::{EXIT_CODE, Settings};
 use crate::server::process::{exit_as, healthcheck};
+use crate::service::PlannerService;
+
+use render::visible;
 
 /// The planner arm of OctoLLM: a goal goes in, a valid plan comes out.
 ///
@@ -101,6 +105,16 @@ pub(crate) fn run(
         Command::Config => config::print(&settings),
         Command::Completions { .. } | Command::Man => unreachable!("they need no settings"),
     })
+}
+
+/// Reads the sources of arms, and says what is wrong with them.
+async fn read_arm_sources(service: &Arc<PlannerService>) {
+    service.read_arm_sources().await;
+    for status in &service.arms().sources {
+        if let Some(error) = &status.error {
+            eprintln!("planner-arm: the source of arms {}: {}", visible(&status.source), visible(error));
+        }
+    }
 }
 
 /// Runs `future` on a runtime with that many worker threads.

@@ -93,7 +93,7 @@ async fn output(arguments: PlanArguments, settings: &Settings) -> Result<Option<
         ..PlanRequest::default()
     };
     let service = PlannerService::from_settings(settings)?;
-    service.read_arm_sources().await;
+    super::read_arm_sources(&service).await;
     request.check_for(&service.planner.registry()).map_err(|faults| Problem::from(faults).detail)?;
 
     let deadline = Instant::now() + settings.timeout;

@@ -10,7 +10,7 @@ use crate::support::{FakeLlm, Reply, TestApp, good_plan, json_of};
 /// A plan and what is told with it, but for what its making took and whether it was made before.
 fn told(mut answer: Value) -> Value {
     let fields = answer.as_object_mut().expect("an object");
-    for extra in ["schedule", "repairs", "usage"] {
+    for extra in ["schedule", "repairs", "usage", "warnings"] {
         fields.remove(extra);
     }
     answer

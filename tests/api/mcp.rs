@@ -113,7 +113,10 @@ async fn a_plan_is_that_of_the_api() {
     let app = TestApp::embedded().await;
     let wanted = json!({"goal": "Debug the login and add tests", "constraints": ["Use Python only"], "context": {"a": 1}});
     let plan = planned(&app, "create_plan", &wanted).await;
-    assert_eq!(json_of(app.plan_at("/plan?include=schedule,usage,repairs", &wanted).await).await, plan);
+    assert_eq!(
+        json_of(app.plan_at("/plan?include=schedule,usage,repairs,warnings", &wanted).await).await,
+        plan
+    );
     assert_eq!(plan["usage"]["model"], "embedded");
 }
 
@@ -197,7 +200,7 @@ async fn what_is_left_of_a_plan_is_planned_again() {
     let plan = planned(&app, "replan", &body).await;
     assert_eq!(plan["plan"][0], good_plan()["plan"][0]);
     assert!(plan["schedule"].is_object() && plan["repairs"].is_array(), "{plan}");
-    let same = json_of(app.plan_at("/replan?include=schedule,usage,repairs", &body).await).await;
+    let same = json_of(app.plan_at("/replan?include=schedule,usage,repairs,warnings", &body).await).await;
     assert_eq!(plan["plan"], same["plan"]);
     assert_eq!(app.count("planner_plan_requests_total{outcome=\"ok\"}").await, 2);
 

@@ -113,6 +113,7 @@ fn every_variable_is_read() {
     MIN_PLAN_STEPS=1
     MAX_PLAN_STEPS=50
     REQUIRE_VERIFICATION_STEP=false
+    CRITICS=enforce
     TIMEOUT_SECONDS=0.1
     FALLBACK_ENGINE=embedded
     HOST=127.0.0.1

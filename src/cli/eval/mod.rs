@@ -89,7 +89,7 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     json_file.map_or(Ok(()), must_be_writable)?;
 
     let service = PlannerService::from_settings(&settings)?;
-    service.read_arm_sources().await;
+    super::read_arm_sources(&service).await;
     let target = EvalTarget {
         arms: (*service.planner.registry()).clone(),
         rules: settings.rules.clone(),
