@@ -93,7 +93,10 @@ impl Normalizer<'_> {
             self.record(
                 RepairCode::Clamped,
                 Some(index),
-                format!("The {what} was not a whole number from 1 to {max}; it is {whole} now."),
+                format!(
+                    "The {what} was {}, not a whole number from 1 to {max}; it is {whole} now.",
+                    said(written)
+                ),
             );
         }
         whole as u32
@@ -127,10 +130,15 @@ impl Normalizer<'_> {
         };
         self.record_for_plan(
             RepairCode::Clamped,
-            format!("The confidence was not from 0 to 1; it is {within} now."),
+            format!("The confidence was {}, not from 0 to 1; it is {within} now.", said(written)),
         );
         within
     }
+}
+
+/// A number as it may be quoted in a sentence: those of many digits in powers of ten.
+fn said(number: f64) -> String {
+    if number.abs() < 1e9 { number.to_string() } else { format!("{number:e}") }
 }
 
 /// A text without white space around it and without control characters.
