@@ -13,31 +13,9 @@ use zip::ZipArchive;
 
 use crate::server::problem::of_status;
 
-const PAGE: &str = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Planner arm API</title>
-<link rel="stylesheet" href="docs/swagger-ui.css">
-<link rel="icon" href="docs/favicon-32x32.png">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
-</body>
-</html>
-"#;
-
-const START: &str = r##"window.ui = SwaggerUIBundle({
-  url: "openapi.json",
-  dom_id: "#swagger-ui",
-  deepLinking: true,
-  tryItOutEnabled: true,
-  validatorUrl: null,
-});
-"##;
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 
 /// Scripts and styles of our own only; Swagger UI sets styles and small pictures inline.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -47,21 +25,19 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
 #[utoipa::path(get, path = "/docs", tag = "documentation", operation_id = "docs",
     responses((status = 200, description = "Swagger UI", body = String, content_type = "text/html")))]
 pub(super) async fn page() -> Response {
-    asset("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()))
+    asset(HTML, Bytes::from_static(include_bytes!("docs/index.html")))
 }
 
 /// One of the page's assets.
 pub(super) async fn page_asset(Path(name): Path<String>) -> Response {
-    if name == "start.js" {
-        return asset("text/javascript; charset=utf-8", Bytes::from_static(START.as_bytes()));
-    }
     match ASSETS.get(name.as_str()) {
         Some((content_type, bytes)) => asset(content_type, bytes.clone()),
         None => of_status(http::StatusCode::NOT_FOUND).into_response(),
     }
 }
 
-/// What the page loads of Swagger UI, by name: its content type and its bytes, unpacked when first asked for.
+/// What the page loads, by name: the content type and the bytes, unpacked when first asked for where they are of
+/// Swagger UI.
 static ASSETS: LazyLock<BTreeMap<&str, (&str, Bytes)>> = LazyLock::new(|| {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)).expect("a zip file");
     // The folder that holds everything is called after the version of Swagger UI, and comes first.
@@ -73,9 +49,12 @@ static ASSETS: LazyLock<BTreeMap<&str, (&str, Bytes)>> = LazyLock::new(|| {
         Bytes::from(bytes)
     };
     BTreeMap::from([
+        ("dark.js", (SCRIPT, Bytes::from_static(include_bytes!("docs/dark.js")))),
+        ("docs.css", (STYLE, Bytes::from_static(include_bytes!("docs/docs.css")))),
+        ("start.js", (SCRIPT, Bytes::from_static(include_bytes!("docs/start.js")))),
         ("favicon-32x32.png", ("image/png", unpack("favicon-32x32.png"))),
-        ("swagger-ui-bundle.js", ("text/javascript; charset=utf-8", unpack("swagger-ui-bundle.js"))),
-        ("swagger-ui.css", ("text/css; charset=utf-8", unpack("swagger-ui.css"))),
+        ("swagger-ui-bundle.js", (SCRIPT, unpack("swagger-ui-bundle.js"))),
+        ("swagger-ui.css", (STYLE, unpack("swagger-ui.css"))),
     ])
 });
 

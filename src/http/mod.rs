@@ -2,6 +2,7 @@
 
 mod arms;
 mod docs;
+mod examples;
 mod limit;
 mod observe;
 pub mod openapi;

@@ -17,6 +17,7 @@ use crate::server::body::body_layers;
 use crate::server::openapi::{add_problems, add_request_id, describe_itself, description_router};
 use crate::service::PlannerService;
 
+use super::examples::add_examples;
 use super::observe::PLANNING_ROUTES;
 use super::{arms, docs, ops, page, plan, replan, validate};
 
@@ -53,6 +54,7 @@ pub(crate) fn api_router() -> Router<Arc<PlannerService>> {
         .split_for_parts();
     describe_itself(&mut api, "documentation");
     complete(&mut api);
+    add_examples(&mut api);
     router
         .route("/docs/{name}", routing::get(docs::page_asset))
         .merge(description_router(&api))

@@ -11,6 +11,7 @@ mod contract;
 mod corpus;
 mod end_to_end;
 mod eval;
+mod examples;
 mod faults;
 mod http;
 mod injection;

@@ -124,7 +124,7 @@ async fn the_documentation_page_needs_nothing_from_outside() {
     let page = response.text().await.expect("a page");
     assert!(!page.contains("://"), "{page}");
     let assets: Vec<&str> = page.split(['"', '\'']).filter(|part| part.starts_with("docs/")).collect();
-    assert_eq!(assets.len(), 4, "{page}");
+    assert_eq!(assets.len(), 6, "{page}");
     for asset in assets {
         let response = app.get(&format!("/{asset}")).await;
         assert_eq!(response.status(), 200, "{asset}");
