@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import { SEVEN, browser, fakeLlm, gate, pieces, plan, ready, service, shot, step, visit } from "./support.mjs";
+import { SEVEN, browser, exported, fakeLlm, gate, pieces, plan, ready, service, shot, step, visit } from "./support.mjs";
 
 /** Chromium itself writes of every status that is an error, and of every call that fails. */
 const ALLOWED = { allow: [/^console: Failed to load resource/] };
@@ -34,10 +34,10 @@ test("what is wrong with the form is said beside it, before anybody is asked", a
   const goal = page.getByLabel("Goal", { exact: true });
   assert.equal(await goal.getAttribute("aria-invalid"), "true");
   assert.equal(await page.evaluate(() => document.activeElement.id), "goal");
-  assert.equal(await page.locator("#goal-fault").innerText(), "Write down what is to be reached.");
-  await page.getByText("Context and cache").click();
+  assert.equal(await page.locator("#goal-fault").innerText(), "Enter a goal.");
+  await page.getByText("Options: limits").click();
   await page.getByLabel("Context").fill("{language: Python}");
-  await page.getByText("Context and cache").click();
+  await page.getByText("Options: limits").click();
   await plan(page, "Ship it");
   assert.equal(await goal.getAttribute("aria-invalid"), null);
   assert.match(await page.locator("#context-fault").innerText(), /^This is not JSON\./);
@@ -49,11 +49,11 @@ test("what is wrong with the form is said beside it, before anybody is asked", a
 test("what the service finds wrong with a request is marked where it is", async () => {
   const page = await visit(chromium, app.url, ALLOWED);
   await page.getByLabel("Constraints").fill(`Be quick\n${"long ".repeat(500)}`);
-  await page.getByText("Context and cache").click();
+  await page.getByText("Options: limits").click();
   await page.getByLabel("Context").fill("[1]");
   await plan(page, "Ship it");
   const said = await alert(page);
-  assert.match(said, /^Invalid request \| The request is invalid: constraints\[1\] .+; context must be an object, not an array\. \| Change what is marked, then plan again\. \| Request id: page-[0-9a-f]{32}$/);
+  assert.match(said, /^Invalid request \| The request is invalid: constraints\[1\] .+; context must be an object, not an array\. \| Correct the marked fields\. \| Request id: page-[0-9a-f]{32}$/);
   assert.match(await page.locator("#constraints-fault").innerText(), /^Constraint 2 must be 1 to 2,000 characters/);
   assert.equal(await page.locator("#context-fault").innerText(), "It must be an object, not an array.");
   await page.getByLabel("Constraints").fill("");
@@ -81,7 +81,7 @@ test("a goal that is too long is pasted as it is, and said to be too long", asyn
 test("errors of the LLM are sentences that say what to do", async () => {
   const page = await visit(chromium, app.url);
   for (const [status, wanted] of [
-    [401, /^The LLM failed \| The LLM server refused the key; check PLANNER_OPENAI_API_KEY\. \| Planning again will not help until that is mended\. \| Request id: page-/],
+    [401, /^The LLM failed \| The LLM server refused the key; check PLANNER_OPENAI_API_KEY\. \| Retrying does not help until this is fixed\. \| Request id: page-/],
     [500, /^The LLM is unavailable \| .+\. \| The language model is busy or down\..* \| Request id: page-/],
   ]) {
     llm.says = () => [status];
@@ -93,7 +93,7 @@ test("errors of the LLM are sentences that say what to do", async () => {
   llm.says = () => ["I would rather not."];
   await plan(page, "Ship it");
   await page.getByRole("heading", { name: "No valid plan" }).waitFor();
-  assert.match(await alert(page), /Plan again, or say the goal more precisely\./);
+  assert.match(await alert(page), /Retry, or make the goal more precise\./);
   await page.watched();
 });
 
@@ -103,7 +103,7 @@ test("a limit says when the next plan is free", async () => {
   await plan(page, "Ship it");
   await ready(page);
   await plan(page, "Ship it again");
-  assert.match(await alert(page), /^Rate limited \| .+ \| Your limit of plans a minute is used up for now\. Try again in \d+ seconds?\. \|/);
+  assert.match(await alert(page), /^Rate limited \| .+ \| Your limit of plans per minute is used up for now\. Retry in \d+ seconds?\. \|/);
   await page.watched();
 });
 
@@ -120,19 +120,19 @@ test("a service that goes, a connection that is cut and a stranger's answer are 
   await page.locator(".node").first().click();
   await page.getByRole("dialog").waitFor();
   await mortal.stop("SIGKILL");
-  assert.match(await alert(page), /^The connection was cut \| The connection ended before the plan was complete\. \| What is shown is a preview and no plan; plan again\. \| Request id: page-/);
-  await page.getByRole("heading", { name: "Preview, and no plan" }).waitFor();
+  assert.match(await alert(page), /^The connection was cut \| The connection ended before the plan was complete\. \| What is shown is incomplete; retry\. \| Request id: page-/);
+  await page.getByRole("heading", { name: "Incomplete preview (failed)" }).waitFor();
   assert.equal(await page.getByRole("dialog").isVisible(), false, "the alert is not hidden behind it");
   never.open();
 
   await plan(page, "Ship it");
   await page.getByRole("heading", { name: "No connection" }).waitFor();
-  assert.match(await alert(page), /The planner arm could not be reached\. \| See whether it is running/);
+  assert.match(await alert(page), /The planner arm could not be reached\. \| Check that it is running/);
 
   await page.route("**/plan?*", (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad gateway</h1>" }));
   await plan(page, "Ship it");
   await page.getByRole("heading", { name: "An unexpected answer" }).waitFor();
-  assert.match(await alert(page), /The answer was status 502, without an explanation\./);
+  assert.match(await alert(page), /The answer had status 502 and no explanation\./);
 
   for (const [contentType, body] of [["application/json", "{}"], ["text/html", "<h1>Sign in</h1>"], ["", "event: step\n\n"]]) {
     await page.unroute("**/plan?*");
@@ -141,7 +141,7 @@ test("a service that goes, a connection that is cut and a stranger's answer are 
     await plan(page, "Ship it");
     assert.equal(await page.locator("#alert").innerText(), "");
     answer.open();
-    assert.match(await alert(page), /^An unexpected answer \| The answer was no plan\. \| Something between/);
+    assert.match(await alert(page), /^An unexpected answer \| The answer was not a plan\. \| Something between/);
   }
   await page.watched();
 });
@@ -154,7 +154,7 @@ test("a token is asked for where one is needed, and kept in memory only", async 
   await dialog.waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), "token");
   await shot(page, "token");
-  for (const [typed, wanted] of [["  ", "Write down the token."], ["tökén", /^A token has only ASCII/], ["two words", /no spaces\.$/]]) {
+  for (const [typed, wanted] of [["  ", "Enter the token."], ["tökén", /^A token has ASCII/], ["two words", /no spaces\.$/]]) {
     await page.locator("#token").fill(typed);
     await page.keyboard.press("Enter");
     await dialog.getByText(wanted).waitFor();
@@ -179,7 +179,7 @@ test("a token is asked for where one is needed, and kept in memory only", async 
   ]));
   assert.ok(!traces.includes("s3cret"), traces);
   assert.deepEqual(await page.context().cookies(), []);
-  await page.getByRole("button", { name: "Copy as curl" }).click();
+  await exported(page, "Copy as curl");
   await page.getByText("Copied.").waitFor();
   const curl = await page.evaluate(() => navigator.clipboard.readText());
   assert.ok(curl.includes('"Authorization: Bearer $TOKEN"') && !curl.includes("s3cret"), curl);
@@ -201,7 +201,7 @@ test("a plan that is not the configured model's says so", async () => {
   const fallback = await started({ LLM_BASE_URL: llm.url, LLM_MAX_ATTEMPTS: 1, FALLBACK_ENGINE: "embedded", LLM_MODEL: "first" });
   const other = await started({ LLM_BASE_URL: llm.url, LLM_MAX_ATTEMPTS: 1, LLM_FALLBACK_MODELS: "second", LLM_MODEL: "first" });
   for (const [where, says, wanted] of [
-    [fallback, () => [500], "Made by the embedded planner, by rules, because the configured model “first” did not give a plan."],
+    [fallback, () => [500], "Made by the embedded planner, from rules, because the configured model “first” did not give a plan."],
     [other, (call) => (call === 1 ? [500] : pieces(SEVEN)), "Made by the fallback model “second”, because the configured model “first” did not give a plan."],
   ]) {
     const page = await visit(chromium, where.url);
@@ -212,6 +212,21 @@ test("a plan that is not the configured model's says so", async () => {
     assert.equal(await page.locator("#origin").innerText(), wanted);
     await page.watched();
   }
+});
+
+test("a model that was found on this machine is named, and so is what connects one", async () => {
+  const page = await visit(chromium, app.url);
+  assert.equal(await page.locator("#banner").isVisible(), false, "a configured model needs no words");
+  for (const [health, wanted] of [
+    [{ model: "llama3.2:3b", notice: "The model `llama3.2:3b` was found at 127.0.0.1:11434." }, /^The model llama3\.2:3b was found at 127\.0\.0\.1:11434\.$/],
+    [{ model: "embedded", notice: "No model is connected." }, /^No language model is connected\. .+PLANNER_OPENAI_API_KEY.+PLANNER_LLM_BASE_URL.+restart the service\.$/],
+  ]) {
+    await page.route("**/health", (route) => route.fulfill({ json: { status: "healthy", version: "1.0.0", ...health } }));
+    await page.reload();
+    await page.locator("#banner").waitFor();
+    assert.match((await page.locator("#banner").innerText()).replaceAll(/\s+/g, " ").trim(), wanted);
+  }
+  await page.watched();
 });
 
 test("another service at the same place is no fallback", async () => {
@@ -233,7 +248,7 @@ test("a fault of the page itself is in the console, and a sentence for people", 
   const logged = page.waitForEvent("console");
   await page.route("**/plan?*", (route) => route.fulfill({ json: { plan: [{ step: 1 }] } }));
   await plan(page, "Ship it");
-  assert.match(await alert(page), /^Something went wrong \| This page failed to show the answer\. \| Load it again\./);
+  assert.match(await alert(page), /^Something went wrong \| This page failed to show the answer\. \| Reload the page\./);
   assert.match((await logged).text(), /^TypeError/);
   await page.watched();
 });
@@ -254,7 +269,7 @@ test("hostile texts stay texts", async () => {
   assert.equal(seen[0], evil);
   assert.equal(seen[4], "Verify ${alert(5)} {{7*7}} &lt;b&gt; %00");
   assert.equal(await page.locator("main img, main script, main svg svg, .node *[onerror]").count(), 0);
-  for (const selector of [".action", "#steps h4", "#raw"]) {
+  for (const selector of [".action", "#steps h3", "#raw"]) {
     const all = (await page.locator(selector).allTextContents()).join("");
     assert.ok(!all.includes("\u202e"), `${selector} turns what follows around`);
   }

@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { across, down, edges, levels } from "../../src/http/page/layout.js";
+import { curl, json, markdown, mermaid } from "../../src/http/page/formats.js";
+import { arrange, edges, levels, times } from "../../src/http/page/layout.js";
+import { bodyOf, fromFragment, requestFor, toFragment } from "../../src/http/page/request.js";
 import { read } from "../../src/http/page/talk.js";
-import { curl, json, mermaid, time } from "../../src/http/page/words.js";
+import { about, dollars, seconds, time } from "../../src/http/page/words.js";
 
 const bytes = (text) => new TextEncoder().encode(text);
 
@@ -38,10 +40,21 @@ test("events are read whatever the ends of lines, and wherever the network cuts 
   }
 });
 
-test("times are said as planner-arm plan says them", () => {
-  for (const [seconds, said] of [[0, "0 s"], [45, "45 s"], [120, "2 min"], [5400, "1 h 30 min"], [3661, "1 h 1 min 1 s"]]) {
-    assert.equal(time(seconds), said);
+test("times are said as planner-arm plan says them, and headlines as people do", () => {
+  // The same as the test of `duration` in Rust.
+  for (const [length, said] of [[0, "0 s"], [45, "45 s"], [120, "2 min"], [285, "4 min 45 s"], [5400, "1 h 30 min"], [3661, "1 h 1 min"],
+    [86400, "1 day"], [187200, "2 days 4 h"], [604800, "1 week"], [2592000, "4 weeks 2 days"], [31536000, "52 weeks 1 day"]]) {
+    assert.equal(time(length), said);
   }
+  for (const [length, said] of [[0, "0 seconds"], [1, "1 second"], [45, "45 seconds"], [90, "1.5 minutes"], [233, "4 minutes"], [2460, "41 minutes"],
+    [3590, "1 hour"], [7000, "2 hours"], [9000, "2.5 hours"], [40000, "11 hours"], [86400, "1 day"], [345600, "4 days"], [864000, "1.5 weeks"]]) {
+    assert.equal(about(length), said);
+  }
+  for (const [text, length] of [["90 s", 90], ["1 h 30 min", 5400], ["2 days", 172800], ["1.5h", 5400], ["1,5 h", 5400], ["45m", 2700], ["1 week and 1 day", 691200],
+    ["3", null], ["", null], ["soon", null], ["2 fortnights", null], ["-5 min", null]]) {
+    assert.equal(seconds(text), length, text);
+  }
+  for (const [amount, said] of [[0, "$0"], [0.000975, "$0.00097"], [0.0123, "$0.012"], [0.5, "$0.50"], [12, "$12.00"]]) assert.equal(dollars(amount), said);
 });
 
 test("Mermaid has no way out of a label, and JSON turns nothing around", () => {
@@ -56,14 +69,39 @@ test("Mermaid has no way out of a label, and JSON turns nothing around", () => {
 });
 
 test("curl asks what was asked", () => {
-  const text = curl("http://h/plan?include=id", { body: '{"goal":"don\'t"}', anew: true }, true);
+  const text = curl("http://h/plan?include=id", '{"goal":"don\'t"}', { fresh: true, hasToken: true });
   assert.equal(text, `curl -sS 'http://h/plan?include=id' \\
   -H 'Content-Type: application/json' \\
   -H "Authorization: Bearer $TOKEN" \\
   -H 'Cache-Control: no-cache' \\
   -d '{"goal":"don'\\''t"}'
 `);
-  assert.ok(!/TOKEN|no-cache/.test(curl("http://h/plan", { body: "{}", anew: false }, false)));
+  assert.ok(!/TOKEN|no-cache/.test(curl("http://h/plan", "{}")));
+});
+
+test("a link has all of a request, and a malformed one loses only what is malformed", () => {
+  const request = requestFor("Ship & \"test\" it #1 100 %\n🚀", {
+    constraints: ["Use Python only", "a=b&c"], context: '{"n": 12345678901234567890}', arms: ["coder", "Maler ✏"],
+    budget: { max_duration_seconds: 3600, max_cost_tier: 3, max_steps: 5 }, playbook: "release", fresh: true,
+  });
+  assert.deepEqual(fromFragment(toFragment(request)), request);
+  assert.deepEqual(fromFragment(toFragment(requestFor("x"))), requestFor("x"));
+  assert.deepEqual(fromFragment("#goal=x&max_steps=-3&max_cost_tier=a&constraint=%20&fresh=yes&token=s3cret&%zz"), requestFor("x"));
+  assert.equal(fromFragment("#step-3"), null);
+  const body = bodyOf(request);
+  assert.ok(body.endsWith(',"context":{"n": 12345678901234567890}}'), "numbers keep their digits");
+  assert.deepEqual(Object.keys(JSON.parse(body)), ["goal", "constraints", "arms", "budget", "playbook", "context"]);
+  assert.equal(bodyOf(requestFor("x")), '{"goal":"x"}');
+});
+
+test("Markdown shows texts as they are, and what is done", () => {
+  const step = (number, action, needed) => ({ step: number, action, required_arm: "coder", acceptance_criteria: ["a *b*"], depends_on: needed, estimated_cost_tier: 2, estimated_duration_seconds: 90 });
+  const plan = { plan: [step(1, "# [Say](x) <b>\n- `hi`", []), step(2, "End", [1])], rationale: "Why", confidence: 0.9, total_estimated_duration: 180, schedule: { critical_path_seconds: 180 } };
+  const text = markdown(requestFor("Ship _it_", { constraints: ["c|d"] }), plan, { 1: { status: "done" }, 2: { status: "failed", text: "It *broke*" } });
+  assert.ok(text.startsWith("# Ship \\_it\\_\n\nAbout 3 minutes if steps run in parallel · 3 min one after the other · 2 steps · confidence 90 %.\n\n## Constraints\n\n- c\\|d\n"), text);
+  assert.ok(text.includes("1. [x] **\\# \\[Say\\](x) \\<b\\> - \\`hi\\`**  \n   coder · 1 min 30 s · cost tier 2 of 5\n   - [x] a \\*b\\*\n2. [ ] **End**"), text);
+  assert.ok(text.includes("   - **Failed:** It \\*broke\\*\n"), text);
+  assert.ok(text.includes("```mermaid\nflowchart LR\n"), text);
 });
 
 /** Plans of every shape, the same each time. */
@@ -86,19 +124,26 @@ test("edges that a longer way implies are told from those that nothing else says
   assert.deepEqual(edges([{ step: 1, depends_on: [2, 9] }, { step: 2, depends_on: [1] }]), { direct: [[1, 2]], implied: [] });
 });
 
-test("no two steps touch, and whoever needs another stands right of it, or below", () => {
+test("no two steps touch, whoever needs another stands right of it, and edges pass between steps", () => {
   for (const steps of plans(200)) {
     const size = { width: 184, height: 132, gapX: 44, gapY: 18, lane: 12 };
-    const wide = across(steps, size);
-    const at = steps.map(({ step }) => wide.nodes.get(step));
+    const drawn = arrange(steps, size), level = levels(steps);
+    const at = steps.map(({ step }) => drawn.nodes.get(step));
     for (let a = 0; a < at.length; a++) {
-      assert.ok(at[a].x >= 0 && at[a].y >= 0 && at[a].x + size.width <= wide.width && at[a].y + size.height <= wide.height);
+      assert.equal(at[a].x, level.get(a + 1) * (size.width + size.gapX), "a column for each level");
+      assert.ok(at[a].y >= 0 && at[a].x + size.width <= drawn.width && at[a].y + size.height <= drawn.height + 1);
       for (let b = 0; b < a; b++) assert.ok(at[a].x !== at[b].x || Math.abs(at[a].y - at[b].y) >= size.height + size.gapY - 1);
-      for (const needed of steps[a].depends_on) assert.ok(at[needed - 1].x < at[a].x);
     }
-    const narrow = down(steps, { ...size, laneGap: 9, mostLanes: 5, available: 328 });
-    steps.slice(1).forEach(({ step }) => assert.ok(narrow.nodes.get(step).y >= narrow.nodes.get(step - 1).y + size.height));
-    assert.ok(narrow.nodeWidth >= 328 - 14 - 45);
-    for (const { d } of [...wide.direct, ...wide.implied, ...narrow.direct, ...narrow.implied]) assert.ok(!/NaN|undefined|null/.test(d), d);
+    for (const { d } of [...drawn.direct, ...drawn.implied]) assert.ok(!/NaN|undefined|null/.test(d), d);
+    for (const { d, from, to } of drawn.direct) {
+      const straights = [...d.matchAll(/ (\d+)H(\d+)/g)].map(([, y, right]) => ({ y: Number(y), left: Number(right) - size.width }));
+      assert.equal(straights.length, level.get(to) - level.get(from) - 1, `${from}-${to} passes each level between`);
+      for (const { y, left } of straights) assert.ok(at.every((node) => node.x !== left || y <= node.y || y >= node.y + size.height), `${from}-${to} crosses a step`);
+    }
   }
+});
+
+test("each step starts when the last one that it needs ends", () => {
+  const steps = [[10, []], [20, [1]], [5, [1]], [1, [2, 3]], [7, []]].map(([estimated_duration_seconds, depends_on], i) => ({ step: i + 1, depends_on, estimated_duration_seconds }));
+  assert.deepEqual([...times(steps).values()].map(({ start, end }) => [start, end]), [[0, 10], [10, 30], [10, 15], [30, 31], [0, 7]]);
 });

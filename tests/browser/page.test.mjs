@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import { BINARY, SEVEN, browser, fakeLlm, gate, many, pieces, plan, ready, service, shot, step, visit } from "./support.mjs";
+import { BINARY, SEVEN, browser, exported, fakeLlm, gate, many, pieces, plan, ready, service, shot, step, visit } from "./support.mjs";
 
 let chromium, llm, app, embedded;
 before(async () => {
@@ -45,21 +45,22 @@ test("a goal becomes a graph: levels from left to right, arms, critical path, to
   assert.deepEqual(await texts(page, ".node.critical .number"), ["Step 1", "Step 3", "Step 5", "Step 7"]);
   assert.deepEqual(await texts(page, ".node .arm"), SEVEN.map((step) => step.required_arm));
   assert.deepEqual((await texts(page, ".node .duration")).slice(0, 2), ["37 s", "54 s"]);
-  assert.match(await page.locator(".node").nth(1).innerText(), /cost 3 of 5/);
+  assert.match(await page.locator(".node").nth(1).innerText(), /cost tier 3 of 5/);
   assert.deepEqual(await texts(page, "#legend bdi"), ["retriever", "coder", "guardian", "executor", "judge"]);
 
   const totals = (await texts(page, ".total")).join(" | ");
-  for (const part of ["Time in all 8 min 17 s 7 steps", "Critical path 3 min 53 s 1 → 3 → 5 → 7", "Cost tiers 20 highest 5 of 5",
-    "Confidence 90 %", "Complexity 68 %", "Made by gpt-3.5-turbo no cache · 1 call · 930 tokens, $0.000975"]) {
+  for (const part of ["Time About 4 minutes if steps run in parallel · 8 min 17 s one after the other",
+    "Steps 7 critical path 1 → 3 → 5 → 7", "Cost of this plan $0.00097 930 tokens · 1 call", "Cost of the steps tier 5 of 5 the highest of any step",
+    "Confidence 90 %", "Complexity 68 %", "Made by gpt-3.5-turbo"]) {
     assert.ok(totals.includes(part), `${part}: ${totals}`);
   }
   assert.equal(await page.locator("#origin").isVisible(), false, "it came from the configured model");
   assert.equal(await page.locator("#rationale").innerText(), "Each part can be checked by itself.");
-  assert.match(await page.locator("#repairs").innerText(), /^None/);
+  assert.match(await page.locator("#findings").innerText(), /^None/);
   // What the page shows is what every caller gets.
   const body = JSON.stringify({ goal: "Fix the sign-in and add tests" });
   const asked = await fetch(`${app.url}plan?include=schedule`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-  const { usage, repairs, plan_id, ...shown } = JSON.parse(await page.locator("#raw").innerText());
+  const { usage, repairs, warnings, open_questions, plan_id, ...shown } = JSON.parse(await page.locator("#raw").textContent());
   assert.deepEqual(shown, await asked.json());
   assert.equal(await page.locator("#steps > li").count(), 7);
   await shot(page, "plan-light");
@@ -97,7 +98,7 @@ test("steps appear while they are written, and those of an answer that came to n
   fourth.open();
   await ready(page);
   assert.equal(await page.locator(".node").count(), 7);
-  assert.match(await page.locator(".total.model").innerText(), /2 calls/);
+  assert.match((await texts(page, ".total")).join(), /2 calls/);
   await page.watched();
 });
 
@@ -107,9 +108,15 @@ test("repairs are listed, and the final plan replaces the preview", async () => 
   llm.says = () => pieces(odd);
   await plan(page, "Write it");
   await ready(page);
-  const repairs = await texts(page, "#repairs li");
-  assert.ok(repairs.some((text) => text.startsWith("arm_mapped Step 1: ")), repairs.join());
-  assert.ok(repairs.some((text) => text.startsWith("clamped Step 2: ")), repairs.join());
+  const repairs = await texts(page, "#findings li");
+  assert.ok(repairs.some((text) => text.startsWith("✎ Arm replaced in step 1 The arm “Coder” ")), repairs.join());
+  assert.ok(repairs.includes("✎ Number corrected in step 2 The cost tier was 11, not a whole number from 1 to 5; it is 5 now."), repairs.join());
+  // On the node too, with the value that the LLM wrote.
+  assert.match((await texts(page, ".node .found-line"))[0], /^✎ Arm replaced: The arm “Coder” /);
+  assert.equal(await page.locator(".node .found-line").count(), 2);
+  await page.locator(".node").nth(1).click();
+  assert.match(await page.getByRole("dialog").innerText(), /Number corrected.+The cost tier was 11/);
+  await page.keyboard.press("Escape");
   await page.watched();
 });
 
@@ -138,7 +145,7 @@ test("all of it works with the keyboard alone", async () => {
     if (name !== "" && !name.startsWith("Skip")) reached.add(name.split("\n")[0].trim());
     if (await page.evaluate(() => document.activeElement !== document.body)) assert.equal(outline, "solid", name);
   }
-  for (const name of ["goal", "constraints", "Context and cache", "plan", "curl", "json", "mermaid", "graph", "raw", "API"]) {
+  for (const name of ["history-open", "API", "change", "copy-link", "Export", "print", "tab-graph", "graph", "feedback", "revise", "Raw JSON"]) {
     assert.ok(reached.has(name), `${name} is not reached: ${[...reached]}`);
   }
 
@@ -203,8 +210,8 @@ test("Escape ends the call to the LLM, and so does leaving", async () => {
     await leave(page);
     while (!llm.gone) await new Promise((turn) => setImmediate(turn));
     if (page.url() === app.url) {
-      await page.getByText("Cancelled; the language model is no longer asked.").waitFor();
-      await page.getByRole("heading", { name: "Preview, and no plan" }).waitFor();
+      await page.getByText("Cancelled. The language model is no longer being asked.").waitFor();
+      await page.getByRole("heading", { name: "Incomplete preview (cancelled)" }).waitFor();
       assert.equal(await page.locator("#alert").innerText(), "", "what one wants is no error");
       await page.watched();
     }
@@ -225,7 +232,7 @@ test("an example is a goal, and the focus goes to what ends its plan", async () 
   wait.open();
   await ready(page);
   assert.match(await page.locator("#goal").inputValue(), /^Research vector databases/);
-  await page.locator("#plan:focus").waitFor();
+  await page.locator("#change:focus").waitFor();
   await page.watched();
 });
 
@@ -233,14 +240,14 @@ test("copies work where they are pasted: curl, JSON and Mermaid", async () => {
   const page = await visit(chromium, embedded.url);
   const goal = `Debug "login" & don't \`break\` $HOME <tests>; it's #1\\n`;
   await page.getByLabel("Constraints").fill("Use Python only\n\n  Don't stop  ");
-  await page.getByText("Context and cache").click();
+  await page.getByText("Options: limits").click();
   const context = '{"who\'s": ["a", 1.0, 12345678901234567890, null]}';
   await page.getByLabel("Context").fill(`\n${context} `);
-  await page.getByLabel("Make the plan anew").check();
+  await page.getByLabel("Make a new plan").check();
   await plan(page, goal);
   await ready(page);
   const copied = async (name) => {
-    await page.getByRole("button", { name: `Copy as ${name}` }).click();
+    await exported(page, `Copy as ${name}`);
     await page.getByText("Copied.").waitFor();
     const text = await page.evaluate(() => navigator.clipboard.readText());
     await page.evaluate(() => (document.querySelector("#copied").textContent = ""));
@@ -257,7 +264,7 @@ test("copies work where they are pasted: curl, JSON and Mermaid", async () => {
   const args = ["plan", goal, "--constraint", "Use Python only", "--constraint", "  Don't stop  ", "--context", context, "--format", "mermaid"];
   const env = { PATH: process.env.PATH, PLANNER_ENGINE: "embedded" };
   assert.equal(await copied("Mermaid"), execFileSync(BINARY, args, { encoding: "utf8", env, stdio: ["ignore", "pipe", "ignore"] }));
-  assert.match(await page.locator("#origin").innerText(), /^Made by the embedded planner: by rules/);
+  assert.match(await page.locator("#banner").innerText(), /^No language model is connected\..+PLANNER_OPENAI_API_KEY.+PLANNER_LLM_BASE_URL/);
   await shot(page, "embedded");
   await page.watched();
 });
@@ -275,11 +282,10 @@ test("it works behind a path prefix, and without a clipboard of its own", async 
   await plan(page, "Debug the login and add tests");
   await ready(page);
   await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
-  await page.getByRole("button", { name: "Copy as curl" }).click();
+  await exported(page, "Copy as curl");
   await page.getByText("Copied.").waitFor();
-  await page.locator("#goal").fill("");
-  await page.locator("#goal").press("Control+V");
-  assert.match(await page.locator("#goal").inputValue(), /^curl -sS 'http:\/\/127\.0\.0\.1:\d+\/some\/where\/plan\?include=/);
+  await page.locator("#feedback").press("Control+V");
+  assert.match(await page.locator("#feedback").inputValue(), /^curl -sS 'http:\/\/127\.0\.0\.1:\d+\/some\/where\/plan\?include=/);
   await page.watched();
   proxy.close();
   proxy.closeAllConnections();
@@ -306,7 +312,7 @@ test("fifty steps are drawn, and edges past other levels go around the steps in 
   assert.deepEqual(hidden, []);
   llm.says = () => pieces(many(20));
   await plan(page, "Migrate less");
-  await page.getByText("20 steps, ").waitFor();
+  await page.getByText("20 steps, about").waitFor();
   assert.equal(await page.locator(".node").count(), 20);
   await shot(page, "plan-twenty");
   await page.watched();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -13,6 +13,8 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 export const BINARY = join(resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target"), "debug/planner-arm");
 /** Where pictures go; without it none are taken. */
 const SCREENSHOTS = process.env.PLANNER_TEST_SCREENSHOTS;
+/** While somebody works on the page: a folder whose files are used instead of those in the binary. */
+const PAGE_FILES = process.env.PLANNER_TEST_PAGE_FILES;
 
 /** The service on a free port, with settings named without their prefix. */
 export async function service(settings, binary = BINARY, prefix = "PLANNER_") {
@@ -117,6 +119,17 @@ export function browser() {
 export async function visit(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", ...options });
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(url).origin });
+  if (PAGE_FILES) {
+    for (const pattern of [url, `${url}page/*`]) {
+      await context.route(pattern, async (route) => {
+        const name = new URL(route.request().url()).pathname.split("/page/")[1] ?? "index.html";
+        const headers = (await route.fetch({ url })).headers();
+        const contentType = { js: "text/javascript", css: "text/css", svg: "image/svg+xml" }[name.split(".").at(-1)] ?? "text/html";
+        await route.fulfill({ headers: { ...headers, "content-type": contentType }, body: readFileSync(join(PAGE_FILES, name)) });
+      });
+    }
+  }
+  await context.route(`${url}playbooks`, (route) => route.fulfill({ json: { playbooks: [] } }));
   const page = await context.newPage();
   const faults = [];
   const allowed = options.allow ?? [];
@@ -132,7 +145,7 @@ export async function visit(browser, url, options = {}) {
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
   });
-  await page.goto(url);
+  await page.goto(url + (options.fragment ?? ""));
   page.watched = async () => {
     faults.push(...(await page.evaluate(() => window.violations)));
     assert.deepEqual(faults.filter((fault) => !allowed.some((pattern) => pattern.test(fault))), []);
@@ -143,8 +156,16 @@ export async function visit(browser, url, options = {}) {
 
 /** Types `goal` and presses Plan. */
 export async function plan(page, goal) {
+  const change = page.getByRole("button", { name: "Change the request" });
+  if (await change.isVisible()) await change.click();
   await page.getByLabel("Goal", { exact: true }).fill(goal);
   await page.getByRole("button", { name: /^Plan/ }).click();
+}
+
+/** Presses `name` in the menu of exports. */
+export async function exported(page, name) {
+  await page.locator("#export").evaluate((menu) => (menu.open = true));
+  await page.getByRole("button", { name }).click();
 }
 
 /** Waits until the plan is there. */

@@ -25,6 +25,13 @@ function fill(node, attributes, children) {
   return node;
 }
 
+/** A button that does `act` when it is pressed. */
+export function button(text, act, attributes = {}) {
+  const node = element("button", { type: "button", ...attributes }, text);
+  node.addEventListener("click", act);
+  return node;
+}
+
 /** A text of an LLM or a caller: its direction is its own, and ends with it. */
 export const said = (text, name = "bdi", attributes = {}) => element(name, { dir: "auto", ...attributes }, visible(text));
 

@@ -1,25 +1,29 @@
 // The drawing: nodes are buttons in a list, in the order of the steps, above the edges, which are an SVG.
 
 import { element, moves, said, svg } from "./dom.js";
-import { across, down, levels } from "./layout.js";
-import { time } from "./words.js";
+import { arrange, levels } from "./layout.js";
+import { Viewport } from "./viewport.js";
+import { finding, time, visible } from "./words.js";
 
-/** Narrower than this, steps stand one below the other. */
-const NARROW = 640;
 /** Hues that are easily told apart, for any arms there may be; none is that of the critical path. */
 const HUES = Array.from({ length: 10 }, (_, i) => (110 + 29 * i) % 360);
+/** Pixels. With many columns the gaps between them are narrower. */
+const SIZE = { height: 132, gapY: 18, lane: 12 };
+const gapX = (columns) => (columns > 5 ? 32 : 44);
+const MARKS = { done: ["✓", "done"], failed: ["✕", "failed"] };
 
 /** The graph in `region`; `open` is called with the number of a step that is chosen. */
 export class Graph {
-  constructor(region, legend, open) {
+  constructor(region, legend, tools, open) {
     this.region = region;
     this.legend = legend;
     this.open = open;
     this.edges = svg("svg", { "aria-hidden": "true", class: "edges" });
     this.list = element("ol", { class: "nodes", role: "list" });
     this.canvas = element("div", { class: "canvas" }, this.edges, this.list);
-    region.append(this.canvas);
+    this.viewport = new Viewport(region, this.canvas, tools);
     new ResizeObserver(() => this.arrange()).observe(region);
+    this.hues = new Map();
     this.clear();
   }
 
@@ -28,15 +32,19 @@ export class Graph {
     this.steps = [];
     this.nodes = new Map();
     this.contents = new WeakMap();
-    this.hues = new Map();
+    this.hues.clear();
     this.list.replaceChildren();
     this.edges.replaceChildren();
     this.legend.replaceChildren();
     this.width = 0;
+    this.drawn = null;
   }
 
-  /** Shows `steps`; `critical` is the critical path, once there is a plan. */
-  show(steps, critical = []) {
+  /**
+   * Shows `steps`; `critical` is the critical path, once there is a plan; `findings` and `marks` are what was found and
+   * how it went, by step.
+   */
+  show(steps, { critical = [], findings = new Map(), marks = {} } = {}) {
     this.steps = steps;
     this.critical = new Set(critical);
     this.path = new Set(critical.slice(1).map((step, i) => `${critical[i]}-${step}`));
@@ -47,7 +55,7 @@ export class Graph {
         this.nodes.delete(number);
       }
     }
-    for (const step of steps) this.node(step);
+    for (const step of steps) this.node(step, findings.get(step.step) ?? [], marks[step.step]);
     this.showLegend();
     this.width = 0;
     this.arrange();
@@ -55,9 +63,9 @@ export class Graph {
     this.region.scrollLeft = critical.length ? 0 : this.region.scrollWidth;
   }
 
-  node(step) {
+  node(step, findings, { status, text } = {}) {
     let item = this.nodes.get(step.step);
-    const critical = this.critical.has(step.step), content = JSON.stringify([step, critical]);
+    const critical = this.critical.has(step.step), content = JSON.stringify([step, critical, findings, status, text]);
     // It may be being pressed just now.
     if (item && this.contents.get(item) === content) return;
     const fresh = !item;
@@ -67,12 +75,15 @@ export class Graph {
       this.list.append(item);
     }
     this.contents.set(item, content);
-    const button = element("button", { type: "button", class: `node${critical ? " critical" : ""}${fresh ? " fresh" : ""}` },
+    const kinds = ["node", critical && "critical", fresh && "fresh", status, (findings.length || status === "failed") && "found"].filter(Boolean);
+    const button = element("button", { type: "button", class: kinds.join(" ") },
       element("span", { class: "node-head" },
         element("span", { class: "number" }, element("span", { class: "unseen" }, "Step "), String(step.step)),
         said(step.required_arm, "span", { class: "arm" }),
+        status ? mark(status) : null,
         critical ? flag() : null),
       said(step.action, "span", { class: "action" }),
+      status === "failed" ? foundLine("failed", `✕ Failed: ${text}`) : findings.length ? found(findings) : null,
       element("span", { class: "node-foot" },
         element("span", { class: "duration" }, time(step.estimated_duration_seconds)),
         cost(step.estimated_cost_tier)));
@@ -109,31 +120,21 @@ export class Graph {
 
   /** Puts everything where it belongs in the width that there is. */
   arrange() {
-    const available = this.region.clientWidth - 32;
+    const available = this.viewport.room();
     if (!this.steps.length || available <= 0 || available === this.width) return;
     this.width = available;
-    const narrow = available < NARROW;
-    const size = { height: 132, gapX: 44, gapY: 18, lane: 12 };
-    if (narrow) Object.assign(size, { height: 128, gapY: 22, laneGap: 9, mostLanes: 5, available });
-    else size.width = this.nodeWidth(available, size.gapX);
-    const plan = narrow ? down(this.steps, size) : across(this.steps, size);
-    const nodeWidth = plan.nodeWidth ?? size.width;
-
-    this.region.classList.toggle("wide", plan.width > available);
-    Object.assign(this.canvas.style, { width: `${plan.width}px`, height: `${plan.height}px` });
-    for (const [step, { x, y }] of plan.nodes) {
+    const columns = Math.max(...levels(this.steps).values()) + 1;
+    const width = nodeWidth(available, columns);
+    const drawn = arrange(this.steps, { ...SIZE, gapX: gapX(columns), width });
+    this.drawn = { ...drawn, nodeWidth: width, nodeHeight: SIZE.height };
+    for (const [step, { x, y }] of drawn.nodes) {
       const { style } = this.nodes.get(step);
-      Object.assign(style, { width: `${nodeWidth}px`, height: `${size.height}px`, transform: `translate(${x}px, ${y}px)` });
+      Object.assign(style, { width: `${width}px`, height: `${SIZE.height}px`, transform: `translate(${x}px, ${y}px)` });
     }
-    this.edges.setAttribute("width", plan.width);
-    this.edges.setAttribute("height", plan.height);
-    this.draw([...plan.implied.map((edge) => ({ ...edge, kind: "implied" })), ...plan.direct]);
-  }
-
-  /** As wide as lets all levels be seen at once, within what can be read. */
-  nodeWidth(available, gap) {
-    const count = Math.max(...levels(this.steps).values()) + 1;
-    return Math.floor(Math.min(264, Math.max(184, (available + gap) / count - gap)));
+    this.edges.setAttribute("width", drawn.width);
+    this.edges.setAttribute("height", drawn.height);
+    this.draw([...drawn.implied.map((edge) => ({ ...edge, kind: "implied" })), ...drawn.direct]);
+    this.viewport.resize(drawn.width, drawn.height);
   }
 
   draw(edges) {
@@ -166,15 +167,35 @@ export class Graph {
   }
 }
 
+/** As wide as lets all columns be seen at once, within what can be read. */
+const nodeWidth = (available, columns) =>
+  Math.floor(Math.min(264, Math.max(176, (available + gapX(columns)) / columns - gapX(columns))));
+
 /** The mark of the critical path; where there is little room, without the word. */
 const flag = () => element("span", { class: "flag" },
   element("span", { "aria-hidden": "true" }, "◆", element("span", { class: "flag-word" }, " critical")),
   element("span", { class: "unseen" }, "on the critical path"));
 
-/** A cost tier as dots, and in words for whoever does not see them. */
+/** How a step went, as a sign and a word. */
+export function mark(status) {
+  const [sign, word] = MARKS[status];
+  return element("span", { class: `mark ${status}` }, element("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+}
+
+/** The first finding about a step, and how many more there are. */
+function found(findings) {
+  const [first, ...others] = findings;
+  const more = others.length ? `(+${others.length}) ` : "";
+  const all = findings.map(({ message }) => message).join("\n");
+  return foundLine(first.kind, `${first.kind === "warning" ? "⚠" : "✎"} ${more}${finding(first.code)}: ${first.message}`, all);
+}
+
+const foundLine = (kind, text, all = text) => said(text, "span", { class: `found-line ${kind}`, title: visible(all) });
+
+/** A cost tier as dots and in words: a number with a currency sign would read as money. */
 export function cost(tier) {
   const dots = Array.from({ length: 5 }, (_, i) => element("i", { class: i < tier ? "on" : false }));
-  return element("span", { class: "cost", title: `Cost tier ${tier} of 5` },
-    element("span", { class: "unseen" }, `cost ${tier} of 5`),
+  return element("span", { class: "cost" },
+    element("span", {}, element("span", { class: "cost-word" }, "cost "), `tier ${tier} of 5`),
     element("span", { class: "dots", "aria-hidden": "true" }, ...dots));
 }

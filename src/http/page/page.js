@@ -1,78 +1,72 @@
-// The form, and what happens between pressing Plan and a plan.
+// What happens between pressing Plan and a plan, and with each version after it.
 
-import { byId, element, moves } from "./dom.js";
+import * as compare from "./compare.js";
+import { Detail } from "./detail.js";
+import { byId, button, element, moves } from "./dom.js";
+import { editor, showEditor } from "./edit.js";
+import * as form from "./form.js";
 import { Graph } from "./graph.js";
+import * as options from "./options.js";
+import { carried, showSummary, soFar, withMark } from "./progress.js";
+import * as questions from "./questions.js";
+import { bodyOf, fromFragment, requestFor, toFragment } from "./request.js";
 import * as result from "./result.js";
-import { PLAN, Trouble, ask, health } from "./talk.js";
-import { count, curl, json, mermaid, time } from "./words.js";
+import * as saved from "./saved.js";
+import { Session } from "./session.js";
+import * as share from "./share.js";
+import { PLAN, REPLAN, Trouble, ask, get, validate } from "./talk.js";
+import * as timeline from "./timeline.js";
+import * as token from "./token.js";
+import * as views from "./views.js";
+import { about, count } from "./words.js";
+import { findingsOf, inWords, quoting } from "./steps.js";
 
-const goal = byId("goal"), constraints = byId("constraints"), context = byId("context");
-const detail = byId("detail"), tokenDialog = byId("token-dialog");
-const graph = new Graph(byId("graph"), byId("legend"), open);
+const graph = new Graph(byId("graph"), byId("legend"), byId("zoom"), (number) => detail.open(number));
+const detail = new Detail({
+  steps: () => steps,
+  version: () => (run ? null : (session?.version ?? null)),
+  hue: (arm) => graph.hue(arm),
+  focus: (number) => graph.focus(number),
+  edit,
+  mark,
+});
 
-/** In memory only: no storage, cookie or address ever has it. */
-let token = "";
-/** What is under way, to be aborted. */
-let run = null;
-/** What was asked last, what has come of it, and the steps so far. */
-let question = null, plan = null, steps = [];
+/** What is under way, to be aborted, and what it was, to be retried. */
+let run = null, last = null;
+/** The plan that is worked on, and the steps that are shown. */
+let session = null, steps = [];
 /** The configured model, once the service has said it. */
 let configured = null;
 
 const say = (text) => (byId("status").textContent = text);
 
-/** What the form asks for; null when it cannot be asked, which is then marked. */
-function read() {
-  clearFaults("goal", "constraints", "context");
-  const asked = { goal: goal.value };
-  const lines = constraints.value.split("\n").filter((line) => line.trim());
-  if (lines.length) asked.constraints = lines;
-  if (!goal.value.trim()) fault("goal", "Write down what is to be reached.");
-  let body = JSON.stringify(asked);
-  if (context.value.trim()) {
-    try {
-      JSON.parse(context.value);
-      // As it is written: a number may be longer than what JavaScript makes of it.
-      body = `${body.slice(0, -1)},"context":${context.value.trim()}}`;
-    } catch {
-      byId("more").open = true;
-      fault("context", "This is not JSON. Write an object, such as {\"language\": \"Python\"}, or leave it empty.");
-    }
-  }
-  const first = document.querySelector("[aria-invalid]");
-  first?.focus();
-  return first ? null : { body, anew: byId("anew").checked };
-}
-
-function fault(field, text) {
-  byId(field).setAttribute("aria-invalid", "true");
-  byId(`${field}-fault`).textContent = text;
-  byId(`${field}-fault`).hidden = false;
-}
-
-function clearFaults(...fields) {
-  for (const field of fields) {
-    byId(field).removeAttribute("aria-invalid");
-    byId(`${field}-fault`).hidden = true;
-  }
-}
-
-/** Asks `question` and shows what comes, until it is over. */
-async function start() {
+/**
+ * Asks `path` for a plan with `body`. `accept(plan, notes)` makes a version of it; `kept` are the steps that stay, and
+ * `told` is said while it is made.
+ */
+async function start(asked) {
   run?.abort();
+  last = asked;
   const mine = (run = new AbortController());
-  begin();
+  begin(asked);
   // The service may be another one than when this page was loaded.
   const learnt = learn();
   const began = performance.now();
   const clock = setInterval(() => (byId("clock").textContent = `${((performance.now() - began) / 1000).toFixed(1)} s`), 100);
   try {
-    for await (const event of ask(question, token, mine.signal)) {
-      if (event.step) preview(event.step);
+    const { path, body, fresh } = asked;
+    for await (const event of ask(path, body, { fresh, token: token.current(), signal: mine.signal })) {
+      if (event.step) preview(event.step, asked.kept ?? []);
       if (event.plan) {
         await learnt;
         mine.signal.throwIfAborted();
-        finish(event.plan, event.notes);
+        asked.accept(event.plan, event.notes);
+        try {
+          show();
+        } catch (error) {
+          session.undo();
+          throw error;
+        }
       }
     }
   } catch (error) {
@@ -85,212 +79,234 @@ async function start() {
 
 /** Learns the version and the configured model; what was known stays where that is not said. */
 async function learn() {
-  const well = await health();
+  const well = await get("health");
   if (!well) return;
   configured = well.model;
   byId("service").textContent = `${well.version} · ${well.model === "embedded" ? "embedded planner" : well.model}`;
+  const isEmbedded = well.model === "embedded";
+  byId("banner").hidden = !isEmbedded && !well.notice;
+  byId("banner").classList.toggle("found", !isEmbedded);
+  byId("banner-none").hidden = !isEmbedded;
+  // A model that was found on this machine, which nobody has configured.
+  byId("banner-notice").hidden = isEmbedded;
+  byId("banner-notice").replaceChildren(quoting(well.notice ?? ""));
 }
 
-function begin() {
-  [plan, steps] = [null, []];
+function begin({ request, told }) {
   byId("alert").replaceChildren();
+  detail.close();
   result.clear();
   graph.clear();
+  steps = [];
+  form.fold(request);
+  byId("change").hidden = true;
   byId("empty").hidden = true;
   byId("result").hidden = false;
   byId("result").setAttribute("aria-busy", "true");
+  byId("result").classList.add("previewing");
   byId("result-title").textContent = "Planning…";
   document.body.classList.add("planning");
-  swap("plan", "cancel");
-  say(configured && configured !== "embedded" ? `Asking ${configured}…` : "Planning…");
-  if (byId("result").getBoundingClientRect().top > innerHeight - 120) {
-    byId("result").scrollIntoView({ behavior: moves() ? "smooth" : "auto" });
-  }
+  byId("cancel").hidden = false;
+  byId("cancel").focus({ preventScroll: true });
+  say(told ?? (configured && configured !== "embedded" ? `Asking ${configured}…` : "Planning…"));
 }
 
 function end() {
+  const hadFocus = document.activeElement === byId("cancel");
   run = null;
   document.body.classList.remove("planning");
   byId("result").removeAttribute("aria-busy");
   byId("clock").textContent = "";
-  swap("cancel", "plan");
+  byId("cancel").hidden = true;
+  byId("change").hidden = byId("summary").hidden;
+  if (hadFocus) (byId("summary").hidden ? byId("plan") : byId("change")).focus({ preventScroll: true });
 }
 
-/** Shows a button in the place of another, and keeps the focus there. */
-function swap(before, after) {
-  const hadFocus = document.activeElement === byId(before);
-  byId(before).hidden = true;
-  byId(after).hidden = false;
-  if (hadFocus) byId(after).focus();
-}
-
-/** A step that is a preview. With step 1 all begins anew: what was shown before is void. */
-function preview(step) {
-  if (step.step === 1) {
-    steps = [];
+/** A step that is a preview. One that was there already begins anew: what was shown before is void. */
+function preview(step, kept) {
+  const without = steps.length ? steps : kept;
+  if (without.some((one) => one.step === step.step)) {
     graph.clear();
     detail.close();
   }
-  steps = [...steps, step];
+  const base = without.some((one) => one.step === step.step) ? kept : without;
+  steps = [...base, step].sort((a, b) => a.step - b.step);
   graph.show(steps);
   say(`Step ${step.step} is written.`);
 }
 
-function finish(made, notes) {
-  plan = made;
+/** Shows the version of the session that is chosen. */
+function show() {
+  const { request, version, before } = session, { plan, marks } = version;
   steps = plan.plan;
+  form.fold(request);
+  byId("empty").hidden = true;
+  byId("result").hidden = false;
+  byId("result").classList.remove("previewing");
   byId("result-title").textContent = "Plan";
-  graph.show(steps, plan.schedule?.critical_path);
-  result.show(plan, notes, configured, (arm) => graph.hue(arm));
-  if (detail.open) open(Number(detail.dataset.step));
-  say(`The plan is ready: ${count(steps.length, "step")}, ${time(plan.total_estimated_duration)} in all.`);
+  byId("print-goal").textContent = request.goal;
+  draw();
+  result.show(version, configured);
+  questions.show(plan.open_questions);
+  byId("versions").replaceChildren(...session.versions.map(({ label }, i) =>
+    element("option", { value: i, selected: i === session.shown }, `${i + 1}. ${label}`)));
+  byId("version-field").hidden = session.versions.length < 2;
+  if (before) compare.show(before.plan, plan, `version ${version.from + 1}`);
+  else byId("compare").hidden = true;
+  showSummary({ plan, marks });
+  const length = plan.schedule?.critical_path_seconds ?? plan.total_estimated_duration;
+  say(`The plan is ready: ${count(steps.length, "step")}, about ${about(length)}.`);
+}
+
+/** Draws the steps of the version in every view. */
+function draw() {
+  const { version } = session, { plan, marks } = version, critical = plan.schedule?.critical_path ?? [];
+  const hue = (arm) => graph.hue(arm), open = (number) => detail.open(number);
+  graph.show(plan.plan, { critical, findings: findingsOf(plan), marks });
+  timeline.draw(byId("timeline"), plan.plan, { critical, marks, hue, open });
+  byId("steps").replaceChildren(...plan.plan.map((step) => {
+    const more = button("Open", () => detail.open(step.step), { class: "open-step", "aria-label": `Open step ${step.step}` });
+    const item = element("li", { class: marks[step.step]?.status ?? false }, ...inWords(step, version, "h3", [more]));
+    item.style.setProperty("--hue", hue(step.required_arm));
+    return item;
+  }));
 }
 
 /** Says why there is no plan; `trouble` is null when it was cancelled. */
 function fail(trouble) {
-  byId("result-title").textContent = steps.length ? "Preview, and no plan" : "No plan";
-  byId("result").hidden = !steps.length;
-  byId("empty").hidden = steps.length > 0;
-  if (!trouble) return say("Cancelled; the language model is no longer asked.");
   // Nothing is said behind a modal dialog.
   detail.close();
+  const incomplete = steps.length > 0;
+  if (session?.version) show();
+  else {
+    byId("result-title").textContent = `Incomplete preview (${trouble ? "failed" : "cancelled"})`;
+    byId("result").hidden = !incomplete;
+    byId("empty").hidden = incomplete;
+    form.fold(null);
+  }
+  if (!trouble) return say("Cancelled. The language model is no longer being asked.");
   if (!(trouble instanceof Trouble)) {
     console.error(trouble);
-    trouble = new Trouble("Something went wrong", "This page failed to show the answer.", { advice: "Load it again." });
+    trouble = new Trouble("Something went wrong", "This page failed to show the answer.", { advice: "Reload the page." });
   }
   say("");
-  if (trouble.code === "unauthorized") return askForToken();
-  for (const { field, message } of trouble.faults) mark(field, message);
+  if (trouble.code === "unauthorized") {
+    say("A token is needed.");
+    return token.askFor(() => start(last));
+  }
+  const marked = trouble.faults.filter(({ field, message }) => form.mark(field, message));
+  if (marked.length) form.fold(null);
+  const again = button("Retry", () => start(last), { class: "primary", id: "retry" });
   byId("alert").replaceChildren(element("div", { class: "card alert" },
     element("h2", {}, trouble.title),
     element("p", {}, trouble.message),
     trouble.advice ? element("p", {}, trouble.advice) : null,
-    trouble.id ? element("p", { class: "hint" }, "Request id: ", element("code", {}, trouble.id)) : null));
+    trouble.id ? element("p", { class: "hint" }, "Request id: ", element("code", {}, trouble.id)) : null,
+    marked.length ? null : element("div", { class: "actions" }, again)));
 }
 
-/** Marks the field of the form that a fault of the request is about. */
-function mark(name, message) {
-  const [, field, index] = /^(goal|constraints|context)(?:\[(\d+)\])?/.exec(name) ?? [];
-  if (!field) return;
-  if (field === "context") byId("more").open = true;
-  const place = index == null ? "It" : `Constraint ${Number(index) + 1}`;
-  fault(field, `${byId(`${field}-fault`).hidden ? "" : `${byId(`${field}-fault`).textContent} `}${place} ${message}.`);
-}
-
-function askForToken() {
-  byId("token-title").textContent = token ? "This token was not accepted" : "A token is needed";
-  byId("token-why").textContent = token
-    ? "It may be misspelt or out of use. Try another, or ask whoever runs the planner arm."
-    : "The planner arm makes plans for those who have one of its tokens. Ask whoever runs it for one.";
-  clearFaults("token");
-  byId("token").value = "";
-  say("A token is needed.");
-  tokenDialog.showModal();
-}
-
-byId("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const given = byId("token").value.trim();
-  // What else there is, no token of the service has, and no header may.
-  if (!/^[\x21-\x7e]+$/.test(given)) {
-    fault("token", given ? "A token has only ASCII letters, digits and signs, and no spaces." : "Write down the token.");
-    return byId("token").focus();
-  }
-  token = given;
-  byId("forget").hidden = false;
-  tokenDialog.close();
-  start();
-});
-
-byId("token-cancel").addEventListener("click", () => tokenDialog.close());
-tokenDialog.addEventListener("close", () => {
-  byId("token").value = "";
-  goal.focus();
-});
-
-byId("forget").addEventListener("click", () => {
-  token = "";
-  byId("forget").hidden = true;
-  say("The token is forgotten.");
-  goal.focus();
-});
-
-/** Shows all of a step. */
-function open(number) {
-  const step = steps.find((step) => step.step === number);
-  // What was shown may be void by now.
-  if (!step) return detail.close();
-  const place = steps.indexOf(step);
-  byId("detail-place").textContent = `${place + 1} of ${steps.length}${plan ? "" : ", preview"}`;
-  byId("detail-body").replaceChildren(...result.inWords(step, plan, false, open));
-  detail.style.setProperty("--hue", graph.hue(step.required_arm));
-  detail.dataset.step = number;
-  byId("detail-before").disabled = place === 0;
-  byId("detail-after").disabled = place === steps.length - 1;
-  if (!detail.open) detail.showModal();
-}
-
-const turn = (by) => {
-  const next = steps[steps.findIndex(({ step }) => step === Number(detail.dataset.step)) + by];
-  if (next) open(next.step);
-};
-byId("detail-before").addEventListener("click", () => turn(-1));
-byId("detail-after").addEventListener("click", () => turn(1));
-byId("detail-close").addEventListener("click", () => detail.close());
-detail.addEventListener("keydown", ({ key, altKey, ctrlKey, metaKey, shiftKey }) => {
-  if (altKey || ctrlKey || metaKey || shiftKey) return;
-  if (key === "ArrowLeft") turn(-1);
-  if (key === "ArrowRight") turn(1);
-});
-// A click beside it closes it; its own box is filled by its children.
-detail.addEventListener("click", (event) => {
-  const box = detail.getBoundingClientRect();
-  const outside = event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;
-  if (event.target === detail && outside) detail.close();
-});
-detail.addEventListener("close", () => graph.focus(Number(detail.dataset.step)));
-
-const COPIES = {
-  curl: () => curl(new URL(PLAN, document.baseURI).href, question, Boolean(token)),
-  json: () => json(plan) + "\n",
-  mermaid: () => mermaid(plan.plan),
-};
-
-byId("copies").addEventListener("click", async ({ target }) => {
-  const kind = target.closest("button")?.dataset.copy;
-  if (!kind) return;
-  const done = await copy(COPIES[kind]());
-  byId("copied").textContent = done ? "Copied." : "This browser does not let the page copy.";
-});
-
-/** Off secure origins there is no clipboard but that of the selection. */
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const before = document.activeElement;
-    const field = element("textarea", { class: "unseen", "aria-hidden": "true" });
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    before?.focus();
-    return done;
-  }
-}
-
+/** Plans what the form describes. */
 function submit() {
-  const asked = read();
-  if (!asked) return;
-  question = asked;
-  start();
+  const request = form.read();
+  if (!request) return;
+  history.replaceState(null, "", toFragment(request));
+  session = null;
+  start({
+    path: PLAN, request, body: bodyOf(request), fresh: request.fresh,
+    accept: (plan, notes) => {
+      session = new Session(request);
+      session.add("Plan", plan, notes);
+    },
+  });
+}
+
+/** Plans the unfinished steps of the version again, with what failed and what `feedback` says. */
+function revise(feedback, label, request = session.request) {
+  const { version } = session;
+  const kept = version.plan.plan.filter(({ step }) => version.marks[step]?.status === "done");
+  start({
+    path: REPLAN, request, body: bodyOf(request, soFar(version, feedback)), kept, told: "Planning the rest…",
+    accept: (plan, notes) => {
+      session.request = request;
+      session.add(label, plan, notes, carried(version, plan, true));
+      byId("feedback").value = "";
+    },
+  });
+}
+
+byId("revise-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  form.clearFaults("feedback");
+  const feedback = byId("feedback").value.trim(), failed = Object.values(session.version.marks).some(({ status }) => status === "failed");
+  if (!feedback && !failed) {
+    form.fault("feedback", "Say what should be different, or mark a step as failed first.");
+    return byId("feedback").focus();
+  }
+  revise(feedback, failed ? "Replanned" : "Revised");
+});
+
+byId("questions-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const given = questions.answers();
+  if (!given.length) return byId("question-list").querySelector("input").focus();
+  const request = { ...session.request, constraints: [...session.request.constraints, ...given] };
+  form.write(request);
+  history.replaceState(null, "", toFragment(request));
+  revise(`Answers to your questions: ${given.join(" ")}`.slice(0, 2000), "Questions answered", request);
+});
+
+/** Marks step `number` of the version, or takes its mark away. */
+function mark(number, what) {
+  session.version.marks = withMark(session.version, number, what);
+  session.keep();
+  draw();
+  showSummary(session.version);
+  detail.open(number);
+}
+
+/** Edits step `number`, or a new one where it is null. */
+function edit(number) {
+  const { version, request } = session;
+  const save = async (changed, label) => {
+    const { rationale, confidence } = version.plan;
+    const more = request.arms ? { arms: request.arms } : {};
+    let plan;
+    try {
+      plan = await validate({ ...more, plan: changed, rationale, confidence }, token.current());
+    } catch (error) {
+      if (error.code !== "unauthorized") throw error;
+      return token.askFor(() => save(changed, label));
+    }
+    session.add(label, { ...plan, usage: version.plan.usage }, { ...version.notes, edited: true }, carried(version, plan));
+    detail.close();
+    show();
+  };
+  showEditor(editor(version.plan.plan, number, { arms: request.arms, save, close: () => (number ? detail.open(number) : detail.close()) }));
+}
+byId("add-step").addEventListener("click", () => edit(null));
+
+byId("versions").addEventListener("change", ({ target }) => {
+  session.show(Number(target.value));
+  show();
+});
+
+/** Opens a plan of the history. */
+function reopen(entry) {
+  run?.abort();
+  byId("alert").replaceChildren();
+  session = new Session(entry.request, entry);
+  form.write(session.request);
+  history.replaceState(null, "", toFragment(session.request));
+  show();
 }
 
 byId("form").addEventListener("submit", (event) => {
   event.preventDefault();
   submit();
+});
+byId("change").addEventListener("click", () => {
+  form.fold(null);
+  byId("goal").focus();
 });
 
 document.addEventListener("keydown", (event) => {
@@ -305,13 +321,25 @@ byId("cancel").addEventListener("click", () => run?.abort());
 
 for (const example of document.querySelectorAll(".example")) {
   example.addEventListener("click", () => {
-    goal.value = example.textContent;
+    form.write(requestFor(example.dataset.goal, { constraints: (example.dataset.constraints ?? "").split("|").filter(Boolean) }));
     submit();
-    // The example is hidden now.
-    if (run) byId("cancel").focus();
   });
 }
 
-if (/Mac|iP/.test(navigator.platform)) byId("plan-key").textContent = "⌘ ↵";
+function readAddress() {
+  const request = fromFragment(location.hash);
+  if (!request) return;
+  form.fold(null);
+  form.write(request);
+  byId("plan").focus();
+}
+addEventListener("hashchange", readAddress);
 
-await learn();
+if (/Mac|iP/.test(navigator.platform)) byId("plan-key").textContent = "⌘ ↵";
+views.wire();
+options.wire();
+saved.wire(reopen);
+share.wire(() => ({ request: session.request, version: session.version, graph, hasToken: Boolean(token.current()) }));
+token.wire(say, () => options.load(token.current()));
+readAddress();
+await Promise.all([learn(), options.load("")]);

@@ -1,7 +1,9 @@
 // Talking to the planner arm: one question, and what comes back as events.
 
 /** What is asked for beside the plan. Relative, so that the page works behind a path prefix. */
-export const PLAN = "plan?include=schedule,usage,repairs,id";
+const INCLUDE = "include=schedule,usage,repairs,id,warnings";
+export const PLAN = `plan?${INCLUDE}`;
+export const REPLAN = `replan?${INCLUDE}`;
 
 /** Why there is no plan, in sentences for people. */
 export class Trouble extends Error {
@@ -12,36 +14,63 @@ export class Trouble extends Error {
 }
 
 /**
- * Asks for a plan with `body`, which is JSON, and yields what comes: `{step}` for each step that is written, then
+ * Posts `body`, which is JSON, to `PLAN` or `REPLAN` and yields what comes: `{step}` for each step that is written, then
  * `{plan, notes}`. Notes are what stands in the `X-Planner-…` headers otherwise. Throws `Trouble`, or an `AbortError`
  * when `signal` says so.
  */
-export async function* ask({ body, anew }, token, signal) {
+export async function* ask(path, body, { fresh, token, signal }) {
   const id = newId();
-  const headers = { "Content-Type": "application/json", Accept: "text/event-stream", "X-Request-ID": id };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (anew) headers["Cache-Control"] = "no-cache";
-  let response;
-  try {
-    response = await fetch(PLAN, { method: "POST", headers, body, signal });
-  } catch (error) {
-    if (signal.aborted) throw error;
-    throw new Trouble("No connection", "The planner arm could not be reached.", {
-      advice: "See whether it is running and whether this device is online, then plan again.", id,
-    });
-  }
-  if (!response.ok) throw await refusal(response, id);
+  const headers = { Accept: "text/event-stream" };
+  if (fresh) headers["Cache-Control"] = "no-cache";
+  const response = await post(path, body, { headers, token, signal, id });
   const type = response.headers.get("Content-Type") ?? "";
   // Something on the way may answer all that it is asked, such as with a page to sign in.
   if (type.startsWith("application/json")) {
     const notes = Object.fromEntries([...response.headers].filter(([name]) => name.startsWith("x-planner-")));
-    const plan = await response.json().catch(() => null);
-    if (!Array.isArray(plan?.plan)) throw unexpected("was no plan", id);
-    yield { plan, notes };
+    yield { plan: await planIn(response, id), notes };
     return;
   }
-  if (!type.startsWith("text/event-stream")) throw unexpected("was no plan", id);
+  if (!type.startsWith("text/event-stream")) throw unexpected("was not a plan", id);
   yield* events(response, id, signal);
+}
+
+/** The valid plan that `plan` is, with its schedule, repairs and warnings; throws `Trouble` with everything wrong. */
+export async function validate(plan, token) {
+  const id = newId();
+  return planIn(await post("validate", JSON.stringify(plan), { token, id }), id);
+}
+
+async function post(path, body, { headers = {}, token, signal, id }) {
+  const all = { "Content-Type": "application/json", "X-Request-ID": id, ...headers, ...authorization(token) };
+  let response;
+  try {
+    response = await fetch(path, { method: "POST", headers: all, body, signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Trouble("No connection", "The planner arm could not be reached.", {
+      advice: "Check that it is running and that this device is online, then retry.", id,
+    });
+  }
+  if (!response.ok) throw await refusal(response, id);
+  return response;
+}
+
+async function planIn(response, id) {
+  const plan = await response.json().catch(() => null);
+  if (!Array.isArray(plan?.plan)) throw unexpected("was not a plan", id);
+  return plan;
+}
+
+const authorization = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
+
+/** What `GET` of `path` says, or null where there is nothing, or not soon. */
+export async function get(path, token) {
+  try {
+    const response = await fetch(path, { headers: authorization(token), signal: AbortSignal.timeout(5000) });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
 }
 
 async function* events(response, id, signal) {
@@ -60,7 +89,7 @@ async function* events(response, id, signal) {
     if (error instanceof Trouble || signal.aborted) throw error;
   }
   throw new Trouble("The connection was cut", "The connection ended before the plan was complete.", {
-    advice: "What is shown is a preview and no plan; plan again.", id,
+    advice: "What is shown is incomplete; retry.", id,
   });
 }
 
@@ -90,33 +119,34 @@ export async function* read(body) {
   }
 }
 
-/** What a status that is no 200 says: a problem document, unless something on the way answered. */
+/** What a status other than 200 says: a problem document, unless something on the way answered. */
 async function refusal(response, id) {
   const document = await response.json().catch(() => null);
   if (document?.code && document.detail) return trouble(document, id);
-  return unexpected(`was status ${response.status}, without an explanation`, id, response.status === 401 ? "unauthorized" : "");
+  return unexpected(`had status ${response.status} and no explanation`, id, response.status === 401 ? "unauthorized" : "");
 }
 
 const unexpected = (what, id, code = "") => new Trouble("An unexpected answer", `The answer ${what}.`, {
-  advice: "Something between this page and the planner arm may have failed; plan again, or tell whoever runs it.", code, id,
+  advice: "Something between this page and the planner arm may have failed. Retry, or tell the operator.", code, id,
 });
 
 /** What to do about a problem, where its own sentence does not say it. */
 const ADVICE = {
-  invalid_request: "Change what is marked, then plan again.",
-  payload_too_large: "Shorten the context, then plan again.",
-  rate_limited: "Your limit of plans a minute is used up for now.",
-  llm_failed: "Planning again will not help until that is mended.",
-  plan_invalid: "Plan again, or say the goal more precisely.",
-  internal_error: "Plan again; if it happens again, report it with the request id.",
+  invalid_request: "Correct the marked fields.",
+  payload_too_large: "Shorten the context.",
+  rate_limited: "Your limit of plans per minute is used up for now.",
+  llm_failed: "Retrying does not help until this is fixed.",
+  plan_invalid: "Retry, or make the goal more precise.",
+  internal_error: "Retry. If it happens again, report it with the request id.",
   llm_unavailable: "The language model is busy or down.",
-  deadline_exceeded: "Plan again, or make the goal smaller.",
+  budget_exhausted: "The spend limit of this service is used up for now.",
+  deadline_exceeded: "Retry, or make the goal smaller.",
 };
 
 function trouble(problem, id) {
   const wait = problem.retry_after_seconds;
-  const advice = [ADVICE[problem.code], wait && `Try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`];
-  return new Trouble(problem.title ?? "No plan", problem.detail, {
+  const advice = [ADVICE[problem.code], wait && `Retry in ${wait} ${wait === 1 ? "second" : "seconds"}.`];
+  return new Trouble(problem.title ?? "No plan was made", problem.detail, {
     advice: advice.filter(Boolean).join(" "),
     code: problem.code,
     faults: problem.errors ?? [],
@@ -128,14 +158,4 @@ function trouble(problem, id) {
 function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-}
-
-/** The version and the configured model, or null where that is not said, or not soon. */
-export async function health() {
-  try {
-    const response = await fetch("health", { signal: AbortSignal.timeout(3000) });
-    return response.ok ? await response.json() : null;
-  } catch {
-    return null;
-  }
 }

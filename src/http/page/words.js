@@ -1,46 +1,71 @@
-// Plans as texts: times, Mermaid, curl, JSON. The first two are those of `planner-arm plan`.
+// Numbers and texts as people read them.
 
-/** Seconds as people say them: `45 s`, `2 min`, `1 h 30 min`. */
+/** Units of time in seconds. `m` alone is read as minutes. */
+const UNITS = [[604800, "week"], [86400, "day"], [3600, "h"], [60, "min"], [1, "s"]];
+const NAMES = {
+  w: 604800, week: 604800, weeks: 604800, d: 86400, day: 86400, days: 86400,
+  h: 3600, hr: 3600, hrs: 3600, hour: 3600, hours: 3600,
+  m: 60, min: 60, mins: 60, minute: 60, minutes: 60, s: 1, sec: 1, secs: 1, second: 1, seconds: 1,
+};
+
+/** Seconds in the two largest units, as `planner-arm plan` prints them: `45 s`, `1 h 30 min`, `2 days 4 h`. */
 export function time(seconds) {
-  const parts = [[Math.floor(seconds / 3600), "h"], [Math.floor(seconds / 60) % 60, "min"], [seconds % 60, "s"]];
-  return parts.filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`).join(" ") || "0 s";
+  const largest = UNITS.findIndex(([size]) => seconds >= size);
+  if (largest < 0) return "0 s";
+  let rest = seconds;
+  return UNITS.slice(largest, largest + 2).map(([size, unit]) => {
+    const n = Math.floor(rest / size);
+    rest %= size;
+    return n && `${n} ${unit}${n > 1 && size >= 86400 ? "s" : ""}`;
+  }).filter(Boolean).join(" ");
+}
+
+/** Seconds rounded as in conversation: `45 seconds`, `4 minutes`, `1.5 hours`, `3 days`. */
+export function about(seconds) {
+  for (const [size, unit] of [[604800, "week"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]) {
+    // 59 min 40 s is an hour.
+    if (seconds < 0.99 * size) continue;
+    // Halves matter while there are few.
+    const n = size > 1 && seconds < 5 * size ? Math.round((2 * seconds) / size) / 2 : Math.round(seconds / size);
+    return `${n} ${unit}${n === 1 ? "" : "s"}`;
+  }
+  return "0 seconds";
+}
+
+/** The seconds that a text says, such as `90 s`, `1 h 30 min` or `2 days`; null when it says none. */
+export function seconds(text) {
+  const parts = [...text.matchAll(/(\d+(?:[.,]\d+)?)\s*([a-z]+)/gi)];
+  const rest = text.replaceAll(/(\d+(?:[.,]\d+)?)\s*([a-z]+)/gi, "").replaceAll(/\s|,|and/gi, "");
+  const sizes = parts.map(([, , unit]) => NAMES[unit.toLowerCase()]);
+  if (!parts.length || rest || sizes.includes(undefined)) return null;
+  return Math.round(parts.reduce((sum, [, n], i) => sum + Number(n.replace(",", ".")) * sizes[i], 0));
 }
 
 /** A number of things: `1 step`, `3 steps`. */
 export const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
 
+export const percent = (share) => `${Math.round(share * 100)} %`;
+
+/** US dollars, with two significant digits where there are no cents. */
+export function dollars(amount) {
+  if (amount === 0) return "$0";
+  return `$${amount >= 0.1 ? amount.toFixed(2) : amount.toFixed(Math.min(12, 1 - Math.floor(Math.log10(amount))))}`;
+}
+
 /** Control characters, and those that show what follows in another order than it is written in. */
-const STEERING = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/gu;
+export const STEERING = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** `text` without them. */
 export const visible = (text) => text.replace(STEERING, (c) => (c === "\n" ? c : ""));
 
-const MERMAID = { '"': "#quot;", "#": "#35;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\n": " " };
-
-const label = (text) => visible(text).replace(/["#&<>`\n]/g, (c) => MERMAID[c]);
-
-/** The plan as a Mermaid flowchart, one node a step. */
-export function mermaid(steps) {
-  const nodes = steps.map(
-    ({ step, action, required_arm: arm, estimated_duration_seconds: seconds }) =>
-      `    s${step}["${step}. ${label(action)}<br/>${label(arm)} · ${time(seconds)}"]\n`,
-  );
-  const edges = steps.flatMap(({ step, depends_on: needed }) => needed.map((n) => `    s${n} --> s${step}\n`));
-  return `flowchart LR\n${nodes.join("")}${edges.join("")}`;
-}
-
-/** `value` as JSON for people, with that escaped which would show in another order than it is written in. */
-export function json(value) {
-  const escape = (c) => (c === "\n" ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
-  return JSON.stringify(value, null, 2).replace(STEERING, escape);
-}
-
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-
-/** The call that was made, for a POSIX shell. The token is `$TOKEN` in it. */
-export function curl(url, { body, anew }, hasToken) {
-  const lines = [`curl -sS ${quoted(url)}`, "-H 'Content-Type: application/json'"];
-  if (hasToken) lines.push('-H "Authorization: Bearer $TOKEN"');
-  if (anew) lines.push("-H 'Cache-Control: no-cache'");
-  return [...lines, `-d ${quoted(body)}`].join(" \\\n  ") + "\n";
-}
+/** What kind of finding a code of a repair or a warning is; a new code is its own name. */
+const FINDINGS = {
+  arm_mapped: "Arm replaced", clamped: "Number corrected", criterion_dropped: "Criterion removed",
+  dependency_added: "Dependency added", dependencies_assumed: "Dependencies assumed", dependency_dropped: "Dependency removed",
+  field_filled: "Missing value filled in", step_dropped: "Step removed", steps_merged: "Steps merged",
+  steps_renumbered: "Steps renumbered", verification_added: "Verification added", verification_waits: "Verification waits for all steps",
+  arm_guessed: "Arm guessed", constraint_unaddressed: "Constraint not addressed", duration_implausible: "Unlikely duration",
+  goal_uncovered: "Part of the goal not covered", policy: "Policy", time_limit: "Longer than allowed",
+  vague_action: "Vague action", vague_criterion: "Vague criterion",
+};
+export const finding = (code) => FINDINGS[code] ?? code.replaceAll("_", " ");
