@@ -18,7 +18,7 @@ pub enum SetupError {
     Tls(String),
 }
 
-/// Why there is no plan.
+/// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// The planner failed repeatedly and its circuit breaker is open; no call was made.
@@ -89,7 +89,7 @@ pub enum Outage {
     GatewayTimeout,
     /// Another 5xx of the planner or a gateway, unless its code says that it is final.
     Failed,
-    /// A response that is no plan: something else listens there, or a proxy answered.
+    /// A response that is not what was asked for: something else listens there, or a proxy answered.
     Malformed,
 }
 
@@ -136,7 +136,7 @@ impl Outage {
             Self::GatewayTimeout => "the planner arm ran out of time",
             Self::Failed => "the planner arm failed",
             Self::Malformed => {
-                "the response is not a plan; something else may answer at the planner arm's URL"
+                "the response is not one of a planner arm; something else may answer at the planner arm's URL"
             }
         }
     }

@@ -71,7 +71,7 @@ impl ClientMetrics {
         self.requests.request_duration.observe(took.as_secs_f64());
     }
 
-    pub(super) fn called(&self, result: &Result<PlanResponse, AttemptError>, took: Duration) {
+    pub(super) fn called<T>(&self, result: &Result<T, AttemptError>, took: Duration) {
         let outcome = match result {
             Ok(_) => "ok",
             Err(AttemptError::Rejected(_)) => "rejected",

@@ -1,5 +1,9 @@
 //! The caller's side: what a Rust orchestrator links against.
 //!
+//! Plans and plans of the rest ([`plan`](PlannerClient::plan), [`replan`](PlannerClient::replan)) are retried behind a
+//! circuit breaker. [`validate`](PlannerClient::validate) and [`arms`](PlannerClient::arms) need no LLM: they are retried
+//! too, but neither wait for the breaker nor change it.
+//!
 //! ```no_run
 //! use planner_arm::client::{ClientError, ClientOptions, PlannerClient};
 //! use serde_json::{Map, json};
@@ -17,6 +21,7 @@
 //! # }
 //! ```
 
+mod call;
 mod error;
 mod metrics;
 mod response;
@@ -24,30 +29,27 @@ mod response;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep};
-use tracing::debug;
+use tokio::time::Instant;
 
-use crate::domain::{Health, PlanResponse, Readiness};
+use crate::domain::arms::ArmList;
+use crate::domain::{Health, PlanRequest, PlanResponse, Readiness, ReplanRequest};
 use crate::http_client::{bearer, http_client, is_bare};
-use crate::resilience::breaker::{BreakerState, Permit};
-use crate::resilience::{Backoff, Breaker};
-use crate::telemetry::traces;
+use crate::resilience::Breaker;
+use crate::resilience::breaker::BreakerState;
 
 pub use error::{ClientError, Outage, Rejection, SetupError};
 
-use error::{AttemptError, TransientError};
+use error::TransientError;
 use metrics::ClientMetrics;
 use response::PlannerResponse;
 
-/// With less time left than this, another call is not begun.
-const WORTH_A_CALL: Duration = Duration::from_millis(10);
-/// The first wait is drawn from zero to this.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// Longer waits that the planner asks for are not made here: the caller learns how long they are.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A longer time for one plan counts as this one.
@@ -148,8 +150,8 @@ impl PlannerClient {
     /// Asks for a plan, for as long as the options allow.
     ///
     /// `task_id` becomes the request's id (`X-Request-ID`), in the planner's log and in its problems. The rules for
-    /// goal, constraints and context are those of [`PlanRequest`](crate::domain::PlanRequest). The plan is part of the
-    /// trace of the caller's current OpenTelemetry context, if it has one (`traceparent`).
+    /// goal, constraints and context are those of [`PlanRequest`]. The plan is part of the trace of the caller's current
+    /// OpenTelemetry context, if it has one (`traceparent`).
     ///
     /// # Errors
     /// Why there is no plan, after all retries.
@@ -160,9 +162,7 @@ impl PlannerClient {
         constraints: &[String],
         context: &Map<String, Value>,
     ) -> Result<PlanResponse, ClientError> {
-        let calls = self.options.max_retries.saturating_add(1);
-        let longest = self.options.timeout.saturating_add(LONGEST_WAIT).saturating_mul(calls);
-        self.create_plan_within(longest, task_id, goal, constraints, context).await
+        self.create_plan_within(self.longest_time(), task_id, goal, constraints, context).await
     }
 
     /// As [`create_plan`](Self::create_plan), but for `time` at most, retries and waits included. The planner
@@ -178,18 +178,69 @@ impl PlannerClient {
         constraints: &[String],
         context: &Map<String, Value>,
     ) -> Result<PlanResponse, ClientError> {
-        let began = Instant::now();
-        let body = serde_json::to_vec(&PlanCall { goal, constraints, context })
-            .expect("texts and JSON values serialise");
-        let mut headers = self.headers.clone();
-        if let Ok(id) = HeaderValue::try_from(task_id) {
-            headers.insert("x-request-id", id);
-        }
-        traces::pass_on(&mut headers);
-        let deadline = began + time.min(LONGEST_TIME);
-        let result = self.call_until_planned(&body.into(), &headers, deadline).await;
-        self.metrics.plan_ended(&result, began.elapsed());
-        result
+        self.planned(time, task_id, "/plan", &PlanCall { goal, constraints, context }).await
+    }
+
+    /// As [`create_plan`](Self::create_plan), with every field that a request can have: also `arms`, `budget` and
+    /// `playbook`.
+    ///
+    /// # Errors
+    /// As [`create_plan`](Self::create_plan).
+    pub async fn plan(&self, task_id: &str, request: &PlanRequest) -> Result<PlanResponse, ClientError> {
+        self.plan_within(self.longest_time(), task_id, request).await
+    }
+
+    /// As [`plan`](Self::plan), but for `time` at most.
+    ///
+    /// # Errors
+    /// As [`create_plan`](Self::create_plan).
+    pub async fn plan_within(
+        &self,
+        time: Duration,
+        task_id: &str,
+        request: &PlanRequest,
+    ) -> Result<PlanResponse, ClientError> {
+        self.planned(time, task_id, "/plan", request).await
+    }
+
+    /// Asks for the rest of a plan to be planned anew: steps that are done come back unchanged.
+    ///
+    /// # Errors
+    /// As [`create_plan`](Self::create_plan).
+    pub async fn replan(&self, task_id: &str, request: &ReplanRequest) -> Result<PlanResponse, ClientError> {
+        self.replan_within(self.longest_time(), task_id, request).await
+    }
+
+    /// As [`replan`](Self::replan), but for `time` at most.
+    ///
+    /// # Errors
+    /// As [`create_plan`](Self::create_plan).
+    pub async fn replan_within(
+        &self,
+        time: Duration,
+        task_id: &str,
+        request: &ReplanRequest,
+    ) -> Result<PlanResponse, ClientError> {
+        self.planned(time, task_id, "/replan", request).await
+    }
+
+    /// Has a plan checked and repaired, without an LLM. `plan` is a [`PlanResponse`], or JSON in any form in which LLMs
+    /// write plans. The valid plan comes with its schedule and all repairs.
+    ///
+    /// # Errors
+    /// [`ClientError::Rejected`] with every fault of a plan that cannot be repaired; else why it was not checked.
+    pub async fn validate(&self, task_id: &str, plan: &impl Serialize) -> Result<PlanResponse, ClientError> {
+        let call = self.call(task_id, Method::POST, "/validate", to_json(plan), PlannerResponse::plan);
+        self.answer(&call, Instant::now() + self.longest_time()).await
+    }
+
+    /// Asks which arms there are, and where they come from.
+    ///
+    /// # Errors
+    /// Why that is not known, after all retries.
+    pub async fn arms(&self) -> Result<ArmList, ClientError> {
+        let call = self.call("", Method::GET, "/arms", Bytes::new(), PlannerResponse::json);
+        self.answer(&call, Instant::now() + self.longest_time()).await
     }
 
     /// Asks `/health`: whether the planner's process lives.
@@ -218,83 +269,11 @@ impl PlannerClient {
         self.breaker.would_admit()
     }
 
-    async fn call_until_planned(
-        &self,
-        body: &bytes::Bytes,
-        headers: &HeaderMap,
-        deadline: Instant,
-    ) -> Result<PlanResponse, ClientError> {
-        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        let mut retries_left = self.options.max_retries;
-        let mut failed: Option<TransientError> = None;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left < WORTH_A_CALL {
-                return Err(ClientError::Deadline { cause: failed.map(|error| error.outage) });
-            }
-            let permit = match (self.breaker.acquire(), failed) {
-                (Ok(permit), _) => permit,
-                (Err(retry_after), Some(error)) => return Err(error.into_client_error(Some(retry_after))),
-                (Err(retry_after), None) => return Err(ClientError::CircuitOpen { retry_after }),
-            };
-            let error = match self.call(permit, body.clone(), headers, left).await {
-                Ok(plan) => return Ok(plan),
-                Err(AttemptError::Rejected(why)) => return Err(ClientError::Rejected(why)),
-                Err(AttemptError::Transient(error)) => error,
-            };
-            let wait = backoff.next_wait().max(error.retry_after.unwrap_or_default());
-            if retries_left == 0 || wait > LONGEST_WAIT {
-                return Err(error.into_client_error(None));
-            }
-            if Instant::now() + wait >= deadline {
-                return Err(ClientError::Deadline { cause: Some(error.outage) });
-            }
-            retries_left -= 1;
-            self.metrics.retried(error.outage);
-            failed = Some(error);
-            sleep(wait).await;
-        }
-    }
-
-    /// One call for a plan, with `left` until the deadline; its outcome is reported to the breaker.
-    async fn call(
-        &self,
-        permit: Permit<'_>,
-        body: bytes::Bytes,
-        headers: &HeaderMap,
-        left: Duration,
-    ) -> Result<PlanResponse, AttemptError> {
-        let began = Instant::now();
-        let time = left.min(self.options.timeout);
-        let request = self
-            .http
-            .post(format!("{}/plan", self.base_url))
-            .headers(headers.clone())
-            .header("x-request-timeout-ms", time_to_pass_on(time).as_millis().max(1).to_string())
-            .body(body);
-        let response = PlannerResponse::within(time, request).await;
-        let result = response.map_err(AttemptError::from).and_then(PlannerResponse::plan);
-        self.metrics.called(&result, began.elapsed());
-        match &result {
-            Ok(_) | Err(AttemptError::Rejected(_)) => permit.succeed(),
-            Err(AttemptError::Transient(error)) => {
-                debug!(outage = error.outage.as_str(), "call to the planner arm failed");
-                match error.outage {
-                    // It works, and limits this caller.
-                    Outage::RateLimited => permit.succeed(),
-                    // It works, and failed on this request.
-                    Outage::Failed if !error.detail.is_empty() => permit.succeed(),
-                    // Another replica, or this one a little later, may take the call.
-                    Outage::Overloaded | Outage::ShuttingDown => drop(permit),
-                    // A short deadline of the caller is no failure of the planner.
-                    Outage::TimedOut | Outage::GatewayTimeout if time < self.options.timeout / 4 => {
-                        drop(permit);
-                    }
-                    _ => permit.fail(),
-                }
-            }
-        }
-        result
+    /// The longest time that calls and waits can take together.
+    fn longest_time(&self) -> Duration {
+        let calls = self.options.max_retries.saturating_add(1);
+        let longest = self.options.timeout.saturating_add(LONGEST_WAIT).saturating_mul(calls);
+        longest.min(LONGEST_TIME)
     }
 
     async fn probe<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -304,7 +283,6 @@ impl PlannerClient {
     }
 }
 
-/// The time for a call that the planner is told: a little less, so that its own error can arrive in time.
-fn time_to_pass_on(time: Duration) -> Duration {
-    time.saturating_sub((time / 10).min(Duration::from_millis(100)))
+fn to_json(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("texts and JSON values serialise").into()
 }

@@ -56,12 +56,25 @@ impl PlannerResponse {
         })
     }
 
-    /// The plan in the response to a call for one.
+    /// The plan in a response.
     pub(super) fn plan(self) -> Result<PlanResponse, AttemptError> {
         if self.status == StatusCode::OK {
             let plan = serde_json::from_slice(&self.body).ok().filter(is_numbered);
             return plan.ok_or_else(|| Outage::Malformed.into());
         }
+        Err(self.failure())
+    }
+
+    /// The JSON of a response.
+    pub(super) fn json<T: DeserializeOwned>(self) -> Result<T, AttemptError> {
+        if self.status == StatusCode::OK {
+            return serde_json::from_slice(&self.body).map_err(|_| Outage::Malformed.into());
+        }
+        Err(self.failure())
+    }
+
+    /// How a call failed whose response is no success.
+    fn failure(self) -> AttemptError {
         let problem = self.problem();
         let outage = match self.status {
             StatusCode::TOO_MANY_REQUESTS => Outage::RateLimited,
@@ -73,15 +86,15 @@ impl PlannerResponse {
             },
             StatusCode::GATEWAY_TIMEOUT => Outage::GatewayTimeout,
             StatusCode::INTERNAL_SERVER_ERROR if FINAL_CODES.contains(&&*problem.code) => {
-                return Err(AttemptError::Rejected(Box::new(problem.rejection(self.status))));
+                return AttemptError::Rejected(Box::new(problem.rejection(self.status)));
             }
             status if status.is_server_error() => Outage::Failed,
             // 2xx without a plan.
             status if status.is_success() => Outage::Malformed,
-            status => return Err(AttemptError::Rejected(Box::new(problem.rejection(status)))),
+            status => return AttemptError::Rejected(Box::new(problem.rejection(status))),
         };
         let detail = if outage == Outage::Malformed { String::new() } else { problem.detail };
-        Err(TransientError { outage, detail, retry_after: retry_after(&self.headers) }.into())
+        TransientError { outage, detail, retry_after: retry_after(&self.headers) }.into()
     }
 
     /// The body of `/health` or `/ready`, whose status may be 503 when the planner is not ready.

@@ -1,5 +1,7 @@
 //! The planner's client: what it sends, how it reads responses, when it retries and when it stops.
 
+mod calls;
+
 use std::time::{Duration, Instant};
 
 use planner_arm::client::{ClientError, ClientOptions, Outage, PlannerClient, SetupError};

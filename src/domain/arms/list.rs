@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::text::{shorten, without_controls};
@@ -17,7 +17,7 @@ const MAX_DESCRIPTION_CHARS: usize = 600;
 const MOST_NAMED: usize = 3;
 
 /// All arms, and where they come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ArmList {
     /// The arms that steps can be given to, and those that are unavailable at present.
     pub arms: Vec<ListedArm>,
@@ -26,7 +26,7 @@ pub struct ArmList {
 }
 
 /// One arm, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListedArm {
     /// The arm itself.
     #[serde(flatten)]
@@ -39,7 +39,7 @@ pub struct ListedArm {
 }
 
 /// Where arms come from, and whether they still do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ArmSourceStatus {
     /// Its name.
     pub source: String,

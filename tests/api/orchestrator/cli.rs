@@ -1,12 +1,15 @@
 //! Settings and command line of the orchestrator, run as an operator runs it.
 
+use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::cli::{bare, outcome};
 
-use super::support::{TestDatabase, TestOrchestrator, settings};
+use super::support::{Api, TestDatabase, TestOrchestrator, settings};
 
 /// The binary with these settings alone, named without their prefix.
 pub fn binary(variables: &[(&str, &str)]) -> Command {
@@ -137,4 +140,41 @@ async fn the_program_has_help() {
         assert!(out.contains("Usage: orchestrator"), "{out}");
     }
     assert!(run(&[], &["--version"]).await.1.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn health_checks_and_scrapes_are_logged_at_debug_level() {
+    let database = TestDatabase::sqlite();
+    for (level, expected) in
+        [("info", &["/tasks"][..]), ("debug", &["/health", "/ready", "/metrics", "/tasks"])]
+    {
+        let variables = [
+            ("DATABASE_URL", database.url.as_str()),
+            ("PLANNER_ARM_URL", "http://127.0.0.1:9"),
+            ("HOST", "127.0.0.1"),
+            ("PORT", "0"),
+            ("LOG_FORMAT", "json"),
+            ("LOG_LEVEL", level),
+        ];
+        let mut running = binary(&variables).stdout(Stdio::piped()).spawn().expect("the binary runs");
+        let mut lines = BufReader::new(running.stdout.take().expect("its log")).lines();
+        let mut next_line = async || -> Value {
+            let line = lines.next_line().await.expect("a line").expect("one more line");
+            serde_json::from_str(&line).expect("JSON")
+        };
+        let api = loop {
+            if let Some(address) = next_line().await["address"].as_str() {
+                break Api::at(&format!("http://{address}"));
+            }
+        };
+        for path in ["/health", "/ready", "/metrics", "/tasks"] {
+            assert_eq!(api.get(path).await.status(), 200, "{path}");
+        }
+        let mut routes = Vec::new();
+        while routes.last().is_none_or(|route| route != "/tasks") {
+            routes.extend(next_line().await["route"].as_str().map(str::to_owned));
+        }
+        assert_eq!(routes, expected, "{level}");
+        running.kill().await.expect("it ran until now");
+    }
 }
