@@ -176,7 +176,7 @@ impl IntoResponse for Accepted {
     params(
         ("status" = Option<String>, Query, nullable = false, pattern = "^((pending|processing|completed|failed|cancelled)(,(pending|processing|completed|failed|cancelled))*)?$", description = "Only tasks in this state, or in one of several separated by commas", example = "pending,processing"),
         ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200, description = "Most tasks in the answer; 50 when absent"),
-        ("after" = Option<String>, Query, nullable = false, format = "uuid", description = "Only tasks that are older than this one"),
+        ("after" = Option<String>, Query, nullable = false, description = "The id of a task: only older ones are listed"),
     ),
     responses((status = 200, description = "Some tasks, without their plans", body = TaskList)),
 )]

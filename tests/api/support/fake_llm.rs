@@ -298,12 +298,17 @@ impl Server {
             return (None, send_json(200, &ready));
         }
         let path = request.path.split('?').next().unwrap_or_default();
-        let is_call = path.ends_with("/chat/completions") || path == "/plan";
-        let body = serde_json::from_slice(&request.body);
-        let (true, "POST", Ok(body)) = (is_call, request.method.as_str(), body) else {
-            return (None, send(404, "", "this server answers to chat completions and plans"));
+        let body = match (request.method.as_str(), path) {
+            ("GET", "/arms") => Some(Value::Null),
+            ("POST", "/plan" | "/replan" | "/validate") => serde_json::from_slice(&request.body).ok(),
+            ("POST", path) if path.ends_with("/chat/completions") => {
+                serde_json::from_slice(&request.body).ok()
+            }
+            _ => None,
         };
-        let body: Value = body;
+        let Some(body) = body else {
+            return (None, send(404, "", "this server answers as an LLM, and as a planner"));
+        };
         let number = {
             let mut calls = lock(&self.calls);
             if !self.forgets {
