@@ -1,55 +1,69 @@
 # Two images: the planner arm, which is what `docker build .` makes, and the reference orchestrator:
 #   docker build -t planner-arm .
 #   docker build -t orchestrator --target orchestrator .
+# For development, `--build-arg BUILD_PROFILE=dev` builds several times faster; the programs are larger and slower.
 
 FROM rust:1.95-bookworm AS manifest
 WORKDIR /build
+ARG BUILD_PROFILE=release
+ENV BUILD_PROFILE=$BUILD_PROFILE
 COPY Cargo.toml Cargo.lock ./
-# Dependencies have a layer of their own in each build below, which only a change in these two files rebuilds.
-# Cargo wants every target of the manifest to exist: benches and tests are left out of it, the crate and its
-# binaries are empty stand-ins.
+# Dependencies have a layer of their own below, which only a change in these two files rebuilds. Cargo wants every
+# target of the manifest to exist: benches and tests are left out of it, the crate and its binaries are empty.
 RUN awk '/^\[/ { skip = /^\[\[(bench|example|test)\]\]/ } !skip' Cargo.toml > Cargo.slim \
     && mv Cargo.slim Cargo.toml \
     && mkdir -p src/bin \
     && echo '#![allow(warnings)] pub fn main() {}' | tee src/lib.rs src/main.rs > src/bin/orchestrator.rs
+# What the final images hold beside the program and the libraries that it is linked with: certificate authorities for
+# HTTPS, the user's name, and a folder for temporary files.
+RUN install -D --mode 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
+    && echo 'octollm:x:1000:1000::/nonexistent:/sbin/nologin' > /image/etc/passwd \
+    && echo 'octollm:x:1000:' > /image/etc/group \
+    && install -d --mode 1777 /image/tmp
 
 
-# `cargo clean` removes what was built of the stand-ins, since Cargo goes by file times and would take it for
-# newer than the sources copied behind it.
-FROM manifest AS build-planner-arm
-RUN cargo build --release --locked --bin planner-arm \
-    && cargo clean --release --locked --package planner-arm \
-    && rm -r src
+# `cargo clean` removes what was built of the empty crate, since Cargo goes by file times and would take it for
+# newer than the sources copied after it.
+FROM manifest AS dependencies
+RUN cargo build --profile "$BUILD_PROFILE" --locked --bin planner-arm \
+    && cargo clean --profile "$BUILD_PROFILE" --locked --package planner-arm
+
+
+FROM dependencies AS build-planner-arm
 COPY src src
-RUN cargo build --release --locked --bin planner-arm
+RUN cargo build --profile "$BUILD_PROFILE" --locked --bin planner-arm \
+    && install -D --strip target/*/planner-arm /image/usr/local/bin/planner-arm \
+    && ldd target/*/planner-arm | grep -o '/[^ ]*' | xargs cp --dereference --parents --target-directory /image
 
 
-FROM manifest AS build-orchestrator
-RUN cargo build --release --locked --features orchestrator --bin orchestrator \
-    && cargo clean --release --locked --package planner-arm \
-    && rm -r src
+# On top of the planner arm's dependencies: most of the orchestrator's are the same.
+FROM dependencies AS build-orchestrator
+RUN cargo build --profile "$BUILD_PROFILE" --locked --features orchestrator --bin orchestrator \
+    && cargo clean --profile "$BUILD_PROFILE" --locked --package planner-arm
 COPY src src
-RUN cargo build --release --locked --features orchestrator --bin orchestrator
+RUN cargo build --profile "$BUILD_PROFILE" --locked --features orchestrator --bin orchestrator \
+    && install -D --strip target/*/orchestrator /image/usr/local/bin/orchestrator \
+    && ldd target/*/orchestrator | grep -o '/[^ ]*' | xargs cp --dereference --parents --target-directory /image \
+    # Where its SQLite file is made, unless ORCHESTRATOR_DATABASE_URL names another database.
+    && install -d --owner 1000 --group 1000 /image/var/lib/orchestrator
 
 
-FROM debian:bookworm-slim AS base
-# For HTTPS. The file alone: the package would bring OpenSSL, which nothing here uses.
-COPY --from=manifest /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-RUN useradd --uid 1000 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin octollm
+# No shell and no package manager: what is not there cannot be exploited, and needs no update.
+FROM scratch AS base
 # On SIGTERM plans in flight may finish within SHUTDOWN_GRACE_SECONDS (15): stop with `docker stop -t 20`,
 # since Docker kills after 10 seconds otherwise.
 STOPSIGNAL SIGTERM
+ENV PATH=/usr/local/bin
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.vendor="OctoLLM" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
 
 FROM base AS orchestrator
-COPY --from=build-orchestrator /build/target/release/orchestrator /usr/local/bin/orchestrator
-# Where its SQLite file is made, unless ORCHESTRATOR_DATABASE_URL names another database.
-RUN install -d -o 1000 -g 1000 /var/lib/orchestrator
+COPY --from=build-orchestrator /image /
 WORKDIR /var/lib/orchestrator
 USER 1000:1000
 EXPOSE 8000
@@ -62,7 +76,7 @@ LABEL org.opencontainers.image.title="orchestrator" \
 
 # The last one, so that it is the one that is built by default.
 FROM base AS planner-arm
-COPY --from=build-planner-arm /build/target/release/planner-arm /usr/local/bin/planner-arm
+COPY --from=build-planner-arm /image /
 # No setting is made here, so that all come from the operator: a variable of the image would win over
 # a mounted settings file. The defaults suit a container (0.0.0.0:8001, logs to standard output), and
 # without PLANNER_ENVIRONMENT=production it starts without a key too, with the embedded planner.
