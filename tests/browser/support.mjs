@@ -129,7 +129,6 @@ export async function visit(browser, url, options = {}) {
       });
     }
   }
-  await context.route(`${url}playbooks`, (route) => route.fulfill({ json: { playbooks: [] } }));
   const page = await context.newPage();
   const faults = [];
   const allowed = options.allow ?? [];

@@ -283,15 +283,19 @@ test("arms are listed, and the selected ones are those of the plan", async () =>
 
 test("with many arms one searches in them", async () => {
   const page = await visit(chromium, app.url);
-  const arms = Array.from({ length: 40 }, (_, i) => ({ id: `tool-${i}`, description: i === 7 ? "translates texts" : "does work" }));
+  const arms = Array.from({ length: 40 }, (_, i) => ({ id: `tool-${i}`, available: i < 39, description: i === 7 ? "translates texts" : "does work" }));
   await page.route("**/arms", (route) => route.fulfill({ json: { arms, sources: [] } }));
   await page.reload();
   await page.getByText("Options: limits").click();
   await page.getByLabel("Search arms").fill("translate");
   assert.deepEqual(await texts(page, ".arm-choice:not([hidden])"), ["tool-7 translates texts"]);
+  // What is not available is shown, and cannot be chosen.
+  await page.getByLabel("Search arms").fill("tool-39");
+  assert.equal(await page.locator(".arm-choice:not([hidden]) input").isDisabled(), true);
+  await page.getByLabel("Search arms").fill("translate");
   // "None" is for what is found.
   await page.getByRole("button", { name: "None" }).click();
-  assert.equal(await page.locator("#arm-count").innerText(), "39 of 40");
+  assert.equal(await page.locator("#arm-count").innerText(), "38 of 39");
   await page.watched();
 });
 

@@ -9,8 +9,8 @@ let arms = [], playbooks = [];
 /** What a link asked for before the lists were known. */
 let wanted = { arms: null, playbook: "" };
 
-/** The arms of the service, which may be none while nobody has said them. */
-export const known = () => arms;
+/** The arms that steps can be given to, which may be none while nobody has said them. */
+export const known = () => arms.filter(({ available }) => available !== false);
 
 /** Learns the lists, with `token` where the service needs one. */
 export async function load(token) {
@@ -29,13 +29,14 @@ export async function load(token) {
 }
 
 function row({ id, description, available }) {
-  const box = element("input", { type: "checkbox", value: id, checked: true });
+  const box = element("input", { type: "checkbox", value: id, checked: available !== false, disabled: available === false });
   return element("label", { class: "arm-choice" }, box,
     element("span", {}, said(id, "strong"), description ? said(` ${description}`, "span", { class: "hint" }) : null,
       available === false ? element("span", { class: "hint" }, " (not available now)") : null));
 }
 
-const boxes = () => [...byId("arm-list").querySelectorAll("input")];
+/** Those of arms that can be had now. */
+const boxes = () => [...byId("arm-list").querySelectorAll("input:enabled")];
 
 /** The ids of the selected arms; null when all are, or when none are known. */
 export function chosenArms() {
