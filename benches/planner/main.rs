@@ -45,6 +45,7 @@ criterion_group!(
     planning::prompt,
     planning::many_arms,
     planning::embedded,
+    planning::critics,
     planning::repair,
     planning::order,
     parsing::answers,

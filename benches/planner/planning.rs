@@ -7,6 +7,7 @@ use criterion::{BatchSize, Criterion};
 use planner_arm::domain::PlanRequest;
 use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::{Arm, ArmRegistry};
+use planner_arm::planner::critics::Critics;
 use planner_arm::planner::draft::Draft;
 use planner_arm::planner::normalize::normalize;
 use planner_arm::planner::playbooks::EmbeddedPlanner;
@@ -51,6 +52,13 @@ pub(crate) fn embedded(c: &mut Criterion) {
             b.iter(|| normalize(embedded.propose(black_box(&request)), &registry, &rules).expect("a plan"));
         });
     }
+}
+
+pub(crate) fn critics(c: &mut Criterion) {
+    let (registry, rules) = (ArmRegistry::default(), PlanRules::default());
+    let (critics, request) = (Critics::default(), ordinary_request());
+    let plan = normalize(clean_draft(), &registry, &rules).expect("a plan");
+    c.bench_function("critics", |b| b.iter(|| critics.review(black_box(&request), &plan, &[], &registry)));
 }
 
 pub(crate) fn repair(c: &mut Criterion) {

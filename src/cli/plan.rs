@@ -11,7 +11,7 @@ use tokio::time::{Instant, interval_at};
 
 use crate::config::Settings;
 use crate::domain::problem::Problem;
-use crate::domain::{MAX_GOAL_CHARS, PlanRequest};
+use crate::domain::{Budget, MAX_GOAL_CHARS, PlanRequest};
 use crate::planner::normalize::Plan;
 use crate::planner::{Origin, PlanJob, PlannerArm};
 use crate::service::PlannerService;
@@ -44,6 +44,15 @@ pub(super) struct PlanArguments {
     /// The arms that the plan may use: a file with ids or definitions, in JSON, YAML or TOML
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     arms: Option<String>,
+    /// Most seconds from start to end, along the critical path; no plan that takes longer is printed
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    max_duration: Option<u64>,
+    /// Highest cost tier of any step, 1 to 5
+    #[arg(long, value_name = "TIER", value_parser = clap::value_parser!(u8).range(1..=5))]
+    max_cost_tier: Option<u8>,
+    /// Most steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_steps: Option<u32>,
     /// How to print the plan
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -85,16 +94,25 @@ async fn output(arguments: PlanArguments, settings: &Settings) -> Result<Option<
     let progress = Progress::new(Colours::on(&std::io::stderr(), arguments.color));
     let log = progress.clone();
     telemetry::init_for_command(settings.log_level, progress.has_colours(), move || log.clone());
+    let budget = Budget {
+        max_duration_seconds: arguments.max_duration,
+        max_cost_tier: arguments.max_cost_tier,
+        max_steps: arguments.max_steps,
+    };
     let request = PlanRequest {
         goal: goal(&arguments.goal)?,
         constraints: arguments.constraints,
         context: arguments.context.as_deref().map(context).transpose()?.unwrap_or_default(),
+        budget: (budget != Budget::default()).then_some(budget),
         arms: arguments.arms.as_deref().map(arms_file::read).transpose()?,
         ..PlanRequest::default()
     };
     let service = PlannerService::from_settings(settings)?;
     super::read_arm_sources(&service).await;
     request.check_for(&service.planner.registry()).map_err(|faults| Problem::from(faults).detail)?;
+    if let Some(fault) = service.planner.budget_fault(&request) {
+        return Err(Problem::from(vec![fault]).detail);
+    }
 
     let deadline = Instant::now() + settings.timeout;
     let job = PlanJob::from(request);

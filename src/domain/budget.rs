@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
+use super::{FieldError, MAX_STEP_SECONDS, PlanRules};
+
 /// What a plan may take. Each limit is optional; a plan that breaks one is never returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Validate, ToSchema)]
 pub struct Budget {
@@ -22,4 +24,33 @@ pub struct Budget {
     #[validate(range(min = 1, message = "must be a whole number above 0"))]
     #[schema(minimum = 1, nullable = false, example = 5)]
     pub max_steps: Option<u32>,
+}
+
+impl Budget {
+    /// `rules` with no more steps than the budget allows, where it allows enough.
+    pub fn within(&self, rules: &PlanRules) -> PlanRules {
+        let most = self.max_steps.map_or(usize::MAX, |most| most as usize);
+        PlanRules { max_steps: rules.max_steps.min(most).max(rules.min_steps), ..rules.clone() }
+    }
+
+    /// What no plan under `rules` can keep.
+    pub(crate) fn fault_under(&self, rules: &PlanRules) -> Option<FieldError> {
+        let PlanRules { min_steps, max_steps, .. } = rules;
+        self.max_steps.filter(|most| (*most as usize) < *min_steps).map(|_| {
+            let message =
+                format!("must be at least {min_steps}: plans here have {min_steps} to {max_steps} steps");
+            FieldError::new("budget.max_steps", message)
+        })
+    }
+
+    /// The highest cost tier of a step.
+    pub(crate) fn most_tier(&self) -> u8 {
+        self.max_cost_tier.unwrap_or(5)
+    }
+
+    /// The longest duration of a step, in seconds.
+    pub(crate) fn most_seconds(&self) -> u32 {
+        let most = self.max_duration_seconds.unwrap_or(u64::MAX).min(MAX_STEP_SECONDS.into());
+        u32::try_from(most).unwrap_or(MAX_STEP_SECONDS)
+    }
 }

@@ -96,10 +96,7 @@ pub(super) fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    let from_start = |service: &PlannerService, body: &[u8]| {
-        PlanRequest::from_json_for(body, &service.planner.registry()).map(PlanJob::from)
-    };
-    answer(service, context, request, from_start)
+    answer(service, context, request, |service, body| service.planner.read_request(body))
 }
 
 /// How a body becomes a job.

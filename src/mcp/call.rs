@@ -19,10 +19,9 @@ use tokio::time::{Instant, timeout};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info, info_span};
 
+use crate::domain::SubTask;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::validation::take_request;
-use crate::domain::{PlanRequest, SubTask};
-use crate::planner::PlanJob;
 use crate::server::request;
 use crate::service::PlannerService;
 use crate::service::admission::{AdmittedRequest, ValidatedRequest};
@@ -149,11 +148,7 @@ impl ToolCall {
     /// The request for a plan in `arguments`, once it is admitted.
     async fn admitted(&self, arguments: JsonObject) -> Result<AdmittedRequest, Problem> {
         let (planner, body) = (&self.service.planner, json(&arguments));
-        let job = if self.tool == REPLAN {
-            planner.read_replan(&body)
-        } else {
-            PlanRequest::from_json_for(&body, &planner.registry()).map(PlanJob::from)
-        };
+        let job = if self.tool == REPLAN { planner.read_replan(&body) } else { planner.read_request(&body) };
         let job = job.map_err(|invalid| invalid.faults)?;
         let CallContext { caller, deadline, .. } = self.call_context.clone();
         let request = ValidatedRequest { caller, include: EXTRAS, deadline, no_cache: false, job };

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
+use crate::domain;
 use crate::domain::faults::{Faults, MOST_FAULTS, each, read_json};
 use crate::domain::request::{goal_fits, null_as_default};
 use crate::domain::{
@@ -245,7 +246,8 @@ impl Submission {
     /// Notes what the planner would refuse, by the names that it has here.
     fn check_for_planner(&self, faults: &mut Faults) {
         let (goal, context) = (self.goal.clone(), self.context.as_deref());
-        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria);
+        let most = self.budget.max_time_seconds;
+        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria, most);
         for fault in request.check().err().unwrap_or_default() {
             match fault.field.as_str() {
                 // The text is cut to what is left: the rest alone is too long.
@@ -274,6 +276,7 @@ pub(super) fn plan_request(
     constraints: &Map<String, Value>,
     context: Option<&str>,
     acceptance_criteria: &[String],
+    max_time_seconds: u32,
 ) -> PlanRequest {
     // Null counts as absent.
     let constraints = constraints.iter().filter(|(_, value)| !value.is_null());
@@ -292,6 +295,10 @@ pub(super) fn plan_request(
         goal,
         constraints: listed,
         context: context_object(context, &others),
+        budget: Some(domain::Budget {
+            max_duration_seconds: Some(max_time_seconds.into()),
+            ..domain::Budget::default()
+        }),
         ..PlanRequest::default()
     }
 }

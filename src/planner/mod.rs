@@ -4,6 +4,7 @@
 
 mod arm_sets;
 mod ask;
+mod budget;
 pub mod critics;
 pub mod draft;
 pub mod error;
@@ -318,10 +319,19 @@ fn plan_by_rules(
     let origin = Origin { engine: EngineKind::Embedded, model: EMBEDDED_MODEL.into(), usage_totals };
     let progress = job.progress.as_deref();
     let embedded = set.embedded(embedded);
-    let draft = match progress {
+    let budget = job.request.budget.unwrap_or_default();
+    let within;
+    let embedded = if budget.max_steps.is_some() {
+        within = embedded.with_rules(budget.within(&set.validator.rules));
+        &within
+    } else {
+        embedded
+    };
+    let mut draft = match progress {
         None => embedded.propose(&job.request),
         Some(progress) => embedded.propose_rest(&job.request, progress),
     };
+    budget::fit(&mut draft, &budget, progress.map_or(&[], PlanProgress::done));
     let plan = set.validator.normalize(draft, &job.request, progress);
     (origin, plan.map_err(PlanError::Invalid))
 }

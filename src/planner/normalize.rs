@@ -11,7 +11,7 @@ mod repeats;
 mod verification;
 
 use crate::domain::arms::ArmRegistry;
-use crate::domain::{PlanResponse, PlanRules, Repair, RepairCode, SubTask, Warning};
+use crate::domain::{Budget, PlanResponse, PlanRules, Repair, RepairCode, SubTask, Warning};
 
 use super::draft::{Draft, DraftStep};
 use super::error::{PlanFault, StepRef};
@@ -127,6 +127,8 @@ pub(super) struct Background<'a> {
     pub(super) doubts: Vec<Doubt>,
     /// What becomes of that.
     pub(super) strictness: Strictness,
+    /// What the plan may take; only what is added here keeps to it.
+    pub(super) budget: Budget,
     /// Whether the likeliest arm is taken where it is not clear which one is meant; otherwise that is a fault.
     pub(super) guesses_arms: bool,
 }
@@ -169,7 +171,7 @@ pub(super) fn normalize_beside(
         normalizer.faults.push(PlanFault::TooManySteps { found, max: rules.max_steps });
     }
     if rules.require_verification {
-        normalizer.end_with_verification(&mut steps, rules.max_steps);
+        normalizer.end_with_verification(&mut steps, rules.max_steps, &background.budget);
     }
     if steps.len() < rules.min_steps {
         normalizer.faults.push(PlanFault::TooFewSteps { found, min: rules.min_steps });

@@ -25,6 +25,9 @@ pub fn broken(plan: &PlanResponse, rules: &PlanRules, registry: &ArmRegistry) ->
     let last = steps.last().and_then(|step| arm_of(step, registry));
     if rules.require_verification && !last.is_some_and(verifies) {
         broken.push("the last step does not verify".into());
+    } else if rules.require_verification {
+        broken
+            .extend(not_waited_for(steps).map(|step| format!("the last step does not wait for step {step}")));
     }
     if plan.rationale.trim().is_empty() {
         broken.push("no rationale".into());
@@ -42,6 +45,23 @@ pub fn broken(plan: &PlanResponse, rules: &PlanRules, registry: &ArmRegistry) ->
         ));
     }
     broken
+}
+
+/// The steps for which the last one waits neither directly nor through others.
+fn not_waited_for(steps: &[SubTask]) -> impl Iterator<Item = u32> {
+    let mut waited = vec![false; steps.len()];
+    if let Some(last) = waited.last_mut() {
+        *last = true;
+    }
+    for (index, step) in steps.iter().enumerate().rev() {
+        let needs = step.depends_on.iter().filter(|_| waited[index]).map(|needed| *needed as usize);
+        for needed in needs.collect::<Vec<_>>() {
+            if let Some(place) = needed.checked_sub(1).and_then(|place| waited.get_mut(place)) {
+                *place = true;
+            }
+        }
+    }
+    (1..).zip(waited).filter(|(_, is_waited)| !is_waited).map(|(step, _)| step)
 }
 
 /// What `step`, at position `index`, breaks by itself.

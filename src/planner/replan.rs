@@ -11,6 +11,7 @@ use crate::domain::{
     SubTask,
 };
 
+use super::budget::faults_of_rest;
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
 use super::normalize::{Background, Plan, free_numbers, normalize_beside};
@@ -23,6 +24,8 @@ pub struct PlanProgress {
     steps: Vec<StepProgress>,
     done: Vec<SubTask>,
     feedback: Option<String>,
+    /// Most steps of the whole plan.
+    max_steps: Option<u32>,
 }
 
 impl PlannerArm {
@@ -33,11 +36,18 @@ impl PlannerArm {
     pub fn read_replan(&self, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
         let registry = self.registry();
         let ReplanRequest { request, plan, progress, feedback } = ReplanRequest::from_json(body, &registry)?;
-        let progress = PlanProgress::new(plan, progress).with_feedback(feedback);
+        let budget = request.budget.unwrap_or_default();
+        let progress =
+            PlanProgress::new(plan, progress).with_feedback(feedback).with_max_steps(budget.max_steps);
         let chosen = request.arms.as_ref().map(|choices| registry.chosen(choices));
-        if !progress.fits(self.rules(), chosen.as_ref().unwrap_or(&registry)) {
+        let registry = chosen.as_ref().unwrap_or(&registry);
+        let least = progress.rules(self.rules(), registry).min_steps;
+        let mut faults = faults_of_rest(&budget, &progress, least);
+        if !progress.fits(self.rules(), registry) {
             let message = "has no room within 100 steps for what is left and its verification; plan that with POST /plan";
-            let faults = vec![FieldError::new("plan", message)];
+            faults.push(FieldError::new("plan", message));
+        }
+        if !faults.is_empty() {
             return Err(InvalidRequest { faults, request_id: request.request_id });
         }
         Ok(PlanJob { request, progress: Some(Arc::new(progress)) })
@@ -74,13 +84,19 @@ impl PlanProgress {
             .collect();
         let is_done = |past: &&StepProgress| past.status == StepStatus::Done;
         let done = steps.iter().filter(is_done).map(|past| past.step.clone()).collect();
-        Self { steps, done, feedback: None }
+        Self { steps, done, feedback: None, max_steps: None }
     }
 
     /// The same with what a person wants changed.
     #[must_use]
     pub fn with_feedback(self, feedback: Option<String>) -> Self {
         Self { feedback, ..self }
+    }
+
+    /// The same for a whole plan of at most so many steps.
+    #[must_use]
+    pub fn with_max_steps(self, max_steps: Option<u32>) -> Self {
+        Self { max_steps, ..self }
     }
 
     /// What a person wants changed, if anything.
@@ -132,7 +148,9 @@ impl PlanProgress {
             .max(rules.min_steps.saturating_sub(self.done.len()))
             .max(1);
         let room = MAX_PLAN_SO_FAR.saturating_sub(self.done.len());
-        let max = rules.max_steps.min(room).max(as_left).max(min);
+        let allowed =
+            self.max_steps.map_or(usize::MAX, |most| (most as usize).saturating_sub(self.done.len()));
+        let max = rules.max_steps.min(room).max(as_left).min(allowed).max(min);
         PlanRules { min_steps: min, max_steps: max, ..rules.clone() }
     }
 

@@ -55,9 +55,13 @@ impl PlanValidator {
             let mut steps = job.progress.iter().flat_map(|progress| progress.steps());
             steps.any(|progress| progress.step.required_arm == arm.id)
         };
-        match self.registry.shortlist(&job.request.goal, self.max_prompt_arms, is_in_use) {
-            None => self.prompts.clone(),
-            Some(offered) => Arc::new(Prompts::new(&Arc::new(offered), &self.rules)),
+        let shortlist = self.registry.shortlist(&job.request.goal, self.max_prompt_arms, is_in_use);
+        match (shortlist, job.request.budget) {
+            (None, None) => self.prompts.clone(),
+            (offered, budget) => {
+                let offered = offered.map_or_else(|| self.registry.clone(), Arc::new);
+                Arc::new(Prompts::within(&offered, &self.rules, budget.unwrap_or_default()))
+            }
         }
     }
 
@@ -114,8 +118,10 @@ impl PlanValidator {
         request: &PlanRequest,
         progress: Option<&PlanProgress>,
     ) -> Result<Reviewed, Vec<PlanFault>> {
+        let budget = request.budget.unwrap_or_default();
+        let background = Background { budget, ..background };
         let plan = match progress {
-            None => normalize_beside(background, draft, &self.registry, &self.rules),
+            None => normalize_beside(background, draft, &self.registry, &budget.within(&self.rules)),
             Some(progress) => {
                 normalize_remaining_steps(background, draft, progress, &self.registry, &self.rules)
             }
@@ -129,8 +135,12 @@ impl PlanValidator {
     }
 
     /// The rules for what an engine proposes.
-    pub(super) fn rules_for(&self, _request: &PlanRequest, progress: Option<&PlanProgress>) -> PlanRules {
-        progress.map_or_else(|| self.rules.clone(), |progress| progress.rules(&self.rules, &self.registry))
+    pub(super) fn rules_for(&self, request: &PlanRequest, progress: Option<&PlanProgress>) -> PlanRules {
+        let budget = request.budget.unwrap_or_default();
+        progress.map_or_else(
+            || budget.within(&self.rules),
+            |progress| progress.rules(&self.rules, &self.registry),
+        )
     }
 
     /// The plan in the first of an answer's texts that holds one, or in all of them together.

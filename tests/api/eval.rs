@@ -70,10 +70,11 @@ async fn the_json_report_has_the_documented_keys() {
     let file = TempFile::new("two.toml", TWO);
     let (code, report, _) = report(&[EMBEDDED], &[&file.path]).await;
     assert_eq!(code, 0);
-    let top = "version file engine model timeout_seconds min_success passed summary kinds scenarios";
+    let top =
+        "version file engine model timeout_seconds min_success max_warnings passed summary kinds scenarios";
     let figures = "scenarios valid success_rate fallbacks latency_p50_ms latency_p95_ms calls calls_per_plan \
-                   repairs prompt_tokens completion_tokens cost_usd cost_usd_per_plan expected_arms constraints";
-    let scenario = "name kind valid error broken_promises steps arms constraints repairs attempts prompt_tokens \
+                   repairs warnings prompt_tokens completion_tokens cost_usd cost_usd_per_plan expected_arms constraints";
+    let scenario = "name kind valid error broken_promises steps arms constraints repairs warnings attempts prompt_tokens \
                     completion_tokens cost_usd latency_ms engine model fallback";
     for (value, names) in [(&report, top), (&report["summary"], figures), (&report["scenarios"][0], scenario)]
     {
@@ -131,7 +132,8 @@ async fn a_model_is_measured_with_its_calls_tokens_and_repairs() {
     let mut clamped = good_plan();
     clamped["plan"][0]["estimated_cost_tier"] = json!(9);
     let llm = FakeLlm::start([Reply::plan(&clamped)]).await;
-    let (code, report, _) = report(&[("PLANNER_LLM_BASE_URL", &llm.base_url)], &[&file.path]).await;
+    let (code, report, _) =
+        report(&[("PLANNER_LLM_BASE_URL", &llm.base_url), ("PLANNER_CRITICS", "off")], &[&file.path]).await;
     assert_eq!(code, 0);
     assert_eq!((&report["engine"], &report["model"]), (&json!("openai"), &json!("gpt-3.5-turbo")));
     let summary = &report["summary"];

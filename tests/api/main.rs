@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod contract;
 mod corpus;
+mod critics;
 mod end_to_end;
 mod eval;
 mod examples;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::ArmRegistry;
 use planner_arm::domain::prices::PriceList;
-use planner_arm::domain::{PlanRequest, PlanResponse, Repair, RepairCode};
+use planner_arm::domain::{CriticsMode, PlanRequest, PlanResponse, Repair, RepairCode};
 use planner_arm::llm::fallback::CallPolicy;
 use planner_arm::llm::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, FallbackChain, Prompt,
 };
+use planner_arm::planner::critics::Critics;
 use planner_arm::planner::error::{PlanError, PlanFault};
 use planner_arm::planner::normalize::{Plan, PlanDetails};
 use planner_arm::planner::playbooks::EmbeddedPlanner;
@@ -56,6 +57,7 @@ pub struct Setup {
     pub rules: PlanRules,
     pub registry: ArmRegistry,
     pub fallback: bool,
+    pub critics: CriticsMode,
 }
 
 impl Setup {
@@ -66,7 +68,29 @@ impl Setup {
             rules: PlanRules::default(),
             registry: ArmRegistry::default(),
             fallback: false,
+            critics: CriticsMode::default(),
         }
+    }
+
+    /// One text after the other, the last again and again.
+    pub fn saying_in_turn(texts: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            says: texts.into_iter().map(|text| Ok(completion(text))).collect(),
+            attempts: 3,
+            ..Self::saying("")
+        }
+    }
+
+    pub fn with_retries(self) -> Self {
+        Self { attempts: 3, ..self }
+    }
+
+    pub fn with_fallback(self) -> Self {
+        Self { fallback: true, ..self }
+    }
+
+    pub fn with_critics(self, critics: CriticsMode) -> Self {
+        Self { critics, ..self }
     }
 
     /// And when it is asked again, `text`.
@@ -104,7 +128,8 @@ impl Setup {
             FallbackChain::new(vec![Box::new(parrot)], &PriceList::default(), policy, metrics.clone());
         let fallback = self.fallback.then(|| EmbeddedPlanner::new(registry.clone(), self.rules.clone()));
         let engine = Engine::Llm { chain, fallback };
-        let planner = PlannerArm::new(registry.clone(), self.rules.clone(), engine, metrics);
+        let planner = PlannerArm::new(registry.clone(), self.rules.clone(), engine, metrics)
+            .with_critics(Critics::new(self.critics, Vec::new()));
         let deadline = Instant::now() + Duration::from_secs(10);
         let (origin, result) = planner.generate_plan(&request.clone().into(), deadline, None).await;
         let made = result.map(Plan::into_response);

@@ -84,6 +84,7 @@ fn every_variable_is_read() {
         ("PLANNER_AUTH_TOKENS", "one,two"),
         ("PLANNER_RATE_LIMIT_PER_MINUTE", "60"),
         ("PLANNER_MAX_CONCURRENT_PLANS", "9"),
+        ("PLANNER_CRITICS", "warn"),
         ("PLANNER_MAX_PROMPT_ARMS", "50"),
         ("PLANNER_ARM_REFRESH_SECONDS", "2"),
         ("PLANNER_ARM_STALE_SECONDS", "4.5"),
@@ -113,7 +114,7 @@ fn every_variable_is_read() {
     MIN_PLAN_STEPS=1
     MAX_PLAN_STEPS=50
     REQUIRE_VERIFICATION_STEP=false
-    CRITICS=enforce
+    CRITICS=warn
     TIMEOUT_SECONDS=0.1
     FALLBACK_ENGINE=embedded
     HOST=127.0.0.1

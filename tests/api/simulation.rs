@@ -1,5 +1,6 @@
 //! A thousand requests to a weak LLM, under paused time: how many end in a valid plan, and at what price.
 
+mod careless;
 pub mod dice;
 mod weak_llm;
 mod writing;
@@ -11,9 +12,10 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use planner_arm::config::Settings;
-use planner_arm::domain::{PlanRequest, PlanResponse, SubTask};
+use planner_arm::domain::{CriticsMode, PlanRequest, PlanResponse, SubTask};
 use planner_arm::llm::FallbackChain;
 use planner_arm::llm::fallback::CallPolicy;
+use planner_arm::planner::critics::Critics;
 use planner_arm::planner::normalize::Plan;
 use planner_arm::planner::{Engine, PlannerArm, promises};
 use planner_arm::telemetry::metrics::Metrics;
@@ -150,7 +152,9 @@ fn planner(settings: &Settings, seed: u64, metrics: Arc<Metrics>) -> PlannerArm 
     let model = WeakLlm { name: "weak".into(), seed };
     let chain = FallbackChain::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
     let engine = Engine::Llm { chain, fallback: None };
+    // What this LLM says has nothing to do with the requests, as critics would find.
     PlannerArm::new(Arc::new(settings.arms.clone()), settings.rules.clone(), engine, metrics)
+        .with_critics(Critics::new(CriticsMode::Off, Vec::new()))
 }
 
 /// What is to be planned.

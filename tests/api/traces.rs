@@ -92,6 +92,7 @@ async fn plans_and_calls_are_spans_without_contents() {
         ("planner.model", json!("gpt-3.5-turbo")),
         ("planner.outcome", json!("ok")),
         ("planner.repairs", json!(0)),
+        ("planner.warnings", json!(0)),
         ("planner.request_id", json!("id-7")),
         ("planner.steps", json!(5)),
         ("url.path", json!("/plan")),

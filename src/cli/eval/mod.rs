@@ -24,7 +24,6 @@
 //! - A *fallback* is an answer from another engine than the configured one, or from another model than its first. A plan
 //!   of the fallback engine does not count as valid: it says nothing about the configured engine.
 
-mod coverage;
 mod report;
 mod scenarios;
 mod score;
@@ -51,7 +50,7 @@ use crate::telemetry;
 
 use super::render::visible;
 
-use report::Report;
+use report::{Gates, Report};
 use scenarios::{SHIPPED, Scenario, ScenarioFile};
 use score::{EvalTarget, Outcome, Score, judge};
 
@@ -70,6 +69,9 @@ pub(super) struct EvalArguments {
     /// Fail when a smaller share of the scenarios gets a valid plan, 0.0 to 1.0
     #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = share)]
     min_success: f64,
+    /// Fail when the plans have more warnings than this, all together
+    #[arg(long, value_name = "N")]
+    max_warnings: Option<usize>,
     /// How many plans to make at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: u16,
@@ -99,7 +101,8 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     let scores = run(&service, scenarios, &target, &settings, arguments.concurrency.into()).await;
 
     let timeout = settings.timeout.as_secs_f64();
-    let report = Report::new(arguments.file, scores, &target, timeout, arguments.min_success);
+    let gates = Gates { min_success: arguments.min_success, max_warnings: arguments.max_warnings };
+    let report = Report::new(arguments.file, scores, &target, timeout, gates);
     if let Some(file) = json_file {
         std::fs::write(file, report.json()?).map_err(|error| unwritable(file, &error))?;
     }

@@ -25,6 +25,8 @@ pub(super) struct Report {
     pub(super) timeout_seconds: f64,
     /// The required share of valid plans.
     pub(super) min_success: f64,
+    /// The most warnings with which the run passes; null where they do not matter.
+    pub(super) max_warnings: Option<usize>,
     /// Whether that share is reached.
     pub(super) passed: bool,
     /// The summary of all scenarios.
@@ -35,6 +37,15 @@ pub(super) struct Report {
     pub(super) scenarios: Vec<Score>,
 }
 
+/// What a run needs to pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gates {
+    /// The smallest share of valid plans, 0.0 to 1.0.
+    pub(super) min_success: f64,
+    /// The most warnings of all plans.
+    pub(super) max_warnings: Option<usize>,
+}
+
 impl Report {
     /// The report on `scores`, of which there is at least one.
     pub(super) fn new(
@@ -42,7 +53,7 @@ impl Report {
         scores: Vec<Score>,
         target: &EvalTarget,
         timeout_seconds: f64,
-        min_success: f64,
+        Gates { min_success, max_warnings }: Gates,
     ) -> Self {
         let summary = Summary::of(&scores.iter().collect::<Vec<_>>());
         Self {
@@ -52,16 +63,21 @@ impl Report {
             model: target.model.to_string(),
             timeout_seconds,
             min_success,
-            passed: summary.success_rate >= min_success,
+            max_warnings,
+            passed: summary.success_rate >= min_success
+                && max_warnings.is_none_or(|most| summary.warnings <= most),
             summary,
             kinds: Summary::by_kind(&scores),
             scenarios: scores,
         }
     }
 
-    /// The sentence for fewer valid plans than required.
+    /// The sentence for fewer valid plans than required, or for more warnings than allowed.
     pub(super) fn shortfall(&self) -> String {
-        let Summary { valid, scenarios, .. } = self.summary;
+        let Summary { valid, scenarios, success_rate, warnings, .. } = self.summary;
+        if let Some(most) = self.max_warnings.filter(|_| success_rate >= self.min_success) {
+            return format!("the plans have {warnings} warnings, which is above --max-warnings {most}");
+        }
         format!(
             "{valid} of {scenarios} plans are valid ({}), which is below --min-success {}",
             percent(valid, scenarios),
@@ -91,7 +107,9 @@ impl Report {
     /// A row for each scenario, under a row for each kind.
     fn score_table(&self) -> Table {
         let mut table = Table::new();
-        table.set_header(["Scenario", "Steps", "Arms", "Constr.", "Repairs", "Calls", "Tokens", "Time"]);
+        table.set_header([
+            "Scenario", "Steps", "Arms", "Constr.", "Repairs", "Warn.", "Calls", "Tokens", "Time",
+        ]);
         let mut kind = "";
         for score in &self.scenarios {
             if score.kind != kind {
@@ -104,6 +122,7 @@ impl Report {
                 part(score.arms.expected.len() - score.arms.missing.len(), score.arms.expected.len()),
                 part(score.constraints.covered, score.constraints.total),
                 score.repairs.count.to_string(),
+                score.warnings.count.to_string(),
                 score.attempts.to_string(),
                 (score.prompt_tokens + score.completion_tokens).to_string(),
                 milliseconds(score.latency_ms),
@@ -115,7 +134,7 @@ impl Report {
     fn summary_table(&self) -> Table {
         let mut table = Table::new();
         table.set_header([
-            "Kind", "Sound", "Arms", "Constr.", "Repairs", "Calls", "Tokens", "Cost", "p50", "p95",
+            "Kind", "Sound", "Arms", "Constr.", "Repairs", "Warn.", "Calls", "Tokens", "Cost", "p50", "p95",
         ]);
         let kinds = self.kinds.iter().map(|kind| (visible(&kind.kind), &kind.summary));
         for (kind, figures) in kinds.chain([("all".to_owned(), &self.summary)]) {
@@ -125,6 +144,7 @@ impl Report {
                 part(figures.expected_arms.count, figures.expected_arms.total),
                 part(figures.constraints.count, figures.constraints.total),
                 figures.repairs.to_string(),
+                figures.warnings.to_string(),
                 figures.calls.to_string(),
                 (figures.prompt_tokens + figures.completion_tokens).to_string(),
                 figures.cost_usd.map_or("?".into(), dollars),
@@ -187,7 +207,7 @@ fn of_figures(mut table: Table) -> Table {
 
 /// Remarks on a score, one sentence each.
 fn remarks(score: &Score) -> Vec<String> {
-    let mut remarks = Vec::new();
+    let mut remarks = score.warnings.messages.clone();
     if let Some(error) = &score.error {
         remarks.push(error.detail.clone());
     }
@@ -232,7 +252,7 @@ mod tests {
     use super::*;
 
     fn report(scores: Vec<Score>, min_success: f64) -> Report {
-        Report::new(None, scores, &target(), 10.0, min_success)
+        Report::new(None, scores, &target(), 10.0, Gates { min_success, max_warnings: None })
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::domain::PlanRules;
 use crate::domain::arms::ArmRegistry;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{PlanResponse, RepairCode, SubTask, WarningCode};
+use crate::planner::critics::Vocabulary;
 use crate::planner::normalize::PlanDetails;
 use crate::planner::{Origin, promises};
 
-use super::coverage::Vocabulary;
 use super::scenarios::Scenario;
 
 /// The planner's answer to one scenario.
@@ -128,6 +128,8 @@ pub(super) struct WarningCount {
     pub(super) count: usize,
     /// One code for each.
     pub(super) codes: Vec<WarningCode>,
+    /// One sentence for each.
+    pub(super) messages: Vec<String>,
 }
 
 /// Scores the `outcome` of `scenario`.
@@ -159,6 +161,7 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) 
         warnings: WarningCount {
             count: warnings.len(),
             codes: warnings.iter().map(|warning| warning.code).collect(),
+            messages: warnings.into_iter().map(|warning| warning.message).collect(),
         },
         attempts: origin.usage_totals.attempts,
         prompt_tokens: origin.usage_totals.prompt_tokens,

@@ -27,6 +27,8 @@ pub(super) struct Summary {
     pub(super) calls_per_plan: Option<f64>,
     /// Repairs of the LLM's answers.
     pub(super) repairs: usize,
+    /// Warnings about the plans.
+    pub(super) warnings: usize,
     /// Prompt tokens of all calls.
     pub(super) prompt_tokens: u64,
     /// Completion tokens of all calls.
@@ -88,6 +90,7 @@ impl Summary {
             calls,
             calls_per_plan: (valid > 0).then(|| rounded(calls as f64 / valid as f64)),
             repairs: sum(|score| score.repairs.count),
+            warnings: sum(|score| score.warnings.count),
             prompt_tokens: sum_long(|score| score.prompt_tokens),
             completion_tokens: sum_long(|score| score.completion_tokens),
             cost_usd: cost.map(told),

@@ -2,7 +2,7 @@
 
 use crate::domain::{Budget, FindingCode};
 
-use super::{Critic, Finding, Review, Severity};
+use super::{Critic, Finding, Review, Severity, seconds};
 
 /// Finds every limit of the budget that the plan breaks.
 #[derive(Debug)]
@@ -53,9 +53,4 @@ impl Critic for BudgetCritic {
 fn finding(step: Option<u32>, to_llm: String, to_caller: String) -> Finding {
     let field = step.map(|_| "estimated_cost_tier");
     Finding { code: FindingCode::Budget, severity: Severity::Hard, step, field, to_llm, to_caller }
-}
-
-/// `1200` as `1,200 s`.
-fn seconds(seconds: u64) -> String {
-    format!("{} s", crate::text::thousands(seconds))
 }

@@ -4,6 +4,10 @@
 //! A hard finding is a fault like any other. A soft one is asked about once, and what remains of it is a warning.
 
 mod budget;
+mod coverage;
+mod time;
+mod vague;
+mod words;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -12,7 +16,9 @@ use crate::domain::arms::ArmRegistry;
 use crate::domain::{CriticsMode, FindingCode, PlanRequest, Schedule, SubTask, Warning};
 use crate::planner::estimate;
 use crate::planner::normalize::Plan;
-use crate::text::{sentence, shorten};
+use crate::text::{sentence, shorten, thousands};
+
+pub use words::Vocabulary;
 
 /// Longest text that is quoted to the LLM, in characters.
 const QUOTED_CHARS: usize = 200;
@@ -110,6 +116,11 @@ pub fn quoted(text: &str) -> String {
     format!("<request>{}</request>", json.replace('<', "\\u003c"))
 }
 
+/// `1200` as `1,200 s`.
+fn seconds(seconds: u64) -> String {
+    format!("{} s", thousands(seconds))
+}
+
 /// The critics of an installation.
 #[derive(Debug, Clone)]
 pub struct Critics {
@@ -132,25 +143,32 @@ pub(super) struct Reviewed {
 
 /// What a review of a plan came to.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Findings {
+pub struct Findings {
     /// No plan with these is returned.
-    pub(super) hard: Vec<Finding>,
+    pub hard: Vec<Finding>,
     /// The LLM may be asked about these.
-    pub(super) soft: Vec<Finding>,
+    pub soft: Vec<Finding>,
     /// All that a caller should know if the plan is returned as it is.
-    pub(super) warnings: Vec<Warning>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Critics {
     /// The built-in critics and `further` ones.
     pub fn new(mode: CriticsMode, further: Vec<Box<dyn Critic>>) -> Self {
-        let mut critics: Vec<Box<dyn Critic>> = vec![Box::new(budget::BudgetCritic)];
+        let mut critics: Vec<Box<dyn Critic>> = vec![
+            Box::new(budget::BudgetCritic),
+            Box::new(time::TimeLimit),
+            Box::new(time::ImplausibleDurations),
+            Box::new(coverage::Coverage),
+            Box::new(vague::VagueActions),
+            Box::new(vague::VagueCriteria),
+        ];
         critics.extend(further);
         Self { mode, critics: critics.into() }
     }
 
     /// Everything that the critics find in `plan`, of which some steps are `done`.
-    pub(super) fn review(
+    pub fn review(
         &self,
         request: &PlanRequest,
         plan: &Plan,

@@ -36,6 +36,16 @@ const PROPERTY: &[&str] = &[
     "session", "sessions", "token", "p95", "p99", "downtime", "uptime", "rto", "rpo", "last", "progress",
     "older", "newer", "rollback", "recovery",
 ];
+/// What begins with one of these takes as long as it says behind one of [`LASTING`].
+#[rustfmt::skip]
+const WAITING: &[&str] = &[
+    "wait", "monitor", "observe", "watch", "soak", "pause", "sleep", "warte", "beobachte", "überwache", "espera",
+    "observa", "supervisa", "attends", "attendez", "surveille", "surveillez", "observez",
+];
+#[rustfmt::skip]
+const LASTING: &[&str] = &[
+    "for", "wait", "sleep", "pause", "warte", "lang", "während", "durante", "por", "pendant", "espera",
+];
 #[rustfmt::skip]
 const UNITS: &[(f64, &[&str])] = &[
     (1.0, &[
@@ -52,6 +62,21 @@ const UNITS: &[(f64, &[&str])] = &[
 /// The tightest limit in `texts` for the work as a whole, in whole seconds.
 pub(in crate::planner) fn tightest<'t>(texts: impl Iterator<Item = &'t str>) -> Option<u32> {
     texts.filter_map(of).min()
+}
+
+/// How long what `text` asks for waits or watches, in whole seconds, where it begins with that: "Monitor the error rate
+/// for 30 minutes".
+pub(in crate::planner) fn waiting(text: &str) -> Option<u32> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if !words.first().is_some_and(|word| is_one_of(word, WAITING)) {
+        return None;
+    }
+    let amount_at = |at: usize| {
+        let (_, seconds, _) = amount(&words, at)?;
+        is_one_of(words[at - 1], LASTING).then_some(seconds)
+    };
+    let seconds = (1..words.len()).find_map(amount_at)?;
+    (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds).then_some(seconds as u32)
 }
 
 /// The limit for the work as a whole that `text` sets, in whole seconds.

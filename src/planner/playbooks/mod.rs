@@ -60,6 +60,12 @@ impl EmbeddedPlanner {
         Self { registry, rules, library: Library::built_in() }
     }
 
+    /// The same planner for plans that are like `rules`.
+    #[must_use]
+    pub fn with_rules(&self, rules: PlanRules) -> Self {
+        Self { registry: self.registry.clone(), rules, library: self.library.clone() }
+    }
+
     /// A plan for `request`: a draft that passes normalization without a single repair.
     pub fn propose(&self, request: &PlanRequest) -> Draft {
         let staff = Staff::new(&self.registry);
@@ -147,6 +153,11 @@ impl EmbeddedPlanner {
             seconds: Some(f64::from(seconds)),
         }
     }
+}
+
+/// The parts of a goal, each in its own words.
+pub(in crate::planner) fn clauses(goal: &str) -> Vec<String> {
+    parts::split(goal).parts.into_iter().map(|part| part.text).collect()
 }
 
 /// The constraints of `request`, each on one line, and the tightest time limit in it.

@@ -109,6 +109,9 @@ impl EmbeddedPlanner {
             None if must_verify => rest.closing(),
             None => {}
         }
+        if must_verify {
+            rest.wait_for_all();
+        }
         let constraints =
             request.constraints.iter().map(|text| one_line(text)).filter(|text| !text.is_empty());
         let feedback = progress
@@ -125,6 +128,26 @@ impl EmbeddedPlanner {
 }
 
 impl Remaining<'_> {
+    /// Lets the last step wait, directly or through others, for every other one, new or done.
+    fn wait_for_all(&mut self) {
+        let Some((last, others)) = self.tasks.split_last_mut() else { return };
+        let mut waited: HashSet<Need> = last.needs.iter().copied().collect();
+        let mut missing = Vec::new();
+        for (place, task) in others.iter().enumerate().rev() {
+            if waited.insert(Need::New(place)) {
+                missing.push(Need::New(place));
+            }
+            waited.extend(&task.needs);
+        }
+        for done in self.progress.done().iter().rev() {
+            if waited.insert(Need::Done(done.step)) {
+                missing.push(Need::Done(done.step));
+            }
+            waited.extend(done.depends_on.iter().map(|needed| Need::Done(*needed)));
+        }
+        last.needs.extend(missing);
+    }
+
     /// Adds a step that settles what the feedback changes, before any other, where there is room for one. Gives that
     /// step.
     ///

@@ -7,24 +7,35 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::domain::MAX_STEP_SECONDS;
 use crate::domain::arms::ArmRegistry;
+use crate::domain::{Budget, MAX_STEP_SECONDS};
 
 use super::PlanRules;
 
-/// How long texts may become where a schema can say so, in characters; no text of a good plan is longer.
+/// How long texts may become where a schema can say so, in characters; no text of a good plan is longer. And the
+/// highest estimates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
     pub(super) action: u32,
     pub(super) criteria: u32,
     pub(super) criterion: u32,
     pub(super) rationale: u32,
+    /// Highest cost tier of a step, and its longest duration in seconds.
+    tier: u8,
+    seconds: u32,
 }
 
 impl Room {
-    pub(super) const USUAL: Self = Self { action: 240, criteria: 3, criterion: 160, rationale: 400 };
+    pub(super) const USUAL: Self =
+        Self { action: 240, criteria: 3, criterion: 160, rationale: 400, tier: 5, seconds: MAX_STEP_SECONDS };
     /// For the question that is asked last.
-    pub(super) const SMALL: Self = Self { action: 140, criteria: 2, criterion: 100, rationale: 160 };
+    pub(super) const SMALL: Self =
+        Self { action: 140, criteria: 2, criterion: 100, rationale: 160, ..Self::USUAL };
+
+    /// The same for a plan that keeps to `budget`.
+    pub(super) fn within(self, budget: &Budget) -> Self {
+        Self { tier: budget.most_tier(), seconds: budget.most_seconds(), ..self }
+    }
 }
 
 /// Types, required keys and enumerations: the subset that strict structured output takes everywhere.
@@ -77,9 +88,9 @@ pub(super) fn tight(
         ),
     );
     for (place, number) in (1..=*lengths.end()).zip(numbers) {
-        define(&format!("step{number}"), &tight_step(*number, "arm"));
+        define(&format!("step{number}"), &tight_step(*number, "arm", room));
         if lengths.contains(&place) {
-            define(&format!("last{number}"), &tight_step(*number, last_arm));
+            define(&format!("last{number}"), &tight_step(*number, last_arm, room));
         }
     }
     let plans: Vec<String> = lengths.map(|length| tuple(&numbers[..length])).collect();
@@ -106,7 +117,7 @@ fn tuple(numbers: &[u32]) -> String {
     )
 }
 
-fn tight_step(number: u32, arm: &str) -> String {
+fn tight_step(number: u32, arm: &str, room: Room) -> String {
     let before = number - 1;
     let needs = if before == 0 {
         r#"{"type":"array","maxItems":0}"#.to_owned()
@@ -121,8 +132,8 @@ fn tight_step(number: u32, arm: &str) -> String {
         arm: &format!(r##"{{"$ref":"#/$defs/{arm}"}}"##),
         criteria: r##"{"$ref":"#/$defs/criteria"}"##,
         needs: &needs,
-        cost: r#"{"type":"integer","minimum":1,"maximum":5}"#,
-        seconds: &format!(r#"{{"type":"integer","minimum":1,"maximum":{MAX_STEP_SECONDS}}}"#),
+        cost: &format!(r#"{{"type":"integer","minimum":1,"maximum":{}}}"#, room.tier),
+        seconds: &format!(r#"{{"type":"integer","minimum":1,"maximum":{}}}"#, room.seconds),
     })
 }
 

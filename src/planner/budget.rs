@@ -1,0 +1,126 @@
+//! Budgets: requests that no plan can keep, and plans of the embedded planner that are made to fit.
+
+use crate::domain::{Budget, FieldError, InvalidRequest, PlanRequest, SubTask};
+
+use super::draft::{Draft, DraftStep};
+use super::graph;
+use super::replan::PlanProgress;
+use super::{PlanJob, PlannerArm};
+
+/// What the rationale says of estimates that were made to fit.
+const FITTED: &str = " Estimates are scaled to the budget.";
+
+impl PlannerArm {
+    /// Reads a request for a plan from JSON.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, types and rules alike.
+    pub fn read_request(&self, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
+        let request = PlanRequest::from_json_for(body, &self.registry())?;
+        match self.budget_fault(&request) {
+            None => Ok(request.into()),
+            Some(fault) => Err(InvalidRequest { faults: vec![fault], request_id: request.request_id }),
+        }
+    }
+
+    /// What no plan of this installation can keep of the budget of `request`.
+    pub fn budget_fault(&self, request: &PlanRequest) -> Option<FieldError> {
+        request.budget?.fault_under(self.rules())
+    }
+}
+
+/// What no rest of the plan in `progress` can keep of `budget`: what is done counts.
+pub(super) fn faults_of_rest(budget: &Budget, progress: &PlanProgress, least: usize) -> Vec<FieldError> {
+    let done = progress.done();
+    let mut faults = Vec::new();
+    let count = done.len() + least;
+    if budget.max_steps.is_some_and(|most| (most as usize) < count) {
+        let message =
+            format!("must be at least {count}: {} are done, and {least} more are needed", done.len());
+        faults.push(FieldError::new("budget.max_steps", message));
+    }
+    let tier = done.iter().map(|step| step.estimated_cost_tier).max().unwrap_or_default();
+    if tier > budget.most_tier() {
+        let message = format!("must be at least {tier}, the cost tier of a step that is done");
+        faults.push(FieldError::new("budget.max_cost_tier", message));
+    }
+    let taken = Finish::of(done, &[], 1.0).last;
+    if budget.max_duration_seconds.is_some_and(|most| most <= taken) {
+        let message =
+            format!("must be above {taken}: so long is the critical path of the steps that are done");
+        faults.push(FieldError::new("budget.max_duration_seconds", message));
+    }
+    faults
+}
+
+/// When steps are done, in seconds from the start.
+struct Finish {
+    by_number: Vec<(i64, u64)>,
+    last: u64,
+}
+
+impl Finish {
+    /// Of `done` steps and of new ones whose durations are scaled, each a second at least.
+    fn of(done: &[SubTask], steps: &[DraftStep], scale: f64) -> Self {
+        let mut finish = Self { by_number: Vec::with_capacity(done.len() + steps.len()), last: 0 };
+        for step in done {
+            let needs = step.depends_on.iter().map(|needed| i64::from(*needed));
+            finish.add(step.step.into(), needs, step.estimated_duration_seconds.into());
+        }
+        for (place, step) in (1..).zip(steps) {
+            let needs = step.depends_on.iter().flatten().copied();
+            finish.add(step.number.unwrap_or(place), needs, scaled(step, scale) as u64);
+        }
+        finish
+    }
+
+    fn add(&mut self, number: i64, needs: impl Iterator<Item = i64>, seconds: u64) {
+        let of =
+            |needed: i64| self.by_number.iter().find(|(number, _)| *number == needed).map(|(_, end)| *end);
+        let end = needs.filter_map(of).max().unwrap_or_default() + seconds;
+        self.by_number.push((number, end));
+        self.last = self.last.max(end);
+    }
+}
+
+fn scaled(step: &DraftStep, scale: f64) -> f64 {
+    (step.seconds.unwrap_or_default() * scale).floor().max(1.0)
+}
+
+/// Makes the estimates of a draft beside `done` steps fit the budget as far as that goes; the rationale says so.
+///
+/// The steps of the draft must stand behind those that they need.
+pub(super) fn fit(draft: &mut Draft, budget: &Budget, done: &[SubTask]) {
+    let mut is_changed = false;
+    for step in &mut draft.steps {
+        let most = f64::from(budget.most_tier());
+        if let Some(tier) = step.cost_tier.as_mut().filter(|tier| **tier > most) {
+            *tier = most;
+            is_changed = true;
+        }
+    }
+    let most = budget.max_duration_seconds.unwrap_or(u64::MAX);
+    if Finish::of(done, &draft.steps, 1.0).last > most {
+        // The largest scale that fits, to a millionth; 0 makes each step a second.
+        let (mut fits, mut exceeds) = (0_u32, 1_000_000_u32);
+        while exceeds - fits > 1 {
+            let middle = fits.midpoint(exceeds);
+            let is_fitting = Finish::of(done, &draft.steps, f64::from(middle) / 1e6).last <= most;
+            if is_fitting { fits = middle } else { exceeds = middle }
+        }
+        for step in &mut draft.steps {
+            step.seconds = Some(scaled(step, f64::from(fits) / 1e6));
+        }
+        is_changed = true;
+    }
+    if is_changed && let Some(rationale) = &mut draft.rationale {
+        rationale.push_str(FITTED);
+    }
+}
+
+/// How long the added step may take at the end of `steps`, in seconds.
+pub(super) fn seconds_left(budget: &Budget, steps: &[SubTask], usual: u32) -> u32 {
+    let Some(most) = budget.max_duration_seconds else { return usual };
+    let (_, taken) = graph::critical_path(steps);
+    u32::try_from(most.saturating_sub(taken)).unwrap_or(usual).min(usual).max(1)
+}

@@ -1,0 +1,120 @@
+//! What of a request no step takes up: constraints, and parts of the goal.
+
+use std::collections::HashSet;
+
+use crate::domain::{FindingCode, WarningCode};
+use crate::planner::playbooks::{clauses, limit};
+
+use super::words::{Mention, Vocabulary, is_latin_greek_or_cyrillic, is_unspaced, words};
+use super::{Critic, Finding, Review, Severity, quoted};
+
+/// Flags 1 of 102 good plans (docs/critics.md).
+const OF_CONSTRAINTS: Severity = Severity::Soft;
+/// Flags none of them.
+const OF_GOALS: Severity = Severity::Soft;
+
+/// With one of these a constraint forbids something: a plan keeps it by not doing that, which needs no mention.
+#[rustfmt::skip]
+const FORBIDDING: &[&str] = &[
+    "no", "not", "never", "none", "without", "avoid", "don", "don't", "cannot", "nothing", "nobody", "zero", "exclude",
+    "kein", "keine", "keinen", "keiner", "keinem", "nicht", "nie", "ohne", "sin", "ningún", "ninguna", "nunca", "evita",
+    "evitar", "ne", "pas", "sans", "aucun", "aucune", "jamais", "non", "senza", "mai", "não", "nao", "sem", "nenhum",
+    "не", "без", "нельзя", "никогда", "ingen", "inga", "inte", "utan", "nie", "bez", "yok", "olmadan", "niet", "geen",
+    "لا", "بدون", "ليس", "يمنع", "नहीं", "बिना", "मत", "न",
+];
+#[rustfmt::skip]
+const FORBIDDING_UNSPACED: &[&str] = &["不", "勿", "禁", "无", "無", "没", "ない", "なし", "せず", "しない", "ません", "없", "않", "금지", "말", "ไม่", "ห้าม"];
+
+/// The words of the plan where they are in the language of the request: a part of the goal is mentioned.
+fn vocabulary(review: &Review<'_>) -> Option<Vocabulary> {
+    let texts = review.steps.iter().flat_map(|step| {
+        std::iter::once(step.action.as_str())
+            .chain(std::iter::once(step.required_arm.as_str()))
+            .chain(step.acceptance_criteria.iter().map(String::as_str))
+    });
+    let vocabulary = Vocabulary::of(texts.chain([review.rationale]));
+    (vocabulary.mention(&review.request.goal).found > 0).then_some(vocabulary)
+}
+
+/// Whether `text` is in letters that the plan is in.
+fn is_of_one_script(text: &str, vocabulary: &Vocabulary) -> bool {
+    is_latin_greek_or_cyrillic(text) == is_latin_greek_or_cyrillic(vocabulary.text())
+}
+
+/// Finds constraints and parts of the goal of which nothing is mentioned.
+#[derive(Debug)]
+pub(super) struct Coverage;
+
+impl Critic for Coverage {
+    fn review(&self, review: &Review<'_>) -> Vec<Finding> {
+        let (goal, constraints) = (&review.request.goal, &review.request.constraints);
+        let parts = if goal.is_empty() { Vec::new() } else { clauses(goal) };
+        if constraints.is_empty() && parts.len() < 2 {
+            return Vec::new();
+        }
+        let Some(vocabulary) = vocabulary(review) else { return Vec::new() };
+        let mut findings = unaddressed(constraints, &vocabulary);
+        findings.extend(uncovered(&parts, &vocabulary));
+        findings
+    }
+}
+
+fn unaddressed(constraints: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {
+    let is_unaddressed = |constraint: &&(usize, &String)| {
+        let text = constraint.1;
+        let Mention { found, of } = vocabulary.mention(text);
+        found == 0
+            && of > 0
+            && limit::of(text).is_none()
+            && !forbids(text)
+            && is_of_one_script(text, vocabulary)
+    };
+    (1..)
+        .zip(constraints)
+        .filter(|constraint| is_unaddressed(&constraint))
+        .map(|(number, text)| Finding {
+            code: FindingCode::Warning(WarningCode::ConstraintUnaddressed),
+            severity: OF_CONSTRAINTS,
+            step: None,
+            field: None,
+            to_llm: format!(
+                "Nothing in it took up the constraint {}. Let a step or a criterion say how it is respected.",
+                quoted(text)
+            ),
+            to_caller: format!("no step, criterion or rationale takes up constraint {number} of the request"),
+        })
+        .collect()
+}
+
+fn forbids(text: &str) -> bool {
+    if text.chars().any(is_unspaced) {
+        return FORBIDDING_UNSPACED.iter().any(|word| text.contains(word));
+    }
+    let known: HashSet<&str> = FORBIDDING.iter().copied().collect();
+    words(text).iter().any(|word| known.contains(word.as_str()))
+}
+
+fn uncovered(parts: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {
+    if parts.len() < 2 {
+        return Vec::new();
+    }
+    let is_uncovered = |part: &&String| {
+        let Mention { found, of } = vocabulary.mention(part);
+        found == 0 && of > 1 && is_of_one_script(part, vocabulary)
+    };
+    parts
+        .iter()
+        .filter(is_uncovered)
+        .map(|part| Finding {
+            code: FindingCode::Warning(WarningCode::GoalUncovered),
+            severity: OF_GOALS,
+            step: None,
+            field: None,
+            to_llm: format!("No step did this part of the goal: {}. Add what it needs.", quoted(part)),
+            to_caller: format!(
+                "no step mentions this part of the goal: “{}”",
+                crate::text::shorten(part, 100)
+            ),
+        })
+        .collect()
+}

@@ -1,0 +1,68 @@
+//! Durations: against a limit in the constraints, and against what a step says itself.
+
+use crate::domain::{FindingCode, WarningCode};
+use crate::planner::playbooks::limit;
+
+use super::{Critic, Finding, Review, Severity, seconds};
+
+/// Each flags none of 102 good plans (docs/critics.md).
+const OF_LIMITS: Severity = Severity::Soft;
+const OF_DURATIONS: Severity = Severity::Soft;
+
+/// Finds a critical path that is longer than a constraint such as "in under 5 minutes" allows.
+#[derive(Debug)]
+pub(super) struct TimeLimit;
+
+impl Critic for TimeLimit {
+    fn review(&self, review: &Review<'_>) -> Vec<Finding> {
+        let limits = (1..).zip(&review.request.constraints);
+        let tightest = limits.filter_map(|(number, text)| Some((limit::of(text)?, number))).min();
+        let taken = review.schedule.critical_path_seconds;
+        let Some((limit, number)) = tightest.filter(|(limit, _)| taken > u64::from(*limit)) else {
+            return Vec::new();
+        };
+        let (taken, limit) = (seconds(taken), seconds(limit.into()));
+        vec![Finding {
+            code: FindingCode::Warning(WarningCode::TimeLimit),
+            severity: OF_LIMITS,
+            step: None,
+            field: None,
+            to_llm: format!(
+                "Its critical path took {taken}; constraint {number} of the request allows {limit}. Shorten steps, or let \
+                 more of them run in parallel."
+            ),
+            to_caller: format!(
+                "the critical path takes {taken}; constraint {number} of the request allows {limit}"
+            ),
+        }]
+    }
+}
+
+/// Finds steps that say how long they wait and are estimated to take less than half of that.
+#[derive(Debug)]
+pub(super) struct ImplausibleDurations;
+
+impl Critic for ImplausibleDurations {
+    fn review(&self, review: &Review<'_>) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for step in review.open_steps() {
+            let estimated = step.estimated_duration_seconds;
+            let Some(said) = limit::waiting(&step.action).filter(|said| estimated < said / 2) else {
+                continue;
+            };
+            let (said, estimated) = (seconds(said.into()), seconds(estimated.into()));
+            findings.push(Finding {
+                code: FindingCode::Warning(WarningCode::DurationImplausible),
+                severity: OF_DURATIONS,
+                step: Some(step.step),
+                field: Some("estimated_duration_seconds"),
+                to_llm: format!(
+                    "Step {} waits for {said} and was estimated at {estimated}. Durations are in seconds.",
+                    step.step
+                ),
+                to_caller: format!("the step waits for {said} and is estimated at {estimated}"),
+            });
+        }
+        findings
+    }
+}
