@@ -86,7 +86,7 @@ fn table(list: &ArmList, colours: Colours) -> String {
     }
     fit(&mut table);
     let words = |words: &[String]| visible(&words.join(", "));
-    for ListedArm { arm, source, .. } in list.arms.iter() {
+    for ListedArm { arm, source, .. } in &list.arms {
         let mut id = Cell::new(visible(&arm.id));
         if let Some(colour) = colours.in_table(&arm.id) {
             id = id.fg(colour);

@@ -9,6 +9,7 @@ mod openapi;
 mod reader;
 mod stdio;
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -148,7 +149,7 @@ impl ArmSources {
         loop {
             let found = tokio::select! {
                 found = reader.read() => found,
-                () = self.withdraw_when_stale(place, service) => unreachable!("it never ends"),
+                never = self.withdraw_when_stale(place, service) => match never {},
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             };
             let is_read = found.is_ok();
@@ -157,7 +158,7 @@ impl ArmSources {
             self.tried.send_modify(|tried| *tried += 1);
             tokio::select! {
                 () = schedule.next(is_read, reader.changed()) => {}
-                () = self.withdraw_when_stale(place, service) => unreachable!("it never ends"),
+                never = self.withdraw_when_stale(place, service) => match never {},
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
         }
@@ -194,7 +195,7 @@ impl ArmSources {
     }
 
     /// Withdraws the arms of a source that cannot be read once they are too old. Never ends.
-    async fn withdraw_when_stale(&self, place: usize, service: &Arc<PlannerService>) {
+    async fn withdraw_when_stale(&self, place: usize, service: &Arc<PlannerService>) -> Infallible {
         if let Some(stale_at) = self.stale_at(place) {
             sleep_until(stale_at).await;
             self.withdraw(place);

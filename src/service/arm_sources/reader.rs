@@ -46,7 +46,7 @@ pub(super) struct SourceReader {
 
 enum Access {
     Http(reqwest::Client),
-    Process(StdioServer),
+    Process(Box<StdioServer>),
 }
 
 impl SourceReader {
@@ -56,7 +56,7 @@ impl SourceReader {
                 Access::Http(http_client(url.as_str())?)
             }
             ArmSourceKind::McpCommand { command, env } => {
-                Access::Process(StdioServer::new(&source.name, command, env))
+                Access::Process(Box::new(StdioServer::new(&source.name, command, env)))
             }
         };
         Ok(Self { source: source.clone(), access })
@@ -142,7 +142,7 @@ fn arms(source: &ArmSource, tools: Vec<FoundTool>) -> Found {
 
 /// What an arm of `OctoLLM` says of itself.
 #[derive(Deserialize)]
-struct Capabilities {
+struct SelfDescription {
     arm_id: String,
     #[serde(default)]
     capabilities: Vec<String>,
@@ -150,7 +150,7 @@ struct Capabilities {
 }
 
 fn capable_arm(source: &ArmSource, answer: Value) -> Result<Found, String> {
-    let said: Capabilities = serde_json::from_value(answer).map_err(|error| {
+    let said: SelfDescription = serde_json::from_value(answer).map_err(|error| {
         format!("does not answer with the capabilities of an arm: {}", describe::quoted(&error.to_string()))
     })?;
     if !source.takes(&said.arm_id) {
