@@ -16,7 +16,9 @@ use super::lock;
 
 /// Names and descriptions of its tools, and how long it takes to list them.
 #[derive(Clone, Default)]
-pub struct Tools(Arc<Mutex<(Vec<(String, String)>, Duration)>>);
+pub struct Tools(Arc<Mutex<(NamesAndDescriptions, Duration)>>);
+
+type NamesAndDescriptions = Vec<(String, String)>;
 
 impl ServerHandler for Tools {
     fn get_info(&self) -> ServerConfig {
