@@ -160,7 +160,15 @@ async fn generate(
     };
     progress.end();
     let Some((origin, result)) = generated else { return Ok(None) };
-    Ok(Some((origin, result.map_err(|error| Problem::from(error).detail)?)))
+    Ok(Some((origin, result.map_err(|error| explained(Problem::from(error)))?)))
+}
+
+/// What is wrong, and what the LLM server says about it.
+fn explained(problem: Problem) -> String {
+    match problem.upstream_message {
+        Some(message) => format!("{} The server says: {message}", problem.detail),
+        None => problem.detail,
+    }
 }
 
 /// The words of the goal as one text, or the goal on standard input.

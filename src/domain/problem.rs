@@ -166,12 +166,28 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// How long until a retry may succeed.
     pub retry_after: Option<Duration>,
+    /// What the LLM server answered with.
+    pub upstream: Option<Upstream>,
+    /// The LLM server's own words, for whoever runs the service: not part of the document.
+    pub upstream_message: Option<String>,
+}
+
+/// What an LLM server answered with, as far as it is for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Upstream {
+    /// The HTTP status, or the one in its error.
+    #[schema(example = 401)]
+    pub status: u16,
+    /// Its code for the error, if it gave one.
+    #[schema(example = "invalid_api_key", max_length = 64)]
+    pub code: Option<String>,
 }
 
 impl Problem {
     /// A problem without particulars.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None }
+        let detail = detail.into();
+        Self { code, detail, errors: Vec::new(), retry_after: None, upstream: None, upstream_message: None }
     }
 
     /// The problem for a fault of this service.
@@ -194,6 +210,13 @@ impl Problem {
         self
     }
 
+    /// With what an LLM server answered, and its own words.
+    #[must_use]
+    pub fn with_upstream(mut self, upstream: Option<Upstream>, message: Option<String>) -> Self {
+        (self.upstream, self.upstream_message) = (upstream, message);
+        self
+    }
+
     /// The document, for the request of this id.
     pub fn document<'a>(&'a self, request_id: &'a str) -> ProblemDocument<'a> {
         ProblemDocument {
@@ -205,6 +228,7 @@ impl Problem {
             request_id,
             errors: (!self.errors.is_empty()).then_some(&self.errors),
             retry_after_seconds: self.retry_after.map(whole_seconds),
+            upstream: self.upstream.as_ref(),
         }
     }
 }
@@ -252,4 +276,8 @@ pub struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     retry_after_seconds: Option<u64>,
+    /// What the LLM server answered with, where it is the cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    upstream: Option<&'a Upstream>,
 }

@@ -3,7 +3,47 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Feature, Prompt};
+use super::Prompt;
+
+/// Parts of a call that not every server supports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// A JSON Schema with every constraint.
+    TightSchema,
+    /// Any JSON Schema.
+    JsonSchema,
+    /// Any `response_format`.
+    ResponseFormat,
+    /// `max_tokens`, which some models call `max_completion_tokens`.
+    MaxTokens,
+    /// A sampling temperature.
+    Temperature,
+    /// `stream_options`, with which a stream ends with the token counts.
+    StreamOptions,
+    /// An answer that is sent while it is generated.
+    Stream,
+    /// An answer that is sent when it is whole.
+    WholeAnswer,
+    /// An answer of as many tokens as were asked for.
+    AnswerLength,
+}
+
+impl Feature {
+    /// Its label in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TightSchema => "tight_schema",
+            Self::JsonSchema => "json_schema",
+            Self::ResponseFormat => "response_format",
+            Self::MaxTokens => "max_tokens",
+            Self::Temperature => "temperature",
+            Self::StreamOptions => "stream_options",
+            Self::Stream => "stream",
+            Self::WholeAnswer => "whole_answer",
+            Self::AnswerLength => "answer_length",
+        }
+    }
+}
 
 /// What a server supports for one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -13,6 +53,8 @@ pub(super) struct ServerCapabilities {
     max_completion_tokens: bool,
     no_temperature: bool,
     stream: Stream,
+    no_stream_options: bool,
+    longest_answer: Option<AnswerLimit>,
 }
 
 /// Structured output, from the strictest to none.
@@ -25,13 +67,22 @@ enum Structure {
     Text,
 }
 
-/// Streaming: with token counts, without them, or not at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+/// Streaming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Stream {
     #[default]
-    Counted,
-    Uncounted,
+    AsWanted,
     Never,
+    /// Some servers give certain models' answers in no other way.
+    Always,
+}
+
+/// The longest answer that a model gives after a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AnswerLimit {
+    pub(super) tokens: u32,
+    /// Prompts from this length on, in bytes, leave no more of the context; 0 where the prompt does not matter.
+    pub(super) prompt_bytes: usize,
 }
 
 impl ServerCapabilities {
@@ -47,14 +98,34 @@ impl ServerCapabilities {
             // Models with the other name support no temperature but their default either.
             Feature::MaxTokens => (self.max_completion_tokens, self.no_temperature) = (true, true),
             Feature::Temperature => self.no_temperature = true,
-            Feature::StreamOptions => self.stream = self.stream.max(Stream::Uncounted),
-            Feature::Stream => self.stream = Stream::Never,
+            Feature::StreamOptions => self.no_stream_options = true,
+            Feature::Stream if self.stream == Stream::AsWanted => self.stream = Stream::Never,
+            Feature::WholeAnswer if self.stream == Stream::AsWanted => self.stream = Stream::Always,
+            // How long an answer may be is said with `limit_answers`.
+            Feature::Stream | Feature::WholeAnswer | Feature::AnswerLength => {}
         }
         // After a plain schema that is refused as too complex comes any JSON object.
         if self == before && feature == Feature::TightSchema && self.structure == Structure::PlainSchema {
             self.structure = Structure::JsonObject;
         }
         (self != before).then_some(self)
+    }
+
+    /// The part of the form of the answer that makes it as strict as it is; `None` for text.
+    pub(super) fn strictest_part(self) -> Option<Feature> {
+        match self.structure {
+            Structure::TightSchema => Some(Feature::TightSchema),
+            Structure::PlainSchema => Some(Feature::JsonSchema),
+            Structure::JsonObject => Some(Feature::ResponseFormat),
+            Structure::Text => None,
+        }
+    }
+
+    /// The capabilities with answers of at most `limit`; `None` when that is no less than before.
+    pub(super) fn limit_answers(self, limit: AnswerLimit) -> Option<Self> {
+        let before = self.longest_answer.filter(|before| before.prompt_bytes <= limit.prompt_bytes);
+        let is_lower = before.is_none_or(|before| limit.tokens < before.tokens);
+        is_lower.then_some(Self { longest_answer: Some(limit), ..self })
     }
 
     /// The part of a call that defines the form of the answer.
@@ -71,6 +142,12 @@ impl ServerCapabilities {
         }
     }
 
+    /// The most tokens of the answer to a prompt of so many bytes.
+    pub(super) fn longest_answer(self, most: u32, prompt_bytes: usize) -> u32 {
+        let limit = self.longest_answer.filter(|limit| prompt_bytes >= limit.prompt_bytes);
+        limit.map_or(most, |limit| limit.tokens.min(most))
+    }
+
     /// The token limit under the name that the model supports.
     pub(super) fn token_limit(self, most: u32) -> TokenLimit {
         if self.max_completion_tokens {
@@ -82,8 +159,12 @@ impl ServerCapabilities {
 
     /// The part of a call that asks for a stream.
     pub(super) fn streaming(self, wanted: bool) -> Streaming {
-        let stream = wanted && self.stream != Stream::Never;
-        let is_counted = stream && self.stream == Stream::Counted;
+        let stream = match self.stream {
+            Stream::AsWanted => wanted,
+            Stream::Never => false,
+            Stream::Always => true,
+        };
+        let is_counted = stream && !self.no_stream_options;
         Streaming { stream, stream_options: is_counted.then_some(StreamOptions { include_usage: true }) }
     }
 
@@ -166,16 +247,23 @@ const ANY_FORMAT: [&str; 4] = ["response_format", "json_object", "json mode", "g
 
 /// The feature that a server refuses, from the words (in lower case) of its 400.
 pub(super) fn refused_feature(words: &str) -> Option<Feature> {
-    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
     if words.contains("stream_options") {
         Some(Feature::StreamOptions)
     } else if words.contains("max_completion_tokens") || words.contains("max_tokens") && refuses(words) {
         Some(Feature::MaxTokens)
-    } else if words.contains("temperature") && refuses(words) {
+    } else if words.contains("temperature") {
         Some(Feature::Temperature)
-    } else if mentions_streams(words) && refuses(words) {
+    } else if mentions_streams(words) {
         Some(Feature::Stream)
-    } else if mentions(&SCHEMA_KEYWORDS) || mentions(&INVALID_SCHEMA) {
+    } else {
+        refused_form(words)
+    }
+}
+
+/// The form of the answer that a server refuses, from the words (in lower case) of its error.
+pub(super) fn refused_form(words: &str) -> Option<Feature> {
+    let mentions = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    if mentions(&SCHEMA_KEYWORDS) || mentions(&INVALID_SCHEMA) {
         Some(Feature::TightSchema)
     } else if mentions(&ANY_SCHEMA) {
         Some(Feature::JsonSchema)
@@ -192,7 +280,7 @@ fn mentions_streams(words: &str) -> bool {
 }
 
 /// Whether a parameter is unknown, rather than its value out of range.
-fn refuses(words: &str) -> bool {
+pub(super) fn refuses(words: &str) -> bool {
     ["not support", "unsupported", "unknown", "unrecognized", "not permitted", "not allowed", "deprecated"]
         .iter()
         .any(|phrase| words.contains(phrase))
@@ -236,11 +324,26 @@ mod tests {
             ("unsupported value: 'stream' does not support true", Some(Feature::Stream)),
             ("an upstream error: this is not supported", None),
             ("max_tokens is too large: 9000", None),
-            ("temperature must be between 0 and 1", None),
+            ("temperature must be between 0 and 1", Some(Feature::Temperature)),
+            ("enable_thinking must be set to false for non-streaming calls", Some(Feature::Stream)),
             ("messages must not be empty", None),
         ] {
             assert_eq!(refused_feature(words), feature, "{words}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_the_model_or_the_prompt_allows() {
+        let limit = |tokens, prompt_bytes| AnswerLimit { tokens, prompt_bytes };
+        let all = ServerCapabilities::default();
+        assert_eq!(all.longest_answer(2_000, 500), 2_000);
+        let limited = all.limit_answers(limit(900, 500)).expect("less");
+        let longest = |prompt_bytes| limited.longest_answer(2_000, prompt_bytes);
+        assert_eq!((longest(499), longest(500), longest(900)), (2_000, 900, 900));
+        assert_eq!(limited.longest_answer(100, 500), 100);
+        assert_eq!(limited.limit_answers(limit(900, 500)), None);
+        let lower = limited.limit_answers(limit(800, 600)).expect("less");
+        assert_eq!(lower.longest_answer(2_000, 600), 800);
     }
 
     #[test]
@@ -263,6 +366,10 @@ mod tests {
         assert!(uncounted.streaming(true).is_on() && uncounted.streaming(true).stream_options.is_none());
         let whole = uncounted.downgrade(Feature::Stream).expect("less");
         assert!(!whole.streaming(true).is_on() && !newer.streaming(false).is_on());
-        assert_eq!((whole.downgrade(Feature::Stream), whole.downgrade(Feature::StreamOptions)), (None, None));
+        for feature in [Feature::Stream, Feature::WholeAnswer, Feature::StreamOptions] {
+            assert_eq!(whole.downgrade(feature), None);
+        }
+        let always = all.downgrade(Feature::WholeAnswer).expect("other");
+        assert!(always.streaming(false).is_on() && always.downgrade(Feature::Stream).is_none());
     }
 }

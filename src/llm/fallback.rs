@@ -22,6 +22,7 @@ use crate::telemetry::metrics::{Metrics, ModelMetrics};
 
 use super::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, LlmError, Prompt, StreamObserver,
+    UpstreamError,
 };
 
 use decision::{FollowUp, ModelPace, decide, hedge_after, is_short, model_deadline, unavailable, was_fair};
@@ -296,7 +297,7 @@ impl<'a> ModelSession<'a> {
             match result {
                 Ok(completion) => return Ok(completion),
                 Err(error) if error.failure.is_transient() => last = (error.failure, unavailable(&error)),
-                Err(error) => return Err((error.failure, LlmError::Refused(error.failure))),
+                Err(error) => return Err((error.failure, LlmError::Refused(error))),
             }
         }
         Err(last)
@@ -322,7 +323,11 @@ impl<'a> ModelSession<'a> {
             self.within_budget(error, decide(error, self.attempts_left, self.time_left(), backoff))
         };
         let retrying = matches!(next, FollowUp::RetryAfter(_));
-        warn!(model = %self.model(), failure = failure.as_str(), retrying, "LLM call failed");
+        let upstream = error.upstream.as_deref();
+        let (status, code) =
+            (upstream.map(|upstream| upstream.answer.status), upstream.and_then(UpstreamError::code));
+        let message = upstream.and_then(UpstreamError::message);
+        warn!(model = %self.model(), failure = failure.as_str(), retrying, status, code, message, "LLM call failed");
         next
     }
 

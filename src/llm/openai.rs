@@ -2,8 +2,7 @@
 //!
 //! How often to call is the business of [`fallback`](super::fallback), and how a call is sent that of `transport`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,15 +10,23 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::capabilities::{ResponseFormat, ServerCapabilities, Streaming, TokenLimit};
+use super::learned::LearnedCapabilities;
+use super::redact::redact;
 use super::span::CallParameters;
+use super::token_limit::fitting;
 use super::transport::{ServerSettings, Transport};
 use super::{
-    BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, Feature, Message, Prompt,
+    BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, Feature, Message, Prompt, Role,
+    UpstreamError,
 };
 use crate::domain::ServerAddress;
+use crate::domain::problem::Upstream;
+use crate::text::{shorten, without_controls};
 
 /// How long after the first call other calls wait for it to find out what a model supports.
 const PROBING_TIME: Duration = Duration::from_millis(300);
+/// The longest message of a server that is kept, in characters.
+const MAX_MESSAGE_LENGTH: usize = 300;
 
 /// How to reach a server, and the parameters of calls to its models.
 #[derive(Debug, Clone)]
@@ -46,9 +53,7 @@ pub struct OpenAiModel {
     server: OpenAiServer,
     name: Arc<str>,
     /// What the server has not refused for this model.
-    capabilities: Mutex<ServerCapabilities>,
-    /// Whether a call with these capabilities has been answered.
-    is_probed: AtomicBool,
+    capabilities: LearnedCapabilities,
     /// Held by the call that probes.
     probe: Semaphore,
     /// When the first call began.
@@ -74,8 +79,7 @@ impl OpenAiServer {
         OpenAiModel {
             server: self.clone(),
             name: name.into(),
-            capabilities: Mutex::default(),
-            is_probed: AtomicBool::new(false),
+            capabilities: LearnedCapabilities::default(),
             probe: Semaphore::new(1),
             first_call: OnceLock::new(),
         }
@@ -98,19 +102,17 @@ impl ChatModel for OpenAiModel {
     ) -> BoxFuture<'a, Result<Completion, CallError>> {
         Box::pin(async move {
             let _probe = self.probe_permit().await;
-            let capabilities = *self.capabilities();
-            let request = self.request(prompt, capabilities, observer.is_some());
-            request.parameters(self.server.max_tokens).record();
+            let used = self.capabilities.current();
+            let request = self.request(prompt, used, observer.is_some());
+            request.parameters().record();
             let observer = observer.filter(|_| request.streaming.is_on());
-            let result = self.server.transport.send(&request, observer).await;
-            match result {
-                Ok(_) => self.is_probed.store(true, Ordering::Relaxed),
-                Err(CallError { failure: CallFailure::Unsupported(feature), .. }) => {
-                    return Err(self.downgrade(capabilities, feature));
+            match self.server.transport.send(&request, observer).await {
+                Ok(completion) => {
+                    self.capabilities.confirm(used);
+                    Ok(completion)
                 }
-                Err(_) => {}
+                Err(error) => Err(self.presentable(self.learn(error, used, &request), prompt)),
             }
-            result
         })
     }
 }
@@ -122,11 +124,13 @@ impl OpenAiModel {
         capabilities: ServerCapabilities,
         is_observed: bool,
     ) -> ChatRequest<'a> {
+        let most_tokens = capabilities.longest_answer(self.server.max_tokens, length_of(&prompt.messages));
         ChatRequest {
             model: &self.name,
             messages: &prompt.messages,
             temperature: capabilities.temperature(self.server.temperature.max(prompt.least_temperature)),
-            token_limit: capabilities.token_limit(self.server.max_tokens),
+            most_tokens,
+            token_limit: capabilities.token_limit(most_tokens),
             response_format: capabilities.response_format(prompt),
             streaming: capabilities.streaming(is_observed),
         }
@@ -135,29 +139,71 @@ impl OpenAiModel {
     /// Until the model has answered once, one call at a time finds out what it supports. The others wait for that,
     /// but not for a whole answer, as refusals are quick.
     async fn probe_permit(&self) -> Option<SemaphorePermit<'_>> {
-        if self.is_probed.load(Ordering::Relaxed) {
+        if self.capabilities.is_confirmed() {
             return None;
         }
         let until = *self.first_call.get_or_init(Instant::now) + PROBING_TIME;
         timeout_at(until, self.probe.acquire()).await.ok()?.ok()
     }
 
-    /// Remembers that the server refused `feature` in a call made with `used`.
-    fn downgrade(&self, used: ServerCapabilities, feature: Feature) -> CallError {
-        let mut capabilities = self.capabilities();
-        // Of several calls that were refused at the same time, one downgrades.
-        if *capabilities == used {
-            match used.downgrade(feature) {
-                Some(next) => *capabilities = next,
-                None => return CallFailure::BadRequest.into(),
+    /// Remembers what an error says about the capabilities that `request` used. An error that makes the next call a
+    /// different one becomes [`CallFailure::Unsupported`].
+    fn learn(&self, error: CallError, used: ServerCapabilities, request: &ChatRequest<'_>) -> CallError {
+        let failure = match error.failure {
+            CallFailure::Unsupported(refused) => {
+                // Whoever did not ask for a stream, and is told about streams, has to ask for one.
+                let is_whole = refused == Feature::Stream && !request.streaming.is_on();
+                let refused = if is_whole { Feature::WholeAnswer } else { refused };
+                let is_other = self.capabilities.refused(used, refused);
+                if is_other { CallFailure::Unsupported(refused) } else { CallFailure::BadRequest }
             }
-        }
-        CallFailure::Unsupported(feature).into()
+            CallFailure::MaxTokensTooLarge => {
+                let said = error.upstream.as_ref().map_or("", |upstream| &upstream.message);
+                match fitting(said, request.most_tokens, length_of(request.messages)) {
+                    Some(limit) if self.capabilities.limited(used, limit) => {
+                        CallFailure::Unsupported(Feature::AnswerLength)
+                    }
+                    _ => CallFailure::MaxTokensTooLarge,
+                }
+            }
+            // Without a reason: it may be the form of the answer.
+            failure @ (CallFailure::BadRequest | CallFailure::NotFound) => {
+                self.capabilities.guess(used, false).map_or(failure, CallFailure::Unsupported)
+            }
+            CallFailure::ServerError if is_perhaps_a_refusal(&error) => {
+                self.capabilities.guess(used, true);
+                CallFailure::ServerError
+            }
+            failure => failure,
+        };
+        CallError { failure, ..error }
     }
 
-    fn capabilities(&self) -> MutexGuard<'_, ServerCapabilities> {
-        self.capabilities.lock().unwrap_or_else(PoisonError::into_inner)
+    /// `error` without anything that was sent, and with the model's name.
+    fn presentable(&self, mut error: CallError, prompt: &Prompt) -> CallError {
+        if let Some(upstream) = &mut error.upstream {
+            let sent = prompt.messages.iter().filter(|message| message.role != Role::System);
+            let sent: Vec<&str> = sent.map(|message| &*message.content).collect();
+            let secrets = self.server.transport.secrets();
+            let is_clean = |text: &String| redact(text, &sent, &secrets) == *text;
+            let UpstreamError { answer, message, .. } = &**upstream;
+            *upstream = Arc::new(UpstreamError {
+                answer: Upstream { status: answer.status, code: answer.code.clone().filter(is_clean) },
+                message: shorten(&without_controls(redact(message, &sent, &secrets)), MAX_MESSAGE_LENGTH),
+                model: self.name.clone(),
+            });
+        }
+        error
     }
+}
+
+/// Whether a server failed with a status that some have for calls that they do not support.
+fn is_perhaps_a_refusal(error: &CallError) -> bool {
+    error.upstream.as_ref().is_some_and(|upstream| matches!(upstream.answer.status, 500 | 501))
+}
+
+fn length_of(messages: &[Message]) -> usize {
+    messages.iter().map(|message| message.content.len()).sum()
 }
 
 /// Host and port of the server.
@@ -177,6 +223,8 @@ struct ChatRequest<'a> {
     messages: &'a [Message],
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
+    #[serde(skip)]
+    most_tokens: u32,
     #[serde(flatten)]
     token_limit: TokenLimit,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,10 +234,10 @@ struct ChatRequest<'a> {
 }
 
 impl ChatRequest<'_> {
-    fn parameters(&self, max_tokens: u32) -> CallParameters {
+    fn parameters(&self) -> CallParameters {
         CallParameters {
             temperature: self.temperature,
-            most_tokens: max_tokens,
+            most_tokens: self.most_tokens,
             is_json: self.response_format.is_some(),
             is_stream: self.streaming.is_on(),
         }

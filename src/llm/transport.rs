@@ -20,8 +20,9 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use http::{Extensions, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::connect::HttpInfo;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 use tower::Service;
@@ -29,7 +30,7 @@ use tower::Service;
 use crate::http_client::{CertificateFile, bearer, trusting_http_client};
 use crate::telemetry::traces;
 
-use super::reply::{IncomingBody, completion, error_response, to_json};
+use super::reply::{IncomingBody, completion, error_response, failed_generation};
 use super::{BoxFuture, CallError, CallFailure, CallObserver, Completion};
 use failure::{closed_connection, transport_failure};
 
@@ -62,6 +63,8 @@ pub struct ServerSettings {
 pub(super) struct Transport {
     client: async_openai::Client<Arc<dyn Config>>,
     sender: Sender,
+    /// What must not be in any message: the key, and the values of headers and query.
+    secrets: Arc<[SecretString]>,
 }
 
 impl Transport {
@@ -80,11 +83,17 @@ impl Transport {
         }
         let http = trusting_http_client(&settings.base_url, settings.authorities.as_ref())?;
         let (base_url, query) = split_query(&settings.base_url);
+        let secrets = secrets(settings.api_key.as_ref(), &headers, &query).collect();
         let api_key = settings.api_key.unwrap_or_default();
         let endpoint: Arc<dyn Config> = Arc::new(Endpoint { base_url, query, headers, api_key });
         let sender = Sender { http: http.clone(), answered: Arc::default(), observer: None };
         let client = async_openai::Client::build(http, endpoint).with_http_service(sender.clone());
-        Ok(Self { client, sender })
+        Ok(Self { client, sender, secrets })
+    }
+
+    /// What must not be in any message.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        self.secrets.iter().map(ExposeSecret::expose_secret).collect()
     }
 
     /// Sends `request`. `observer` receives the text of the answer as it arrives.
@@ -103,6 +112,18 @@ impl Transport {
         let body: Result<Box<RawValue>, OpenAIError> = client.chat().create_byot(request).await;
         completion(body.map_err(call_error)?.get().as_bytes())
     }
+}
+
+/// The key, and the values of headers and of the query, which some servers take keys in.
+fn secrets(
+    key: Option<&SecretString>,
+    headers: &HeaderMap,
+    query: &str,
+) -> impl Iterator<Item = SecretString> {
+    let of_headers = headers.values().filter_map(|value| value.to_str().ok()).flat_map(str::split_whitespace);
+    let of_query = url::form_urlencoded::parse(query.trim_start_matches('?').as_bytes());
+    let of_query = of_query.map(|(_, value)| SecretString::from(value.into_owned()));
+    of_headers.map(SecretString::from).chain(of_query).chain(key.cloned()).collect::<Vec<_>>().into_iter()
 }
 
 /// A URL without its query, and the query with the question mark in front.
@@ -227,30 +248,34 @@ async fn read_json(
 ) -> Result<Bytes, CallError> {
     let is_success = response.status().is_success();
     let mut body = Limited::new(response.body_mut(), MAX_ANSWER_BYTES);
-    if let Some(observer) = observer.filter(|_| is_success) {
-        return read_observed(&mut body, &observer).await;
+    if is_success {
+        return read_success(&mut body, observer.as_ref()).await;
     }
     let body = body.collect().await.map_err(|error| body_error(&*error))?.to_bytes();
-    if is_success {
-        return Ok(to_json(&body));
+    if let Some(text) = failed_generation(&body) {
+        let choice = json!({ "message": { "content": text }, "finish_reason": "stop" });
+        return Ok(json!({ "choices": [choice] }).to_string().into());
     }
     Err(error_response(response.status(), response.headers(), &body))
 }
 
-async fn read_observed(
+async fn read_success(
     body: &mut Limited<&mut reqwest::Body>,
-    observer: &CallObserver,
+    observer: Option<&CallObserver>,
 ) -> Result<Bytes, CallError> {
     let mut incoming = IncomingBody::new();
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame.map_err(|error| body_error(&*error))?.into_data() else { continue };
-        observer.on_delta(&incoming.push(&bytes));
+        let delta = incoming.push(&bytes);
+        if let Some(observer) = observer {
+            observer.on_delta(&delta);
+        }
         if incoming.is_complete() {
             let _ = timeout(END_OF_BODY_WAIT, body.frame()).await;
             break;
         }
     }
-    Ok(incoming.into_json())
+    incoming.into_json()
 }
 
 fn body_error(error: &(dyn Error + Send + Sync + 'static)) -> CallError {

@@ -2,7 +2,7 @@
 
 use crate::domain::FieldError;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::llm::{CallFailure, LlmError};
+use crate::llm::{LlmError, UpstreamError};
 use crate::text::sentence;
 
 pub use super::faults::{PlanFault, StepRef};
@@ -137,9 +137,9 @@ impl PlanError {
     /// One word for logs.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Llm(LlmError::Refused(failure)) => failure.as_str(),
+            Self::Llm(LlmError::Refused(error)) => error.failure.as_str(),
             Self::Llm(LlmError::Unavailable { cause, .. }) => {
-                cause.map_or("breaker_open", CallFailure::as_str)
+                cause.as_ref().map_or("breaker_open", |error| error.failure.as_str())
             }
             Self::Llm(LlmError::Deadline) => "deadline",
             Self::Parse(_) => "unreadable",
@@ -155,10 +155,21 @@ fn sentences(faults: &[PlanFault]) -> String {
 impl From<PlanError> for Problem {
     fn from(error: PlanError) -> Self {
         let message = error.to_string();
+        let upstream = match &error {
+            PlanError::Llm(error) => error.upstream().cloned(),
+            PlanError::Parse(_) | PlanError::Invalid(_) => None,
+        };
+        let said = upstream.as_ref().and_then(UpstreamError::message).map(str::to_owned);
+        Self::of(error, &message).with_upstream(upstream.map(|upstream| upstream.answer), said)
+    }
+}
+
+impl Problem {
+    fn of(error: PlanError, message: &str) -> Self {
         match error {
-            PlanError::Llm(LlmError::Refused(_)) => Self::new(ErrorCode::LlmFailed, sentence(&message)),
+            PlanError::Llm(LlmError::Refused(_)) => Self::new(ErrorCode::LlmFailed, sentence(message)),
             PlanError::Llm(LlmError::Unavailable { retry_after, .. }) => {
-                Self::new(ErrorCode::LlmUnavailable, sentence(&message)).retry_after(retry_after)
+                Self::new(ErrorCode::LlmUnavailable, sentence(message)).retry_after(retry_after)
             }
             PlanError::Llm(LlmError::Deadline) => Self::new(
                 ErrorCode::DeadlineExceeded,

@@ -6,4 +6,4 @@ pub mod retry_after;
 
 pub use self::backoff::Backoff;
 pub use breaker::Breaker;
-pub use retry_after::retry_after;
+pub use retry_after::{rate_limit_reset, retry_after};

@@ -6,20 +6,84 @@ use http::header::{HeaderMap, RETRY_AFTER};
 
 /// Longer waits count as one day.
 const MAX_WAIT_SECONDS: f64 = 86_400.0;
+/// Larger numbers are a time since 1970, in seconds or milliseconds, and not a wait.
+const FIRST_EPOCH_SECONDS: f64 = 1e9;
+const FIRST_EPOCH_MILLISECONDS: f64 = 1e12;
 
-/// The wait in `retry-after-ms`, or in `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3).
+/// The wait in `retry-after-ms`, or in `Retry-After` in seconds, as a date (RFC 9110, section 10.2.3) or with a unit
+/// (`60s`, `2 seconds`).
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let milliseconds = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok());
-    if let Some(wait) = milliseconds.and_then(|ms| wait_of(ms / 1_000.0)) {
+    let milliseconds =
+        ["retry-after-ms", "x-retry-after-ms"].into_iter().find_map(|name| text(headers, name));
+    if let Some(wait) = milliseconds.and_then(|ms| wait_of(ms.parse::<f64>().ok()? / 1_000.0)) {
         return Some(wait);
     }
-    let value = text(RETRY_AFTER.as_str())?;
-    if let Some(wait) = value.parse().ok().and_then(wait_of) {
-        return Some(wait);
+    moment(text(headers, RETRY_AFTER.as_str())?)
+}
+
+/// The wait until a rate limit is reset, as the headers of big providers have it where there is no `Retry-After`:
+/// `x-ratelimit-reset-requests: 6m0s` (OpenAI, Groq), `anthropic-ratelimit-tokens-reset: 2025-01-01T00:00:00Z`,
+/// `x-ratelimit-reset: 1735689600` (OpenRouter, GitHub), `ratelimit-reset: 30` (IETF draft).
+///
+/// Of several limits those count that are used up, by their `remaining` headers; without any, the one that is reset
+/// first.
+pub fn rate_limit_reset(headers: &HeaderMap) -> Option<Duration> {
+    let limits = headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str();
+        let is_reset = name.contains("ratelimit") && name.split('-').any(|word| word == "reset");
+        let wait = moment(value.to_str().ok().filter(|_| is_reset)?.trim())?;
+        let remaining = text(headers, &name.replace("reset", "remaining"));
+        Some((wait, remaining.and_then(|left| left.parse::<f64>().ok()).is_some_and(|left| left <= 0.0)))
+    });
+    let (used_up, others): (Vec<_>, Vec<_>) = limits.partition(|(_, is_used_up)| *is_used_up);
+    let waits = |limits: Vec<(Duration, bool)>| limits.into_iter().map(|(wait, _)| wait);
+    waits(used_up).max().or_else(|| waits(others).min())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+}
+
+/// The wait until a moment that is given in seconds from now or from 1970, with units, or as a date.
+fn moment(value: &str) -> Option<Duration> {
+    let until = |moment: SystemTime| {
+        wait_of(moment.duration_since(SystemTime::now()).unwrap_or_default().as_secs_f64())
+    };
+    if let Ok(number) = value.parse::<f64>() {
+        let since_1970 = |seconds| until(SystemTime::UNIX_EPOCH + Duration::try_from_secs_f64(seconds).ok()?);
+        return match number {
+            number if number >= FIRST_EPOCH_MILLISECONDS => since_1970((number / 1_000.0).min(1e10)),
+            number if number >= FIRST_EPOCH_SECONDS => since_1970(number),
+            number => wait_of(number),
+        };
     }
-    let date = httpdate::parse_http_date(value).ok()?;
-    wait_of(date.duration_since(SystemTime::now()).unwrap_or_default().as_secs_f64())
+    leading_duration(value).or_else(|| {
+        let date = httpdate::parse_http_date(value).ok();
+        until(date.or_else(|| humantime::parse_rfc3339_weak(value).ok())?)
+    })
+}
+
+/// The duration at the beginning of a text: `1h2m3.5s`, `120ms`, `7 seconds`.
+pub(crate) fn leading_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut seconds = None;
+    loop {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let Ok(number) = rest[..digits].parse::<f64>() else { break };
+        let after = rest[digits..].trim_start_matches(' ');
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let unit = match after[..letters].to_ascii_lowercase().as_str() {
+            "ms" | "millisecond" | "milliseconds" => 0.001,
+            "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+            "h" | "hour" | "hours" => 3_600.0,
+            "d" | "day" | "days" => 86_400.0,
+            _ => break,
+        };
+        seconds = Some(seconds.unwrap_or(0.0) + number * unit);
+        rest = after[letters..].trim_start_matches(' ');
+    }
+    seconds.and_then(wait_of)
 }
 
 /// A wait of `seconds`, if that is a valid one.
@@ -31,27 +95,71 @@ pub(crate) fn wait_of(seconds: f64) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn retry_after_has_three_forms() {
-        let headers = |name: &'static str, value: &str| {
-            HeaderMap::from_iter([(
-                http::HeaderName::from_static(name),
-                http::HeaderValue::from_str(value).expect("a value"),
-            )])
+    fn headers(headers: &[(&'static str, &str)]) -> HeaderMap {
+        let header = |(name, value): &(&'static str, &str)| {
+            (http::HeaderName::from_static(name), http::HeaderValue::from_str(value).expect("a value"))
         };
-        assert_eq!(retry_after(&headers("retry-after", "2")), Some(Duration::from_secs(2)));
-        assert_eq!(retry_after(&headers("retry-after", "0.5")), Some(Duration::from_millis(500)));
-        assert_eq!(retry_after(&headers("retry-after-ms", "1500")), Some(Duration::from_millis(1_500)));
-        assert_eq!(retry_after(&headers("retry-after", "soon")), None);
-        assert_eq!(retry_after(&headers("retry-after", "-1")), None);
-        assert_eq!(retry_after(&headers("retry-after", "1e300")), Some(Duration::from_secs(86_400)));
+        headers.iter().map(header).collect()
+    }
+
+    #[test]
+    fn retry_after_has_many_forms() {
+        for (name, value, milliseconds) in [
+            ("retry-after", "2", Some(2_000)),
+            ("retry-after", "0.5", Some(500)),
+            ("retry-after", "60s", Some(60_000)),
+            ("retry-after", "2 seconds", Some(2_000)),
+            ("retry-after", "1 Minute 5 s", Some(65_000)),
+            ("retry-after", "1e300", Some(86_400_000)),
+            ("retry-after", "9999999999999999", Some(86_400_000)),
+            ("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT", Some(86_400_000)),
+            ("retry-after", "1999-12-31T23:59:59Z", Some(0)),
+            ("retry-after", "1000000000", Some(0)),
+            ("retry-after-ms", "1500", Some(1_500)),
+            ("retry-after", "soon", None),
+            ("retry-after", "-1", None),
+            ("retry-after", "NaN", None),
+            ("retry-after", "", None),
+        ] {
+            let wait = retry_after(&headers(&[(name, value)]));
+            assert_eq!(wait, milliseconds.map(Duration::from_millis), "{name}: {value}");
+        }
         assert_eq!(retry_after(&HeaderMap::new()), None);
         let past = httpdate::fmt_http_date(SystemTime::now() - Duration::from_secs(60));
-        assert_eq!(retry_after(&headers("retry-after", &past)), Some(Duration::ZERO));
-        let far = "Fri, 31 Dec 9999 23:59:59 GMT";
-        assert_eq!(retry_after(&headers("retry-after", far)), Some(Duration::from_secs(86_400)));
-        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
-        let wait = retry_after(&headers("retry-after", &soon)).expect("a wait");
-        assert!((50..=60).contains(&wait.as_secs()), "{wait:?}");
+        assert_eq!(retry_after(&headers(&[("retry-after", &past)])), Some(Duration::ZERO));
+        let soon = SystemTime::now() + Duration::from_secs(60);
+        let since_1970 = soon.duration_since(SystemTime::UNIX_EPOCH).expect("later").as_secs().to_string();
+        for soon in [httpdate::fmt_http_date(soon), humantime::format_rfc3339(soon).to_string(), since_1970] {
+            let wait = retry_after(&headers(&[("retry-after", &soon)])).expect("a wait");
+            assert!((50..=60).contains(&wait.as_secs()), "{soon}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn the_reset_of_the_limit_that_is_used_up_counts() {
+        let seconds = Duration::from_secs;
+        for (limits, wait) in [
+            (vec![("x-ratelimit-reset-requests", "6m0s")], Some(seconds(360))),
+            (
+                vec![("x-ratelimit-reset-requests", "8h"), ("x-ratelimit-reset-tokens", "7s")],
+                Some(seconds(7)),
+            ),
+            (
+                vec![
+                    ("x-ratelimit-remaining-requests", "0"),
+                    ("x-ratelimit-reset-requests", "20s"),
+                    ("x-ratelimit-remaining-tokens", "900"),
+                    ("x-ratelimit-reset-tokens", "7s"),
+                ],
+                Some(seconds(20)),
+            ),
+            (vec![("anthropic-ratelimit-tokens-reset", "2001-01-01T00:00:00Z")], Some(Duration::ZERO)),
+            (vec![("ratelimit-reset", "30")], Some(seconds(30))),
+            (vec![("x-ratelimit-remaining", "0")], None),
+            (vec![("x-ratelimit-reset", "later")], None),
+            (vec![("x-password-reset", "30")], None),
+        ] {
+            assert_eq!(rate_limit_reset(&headers(&limits)), wait, "{limits:?}");
+        }
     }
 }

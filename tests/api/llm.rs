@@ -50,7 +50,7 @@ async fn failures_become_the_right_problem_after_the_right_number_of_calls() {
         ("context too long", said(400, "context_length_exceeded"), 500, "llm_failed", 1),
         ("content filter", said(400, "content_filter"), 500, "llm_failed", 1),
         ("quota gone", said(429, "insufficient_quota"), 500, "llm_failed", 1),
-        ("bad request", said(400, "whatever"), 500, "llm_failed", 1),
+        ("bad request, in every form", said(400, "whatever"), 500, "llm_failed", 4),
         ("down", Reply::status(503), 503, "llm_unavailable", 2),
         ("limited", said(429, "rate_limit_exceeded"), 503, "llm_unavailable", 2),
         ("HTML", Reply::Body("text/html", "<html>hello</html>".into()), 503, "llm_unavailable", 2),
@@ -135,7 +135,7 @@ async fn a_model_without_schemas_is_downgraded() {
 
 #[tokio::test]
 async fn fallback_models_are_asked_in_order_and_named() {
-    let llm = FakeLlm::start([Reply::status(404), Reply::status(404), Reply::plan(&good_plan())]).await;
+    let llm = FakeLlm::start([Reply::status(401), Reply::status(401), Reply::plan(&good_plan())]).await;
     let app =
         TestApp::with_llm(&llm, &[("PLANNER_LLM_MODEL", "a"), ("PLANNER_LLM_FALLBACK_MODELS", "b, c")]).await;
     let response = app.plan(&goal()).await;

@@ -44,6 +44,7 @@ mod replan;
 mod requests;
 mod scripted_model;
 mod secrets;
+mod servers;
 mod settings;
 mod shutdown;
 mod simulation;

@@ -4,7 +4,7 @@ use planner_arm::domain::EngineKind;
 use planner_arm::domain::PlanRequest;
 use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::{Arm, ArmRegistry};
-use planner_arm::llm::{CallFailure, Completion, LlmError};
+use planner_arm::llm::{CallError, CallFailure, Completion, LlmError};
 use planner_arm::planner::error::{ParseError, PlanError, PlanFault};
 use serde_json::{Value, json};
 
@@ -151,7 +151,10 @@ async fn the_prompt_has_goal_constraints_context_and_arms() {
 async fn an_outage_of_every_model_is_an_error() {
     let refused = Setup { says: vec![Err(CallFailure::BadKey)], ..Setup::saying("") };
     let error = refused.error().await;
-    assert!(matches!(error, PlanError::Llm(LlmError::Refused(CallFailure::BadKey))), "{error}");
+    assert!(
+        matches!(error, PlanError::Llm(LlmError::Refused(CallError { failure: CallFailure::BadKey, .. }))),
+        "{error}"
+    );
     let down = Setup { says: vec![Err(CallFailure::Connection)], ..Setup::saying("") };
     let error = down.error().await;
     assert!(matches!(error, PlanError::Llm(LlmError::Unavailable { .. })), "{error}");

@@ -20,7 +20,7 @@ pub(super) enum FollowUp {
 pub(super) fn decide(error: &CallError, attempts_left: u32, left: Duration, backoff: Duration) -> FollowUp {
     let failure = error.failure;
     if !failure.is_transient() {
-        return FollowUp::GiveUp(LlmError::Refused(failure));
+        return FollowUp::GiveUp(LlmError::Refused(error.clone()));
     }
     let wait = match failure {
         CallFailure::Timeout if left < MIN_CALL_TIME => return FollowUp::GiveUp(LlmError::Deadline),
@@ -35,7 +35,7 @@ pub(super) fn decide(error: &CallError, attempts_left: u32, left: Duration, back
 }
 
 pub(super) fn unavailable(error: &CallError) -> LlmError {
-    LlmError::Unavailable { cause: Some(error.failure), retry_after: error.retry_after }
+    LlmError::Unavailable { cause: Some(error.clone()), retry_after: error.retry_after }
 }
 
 /// Until when a model may be called: the last one to the deadline; one before it leaves two fifths to the others.
@@ -86,8 +86,10 @@ mod tests {
     #[test]
     fn a_failed_call_is_retried_if_that_can_help_and_fits() {
         use CallFailure::{BadKey, RateLimited, ServerError, Timeout};
-        let outage =
-            |cause, retry_after| FollowUp::GiveUp(LlmError::Unavailable { cause: Some(cause), retry_after });
+        let outage = |failure, retry_after| {
+            let cause = Some(CallError { retry_after, ..CallError::from(failure) });
+            FollowUp::GiveUp(LlmError::Unavailable { cause, retry_after })
+        };
         for (failure, retry_after, attempts_left, left, follow_up) in [
             (ServerError, None, 2, 9 * SECOND, FollowUp::RetryAfter(SECOND)),
             (ServerError, Some(SECOND / 2), 2, 9 * SECOND, FollowUp::RetryAfter(SECOND)),
@@ -98,9 +100,9 @@ mod tests {
             (Timeout, None, 1, 9 * SECOND, FollowUp::RetryAfter(Duration::ZERO)),
             (Timeout, None, 1, Duration::ZERO, FollowUp::GiveUp(LlmError::Deadline)),
             (Timeout, None, 0, 9 * SECOND, outage(Timeout, None)),
-            (BadKey, None, 2, 9 * SECOND, FollowUp::GiveUp(LlmError::Refused(BadKey))),
+            (BadKey, None, 2, 9 * SECOND, FollowUp::GiveUp(LlmError::Refused(BadKey.into()))),
         ] {
-            let error = CallError { failure, retry_after };
+            let error = CallError { retry_after, ..CallError::from(failure) };
             assert_eq!(
                 decide(&error, attempts_left, left, SECOND),
                 follow_up,

@@ -50,7 +50,9 @@ impl ChatModel for Scripted {
                     answer(text)
                 }
                 Act::Fail(failure) => Err(failure.into()),
-                Act::FailFor(failure, wait) => Err(CallError { failure, retry_after: Some(wait) }),
+                Act::FailFor(failure, wait) => {
+                    Err(CallError { retry_after: Some(wait), ..CallError::from(failure) })
+                }
                 Act::Hang => std::future::pending().await,
             }
         })
@@ -85,6 +87,11 @@ fn prompt() -> Prompt {
     }
 }
 
+fn limited_for(wait: Duration) -> LlmError {
+    let cause = CallError { retry_after: Some(wait), ..CallError::from(CallFailure::RateLimited) };
+    LlmError::Unavailable { cause: Some(cause), retry_after: Some(wait) }
+}
+
 type Named = Result<(String, String), LlmError>;
 
 /// Asks one model after the other: the answer's text and model, or the error.
@@ -113,13 +120,16 @@ fn answered(text: &str, model: &str) -> Named {
 
 #[tokio::test(start_paused = true)]
 async fn transient_failures_are_retried_within_the_limit() {
-    for failure in
-        [CallFailure::Connection, CallFailure::RateLimited, CallFailure::ServerError, CallFailure::Malformed]
-    {
+    for failure in [
+        CallFailure::Connection,
+        CallFailure::RateLimited,
+        CallFailure::ServerError,
+        CallFailure::BrokenStream,
+    ] {
         let recovers = chain(&[&[Act::Fail(failure), Act::Fail(failure), Act::Answer("plan")]]);
         assert_eq!(ask(&recovers).await, (answered("plan", "model-0"), 3), "{failure:?}");
         let stays = chain(&[&[Act::Fail(failure), Act::Fail(failure), Act::Fail(failure)]]);
-        let error = LlmError::Unavailable { cause: Some(failure), retry_after: None };
+        let error = LlmError::Unavailable { cause: Some(failure.into()), retry_after: None };
         assert_eq!(ask(&stays).await, (Err(error), 3), "{failure:?}");
     }
 }
@@ -128,14 +138,21 @@ async fn transient_failures_are_retried_within_the_limit() {
 async fn final_failures_are_not_retried() {
     for failure in [
         CallFailure::BadKey,
+        CallFailure::NoAccess,
+        CallFailure::Forbidden,
+        CallFailure::Region,
         CallFailure::UnknownModel,
+        CallFailure::NotFound,
+        CallFailure::Redirect,
         CallFailure::ContextTooLong,
+        CallFailure::MaxTokensTooLarge,
         CallFailure::ContentFilter,
         CallFailure::QuotaExhausted,
+        CallFailure::InvalidParameter,
         CallFailure::BadRequest,
     ] {
         let chain = chain(&[&[Act::Fail(failure)]]);
-        assert_eq!(ask(&chain).await, (Err(LlmError::Refused(failure)), 1), "{failure:?}");
+        assert_eq!(ask(&chain).await, (Err(LlmError::Refused(failure.into())), 1), "{failure:?}");
     }
 }
 
@@ -240,10 +257,7 @@ async fn retry_after_is_honoured_when_it_fits() {
 
     let too_long = chain(&[&[limited(60)]]);
     let began = Instant::now();
-    let error = LlmError::Unavailable {
-        cause: Some(CallFailure::RateLimited),
-        retry_after: Some(Duration::from_secs(60)),
-    };
+    let error = limited_for(Duration::from_secs(60));
     assert_eq!(ask(&too_long).await, (Err(error), 1));
     assert!(began.elapsed() < Duration::from_millis(100), "not worth waiting for");
 }
@@ -295,10 +309,7 @@ async fn requests_that_fail_together_count_as_one_failure() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_reported_rather_than_a_refusal() {
     let down = Act::FailFor(CallFailure::RateLimited, Duration::from_secs(99));
-    let outage = LlmError::Unavailable {
-        cause: Some(CallFailure::RateLimited),
-        retry_after: Some(Duration::from_secs(99)),
-    };
+    let outage = limited_for(Duration::from_secs(99));
     for scripts in [
         [[down.clone()], [Act::Fail(CallFailure::UnknownModel)]],
         [[Act::Fail(CallFailure::UnknownModel)], [down.clone()]],

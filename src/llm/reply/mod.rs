@@ -3,9 +3,11 @@
 //! A body that carries an answer is used, whatever its shape; any other is a typed error.
 
 mod body;
+mod causes;
 mod failure;
 mod lenient;
 mod shape;
+mod stream;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -15,11 +17,11 @@ use serde_json::Value;
 
 use super::{CallError, CallFailure, Completion};
 
-pub(super) use body::{IncomingBody, to_json};
+pub(super) use body::IncomingBody;
 use failure::error_in_success;
-pub(super) use failure::error_response;
+pub(super) use failure::{error_response, failed_generation};
 use lenient::Lenient;
-use shape::{Choice, Identity, ReplyBody};
+use shape::{Choice, Identity, ReplyBody, Usage};
 use strict::StrictCompletion;
 
 /// A chat completion of which nothing but some text is needed.
@@ -49,6 +51,14 @@ fn lenient_completion(body: &[u8]) -> Result<Completion, CallError> {
     let reply: LenientCompletion = serde_json::from_slice(body).map_err(|_| CallFailure::Malformed)?;
     let completion = reply.into_completion()?;
     let Identity { id, model } = serde_json::from_slice(body).unwrap_or_default();
+    let is_counted = completion.prompt_tokens > 0 || completion.completion_tokens > 0;
+    let elsewhere = || Usage::anywhere_in(&serde_json::from_slice(body).unwrap_or_default());
+    let completion = match (!is_counted).then(elsewhere).flatten() {
+        Some(usage) => {
+            Completion { prompt_tokens: usage.prompt(), completion_tokens: usage.completion(), ..completion }
+        }
+        None => completion,
+    };
     Ok(Completion { id: id.0.map(|id| id.0), model: model.0.map(|model| model.0), ..completion })
 }
 
@@ -89,13 +99,13 @@ struct ChoiceTexts {
 
 impl From<Choice> for ChoiceTexts {
     fn from(choice: Choice) -> Self {
-        let message = choice.message.0.or(choice.delta.0).unwrap_or_default();
-        let arguments = message.first_arguments();
+        let mut message = choice.message.0.or(choice.delta.0).unwrap_or_default();
+        let arguments = message.take_arguments();
         let content = message.content.0.unwrap_or_default();
         let is_not_blank = |text: &String| !text.trim().is_empty();
         let refusals = [message.refusal.0, Some(content.refusal)];
         let reasoning = [message.reasoning_content.0, message.reasoning.0, Some(content.reasoning)];
-        let texts = [Some(content.text), choice.text.0, arguments];
+        let texts = [Some(content.text), choice.text.0].into_iter().flatten().chain(arguments);
         let reason = choice.finish_reason.0.unwrap_or_default().to_ascii_lowercase().replace('-', "_");
         Self {
             finish_reason: FINISH_REASONS.into_iter().find(|known| *known == reason),
@@ -106,7 +116,7 @@ impl From<Choice> for ChoiceTexts {
                 "length" | "max_tokens" | "model_length" => Outcome::Truncated,
                 _ => Outcome::Complete,
             },
-            texts: texts.into_iter().flatten().filter(is_not_blank).collect(),
+            texts: texts.filter(is_not_blank).collect(),
             reasoning: reasoning.into_iter().flatten().find(is_not_blank),
             error: choice.error,
         }
@@ -114,6 +124,10 @@ impl From<Choice> for ChoiceTexts {
 }
 
 impl LenientCompletion {
+    fn has_choices(&self) -> bool {
+        self.0.choices.0.as_ref().is_some_and(|choices| !choices.is_empty())
+    }
+
     /// The text of the first choice that has one, and whatever else may hold the answer.
     pub(super) fn into_completion(self) -> Result<Completion, CallError> {
         let Self(mut body) = self;

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::failure::status_field;
 use super::lenient::{Count, FromJson, Identifier, Lenient};
 
+/// How deep the token counts of an answer may be.
+const MAX_USAGE_DEPTH: u8 = 4;
+
 /// A body, every field of which may be of any type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -37,8 +40,11 @@ pub(super) struct Identity {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
-    pub(super) prompt_tokens: Lenient<Count>,
-    pub(super) completion_tokens: Lenient<Count>,
+    prompt_tokens: Lenient<Count>,
+    completion_tokens: Lenient<Count>,
+    // Anthropic's names.
+    input_tokens: Lenient<Count>,
+    output_tokens: Lenient<Count>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,7 +76,9 @@ pub(super) struct ReplyMessage {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ToolCall {
-    pub(super) function: Lenient<Function>,
+    pub(super) index: Lenient<Count>,
+    pub(super) id: Lenient<String>,
+    function: Lenient<Function>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -81,7 +89,7 @@ pub(super) struct Function {
 
 /// JSON text; some servers send it as an object that they have parsed already.
 #[derive(Debug)]
-pub(super) struct Arguments(String);
+pub(super) struct Arguments(pub(super) String);
 
 /// The content of a message: text, parts of text, or JSON that the server has parsed already.
 #[derive(Debug, Default)]
@@ -185,23 +193,55 @@ impl Content {
     }
 }
 
+impl ToolCall {
+    pub(super) fn arguments(self) -> Option<String> {
+        self.function.0?.arguments.0.map(|arguments| arguments.0)
+    }
+}
+
 impl ReplyMessage {
-    /// The arguments of the first tool call: some servers turn the schema of the answer into a tool.
-    pub(super) fn first_arguments(&self) -> Option<String> {
-        let calls = self.tool_calls.0.as_deref().unwrap_or_default();
-        let functions = calls.iter().map(|call| &call.function).chain([&self.function_call]);
-        let mut arguments = functions.filter_map(|function| function.0.as_ref()?.arguments.0.as_ref());
-        arguments.find(|arguments| !arguments.0.is_empty()).map(|arguments| arguments.0.clone())
+    /// The arguments of each tool call: some servers turn the schema of the answer into a tool.
+    pub(super) fn take_arguments(&mut self) -> Vec<String> {
+        let calls = self.tool_calls.0.take().unwrap_or_default();
+        let function = self.function_call.0.take().and_then(|function| function.arguments.0);
+        let function = function.map(|arguments| arguments.0);
+        calls.into_iter().filter_map(ToolCall::arguments).chain(function).collect()
+    }
+
+    /// The text of its content.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.content.0.as_ref().map(|content| content.text.as_str())
     }
 }
 
 impl Usage {
     pub(super) fn prompt(&self) -> u64 {
-        self.prompt_tokens.0.map_or(0, |count| count.0)
+        self.prompt_tokens.0.or(self.input_tokens.0).map_or(0, |count| count.0)
     }
 
     pub(super) fn completion(&self) -> u64 {
-        self.completion_tokens.0.map_or(0, |count| count.0)
+        self.completion_tokens.0.or(self.output_tokens.0).map_or(0, |count| count.0)
+    }
+
+    /// The counts under `usage` in a body, beside the choices, in one of them, or in an extension of a server.
+    pub(super) fn anywhere_in(body: &Value) -> Option<Self> {
+        Self::within(body, MAX_USAGE_DEPTH)
+    }
+
+    fn within(place: &Value, depth: u8) -> Option<Self> {
+        let depth = depth.checked_sub(1)?;
+        match place {
+            Value::Array(entries) => entries.iter().find_map(|entry| Self::within(entry, depth)),
+            Value::Object(fields) => {
+                let own = fields.get("usage").and_then(|usage| Self::deserialize(usage).ok());
+                let is_counted = |usage: &Self| usage.prompt() > 0 || usage.completion() > 0;
+                // The answer itself may be JSON with a key of this name.
+                let others = fields.iter().filter(|(key, _)| !matches!(key.as_str(), "message" | "delta"));
+                own.filter(is_counted)
+                    .or_else(|| others.into_iter().find_map(|(_, field)| Self::within(field, depth)))
+            }
+            _ => None,
+        }
     }
 }
 

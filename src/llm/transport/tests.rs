@@ -222,7 +222,7 @@ async fn an_answer_of_more_than_4_mib_is_not_read_to_its_end() {
 async fn a_redirect_is_not_followed() {
     let there = "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n";
     let (transport, mut requests) = server(vec![vec![there.into(), whole()]]).await;
-    assert_eq!(send(&transport).await, Err(CallFailure::BadRequest));
+    assert_eq!(send(&transport).await, Err(CallFailure::Redirect));
     requests.recv().await.expect("a request");
     assert!(requests.try_recv().is_err());
 }

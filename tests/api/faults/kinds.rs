@@ -80,7 +80,13 @@ pub fn lasting() -> Vec<(&'static str, Vec<Act>)> {
         ),
         ("quota gone", says(429, "insufficient_quota")),
         ("payment required", says(402, "canary")),
-        ("bad request", says(400, "canary")),
+        (
+            "invalid parameter",
+            send_json(
+                400,
+                &json!({"error": {"message": "canary-message", "param": "messages", "code": "canary"}}),
+            ),
+        ),
         ("redirect", send(302, "location: /canary\r\n", "")),
         ("key refused with 200", says(200, "401")),
     ]

