@@ -165,7 +165,7 @@ async fn generate(
 
 /// What is wrong, and what the LLM server says about it.
 fn explained(problem: Problem) -> String {
-    match problem.upstream_message {
+    match problem.upstream.as_ref().and_then(|upstream| upstream.message()) {
         Some(message) => format!("{} The server says: {message}", problem.detail),
         None => problem.detail,
     }

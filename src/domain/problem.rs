@@ -167,12 +167,10 @@ pub struct Problem {
     /// How long until a retry may succeed.
     pub retry_after: Option<Duration>,
     /// What the LLM server answered with.
-    pub upstream: Option<Upstream>,
-    /// The LLM server's own words, for whoever runs the service: not part of the document.
-    pub upstream_message: Option<String>,
+    pub upstream: Option<Box<Upstream>>,
 }
 
-/// What an LLM server answered with, as far as it is for programs.
+/// The error that an LLM server answered with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Upstream {
     /// The HTTP status, or the one in its error.
@@ -181,13 +179,22 @@ pub struct Upstream {
     /// Its code for the error, if it gave one.
     #[schema(example = "invalid_api_key", max_length = 64)]
     pub code: Option<String>,
+    /// Its own words, without anything that was sent to it, for whoever runs the service; may be empty.
+    #[serde(skip)]
+    pub message: String,
+}
+
+impl Upstream {
+    /// What the server said, if it said anything.
+    pub fn message(&self) -> Option<&str> {
+        Some(self.message.as_str()).filter(|message| !message.is_empty())
+    }
 }
 
 impl Problem {
     /// A problem without particulars.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self { code, detail, errors: Vec::new(), retry_after: None, upstream: None, upstream_message: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after: None, upstream: None }
     }
 
     /// The problem for a fault of this service.
@@ -210,10 +217,10 @@ impl Problem {
         self
     }
 
-    /// With what an LLM server answered, and its own words.
+    /// With what an LLM server answered.
     #[must_use]
-    pub fn with_upstream(mut self, upstream: Option<Upstream>, message: Option<String>) -> Self {
-        (self.upstream, self.upstream_message) = (upstream, message);
+    pub fn with_upstream(mut self, upstream: Option<Upstream>) -> Self {
+        self.upstream = upstream.map(Box::new);
         self
     }
 
@@ -228,7 +235,7 @@ impl Problem {
             request_id,
             errors: (!self.errors.is_empty()).then_some(&self.errors),
             retry_after_seconds: self.retry_after.map(whole_seconds),
-            upstream: self.upstream.as_ref(),
+            upstream: self.upstream.as_deref(),
         }
     }
 }

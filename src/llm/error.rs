@@ -22,23 +22,10 @@ pub struct CallError {
 /// An error that an LLM server answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamError {
-    /// The part for programs.
+    /// What the server answered.
     pub answer: Upstream,
-    /// The server's own words, without anything that was sent to it; may be empty.
-    pub message: String,
     /// The model that was called.
     pub model: Arc<str>,
-}
-
-impl UpstreamError {
-    pub(super) fn code(&self) -> Option<&str> {
-        self.answer.code.as_deref()
-    }
-
-    /// What the server said, if it said anything.
-    pub(crate) fn message(&self) -> Option<&str> {
-        Some(self.message.as_str()).filter(|message| !message.is_empty())
-    }
 }
 
 impl From<CallFailure> for CallError {

@@ -16,13 +16,13 @@ use tower::retry::budget::{Budget, TpsBudget};
 use tracing::warn;
 
 use crate::domain::prices::{Price, PriceList};
+use crate::domain::problem::Upstream;
 use crate::resilience::breaker::{BreakerState, Permit};
 use crate::resilience::{Backoff, Breaker};
 use crate::telemetry::metrics::{Metrics, ModelMetrics};
 
 use super::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, LlmError, Prompt, StreamObserver,
-    UpstreamError,
 };
 
 use decision::{FollowUp, ModelPace, decide, hedge_after, is_short, model_deadline, unavailable, was_fair};
@@ -323,11 +323,14 @@ impl<'a> ModelSession<'a> {
             self.within_budget(error, decide(error, self.attempts_left, self.time_left(), backoff))
         };
         let retrying = matches!(next, FollowUp::RetryAfter(_));
-        let upstream = error.upstream.as_deref();
-        let (status, code) =
-            (upstream.map(|upstream| upstream.answer.status), upstream.and_then(UpstreamError::code));
-        let message = upstream.and_then(UpstreamError::message);
-        warn!(model = %self.model(), failure = failure.as_str(), retrying, status, code, message, "LLM call failed");
+        let upstream = error.upstream.as_ref().map(|upstream| &upstream.answer);
+        let upstream_status = upstream.map(|upstream| upstream.status);
+        let upstream_code = upstream.and_then(|upstream| upstream.code.as_deref());
+        let upstream_message = upstream.and_then(Upstream::message);
+        warn!(
+            model = %self.model(), failure = failure.as_str(), retrying, upstream_status, upstream_code,
+            upstream_message, "LLM call failed"
+        );
         next
     }
 

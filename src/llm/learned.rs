@@ -124,9 +124,9 @@ mod tests {
         assert!(learned.refused(all, Feature::Temperature));
         let less = learned.current();
         assert!(less != all && !learned.refused(less, Feature::Temperature));
-        tokio::time::advance(FORGET_AFTER - Duration::from_secs(1)).await;
+        tokio::time::advance(FORGET_AFTER / 2).await;
         assert_eq!(learned.current(), less);
-        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::time::advance(FORGET_AFTER / 2).await;
         assert_eq!(learned.current(), all);
     }
 

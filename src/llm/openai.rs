@@ -158,7 +158,7 @@ impl OpenAiModel {
                 if is_other { CallFailure::Unsupported(refused) } else { CallFailure::BadRequest }
             }
             CallFailure::MaxTokensTooLarge => {
-                let said = error.upstream.as_ref().map_or("", |upstream| &upstream.message);
+                let said = error.upstream.as_ref().map_or("", |upstream| &upstream.answer.message);
                 match fitting(said, request.most_tokens, length_of(request.messages)) {
                     Some(limit) if self.capabilities.limited(used, limit) => {
                         CallFailure::Unsupported(Feature::AnswerLength)
@@ -186,12 +186,10 @@ impl OpenAiModel {
             let sent: Vec<&str> = sent.map(|message| &*message.content).collect();
             let secrets = self.server.transport.secrets();
             let is_clean = |text: &String| redact(text, &sent, &secrets) == *text;
-            let UpstreamError { answer, message, .. } = &**upstream;
-            *upstream = Arc::new(UpstreamError {
-                answer: Upstream { status: answer.status, code: answer.code.clone().filter(is_clean) },
-                message: shorten(&without_controls(redact(message, &sent, &secrets)), MAX_MESSAGE_LENGTH),
-                model: self.name.clone(),
-            });
+            let Upstream { status, code, message } = upstream.answer.clone();
+            let message = shorten(&without_controls(redact(&message, &sent, &secrets)), MAX_MESSAGE_LENGTH);
+            let answer = Upstream { status, code: code.filter(is_clean), message };
+            *upstream = Arc::new(UpstreamError { answer, model: self.name.clone() });
         }
         error
     }

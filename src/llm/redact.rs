@@ -39,7 +39,9 @@ fn redact_once(text: &str, sent: &[Form], secrets: &[Form]) -> Option<String> {
         .collect();
     for form in &forms {
         let passages = form.passages(PASSAGE);
-        sent.iter().for_each(|sent| form.mark(&passages, sent, PASSAGE, &mut removed));
+        for sent in &sent[..] {
+            form.mark(&passages, sent, PASSAGE, &mut removed);
+        }
         for secret in secrets.iter().filter(|secret| secret.0.len() >= SHORTEST_SECRET) {
             let length = secret.0.len().min(PIECE_OF_SECRET);
             form.mark(&form.passages(length), secret, length, &mut removed);

@@ -2,7 +2,7 @@
 
 use crate::domain::FieldError;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::llm::{LlmError, UpstreamError};
+use crate::llm::LlmError;
 use crate::text::sentence;
 
 pub use super::faults::{PlanFault, StepRef};
@@ -156,11 +156,10 @@ impl From<PlanError> for Problem {
     fn from(error: PlanError) -> Self {
         let message = error.to_string();
         let upstream = match &error {
-            PlanError::Llm(error) => error.upstream().cloned(),
+            PlanError::Llm(error) => error.upstream().map(|upstream| upstream.answer.clone()),
             PlanError::Parse(_) | PlanError::Invalid(_) => None,
         };
-        let said = upstream.as_ref().and_then(UpstreamError::message).map(str::to_owned);
-        Self::of(error, &message).with_upstream(upstream.map(|upstream| upstream.answer), said)
+        Self::of(error, &message).with_upstream(upstream)
     }
 }
 

@@ -275,7 +275,7 @@ fn collect(error: &Value, depth: u8, words: &mut String) {
 }
 
 /// Whether the error names a parameter that is not about the form of the answer, as `param` (OpenAI) or as the end of
-/// `loc` (FastAPI).
+/// `loc` (`FastAPI`).
 pub(super) fn names_parameter(error: &Value) -> bool {
     let name = match error {
         Value::Array(entries) => return entries.iter().any(names_parameter),

@@ -54,8 +54,7 @@ pub(super) fn error_in_success(error: &Value) -> CallError {
 
 fn call_error(status: StatusCode, error: &Value) -> CallError {
     let upstream = UpstreamError {
-        answer: Upstream { status: status.as_u16(), code: code_in(error) },
-        message: message_in(error),
+        answer: Upstream { status: status.as_u16(), code: code_in(error), message: message_in(error) },
         model: Arc::default(),
     };
     CallError { failure: failure_of(status, error), retry_after: None, upstream: Some(Arc::new(upstream)) }
@@ -112,11 +111,14 @@ fn collect_messages<'a>(error: &'a Value, depth: u8, texts: &mut Vec<&'a str>) {
     match error {
         Value::String(text) if !text.trim().is_empty() => texts.push(text.trim()),
         Value::Array(entries) if depth > 0 => {
-            entries.iter().for_each(|entry| collect_messages(entry, depth - 1, texts));
+            for entry in entries {
+                collect_messages(entry, depth - 1, texts);
+            }
         }
         Value::Object(fields) if depth > 0 => {
-            let fields = MESSAGE_FIELDS.iter().filter_map(|name| fields.get(*name));
-            fields.for_each(|field| collect_messages(field, depth - 1, texts));
+            for field in MESSAGE_FIELDS.iter().filter_map(|name| fields.get(*name)) {
+                collect_messages(field, depth - 1, texts);
+            }
         }
         _ => {}
     }
@@ -149,11 +151,10 @@ pub(super) fn failure_of(status: StatusCode, error: &Value) -> CallFailure {
     let words = CauseWords::of(error);
     words.cause(status).unwrap_or_else(|| match status.as_u16() {
         300..=399 => CallFailure::Redirect,
-        401 => CallFailure::BadKey,
         402 => CallFailure::QuotaExhausted,
         403 if words.mention_model() => CallFailure::NoAccess,
         403 if words.are_about_something_else_than_the_key() => CallFailure::Forbidden,
-        403 => CallFailure::BadKey,
+        401 | 403 => CallFailure::BadKey,
         // Some servers fail on a schema instead of refusing it.
         500 | 501 => refused_form(words.as_str()).map_or(CallFailure::ServerError, CallFailure::Unsupported),
         408 | 409 | 424 | 425 | 498 | 499 | 502.. => CallFailure::ServerError,

@@ -39,6 +39,7 @@ pub(super) struct Identity {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the names in JSON")]
 pub(super) struct Usage {
     prompt_tokens: Lenient<Count>,
     completion_tokens: Lenient<Count>,
