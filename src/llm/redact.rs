@@ -39,7 +39,7 @@ fn redact_once(text: &str, sent: &[Form], secrets: &[Form]) -> Option<String> {
         .collect();
     for form in &forms {
         let passages = form.passages(PASSAGE);
-        for sent in &sent[..] {
+        for sent in sent {
             form.mark(&passages, sent, PASSAGE, &mut removed);
         }
         for secret in secrets.iter().filter(|secret| secret.0.len() >= SHORTEST_SECRET) {
