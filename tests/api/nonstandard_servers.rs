@@ -160,9 +160,14 @@ async fn errors_of_every_shape_are_typed() {
         (failed, ok(json!({"error": {"message": "x", "code": 401}}))),
         (failed, ok(json!({"error": {"message": "x", "code": "401"}}))),
         (failed, ok(json!({"error": {"message": "x", "status": 403}}))),
-        (failed, ok(json!({"error": "x", "status": "404"}))),
-        (failed, ok(json!({"object": "error", "message": "x", "code": 400}))),
-        (failed, ok(json!({"type": "error", "error": {"type": "invalid_request_error", "message": "x"}}))),
+        (failed, ok(json!({"error": "unknown model", "status": "404"}))),
+        (failed, ok(json!({"object": "error", "message": "prompt is too long", "code": 400}))),
+        (
+            failed,
+            ok(
+                json!({"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long"}}),
+            ),
+        ),
         (failed, ok(json!([{"error": {"code": 400, "message": "API key not valid."}}]))),
         (failed, ok(json!({"errors": [{"message": "This model's maximum context length is 7 tokens"}]}))),
         (failed, ok(json!({"choices": [{"message": {"content": "x"}, "finish_reason": "content_filter"}]}))),
