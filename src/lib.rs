@@ -14,6 +14,7 @@
 //! | [`server`] | what HTTP servers are built from: connections, shutdown, request ids, problem documents |
 //! | [`config`] | settings: a file, the environment, every fault reported at once |
 //! | [`telemetry`] | logs, traces and metrics |
+//! | [`policies`] | rules of an installation for its plans, in CEL |
 //! | [`domain`] | requests, plans, arms, rules, prices, error codes |
 //! | [`resilience`], `http_client`, `headers`, [`text`] | backoff, breaker, retries; small helpers |
 
@@ -30,6 +31,7 @@ mod mcp;
 #[cfg(feature = "orchestrator")]
 pub mod orchestrator;
 pub mod planner;
+pub mod policies;
 pub mod resilience;
 pub mod server;
 pub mod service;

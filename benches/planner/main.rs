@@ -5,6 +5,7 @@
 mod kinds;
 mod parsing;
 mod planning;
+mod policies;
 mod request;
 
 use criterion::{criterion_group, criterion_main};
@@ -48,6 +49,7 @@ criterion_group!(
     planning::critics,
     planning::repair,
     planning::order,
+    policies::ten,
     parsing::answers,
     parsing::broken,
     parsing::hostile,

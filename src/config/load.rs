@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use ::config::{Config, ConfigError, File, FileFormat};
 use secrecy::SecretString;
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::arms::{Arm, ArmRegistry};
 use crate::domain::prices::{Price, PriceList};
 use crate::domain::{CriticsMode, EngineKind, PlanRules};
+use crate::policies::{Policies, PolicySource};
 
 use super::reader::Reader;
 use super::table::{SETTINGS, unknown};
@@ -116,6 +118,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     let rules = rules(reader);
     let arms = arms(reader, rules.require_verification);
     let arm_sources = sources(reader, variables);
+    let policies = policies(reader, arms.as_ref(), &rules);
     let openai_api_key = reader.secret("openai_api_key");
     let base_url = llm::base_url(reader);
     let engine = engine(reader, environment, base_url.as_deref());
@@ -135,6 +138,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         llm_max_attempts: reader.whole("llm_max_attempts"),
         llm_breaker_threshold: reader.whole("llm_breaker_threshold"),
         llm_breaker_reset: reader.seconds("llm_breaker_reset_seconds"),
+        llm_budget_usd_per_day: reader.number_if_set("llm_budget_usd_per_day"),
         planning_temperature: reader.number("planning_temperature"),
         max_tokens: reader.whole("max_tokens"),
         rules,
@@ -163,6 +167,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         arm_refresh: reader.seconds("arm_refresh_seconds"),
         arm_stale: reader.seconds("arm_stale_seconds"),
         prices: prices?,
+        policies: Arc::new(policies?),
         worker_threads: reader.whole_or("worker_threads", cores()),
         traces,
         unknown_variables: unknown_variables(variables),
@@ -205,6 +210,21 @@ fn sources(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<V
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     reader.show("arm_sources", names.join(","));
     Some(sources)
+}
+
+/// Where `arms` are invalid, policies are tried out with the usual ones, so that all faults are reported at once.
+fn policies(reader: &mut Reader, arms: Option<&ArmRegistry>, rules: &PlanRules) -> Option<Policies> {
+    let fields =
+        "each policy has name, require and message, and may have when and severity (error or warning)";
+    let (usual_arms, usual_rules) = (ArmRegistry::default(), PlanRules::default());
+    let arms = arms.unwrap_or(&usual_arms);
+    let rules = if rules.min_steps <= rules.max_steps { rules } else { &usual_rules };
+    let policies = file_list(reader, "policies", fields, |sources: Vec<PolicySource>| {
+        Policies::new(&sources, arms, rules)
+    })?;
+    let names: Vec<&str> = policies.sources().map(|source| source.name.as_str()).collect();
+    reader.show("policies", names.join(","));
+    Some(policies)
 }
 
 /// Shown are those of `models`.

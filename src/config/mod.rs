@@ -9,6 +9,7 @@ pub mod table;
 mod traces;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -18,6 +19,7 @@ use tracing::warn;
 use crate::domain::arms::ArmRegistry;
 use crate::domain::prices::PriceList;
 use crate::domain::{CriticsMode, EngineKind, PlanRules};
+use crate::policies::Policies;
 
 pub use crate::http_client::CertificateFile;
 pub use crate::telemetry::settings::{LogFormat, LogLevel, Sampler, TraceSettings};
@@ -80,6 +82,8 @@ pub struct Settings {
     pub llm_breaker_threshold: u32,
     /// How long an open breaker leaves a model alone, 1 to 600 s.
     pub llm_breaker_reset: Duration,
+    /// What LLM calls may cost in 24 hours, in US dollars; `None`: no limit.
+    pub llm_budget_usd_per_day: Option<f64>,
     /// Sampling temperature, 0.0 to 2.0.
     pub planning_temperature: f64,
     /// Most tokens of one answer, 1 to 128,000.
@@ -136,6 +140,8 @@ pub struct Settings {
     pub max_prompt_arms: usize,
     /// What models cost.
     pub prices: PriceList,
+    /// Rules that every plan must keep.
+    pub policies: Arc<Policies>,
     /// Threads that serve requests, 1 to 256.
     pub worker_threads: usize,
     /// Where traces go; `None`: nowhere.

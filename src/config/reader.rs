@@ -123,6 +123,15 @@ impl Reader {
         number
     }
 
+    /// A number within the range of the table, where there is no default.
+    pub(crate) fn number_if_set(&mut self, name: &str) -> Option<f64> {
+        let Kind::Number(low, high) = self.setting(name).kind else { unreachable!("{name} is a number") };
+        let is_set = self.is_set(name);
+        let number = is_set.then(|| self.number_within(name, low, low..=high));
+        self.show(name, number.map(|number| number.to_string()).unwrap_or_default());
+        number
+    }
+
     /// A time in seconds.
     pub(crate) fn seconds(&mut self, name: &str) -> Duration {
         Duration::from_secs_f64(self.number(name))

@@ -84,6 +84,8 @@ pub const SETTINGS: &[Setting] = &[
         "Failed requests in a row that open the circuit breaker of a model."),
     setting("LLM_BREAKER_RESET_SECONDS", Number(1.0, 600.0), Value("30"),
         "Seconds until an open circuit breaker lets one request through as a probe."),
+    setting("LLM_BUDGET_USD_PER_DAY", Number(0.0001, 1_000_000.0), NotSet,
+        "What LLM calls may cost in any 24 hours, in US dollars; beyond it the fallback engine answers, or 503."),
     setting("PLANNING_TEMPERATURE", Number(0.0, 2.0), Value("0.3"),
         "The sampling temperature of the LLM; lower gives more uniform plans."),
     setting("MAX_TOKENS", Whole(1, 128_000), Value("2000"),
@@ -126,7 +128,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("CACHE_MAX_ENTRIES", Whole(0, 10_000_000), Value("10000"),
         "Most plans kept in memory, of which a long one counts once for each 8 KiB; 0 turns the cache off."),
     setting("REDIS_URL", SecretUrl, NotSet,
-        "A Redis for the cache and the rate limits of all replicas."),
+        "A Redis for the cache, the rate limits and the LLM spend of all replicas."),
     setting("READY_REQUIRES_LLM", Flag, Value("false"),
         "Whether /ready fails while the LLM is unavailable."),
     setting("SHUTDOWN_DELAY_SECONDS", Number(0.0, 3_600.0), Value("0"),
@@ -145,6 +147,8 @@ pub const SETTINGS: &[Setting] = &[
         "Seconds for which the arms of a source that is unavailable are still offered."),
     setting("PRICES", FileOnly, Computed("OpenAI's list prices"),
         "What models cost, which adds to the built-in prices or replaces them."),
+    setting("POLICIES", FileOnly, NotSet,
+        "Rules that every plan must keep, as CEL expressions."),
 ];
 
 /// Logging, least severe level; also of the orchestrator.

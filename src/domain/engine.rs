@@ -62,11 +62,13 @@ pub enum RedisOperation {
     KeepPlan,
     /// How many plans a caller has asked for.
     RateLimit,
+    /// What LLM calls have cost.
+    Spend,
 }
 
 impl RedisOperation {
     /// Each of them, for metrics.
-    pub const ALL: [Self; 3] = [Self::ReadPlan, Self::KeepPlan, Self::RateLimit];
+    pub const ALL: [Self; 4] = [Self::ReadPlan, Self::KeepPlan, Self::RateLimit, Self::Spend];
 
     /// As it stands in metrics.
     pub fn as_str(self) -> &'static str {
@@ -74,6 +76,7 @@ impl RedisOperation {
             Self::ReadPlan => "read_plan",
             Self::KeepPlan => "keep_plan",
             Self::RateLimit => "rate_limit",
+            Self::Spend => "spend",
         }
     }
 }

@@ -64,6 +64,13 @@ impl Price {
         Some(prompt + part(completion_tokens, self.completion_usd_per_million)?)
     }
 
+    /// What a call with so many tokens costs, in US dollars.
+    pub fn at_most(&self, prompt_tokens: u64, completion_tokens: u64) -> f64 {
+        (prompt_tokens as f64 * self.prompt_usd_per_million
+            + completion_tokens as f64 * self.completion_usd_per_million)
+            / 1e6
+    }
+
     fn faults(&self, place: &str) -> Vec<String> {
         let mut faults = Vec::new();
         if self.model.trim().is_empty() {
@@ -132,6 +139,19 @@ impl PriceList {
         let bare = without_provider(model);
         let ids = [model, bare, without_date(model), without_date(bare)];
         ids.into_iter().find_map(exactly)
+    }
+}
+
+impl PriceList {
+    /// What stands for a price that is not known: the dearest prompt and the dearest answer of the list.
+    pub fn dearest(&self) -> Price {
+        let dearest = |of: fn(&Price) -> f64| self.prices.iter().map(of).fold(0.0, f64::max);
+        Price {
+            model: String::new(),
+            prompt_usd_per_million: dearest(|price| price.prompt_usd_per_million),
+            completion_usd_per_million: dearest(|price| price.completion_usd_per_million),
+            as_of: None,
+        }
     }
 }
 
@@ -253,6 +273,13 @@ mod tests {
         assert_eq!(price("m", 0.0, 1.5).of(0, 2).map(told), Some(0.000_003), "nothing to count there");
         assert_eq!(price("m", 0.0, 0.0).of(0, 0), Some(0.0));
         assert!(price("m", DEAREST, DEAREST).of(u64::MAX, u64::MAX).is_some_and(f64::is_finite));
+    }
+
+    #[test]
+    fn an_unknown_price_is_taken_to_be_the_dearest() {
+        assert_eq!(PriceList::default().dearest().to_string(), "30/60");
+        let own = PriceList::new(vec![price("a", 40.0, 50.0)]).expect("prices");
+        assert_eq!(own.dearest().to_string(), "40/60");
     }
 
     #[test]

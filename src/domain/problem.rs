@@ -46,6 +46,8 @@ pub enum ErrorCode {
     InternalError,
     /// The LLM is unavailable, limits the rate, or its circuit breaker is open.
     LlmUnavailable,
+    /// What LLM calls may cost in 24 hours is used up.
+    BudgetExhausted,
     /// Too many plans in flight.
     Overloaded,
     /// The service is stopping.
@@ -62,7 +64,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code of the planner, for documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::UnknownInclude,
         Self::Unauthorized,
@@ -76,6 +78,7 @@ impl ErrorCode {
         Self::PlanInvalid,
         Self::InternalError,
         Self::LlmUnavailable,
+        Self::BudgetExhausted,
         Self::Overloaded,
         Self::ShuttingDown,
         Self::DeadlineExceeded,
@@ -94,7 +97,9 @@ impl ErrorCode {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::LlmFailed | Self::PlanInvalid | Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::LlmUnavailable | Self::Overloaded | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::LlmUnavailable | Self::BudgetExhausted | Self::Overloaded | Self::ShuttingDown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
             #[cfg(feature = "orchestrator")]
             Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -119,6 +124,7 @@ impl ErrorCode {
             Self::PlanInvalid => "plan_invalid",
             Self::InternalError => "internal_error",
             Self::LlmUnavailable => "llm_unavailable",
+            Self::BudgetExhausted => "budget_exhausted",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
             Self::DeadlineExceeded => "deadline_exceeded",
@@ -144,6 +150,7 @@ impl ErrorCode {
             Self::PlanInvalid => "No valid plan",
             Self::InternalError => "Internal error",
             Self::LlmUnavailable => "The LLM is unavailable",
+            Self::BudgetExhausted => "Budget exhausted",
             Self::Overloaded => "Overloaded",
             Self::ShuttingDown => "Shutting down",
             Self::DeadlineExceeded => "Deadline exceeded",

@@ -127,7 +127,9 @@ fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
         ErrorCode::MethodNotAllowed => &[("Allow", "The methods that the path supports")],
         ErrorCode::RateLimited | ErrorCode::Overloaded => &[RETRY, LEFT, POLICY],
         ErrorCode::ShuttingDown => &[RETRY],
-        ErrorCode::LlmUnavailable => &[RETRY, LEFT, POLICY, ENGINE, MODEL, CACHE, ATTEMPTS],
+        ErrorCode::LlmUnavailable | ErrorCode::BudgetExhausted => {
+            &[RETRY, LEFT, POLICY, ENGINE, MODEL, CACHE, ATTEMPTS]
+        }
         ErrorCode::LlmFailed | ErrorCode::PlanInvalid | ErrorCode::DeadlineExceeded => {
             &[LEFT, POLICY, ENGINE, MODEL, CACHE, ATTEMPTS]
         }

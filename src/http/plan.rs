@@ -178,7 +178,10 @@ impl RequestOptions {
             context.propose_id(id);
         }
         match (deadline, job) {
-            (Ok(deadline), Ok(job)) => Ok(ValidatedRequest { caller, include, deadline, no_cache, job }),
+            (Ok(deadline), Ok(job)) => {
+                let job = PlanJob { asks_questions: include.questions, ..job };
+                Ok(ValidatedRequest { caller, include, deadline, no_cache, job })
+            }
             (deadline, job) => {
                 let mut faults = job.err().map(|invalid| invalid.faults).unwrap_or_default();
                 faults.extend(deadline.err());

@@ -215,6 +215,12 @@ pub enum LlmError {
         /// When a retry may succeed.
         retry_after: Option<Duration>,
     },
+    /// What calls may cost in 24 hours is used up.
+    #[error("the budget for LLM calls is used up; raise PLANNER_LLM_BUDGET_USD_PER_DAY, or retry later")]
+    BudgetExhausted {
+        /// When enough of it is available again.
+        retry_after: Duration,
+    },
     /// The time ran out first.
     #[error("the time for the request ran out while waiting for the LLM")]
     Deadline,
@@ -222,11 +228,12 @@ pub enum LlmError {
 
 impl LlmError {
     /// Of two reasons the one that is more useful to the caller: an outage rather than a refusal, since it passes; of
-    /// two outages one with a time for the retry; the deadline last.
+    /// two outages one with a time for the retry; the deadline last. A budget that is used up is so for all models.
     #[must_use]
     pub fn or_better(self, other: Self) -> Self {
         match (self, other) {
-            (first @ Self::Unavailable { .. }, Self::Refused(_) | Self::Deadline)
+            (first @ Self::BudgetExhausted { .. }, _)
+            | (first @ Self::Unavailable { .. }, Self::Refused(_) | Self::Deadline)
             | (first @ Self::Refused(_), Self::Deadline) => first,
             (
                 Self::Unavailable { cause: a, retry_after: Some(first) },
@@ -243,7 +250,7 @@ impl LlmError {
     pub fn upstream(&self) -> Option<&UpstreamError> {
         match self {
             Self::Refused(error) | Self::Unavailable { cause: Some(error), .. } => error.upstream.as_deref(),
-            Self::Unavailable { cause: None, .. } | Self::Deadline => None,
+            Self::Unavailable { cause: None, .. } | Self::BudgetExhausted { .. } | Self::Deadline => None,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::resilience::breaker::{BreakerState, Permit};
 use crate::resilience::{Backoff, Breaker};
 use crate::telemetry::metrics::{Metrics, ModelMetrics};
 
+use super::spend::{Reservation, SpendLimit, Spending};
 use super::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, LlmError, Prompt, StreamObserver,
 };
@@ -59,6 +60,7 @@ pub struct FallbackChain {
     models: Vec<ModelEntry>,
     policy: CallPolicy,
     budget: TpsBudget,
+    spending: Option<Box<Spending>>,
     metrics: Arc<Metrics>,
 }
 
@@ -104,7 +106,14 @@ impl FallbackChain {
         };
         let models = models.into_iter().map(model_entry).collect();
         let budget = TpsBudget::new(BUDGET_WINDOW, BUDGET_PER_SECOND, BUDGET_SHARE);
-        Self { models, policy, budget, metrics }
+        Self { models, policy, budget, spending: None, metrics }
+    }
+
+    /// The same chain, whose calls are counted against `limit`. Calls of models without a price count at that of
+    /// `dearest`; answers have `max_tokens` at most.
+    #[must_use]
+    pub fn with_spend_limit(self, limit: Arc<dyn SpendLimit>, dearest: Price, max_tokens: u32) -> Self {
+        Self { spending: Some(Box::new(Spending { limit, dearest, max_tokens })), ..self }
     }
 
     /// The model that is tried first.
@@ -146,8 +155,8 @@ impl FallbackChain {
 /// The calls in flight: mostly one, and more while a slow one is hedged.
 type Calls<'a> = FuturesUnordered<BoxFuture<'a, Result<Completion, CallError>>>;
 
-/// The failure of the last call, and why there is no answer.
-type NoAnswer = (CallFailure, LlmError);
+/// The failure of the last call, if there was one, and why there is no answer.
+type NoAnswer = (Option<CallFailure>, LlmError);
 
 impl<'a> ModelSession<'a> {
     /// The model's name.
@@ -192,7 +201,7 @@ impl<'a> ModelSession<'a> {
         let began = Instant::now();
         let result = self.call_within_deadline(prompt, usage_totals).await;
         self.took = began.elapsed();
-        self.report(permit, result.as_ref().err().map(|(failure, _)| *failure));
+        self.report(permit, &result);
         if result.is_ok() {
             self.answers += 1;
         }
@@ -200,15 +209,17 @@ impl<'a> ModelSession<'a> {
     }
 
     /// Tells the breaker how the calls ended.
-    fn report(&self, permit: Permit<'_>, failure: Option<CallFailure>) {
-        match failure {
-            None => permit.succeed(),
+    fn report(&self, permit: Permit<'_>, result: &Result<Completion, NoAnswer>) {
+        match result.as_ref().map_err(|(failure, _)| *failure) {
+            Ok(_) => permit.succeed(),
+            // No call was made. The permit is dropped, which decides nothing.
+            Err(None) => {}
             // The server answered, if only to refuse.
-            Some(failure) if !failure.is_transient() => permit.succeed(),
+            Err(Some(failure)) if !failure.is_transient() => permit.succeed(),
             // A caller's short deadline is not the model's failure. The permit is dropped, which decides nothing.
-            Some(CallFailure::Timeout)
+            Err(Some(CallFailure::Timeout))
                 if self.is_short || !was_fair(self.took, self.chain.policy.request_time) => {}
-            Some(_) => permit.fail(),
+            Err(Some(_)) => permit.fail(),
         }
     }
 
@@ -225,7 +236,7 @@ impl<'a> ModelSession<'a> {
         let result = timeout_at(deadline, self.call_with_retries(prompt, usage_totals)).await;
         result.unwrap_or_else(|_| {
             warn!(model = %model, failure = CallFailure::Timeout.as_str(), retrying = false, "LLM call failed");
-            Err((CallFailure::Timeout, LlmError::Deadline))
+            Err((Some(CallFailure::Timeout), LlmError::Deadline))
         })
     }
 
@@ -242,10 +253,18 @@ impl<'a> ModelSession<'a> {
         let mut calls = Calls::new();
         loop {
             if self.time_left() < MIN_CALL_TIME {
-                return Err((CallFailure::Timeout, LlmError::Deadline));
+                return Err((Some(CallFailure::Timeout), LlmError::Deadline));
             }
             let may_hedge = self.attempts_left > 1 && self.is_last && calls.is_empty();
-            calls.push(self.call(prompt, usage_totals));
+            let reservation = match self.reserve(prompt).await {
+                Ok(reservation) => reservation,
+                // Calls in flight are counted already.
+                Err(refused) => {
+                    let completion = self.last_answer(&mut calls, refused).await?;
+                    return Ok(self.charge(completion, usage_totals));
+                }
+            };
+            calls.push(self.call(prompt, usage_totals, reservation));
             let error = match self.answer_or_hedge(&mut calls, may_hedge).await {
                 Ok(completion) => return Ok(self.charge(completion, usage_totals)),
                 Err(error) => error,
@@ -253,9 +272,9 @@ impl<'a> ModelSession<'a> {
             let answered = match self.follow_up(&error, backoff.next_wait()) {
                 FollowUp::RetryAfter(wait) => answer_within(&mut calls, wait).await,
                 FollowUp::GiveUp(why) if error.failure.is_transient() => {
-                    Some(self.last_answer(&mut calls, (error.failure, why)).await?)
+                    Some(self.last_answer(&mut calls, (Some(error.failure), why)).await?)
                 }
-                FollowUp::GiveUp(why) => return Err((error.failure, why)),
+                FollowUp::GiveUp(why) => return Err((Some(error.failure), why)),
             };
             if let Some(completion) = answered {
                 return Ok(self.charge(completion, usage_totals));
@@ -263,11 +282,19 @@ impl<'a> ModelSession<'a> {
         }
     }
 
-    /// Begins a call.
+    /// Reserves what a call may cost, where that is limited.
+    async fn reserve(&self, prompt: &Prompt) -> Result<Option<Reservation>, NoAnswer> {
+        let Some(spending) = &self.chain.spending else { return Ok(None) };
+        let reserved = spending.reserve(self.model_entry.price.as_ref(), prompt).await;
+        reserved.map(Some).map_err(|retry_after| (None, LlmError::BudgetExhausted { retry_after }))
+    }
+
+    /// Begins a call. What was reserved for it stays counted if it is given up.
     fn call<'p>(
         &self,
         prompt: &'p Prompt,
         usage_totals: &mut UsageTotals,
+        reservation: Option<Reservation>,
     ) -> BoxFuture<'p, Result<Completion, CallError>>
     where
         'a: 'p,
@@ -275,7 +302,14 @@ impl<'a> ModelSession<'a> {
         usage_totals.attempts += 1;
         let number = usage_totals.attempts;
         let observer = self.observer.clone().map(|observer| CallObserver::new(observer, number));
-        Box::pin(CallRecord::of(&self.chain.metrics, self.model_entry, prompt, observer))
+        let (chain, model_entry) = (self.chain, self.model_entry);
+        Box::pin(async move {
+            let result = CallRecord::of(&chain.metrics, model_entry, prompt, observer).await;
+            if let Some((spending, reservation)) = chain.spending.as_ref().zip(reservation) {
+                spending.settle(reservation, model_entry.price.as_ref(), &result);
+            }
+            result
+        })
     }
 
     /// Hedging: the next result of `calls`, or a time-out after which another call is made beside those in flight, so
@@ -296,8 +330,10 @@ impl<'a> ModelSession<'a> {
         while let Some(result) = calls.next().await {
             match result {
                 Ok(completion) => return Ok(completion),
-                Err(error) if error.failure.is_transient() => last = (error.failure, unavailable(&error)),
-                Err(error) => return Err((error.failure, LlmError::Refused(error))),
+                Err(error) if error.failure.is_transient() => {
+                    last = (Some(error.failure), unavailable(&error));
+                }
+                Err(error) => return Err((Some(error.failure), LlmError::Refused(error))),
             }
         }
         Err(last)

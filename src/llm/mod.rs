@@ -11,6 +11,7 @@ pub mod openai;
 mod redact;
 mod reply;
 mod span;
+pub mod spend;
 mod tls_failure;
 mod token_limit;
 mod transport;

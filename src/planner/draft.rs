@@ -13,6 +13,8 @@ pub struct Draft {
     pub rationale: Option<String>,
     /// How sure the engine is.
     pub confidence: Option<f64>,
+    /// What the engine would like to know.
+    pub open_questions: Vec<String>,
 }
 
 /// One proposed step.
@@ -42,6 +44,7 @@ impl From<PlanResponse> for Draft {
             nulls: Vec::new(),
             rationale: Some(response.rationale),
             confidence: Some(response.confidence),
+            open_questions: response.open_questions.unwrap_or_default(),
         }
     }
 }

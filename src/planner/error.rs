@@ -141,6 +141,7 @@ impl PlanError {
             Self::Llm(LlmError::Unavailable { cause, .. }) => {
                 cause.as_ref().map_or("breaker_open", |error| error.failure.as_str())
             }
+            Self::Llm(LlmError::BudgetExhausted { .. }) => "budget_exhausted",
             Self::Llm(LlmError::Deadline) => "deadline",
             Self::Parse(_) => "unreadable",
             Self::Invalid(_) => "invalid",
@@ -169,6 +170,9 @@ impl Problem {
             PlanError::Llm(LlmError::Refused(_)) => Self::new(ErrorCode::LlmFailed, sentence(message)),
             PlanError::Llm(LlmError::Unavailable { retry_after, .. }) => {
                 Self::new(ErrorCode::LlmUnavailable, sentence(message)).retry_after(retry_after)
+            }
+            PlanError::Llm(LlmError::BudgetExhausted { retry_after }) => {
+                Self::new(ErrorCode::BudgetExhausted, sentence(message)).retry_after(retry_after)
             }
             PlanError::Llm(LlmError::Deadline) => Self::new(
                 ErrorCode::DeadlineExceeded,

@@ -79,11 +79,13 @@ pub struct PlanJob {
     pub request: PlanRequest,
     /// The plan whose remaining steps are wanted; `None` for a plan from the start.
     pub progress: Option<Arc<PlanProgress>>,
+    /// Whether the LLM is asked for open questions.
+    pub asks_questions: bool,
 }
 
 impl From<PlanRequest> for PlanJob {
     fn from(request: PlanRequest) -> Self {
-        Self { request, progress: None }
+        Self { request, progress: None, asks_questions: false }
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Plan {
     confidence: f64,
     repairs: Vec<Repair>,
     warnings: Vec<Warning>,
+    open_questions: Vec<String>,
 }
 
 /// What is known of a plan beside the plan itself.
@@ -39,6 +40,8 @@ pub struct PlanDetails {
     pub repairs: Vec<Repair>,
     /// What was found in the plan and let pass.
     pub warnings: Vec<Warning>,
+    /// What the engine would like to know.
+    pub open_questions: Vec<String>,
 }
 
 impl Plan {
@@ -67,9 +70,15 @@ impl Plan {
         &self.warnings
     }
 
+    /// What the engine would like to know.
+    pub fn open_questions(&self) -> &[String] {
+        &self.open_questions
+    }
+
     /// The same plan with what was known of it when it was made.
-    pub(super) fn with_details(self, PlanDetails { repairs, warnings }: PlanDetails) -> Self {
-        Self { repairs, warnings, ..self }
+    pub(super) fn with_details(self, details: PlanDetails) -> Self {
+        let PlanDetails { repairs, warnings, open_questions } = details;
+        Self { repairs, warnings, open_questions, ..self }
     }
 
     /// The same plan with further warnings.
@@ -93,7 +102,12 @@ impl Plan {
             warnings: None,
             open_questions: None,
         };
-        (response, PlanDetails { repairs: self.repairs, warnings: self.warnings })
+        let details = PlanDetails {
+            repairs: self.repairs,
+            warnings: self.warnings,
+            open_questions: self.open_questions,
+        };
+        (response, details)
     }
 }
 
@@ -155,7 +169,7 @@ pub(super) fn normalize_beside(
     }
     let mut normalizer = Normalizer::new(registry, background.done, background.strictness);
     normalizer.guesses_arms = background.guesses_arms;
-    let Draft { steps: drafts, nulls, rationale, confidence } = draft;
+    let Draft { steps: drafts, nulls, rationale, confidence, open_questions } = draft;
     normalizer.number(&drafts, nulls);
     normalizer.check_gaps(&drafts, rules.max_steps);
     normalizer.settle(background.doubts);
@@ -178,7 +192,8 @@ pub(super) fn normalize_beside(
     }
     let rationale = normalizer.rationale(rationale);
     let confidence = normalizer.confidence(confidence);
-    normalizer.finish(steps, rationale, confidence)
+    let plan = normalizer.finish(steps, rationale, confidence)?;
+    Ok(Plan { open_questions: fields::questions(open_questions), ..plan })
 }
 
 /// A step on its own, as it would stand at `place` in a plan: with what has one right answer repaired, and
@@ -274,7 +289,8 @@ impl<'a> Normalizer<'a> {
             steps.extend_from_slice(self.done);
             steps.sort_by_key(|step| step.step);
         }
-        Ok(Plan { steps, rationale, confidence, repairs: self.repairs, warnings: self.warnings })
+        let (repairs, warnings) = (self.repairs, self.warnings);
+        Ok(Plan { steps, rationale, confidence, repairs, warnings, open_questions: Vec::new() })
     }
 
     /// A proposal's confidence after all repairs and assumptions.

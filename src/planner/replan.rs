@@ -50,7 +50,7 @@ impl PlannerArm {
         if !faults.is_empty() {
             return Err(InvalidRequest { faults, request_id: request.request_id });
         }
-        Ok(PlanJob { request, progress: Some(Arc::new(progress)) })
+        Ok(PlanJob { progress: Some(Arc::new(progress)), ..PlanJob::from(request) })
     }
 }
 

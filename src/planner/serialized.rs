@@ -47,6 +47,11 @@ impl SerializedPlan {
         &self.details.warnings
     }
 
+    /// What the engine would like to know.
+    pub fn open_questions(&self) -> &[String] {
+        &self.details.open_questions
+    }
+
     /// The plan read again, for what is seldom asked for.
     pub fn response(&self) -> PlanResponse {
         serde_json::from_slice(&self.json).expect("it was written by us")

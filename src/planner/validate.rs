@@ -38,15 +38,14 @@ impl PlanValidator {
         metrics: Arc<Metrics>,
     ) -> Self {
         registry.prepare();
-        // With more arms than fit, these prompts only tell what an example is.
-        let offered =
-            registry.shortlist("", max_prompt_arms, |_| false).map_or_else(|| registry.clone(), Arc::new);
-        let prompts = Arc::new(Prompts::new(&offered, &rules));
-        Self { registry, rules, prompts, max_prompt_arms, critics: Critics::default(), metrics }
+        let critics = Critics::default();
+        let prompts = usual_prompts(&registry, &rules, max_prompt_arms, &critics);
+        Self { registry, rules, prompts, max_prompt_arms, critics, metrics }
     }
 
     pub(super) fn with_critics(self, critics: Critics) -> Self {
-        Self { critics, ..self }
+        let prompts = usual_prompts(&self.registry, &self.rules, self.max_prompt_arms, &critics);
+        Self { prompts, critics, ..self }
     }
 
     /// The prompts for `job`.
@@ -60,7 +59,8 @@ impl PlanValidator {
             (None, None) => self.prompts.clone(),
             (offered, budget) => {
                 let offered = offered.map_or_else(|| self.registry.clone(), Arc::new);
-                Arc::new(Prompts::within(&offered, &self.rules, budget.unwrap_or_default()))
+                let prompts = Prompts::within(&offered, &self.rules, budget.unwrap_or_default());
+                Arc::new(prompts.with_rules(&self.critics.stated()))
             }
         }
     }
@@ -166,4 +166,15 @@ impl PlanValidator {
             _ => first,
         }
     }
+}
+
+/// The prompts for any goal. With more arms than fit, they only tell what an example is.
+fn usual_prompts(
+    registry: &Arc<ArmRegistry>,
+    rules: &PlanRules,
+    most: usize,
+    critics: &Critics,
+) -> Arc<Prompts> {
+    let offered = registry.shortlist("", most, |_| false).map_or_else(|| registry.clone(), Arc::new);
+    Arc::new(Prompts::new(&offered, rules).with_rules(&critics.stated()))
 }

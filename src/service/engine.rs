@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+
 use crate::config::{FallbackEngine, Settings};
 use crate::domain::EngineKind;
 use crate::llm::fallback::CallPolicy;
@@ -11,11 +13,17 @@ use crate::planner::Engine;
 use crate::planner::playbooks::EmbeddedPlanner;
 use crate::telemetry::metrics::Metrics;
 
-/// The engine that `settings` name.
+use super::spend::Spend;
+
+/// The engine that `settings` name, whose calls count against `spend`.
 ///
 /// # Errors
 /// When the LLM's client cannot be set up, with the reason.
-pub(super) fn from_settings(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Engine, String> {
+pub(super) fn from_settings(
+    settings: &Settings,
+    spend: Option<Arc<Spend>>,
+    metrics: &Arc<Metrics>,
+) -> Result<Engine, String> {
     let embedded = || EmbeddedPlanner::new(Arc::new(settings.arms.clone()), settings.rules.clone());
     if settings.engine == EngineKind::Embedded {
         return Ok(Engine::Embedded(embedded()));
@@ -39,5 +47,14 @@ pub(super) fn from_settings(settings: &Settings, metrics: &Arc<Metrics>) -> Resu
         request_time: settings.timeout,
     };
     let fallback = (settings.fallback_engine == FallbackEngine::Embedded).then(embedded);
-    Ok(Engine::Llm { chain: FallbackChain::new(models, &settings.prices, policy, metrics.clone()), fallback })
+    let mut chain = FallbackChain::new(models, &settings.prices, policy, metrics.clone());
+    if let Some(spend) = spend {
+        let dearest = settings.prices.dearest();
+        let names = std::iter::once(&settings.llm_model).chain(&settings.llm_fallback_models);
+        for model in names.filter(|name| settings.prices.get(name).is_none()) {
+            warn!(%model, price = %dearest, "the price of this model is unknown; its calls count against the budget at the dearest known price until the setting `prices` has it");
+        }
+        chain = chain.with_spend_limit(spend, dearest, settings.max_tokens);
+    }
+    Ok(Engine::Llm { chain, fallback })
 }

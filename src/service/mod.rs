@@ -11,6 +11,7 @@ pub(crate) mod rate_limit;
 pub(crate) mod redis;
 pub(crate) mod reply;
 pub(crate) mod span;
+mod spend;
 mod track_record;
 
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::config::Settings;
 use crate::domain::arms::ArmList;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{CacheStatus, PlanRequest, PlanResponse, SubTask};
-use crate::planner::critics::Critics;
+use crate::planner::critics::{Critic, Critics, PolicyCritic};
 use crate::planner::normalize::PlanDetails;
 use crate::planner::{Engine, PlanJob, PlannerArm, estimate};
 use crate::server::lifecycle::Lifecycle;
@@ -43,6 +44,7 @@ use collector::Collector;
 use rate_limit::PlanLimiter;
 use redis::Redis;
 use reply::PlanMetadata;
+use spend::Spend;
 use track_record::PlanCount;
 
 pub use track_record::TrackRecord;
@@ -67,6 +69,7 @@ pub struct PlannerService {
     pub(crate) redis: Option<Arc<Redis>>,
     pub(crate) limiter: PlanLimiter,
     arm_sources: ArmSources,
+    spend: Option<Arc<Spend>>,
     auth_tokens: Vec<Token>,
     validations: Semaphore,
     pub(crate) timeout: Duration,
@@ -84,13 +87,16 @@ impl PlannerService {
     /// When the LLM's client or that of Redis cannot be set up, with the reason.
     pub fn from_settings(settings: &Settings) -> Result<Arc<Self>, String> {
         let metrics = Metrics::new();
-        let engine = engine::from_settings(settings, &metrics)?;
         let redis = settings.redis_url.as_ref().map(|url| Redis::new(url, metrics.clone())).transpose()?;
+        let spend = settings
+            .llm_budget_usd_per_day
+            .map(|usd| Arc::new(Spend::new(usd, redis.clone(), metrics.clone())));
+        let engine = engine::from_settings(settings, spend.clone(), &metrics)?;
         let traces = match &settings.traces {
             Some(traces) => Traces::new(traces, Collector::new(traces)?)?,
             None => Traces::default(),
         };
-        Ok(Arc::new(Self { traces, ..Self::build(settings, engine, redis, metrics)? }))
+        Ok(Arc::new(Self { spend, traces, ..Self::build(settings, engine, redis, metrics)? }))
     }
 
     /// The service with `engine`, and `redis` for what replicas share. It sends no traces.
@@ -118,7 +124,7 @@ impl PlannerService {
         metrics.set_plan_limit(settings.max_concurrent_plans);
         let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone())
             .with_max_prompt_arms(settings.max_prompt_arms)
-            .with_critics(Critics::new(settings.critics, Vec::new()));
+            .with_critics(Critics::new(settings.critics, further_critics(settings)));
         Ok(Self {
             arm_sources: ArmSources::from_settings(settings, metrics.clone())?,
             cache: PlanCache::from_settings(settings, &planner, redis.clone()),
@@ -127,6 +133,7 @@ impl PlannerService {
             lifecycle: Lifecycle::new(settings.max_concurrent_plans),
             limiter: PlanLimiter::new(settings.rate_limit_per_minute, redis.clone()),
             redis,
+            spend: None,
             validations: Semaphore::new(MAX_VALIDATIONS),
             auth_tokens: settings.auth_tokens.iter().cloned().map(Token::from).collect(),
             timeout: settings.timeout,
@@ -191,7 +198,7 @@ impl PlannerService {
         })?;
         let plan = self.planner.validate(proposal, request).await?;
         let schedule = estimate::schedule(plan.steps());
-        let (response, PlanDetails { repairs, warnings }) = plan.into_response();
+        let (response, PlanDetails { repairs, warnings, .. }) = plan.into_response();
         Ok(PlanResponse {
             schedule: Some(schedule),
             repairs: Some(repairs),
@@ -224,6 +231,9 @@ impl PlannerService {
     /// Updates the gauges that are read rather than counted.
     pub(crate) fn update_gauges(&self) {
         self.arm_sources.update_gauges();
+        if let Some(spend) = &self.spend {
+            spend.update_gauges();
+        }
         self.planner.update_gauges();
         self.metrics.cache.set_entries(self.cache.as_ref().map_or(0, PlanCache::entries));
         if let Some(redis) = &self.redis {
@@ -278,6 +288,14 @@ impl ArmRefresh {
         self.stop.send_replace(true);
         let _ = self.refreshing.await;
     }
+}
+
+/// The critics that the settings bring.
+fn further_critics(settings: &Settings) -> Vec<Box<dyn Critic>> {
+    if settings.policies.is_empty() {
+        return Vec::new();
+    }
+    vec![Box::new(PolicyCritic::new(settings.policies.clone()))]
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::domain::RedisOperation;
 use crate::telemetry::metrics::Metrics;
 
-/// How long one command may take; a request sends at most two.
+/// How long one command may take; a request sends at most two, and one for each LLM call where spend is limited.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(20);
 /// Timeouts in a row after which Redis counts as unavailable: one alone is a pause of the network or the scheduler.
 const MAX_TIMEOUTS: u32 = 3;

@@ -66,7 +66,7 @@ fn present(plan: &SerializedPlan, origin: &Origin, include: Include) -> Bytes {
     });
     response.repairs = include.repairs.then(|| plan.repairs().to_vec());
     response.warnings = include.warnings.then(|| plan.warnings().to_vec());
-    response.open_questions = include.questions.then(Vec::new);
+    response.open_questions = include.questions.then(|| plan.open_questions().to_vec());
     response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
     serde_json::to_vec(&response).expect("texts and numbers serialise").into()
 }

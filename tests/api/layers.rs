@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From top to bottom. Modules of one layer do not import each other.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["main", "bin"],
     &["app"],
     &["cli", "http", "mcp", "orchestrator"],
@@ -15,6 +15,7 @@ const LAYERS: [&[&str]; 11] = [
     &["server"],
     &["config"],
     &["telemetry"],
+    &["policies"],
     &["domain"],
     &["headers", "http_client", "resilience", "text"],
 ];

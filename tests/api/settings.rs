@@ -67,6 +67,7 @@ fn every_variable_is_read() {
         ("PLANNER_LLM_MAX_ATTEMPTS", "10"),
         ("PLANNER_LLM_BREAKER_THRESHOLD", "7"),
         ("PLANNER_LLM_BREAKER_RESET_SECONDS", "1.5"),
+        ("PLANNER_LLM_BUDGET_USD_PER_DAY", "12.5"),
         ("PLANNER_PLANNING_TEMPERATURE", "2"),
         ("PLANNER_MAX_TOKENS", "128000"),
         ("PLANNER_MIN_PLAN_STEPS", "1"),
@@ -109,6 +110,7 @@ fn every_variable_is_read() {
     LLM_MAX_ATTEMPTS=10
     LLM_BREAKER_THRESHOLD=7
     LLM_BREAKER_RESET_SECONDS=1.5
+    LLM_BUDGET_USD_PER_DAY=12.5
     PLANNING_TEMPERATURE=2
     MAX_TOKENS=128000
     MIN_PLAN_STEPS=1
@@ -140,6 +142,7 @@ fn every_variable_is_read() {
     ARM_REFRESH_SECONDS=2
     ARM_STALE_SECONDS=4.5
     PRICES=llama unknown, a unknown, b unknown, c unknown
+    POLICIES=
     ");
 }
 

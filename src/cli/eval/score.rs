@@ -135,7 +135,7 @@ pub(super) struct WarningCount {
 /// Scores the `outcome` of `scenario`.
 pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) -> Score {
     let Outcome { origin, result, took } = outcome;
-    let (plan, PlanDetails { repairs, warnings }, error) = match result {
+    let (plan, PlanDetails { repairs, warnings, .. }, error) = match result {
         Ok((plan, details)) => (Some(plan), details, None),
         Err(problem) => {
             (None, PlanDetails::default(), Some(Failure { code: problem.code, detail: problem.detail }))

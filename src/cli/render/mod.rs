@@ -186,7 +186,7 @@ mod tests {
             let repairs = vec![Repair { code: RepairCode::Clamped, step: Some(2), message }];
             let message = "The action does not say what to do.".into();
             let warnings = vec![Warning { code: WarningCode::VagueAction, step: Some(1), message }];
-            PlanDetails { repairs, warnings }
+            PlanDetails { repairs, warnings, ..PlanDetails::default() }
         });
         static ORIGIN: LazyLock<Origin> = LazyLock::new(|| Origin {
             engine: EngineKind::OpenAi,

@@ -5,6 +5,7 @@
 
 mod budget;
 mod coverage;
+mod policy;
 mod time;
 mod vague;
 mod words;
@@ -18,6 +19,7 @@ use crate::planner::estimate;
 use crate::planner::normalize::Plan;
 use crate::text::{sentence, shorten, thousands};
 
+pub use policy::PolicyCritic;
 pub use words::Vocabulary;
 
 /// Longest text that is quoted to the LLM, in characters.
@@ -31,6 +33,11 @@ pub trait Critic: Debug + Send + Sync {
     /// Whether everything that it finds is soft: then nobody asks it where soft findings do not matter.
     fn is_soft(&self) -> bool {
         true
+    }
+
+    /// Rules that the LLM is told from the start.
+    fn stated(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -167,6 +174,11 @@ impl Critics {
         Self { mode, critics: critics.into() }
     }
 
+    /// Rules that the LLM is told from the start.
+    pub(super) fn stated(&self) -> Vec<String> {
+        self.critics.iter().flat_map(|critic| critic.stated()).collect()
+    }
+
     /// Everything that the critics find in `plan`, of which some steps are `done`.
     pub fn review(
         &self,
@@ -183,7 +195,6 @@ impl Critics {
         for finding in asked.flat_map(|critic| critic.review(&review)) {
             match finding.severity {
                 Severity::Hard => findings.hard.push(finding),
-                _ if self.mode == CriticsMode::Off => {}
                 Severity::Soft if self.mode == CriticsMode::Enforce => {
                     findings.warnings.extend(finding.clone().into_warning());
                     findings.soft.push(finding);

@@ -3,7 +3,7 @@
 use crate::domain::{MAX_STEP_SECONDS, RepairCode, SubTask};
 use crate::planner::draft::DraftStep;
 use crate::planner::error::PlanFault;
-use crate::text::{says_nothing, without_controls};
+use crate::text::{says_nothing, shorten, without_controls};
 
 use super::Normalizer;
 use super::arms::Neighbours;
@@ -12,6 +12,9 @@ use super::repeats::repeated;
 
 /// For a proposal that does not say how sure it is.
 const UNSTATED_CONFIDENCE: f64 = 0.5;
+/// Most open questions, and most characters of one.
+const MAX_QUESTIONS: usize = 3;
+const MAX_QUESTION_CHARS: usize = 200;
 /// For a step that does not say how long it takes, in seconds.
 pub(super) const UNSTATED_SECONDS: u32 = 30;
 
@@ -142,6 +145,17 @@ fn said(number: f64) -> String {
 }
 
 /// A text without white space around it and without control characters.
+/// The first questions that say something, each short and once.
+pub(super) fn questions(written: Vec<String>) -> Vec<String> {
+    let mut questions: Vec<String> = Vec::new();
+    for question in written.into_iter().map(|text| shorten(&cleaned(text), MAX_QUESTION_CHARS)) {
+        if questions.len() < MAX_QUESTIONS && !says_nothing(&question) && !questions.contains(&question) {
+            questions.push(question);
+        }
+    }
+    questions
+}
+
 fn cleaned(text: String) -> String {
     let text = without_controls(text);
     if text.trim().len() == text.len() { text } else { text.trim().to_owned() }

@@ -57,8 +57,8 @@ pub(super) fn read_beside(list: &mut StepList, object: &Map<String, Value>, plan
     if list.draft.steps.len() > MAX_STEPS {
         return;
     }
-    let is_open =
-        |key: &str| !keys::is_one_of(key, keys::RATIONALE) && !keys::is_one_of(key, keys::CONFIDENCE);
+    let read_already = [keys::RATIONALE, keys::CONFIDENCE, keys::QUESTIONS];
+    let is_open = |key: &str| !read_already.iter().any(|names| keys::is_one_of(key, names));
     for (key, value) in object.iter().filter(|(key, value)| is_open(key) && !std::ptr::eq(*value, plan)) {
         read_member(list, key, value, arms, MAX_DEPTH);
     }

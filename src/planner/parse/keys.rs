@@ -9,6 +9,7 @@ const MAX_MEMBERS: usize = 1_000;
 pub(super) const STEPS: &[&str] = &["plan", "steps", "subtasks", "tasks", "actions"];
 pub(super) const RATIONALE: &[&str] = &["rationale", "reasoning", "explanation"];
 pub(super) const CONFIDENCE: &[&str] = &["confidence", "confidencescore"];
+pub(super) const QUESTIONS: &[&str] = &["openquestions", "questions", "clarifyingquestions"];
 pub(super) const NUMBER: &[&str] = &["step", "stepnumber", "number", "stepid", "id", "index", "order"];
 pub(super) const NAME: &[&str] =
     &["id", "stepid", "step", "taskid", "key", "name", "title", "action", "task", "description"];

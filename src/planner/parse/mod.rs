@@ -271,6 +271,9 @@ struct StrictPlan {
     plan: Vec<StrictStep>,
     rationale: String,
     confidence: f64,
+    /// Only when they were asked for.
+    #[serde(default)]
+    open_questions: Vec<String>,
 }
 
 /// Every field is required: where one is missing, it may be there under another name.
@@ -302,6 +305,7 @@ impl From<StrictPlan> for Draft {
             nulls: Vec::new(),
             rationale: Some(plan.rationale),
             confidence: Some(plan.confidence),
+            open_questions: plan.open_questions,
         }
     }
 }

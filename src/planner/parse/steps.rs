@@ -135,6 +135,11 @@ impl StepList {
             let value = field(object, keys::CONFIDENCE).or_else(|| by_words(&["confiden", "certaint"]));
             self.draft.confidence = value.and_then(fraction);
         }
+        if self.draft.open_questions.is_empty()
+            && let Some(questions) = field(object, keys::QUESTIONS)
+        {
+            self.draft.open_questions = texts(questions);
+        }
     }
 
     /// Settles what can be settled only when all has been read: without a word about dependencies, the steps are

@@ -103,6 +103,7 @@ impl EmbeddedPlanner {
             nulls: Vec::new(),
             rationale: Some(rationale(&names, recognised, count, limit)),
             confidence: Some(confidence(recognised, count)),
+            open_questions: Vec::new(),
         }
     }
 
@@ -125,6 +126,7 @@ impl EmbeddedPlanner {
                  embedded planner, without a language model."
             )),
             confidence: Some(tools_confidence(matched, count)),
+            open_questions: Vec::new(),
         })
     }
 

@@ -123,6 +123,7 @@ impl EmbeddedPlanner {
             nulls: Vec::new(),
             rationale: Some(rationale(progress, !first.is_empty())),
             confidence: Some(confidence(progress)),
+            open_questions: Vec::new(),
         }
     }
 }

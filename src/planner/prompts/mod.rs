@@ -3,6 +3,7 @@
 //! Everything that does not depend on the request is built at start.
 
 mod arms;
+mod questions;
 mod reask;
 mod replan;
 mod schema;
@@ -83,6 +84,22 @@ impl Prompts {
         }
     }
 
+    /// The same prompts, which also state `rules` that the installation has for its plans.
+    #[must_use]
+    pub fn with_rules(mut self, rules: &[String]) -> Self {
+        if rules.is_empty() {
+            return self;
+        }
+        let rules: String = rules.iter().map(|rule| format!("- {rule}\n")).collect();
+        let [instructions, ..] = &mut self.simple.opening;
+        for message in [&mut self.system, instructions].into_iter().chain(self.rest.instructions()) {
+            let text = message.content.trim_end();
+            let text = format!("{text}\n\nEvery plan also keeps these rules:\n{rules}");
+            *message = Message::new(Role::System, text);
+        }
+        self
+    }
+
     /// The question that asks for a plan.
     pub fn first(&self, job: &PlanJob) -> Prompt {
         self.in_full(job, "", 0.0)
@@ -96,7 +113,7 @@ impl Prompts {
 
     /// The question that is asked last: simpler, for a shorter plan.
     pub fn simplified(&self, job: &PlanJob, rejected: &RejectedAnswer) -> Prompt {
-        let PlanJob { request, progress } = job;
+        let PlanJob { request, progress, .. } = job;
         if let Some(progress) = progress {
             return self.rest.simply(request, progress, &self.faults(rejected));
         }
@@ -117,13 +134,15 @@ impl Prompts {
     }
 
     fn in_full(&self, job: &PlanJob, faults: &str, least_temperature: f64) -> Prompt {
-        let PlanJob { request, progress } = job;
-        if let Some(progress) = progress {
-            return self.rest.in_full(request, progress, faults, least_temperature);
-        }
-        let user = faults.to_owned() + &user_prompt(request, &self.steps, &self.budget);
-        let messages = vec![self.system.clone(), Message::new(Role::User, user)];
-        Prompt { messages, schema: self.schema.clone(), least_temperature }
+        let PlanJob { request, progress, asks_questions } = job;
+        let prompt = if let Some(progress) = progress {
+            self.rest.in_full(request, progress, faults, least_temperature)
+        } else {
+            let user = faults.to_owned() + &user_prompt(request, &self.steps, &self.budget);
+            let messages = vec![self.system.clone(), Message::new(Role::User, user)];
+            Prompt { messages, schema: self.schema.clone(), least_temperature }
+        };
+        if *asks_questions { questions::asked_for(prompt) } else { prompt }
     }
 
     /// What was wrong with the last answer. It stands before the request, which small models take up best

@@ -109,6 +109,11 @@ impl RestPrompts {
         }
     }
 
+    /// The messages that state the rules.
+    pub(super) fn instructions(&mut self) -> [&mut Message; 2] {
+        [&mut self.system, &mut self.simple]
+    }
+
     /// The question for what is left of `past`; `faults` are those of the last answer.
     pub(super) fn in_full(
         &self,

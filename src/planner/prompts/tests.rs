@@ -205,7 +205,7 @@ fn a_schema_for_the_rest_of_a_long_plan_is_no_larger_than_one_for_twelve_steps()
     let rejected = RejectedAnswer::Parse(ParseError::NotJson);
     for (steps, is_tight) in [(5, true), (11, true), (12, false), (99, false)] {
         let progress = failed_plan(steps);
-        let job = PlanJob { request: request.clone(), progress: Some(progress.clone()) };
+        let job = PlanJob { progress: Some(progress.clone()), ..PlanJob::from(request.clone()) };
         let prompt = prompts.first(&job);
         assert_eq!(prompt.schema.tight.get() != prompt.schema.plain.get(), is_tight, "{steps}");
         for prompt in [prompt, prompts.simplified(&job, &rejected)] {

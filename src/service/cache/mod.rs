@@ -158,7 +158,7 @@ impl PlanCache {
         steps: Option<&UnboundedSender<SubTask>>,
         no_cache: bool,
     ) -> PlanOutcome {
-        let key = self.key(&job.request, &planner.arms_version());
+        let key = self.key(job, &planner.arms_version());
         if no_cache {
             return self.make(planner, job, deadline, steps, key, CacheStatus::Bypass).await;
         }
@@ -232,7 +232,7 @@ impl PlanCache {
         let arms = planner.arms_version();
         let answer = PlanOutcome::new(cache, planner.generate_plan(job, deadline, steps).await);
         // A plan for other arms than those of the key is of no use to others.
-        if planner.arms_version() == arms && self.key(&job.request, &arms) == key {
+        if planner.arms_version() == arms && self.key(job, &arms) == key {
             self.store(planner, key, &answer);
         }
         answer
@@ -250,8 +250,9 @@ impl PlanCache {
         }
     }
 
-    /// The key of `request` to an installation with these arms: its fields in one order, and objects of its context sorted by key.
-    fn key(&self, request: &PlanRequest, arms: &ArmsVersion) -> Key {
+    /// The key of `job` to an installation with these arms: its fields in one order, and objects of its context sorted by key.
+    fn key(&self, job: &PlanJob, arms: &ArmsVersion) -> Key {
+        let PlanJob { request, asks_questions, .. } = job;
         let asked = (&request.goal, &request.constraints, &request.context);
         let asked = serde_json::to_vec(&asked).expect("texts and JSON values serialise");
         let mut hash = self.setting.clone().chain_update(arms.fingerprint).chain_update(asked);
@@ -261,6 +262,9 @@ impl PlanCache {
         }
         if let Some(arms) = &request.arms {
             hash.update(serde_json::to_vec(arms).expect("texts and numbers serialise"));
+        }
+        if *asks_questions {
+            hash.update("questions");
         }
         Key(hash.finalize().into())
     }

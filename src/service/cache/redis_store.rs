@@ -28,6 +28,7 @@ struct StoredPlan<'a> {
     plan: &'a RawValue,
     repairs: &'a [Repair],
     warnings: &'a [Warning],
+    open_questions: &'a [String],
 }
 
 /// The same as it is read.
@@ -36,6 +37,7 @@ struct LoadedPlan {
     plan: PlanResponse,
     repairs: Vec<Repair>,
     warnings: Vec<Warning>,
+    open_questions: Vec<String>,
 }
 
 impl RedisPlans {
@@ -54,8 +56,8 @@ impl RedisPlans {
         let name = key.in_redis();
         let stored: Option<Vec<u8>> =
             self.redis.ask(RedisOperation::ReadPlan, async |mut redis| redis.get(name).await).await?;
-        let LoadedPlan { plan, repairs, warnings } = serde_json::from_slice(&stored?).ok()?;
-        let details = PlanDetails { repairs, warnings };
+        let LoadedPlan { plan, repairs, warnings, open_questions } = serde_json::from_slice(&stored?).ok()?;
+        let details = PlanDetails { repairs, warnings, open_questions };
         Some(SerializedPlan::new(planner.check_again(request, plan, details).await?))
     }
 
@@ -66,8 +68,12 @@ impl RedisPlans {
         }
         let (redis, ttl) = (self.redis.clone(), self.ttl.as_millis() as u64);
         let raw = serde_json::from_slice(plan.json()).expect("it was written by us");
-        let stored =
-            serde_json::to_vec(&StoredPlan { plan: raw, repairs: plan.repairs(), warnings: plan.warnings() });
+        let stored = serde_json::to_vec(&StoredPlan {
+            plan: raw,
+            repairs: plan.repairs(),
+            warnings: plan.warnings(),
+            open_questions: plan.open_questions(),
+        });
         let stored = stored.expect("texts and numbers serialise");
         tokio::spawn(async move {
             let name = key.in_redis();
@@ -83,7 +89,7 @@ impl RedisPlans {
 impl Key {
     /// The key in Redis; its number changes with the stored format.
     fn in_redis(self) -> String {
-        let mut name = String::from("planner:plan:2:");
+        let mut name = String::from("planner:plan:3:");
         for byte in self.0 {
             let _ = write!(name, "{byte:02x}");
         }

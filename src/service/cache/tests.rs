@@ -254,8 +254,9 @@ async fn errors_and_fallback_plans_are_shared_and_not_cached() {
 async fn keys_depend_on_values_and_not_on_how_they_are_written() {
     let fixture = Fixture::new(false, false);
     let arms = fixture.planner.arms_version();
-    let key =
-        |body: &str| fixture.cache.key(&PlanRequest::from_json(body.as_bytes()).expect("a request"), &arms);
+    let key = |body: &str| {
+        fixture.cache.key(&PlanRequest::from_json(body.as_bytes()).expect("a request").into(), &arms)
+    };
     let one = key(r#"{"goal":"g","constraints":["a","b"],"context":{"x":1,"y":{"p":[1],"q":2}}}"#);
     for same in [
         r#"{"context":{"y":{"q":2,"p":[1]},"x":1},"goal":"g","constraints":["a","b"]}"#,
@@ -272,7 +273,9 @@ async fn keys_depend_on_values_and_not_on_how_they_are_written() {
         assert_ne!(key(other), one, "{other}");
     }
     let other = PlanCache::new("another setting", 100, Duration::from_secs(60), None);
-    let default = PlanRequest::default();
+    let default = PlanJob::from(PlanRequest::default());
+    let asking = PlanJob { asks_questions: true, ..default.clone() };
+    assert_ne!(fixture.cache.key(&asking, &arms), fixture.cache.key(&default, &arms));
     assert_ne!(other.key(&default, &arms), fixture.cache.key(&default, &arms));
 }
 

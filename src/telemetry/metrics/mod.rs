@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
-    CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    CounterVec, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
 
 use crate::domain::problem::ErrorCode;
@@ -72,6 +72,12 @@ metric_set! {
         llm_retries: IntCounterVec = counters("planner_llm_retries_total", &["cause"]);
         /// LLM calls that were not retried because the retry budget was used up.
         llm_retry_budget_exhausted: IntCounter = counter("planner_llm_retry_budget_exhausted_total");
+        /// What LLM calls of the last 24 hours cost in US dollars, as it counts against the budget; 0 without a budget.
+        llm_spend: Gauge = float_gauge("planner_llm_spend_usd");
+        /// What LLM calls may cost in 24 hours, in US dollars; 0 without a budget.
+        llm_spend_limit: Gauge = float_gauge("planner_llm_spend_limit_usd");
+        /// LLM calls that were not made because the budget was used up.
+        llm_spend_refusals: IntCounter = counter("planner_llm_spend_refusals_total");
         /// LLM calls repeated without a feature that the server refused, by model and feature.
         llm_downgrades: IntCounterVec = counters("planner_llm_downgrades_total", &["model", "part"]);
         /// State of each model's circuit breaker: 0 closed, 1 half-open, 2 open.
@@ -192,6 +198,17 @@ impl Metrics {
     /// Counts a call that is repeated without `feature`, which the server refused.
     pub fn record_downgrade(&self, model: &str, feature: &'static str) {
         self.plans.llm_downgrades.with_label_values(&[model, feature]).inc();
+    }
+
+    /// Sets what LLM calls of the last 24 hours cost, and what they may cost, in US dollars.
+    pub fn set_llm_spend(&self, usd: f64, limit_usd: f64) {
+        self.plans.llm_spend.set(usd);
+        self.plans.llm_spend_limit.set(limit_usd);
+    }
+
+    /// Counts a call that is not made because the budget is used up.
+    pub fn record_spend_refusal(&self) {
+        self.plans.llm_spend_refusals.inc();
     }
 
     /// Sets the state of a model's circuit breaker: 0 closed, 1 half-open, 2 open.

@@ -78,7 +78,6 @@ impl Register<'_> {
         self.add(GaugeVec::new(Opts::new(name, help), labels))
     }
 
-    #[cfg(feature = "orchestrator")]
     pub(crate) fn float_gauge(&self, name: &str, help: &str) -> prometheus::Gauge {
         self.add(prometheus::Gauge::new(name, help))
     }

@@ -101,3 +101,31 @@ async fn replicas_share_the_limit_of_a_caller() {
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
     assert_eq!(left, [2, 1, 0, 0, 0].map(|left| format!("\"plans\";r={left}")));
 }
+
+#[tokio::test]
+#[ignore = "needs Redis; run by .ci/run"]
+async fn replicas_share_the_budget_for_llm_calls() {
+    let (redis, _) = real_redis(4);
+    let client = redis::Client::open(redis.as_str()).expect("a URL");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis");
+    let () = redis::cmd("DEL").arg("planner:spend").query_async(&mut connection).await.expect("no spend");
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    // Each plan costs 0.000975 US dollars.
+    let settings = [("PLANNER_LLM_BUDGET_USD_PER_DAY", "0.0025"), ("PLANNER_CACHE_TTL_SECONDS", "0")];
+    let replicas = [with_redis(&llm, &redis, &settings).await, with_redis(&llm, &redis, &settings).await];
+    let mut statuses = Vec::new();
+    for number in 0..4 {
+        let response = replicas[number % 2].plan(&json!({ "goal": "Fix it" })).await;
+        statuses.push(response.status().as_u16());
+        // What a call has cost is reported behind the answer's back.
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(statuses, [200, 200, 200, 503]);
+    let spent: Vec<i64> =
+        redis::cmd("HVALS").arg("planner:spend").query_async(&mut connection).await.expect("spend");
+    assert_eq!(spent.iter().sum::<i64>(), 3 * 975_000);
+    for replica in &replicas {
+        let known = replica.metric("planner_llm_spend_usd").await;
+        assert!((0.002_9..0.01).contains(&known), "{known}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Evaluates policies for one plan.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
+
+use cel::common::ast::{Expr, operators};
+use cel::common::types::{CelBool, CelInt, CelString, DYN_TYPE, STRING_TYPE};
+use cel::common::value::{CowVal, Val};
+use cel::{Context, Env, ExecutionError, IdedExpr as Expression, Value};
+
+use crate::text::shorten;
+
+use super::check::{CHARGE, MATCHES_PATTERN, RANGE};
+use super::values::{Ancestors, Fuel, Pattern, Variables, size_of};
+use super::{FUEL_UNITS, Policies, Policy, PolicyInput, PolicySource, Severity};
+
+/// A policy that does not hold, or that cannot be evaluated, which counts as the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name.
+    pub policy: String,
+    /// What follows.
+    pub severity: Severity,
+    /// Its message, or why it cannot be evaluated.
+    pub message: String,
+    /// The numbers of the steps that break it, where it is about each step.
+    pub steps: Vec<u32>,
+}
+
+/// Why an expression has no boolean value.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It is wrong whatever the plan.
+    Wrong(String),
+    /// There is no such key.
+    NoKey(String),
+    /// It does not fit this plan or this request.
+    NotHere(&'static str),
+    CostsTooMuch,
+}
+
+impl Failure {
+    /// In words of our own and of the policy: in a message there is no text of a request.
+    fn reason(&self, source: &PolicySource) -> String {
+        let is_written =
+            |key: &str| source.require.contains(key) || source.when.iter().any(|when| when.contains(key));
+        match self {
+            Self::Wrong(reason) => reason.clone(),
+            Self::NotHere(reason) => (*reason).to_owned(),
+            Self::NoKey(key) if is_written(key) => {
+                format!("there is no `{}`; test it with has() first", shorten(key, 40))
+            }
+            Self::NoKey(_) => "there is no such key; test it with `in` first".to_owned(),
+            Self::CostsTooMuch => "it costs too much".to_owned(),
+        }
+    }
+}
+
+type Args<'b, 'v> = Vec<CowVal<'b, 'v>>;
+type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+
+/// The standard functions of CEL, and those that rewritten expressions call.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::default().with_optional_support(false).with_stdlib();
+    let added = [
+        env.add_overload(RANGE, RANGE, vec![DYN_TYPE, DYN_TYPE, DYN_TYPE], charge_range),
+        env.add_overload(CHARGE, CHARGE, vec![DYN_TYPE, DYN_TYPE], charge),
+        env.add_member_overload(MATCHES_PATTERN, MATCHES_PATTERN, STRING_TYPE, vec![DYN_TYPE], matches),
+    ];
+    debug_assert!(added.iter().all(Result::is_ok), "names of our own");
+    Arc::new(env)
+});
+
+/// Returns its first argument and counts it.
+fn charge<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    let fuel = args.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
+    let value = args.swap_remove(0);
+    let fuel = fuel.downcast_ref::<Fuel>().ok_or_else(ExecutionError::missing_argument_or_target)?;
+    fuel.charge(size_of(&*value, FUEL_UNITS))?;
+    Ok(value)
+}
+
+/// The same for the range of a loop whose body has so many nodes.
+fn charge_range<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    if let [range, weight, fuel] = &args[..]
+        && let Some(fuel) = fuel.downcast_ref::<Fuel>()
+    {
+        let weight = weight.downcast_ref::<CelInt>().map_or(1, |weight| weight.inner().unsigned_abs());
+        let rounds = range.as_sizer().map_or(1, |sizer| sizer.size().inner().unsigned_abs());
+        fuel.charge(rounds.saturating_mul(weight))?;
+    }
+    let mut args = args;
+    args.remove(1);
+    charge(args)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "functions of CEL have this signature")]
+fn matches<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
+    match &args[..] {
+        [text, pattern] => {
+            let text = text.downcast_ref::<CelString<'_>>().map(CelString::inner);
+            let pattern = pattern.downcast_ref::<Pattern>();
+            let found = text.zip(pattern).map(|(text, Pattern(pattern))| pattern.is_match(text));
+            let found = found.ok_or_else(ExecutionError::missing_argument_or_target)?;
+            Ok(CowVal::owned(CelBool::from(found)))
+        }
+        _ => Err(ExecutionError::missing_argument_or_target()),
+    }
+}
+
+impl Policies {
+    /// Every policy that the plan of `input` breaks, in the order of the settings file.
+    pub fn violations(&self, input: &PolicyInput<'_>) -> Vec<Violation> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let fuel = Fuel::new(FUEL_UNITS);
+        let ancestors = Ancestors::new();
+        let variables = Variables::new(input, &ancestors, &self.patterns, fuel.clone());
+        let mut context = Context::with_env(ENVIRONMENT.clone());
+        context.set_variable_resolver(&variables);
+        let check = |policy| violation(policy, &variables, &context, &fuel);
+        self.policies.iter().filter_map(check).collect()
+    }
+
+    /// Evaluates both expressions of each policy for the plan of `input`, with fuel of its own; why one has no value.
+    pub(super) fn failures(&self, input: &PolicyInput<'_>) -> Vec<(usize, &'static str, Failure)> {
+        let mut failures = Vec::new();
+        for (index, policy) in self.policies.iter().enumerate() {
+            let expressions =
+                policy.when.iter().map(|when| ("when", when)).chain([("require", &policy.require)]);
+            for (field, expression) in expressions {
+                let fuel = Fuel::new(FUEL_UNITS);
+                let ancestors = Ancestors::new();
+                let variables = Variables::new(input, &ancestors, &self.patterns, fuel.clone());
+                let mut context = Context::with_env(ENVIRONMENT.clone());
+                context.set_variable_resolver(&variables);
+                if let Err(failure) = holds(expression, &context, &fuel) {
+                    failures.push((index, field, failure));
+                }
+            }
+        }
+        failures
+    }
+}
+
+fn violation(
+    policy: &Policy,
+    variables: &Variables<'_>,
+    context: &Context<'_, '_>,
+    fuel: &Fuel,
+) -> Option<Violation> {
+    let Policy { source, when, require } = policy;
+    let applies = when.as_ref().map_or(Ok(true), |when| holds(when, context, fuel));
+    let held = match applies {
+        Ok(false) => return None,
+        Ok(true) => holds(require, context, fuel),
+        Err(failure) => Err(failure),
+    };
+    let PolicySource { name, message, severity, .. } = source;
+    let of = |message, steps| Some(Violation { policy: name.clone(), severity: *severity, message, steps });
+    match held {
+        Ok(true) => None,
+        Ok(false) => of(message.clone(), culprits(require, variables, context, fuel)),
+        Err(failure) => {
+            of(format!("the policy `{name}` cannot be evaluated: {}", failure.reason(source)), Vec::new())
+        }
+    }
+}
+
+/// The numbers of the steps that break a policy of the form `plan.all(step, …)`; none for others.
+fn culprits(
+    require: &Expression,
+    variables: &Variables<'_>,
+    context: &Context<'_, '_>,
+    fuel: &Fuel,
+) -> Vec<u32> {
+    let Some((variable, body)) = for_each_step(require) else { return Vec::new() };
+    let breaks = |step: Box<dyn Val + '_>| {
+        let mut inner = context.new_inner_scope();
+        inner.add_variable_as_val(variable, step);
+        matches!(holds(body, &inner, fuel), Ok(false))
+    };
+    let numbered = (1..).zip(variables.steps());
+    numbered.filter_map(|(number, step)| breaks(step).then_some(number)).collect()
+}
+
+/// The variable and the body of `plan.all(variable, body)`.
+fn for_each_step(expression: &Expression) -> Option<(&str, &Expression)> {
+    let Expr::Comprehension(all) = &expression.expr else { return None };
+    let (Expr::Call(range), Expr::Call(step)) = (&all.iter_range.expr, &all.loop_step.expr) else {
+        return None;
+    };
+    let is_over_plan = matches!(&range.args.first()?.expr, Expr::Ident(name) if name == "plan");
+    let is_all = step.func_name == operators::LOGICAL_AND;
+    (is_over_plan && is_all).then_some((all.iter_var.as_str(), step.args.get(1)?))
+}
+
+/// Whether `expression` is true. A panic of the `cel` crate is a failure like others.
+fn holds(expression: &Expression, context: &Context<'_, '_>, fuel: &Fuel) -> Result<bool, Failure> {
+    let evaluate = || {
+        let value = Value::resolve_val(expression, context)?;
+        let boolean = value.downcast_ref::<CelBool>().map(|yes| *yes.inner());
+        boolean.ok_or_else(|| ExecutionError::UnexpectedType {
+            got: value.get_type().name().to_owned(),
+            want: "bool".to_owned(),
+        })
+    };
+    let result = catch_unwind(AssertUnwindSafe(evaluate));
+    // Logical operators may hide the error of what was not evaluated.
+    if fuel.is_used_up() {
+        return Err(Failure::CostsTooMuch);
+    }
+    match result {
+        Ok(result) => result.map_err(|error| failure(&error)),
+        Err(_) => Err(Failure::Wrong("the evaluation failed".into())),
+    }
+}
+
+/// Why, without any value in it: those may be long, or a caller's own.
+fn failure(error: &ExecutionError) -> Failure {
+    match error {
+        ExecutionError::NoSuchKey(key) => Failure::NoKey(key.to_string()),
+        ExecutionError::IndexOutOfBounds(_) => Failure::NotHere("a list has no entry at this index"),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            Failure::NotHere("it divides by zero")
+        }
+        ExecutionError::Overflow(..) => Failure::NotHere("a number is too large"),
+        ExecutionError::FunctionError { .. } => {
+            Failure::NotHere("a function cannot do anything with this value")
+        }
+        ExecutionError::NoSuchOverload(overload) => Failure::Wrong(overload.to_string()),
+        ExecutionError::UnexpectedType { got, want } => {
+            Failure::Wrong(format!("a value is {got}, and must be {want}"))
+        }
+        ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
+            Failure::Wrong(format!("`{operator}` does not take values of these types"))
+        }
+        _ => Failure::Wrong("a value has the wrong type".into()),
+    }
+}

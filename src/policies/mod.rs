@@ -1,0 +1,204 @@
+//! Policies: rules of an installation for its plans, as CEL expressions.
+//!
+//! They are compiled and checked at start. Evaluation is pure, its cost is bounded, and what
+//! cannot be evaluated does not hold.
+
+mod check;
+mod evaluate;
+mod sample;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::fmt;
+
+use cel::IdedExpr as Expression;
+use cel::parser::Parser;
+use serde::Deserialize;
+use serde_json::Map;
+
+use crate::domain::arms::{Arm, ArmRegistry};
+use crate::domain::{PlanRules, Schedule, SubTask};
+
+use shape::Shape;
+use values::Pattern;
+
+pub use evaluate::Violation;
+
+/// Most policies of an installation.
+pub const MAX_POLICIES: usize = 50;
+/// Longest expression, in characters.
+const MAX_EXPRESSION_CHARS: usize = 2_000;
+/// Longest name and longest message, in characters.
+const MAX_NAME_CHARS: usize = 100;
+const MAX_MESSAGE_CHARS: usize = 300;
+/// What all policies together may take for one plan, in units of about 100 ns.
+const FUEL_UNITS: u64 = 200_000;
+
+/// What follows when a policy does not hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The plan is never returned.
+    #[default]
+    Error,
+    /// The plan has a warning.
+    Warning,
+}
+
+/// A policy as it stands in the settings file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySource {
+    /// Its name, unique.
+    pub name: String,
+    /// To which plans it applies, as a CEL expression; all without one.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// What must be true of them, as a CEL expression.
+    pub require: String,
+    /// What the LLM and the caller are told.
+    pub message: String,
+    /// Whether a plan that breaks it is invalid.
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+/// What policies look at.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyInput<'a> {
+    /// What is to be reached; empty for a plan that is only validated.
+    pub goal: &'a str,
+    /// The caller's constraints.
+    pub constraints: &'a [String],
+    /// The caller's context.
+    pub context: &'a Map<String, serde_json::Value>,
+    /// The whole plan, steps that are done already included.
+    pub steps: &'a [SubTask],
+    /// Its schedule.
+    pub schedule: &'a Schedule,
+    /// The arms of the request.
+    pub arms: &'a [Arm],
+}
+
+/// All policies of an installation, in the order of the settings file.
+#[derive(Default)]
+pub struct Policies {
+    policies: Vec<Policy>,
+    patterns: Vec<Pattern>,
+}
+
+struct Policy {
+    source: PolicySource,
+    when: Option<Expression>,
+    require: Expression,
+}
+
+/// The sources, which say all.
+impl fmt::Debug for Policies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.sources()).finish()
+    }
+}
+
+impl Policies {
+    /// Compiles `sources`, and evaluates each for a sample plan with the arms of `registry` that is as long as `rules`
+    /// allow.
+    ///
+    /// # Errors
+    /// Every fault, as `policies[1].require (deploys): line 1, column 7: …`.
+    pub fn new(
+        sources: &[PolicySource],
+        registry: &ArmRegistry,
+        rules: &PlanRules,
+    ) -> Result<Self, Vec<String>> {
+        let mut faults = Vec::new();
+        if sources.len() > MAX_POLICIES {
+            faults.push(format!("has {} policies; at most {MAX_POLICIES} are allowed", sources.len()));
+        }
+        let mut all = Self::default();
+        for (index, source) in sources.iter().enumerate() {
+            let place = Place { index, source };
+            let earlier = &sources[..index];
+            if earlier.iter().any(|earlier| earlier.name == source.name) {
+                faults.push(place.fault("name", "is there twice"));
+            }
+            place.check_texts(&mut faults);
+            let mut compile = |field: &str, text: &str| {
+                compile(text, &mut all.patterns)
+                    .map_err(|found| {
+                        faults.extend(found.into_iter().map(|fault| place.fault(field, &fault)));
+                    })
+                    .ok()
+            };
+            let when = source.when.as_deref().map(|text| compile("when", text));
+            if let (Some(require), None | Some(Some(_))) = (compile("require", &source.require), &when) {
+                all.policies.push(Policy { source: source.clone(), when: when.flatten(), require });
+            }
+        }
+        if faults.is_empty() {
+            sample::try_out(&all, registry, rules, &mut faults);
+        }
+        if faults.is_empty() { Ok(all) } else { Err(faults) }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// As they stand in the settings file.
+    pub fn sources(&self) -> impl Iterator<Item = &PolicySource> {
+        self.policies.iter().map(|policy| &policy.source)
+    }
+}
+
+/// Where a policy stands, for faults.
+struct Place<'a> {
+    index: usize,
+    source: &'a PolicySource,
+}
+
+impl Place<'_> {
+    fn fault(&self, field: &str, what: &str) -> String {
+        let name = crate::text::shorten(&self.source.name, 40);
+        format!("policies[{}].{field} (`{name}`): {what}", self.index)
+    }
+
+    fn check_texts(&self, faults: &mut Vec<String>) {
+        let PolicySource { name, message, .. } = self.source;
+        for (field, text, most) in [("name", name, MAX_NAME_CHARS), ("message", message, MAX_MESSAGE_CHARS)] {
+            if text.trim().is_empty() {
+                faults.push(self.fault(field, "is blank"));
+            } else if text.trim() != text || text.chars().any(char::is_control) {
+                faults.push(self.fault(field, "has white space around it or a control character in it"));
+            } else if text.chars().count() > most {
+                faults.push(self.fault(field, &format!("is longer than {most} characters")));
+            }
+        }
+    }
+}
+
+/// Parses and checks one expression, which must be a boolean.
+fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<Expression, Vec<String>> {
+    if text.chars().count() > MAX_EXPRESSION_CHARS {
+        return Err(vec![format!("is longer than {MAX_EXPRESSION_CHARS} characters")]);
+    }
+    let parsed = std::panic::catch_unwind(|| Parser::default().parse_with_source_info(text));
+    let parsed = parsed.map_err(|_| vec!["cannot be parsed".to_owned()])?;
+    let (mut expression, source) = parsed.map_err(|errors| {
+        let faults = errors.errors.iter().map(|error| {
+            let (line, column) = error.pos;
+            format!("line {line}, column {column}: {}", error.msg)
+        });
+        faults.collect::<Vec<_>>()
+    })?;
+    let mut regexes = Vec::new();
+    let shape = check::check(&mut expression, &source, patterns.len(), &mut regexes)?;
+    patterns.extend(regexes.into_iter().map(Pattern));
+    match shape {
+        Shape::Bool | Shape::Any => Ok(expression),
+        other => Err(vec![format!("must be a boolean, and is {}", other.noun())]),
+    }
+}
