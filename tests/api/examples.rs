@@ -7,7 +7,7 @@ use crate::support::{FakeLlm, Reply, TestApp, json_of, repository_file};
 const FILE: &str = "src/http/docs/examples.json";
 
 async fn answer(example: &Value) -> (u16, Value) {
-    // A valid plan passes through unchanged; where it is repaired, the example has what the LLM said.
+    // A valid plan passes through unchanged; of one that is planned again, the LLM says the new steps alone.
     let said = example.get("llm").unwrap_or(&example["response"]);
     let llm = FakeLlm::start([Reply::plan(said)]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
