@@ -11,8 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
 use tracing::{info, warn};
 
-use crate::config::{self, Environment, PREFIX, Settings};
-use crate::domain::EngineKind;
+use crate::config::{self, Environment, LocalLlm, PREFIX, Settings};
 use crate::server::lifecycle::Phase;
 use crate::server::observe::observe;
 use crate::server::request::X_REQUEST_ID;
@@ -116,7 +115,7 @@ async fn serve_http(settings: Settings) -> Result<(), String> {
 /// standard error.
 async fn serve_mcp(settings: Settings) -> Result<(), String> {
     let _log = telemetry::init_on_stderr(settings.log_level, settings.log_format, &settings.service_name);
-    warn_about_engine(settings.engine);
+    log_model_notice(&settings);
     config::warn_about_unknown(&settings.unknown_variables);
     let service = PlannerService::from_settings(&settings)?;
     let signals = StopSignals::listen()?;
@@ -138,7 +137,7 @@ async fn serve_mcp(settings: Settings) -> Result<(), String> {
 
 /// Warns about settings that an operator might not have intended.
 fn warn_about(settings: &Settings) {
-    warn_about_engine(settings.engine);
+    log_model_notice(settings);
     if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
         warn!(
             "no bearer token is required: everybody who can reach this service can use /plan and /mcp; set PLANNER_AUTH_TOKENS to require one"
@@ -147,11 +146,11 @@ fn warn_about(settings: &Settings) {
     config::warn_about_unknown(&settings.unknown_variables);
 }
 
-/// Warns that no LLM makes the plans.
-fn warn_about_engine(engine: EngineKind) {
-    if engine == EngineKind::Embedded {
-        warn!(
-            "no LLM: plans come from the embedded planner's rules; set PLANNER_OPENAI_API_KEY or PLANNER_LLM_BASE_URL for a model"
-        );
+/// Says which model makes the plans, where nobody has chosen one.
+fn log_model_notice(settings: &Settings) {
+    match (settings.model_notice(), &settings.local_llm) {
+        (Some(notice), LocalLlm::Found(_)) => info!("{notice}"),
+        (Some(notice), _) => warn!("{notice}"),
+        (None, _) => {}
     }
 }

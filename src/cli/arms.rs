@@ -73,7 +73,7 @@ fn table(list: &ArmList, colours: Colours) -> String {
     let has_sources = !list.sources.is_empty();
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    let mut header = vec!["Arm", "What it does", "Capabilities", "Keywords", "Cost"];
+    let mut header = vec!["Arm", "What it does", "Capabilities", "Keywords", "Cost 1-5"];
     if has_types {
         header.push("Takes → makes");
     }
@@ -96,7 +96,7 @@ fn table(list: &ArmList, colours: Colours) -> String {
             Cell::new(visible(&arm.description)),
             Cell::new(words(&arm.capabilities)),
             Cell::new(words(&arm.keywords)),
-            Cell::new("$".repeat(arm.cost_tier.into())),
+            Cell::new(arm.cost_tier),
         ];
         if has_types {
             row.push(Cell::new(format!("{} → {}", words(&arm.inputs), words(&arm.outputs))));

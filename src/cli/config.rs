@@ -3,11 +3,13 @@
 use crate::config::table::SETTINGS;
 use crate::config::{PREFIX, Settings};
 
-/// Prints each setting as `PLANNER_NAME=value`, and those of traces, with secrets masked.
+/// Prints each setting as `PLANNER_NAME=value`, and those of traces, with secrets masked; which model
+/// makes the plans stands above, as a comment, where nobody has chosen one.
 pub(super) fn print(settings: &Settings) -> Result<(), String> {
     let ours = settings.shown().iter().map(|(name, value)| format!("{PREFIX}{name}={value}\n"));
     let of_traces = settings.shown_of_traces().into_iter().map(|(name, value)| format!("{name}={value}\n"));
-    super::print(&ours.chain(of_traces).collect::<String>())
+    let notice = settings.model_notice().map(|notice| format!("# {notice}\n"));
+    super::print(&notice.into_iter().chain(ours).chain(of_traces).collect::<String>())
 }
 
 /// What every setting does, for `--help`.

@@ -62,22 +62,31 @@ fn render(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     man.render_synopsis_section(page)?;
     man.render_description_section(page)?;
     commands(command).to_writer(page)?;
-    for command in command.get_subcommands().filter(|command| command.get_arguments().count() > 1) {
+    let is_own = |argument: &Arg| argument.get_id() != "help" && !argument.is_global_set();
+    for part in
+        std::iter::once(command).chain(command.get_subcommands().filter(|c| c.get_arguments().any(is_own)))
+    {
+        let is_whole = part.get_name() == command.get_name();
         // The heading of the section; without one, each would be called "OPTIONS".
-        let heading = format!("options of planner-arm {}", command.get_name());
-        let command = command.clone().mut_args(|argument| for_page(argument, &heading));
-        Man::new(command).render_options_section(page)?;
+        let heading = if is_whole {
+            "options".to_owned()
+        } else {
+            format!("options of planner-arm {}", part.get_name())
+        };
+        let is_shown = |argument: &Arg| is_whole || is_own(argument);
+        let part = part.clone().mut_args(|argument| for_page(argument, &heading, is_shown));
+        Man::new(part).render_options_section(page)?;
     }
     exit_status().to_writer(page)?;
     environment().to_writer(page)
 }
 
-/// `argument` under `heading`, its possible values in the help text: `clap_mangen`'s list of them is invalid for mandoc.
-fn for_page(argument: Arg, heading: &str) -> Arg {
-    let is_help = argument.get_id() == "help";
+/// `argument` under `heading` if it `is_shown`, its possible values in the help text: `clap_mangen`'s list of them is invalid for mandoc.
+fn for_page(argument: Arg, heading: &str, is_shown: impl Fn(&Arg) -> bool) -> Arg {
+    let is_hidden = !is_shown(&argument);
     let values = argument.get_possible_values();
     let values: Vec<&str> = values.iter().map(PossibleValue::get_name).collect();
-    let mut argument = argument.help_heading(heading.to_owned()).hide(is_help).hide_possible_values(true);
+    let mut argument = argument.help_heading(heading.to_owned()).hide(is_hidden).hide_possible_values(true);
     if !values.is_empty() {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         argument = argument.help(format!("{help}: {}", values.join(", ")));

@@ -9,17 +9,22 @@ mod plan;
 mod progress;
 mod render;
 
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use crate::config::{EXIT_CODE, Settings};
+use crate::config::{
+    CONFIG_FILE, EXIT_CODE, LocalLlm, Settings, SettingsError, process_variables, unknown_variables,
+};
+use crate::llm::local;
 use crate::server::process::{exit_as, healthcheck};
-use crate::service::PlannerService;
+use crate::service::{PlannerService, detect_local_llm};
 
 use render::visible;
 
@@ -30,6 +35,9 @@ use render::visible;
 #[derive(Debug, Parser)]
 #[command(name = "planner-arm", version)]
 struct Arguments {
+    /// The settings file, in place of the one that `PLANNER_CONFIG_FILE` names
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -73,7 +81,16 @@ pub(crate) fn run(
     serve: impl AsyncFnOnce(Settings) -> Result<(), String>,
     serve_mcp: impl AsyncFnOnce(Settings) -> Result<(), String>,
 ) -> ExitCode {
-    let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    let Arguments { config, command } = Arguments::parse();
+    let command = command.unwrap_or(Command::Serve);
+    let mut variables = process_variables();
+    if let Some(file) = config {
+        variables.insert(CONFIG_FILE.to_owned(), file);
+    }
+    // Those that serve have a log.
+    if !command.serves() {
+        report(&unknown_variables(&variables));
+    }
     // Commands that need no settings come first, so that they work with invalid ones.
     match &command {
         Command::Healthcheck { url: Some(url) } => return exit(block_on(1, healthcheck(url))),
@@ -84,16 +101,15 @@ pub(crate) fn run(
         }
         _ => {}
     }
-    let settings = match Settings::from_process() {
+    let settings = match settings(&variables, &command) {
         Ok(settings) => settings,
-        Err(error) => return exit_as("planner-arm", Err(error.to_string()), EXIT_CODE),
-    };
-    if !matches!(command, Command::Serve | Command::Mcp) {
-        // Those two have a log.
-        for variable in &settings.unknown_variables {
-            eprintln!("planner-arm: {variable}");
+        Err(error) => {
+            if command.serves() {
+                report(&unknown_variables(&variables));
+            }
+            return exit_as("planner-arm", Err(error.to_string()), EXIT_CODE);
         }
-    }
+    };
     let threads = settings.worker_threads;
     exit(match command {
         Command::Serve => block_on(threads, serve(settings)),
@@ -114,6 +130,36 @@ async fn read_arm_sources(service: &Arc<PlannerService>) {
         if let Some(error) = &status.error {
             eprintln!("planner-arm: the source of arms {}: {}", visible(&status.source), visible(error));
         }
+    }
+}
+
+impl Command {
+    /// Whether it runs until it is stopped, and has a log.
+    fn serves(&self) -> bool {
+        matches!(self, Self::Serve | Self::Mcp)
+    }
+
+    /// Whether it makes plans, or shows what would make them.
+    fn needs_engine(&self) -> bool {
+        self.serves() || matches!(self, Self::Plan(_) | Self::Eval(_) | Self::Config)
+    }
+}
+
+/// The settings in `variables`, with the model on this machine that they ask for where `command` needs one.
+fn settings(variables: &HashMap<String, String>, command: &Command) -> Result<Settings, SettingsError> {
+    let settings = Settings::load(variables)?;
+    if !command.needs_engine() || !matches!(settings.local_llm, LocalLlm::Wanted(_)) {
+        return Ok(settings);
+    }
+    let addresses = local::usual_addresses(settings.port);
+    block_on(1, detect_local_llm(settings, &addresses))
+}
+
+/// Prints `lines` to standard error.
+fn report<T: Display>(lines: &[T]) {
+    for line in lines {
+        // Standard error may be closed.
+        let _ = writeln!(std::io::stderr(), "planner-arm: {line}");
     }
 }
 

@@ -83,7 +83,12 @@ impl PlanArguments {
 /// Makes a plan and prints it.
 pub(super) async fn plan(arguments: PlanArguments, settings: &Settings) -> ExitCode {
     match output(arguments, settings).await {
-        Ok(Some(text)) => super::exit(super::print(&text)),
+        Ok(Some(text)) => {
+            let printed = super::print(&text);
+            // Below the plan, where it is seen.
+            super::report(settings.model_notice().as_slice());
+            super::exit(printed)
+        }
         Ok(None) => ExitCode::from(INTERRUPTED),
         Err(what) => super::exit(Err(what)),
     }

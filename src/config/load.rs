@@ -16,12 +16,12 @@ use crate::policies::{Policies, PolicySource};
 use super::reader::Reader;
 use super::table::{SETTINGS, unknown};
 use super::{
-    ArmSource, Environment, FallbackEngine, LogFormat, OPENAI_BASE_URL, PREFIX, Settings, SettingsError,
-    arm_sources, llm, traces,
+    ArmSource, Environment, FallbackEngine, LocalLlm, LogFormat, OPENAI_BASE_URL, PREFIX, Settings,
+    SettingsError, arm_sources, llm, traces,
 };
 
 /// The variable that names the file.
-const CONFIG_FILE: &str = "PLANNER_CONFIG_FILE";
+pub(crate) const CONFIG_FILE: &str = "PLANNER_CONFIG_FILE";
 
 pub(super) fn load(variables: &HashMap<String, String>) -> Result<Settings, SettingsError> {
     let mut faults = Vec::new();
@@ -121,14 +121,22 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     let policies = policies(reader, arms.as_ref(), &rules);
     let openai_api_key = reader.secret("openai_api_key");
     let base_url = llm::base_url(reader);
-    let engine = engine(reader, environment, base_url.as_deref());
+    let EngineChoice { engine, is_engine_chosen, wants_local_llm } =
+        engine(reader, environment, base_url.as_deref());
     let llm_model = reader.name("llm_model");
+    let local_llm = if wants_local_llm {
+        LocalLlm::Wanted(reader.is_set("llm_model").then(|| llm_model.clone()))
+    } else {
+        LocalLlm::Off
+    };
     let llm_fallback_models = reader.list("llm_fallback_models");
     let prices = prices(reader, std::iter::once(&llm_model).chain(&llm_fallback_models));
     let service_name = reader.text("service_name");
     let traces = traces::read(variables, &service_name, environment, &mut reader.faults);
     Some(Settings {
         engine,
+        is_engine_chosen,
+        local_llm,
         openai_api_key,
         llm_base_url: base_url.unwrap_or_else(|| OPENAI_BASE_URL.to_owned()),
         llm_headers: llm::headers(reader),
@@ -144,6 +152,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         rules,
         critics: reader.word("critics", &CriticsMode::ALL, CriticsMode::as_str),
         timeout: reader.seconds("timeout_seconds"),
+        is_timeout_set: reader.is_set("timeout_seconds"),
         fallback_engine: reader.word("fallback_engine", &FallbackEngine::ALL, FallbackEngine::as_str),
         host: reader.text("host"),
         port: reader.whole("port"),
@@ -260,27 +269,38 @@ fn file_list<T: DeserializeOwned, L: Default>(
     }
 }
 
+/// What `engine` says, and what follows for `auto`.
+struct EngineChoice {
+    engine: EngineKind,
+    is_engine_chosen: bool,
+    wants_local_llm: bool,
+}
+
 /// Decides `auto`, and that there is a key where one is needed.
-fn engine(reader: &mut Reader, environment: Environment, base_url: Option<&str>) -> EngineKind {
+fn engine(reader: &mut Reader, environment: Environment, base_url: Option<&str>) -> EngineChoice {
     let choices = [None, Some(EngineKind::OpenAi), Some(EngineKind::Embedded)];
     let choice = reader.word("engine", &choices, |kind| kind.map_or("auto", EngineKind::as_str));
     // An invalid URL or key has its own fault already; it was meant to be there.
     let (has_key, has_url) = (reader.is_set("openai_api_key"), reader.is_set("llm_base_url"));
-    let engine = choice.unwrap_or(if has_key || has_url || environment != Environment::Development {
+    let is_development = environment == Environment::Development;
+    let engine = choice.unwrap_or(if has_key || has_url || !is_development {
         EngineKind::OpenAi
     } else {
         EngineKind::Embedded
     });
+    let detects = reader.flag_or("detect_local_llm", is_development);
+    reader.show("detect_local_llm", detects);
+    let wants_local_llm = detects && choice.is_none() && !has_key && !has_url;
     reader.show("engine", engine.as_str());
     let is_openai = base_url.map_or(!has_url, |url| url.contains("://api.openai.com/"));
-    if engine == EngineKind::OpenAi && is_openai && !has_key {
+    if engine == EngineKind::OpenAi && is_openai && !has_key && !wants_local_llm {
         reader.fault(
             "openai_api_key",
             "is not set",
             "must be, unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded",
         );
     }
-    engine
+    EngineChoice { engine, is_engine_chosen: choice.is_some(), wants_local_llm }
 }
 
 fn redis_url(reader: &mut Reader) -> Option<SecretString> {
@@ -291,7 +311,7 @@ fn redis_url(reader: &mut Reader) -> Option<SecretString> {
 
 /// What is wrong with each variable with our prefix that is no setting. `PLANNER_ARM_*` is what Kubernetes sets for a
 /// service of that name, and what callers of this service use, unless it is nearly the name of a setting.
-fn unknown_variables(variables: &HashMap<String, String>) -> Vec<String> {
+pub(crate) fn unknown_variables(variables: &HashMap<String, String>) -> Vec<String> {
     let is_of_others = |name: &str| {
         name.starts_with("PLANNER_ARM_")
             && !SETTINGS

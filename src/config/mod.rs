@@ -3,6 +3,7 @@
 mod arm_sources;
 mod llm;
 mod load;
+mod local;
 mod reader;
 mod show;
 pub mod table;
@@ -22,8 +23,11 @@ use crate::domain::{CriticsMode, EngineKind, PlanRules};
 use crate::policies::Policies;
 
 pub use crate::http_client::CertificateFile;
+pub use local::{LocalLlm, LocalModel};
+
 pub use crate::telemetry::settings::{LogFormat, LogLevel, Sampler, TraceSettings};
 pub use arm_sources::{ArmSource, ArmSourceKind};
+pub(crate) use load::{CONFIG_FILE, unknown_variables};
 
 #[cfg(feature = "orchestrator")]
 pub(crate) use reader::Reader;
@@ -64,6 +68,10 @@ pub enum Environment {
 pub struct Settings {
     /// What answers requests, `auto` already decided.
     pub engine: EngineKind,
+    /// Whether the engine was named, and not `auto`.
+    pub is_engine_chosen: bool,
+    /// Whether a model on this machine is looked for.
+    pub local_llm: LocalLlm,
     /// Key of the LLM server.
     pub openai_api_key: Option<SecretString>,
     /// Base URL of the LLM server, without a slash at the end of its path; it may have a query.
@@ -94,6 +102,8 @@ pub struct Settings {
     pub critics: CriticsMode,
     /// The whole time for one request, 0.1 to 600 s.
     pub timeout: Duration,
+    /// Whether it was set.
+    pub is_timeout_set: bool,
     /// What answers when every model has failed.
     pub fallback_engine: FallbackEngine,
     /// Address to listen on.
@@ -162,14 +172,6 @@ fn lines(faults: &[String]) -> String {
 }
 
 impl Settings {
-    /// The settings of this process.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
-    pub fn from_process() -> Result<Self, SettingsError> {
-        Self::load(&process_variables())
-    }
-
     /// The settings in `variables`, an environment, and in the file that it names.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ use Kind::{FileOnly, Flag, List, Name, Number, Secret, SecretUrl, Secrets, Text,
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
     setting("ENGINE", Word(&["auto", "openai", "embedded"]), Value("auto"),
-        "What makes the plans: openai is any OpenAI-compatible LLM server, embedded is the embedded planner (playbooks); auto is the LLM when a key or a base URL is set or outside development, else the embedded planner."),
+        "What makes the plans: openai is any OpenAI-compatible LLM server, embedded is the embedded planner (playbooks); auto is the LLM when a key or a base URL is set, a model was found on this machine, or outside development, else the embedded planner."),
     setting("OPENAI_API_KEY", Secret("key"), NotSet,
         "The key of the LLM server; OPENAI_API_KEY is read when this one is not set."),
     setting("LLM_BASE_URL", Url, Value(OPENAI_BASE_URL),
@@ -76,6 +76,8 @@ pub const SETTINGS: &[Setting] = &[
         "A PEM file of certificate authorities to trust for the LLM server, beside those of the system."),
     setting("LLM_MODEL", Name, Value("gpt-3.5-turbo"),
         "The model that is asked first."),
+    setting("DETECT_LOCAL_LLM", Flag, Computed("true in development, else false"),
+        "Whether a model on this machine (Ollama, llama.cpp, LM Studio) is looked for and used where engine is auto and neither a key nor a base URL is set."),
     setting("LLM_FALLBACK_MODELS", List, NotSet,
         "Models that are asked next when it fails, in this order."),
     setting("LLM_MAX_ATTEMPTS", Whole(1, 10), Value("3"),

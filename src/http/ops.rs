@@ -20,6 +20,7 @@ pub(super) async fn health(State(service): State<Arc<PlannerService>>) -> Json<H
         status: "healthy".into(),
         version: env!("CARGO_PKG_VERSION").into(),
         model: service.planner.model().to_string(),
+        notice: service.model_notice.clone(),
         timestamp: now(),
     })
 }

@@ -6,6 +6,7 @@ mod capabilities;
 mod error;
 pub mod fallback;
 mod learned;
+pub mod local;
 mod observer;
 pub mod openai;
 mod redact;

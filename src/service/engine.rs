@@ -1,12 +1,14 @@
 //! The engine that the settings name.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::config::{FallbackEngine, Settings};
+use crate::config::{FallbackEngine, LocalLlm, Settings, SettingsError};
 use crate::domain::EngineKind;
 use crate::llm::fallback::CallPolicy;
+use crate::llm::local::find_model;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, FallbackChain, ServerSettings};
 use crate::planner::Engine;
@@ -14,6 +16,19 @@ use crate::planner::playbooks::EmbeddedPlanner;
 use crate::telemetry::metrics::Metrics;
 
 use super::spend::Spend;
+
+/// `settings` with the first model that a server at `addresses` offers, where they ask for a model on this machine.
+///
+/// # Errors
+/// When there is none, and the settings require one.
+pub async fn detect_local_llm(
+    settings: Settings,
+    addresses: &[SocketAddr],
+) -> Result<Settings, SettingsError> {
+    let LocalLlm::Wanted(name) = &settings.local_llm else { return Ok(settings) };
+    let found = find_model(addresses, name.as_deref()).await;
+    settings.with_local_model(found)
+}
 
 /// The engine that `settings` name, whose calls count against `spend`.
 ///

@@ -47,6 +47,7 @@ use reply::PlanMetadata;
 use spend::Spend;
 use track_record::PlanCount;
 
+pub use engine::detect_local_llm;
 pub use track_record::TrackRecord;
 
 /// When callers should retry while all permits are taken or the service shuts down.
@@ -75,6 +76,8 @@ pub struct PlannerService {
     pub(crate) timeout: Duration,
     pub(crate) ready_requires_llm: bool,
     pub(crate) cors_allowed_origins: Vec<HeaderValue>,
+    /// One sentence on which model makes the plans, where nobody has chosen one.
+    pub(crate) model_notice: Option<String>,
     /// Where spans go.
     pub(crate) traces: Traces,
     plans: PlanCount,
@@ -138,6 +141,7 @@ impl PlannerService {
             auth_tokens: settings.auth_tokens.iter().cloned().map(Token::from).collect(),
             timeout: settings.timeout,
             ready_requires_llm: settings.ready_requires_llm,
+            model_notice: settings.model_notice(),
             traces: Traces::default(),
             cors_allowed_origins: origins.collect(),
             plans: PlanCount::default(),

@@ -6,17 +6,21 @@ use planner_arm::domain::PlanResponse;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan, settings};
+use crate::support::{FakeLlm, Reply, TempFile, TestApp, assert_valid_by_default, good_plan, settings};
 
 /// The program: the one that was built for the tests, or `PLANNER_TEST_BINARY`.
 pub fn program() -> String {
     std::env::var("PLANNER_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_planner-arm").to_owned())
 }
 
+/// The engine that needs no model, chosen.
+pub const EMBEDDED: (&str, &str) = ("PLANNER_ENGINE", "embedded");
+
 /// It with these settings alone.
 pub fn binary(variables: &[(&str, &str)]) -> Command {
     let mut command = bare(&program());
-    command.envs(variables.iter().copied());
+    // Whatever runs on this machine.
+    command.env("PLANNER_DETECT_LOCAL_LLM", "false").envs(variables.iter().copied());
     command
 }
 
@@ -45,7 +49,7 @@ fn said(output: Output) -> (i32, String, String) {
 
 /// As [`run`], with something on standard input.
 async fn fed(input: &[u8], arguments: &[&str]) -> (i32, String, String) {
-    let mut command = binary(&[]);
+    let mut command = binary(&[EMBEDDED]);
     let piped = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("the binary runs");
     let mut stdin = child.stdin.take().expect("a pipe");
@@ -86,7 +90,8 @@ async fn a_plan_is_drawn_for_mermaid() {
 
 #[tokio::test]
 async fn a_plan_is_drawn_as_a_tree_as_documented() {
-    let (code, out, err) = run(&[], &["plan", "Build and deploy a REST API with tests", "-f", "tree"]).await;
+    let (code, out, err) =
+        run(&[EMBEDDED], &["plan", "Build and deploy a REST API with tests", "-f", "tree"]).await;
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(
         out.starts_with(
@@ -158,7 +163,8 @@ async fn arms_are_coloured_as_options_and_environment_say() {
             (&[no], "always", true),
         ] {
             let arguments = ["plan", "Build a REST API", "-f", format, "--color", color];
-            let (code, out, err) = run(variables, &arguments).await;
+            let variables = [&[EMBEDDED], variables].concat();
+            let (code, out, err) = run(&variables, &arguments).await;
             assert_eq!((code, err.as_str()), (0, ""));
             let coloured = out.contains("\u{1b}[38;5;32m");
             assert_eq!(coloured, is_coloured, "{format} {variables:?} {color}\n{out}");
@@ -177,7 +183,7 @@ async fn a_reader_that_stops_early_is_no_error() {
     for arguments in [&["plan", "Debug the login"][..], &["completions", "bash"], &["man"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let mut command = binary(&[]);
+        let mut command = binary(&[EMBEDDED]);
         let output = command.args(arguments).stdout(writer).stderr(Stdio::piped()).spawn().expect("it runs");
         let output = output.wait_with_output().await.expect("it ends");
         assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
@@ -318,6 +324,7 @@ async fn the_manual_page_has_every_command_argument_setting_and_exit_code() {
         assert!(page.contains(&format!("planner-arm {name}")), "{name}\n{page}");
     }
     for part in [
+        "--config",
         "--constraint",
         "--min-success",
         "table, tree, json, mermaid",
@@ -349,12 +356,61 @@ async fn a_port_in_use_is_reported_in_one_sentence() {
 
 #[tokio::test]
 async fn an_unknown_variable_is_reported_with_the_nearest_name() {
-    for arguments in [&["config"][..], &["plan", "Ship it"]] {
+    let url = TestApp::embedded().await.url("/health");
+    for (arguments, ends_with) in [
+        (&["config"][..], 0),
+        (&["plan", "Ship it"], 0),
+        (&["arms"], 0),
+        (&["man"], 0),
+        (&["completions", "bash"], 0),
+        (&["healthcheck", &url], 1),
+        (&["eval", "/nowhere.toml"], 1),
+    ] {
         let (code, _, err) = run(&[("PLANNER_MODEL", "x")], arguments).await;
-        assert_eq!(code, 0, "{err}");
+        assert_eq!(code, ends_with, "{err}");
         let said = "planner-arm: unknown setting PLANNER_MODEL (did you mean PLANNER_LLM_MODEL?)";
         assert!(err.lines().any(|line| line == said), "{arguments:?}: {err}");
     }
+}
+
+#[tokio::test]
+async fn unknown_variables_are_reported_with_invalid_ones() {
+    for arguments in [&["serve"][..], &["mcp"], &["config"]] {
+        let variables = [("PLANNER_MODEL", "x"), ("PLANNER_PORT", "x")];
+        let (code, _, err) = run(&variables, arguments).await;
+        assert_eq!(code, 78, "{err}");
+        assert_eq!(err.matches("(did you mean PLANNER_LLM_MODEL?)").count(), 1, "{err}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_model_the_settings_that_connect_one_are_named() {
+    let said = "No language model is connected: plans come from the embedded planner. To connect one, set \
+                PLANNER_OPENAI_API_KEY (OpenAI) or PLANNER_LLM_BASE_URL (any OpenAI-compatible server).";
+    for format in ["table", "json"] {
+        let (code, out, err) = run(&[], &["plan", "Ship it", "-f", format]).await;
+        assert_eq!((code, err), (0, format!("planner-arm: {said}\n")), "{format}");
+        assert!(!out.contains("No language model is connected"), "programs read it");
+    }
+    assert!(run(&[], &["config"]).await.1.starts_with(&format!("# {said}\n")));
+    // Who chose it knows.
+    for arguments in [&["plan", "Ship it"][..], &["config"]] {
+        let (_, out, err) = run(&[EMBEDDED], arguments).await;
+        assert!(err.is_empty() && !out.contains("language model is connected"), "{out}");
+    }
+}
+
+#[tokio::test]
+async fn a_settings_file_can_be_an_option_of_any_command() {
+    let file = TempFile::new("settings.toml", "port = 9100\n");
+    for arguments in [["config", "--config", &file.path], ["--config", &file.path, "config"]] {
+        let (code, out, err) = run(&[("PLANNER_CONFIG_FILE", "/nowhere.toml")], &arguments).await;
+        assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
+        assert!(out.contains("PLANNER_PORT=9100\n"), "{out}");
+    }
+    let (code, _, err) = run(&[], &["config", "--config", "/nowhere.toml"]).await;
+    assert_eq!(code, 78);
+    assert!(err.contains("\"/nowhere.toml\""), "{err}");
 }
 
 #[tokio::test]

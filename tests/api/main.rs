@@ -22,6 +22,7 @@ mod layers;
 mod limits;
 mod links;
 mod llm;
+mod local_llm;
 mod malicious_answers;
 mod matrix;
 mod mcp;

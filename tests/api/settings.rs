@@ -63,6 +63,7 @@ fn every_variable_is_read() {
         ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/"),
         ("PLANNER_LLM_HEADERS", "Api-Key: 1; x-team: planners"),
         ("PLANNER_LLM_MODEL", "llama"),
+        ("PLANNER_DETECT_LOCAL_LLM", "true"),
         ("PLANNER_LLM_FALLBACK_MODELS", "a, b,,c "),
         ("PLANNER_LLM_MAX_ATTEMPTS", "10"),
         ("PLANNER_LLM_BREAKER_THRESHOLD", "7"),
@@ -106,6 +107,7 @@ fn every_variable_is_read() {
     LLM_HEADERS=api-key: ********; x-team: ********
     LLM_CA_FILE=
     LLM_MODEL=llama
+    DETECT_LOCAL_LLM=true
     LLM_FALLBACK_MODELS=a,b,c
     LLM_MAX_ATTEMPTS=10
     LLM_BREAKER_THRESHOLD=7

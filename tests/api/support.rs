@@ -46,8 +46,11 @@ impl TestApp {
     pub async fn start(variables: &[(&str, &str)]) -> Self {
         // Without a cache, so that each request is answered by itself, unless a test is about it.
         let variables = [&[("PLANNER_CACHE_TTL_SECONDS", "0")], variables].concat();
-        let settings = settings(&variables).unwrap_or_else(|error| panic!("{error}"));
-        let app = PlannerService::from_settings(&settings).expect("an application");
+        Self::start_with(&settings(&variables).unwrap_or_else(|error| panic!("{error}"))).await
+    }
+
+    pub async fn start_with(settings: &Settings) -> Self {
+        let app = PlannerService::from_settings(settings).expect("an application");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();

@@ -90,6 +90,7 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     }
     json_file.map_or(Ok(()), must_be_writable)?;
 
+    crate::cli::report(settings.model_notice().as_slice());
     let service = PlannerService::from_settings(&settings)?;
     super::read_arm_sources(&service).await;
     let target = EvalTarget {

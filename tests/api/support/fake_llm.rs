@@ -91,6 +91,8 @@ struct Server {
     calls: Mutex<Vec<Call>>,
     forgets: bool,
     keeps_alive: bool,
+    /// What it lists at `/models`; nothing while this is empty.
+    models: Mutex<Vec<String>>,
     number: AtomicUsize,
     open: AtomicUsize,
 }
@@ -169,6 +171,7 @@ impl FakeLlm {
             calls: Mutex::default(),
             forgets,
             keeps_alive,
+            models: Mutex::default(),
             number: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
         });
@@ -176,6 +179,11 @@ impl FakeLlm {
         let llm = Self { base_url, origin, authority, port, server, tasks: Mutex::default() };
         llm.listen();
         llm
+    }
+
+    /// Lists these models from now on.
+    pub fn offer(&self, models: &[&str]) {
+        *lock(&self.server.models) = models.iter().map(|model| (*model).to_owned()).collect();
     }
 
     /// The settings that connect the service with it.
@@ -298,6 +306,12 @@ impl Server {
             return (None, send_json(200, &ready));
         }
         let path = request.path.split('?').next().unwrap_or_default();
+        let models = lock(&self.models).clone();
+        if request.method == "GET" && path.ends_with("/models") && !models.is_empty() {
+            let entry = |id| json!({ "id": id, "object": "model", "created": 1, "owned_by": "library" });
+            let data: Vec<Value> = models.into_iter().map(entry).collect();
+            return (None, send_json(200, &json!({ "object": "list", "data": data })));
+        }
         let body = match (request.method.as_str(), path) {
             ("GET", "/arms") => Some(Value::Null),
             ("POST", "/plan" | "/replan" | "/validate") => serde_json::from_slice(&request.body).ok(),
