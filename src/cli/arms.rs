@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use clap::{Args, ColorChoice, ValueEnum};
+use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, ContentArrangement, Table};
 
@@ -11,38 +11,27 @@ use crate::domain::arms::{ArmList, ArmSourceStatus, ListedArm};
 use crate::service::read_arms;
 use crate::telemetry;
 
+use super::output::{ListFormat, OutputArguments};
 use super::render::{Colours, fit, visible, visible_json};
 
 /// What `planner-arm arms` is given.
 #[derive(Debug, Args)]
 pub(super) struct ArmsArguments {
-    /// How to print them
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// Whether arms are shown in colours; auto: in a terminal, unless `NO_COLOR` is set
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
-    color: ColorChoice,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// As GET /arms answers
-    Json,
+    #[command(flatten)]
+    output: OutputArguments<ListFormat>,
 }
 
 /// Prints the arms of `settings`, and those that their sources have now.
 pub(super) async fn print(arguments: ArmsArguments, settings: Settings) -> Result<(), String> {
     telemetry::init_for_command(settings.log_level, std::io::stderr().is_terminal(), std::io::stderr);
     let list = read_arms(&settings).await?;
-    let text = match arguments.format {
-        Format::Table => {
-            let colours = Colours::on(&std::io::stdout(), arguments.color);
+    let text = match arguments.output.format {
+        ListFormat::Table => {
+            let colours = Colours::on(&std::io::stdout(), arguments.output.color);
             let sources = if list.sources.is_empty() { String::new() } else { sources_table(&list.sources) };
             table(&list, colours) + &sources
         }
-        Format::Json => {
+        ListFormat::Json => {
             let json = serde_json::to_string_pretty(&list).map_err(|error| error.to_string())?;
             visible_json(&json) + "\n"
         }

@@ -4,10 +4,14 @@ mod arms;
 mod arms_file;
 mod config;
 mod eval;
+mod generate;
 mod man;
+mod output;
 mod plan;
 mod progress;
 mod render;
+mod replan;
+mod validate;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -53,6 +57,10 @@ enum Command {
     Mcp,
     /// Make one plan and print it
     Plan(plan::PlanArguments),
+    /// Check a plan, without a language model, and print it; the exit code is 1 when it is not valid
+    Validate(validate::ValidateArguments),
+    /// Plan what is left of a plan, or change it as somebody wants
+    Replan(replan::ReplanArguments),
     /// Evaluate the configured engine on a set of scenarios and print a report
     Eval(eval::EvalArguments),
     /// Print the arms that steps can be given to, those of sources included
@@ -99,6 +107,9 @@ pub(crate) fn run(
         Command::Plan(arguments) if !arguments.have_a_goal() => {
             usage_error("plan", "no goal: give one as an argument or on standard input")
         }
+        Command::Validate(arguments) if !arguments.have_a_plan() => {
+            usage_error("validate", "no plan: give a file as an argument, or a plan on standard input")
+        }
         _ => {}
     }
     let settings = match settings(&variables, &command) {
@@ -115,6 +126,8 @@ pub(crate) fn run(
         Command::Serve => block_on(threads, serve(settings)),
         Command::Mcp => block_on(threads, serve_mcp(settings)),
         Command::Plan(arguments) => return block_on(threads, plan::plan(arguments, &settings)),
+        Command::Validate(arguments) => return block_on(threads, validate::validate(arguments, &settings)),
+        Command::Replan(arguments) => return block_on(threads, replan::replan(arguments, &settings)),
         Command::Eval(arguments) => block_on(threads, eval::eval(arguments, settings)),
         Command::Healthcheck { .. } => block_on(1, healthcheck(&settings.health_url())),
         Command::Arms(arguments) => block_on(threads, arms::print(arguments, settings)),
@@ -141,7 +154,7 @@ impl Command {
 
     /// Whether it makes plans, or shows what would make them.
     fn needs_engine(&self) -> bool {
-        self.serves() || matches!(self, Self::Plan(_) | Self::Eval(_) | Self::Config)
+        self.serves() || matches!(self, Self::Plan(_) | Self::Replan(_) | Self::Eval(_) | Self::Config)
     }
 }
 

@@ -105,38 +105,40 @@ fn arm_of<'a>(step: &SubTask, registry: &'a ArmRegistry) -> Option<&'a Arm> {
     registry.arms().iter().find(|arm| arm.id == step.required_arm)
 }
 
+/// Three steps that keep every promise under the default rules and arms.
+#[cfg(test)]
+pub(crate) fn valid_plan() -> PlanResponse {
+    let step = |step: u32, arm: &str, action: &str| SubTask {
+        step,
+        action: action.into(),
+        required_arm: arm.into(),
+        acceptance_criteria: vec!["It is done in Python".into()],
+        depends_on: (1..step).collect(),
+        estimated_cost_tier: 2,
+        estimated_duration_seconds: 30,
+    };
+    PlanResponse {
+        plan: vec![
+            step(1, "coder", "Write it"),
+            step(2, "executor", "Run it"),
+            step(3, "judge", "Verify it"),
+        ],
+        rationale: "Because.".into(),
+        confidence: 0.9,
+        total_estimated_duration: 90,
+        complexity_score: 0.3,
+        plan_id: None,
+        schedule: None,
+        usage: None,
+        repairs: None,
+        warnings: None,
+        open_questions: None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn valid_plan() -> PlanResponse {
-        let step = |step: u32, arm: &str, action: &str| SubTask {
-            step,
-            action: action.into(),
-            required_arm: arm.into(),
-            acceptance_criteria: vec!["It is done".into()],
-            depends_on: (1..step).collect(),
-            estimated_cost_tier: 2,
-            estimated_duration_seconds: 30,
-        };
-        PlanResponse {
-            plan: vec![
-                step(1, "coder", "Write it"),
-                step(2, "executor", "Run it"),
-                step(3, "judge", "Verify it"),
-            ],
-            rationale: "Because.".into(),
-            confidence: 0.9,
-            total_estimated_duration: 90,
-            complexity_score: 0.3,
-            plan_id: None,
-            schedule: None,
-            usage: None,
-            repairs: None,
-            warnings: None,
-            open_questions: None,
-        }
-    }
 
     fn broken_after(spoil: impl FnOnce(&mut PlanResponse)) -> Vec<String> {
         let mut plan = valid_plan();

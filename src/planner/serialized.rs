@@ -47,9 +47,9 @@ impl SerializedPlan {
         &self.details.warnings
     }
 
-    /// What the engine would like to know.
-    pub fn open_questions(&self) -> &[String] {
-        &self.details.open_questions
+    /// What is known of it besides.
+    pub fn details(&self) -> &PlanDetails {
+        &self.details
     }
 
     /// The plan read again, for what is seldom asked for.

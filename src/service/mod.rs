@@ -48,6 +48,7 @@ use spend::Spend;
 use track_record::PlanCount;
 
 pub use engine::detect_local_llm;
+pub(crate) use reply::Include;
 pub use track_record::TrackRecord;
 
 /// When callers should retry while all permits are taken or the service shuts down.

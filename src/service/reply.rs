@@ -4,7 +4,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::domain::{CacheStatus, FieldError, Usage};
+use crate::domain::{CacheStatus, FieldError, PlanResponse, Usage};
+use crate::planner::normalize::PlanDetails;
 use crate::planner::serialized::SerializedPlan;
 use crate::planner::{Origin, estimate};
 
@@ -56,18 +57,7 @@ fn present(plan: &SerializedPlan, origin: &Origin, include: Include) -> Bytes {
         return plan.json().clone();
     }
     let mut response = plan.response();
-    response.schedule = include.schedule.then(|| estimate::schedule(&response.plan));
-    response.usage = include.usage.then(|| Usage {
-        model: origin.model.to_string(),
-        attempts: origin.usage_totals.attempts,
-        prompt_tokens: origin.usage_totals.prompt_tokens,
-        completion_tokens: origin.usage_totals.completion_tokens,
-        cost_usd: origin.usage_totals.cost_usd(),
-    });
-    response.repairs = include.repairs.then(|| plan.repairs().to_vec());
-    response.warnings = include.warnings.then(|| plan.warnings().to_vec());
-    response.open_questions = include.questions.then(|| plan.open_questions().to_vec());
-    response.plan_id = include.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
+    include.add_to(&mut response, plan.details(), origin);
     serde_json::to_vec(&response).expect("texts and numbers serialise").into()
 }
 
@@ -87,12 +77,18 @@ impl Include {
     pub(crate) const WORDS: [&'static str; 6] =
         ["schedule", "usage", "repairs", "id", "warnings", "questions"];
 
+    /// The extras in all the parameters `include` of a query.
     pub(crate) fn from_query(query: &str) -> Result<Self, Problem> {
+        let parameters = url::form_urlencoded::parse(query.as_bytes());
+        Self::from_lists(parameters.filter(|(name, _)| name == "include").map(|(_, list)| list))
+    }
+
+    /// The extras in comma lists.
+    pub(crate) fn from_lists(lists: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Problem> {
         let mut include = Self::default();
         let mut unknown = Vec::new();
-        let lists = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "include");
-        for (_, list) in lists {
-            for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        for list in lists {
+            for word in list.as_ref().split(',').map(str::trim).filter(|word| !word.is_empty()) {
                 match word {
                     "schedule" => include.schedule = true,
                     "usage" => include.usage = true,
@@ -112,6 +108,23 @@ impl Include {
         }
         let detail = format!("include takes a comma list of {}.", Self::WORDS.join(", "));
         Err(Problem::new(ErrorCode::UnknownInclude, detail).with_errors(unknown))
+    }
+
+    /// Adds the extras to a response that has none.
+    pub(crate) fn add_to(self, response: &mut PlanResponse, details: &PlanDetails, origin: &Origin) {
+        let totals = &origin.usage_totals;
+        response.schedule = self.schedule.then(|| estimate::schedule(&response.plan));
+        response.usage = self.usage.then(|| Usage {
+            model: origin.model.to_string(),
+            attempts: totals.attempts,
+            prompt_tokens: totals.prompt_tokens,
+            completion_tokens: totals.completion_tokens,
+            cost_usd: totals.cost_usd(),
+        });
+        response.repairs = self.repairs.then(|| details.repairs.clone());
+        response.warnings = self.warnings.then(|| details.warnings.clone());
+        response.open_questions = self.questions.then(|| details.open_questions.clone());
+        response.plan_id = self.id.then(|| format!("plan_{}", Uuid::new_v4().simple()));
     }
 }
 

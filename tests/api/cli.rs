@@ -48,7 +48,7 @@ fn said(output: Output) -> (i32, String, String) {
 }
 
 /// As [`run`], with something on standard input.
-async fn fed(input: &[u8], arguments: &[&str]) -> (i32, String, String) {
+pub async fn fed(input: &[u8], arguments: &[&str]) -> (i32, String, String) {
     let mut command = binary(&[EMBEDDED]);
     let piped = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("the binary runs");
@@ -287,6 +287,9 @@ async fn every_command_has_help() {
         &["serve", "--help"],
         &["mcp", "--help"],
         &["plan", "--help"],
+        &["validate", "--help"],
+        &["replan", "--help"],
+        &["arms", "--help"],
         &["eval", "--help"],
         &["healthcheck", "--help"],
         &["config", "--help"],
@@ -305,7 +308,7 @@ async fn shells_complete_whatever_the_settings() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (code, out, err) = run(&[("PLANNER_PORT", "x")], &["completions", shell]).await;
         assert_eq!((code, err.as_str()), (0, ""), "{shell}");
-        for word in ["planner-arm", "healthcheck", "completions", "constraint", "min-success"] {
+        for word in ["planner-arm", "validate", "healthcheck", "completions", "feedback", "min-success"] {
             assert!(out.contains(word), "{shell}: {word}");
         }
         let knows_values = !["elvish", "powershell"].contains(&shell);
@@ -320,14 +323,28 @@ async fn the_manual_page_has_every_command_argument_setting_and_exit_code() {
     let (code, page, err) = run(&[("PLANNER_PORT", "x")], &["man"]).await;
     assert_eq!((code, err.as_str()), (0, ""));
     let page = page.replace("\\-", "-");
-    for name in ["serve", "mcp", "plan", "eval", "healthcheck", "config", "completions", "man"] {
+    for name in [
+        "serve",
+        "mcp",
+        "plan",
+        "validate",
+        "replan",
+        "arms",
+        "eval",
+        "healthcheck",
+        "config",
+        "completions",
+        "man",
+    ] {
         assert!(page.contains(&format!("planner-arm {name}")), "{name}\n{page}");
     }
     for part in [
         "--config",
         "--constraint",
         "--min-success",
-        "table, tree, json, mermaid",
+        "--feedback",
+        "--include",
+        "table, tree, json, mermaid, markdown",
         "NO_COLOR",
         "OPENAI_API_KEY",
         "fB130",
@@ -352,6 +369,15 @@ async fn a_port_in_use_is_reported_in_one_sentence() {
     let (code, _, err) = run(&[("PLANNER_HOST", "127.0.0.1"), ("PLANNER_PORT", &port)], &["serve"]).await;
     assert_eq!(code, 1);
     assert!(err.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{err}");
+}
+
+#[tokio::test]
+async fn cost_tiers_are_numbers_and_never_read_as_money() {
+    for arguments in [&["arms"][..], &["plan", "Ship it"], &["plan", "Ship it", "-f", "tree"]] {
+        let (code, out, _) = run(&[EMBEDDED], arguments).await;
+        assert_eq!(code, 0);
+        assert!(!out.contains('$') && (out.contains("Cost 1-5") || out.contains("tier")), "{out}");
+    }
 }
 
 #[tokio::test]

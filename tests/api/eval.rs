@@ -4,11 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::cli::run;
+use crate::cli::{EMBEDDED, run};
 use crate::readme::blocks;
 use crate::support::{FakeLlm, Reply, TempFile, good_plan};
-
-const EMBEDDED: (&str, &str) = ("PLANNER_ENGINE", "embedded");
 
 /// Two scenarios for OctoLLM's arms.
 const TWO: &str = r#"
@@ -73,8 +71,9 @@ async fn the_json_report_has_the_documented_keys() {
     let top =
         "version file engine model timeout_seconds min_success max_warnings passed summary kinds scenarios";
     let figures = "scenarios valid success_rate fallbacks latency_p50_ms latency_p95_ms calls calls_per_plan \
-                   repairs warnings prompt_tokens completion_tokens cost_usd cost_usd_per_plan expected_arms constraints";
-    let scenario = "name kind valid error broken_promises steps arms constraints repairs warnings attempts prompt_tokens \
+                   repairs warnings prompt_tokens completion_tokens cost_usd cost_usd_per_plan expected_arms labelled \
+                   constraints";
+    let scenario = "name kind valid error broken_promises steps arms labelled constraints repairs warnings attempts prompt_tokens \
                     completion_tokens cost_usd latency_ms engine model fallback";
     for (value, names) in [(&report, top), (&report["summary"], figures), (&report["scenarios"][0], scenario)]
     {
@@ -238,6 +237,58 @@ async fn invalid_arguments_and_files_are_reported_first() {
     ] {
         let (code, out, err) = run(&[EMBEDDED], arguments).await;
         assert_eq!((code, out.as_str()), (1, ""));
+        assert!(err.contains(said), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn plans_are_compared_with_labelled_ones() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/labelled-plans.toml");
+    let (code, found, err) = report(&[EMBEDDED], &[path]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    let labelled = found["scenarios"].as_array().expect("scenarios").iter().map(|one| &one["labelled"]);
+    let labelled: Vec<&Value> = labelled.collect();
+    assert_eq!(labelled.len(), 3);
+    assert!(labelled[2].is_null(), "nobody wrote a plan");
+    let figure = |one: &Value, name: &str| one[name].as_f64().expect("a figure");
+    for name in ["node_f1", "link_f1"] {
+        let mean = (figure(labelled[0], name) + figure(labelled[1], name)) / 2.0;
+        assert!((figure(&found["summary"]["labelled"], name) - mean).abs() < 1e-3, "{name} {found}");
+        assert!(labelled[..2].iter().all(|one| figure(one, name) <= 1.0), "{found}");
+    }
+    assert!(figure(labelled[0], "node_f1") > 0.3, "a coder and a judge are in any plan for this: {found}");
+
+    // A plan that is exactly the labelled one.
+    let file = TempFile::new(
+        "exact.toml",
+        "[[scenario]]\nname = \"a\"\nkind = \"k\"\ngoal = \"Ship it\"\nsteps = [{ arm = \"retriever\" }, \
+         { arm = \"coder\", depends_on = [1] }, { arm = \"coder\", depends_on = [1] }, \
+         { arm = \"executor\", depends_on = [2, 3] }, { arm = \"judge\", depends_on = [4] }]\n",
+    );
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let url = ("PLANNER_LLM_BASE_URL", llm.base_url.as_str());
+    let (_, out, _) = run(&[url], &["eval", &file.path]).await;
+    assert!(
+        out.contains("Node F1")
+            && out.contains("node F1 1.00, link F1 1.00, in the mean of 1 labelled plans"),
+        "{out}"
+    );
+    assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");
+    // Without labels no column is spent on them.
+    let file = TempFile::new("two.toml", TWO);
+    let (_, out, _) = run(&[EMBEDDED], &["eval", &file.path]).await;
+    assert!(!out.contains("Node"), "{out}");
+
+    let file = TempFile::new(
+        "bad.toml",
+        "[[scenario]]\nname = \"a\"\nkind = \"k\"\ngoal = \"g\"\nsteps = [{ arm = \"root\", depends_on = [1] }]\n",
+    );
+    let (code, _, err) = run(&[EMBEDDED], &["eval", &file.path]).await;
+    assert_eq!(code, 1);
+    for said in [
+        "steps[0].arm expects `root`, which is none of planner",
+        "steps[0].depends_on must name earlier steps",
+    ] {
         assert!(err.contains(said), "{err}");
     }
 }

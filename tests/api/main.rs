@@ -6,6 +6,7 @@ mod arm_sources;
 mod arms;
 mod cache;
 mod cli;
+mod cli_plans;
 mod client;
 mod contract;
 mod corpus;

@@ -10,6 +10,7 @@
 //! | `kind` | text | any word; the summary groups by it |
 //! | `goal`, `constraints`, `context` | text, list of texts, table | as in `POST /plan`, with its limits; only `goal` is required |
 //! | `arms` | list of texts | ids of arms that a good plan uses; optional |
+//! | `steps` | list of tables | the plan that a person wrote, each step with `arm` and `depends_on`; optional |
 //!
 //! `[[arms]]`, with the fields that arms have in the settings file, replaces the configured
 //! registry for the run. Unknown keys are refused, and every fault is reported at once.
@@ -19,11 +20,13 @@
 //!   planner's own validation.
 //! - *Expected arms*: which of `arms` have a step. *Constraints*: how many the plan mentions (see [`coverage`]). Neither
 //!   decides on success; without a plan none count as used or covered.
+//! - *Node F1* and *link F1*: how much the plan is like the labelled one (see [`labels`]).
 //! - Latencies include failed scenarios; percentiles are values at the nearest rank.
 //! - *Calls for each plan* are all calls, including those of failed scenarios, divided by the valid plans.
 //! - A *fallback* is an answer from another engine than the configured one, or from another model than its first. A plan
 //!   of the fallback engine does not count as valid: it says nothing about the configured engine.
 
+mod labels;
 mod report;
 mod scenarios;
 mod score;
@@ -48,14 +51,12 @@ use crate::planner::{Origin, PlanJob};
 use crate::service::PlannerService;
 use crate::telemetry;
 
+use super::output::STANDARD;
 use super::render::visible;
 
 use report::{Gates, Report};
 use scenarios::{SHIPPED, Scenario, ScenarioFile};
 use score::{EvalTarget, Outcome, Score, judge};
-
-/// The name under which `--json` means standard output.
-const STANDARD_OUTPUT: &str = "-";
 
 /// Arguments of `planner-arm eval`.
 #[derive(Debug, Args)]
@@ -81,7 +82,7 @@ pub(super) struct EvalArguments {
 pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Result<(), String> {
     telemetry::init_for_command(settings.log_level, std::io::stderr().is_terminal(), std::io::stderr);
     let scenarios = load(arguments.file.as_deref(), &mut settings)?;
-    let json_file = arguments.json.as_deref().filter(|&file| file != STANDARD_OUTPUT);
+    let json_file = arguments.json.as_deref().filter(|&file| file != STANDARD);
     if json_file.is_some_and(|file| Some(file) == arguments.file.as_deref() || is_toml(file)) {
         return Err(
             "--json names the file that the report is written to; give the scenario file as an argument of its own"
@@ -107,11 +108,7 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     if let Some(file) = json_file {
         std::fs::write(file, report.json()?).map_err(|error| unwritable(file, &error))?;
     }
-    super::print(&if arguments.json.as_deref() == Some(STANDARD_OUTPUT) {
-        report.json()?
-    } else {
-        report.text()
-    })?;
+    super::print(&if arguments.json.as_deref() == Some(STANDARD) { report.json()? } else { report.text() })?;
     if report.passed { Ok(()) } else { Err(report.shortfall()) }
 }
 
@@ -141,6 +138,10 @@ fn shipped(configured: &ArmRegistry) -> Result<Vec<Scenario>, String> {
         .scenarios;
     for scenario in &mut scenarios {
         scenario.arms.retain(|arm| configured.get(arm).is_some());
+        // A plan for other arms is none for these.
+        if scenario.steps.iter().any(|step| configured.get(&step.arm).is_none()) {
+            scenario.steps.clear();
+        }
     }
     Ok(scenarios)
 }
@@ -228,44 +229,15 @@ fn share(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::PlanRequest;
     use crate::domain::PlanRules;
     use crate::domain::{EMBEDDED_MODEL, EngineKind};
-    use crate::domain::{PlanRequest, PlanResponse, SubTask};
     use crate::planner::normalize::PlanDetails;
-
-    /// Three steps that keep every promise under the default rules and arms.
-    pub(super) fn sound_plan() -> PlanResponse {
-        let step = |step: u32, arm: &str, action: &str| SubTask {
-            step,
-            action: action.into(),
-            required_arm: arm.into(),
-            acceptance_criteria: vec!["It is done in Python".into()],
-            depends_on: (1..step).collect(),
-            estimated_cost_tier: 2,
-            estimated_duration_seconds: 30,
-        };
-        PlanResponse {
-            plan: vec![
-                step(1, "coder", "Write it"),
-                step(2, "executor", "Run it"),
-                step(3, "judge", "Verify it"),
-            ],
-            rationale: "Because.".into(),
-            confidence: 0.9,
-            total_estimated_duration: 90,
-            complexity_score: 0.3,
-            plan_id: None,
-            schedule: None,
-            usage: None,
-            repairs: None,
-            warnings: None,
-            open_questions: None,
-        }
-    }
+    use crate::planner::promises::valid_plan;
 
     pub(super) fn scenario(name: &str) -> Scenario {
         let request = PlanRequest { goal: "Do it".into(), ..PlanRequest::default() };
-        Scenario { name: name.into(), kind: "test".into(), request, arms: Vec::new() }
+        Scenario { name: name.into(), kind: "test".into(), request, arms: Vec::new(), steps: Vec::new() }
     }
 
     pub(super) fn target() -> EvalTarget {
@@ -288,7 +260,7 @@ mod tests {
     /// The score of a valid plan, or of an error.
     pub(super) fn score(name: &str, kind: &str, valid: bool) -> Score {
         let result = if valid {
-            Ok((sound_plan(), PlanDetails::default()))
+            Ok((valid_plan(), PlanDetails::default()))
         } else {
             Err(Problem::new(ErrorCode::PlanInvalid, "It is no plan."))
         };

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cli::render::{dollars, fit, visible};
 
+use super::labels::Likeness;
 use super::score::{EvalTarget, Score};
 use super::summary::{KindSummary, Summary};
 
@@ -107,16 +108,18 @@ impl Report {
     /// A row for each scenario, under a row for each kind.
     fn score_table(&self) -> Table {
         let mut table = Table::new();
-        table.set_header([
-            "Scenario", "Steps", "Arms", "Constr.", "Repairs", "Warn.", "Calls", "Tokens", "Time",
-        ]);
+        let header =
+            ["Scenario", "Steps", "Arms", "Constr.", "Repairs", "Warn.", "Calls", "Tokens", "Time"];
+        table.set_header(
+            self.with_labels(header.map(str::to_owned), ["Node F1", "Link F1"].map(str::to_owned)),
+        );
         let mut kind = "";
         for score in &self.scenarios {
             if score.kind != kind {
                 kind = &score.kind;
                 table.add_row([visible(kind)]);
             }
-            table.add_row([
+            let row = [
                 format!("{} {}", if score.valid { '✓' } else { '✗' }, visible(&score.name)),
                 score.steps.to_string(),
                 part(score.arms.expected.len() - score.arms.missing.len(), score.arms.expected.len()),
@@ -126,19 +129,21 @@ impl Report {
                 score.attempts.to_string(),
                 (score.prompt_tokens + score.completion_tokens).to_string(),
                 milliseconds(score.latency_ms),
-            ]);
+            ];
+            table.add_row(self.with_labels(row, f1_of(score.labelled)));
         }
         of_figures(table)
     }
 
     fn summary_table(&self) -> Table {
         let mut table = Table::new();
-        table.set_header([
-            "Kind", "Sound", "Arms", "Constr.", "Repairs", "Warn.", "Calls", "Tokens", "Cost", "p50", "p95",
-        ]);
+        let header = [
+            "Kind", "Valid", "Arms", "Constr.", "Repairs", "Warn.", "Calls", "Tokens", "Cost", "p50", "p95",
+        ];
+        table.set_header(self.with_labels(header.map(str::to_owned), ["Node", "Link"].map(str::to_owned)));
         let kinds = self.kinds.iter().map(|kind| (visible(&kind.kind), &kind.summary));
         for (kind, figures) in kinds.chain([("all".to_owned(), &self.summary)]) {
-            table.add_row([
+            let row = [
                 kind,
                 part(figures.valid, figures.scenarios),
                 part(figures.expected_arms.count, figures.expected_arms.total),
@@ -150,9 +155,16 @@ impl Report {
                 figures.cost_usd.map_or("?".into(), dollars),
                 milliseconds(figures.latency_p50_ms),
                 milliseconds(figures.latency_p95_ms),
-            ]);
+            ];
+            table.add_row(self.with_labels(row, f1_of(figures.labelled)));
         }
         of_figures(table)
+    }
+
+    /// The cells of a row, with those of the labelled plans where any scenario has one.
+    fn with_labels<const N: usize>(&self, row: [String; N], labels: [String; 2]) -> Vec<String> {
+        let labels = self.summary.labelled.map(|_| labels);
+        row.into_iter().chain(labels.into_iter().flatten()).collect()
     }
 
     fn write_summary(&self, text: &mut String) {
@@ -177,6 +189,13 @@ impl Report {
                 let percent = percent(share.count, share.total);
                 let _ = writeln!(text, "{} of {} {what} ({percent})", share.count, share.total);
             }
+        }
+        if let Some(Likeness { node_f1, link_f1 }) = all.labelled {
+            let labelled = self.scenarios.iter().filter(|score| score.labelled.is_some()).count();
+            let _ = writeln!(
+                text,
+                "node F1 {node_f1:.2}, link F1 {link_f1:.2}, in the mean of {labelled} labelled plans"
+            );
         }
         let calls =
             all.calls_per_plan.map_or(String::new(), |calls| format!(", {calls:.1} for each valid plan"));
@@ -221,6 +240,13 @@ fn remarks(score: &Score) -> Vec<String> {
         remarks.push(format!("No step for {}.", score.arms.missing.join(", ")));
     }
     remarks
+}
+
+/// Node and link F1, with two decimals; empty where nobody wrote a plan.
+fn f1_of(labelled: Option<Likeness>) -> [String; 2] {
+    let figure = |figure: fn(&Likeness) -> f64| labelled.as_ref().map(figure);
+    [figure(|one| one.node_f1), figure(|one| one.link_f1)]
+        .map(|f1| f1.map(|f1| format!("{f1:.2}")).unwrap_or_default())
 }
 
 /// `2/3`; empty where there is nothing to count.

@@ -8,6 +8,8 @@ use toml::{Table, Value};
 use crate::domain::PlanRequest;
 use crate::domain::arms::{Arm, ArmRegistry};
 
+use super::labels::{self, ExpectedStep};
+
 /// The scenarios that ship with the program.
 pub(super) const SHIPPED: &str = include_str!("scenarios.toml");
 
@@ -22,6 +24,8 @@ pub(super) struct Scenario {
     pub(super) request: PlanRequest,
     /// Ids of arms that a good plan uses, all of them in the registry.
     pub(super) arms: Vec<String>,
+    /// The plan that a person wrote for it; empty where nobody did.
+    pub(super) steps: Vec<ExpectedStep>,
 }
 
 /// A valid file.
@@ -43,6 +47,7 @@ struct ScenarioTable {
     constraints: Vec<String>,
     context: Table,
     arms: Vec<String>,
+    steps: Vec<ExpectedStep>,
 }
 
 impl ScenarioFile {
@@ -140,18 +145,27 @@ fn scenario(
     for fault in request.check().err().unwrap_or_default() {
         complain(format!("{} {}", fault.field, fault.message));
     }
+    let unknown = |arm: &str| {
+        let known = known_arms.filter(|known| known.iter().all(|known| known.id != arm))?;
+        let ids: Vec<&str> = known.iter().map(|arm| arm.id.as_str()).filter(|id| !id.is_empty()).collect();
+        Some(format!("expects `{arm}`, which is none of {}", ids.join(", ")))
+    };
+    for (place, step) in written.steps.iter().enumerate() {
+        if let Some(what) = unknown(&step.arm) {
+            complain(format!("steps[{place}].arm {what}"));
+        }
+    }
+    for fault in labels::faults(&written.steps) {
+        complain(fault);
+    }
     for (index, arm) in written.arms.iter().enumerate() {
-        if let Some(known) = known_arms
-            && !known.iter().any(|known| known.id == *arm)
-        {
-            let ids: Vec<&str> =
-                known.iter().map(|arm| arm.id.as_str()).filter(|id| !id.is_empty()).collect();
-            complain(format!("arms expects `{arm}`, which is none of {}", ids.join(", ")));
+        if let Some(what) = unknown(arm) {
+            complain(format!("arms {what}"));
         } else if written.arms[..index].contains(arm) {
             complain(format!("arms expects `{arm}` twice"));
         }
     }
-    Scenario { name, kind, request, arms: written.arms }
+    Scenario { name, kind, request, arms: written.arms, steps: written.steps }
 }
 
 fn tables(written: Value, name: &str, faults: &mut Vec<String>) -> Option<Vec<Table>> {

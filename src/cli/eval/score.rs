@@ -14,6 +14,7 @@ use crate::planner::critics::Vocabulary;
 use crate::planner::normalize::PlanDetails;
 use crate::planner::{Origin, promises};
 
+use super::labels::Likeness;
 use super::scenarios::Scenario;
 
 /// The planner's answer to one scenario.
@@ -57,6 +58,8 @@ pub(super) struct Score {
     pub(super) steps: usize,
     /// The expected arms, and those that the plan uses.
     pub(super) arms: ArmUse,
+    /// How much the plan is like the labelled one; null without one.
+    pub(super) labelled: Option<Likeness>,
     /// How many constraints the plan covers.
     pub(super) constraints: Coverage,
     /// The repairs of the LLM's answer.
@@ -153,6 +156,7 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) 
         broken_promises,
         steps: steps.len(),
         arms: arm_use(&scenario.arms, steps),
+        labelled: Likeness::of(&scenario.steps, steps),
         constraints: coverage(&scenario.request.constraints, plan.as_ref()),
         repairs: RepairCount {
             count: repairs.len(),
@@ -206,10 +210,12 @@ fn vocabulary(plan: &PlanResponse) -> Vocabulary {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{embedded, scenario, sound_plan, target};
+    use super::super::labels::ExpectedStep;
+    use super::super::tests::{embedded, scenario, target};
     use super::*;
     use crate::domain::Repair;
     use crate::llm::fallback::UsageTotals;
+    use crate::planner::promises::valid_plan;
 
     fn score(scenario: &Scenario, result: Result<(PlanResponse, PlanDetails), Problem>) -> Score {
         let outcome = Outcome { origin: embedded(), result, took: Duration::from_micros(1_260) };
@@ -221,16 +227,18 @@ mod tests {
         let mut scenario = scenario("one");
         scenario.arms = vec!["coder".into(), "guardian".into()];
         scenario.request.constraints = vec!["Use Python only".into(), "No downtime".into()];
+        scenario.steps = vec![ExpectedStep { arm: "coder".into(), depends_on: Vec::new() }];
         let repair = Repair { code: RepairCode::Clamped, step: None, message: "…".into() };
         let score = score(
             &scenario,
-            Ok((sound_plan(), PlanDetails { repairs: vec![repair], ..PlanDetails::default() })),
+            Ok((valid_plan(), PlanDetails { repairs: vec![repair], ..PlanDetails::default() })),
         );
         assert!(score.valid && score.error.is_none() && !score.fallback);
         assert_eq!(score.steps, 3);
         assert_eq!(score.arms.used, ["coder", "executor", "judge"]);
         assert_eq!(score.arms.missing, ["guardian"]);
         assert_eq!((score.constraints.covered, score.constraints.total), (1, 2));
+        assert_eq!(score.labelled, Some(Likeness { node_f1: 0.5, link_f1: 0.0 }));
         assert_eq!(score.constraints.uncovered, ["No downtime"]);
         assert_eq!(score.repairs, RepairCount { count: 1, codes: vec![RepairCode::Clamped] });
         assert_eq!((score.latency_ms * 10.0) as u32, 13);
@@ -238,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_plan_that_breaks_a_promise_is_invalid_whatever_the_planner_reports() {
-        let mut plan = sound_plan();
+        let mut plan = valid_plan();
         plan.plan[0].required_arm = "root".into();
         let score = score(&scenario("one"), Ok((plan, PlanDetails::default())));
         assert!(!score.valid && score.error.is_none());
@@ -270,7 +278,7 @@ mod tests {
         ] {
             let origin = Origin { engine, model: model.into(), usage_totals };
             let outcome =
-                Outcome { origin, result: Ok((sound_plan(), PlanDetails::default())), took: Duration::ZERO };
+                Outcome { origin, result: Ok((valid_plan(), PlanDetails::default())), took: Duration::ZERO };
             let score = judge(&scenario("one"), outcome, &asked);
             assert_eq!((score.fallback, score.model.as_str()), (fallback, model));
             assert_eq!(score.valid, valid, "{model}");

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::domain::prices::told;
 
+use super::labels::Likeness;
 use super::score::Score;
 
 /// The summary of a run, or of one kind in it, as in the JSON report.
@@ -39,6 +40,8 @@ pub(super) struct Summary {
     pub(super) cost_usd_per_plan: Option<f64>,
     /// Expected arms that the plans use.
     pub(super) expected_arms: Part,
+    /// How much the plans are like the labelled ones, in the mean over the scenarios that have one; null without any.
+    pub(super) labelled: Option<Likeness>,
     /// Constraints that the plans cover.
     pub(super) constraints: Part,
 }
@@ -99,6 +102,7 @@ impl Summary {
                 sum(|score| score.arms.expected.len() - score.arms.missing.len()),
                 sum(|score| score.arms.expected.len()),
             ),
+            labelled: Likeness::mean(scores.iter().map(|score| score.labelled)),
             constraints: Part::new(
                 sum(|score| score.constraints.covered),
                 sum(|score| score.constraints.total),

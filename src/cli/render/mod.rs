@@ -2,6 +2,7 @@
 
 mod colours;
 mod duration;
+mod markdown;
 mod mermaid;
 mod table;
 mod tree;
@@ -19,6 +20,7 @@ use crate::text::{is_direction_mark, thousands};
 use duration::duration;
 
 pub(super) use colours::Colours;
+pub(super) use markdown::markdown;
 pub(super) use mermaid::mermaid;
 pub(super) use table::{fit, table};
 pub(super) use tree::tree;
@@ -33,7 +35,8 @@ const MIN_TABLE_WIDTH: usize = 72;
 pub(super) struct FinishedPlan<'a> {
     pub(super) plan: &'a PlanResponse,
     pub(super) details: &'a PlanDetails,
-    pub(super) origin: &'a Origin,
+    /// Who made it, if that is known.
+    pub(super) origin: Option<&'a Origin>,
 }
 
 impl FinishedPlan<'_> {
@@ -49,16 +52,19 @@ impl FinishedPlan<'_> {
             numbers(&schedule.critical_path, " → "),
             duration(plan.total_estimated_duration),
         );
-        let _ = writeln!(
-            text,
-            "Confidence {} · complexity {} · by {} ({})",
-            plan.confidence,
-            plan.complexity_score,
-            origin.engine.as_str(),
-            visible(&origin.model),
-        );
-        if origin.usage_totals.attempts > 0 {
-            let _ = writeln!(text, "{}", usage(&origin.usage_totals));
+        let _ = write!(text, "Confidence {} · complexity {}", plan.confidence, plan.complexity_score);
+        if let Some(Origin { engine, model, usage_totals }) = origin {
+            let _ = write!(text, " · by {} ({})", engine.as_str(), visible(model));
+            if usage_totals.attempts > 0 {
+                let _ = write!(text, "\n{}", usage(usage_totals));
+            }
+        }
+        text.push('\n');
+        if let Some(id) = &plan.plan_id {
+            let _ = writeln!(text, "{id}");
+        }
+        for question in plan.open_questions.iter().flatten() {
+            let _ = writeln!(text, "Question: {}", visible(question));
         }
         for warning in &details.warnings {
             let place = warning.step.map(|step| format!("step {step}: ")).unwrap_or_default();
@@ -193,7 +199,7 @@ mod tests {
             model: "gpt".into(),
             usage_totals: totals(2_000, 310, None),
         });
-        FinishedPlan { plan, details: &DETAILS, origin: &ORIGIN }
+        FinishedPlan { plan, details: &DETAILS, origin: Some(&ORIGIN) }
     }
 
     fn totals(prompt_tokens: u64, completion_tokens: u64, cost_usd: Option<f64>) -> UsageTotals {

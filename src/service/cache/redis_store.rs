@@ -72,7 +72,7 @@ impl RedisPlans {
             plan: raw,
             repairs: plan.repairs(),
             warnings: plan.warnings(),
-            open_questions: plan.open_questions(),
+            open_questions: &plan.details().open_questions,
         });
         let stored = stored.expect("texts and numbers serialise");
         tokio::spawn(async move {
