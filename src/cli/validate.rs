@@ -76,21 +76,23 @@ async fn checked(
     settings: &Settings,
 ) -> Result<PlanResponse, Problem> {
     let service = PlannerService::from_settings(settings).map_err(internal)?;
+    super::read_arm_sources(&service).await;
     let registry = service.planner.registry();
     // What is no JSON object may be a plan all the same.
     let (text, mut about) = match serde_json::from_str(&text) {
         Ok(Value::Object(mut body)) => {
-            let about = take_request(&mut body, registry)?;
+            let about = take_request(&mut body, &registry)?;
             (Value::Object(body).to_string(), about)
         }
         _ => (text, PlanRequest::default()),
     };
     if let Some(file) = &arguments.arms {
-        about.arms = Some(arms_file::read(file).map_err(internal)?);
-    }
-    let faults = faults_of_choices(about.arms.as_deref().unwrap_or_default(), Some(registry));
-    if !faults.is_empty() {
-        return Err(faults.into());
+        let choices = arms_file::read(file).map_err(internal)?;
+        let faults = faults_of_choices(&choices, Some(&registry));
+        if !faults.is_empty() {
+            return Err(faults.into());
+        }
+        about.arms = Some(choices);
     }
     service.validate(text, about).await
 }

@@ -48,7 +48,7 @@ fn escaped(text: &str) -> String {
         match c {
             '\n' => safe.push(' '),
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&' | '@' => {
-                safe.extend(['\\', c])
+                safe.extend(['\\', c]);
             }
             c => safe.push(c),
         }
