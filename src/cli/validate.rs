@@ -51,6 +51,7 @@ pub(super) async fn validate(arguments: ValidateArguments, settings: &Settings) 
     match checked {
         Ok(plan) => {
             let details = PlanDetails {
+                open_questions: Vec::new(),
                 repairs: plan.repairs.clone().unwrap_or_default(),
                 warnings: plan.warnings.clone().unwrap_or_default(),
             };
