@@ -1,5 +1,8 @@
 //! Comparing words the way people mean them: in any case, spelling of separators and English inflection.
 
+/// How much alike two names are, from 0 to 1, when one is a misspelling of the other.
+const LEAST_LIKENESS: f64 = 0.5;
+
 /// `text` in lower case, every run of other characters than letters and digits as one space.
 ///
 /// `Safety-Guardian`, `safety_guardian` and ` safety guardian ` fold to the same.
@@ -25,12 +28,14 @@ pub fn find_phrase(text: &str, phrase: &str) -> Option<usize> {
     if phrase.is_empty() || phrase.len() > text.len() {
         return None;
     }
-    text.match_indices(phrase).find_map(|(at, _)| {
-        let starts_word =
-            at == 0 || text[..at].ends_with(' ') || text[..at].chars().next_back().is_some_and(is_ideograph);
-        let ends_word = || ends_word(phrase, &text[at + phrase.len()..]);
-        (starts_word && ends_word()).then_some(at)
-    })
+    text.match_indices(phrase).map(|(at, _)| at).find(|at| phrase_stands_at(text, phrase, *at))
+}
+
+/// Whether `phrase`, which begins at the byte `at` of the folded `text`, stands there as whole words.
+pub fn phrase_stands_at(text: &str, phrase: &str, at: usize) -> bool {
+    let starts_word =
+        at == 0 || text[..at].ends_with(' ') || text[..at].chars().next_back().is_some_and(is_ideograph);
+    starts_word && ends_word(phrase, &text[at + phrase.len()..])
 }
 
 /// Whether the word that ends in `phrase` ends there, or with an English ending that leaves it the same verb
@@ -61,6 +66,12 @@ pub fn says_nothing(text: &str) -> bool {
 /// Whether `c` changes the direction of the text after it.
 pub fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether `c` shows nothing and takes no room, in texts of any language, or changes the direction of the text.
+pub fn is_invisible(c: char) -> bool {
+    is_direction_mark(c)
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// `text` without control characters, which terminals, logs and databases stumble over: white space stands in for
@@ -115,6 +126,38 @@ pub fn sentence(text: &str) -> String {
     format!("{}{}{end}", first.to_uppercase(), chars.as_str())
 }
 
+/// Units in seconds. A year is out of range: a step takes one at most.
+const DURATION_UNITS: [(u64, &str); 5] =
+    [(604_800, "week"), (86_400, "day"), (3_600, "h"), (60, "min"), (1, "s")];
+
+/// A duration as people say it: `45 s`, `1 min 30 s`, `2 days 4 h`: the largest unit and the next one, rounded down.
+pub fn duration(seconds: u64) -> String {
+    let Some(largest) = DURATION_UNITS.iter().position(|&(size, _)| seconds >= size) else {
+        return "0 s".into();
+    };
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for &(size, unit) in DURATION_UNITS.iter().skip(largest).take(2) {
+        let count = rest / size;
+        rest %= size;
+        if count > 0 {
+            let plural = if count > 1 && size >= 86_400 { "s" } else { "" };
+            parts.push(format!("{count} {unit}{plural}"));
+        }
+    }
+    parts.join(" ")
+}
+
+/// The one of `names` that `name` was probably meant to be: misspelled, or a part of it left out.
+pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let likeness = |known: &str| {
+        strsim::normalized_damerau_levenshtein(name, known).max(strsim::sorensen_dice(name, known))
+    };
+    let ranked = names.map(|known| (likeness(known), known));
+    let (likeness, nearest) = ranked.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (likeness >= LEAST_LIKENESS).then_some(nearest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +206,34 @@ mod tests {
         assert_eq!(shorten("short", 10), "short");
         assert_eq!(shorten("one two three four", 10), "one two…");
         assert_eq!(shorten("ééééééééééé", 5), "éééé…");
+    }
+
+    #[test]
+    fn a_duration_is_its_two_largest_units() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (45, "45 s"),
+            (120, "2 min"),
+            (285, "4 min 45 s"),
+            (5_400, "1 h 30 min"),
+            (3_661, "1 h 1 min"),
+            (86_400, "1 day"),
+            (187_200, "2 days 4 h"),
+            (604_800, "1 week"),
+            (2_592_000, "4 weeks 2 days"),
+            (31_536_000, "52 weeks 1 day"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_a_misspelling_or_an_abbreviation() {
+        let names = ["release-deploy", "bug-fix", "hiring"];
+        for (name, known) in
+            [("bugfix", Some("bug-fix")), ("release", Some("release-deploy")), ("tennis", None)]
+        {
+            assert_eq!(nearest(name, names.into_iter()), known, "{name}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use criterion::{BatchSize, Criterion};
 use planner_arm::domain::PlanRequest;
 use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::{Arm, ArmRegistry};
+use planner_arm::domain::playbooks::Library;
 use planner_arm::planner::critics::Critics;
 use planner_arm::planner::draft::Draft;
 use planner_arm::planner::normalize::normalize;
@@ -44,12 +45,14 @@ pub(crate) fn many_arms(c: &mut Criterion) {
 
 pub(crate) fn embedded(c: &mut Criterion) {
     let (registry, rules) = (Arc::new(ArmRegistry::default()), PlanRules::default());
-    let embedded = EmbeddedPlanner::new(registry.clone(), rules.clone());
+    let embedded = EmbeddedPlanner::new(registry.clone(), rules.clone(), Library::built_in());
     let longest =
         PlanRequest { goal: "Fix the login page, then run all tests. ".repeat(250), ..ordinary_request() };
     for (name, request) in [("an ordinary goal", ordinary_request()), ("10,000 characters", longest)] {
         c.bench_function(&format!("embedded planner, {name}"), |b| {
-            b.iter(|| normalize(embedded.propose(black_box(&request)), &registry, &rules).expect("a plan"));
+            b.iter(|| {
+                normalize(embedded.propose(black_box(&request)).draft, &registry, &rules).expect("a plan")
+            });
         });
     }
 }

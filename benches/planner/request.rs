@@ -52,7 +52,7 @@ fn app() -> Arc<PlannerService> {
         request_time: Duration::from_secs(10),
     };
     let chain = FallbackChain::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
-    PlannerService::new(&settings, Engine::Llm { chain, fallback: None }, None, metrics).expect("a service")
+    PlannerService::new(&settings, Engine::Llm { chain, fallback: false }, None, metrics).expect("a service")
 }
 
 pub(crate) fn plan(c: &mut Criterion) {

@@ -8,6 +8,7 @@ mod generate;
 mod man;
 mod output;
 mod plan;
+mod playbooks;
 mod progress;
 mod render;
 mod replan;
@@ -65,6 +66,8 @@ enum Command {
     Eval(eval::EvalArguments),
     /// Print the arms that steps can be given to, those of sources included
     Arms(arms::ArmsArguments),
+    /// Print the playbooks that plans can follow, one of them, or those that fit a goal
+    Playbooks(playbooks::PlaybooksArguments),
     /// Check whether a running service is healthy; the exit code is 0 or 1
     Healthcheck {
         /// The URL to request [default: /health at `PLANNER_HOST` and `PLANNER_PORT`]
@@ -131,6 +134,7 @@ pub(crate) fn run(
         Command::Eval(arguments) => block_on(threads, eval::eval(arguments, settings)),
         Command::Healthcheck { .. } => block_on(1, healthcheck(&settings.health_url())),
         Command::Arms(arguments) => block_on(threads, arms::print(arguments, settings)),
+        Command::Playbooks(arguments) => playbooks::print(&arguments, &settings),
         Command::Config => config::print(&settings),
         Command::Completions { .. } | Command::Man => unreachable!("they need no settings"),
     })

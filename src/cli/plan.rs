@@ -34,6 +34,9 @@ pub(super) struct PlanArguments {
     /// The arms that the plan may use: a file with ids or definitions, in JSON, YAML or TOML
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     arms: Option<String>,
+    /// The playbook to follow, or `none` (`planner-arm playbooks` lists them) [default: the one that fits best]
+    #[arg(long, value_name = "NAME")]
+    playbook: Option<String>,
     /// Most seconds from start to end, along the critical path; no plan that takes longer is printed
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     max_duration: Option<u64>,
@@ -67,10 +70,11 @@ pub(super) async fn plan(arguments: PlanArguments, settings: &Settings) -> ExitC
             constraints: arguments.constraints.clone(),
             context: arguments.context.as_deref().map(context).transpose()?.unwrap_or_default(),
             budget: (budget != Budget::default()).then_some(budget),
+            playbook: arguments.playbook.clone(),
             arms: arguments.arms.as_deref().map(arms_file::read).transpose()?,
             ..PlanRequest::default()
         };
-        request.check_for(&service.planner.registry()).map_err(|faults| Problem::from(faults).detail)?;
+        request.check_for(&service.planner.installation()).map_err(|faults| Problem::from(faults).detail)?;
         match service.planner.budget_fault(&request) {
             Some(fault) => Err(Problem::from(vec![fault]).detail),
             None => Ok(PlanJob::from(request)),

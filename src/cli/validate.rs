@@ -51,9 +51,10 @@ pub(super) async fn validate(arguments: ValidateArguments, settings: &Settings) 
     match checked {
         Ok(plan) => {
             let details = PlanDetails {
-                open_questions: Vec::new(),
                 repairs: plan.repairs.clone().unwrap_or_default(),
                 warnings: plan.warnings.clone().unwrap_or_default(),
+                open_questions: Vec::new(),
+                playbooks: None,
             };
             let finished = FinishedPlan { plan: &plan, details: &details, origin: None };
             super::exit(arguments.output.plan(&finished).and_then(|text| super::print(&text)))

@@ -17,7 +17,7 @@ use super::reader::Reader;
 use super::table::{SETTINGS, unknown};
 use super::{
     ArmSource, Environment, FallbackEngine, LocalLlm, LogFormat, OPENAI_BASE_URL, PREFIX, Settings,
-    SettingsError, arm_sources, llm, traces,
+    SettingsError, arm_sources, llm, playbooks, traces,
 };
 
 /// The variable that names the file.
@@ -100,7 +100,7 @@ fn read_file(path: &str, faults: &mut Vec<String>) -> Option<Config> {
 }
 
 /// Where a parser's message says that the fault is: its `line 3, column 7` or `line 3 column 7`.
-fn line_and_column(message: &str) -> Option<(u32, u32)> {
+pub(super) fn line_and_column(message: &str) -> Option<(u32, u32)> {
     message.match_indices("line ").find_map(|(at, word)| {
         let mut words = message[at + word.len()..].split([' ', ',', '\n']).filter(|word| !word.is_empty());
         let line = words.next()?.parse().ok()?;
@@ -119,6 +119,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
     let arms = arms(reader, rules.require_verification);
     let arm_sources = sources(reader, variables);
     let policies = policies(reader, arms.as_ref(), &rules);
+    let playbooks = playbooks::read(reader, &rules);
     let openai_api_key = reader.secret("openai_api_key");
     let base_url = llm::base_url(reader);
     let EngineChoice { engine, is_engine_chosen, wants_local_llm } =
@@ -175,6 +176,7 @@ fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Sett
         arm_sources: arm_sources?,
         arm_refresh: reader.seconds("arm_refresh_seconds"),
         arm_stale: reader.seconds("arm_stale_seconds"),
+        playbooks: playbooks?,
         prices: prices?,
         policies: Arc::new(policies?),
         worker_threads: reader.whole_or("worker_threads", cores()),

@@ -4,6 +4,7 @@ mod arm_sources;
 mod llm;
 mod load;
 mod local;
+mod playbooks;
 mod reader;
 mod show;
 pub mod table;
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 use tracing::warn;
 
 use crate::domain::arms::ArmRegistry;
+use crate::domain::playbooks::Library;
 use crate::domain::prices::PriceList;
 use crate::domain::{CriticsMode, EngineKind, PlanRules};
 use crate::policies::Policies;
@@ -148,6 +150,8 @@ pub struct Settings {
     pub arm_stale: Duration,
     /// With more arms than these, the prompt carries those that fit the goal best.
     pub max_prompt_arms: usize,
+    /// The playbooks: those of the settings and the built-in ones.
+    pub playbooks: Arc<Library>,
     /// What models cost.
     pub prices: PriceList,
     /// Rules that every plan must keep.

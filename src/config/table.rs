@@ -3,6 +3,8 @@
 //! Reading, checks, `planner-arm config`, the manual page and `--help` follow from this table; `.env.example` and
 //! docs/configuration.md are tested against it. A new setting is one entry here, and the line in `load.rs` that reads it.
 
+use crate::text::nearest;
+
 use super::OPENAI_BASE_URL;
 
 /// One setting.
@@ -147,6 +149,10 @@ pub const SETTINGS: &[Setting] = &[
         "Seconds after which the arms of a source are read again."),
     setting("ARM_STALE_SECONDS", Number(1.0, 86_400.0), Value("300"),
         "Seconds for which the arms of a source that is unavailable are still offered."),
+    setting("PLAYBOOKS", FileOnly, Computed("the built-in ones"),
+        "Playbooks of your own, which add to the built-in ones or replace those of the same name."),
+    setting("PLAYBOOKS_DIR", Text, NotSet,
+        "A directory with more of them, one in each .toml, .yaml or .yml file."),
     setting("PRICES", FileOnly, Computed("OpenAI's list prices"),
         "What models cost, which adds to the built-in prices or replaces them."),
     setting("POLICIES", FileOnly, NotSet,
@@ -246,16 +252,10 @@ pub(crate) fn unknown(
     written: impl Fn(&Setting) -> String,
 ) -> String {
     let name = name.to_uppercase();
-    // One letter mistyped, or a part of the name left out.
-    let likeness = |known: &str| {
-        strsim::normalized_damerau_levenshtein(&name, known).max(strsim::sorensen_dice(&name, known))
-    };
-    let nearest = table.iter().map(|setting| (likeness(setting.name), setting));
-    match nearest.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((likeness, known)) if likeness >= 0.5 => {
-            format!("unknown setting {given} (did you mean {}?)", written(known))
-        }
-        _ => format!("unknown setting {given}"),
+    let nearest = nearest(&name, table.iter().map(|setting| setting.name));
+    match table.iter().find(|setting| Some(setting.name) == nearest) {
+        Some(known) => format!("unknown setting {given} (did you mean {}?)", written(known)),
+        None => format!("unknown setting {given}"),
     }
 }
 

@@ -5,7 +5,9 @@ mod budget;
 mod collect;
 mod engine;
 pub(crate) mod faults;
+mod installation;
 mod plan;
+pub mod playbooks;
 pub mod prices;
 pub mod problem;
 mod replan;
@@ -18,6 +20,7 @@ mod warning;
 pub use budget::Budget;
 pub use engine::{CacheStatus, EMBEDDED_MODEL, EngineKind, RedisOperation, ServerAddress};
 pub use faults::FieldError;
+pub use installation::Installation;
 pub use plan::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, Schedule, SubTask, Usage};
 pub use replan::{MAX_PLAN_SO_FAR, Progress, ReplanRequest, StepStatus};
 pub use request::{

@@ -8,7 +8,7 @@ use validator::{Validate, ValidationError};
 use super::arms::choice::{define, faults_of_choices};
 use super::arms::{ArmChoice, ArmRegistry};
 use super::faults::{Faults, each, read_json};
-use super::{Budget, FieldError};
+use super::{Budget, FieldError, Installation};
 
 /// Longest goal, in characters.
 pub const MAX_GOAL_CHARS: u64 = 10_000;
@@ -94,20 +94,20 @@ impl PlanRequest {
         Self::read(body, None)
     }
 
-    /// Reads a request from JSON for an installation with the arms of `registry`.
+    /// Reads a request from JSON for `installation`.
     ///
     /// # Errors
     /// Everything that is wrong with it, types and rules alike.
-    pub fn from_json_for(body: &[u8], registry: &ArmRegistry) -> Result<Self, InvalidRequest> {
-        Self::read(body, Some(registry))
+    pub fn from_json_for(body: &[u8], installation: &Installation) -> Result<Self, InvalidRequest> {
+        Self::read(body, Some(installation))
     }
 
-    fn read(body: &[u8], registry: Option<&ArmRegistry>) -> Result<Self, InvalidRequest> {
+    fn read(body: &[u8], installation: Option<&Installation>) -> Result<Self, InvalidRequest> {
         let (mut request, mut faults) = read_json::<Self>(body, "a goal")?;
-        request.check_arms(registry, &mut faults);
+        request.check_names(installation, &mut faults);
         let faults = faults.into_list();
         if faults.is_empty() {
-            request.define_arms(registry);
+            request.define_arms(installation.map(|installation| &*installation.arms));
             Ok(request)
         } else {
             Err(InvalidRequest { faults, request_id: request.request_id })
@@ -122,18 +122,18 @@ impl PlanRequest {
         self.check_with(None)
     }
 
-    /// The same for an installation with the arms of `registry`.
+    /// The same for `installation`.
     ///
     /// # Errors
     /// Every broken rule, sorted by field.
-    pub fn check_for(&self, registry: &ArmRegistry) -> Result<(), Vec<FieldError>> {
-        self.check_with(Some(registry))
+    pub fn check_for(&self, installation: &Installation) -> Result<(), Vec<FieldError>> {
+        self.check_with(Some(installation))
     }
 
-    fn check_with(&self, registry: Option<&ArmRegistry>) -> Result<(), Vec<FieldError>> {
+    fn check_with(&self, installation: Option<&Installation>) -> Result<(), Vec<FieldError>> {
         let mut faults = Faults::default();
         faults.check(self);
-        self.check_arms(registry, &mut faults);
+        self.check_names(installation, &mut faults);
         let faults = faults.into_list();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -144,6 +144,17 @@ impl PlanRequest {
     pub(super) fn define_arms(&mut self, registry: Option<&ArmRegistry>) {
         if let (Some(choices), Some(registry)) = (&mut self.arms, registry) {
             define(choices, registry);
+        }
+    }
+
+    /// Notes what is wrong with the names of arms and playbooks.
+    fn check_names(&self, installation: Option<&Installation>, faults: &mut Faults) {
+        self.check_arms(installation.map(|installation| &*installation.arms), faults);
+        let named = installation.zip(self.playbook.as_deref());
+        if let Some(FieldError { field, message }) =
+            named.and_then(|(installation, name)| installation.playbooks.fault_of_name(name))
+        {
+            faults.add(field, message);
         }
     }
 

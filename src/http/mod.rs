@@ -9,6 +9,7 @@ pub mod openapi;
 mod ops;
 mod page;
 mod plan;
+mod playbooks;
 mod replan;
 mod stream;
 mod validate;

@@ -19,7 +19,7 @@ use crate::service::PlannerService;
 
 use super::examples::add_examples;
 use super::observe::PLANNING_ROUTES;
-use super::{arms, docs, ops, page, plan, replan, validate};
+use super::{arms, docs, ops, page, plan, playbooks, replan, validate};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,6 +46,7 @@ pub(crate) fn api_router() -> Router<Arc<PlannerService>> {
         // The routes above read bodies.
         .route_layer(body_layers())
         .routes(routes!(arms::list_arms))
+        .routes(routes!(playbooks::list_playbooks))
         .routes(routes!(ops::health))
         .routes(routes!(ops::ready))
         .routes(routes!(ops::metrics))
@@ -73,7 +74,7 @@ fn complete(api: &mut utoipa::openapi::OpenApi) {
         let codes: &[ErrorCode] = match path.as_str() {
             path if PLANNING_ROUTES.contains(&path) => &ErrorCode::ALL,
             "/validate" => &validate::CODES,
-            "/arms" => &[ErrorCode::Unauthorized, ErrorCode::InternalError],
+            "/arms" | "/playbooks" => &[ErrorCode::Unauthorized, ErrorCode::InternalError],
             _ => &[ErrorCode::InternalError],
         };
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {

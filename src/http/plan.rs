@@ -40,15 +40,18 @@ const X_PLANNER_REPAIRS: HeaderName = HeaderName::from_static("x-planner-repairs
 
 /// Warnings about the plan.
 const X_PLANNER_WARNINGS: HeaderName = HeaderName::from_static("x-planner-warnings");
+/// The playbook that it follows, or several with commas between them.
+const X_PLANNER_PLAYBOOK: HeaderName = HeaderName::from_static("x-planner-playbook");
 
 /// The headers that describe a plan.
-pub(crate) const PLAN_HEADERS: [HeaderName; 6] = [
+pub(crate) const PLAN_HEADERS: [HeaderName; 7] = [
     X_PLANNER_ENGINE,
     X_PLANNER_MODEL,
     X_PLANNER_CACHE,
     X_PLANNER_ATTEMPTS,
     X_PLANNER_REPAIRS,
     X_PLANNER_WARNINGS,
+    X_PLANNER_PLAYBOOK,
 ];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -85,6 +88,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
             ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
             ("X-Planner-Repairs" = u32, description = "Repairs made to the LLM's plan"),
             ("X-Planner-Warnings" = u32, description = "Warnings about the plan"),
+            ("X-Planner-Playbook" = String, description = "The playbook that guided the plan, or several with commas between them; absent without one"),
             ("RateLimit" = String, description = "Plans left of the caller's limit, when one is configured"),
             ("RateLimit-Policy" = String, description = "The caller's limit, when one is configured"),
         ),
@@ -221,7 +225,7 @@ impl IntoResponse for PlanReply {
 
 /// The headers that describe the plan of `metadata`.
 pub(super) fn plan_headers(metadata: &PlanMetadata) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let PlanMetadata { origin, cache, repairs, warnings, .. } = metadata;
+    let PlanMetadata { origin, cache, repairs, warnings, playbooks, .. } = metadata;
     let always = [
         (X_PLANNER_ENGINE, HeaderValue::from_static(origin.engine.as_str())),
         (X_PLANNER_CACHE, HeaderValue::from_static(cache.as_str())),
@@ -230,5 +234,8 @@ pub(super) fn plan_headers(metadata: &PlanMetadata) -> impl Iterator<Item = (Hea
     let model = HeaderValue::from_bytes(origin.model.as_bytes()).ok().map(|model| (X_PLANNER_MODEL, model));
     let repairs = repairs.map(|repairs| (X_PLANNER_REPAIRS, HeaderValue::from(repairs)));
     let warnings = warnings.map(|warnings| (X_PLANNER_WARNINGS, HeaderValue::from(warnings)));
-    always.into_iter().chain(model).chain(repairs).chain(warnings)
+    let playbooks = playbooks.as_ref().and_then(|playbooks| {
+        HeaderValue::try_from(playbooks.to_string()).ok().map(|names| (X_PLANNER_PLAYBOOK, names))
+    });
+    always.into_iter().chain(model).chain(repairs).chain(warnings).chain(playbooks)
 }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::domain::PlanRules;
 use crate::domain::arms::{ArmChoice, ArmRegistry, DEFAULT_MAX_PROMPT_ARMS};
+use crate::domain::playbooks::Library;
 use crate::telemetry::metrics::Metrics;
 
 use super::critics::Critics;
@@ -27,22 +28,17 @@ pub(super) struct ArmSet {
     pub(super) validator: Arc<PlanValidator>,
     /// Built when it is first asked.
     embedded: OnceLock<EmbeddedPlanner>,
-    /// The set is the one that the engine was made for.
-    is_of_engine: bool,
 }
 
 impl ArmSet {
-    fn new(validator: PlanValidator, is_of_engine: bool) -> Self {
-        Self { validator: Arc::new(validator), embedded: OnceLock::new(), is_of_engine }
+    fn new(validator: PlanValidator) -> Self {
+        Self { validator: Arc::new(validator), embedded: OnceLock::new() }
     }
 
-    /// The embedded planner for these arms, where `engine` is the one for those that it was made for.
-    pub(super) fn embedded<'a>(&'a self, engine: &'a EmbeddedPlanner) -> &'a EmbeddedPlanner {
-        if self.is_of_engine {
-            return engine;
-        }
+    /// The embedded planner for these arms with the `playbooks` of the installation.
+    pub(super) fn embedded(&self, playbooks: &Arc<Library>) -> &EmbeddedPlanner {
         let PlanValidator { registry, rules, .. } = &*self.validator;
-        self.embedded.get_or_init(|| EmbeddedPlanner::new(registry.clone(), rules.clone()))
+        self.embedded.get_or_init(|| EmbeddedPlanner::new(registry.clone(), rules.clone(), playbooks.clone()))
     }
 }
 
@@ -91,7 +87,7 @@ impl ArmSets {
         let max_prompt_arms = DEFAULT_MAX_PROMPT_ARMS;
         let common = Common { rules, metrics, max_prompt_arms, critics: Critics::default() };
         Self {
-            default: RwLock::new(DefaultSet::new(common.validator(registry), true, 0)),
+            default: RwLock::new(DefaultSet::new(common.validator(registry), 0)),
             common,
             of_requests: Cache::builder().max_capacity(KEPT_BYTES).weigher(weigh).build(),
         }
@@ -112,7 +108,7 @@ impl ArmSets {
 
     fn with(self, common: Common) -> Self {
         let registry = self.default_set().validator.registry.clone();
-        let default = DefaultSet::new(common.validator(registry), true, 0);
+        let default = DefaultSet::new(common.validator(registry), 0);
         Self { common, default: RwLock::new(default), ..self }
     }
 
@@ -121,7 +117,7 @@ impl ArmSets {
     pub(super) fn replace(&self, registry: Arc<ArmRegistry>) {
         let validator = self.common.validator(registry);
         let mut default = self.default.write().unwrap_or_else(PoisonError::into_inner);
-        *default = DefaultSet::new(validator, false, default.version.generation + 1);
+        *default = DefaultSet::new(validator, default.version.generation + 1);
     }
 
     /// That of the installation.
@@ -150,18 +146,18 @@ impl ArmSets {
         let _builder = BUILDERS.acquire().await;
         let registry = Arc::new(default.validator.registry.chosen(choices));
         let (common, sets) = (self.common.clone(), self.of_requests.clone());
-        let build = move || sets.get_with(key, || Arc::new(ArmSet::new(common.validator(registry), false)));
+        let build = move || sets.get_with(key, || Arc::new(ArmSet::new(common.validator(registry))));
         let building = tokio::task::spawn_blocking(build);
         building.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 }
 
 impl DefaultSet {
-    fn new(validator: PlanValidator, is_of_engine: bool, generation: u64) -> Self {
+    fn new(validator: PlanValidator, generation: u64) -> Self {
         let PlanValidator { registry, prompts, .. } = &validator;
         let fingerprint = Sha256::digest(format!("{registry:?} {prompts:?}")).into();
         let version = ArmsVersion { fingerprint, generation };
-        Self { set: Arc::new(ArmSet::new(validator, is_of_engine)), version }
+        Self { set: Arc::new(ArmSet::new(validator)), version }
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::domain::FindingOutcome;
+use crate::domain::playbooks::PlaybookUse;
 use crate::llm::fallback::{ModelSession, UsageTotals};
 use crate::llm::{Completion, LlmError};
 
@@ -77,7 +78,10 @@ impl Dialogue<'_> {
             let rejected = match self.plan_in(completion, strictness, insists || !can_ask_again).await {
                 Ok(Reviewed { plan, soft }) => {
                     let may_ask = can_ask_again && self.pace.is_early() && !soft.is_empty();
-                    return Ok(if may_ask { self.improved(plan, soft, usage_totals).await } else { plan });
+                    let plan = if may_ask { self.improved(plan, soft, usage_totals).await } else { plan };
+                    // The simplified question is asked without a playbook.
+                    let guide = prompts.guide().filter(|_| asked_again < MAX_REASKS);
+                    return Ok(plan.with_playbooks(guide.map(PlaybookUse::guided)));
                 }
                 Err(rejected) => rejected,
             };

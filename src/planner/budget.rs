@@ -16,7 +16,7 @@ impl PlannerArm {
     /// # Errors
     /// Everything that is wrong with it, types and rules alike.
     pub fn read_request(&self, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
-        let request = PlanRequest::from_json_for(body, &self.registry())?;
+        let request = PlanRequest::from_json_for(body, &self.installation())?;
         match self.budget_fault(&request) {
             None => Ok(request.into()),
             Some(fault) => Err(InvalidRequest { faults: vec![fault], request_id: request.request_id }),

@@ -29,8 +29,10 @@ use tokio::time::Instant;
 use tracing::{trace, warn};
 
 use crate::domain::arms::ArmRegistry;
+use crate::domain::playbooks::{Library, Playbook, PlaybookUse};
 use crate::domain::{
-    EMBEDDED_MODEL, EngineKind, FieldError, FindingOutcome, PlanRequest, PlanResponse, PlanRules, SubTask,
+    EMBEDDED_MODEL, EngineKind, FieldError, FindingOutcome, Installation, PlanRequest, PlanResponse,
+    PlanRules, SubTask,
 };
 use crate::llm::fallback::UsageTotals;
 use crate::llm::{FallbackChain, LlmError, StreamObserver};
@@ -42,7 +44,7 @@ use ask::{Dialogue, Pace};
 use critics::Critics;
 use error::PlanError;
 use normalize::{Plan, PlanDetails};
-use playbooks::EmbeddedPlanner;
+use playbooks::Proposal;
 use replan::PlanProgress;
 use step_stream::StepStream;
 
@@ -59,17 +61,18 @@ pub enum Engine {
     Llm {
         /// The models in order.
         chain: FallbackChain,
-        /// What answers when every model has failed.
-        fallback: Option<EmbeddedPlanner>,
+        /// Whether the embedded planner answers when every model has failed.
+        fallback: bool,
     },
-    /// Rules alone.
-    Embedded(EmbeddedPlanner),
+    /// Playbooks alone.
+    Embedded,
 }
 
 /// Makes valid plans.
 pub struct PlannerArm {
     arms: ArmSets,
     engine: Engine,
+    playbooks: Arc<Library>,
 }
 
 /// What is to be planned.
@@ -100,16 +103,36 @@ pub struct Origin {
     pub usage_totals: UsageTotals,
 }
 
+impl Origin {
+    /// That of a plan by the embedded planner, without any call.
+    pub fn embedded() -> Self {
+        Self {
+            engine: EngineKind::Embedded,
+            model: EMBEDDED_MODEL.into(),
+            usage_totals: UsageTotals::default(),
+        }
+    }
+}
+
 impl PlannerArm {
-    /// A planner for the arms of `registry`.
+    /// A planner for the arms of `registry`, with the built-in playbooks.
     pub fn new(registry: Arc<ArmRegistry>, rules: PlanRules, engine: Engine, metrics: Arc<Metrics>) -> Self {
         if let Engine::Llm { chain, fallback } = &engine {
             let others = chain.breakers().skip(1).map(|(model, _)| model);
-            others
-                .chain(fallback.as_ref().map(|_| EMBEDDED_MODEL))
-                .for_each(|to| metrics.register_fallback(to));
+            others.chain(fallback.then_some(EMBEDDED_MODEL)).for_each(|to| metrics.register_fallback(to));
         }
-        Self { arms: ArmSets::new(registry, rules, metrics), engine }
+        Self { arms: ArmSets::new(registry, rules, metrics), engine, playbooks: Library::built_in() }
+    }
+
+    /// The same planner with these playbooks.
+    #[must_use]
+    pub fn with_playbooks(self, playbooks: Arc<Library>) -> Self {
+        Self { playbooks, ..self }
+    }
+
+    /// What requests may refer to.
+    pub fn installation(&self) -> Installation {
+        Installation { arms: self.registry(), playbooks: self.playbooks.clone() }
     }
 
     /// The same planner, whose prompts carry at most so many arms, and further ones only if they verify.
@@ -148,24 +171,28 @@ impl PlannerArm {
     pub fn model(&self) -> Arc<str> {
         match &self.engine {
             Engine::Llm { chain, .. } => chain.first_model().clone(),
-            Engine::Embedded(_) => EMBEDDED_MODEL.into(),
+            Engine::Embedded => EMBEDDED_MODEL.into(),
         }
     }
 
     /// Who answers when all is well.
     pub fn origin(&self) -> Origin {
-        let engine = match &self.engine {
-            Engine::Llm { .. } => EngineKind::OpenAi,
-            Engine::Embedded(_) => EngineKind::Embedded,
-        };
-        Origin { engine, model: self.model(), usage_totals: UsageTotals::default() }
+        match &self.engine {
+            Engine::Llm { .. } => Origin {
+                engine: EngineKind::OpenAi,
+                model: self.model(),
+                usage_totals: UsageTotals::default(),
+            },
+            Engine::Embedded => Origin::embedded(),
+        }
     }
 
     /// All that plans depend on beside the request and the [arms](Self::arms_version), as a text that differs when any
     /// of it does.
     pub fn setting(&self) -> String {
         let Common { rules, max_prompt_arms, critics, .. } = &self.arms.common;
-        format!("{:?} {rules:?} {max_prompt_arms} {critics:?}", self.origin())
+        let playbooks = self.playbooks.all();
+        format!("{:?} {rules:?} {max_prompt_arms} {critics:?} {playbooks:?}", self.origin())
     }
 
     /// A plan for `request` that comes from elsewhere, if it keeps every promise as it is; with the details of its
@@ -198,7 +225,7 @@ impl PlannerArm {
     pub fn is_healthy(&self) -> bool {
         match &self.engine {
             Engine::Llm { chain, .. } => chain.is_healthy(),
-            Engine::Embedded(_) => true,
+            Engine::Embedded => true,
         }
     }
 
@@ -246,13 +273,16 @@ impl PlannerArm {
     ) -> (Origin, Result<Plan, PlanError>) {
         trace!(goal = job.request.goal, "planning");
         let (origin, result) = match &self.engine {
-            Engine::Embedded(embedded) => plan_by_rules(embedded, set, job, UsageTotals::default()),
+            Engine::Embedded => self.plan_by_playbooks(set, job, UsageTotals::default()),
+            Engine::Llm { .. } if let Some(compiled) = self.compiled(set, job) => {
+                (Origin::embedded(), Ok(compiled))
+            }
             Engine::Llm { chain, fallback } => {
                 match (self.plan_by_llms(chain, set, job, deadline, stream).await, fallback) {
-                    ((origin, Err(error)), Some(embedded)) => {
+                    ((origin, Err(error)), true) => {
                         warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
                         self.arms.metrics().record_fallback(EMBEDDED_MODEL);
-                        plan_by_rules(embedded, set, job, origin.usage_totals)
+                        self.plan_by_playbooks(set, job, origin.usage_totals)
                     }
                     (answered, _) => answered,
                 }
@@ -272,6 +302,49 @@ impl PlannerArm {
         (origin, result)
     }
 
+    /// The plan of the embedded planner.
+    fn plan_by_playbooks(
+        &self,
+        set: &ArmSet,
+        job: &PlanJob,
+        usage_totals: UsageTotals,
+    ) -> (Origin, Result<Plan, PlanError>) {
+        let progress = job.progress.as_deref();
+        let embedded = set.embedded(&self.playbooks);
+        let budget = job.request.budget.unwrap_or_default();
+        let Proposal { mut draft, playbooks } = match progress {
+            None => embedded.propose(&job.request),
+            Some(progress) => {
+                let embedded = embedded.with_rules(budget.within(&set.validator.rules));
+                let draft = embedded.propose_rest(&job.request, progress);
+                Proposal { draft, playbooks: Vec::new() }
+            }
+        };
+        budget::fit(&mut draft, &budget, progress.map_or(&[], PlanProgress::done));
+        let plan = set.validator.normalize(draft, &job.request, progress);
+        let plan = plan.map(|plan| plan.with_playbooks(PlaybookUse::followed(playbooks)));
+        (Origin { usage_totals, ..Origin::embedded() }, plan.map_err(PlanError::Invalid))
+    }
+
+    /// The plan that a playbook of mode `fixed` makes of `job` without any call, where one is to be followed.
+    fn compiled(&self, set: &ArmSet, job: &PlanJob) -> Option<Plan> {
+        let is_from_start = job.progress.is_none();
+        let compiled = is_from_start.then(|| set.embedded(&self.playbooks).compiled(&job.request))?;
+        let Proposal { mut draft, playbooks } = compiled?;
+        budget::fit(&mut draft, &job.request.budget.unwrap_or_default(), &[]);
+        let plan = set.validator.normalize(draft, &job.request, None).ok()?;
+        Some(plan.with_playbooks(PlaybookUse::followed(playbooks).map(PlaybookUse::compiled)))
+    }
+
+    /// The playbook that guides LLMs in planning `job`.
+    fn guide(&self, job: &PlanJob) -> Option<&Playbook> {
+        let PlanJob { request, progress: None, .. } = job else { return None };
+        match request.playbook.as_deref() {
+            Some(name) => self.playbooks.named(name),
+            None => self.playbooks.guiding(&request.goal),
+        }
+    }
+
     /// Asks the models in order until one gives a plan.
     async fn plan_by_llms(
         &self,
@@ -283,7 +356,9 @@ impl PlannerArm {
     ) -> (Origin, Result<Plan, PlanError>) {
         let mut origin = self.origin();
         let mut reason: Option<PlanError> = None;
+        let guide = self.guide(job);
         let prompts = set.validator.prompts_for(job);
+        let prompts = guide.map_or(prompts.clone(), |guide| Arc::new(prompts.guided(guide)));
         let pace = Pace::until(deadline);
         for session in chain.sessions(deadline) {
             origin.model.clone_from(session.model());
@@ -310,32 +385,6 @@ impl PlannerArm {
             reason.unwrap_or(PlanError::Llm(LlmError::Unavailable { cause: None, retry_after: None }));
         (origin, Err(reason))
     }
-}
-
-fn plan_by_rules(
-    embedded: &EmbeddedPlanner,
-    set: &ArmSet,
-    job: &PlanJob,
-    usage_totals: UsageTotals,
-) -> (Origin, Result<Plan, PlanError>) {
-    let origin = Origin { engine: EngineKind::Embedded, model: EMBEDDED_MODEL.into(), usage_totals };
-    let progress = job.progress.as_deref();
-    let embedded = set.embedded(embedded);
-    let budget = job.request.budget.unwrap_or_default();
-    let within;
-    let embedded = if budget.max_steps.is_some() {
-        within = embedded.with_rules(budget.within(&set.validator.rules));
-        &within
-    } else {
-        embedded
-    };
-    let mut draft = match progress {
-        None => embedded.propose(&job.request),
-        Some(progress) => embedded.propose_rest(&job.request, progress),
-    };
-    budget::fit(&mut draft, &budget, progress.map_or(&[], PlanProgress::done));
-    let plan = set.validator.normalize(draft, &job.request, progress);
-    (origin, plan.map_err(PlanError::Invalid))
 }
 
 /// Reads what is `length` bytes long: if that is much, on a thread of its own, since others wait.

@@ -11,6 +11,7 @@ mod repeats;
 mod verification;
 
 use crate::domain::arms::ArmRegistry;
+use crate::domain::playbooks::PlaybookUse;
 use crate::domain::{Budget, PlanResponse, PlanRules, Repair, RepairCode, SubTask, Warning};
 
 use super::draft::{Draft, DraftStep};
@@ -31,6 +32,7 @@ pub struct Plan {
     repairs: Vec<Repair>,
     warnings: Vec<Warning>,
     open_questions: Vec<String>,
+    playbooks: Option<PlaybookUse>,
 }
 
 /// What is known of a plan beside the plan itself.
@@ -42,6 +44,8 @@ pub struct PlanDetails {
     pub warnings: Vec<Warning>,
     /// What the engine would like to know.
     pub open_questions: Vec<String>,
+    /// The playbooks that it was made with.
+    pub playbooks: Option<PlaybookUse>,
 }
 
 impl Plan {
@@ -75,10 +79,15 @@ impl Plan {
         &self.open_questions
     }
 
+    /// The same plan, made with these playbooks.
+    pub(super) fn with_playbooks(self, playbooks: Option<PlaybookUse>) -> Self {
+        Self { playbooks, ..self }
+    }
+
     /// The same plan with what was known of it when it was made.
     pub(super) fn with_details(self, details: PlanDetails) -> Self {
-        let PlanDetails { repairs, warnings, open_questions } = details;
-        Self { repairs, warnings, open_questions, ..self }
+        let PlanDetails { repairs, warnings, open_questions, playbooks } = details;
+        Self { repairs, warnings, open_questions, playbooks, ..self }
     }
 
     /// The same plan with further warnings.
@@ -106,6 +115,7 @@ impl Plan {
             repairs: self.repairs,
             warnings: self.warnings,
             open_questions: self.open_questions,
+            playbooks: self.playbooks,
         };
         (response, details)
     }
@@ -289,8 +299,15 @@ impl<'a> Normalizer<'a> {
             steps.extend_from_slice(self.done);
             steps.sort_by_key(|step| step.step);
         }
-        let (repairs, warnings) = (self.repairs, self.warnings);
-        Ok(Plan { steps, rationale, confidence, repairs, warnings, open_questions: Vec::new() })
+        Ok(Plan {
+            steps,
+            rationale,
+            confidence,
+            repairs: self.repairs,
+            warnings: self.warnings,
+            open_questions: Vec::new(),
+            playbooks: None,
+        })
     }
 
     /// A proposal's confidence after all repairs and assumptions.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::domain::playbooks::PlaybookUse;
 use crate::domain::{PlanResponse, Repair, Warning};
 
 use super::normalize::{Plan, PlanDetails};
@@ -50,6 +51,11 @@ impl SerializedPlan {
     /// What is known of it besides.
     pub fn details(&self) -> &PlanDetails {
         &self.details
+    }
+
+    /// The playbooks that it was made with.
+    pub fn playbooks(&self) -> Option<&PlaybookUse> {
+        self.details.playbooks.as_ref()
     }
 
     /// The plan read again, for what is seldom asked for.

@@ -12,7 +12,6 @@ use crate::llm::local::find_model;
 use crate::llm::openai::{OpenAiServer, OpenAiSettings};
 use crate::llm::{ChatModel, FallbackChain, ServerSettings};
 use crate::planner::Engine;
-use crate::planner::playbooks::EmbeddedPlanner;
 use crate::telemetry::metrics::Metrics;
 
 use super::spend::Spend;
@@ -39,9 +38,8 @@ pub(super) fn from_settings(
     spend: Option<Arc<Spend>>,
     metrics: &Arc<Metrics>,
 ) -> Result<Engine, String> {
-    let embedded = || EmbeddedPlanner::new(Arc::new(settings.arms.clone()), settings.rules.clone());
     if settings.engine == EngineKind::Embedded {
-        return Ok(Engine::Embedded(embedded()));
+        return Ok(Engine::Embedded);
     }
     let server = OpenAiServer::new(OpenAiSettings {
         server: ServerSettings {
@@ -61,7 +59,7 @@ pub(super) fn from_settings(
         breaker_reset: settings.llm_breaker_reset,
         request_time: settings.timeout,
     };
-    let fallback = (settings.fallback_engine == FallbackEngine::Embedded).then(embedded);
+    let fallback = settings.fallback_engine == FallbackEngine::Embedded;
     let mut chain = FallbackChain::new(models, &settings.prices, policy, metrics.clone());
     if let Some(spend) = spend {
         let dearest = settings.prices.dearest();

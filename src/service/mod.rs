@@ -128,7 +128,8 @@ impl PlannerService {
         metrics.set_plan_limit(settings.max_concurrent_plans);
         let planner = PlannerArm::new(registry, settings.rules.clone(), engine, metrics.clone())
             .with_max_prompt_arms(settings.max_prompt_arms)
-            .with_critics(Critics::new(settings.critics, further_critics(settings)));
+            .with_critics(Critics::new(settings.critics, further_critics(settings)))
+            .with_playbooks(settings.playbooks.clone());
         Ok(Self {
             arm_sources: ArmSources::from_settings(settings, metrics.clone())?,
             cache: PlanCache::from_settings(settings, &planner, redis.clone()),

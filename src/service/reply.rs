@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::domain::playbooks::PlaybookUse;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::{CacheStatus, FieldError, PlanResponse, Usage};
 use crate::planner::normalize::PlanDetails;
@@ -24,6 +25,8 @@ pub(crate) struct PlanMetadata {
     pub warnings: Option<usize>,
     /// The number of steps; `None` without a plan.
     pub steps: Option<usize>,
+    /// The playbooks that the plan was made with.
+    pub playbooks: Option<PlaybookUse>,
 }
 
 /// The answer to a request for a plan.
@@ -40,8 +43,9 @@ impl PlanReply {
         let repairs = count(|plan| plan.repairs().len());
         let warnings = count(|plan| plan.warnings().len());
         let steps = count(SerializedPlan::steps);
+        let playbooks = plan.as_ref().ok().and_then(|plan| plan.playbooks().cloned());
         let result = plan.map(|plan| present(&plan, &origin, include)).map_err(Problem::from);
-        Self { result, metadata: Some(PlanMetadata { origin, cache, repairs, warnings, steps }) }
+        Self { result, metadata: Some(PlanMetadata { origin, cache, repairs, warnings, steps, playbooks }) }
     }
 }
 

@@ -82,6 +82,7 @@ async fn every_endpoint_is_described() {
             "/metrics",
             "/openapi.json",
             "/plan",
+            "/playbooks",
             "/ready",
             "/replan",
             "/validate"

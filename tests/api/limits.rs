@@ -333,7 +333,7 @@ async fn a_panic_is_a_problem_and_a_metric() {
         policy,
         metrics.clone(),
     );
-    let app = PlannerService::new(&settings, Engine::Llm { chain, fallback: None }, None, metrics.clone())
+    let app = PlannerService::new(&settings, Engine::Llm { chain, fallback: false }, None, metrics.clone())
         .expect("a service");
     app.lifecycle.enter(Phase::Serving);
     let router = planner_arm::app::router(app);

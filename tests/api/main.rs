@@ -35,6 +35,7 @@ mod orchestrator;
 mod overload;
 mod page;
 mod planning;
+mod playbooks;
 mod policies;
 mod privacy;
 mod promises;

@@ -135,7 +135,7 @@ async fn every_call_for_the_first_characters_gets_them() {
         assert!(answer.starts_with(shown.trim_end()), "{command}");
         compared += 1;
     }
-    assert_eq!(compared, 2, "/arms and /openapi.json");
+    assert_eq!(compared, 3, "/arms, /playbooks and /openapi.json");
 }
 
 #[test]

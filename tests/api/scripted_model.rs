@@ -15,7 +15,6 @@ use planner_arm::llm::{
 use planner_arm::planner::critics::Critics;
 use planner_arm::planner::error::{PlanError, PlanFault};
 use planner_arm::planner::normalize::{Plan, PlanDetails};
-use planner_arm::planner::playbooks::EmbeddedPlanner;
 use planner_arm::planner::{Engine, Origin, PlannerArm};
 use planner_arm::telemetry::metrics::Metrics;
 use serde_json::{Value, json};
@@ -126,8 +125,7 @@ impl Setup {
         };
         let chain =
             FallbackChain::new(vec![Box::new(parrot)], &PriceList::default(), policy, metrics.clone());
-        let fallback = self.fallback.then(|| EmbeddedPlanner::new(registry.clone(), self.rules.clone()));
-        let engine = Engine::Llm { chain, fallback };
+        let engine = Engine::Llm { chain, fallback: self.fallback };
         let planner = PlannerArm::new(registry.clone(), self.rules.clone(), engine, metrics)
             .with_critics(Critics::new(self.critics, Vec::new()));
         let deadline = Instant::now() + Duration::from_secs(10);

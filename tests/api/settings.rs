@@ -143,6 +143,8 @@ fn every_variable_is_read() {
     ARM_SOURCES=
     ARM_REFRESH_SECONDS=2
     ARM_STALE_SECONDS=4.5
+    PLAYBOOKS=built in
+    PLAYBOOKS_DIR=
     PRICES=llama unknown, a unknown, b unknown, c unknown
     POLICIES=
     ");

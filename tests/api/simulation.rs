@@ -151,7 +151,7 @@ fn planner(settings: &Settings, seed: u64, metrics: Arc<Metrics>) -> PlannerArm 
     };
     let model = WeakLlm { name: "weak".into(), seed };
     let chain = FallbackChain::new(vec![Box::new(model)], &settings.prices, policy, metrics.clone());
-    let engine = Engine::Llm { chain, fallback: None };
+    let engine = Engine::Llm { chain, fallback: false };
     // What this LLM says has nothing to do with the requests, as critics would find.
     PlannerArm::new(Arc::new(settings.arms.clone()), settings.rules.clone(), engine, metrics)
         .with_critics(Critics::new(CriticsMode::Off, Vec::new()))

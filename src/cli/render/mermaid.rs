@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use crate::domain::SubTask;
 
-use super::{duration, visible};
+use crate::text::duration;
+
+use super::visible;
 
 /// The plan as a Mermaid flowchart, with one node for each step.
 pub(in crate::cli) fn mermaid(steps: &[SubTask]) -> String {

@@ -1,7 +1,6 @@
 //! Plans as a table, a tree, a Mermaid flowchart or JSON.
 
 mod colours;
-mod duration;
 mod markdown;
 mod mermaid;
 mod table;
@@ -15,9 +14,7 @@ use crate::domain::{PlanResponse, SubTask};
 use crate::llm::fallback::UsageTotals;
 use crate::planner::normalize::PlanDetails;
 use crate::planner::{Origin, estimate};
-use crate::text::{is_direction_mark, thousands};
-
-use duration::duration;
+use crate::text::{duration, is_direction_mark, thousands};
 
 pub(super) use colours::Colours;
 pub(super) use markdown::markdown;

@@ -3,7 +3,9 @@
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, ContentArrangement, Table};
 
-use super::{Colours, FinishedPlan, duration, numbers, visible, width};
+use crate::text::duration;
+
+use super::{Colours, FinishedPlan, numbers, visible, width};
 
 /// Below this width a table that the terminal wraps reads better than narrower columns.
 const MIN_WIDTH: usize = 60;

@@ -12,7 +12,9 @@ use textwrap::Options;
 use crate::domain::SubTask;
 use crate::planner::graph;
 
-use super::{Colours, FinishedPlan, duration, numbers, visible, width};
+use crate::text::duration;
+
+use super::{Colours, FinishedPlan, numbers, visible, width};
 
 /// The fewest columns for an action, at whatever depth.
 const MIN_ACTION_WIDTH: usize = 20;

@@ -1,33 +1,43 @@
 //! Which arm of the registry does a step.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::domain::arms::{Arm, ArmRegistry};
-use crate::text::{find_phrase, fold};
-
-use super::format::{Playbook, PlaybookStep};
+use crate::domain::arms::ArmRegistry;
+use crate::domain::playbooks::{PhraseSet, PhraseSetBuilder, Playbook, PlaybookStep};
+use crate::text::fold;
 
 /// Relevance from which on words point to an arm: as much as a rare word of theirs that stands in its name.
 const CLEAR_SCORE: f32 = 1.6;
 
 /// The arms of an installation as playbooks see them.
-pub(super) struct Staff<'a> {
-    registry: &'a ArmRegistry,
-    /// The folded capabilities of each arm.
-    capabilities: Vec<Vec<String>>,
+#[derive(Debug)]
+pub(super) struct Staff {
+    registry: Arc<ArmRegistry>,
+    /// The first arm with each folded capability.
+    capabilities: HashMap<String, usize>,
     /// The folded keywords of each arm.
-    keywords: Vec<Vec<String>>,
+    keywords: Vec<Vec<usize>>,
+    phrases: PhraseSet,
+    are_tools: bool,
 }
 
-impl<'a> Staff<'a> {
-    pub(super) fn new(registry: &'a ArmRegistry) -> Self {
-        let folded = |phrases: &Vec<String>| -> Vec<String> {
-            phrases.iter().map(|phrase| fold(phrase)).filter(|phrase| !phrase.is_empty()).collect()
-        };
-        let of = |phrases: fn(&Arm) -> &Vec<String>| {
-            registry.arms().iter().map(|arm| folded(phrases(arm))).collect()
-        };
-        Self { registry, capabilities: of(|arm| &arm.capabilities), keywords: of(|arm| &arm.keywords) }
+impl Staff {
+    pub(super) fn new(registry: Arc<ArmRegistry>) -> Self {
+        let mut capabilities = HashMap::new();
+        let mut phrases = PhraseSetBuilder::default();
+        let mut keywords = Vec::new();
+        for (place, arm) in registry.arms().iter().enumerate() {
+            for capability in &arm.capabilities {
+                capabilities.entry(fold(capability)).or_insert(place);
+            }
+            keywords.push(phrases.numbers(&arm.keywords));
+        }
+        let mut others = registry.arms().iter().filter(|arm| !arm.verifies()).peekable();
+        let are_tools = others.peek().is_some()
+            && others.all(|arm| arm.keywords.is_empty() && arm.capabilities.is_empty());
+        Self { capabilities, keywords, phrases: phrases.build(), are_tools, registry }
     }
 
     /// Whether there are arms for what a playbook is about: each of its core steps, and most of the others.
@@ -43,17 +53,13 @@ impl<'a> Staff<'a> {
         if let Some(arm) = &step.arm {
             return self.place(arm);
         }
-        step.capability.iter().find_map(|capability| {
-            let capability = fold(capability);
-            self.capabilities.iter().position(|of_arm| of_arm.contains(&capability))
-        })
+        step.capability.iter().find_map(|capability| self.capabilities.get(&fold(capability)).copied())
     }
 
     /// Whether the arms beside those that verify have neither keywords nor capabilities: what they do is known from
     /// their descriptions alone.
     pub(super) fn are_tools(&self) -> bool {
-        let mut others = self.registry.arms().iter().filter(|arm| !arm.verifies()).peekable();
-        others.peek().is_some() && others.all(|arm| arm.keywords.is_empty() && arm.capabilities.is_empty())
+        self.are_tools
     }
 
     /// The arm that the words of `text` point to, if they do: by its keywords, else by what it is said to do.
@@ -76,10 +82,9 @@ impl<'a> Staff<'a> {
 
     /// The arm with the most keywords in `text`; among equals the one whose keyword comes first in it.
     fn by_keywords(&self, text: &str) -> Option<usize> {
-        let text = fold(text);
+        let found = self.phrases.find(&fold(text));
         let found = self.keywords.iter().enumerate().filter_map(|(place, keywords)| {
-            let places: Vec<usize> =
-                keywords.iter().filter_map(|keyword| find_phrase(&text, keyword)).collect();
+            let places: Vec<usize> = keywords.iter().filter_map(|keyword| found.at(*keyword)).collect();
             Some((places.len(), Reverse(*places.iter().min()?), Reverse(place)))
         });
         found.max().map(|(_, _, place)| place.0)

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use crate::domain::PlanRules;
+use crate::domain::playbooks::{Library, PlaybookStep};
 
 use super::Matched;
 use super::arms::Staff;
-use super::format::PlaybookStep;
-use super::wording::fill;
+use super::wording::Filler;
 
 mod instantiate;
 mod select;
@@ -51,20 +51,28 @@ impl Node {
         arm: usize,
         criteria: Vec<String>,
         seconds: u32,
-        staff: &Staff<'_>,
+        staff: &Staff,
     ) -> Self {
         Self { action, arm, criteria, cost_tier: staff.cost_tier(arm), seconds, ..Self::default() }
     }
 }
 
+/// What steps are made with and must keep to.
+pub(super) struct Frame<'a> {
+    pub(super) staff: &'a Staff,
+    pub(super) library: &'a Library,
+    pub(super) rules: &'a PlanRules,
+    /// Fills the slots of playbooks.
+    pub(super) filler: Filler<'a>,
+    /// The step that protects personal data and secrets, where it is needed.
+    pub(super) guard: Option<&'a PlaybookStep>,
+    /// How long the work may take, in seconds.
+    pub(super) limit: Option<u32>,
+}
+
 /// The steps of a plan for `parts`, each behind all that it needs.
-pub(super) fn compose(
-    parts: &[Matched<'_>],
-    guard: Option<&PlaybookStep>,
-    staff: &Staff<'_>,
-    rules: &PlanRules,
-    limit: Option<u32>,
-) -> Vec<Node> {
+pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
+    let Frame { staff, rules, limit, .. } = *frame;
     let verifier = staff.verifier().filter(|_| rules.require_verification);
     // Every step takes at least a second.
     let max_steps =
@@ -74,10 +82,10 @@ pub(super) fn compose(
     let mut nodes = Vec::new();
     for (place, &group) in order.iter().enumerate() {
         let is_last = place + 1 == order.len();
-        instantiate::instantiate(&groups[group], place, is_last, verifier.is_some(), staff, &mut nodes);
+        instantiate::instantiate(&groups[group], place, is_last, verifier.is_some(), frame, &mut nodes);
     }
     join_groups(&mut nodes);
-    protect(&mut nodes, guard, parts, staff);
+    protect(&mut nodes, parts, frame);
     put_checks_first(&mut nodes);
     let room = max_steps
         - usize::from(verifier.is_some() && !nodes.iter().any(|node| node.closes)).min(max_steps - 1);
@@ -204,17 +212,18 @@ fn leaves(nodes: &[Node], group: usize) -> Vec<usize> {
 }
 
 /// Adds the step that protects personal data and secrets, unless a step guards them already.
-fn protect(nodes: &mut Vec<Node>, guard: Option<&PlaybookStep>, parts: &[Matched<'_>], staff: &Staff<'_>) {
-    let Some((step, arm)) = guard.and_then(|step| Some((step, staff.for_step(step)?))) else { return };
+fn protect(nodes: &mut Vec<Node>, parts: &[Matched<'_>], frame: &Frame<'_>) {
+    let guarded = frame.guard.and_then(|step| Some((step, frame.staff.for_step(step)?)));
+    let Some((step, arm)) = guarded else { return };
     if nodes.iter().any(|node| node.arm == arm) {
         return;
     }
     let at = nodes.len();
     let first = nodes.iter().position(|node| !node.is_core && !node.needs_checks);
     nodes.push(Node {
-        action: fill(&step.action, &parts[0].part),
+        action: frame.filler.fill(&step.action, &parts[0].part),
         arm,
-        criteria: step.acceptance_criteria.clone(),
+        criteria: frame.filler.criteria(step, &parts[0].part),
         needs: first.into_iter().collect(),
         cost_tier: step.cost_tier,
         seconds: step.duration_seconds,

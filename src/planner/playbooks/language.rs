@@ -27,6 +27,10 @@ pub(super) struct Language {
     speakers: HashSet<String>,
     stating: HashSet<String>,
     finding: HashSet<String>,
+    first_words: HashSet<String>,
+    final_verbs: HashSet<String>,
+    unspaced_final_verbs: Vec<String>,
+    texts: HashSet<String>,
 }
 
 /// How a word opens a part of a goal.
@@ -60,7 +64,9 @@ impl Language {
         }
         let mut words = text.split_whitespace().map(bare);
         let first = words.next()?;
-        if self.foreign_verbs.contains(&first) && !self.verbs.contains(&first) {
+        // "importe-le"
+        let stem = first.split_once('-').map_or(first.as_str(), |(stem, _)| stem);
+        if self.foreign_verbs.contains(stem) && !self.verbs.contains(&first) {
             return Some(Opening::Foreign);
         }
         if self.verbs.contains(&first) {
@@ -116,6 +122,23 @@ impl Language {
     /// Whether `word` ends a part of a goal wherever it stands.
     pub(super) fn breaks(&self, word: &str) -> bool {
         word == "&" || self.part_breaks.contains(&bare(word))
+    }
+
+    /// `text` without a word at its end that says that it is done before all else.
+    pub(super) fn without_first<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let (rest, last) = text.rsplit_once(' ')?;
+        self.first_words.contains(&bare(last)).then(|| rest.trim_end_matches([',', ' ']))
+    }
+
+    /// Whether `text` asks for what cannot be taken back, or what others notice.
+    pub(super) fn is_final(&self, text: &str) -> bool {
+        self.unspaced_final_verbs.iter().any(|verb| text.starts_with(verb.as_str()))
+            || text.split_whitespace().next().is_some_and(|first| self.final_verbs.contains(&bare(first)))
+    }
+
+    /// Whether `word` names a text, whose subject may follow behind "on".
+    pub(super) fn is_text(&self, word: &str) -> bool {
+        self.texts.contains(&bare(word))
     }
 
     /// Whether `text` only says how things are ("I have an image").

@@ -173,25 +173,42 @@ fn seconds_of(unit: &str) -> Option<f64> {
     UNITS.iter().find(|(_, names)| is_one_of(unit, names)).map(|(seconds, _)| *seconds)
 }
 
-/// `seconds`, scaled in proportion so that their sum stays below `limit`; each at least one second.
-pub(super) fn fitted(mut seconds: Vec<u32>, limit: Option<u32>) -> Vec<u32> {
+/// `seconds`, scaled in proportion so that the longest chain of steps, each behind those that it `needs`, stays below
+/// `limit`; each at least one second.
+pub(super) fn fitted(mut seconds: Vec<u32>, needs: &[&[usize]], limit: Option<u32>) -> Vec<u32> {
     let Some(limit) = limit else { return seconds };
     // One second less, so that "in less than" holds as well.
     let budget = u64::from(limit.saturating_sub(1).max(1));
-    let sum: u64 = seconds.iter().map(|&s| u64::from(s)).sum();
-    if sum <= budget {
+    let (length, _) = longest_chain(&seconds, needs);
+    if length <= budget {
         return seconds;
     }
     for duration in &mut seconds {
-        *duration = ((u64::from(*duration) * budget / sum) as u32).max(1);
+        *duration = ((u64::from(*duration) * budget / length) as u32).max(1);
     }
-    let mut over = seconds.iter().map(|&s| u64::from(s)).sum::<u64>().saturating_sub(budget);
-    while over > 0 {
-        let Some(longest) = seconds.iter_mut().max_by_key(|s| **s).filter(|s| **s > 1) else { break };
-        *longest -= 1;
-        over -= 1;
+    // The seconds that the least durations were rounded up by.
+    loop {
+        let (length, chain) = longest_chain(&seconds, needs);
+        let Some(over) = length.checked_sub(budget).filter(|over| *over > 0) else { return seconds };
+        let Some(longest) = chain.into_iter().max_by_key(|at| seconds[*at]) else { return seconds };
+        let taken = (over.min(u64::from(u32::MAX)) as u32).min(seconds[longest] - 1);
+        if taken == 0 {
+            return seconds;
+        }
+        seconds[longest] -= taken;
     }
-    seconds
+}
+
+/// The length of the longest chain of steps in seconds, and its steps, the last one first.
+fn longest_chain(seconds: &[u32], needs: &[&[usize]]) -> (u64, Vec<usize>) {
+    let mut ends: Vec<(u64, Option<usize>)> = Vec::with_capacity(seconds.len());
+    for (duration, needs) in seconds.iter().zip(needs) {
+        let before = needs.iter().map(|need| (ends[*need].0, Some(*need))).max().unwrap_or_default();
+        ends.push((before.0 + u64::from(*duration), before.1));
+    }
+    let last = (0..ends.len()).max_by_key(|at| ends[*at].0);
+    let chain = std::iter::successors(last, |at| ends[*at].1).collect();
+    (last.map_or(0, |last| ends[last].0), chain)
 }
 
 /// Whether `word` is one of `table`, in any case and without punctuation around it.

@@ -7,9 +7,7 @@
 mod arms;
 mod compose;
 mod constraints;
-mod format;
 mod language;
-mod library;
 pub(in crate::planner) mod limit;
 mod parts;
 mod remaining;
@@ -22,20 +20,21 @@ mod tests;
 use std::sync::Arc;
 
 use crate::domain::arms::ArmRegistry;
-use crate::domain::{PlanRequest, PlanRules};
+use crate::domain::playbooks::{Library, Mode, NO_PLAYBOOK, Playbook, PlaybookStep};
+use crate::domain::{Budget, PlanRequest, PlanRules};
+use crate::text::duration;
 
 use super::draft::{Draft, DraftStep};
 use arms::Staff;
-use compose::Node;
-use parts::Part;
-
-pub use format::{Match, Playbook, PlaybookStep};
-pub use library::Library;
+use compose::{Frame, Node};
+use parts::{Goal, Part};
+use wording::Filler;
 
 /// Confidence in a plan of which every part follows a playbook.
 const FULL_CONFIDENCE: f64 = 0.65;
-/// Confidence in a plan without any playbook, at most.
-const OUTLINE_CONFIDENCE: f64 = 0.35;
+/// Confidence in a plan of which parts follow none: at least, and what it adds that nearly all follow one.
+const OUTLINE_CONFIDENCE: f64 = 0.3;
+const RECOGNISED_CONFIDENCE: f64 = 0.1;
 /// Confidence in a plan for arms of which only descriptions are known: at least, and what it adds that one fits each part.
 const LEAST_TOOLS_CONFIDENCE: f64 = 0.2;
 const TOOLS_CONFIDENCE: f64 = 0.2;
@@ -46,6 +45,16 @@ pub struct EmbeddedPlanner {
     registry: Arc<ArmRegistry>,
     rules: PlanRules,
     library: Arc<Library>,
+    staff: Staff,
+}
+
+/// What the embedded planner proposes.
+#[derive(Debug)]
+pub struct Proposal {
+    /// A plan that passes normalization without a single repair.
+    pub draft: Draft,
+    /// The names of the playbooks that it follows, in order.
+    pub playbooks: Vec<String>,
 }
 
 /// A part of a goal and the playbook that fits it.
@@ -54,72 +63,132 @@ struct Matched<'a> {
     playbook: Option<&'a Playbook>,
 }
 
+/// A goal, read with the playbooks of an installation.
+struct ReadGoal<'a> {
+    /// What the plan is made of; never empty.
+    matched: Vec<Matched<'a>>,
+    /// Parts that the playbook which the caller asked for has no step for.
+    aside: Vec<String>,
+    /// Sentences that describe the state of things.
+    background: Vec<String>,
+}
+
 impl EmbeddedPlanner {
-    /// A planner for the arms of `registry` with the built-in playbooks.
-    pub fn new(registry: Arc<ArmRegistry>, rules: PlanRules) -> Self {
-        Self { registry, rules, library: Library::built_in() }
+    /// A planner for the arms of `registry` with the playbooks of `library`.
+    pub fn new(registry: Arc<ArmRegistry>, rules: PlanRules, library: Arc<Library>) -> Self {
+        Self { staff: Staff::new(registry.clone()), registry, rules, library }
     }
 
     /// The same planner for plans that are like `rules`.
     #[must_use]
     pub fn with_rules(&self, rules: PlanRules) -> Self {
-        Self { registry: self.registry.clone(), rules, library: self.library.clone() }
+        Self::new(self.registry.clone(), rules, self.library.clone())
     }
 
-    /// A plan for `request`: a draft that passes normalization without a single repair.
-    pub fn propose(&self, request: &PlanRequest) -> Draft {
-        let staff = Staff::new(&self.registry);
-        if let Some(draft) = self.propose_tools(request, &staff) {
-            return draft;
+    /// A plan for `request`.
+    pub fn propose(&self, request: &PlanRequest) -> Proposal {
+        let read = self.read(request);
+        if self.staff.are_tools()
+            && read.matched.iter().all(|part| part.playbook.is_none())
+            && let Some(draft) = self.propose_tools(request)
+        {
+            return Proposal { draft, playbooks: Vec::new() };
         }
-        let goal = parts::split(&request.goal);
-        let background = goal.background;
-        let matched: Vec<Matched<'_>> = goal
-            .parts
-            .into_iter()
-            .enumerate()
-            .map(|(index, part)| {
-                // What is said before the first part belongs to it.
-                let text = if index == 0 {
-                    format!("{} {}", background.join(" "), part.text)
-                } else {
-                    part.text.clone()
-                };
-                let playbook = self.library.best(&text).filter(|playbook| staff.can_follow(playbook));
-                Matched { part, playbook }
-            })
-            .collect();
-        let (constraints, limit) = constraints_of(request);
-        let guard = self.guard(request, &constraints);
-        let (recognised, count) =
-            (matched.iter().filter(|part| part.playbook.is_some()).count(), matched.len());
-        let names = names(&matched);
-
-        let mut nodes = compose::compose(&matched, guard, &staff, &self.rules, limit);
-        constraints::place(&constraints, limit.is_some(), &mut nodes);
-        note_background(&mut nodes, &background, request);
-        Draft {
-            steps: self.steps(nodes, limit),
-            nulls: Vec::new(),
-            rationale: Some(rationale(&names, recognised, count, limit)),
-            confidence: Some(confidence(recognised, count)),
-            open_questions: Vec::new(),
-        }
+        self.follow(request, &read)
     }
 
-    /// The plan for arms of which only descriptions are known; `None` where more is, or where none fits.
-    fn propose_tools(&self, request: &PlanRequest, staff: &Staff<'_>) -> Option<Draft> {
-        if !staff.are_tools() {
+    /// The plan that the playbook of mode `fixed` asks for that `request` names or that fits every part of its goal;
+    /// `None` where there is none, or no arms for it.
+    pub fn compiled(&self, request: &PlanRequest) -> Option<Proposal> {
+        if request.playbook.is_none()
+            && !self.library.playbooks().any(|playbook| playbook.mode == Mode::Fixed)
+        {
             return None;
         }
-        let tools::ToolPlan { mut nodes, matched, unmatched } =
-            tools::plan(&request.goal, &self.registry, staff, &self.rules)?;
+        let read = self.read(request);
+        let playbook = read.matched.first()?.playbook.filter(|playbook| playbook.mode == Mode::Fixed)?;
+        let fits = |part: &Matched<'_>| part.playbook.is_some_and(|other| other.name == playbook.name);
+        read.matched.iter().all(fits).then(|| self.follow(request, &read))
+    }
+
+    /// The parts of `goal`, each with the name of the playbook that it would follow.
+    pub fn matches(&self, goal: &str) -> Vec<(String, Option<&str>)> {
+        let request = PlanRequest { goal: goal.to_owned(), ..PlanRequest::default() };
+        let matched = self.read(&request).matched.into_iter();
+        matched.map(|part| (part.part.text, part.playbook.map(|playbook| playbook.name.as_str()))).collect()
+    }
+
+    /// The parts of the goal, each with its playbook: the one that fits, or what the caller asked for.
+    fn read(&self, request: &PlanRequest) -> ReadGoal<'_> {
+        let Goal { parts, background } = parts::split(&request.goal);
+        let matched = parts.into_iter().enumerate().map(|(index, part)| {
+            // What is said before the first part belongs to it.
+            let before = if index == 0 { background.join(" ") } else { String::new() };
+            let best = self.library.best(format!("{before} {}", part.text).trim_start());
+            Matched { part, playbook: best.filter(|playbook| self.staff.can_follow(playbook)) }
+        });
+        let mut matched: Vec<Matched<'_>> = matched.collect();
+        let mut aside = Vec::new();
+        let asked = request.playbook.as_deref();
+        if asked == Some(NO_PLAYBOOK) {
+            matched.iter_mut().for_each(|part| part.playbook = None);
+        } else if let Some(playbook) = asked.and_then(|name| self.library.named(name)) {
+            let fits = |part: &Matched<'_>| part.playbook.is_some_and(|other| other.name == playbook.name);
+            // Without a part that it fits, the first one says what the plan is about.
+            let first = matched.iter().position(fits).unwrap_or(0);
+            let (follow, others): (Vec<_>, Vec<_>) =
+                matched.into_iter().enumerate().partition(|(index, part)| *index == first || fits(part));
+            aside.extend(others.into_iter().map(|(_, other)| other.part.text));
+            matched =
+                follow.into_iter().map(|(_, part)| Matched { playbook: Some(playbook), ..part }).collect();
+        }
+        ReadGoal { matched, aside, background }
+    }
+
+    /// The plan for a goal that was read.
+    fn follow(&self, request: &PlanRequest, read: &ReadGoal<'_>) -> Proposal {
+        let ReadGoal { matched, aside, background } = read;
         let (constraints, limit) = constraints_of(request);
+        let budget = request.budget.unwrap_or_default();
+        let rules = rules_within(&self.rules, &budget);
+        let goal = wording::one_line(&request.goal);
+        let frame = Frame {
+            staff: &self.staff,
+            library: &self.library,
+            rules: &rules,
+            filler: Filler { goal: &goal, constraints: &constraints },
+            guard: self.guard(request, &constraints),
+            limit,
+        };
+        let mut nodes = compose::compose(matched, &frame);
+        constraints::place(&constraints, limit.is_some(), &mut nodes);
+        note_background(&mut nodes, background, request);
+        note_aside(&mut nodes, aside);
+        let playbooks = names(matched);
+        let (steps, is_scaled) = self.steps(nodes, limit, &budget);
+        let rationale = rationale(request, matched, &playbooks, limit.filter(|_| is_scaled));
+        let draft = Draft {
+            steps,
+            nulls: Vec::new(),
+            rationale: Some(rationale),
+            confidence: Some(confidence(matched)),
+            open_questions: Vec::new(),
+        };
+        Proposal { draft, playbooks }
+    }
+
+    /// The plan for arms of which only descriptions are known; `None` where none fits.
+    fn propose_tools(&self, request: &PlanRequest) -> Option<Draft> {
+        let (constraints, limit) = constraints_of(request);
+        let budget = request.budget.unwrap_or_default();
+        let rules = rules_within(&self.rules, &budget);
+        let tools::ToolPlan { mut nodes, matched, unmatched } =
+            tools::plan(&request.goal, &self.registry, &self.staff, &rules)?;
         constraints::place(&constraints, limit.is_some(), &mut nodes);
         note_background(&mut nodes, &[], request);
         let count = matched + unmatched;
         Some(Draft {
-            steps: self.steps(nodes, limit),
+            steps: self.steps(nodes, limit, &budget).0,
             nulls: Vec::new(),
             rationale: Some(format!(
                 "An arm was found by its description for {matched} of the {count} parts of the goal. Made by the \
@@ -138,10 +207,17 @@ impl EmbeddedPlanner {
         (!language::asks(&request.goal)).then(|| self.library.guard_for(texts))?
     }
 
-    fn steps(&self, nodes: Vec<Node>, limit: Option<u32>) -> Vec<DraftStep> {
-        let seconds = limit::fitted(nodes.iter().map(|node| node.seconds).collect(), limit);
+    /// The steps of a plan, and whether their durations were scaled to a limit.
+    fn steps(&self, mut nodes: Vec<Node>, limit: Option<u32>, budget: &Budget) -> (Vec<DraftStep>, bool) {
+        let usual: Vec<u32> = nodes.iter().map(|node| node.seconds).collect();
+        let needs: Vec<&[usize]> = nodes.iter().map(|node| node.needs.as_slice()).collect();
+        let seconds = limit::fitted(usual.clone(), &needs, limit);
+        let is_scaled = seconds != usual;
+        if let Some(most) = budget.max_cost_tier {
+            nodes.iter_mut().for_each(|node| node.cost_tier = node.cost_tier.min(most));
+        }
         let steps = nodes.into_iter().zip(seconds).enumerate();
-        steps.map(|(index, (node, seconds))| self.step(index, node, seconds)).collect()
+        (steps.map(|(index, (node, seconds))| self.step(index, node, seconds)).collect(), is_scaled)
     }
 
     fn step(&self, index: usize, node: Node, seconds: u32) -> DraftStep {
@@ -167,8 +243,16 @@ fn constraints_of(request: &PlanRequest) -> (Vec<String>, Option<u32>) {
     let lines = request.constraints.iter().map(|text| wording::one_line(text));
     let constraints: Vec<String> = lines.filter(|text| !text.is_empty()).collect();
     let texts = std::iter::once(&request.goal).chain(&constraints);
-    let limit = limit::tightest(texts.map(String::as_str));
-    (constraints, limit)
+    let said = limit::tightest(texts.map(String::as_str));
+    let given = request.budget.and_then(|budget| budget.max_duration_seconds);
+    let given = given.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
+    (constraints, said.into_iter().chain(given).min())
+}
+
+/// `rules` with at most as many steps as `budget` allows.
+fn rules_within(rules: &PlanRules, budget: &Budget) -> PlanRules {
+    let most = budget.max_steps.map_or(rules.max_steps, |most| most as usize);
+    PlanRules { max_steps: rules.max_steps.min(most).max(rules.min_steps), ..rules.clone() }
 }
 
 /// Puts what the goal says about the state of things, and the names of the context's entries, into the first step.
@@ -183,6 +267,15 @@ fn note_background(nodes: &mut [Node], background: &[String], request: &PlanRequ
     }
 }
 
+/// Names what a playbook has no step for in the step that does what was asked.
+fn note_aside(nodes: &mut [Node], aside: &[String]) {
+    let at = nodes.iter().position(|node| node.is_core).unwrap_or_default();
+    if let Some(node) = nodes.get_mut(at) {
+        let covers = |text: &String| format!("Covers what was asked: {}", wording::quoted(text));
+        node.criteria.extend(aside.iter().map(covers));
+    }
+}
+
 /// The names of the playbooks that are followed, each once, in order.
 fn names(matched: &[Matched<'_>]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -194,29 +287,44 @@ fn names(matched: &[Matched<'_>]) -> Vec<String> {
     names
 }
 
-fn rationale(names: &[String], recognised: usize, count: usize, limit: Option<u32>) -> String {
-    let how = match (names.is_empty(), recognised == count) {
-        (true, _) => "I recognised no part of the goal, so the steps only outline its own words".to_owned(),
-        (false, true) if names.len() == 1 => format!("Follows the playbook {}", names[0]),
-        (false, true) => format!("Follows the playbooks {}", names.join(", ")),
-        (false, false) => {
-            format!("I recognised {recognised} of {count} parts (playbooks: {})", names.join(", "))
+fn rationale(
+    request: &PlanRequest,
+    matched: &[Matched<'_>],
+    playbooks: &[String],
+    limit: Option<u32>,
+) -> String {
+    let (recognised, count) = (recognised(matched), matched.len());
+    let how = match playbooks {
+        [] if request.playbook.as_deref() == Some(NO_PLAYBOOK) => {
+            "Outlines the goal's own words, as no playbook was wanted".to_owned()
         }
+        [] => "I recognised no part of the goal, so the steps only outline its own words".to_owned(),
+        [name] if recognised == count => format!("Follows the playbook {name}"),
+        names if recognised == count => format!("Follows the playbooks {}", names.join(", ")),
+        names => format!("I recognised {recognised} of {count} parts (playbooks: {})", names.join(", ")),
     };
     let advice = if recognised == count {
         ""
     } else {
         "; connect a language model for a better plan (PLANNER_OPENAI_API_KEY or PLANNER_LLM_BASE_URL)"
     };
-    let time = limit
-        .map_or(String::new(), |seconds| format!(" Durations are scaled to the limit of {seconds} seconds."));
+    let time = limit.map_or(String::new(), |seconds| {
+        format!(" Durations are scaled to the limit of {}.", duration(seconds.into()))
+    });
     format!("{how}{advice}. Made by the embedded planner, without a language model.{time}")
 }
 
-fn confidence(recognised: usize, count: usize) -> f64 {
-    let share = recognised as f64 / count.max(1) as f64;
-    let confidence = OUTLINE_CONFIDENCE + (FULL_CONFIDENCE - OUTLINE_CONFIDENCE) * share;
-    (confidence * 100.0).round() / 100.0
+fn recognised(matched: &[Matched<'_>]) -> usize {
+    matched.iter().filter(|part| part.playbook.is_some()).count()
+}
+
+fn confidence(matched: &[Matched<'_>]) -> f64 {
+    let (recognised, count) = (recognised(matched), matched.len());
+    if recognised == count {
+        return FULL_CONFIDENCE;
+    }
+    let share = recognised as f64 / count as f64;
+    ((OUTLINE_CONFIDENCE + RECOGNISED_CONFIDENCE * share) * 100.0).round() / 100.0
 }
 
 fn tools_confidence(matched: usize, count: usize) -> f64 {

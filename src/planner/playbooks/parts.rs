@@ -1,6 +1,6 @@
 //! A goal's parts: what is asked for, one thing each, in the order of the text.
 
-use crate::text::is_ideograph;
+use crate::text::{is_ideograph, is_invisible};
 
 use super::language::{Language, Opening};
 use super::wording::one_line;
@@ -11,7 +11,7 @@ const MAX_PARTS: usize = 48;
 const OBJECT_ENDS: &[&str] = &[
     "that", "which", "who", "whose", "so", "with", "without", "into", "by", "from", "using", "via", "after",
     "before", "until", "when", "while", "because", "within", "if", "where", "unless", "during", "in", "on",
-    "at", "to", "as", "under", "since", "per", "across",
+    "at", "to", "as", "under", "since", "per", "across", "behind", "onto", "through", "against", "towards",
 ];
 /// Longest object in a step, in characters.
 const OBJECT_CHARS: usize = 80;
@@ -50,10 +50,20 @@ pub(super) fn split(goal: &str) -> Goal {
             // A heading.
             continue;
         }
-        if language.opening(text).is_none() && language.describes(text) && !text.ends_with(['?', '？']) {
-            background.push(trimmed(text));
-            continue;
-        }
+        let text = match statement(text, language) {
+            Some((statement, request)) => {
+                background.push(trimmed(statement));
+                request
+            }
+            None if language.opening(text).is_none()
+                && language.describes(text)
+                && !text.ends_with(['?', '？']) =>
+            {
+                background.push(trimmed(text));
+                continue;
+            }
+            None => text,
+        };
         clauses(text, language, &mut texts);
     }
     if texts.is_empty() {
@@ -69,7 +79,10 @@ pub(super) fn split(goal: &str) -> Goal {
         texts[MAX_PARTS - 1] = format!("{}; {rest}", texts[MAX_PARTS - 1]);
     }
     share_objects(&mut texts, language);
-    let mut before = Vec::new();
+    put_first(&mut texts, language);
+    // "It" may be what was said before.
+    let mut before: Vec<String> =
+        background.last().map(|said| super::wording::quoted(said)).into_iter().collect();
     let parts = texts.into_iter().map(|text| part(text, language, &mut before)).collect();
     Goal { parts, background }
 }
@@ -117,10 +130,6 @@ fn sentences(goal: &str) -> Vec<String> {
     sentences.into_iter().map(|text| one_line(&text)).filter(|text| !text.is_empty()).collect()
 }
 
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 /// A line without its bullet or number.
 fn without_marker(line: &str) -> &str {
     let line = line.trim_start_matches(|c: char| {
@@ -131,6 +140,28 @@ fn without_marker(line: &str) -> &str {
         return line;
     }
     behind_digits.strip_prefix([')', '.', ':']).map_or(line, str::trim_start)
+}
+
+/// The statement at the beginning of `text`, and the request behind it: "The page is slow, please fix it".
+fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str)> {
+    if language.opening(text).is_some() || !language.describes(text) {
+        return None;
+    }
+    let (at, comma) = text.match_indices(", ").map(|(at, comma)| (at, comma.len())).find(|(at, comma)| {
+        let behind = language.without_lead_ins(&text[at + comma..]);
+        language.opens_part(behind)
+    })?;
+    Some((&text[..at], language.without_lead_ins(&text[at + comma..])))
+}
+
+/// Puts a part that is to be done first before the one that it follows: "Delete the accounts and tell the users first".
+fn put_first(texts: &mut [String], language: &Language) {
+    for index in 1..texts.len() {
+        if let Some(rest) = language.without_first(&texts[index]) {
+            texts[index] = rest.to_owned();
+            texts.swap(index - 1, index);
+        }
+    }
 }
 
 /// Splits a sentence where a comma, a colon or a joining word is followed by what opens a part of its own.
@@ -263,7 +294,9 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
         rest => rest,
     };
     let end = rest.iter().enumerate().skip(1).find(|(at, word)| {
-        OBJECT_ENDS.contains(&word.to_lowercase().as_str()) || rest[at - 1].ends_with([',', ':'])
+        let names_subject = **word == "on" && language.is_text(rest[at - 1]);
+        OBJECT_ENDS.contains(&word.to_lowercase().as_str()) && !names_subject
+            || rest[at - 1].ends_with([',', ':'])
     });
     let rest = &rest[..end.map_or(rest.len(), |(at, _)| at)];
     let object = rest.join(" ");

@@ -62,7 +62,7 @@ enum Need {
 
 /// The rest of a plan in the making.
 struct Remaining<'a> {
-    staff: Staff<'a>,
+    staff: &'a Staff,
     registry: &'a ArmRegistry,
     progress: &'a PlanProgress,
     goal: String,
@@ -89,7 +89,7 @@ impl EmbeddedPlanner {
         };
         let count = others.len() + usize::from(must_verify);
         let mut rest = Remaining {
-            staff: Staff::new(&self.registry),
+            staff: &self.staff,
             registry: &self.registry,
             progress,
             goal: shorten(&one_line(&request.goal), QUOTED_REASON),

@@ -57,12 +57,7 @@ pub(super) struct ToolPlan {
 }
 
 /// The plan for `goal`; `None` where no arm has anything to do with it.
-pub(super) fn plan(
-    goal: &str,
-    registry: &ArmRegistry,
-    staff: &Staff<'_>,
-    rules: &PlanRules,
-) -> Option<ToolPlan> {
+pub(super) fn plan(goal: &str, registry: &ArmRegistry, staff: &Staff, rules: &PlanRules) -> Option<ToolPlan> {
     let verifier = staff.verifier().filter(|_| rules.require_verification && rules.max_steps > 1);
     let fixed = usize::from(verifier.is_some());
     let masked = without_quotations(goal);
@@ -79,7 +74,7 @@ pub(super) fn plan(
     for (at, text) in aside {
         nodes[at.min(last)].criteria.push(format!("Takes into account: {}", quoted(text)));
     }
-    fill(&mut nodes, rules.min_steps.saturating_sub(fixed), staff);
+    fill(&mut nodes, rules.min_steps.saturating_sub(fixed), registry, staff);
     if let Some(verifier) = verifier {
         nodes.push(closing(verifier, goal, &nodes, staff));
     }
@@ -156,22 +151,23 @@ fn convert<'a>(goal: &str, registry: &'a ArmRegistry, uses: &mut Vec<ToolUse<'a>
 }
 
 /// The steps of these uses, `most` at most.
-fn steps(uses: &[ToolUse<'_>], staff: &Staff<'_>, most: usize) -> Vec<Node> {
+fn steps(uses: &[ToolUse<'_>], staff: &Staff, most: usize) -> Vec<Node> {
     let mut kept: Vec<usize> = (0..uses.len()).collect();
-    // Beyond the limit, what fits best stays; the text of others goes to the step before it.
+    // Beyond the limit, what fits best stays; the text of others goes to the step before them, or else to the first.
     kept.sort_by(|a, b| uses[*b].arm.score.total_cmp(&uses[*a].arm.score).then(a.cmp(b)));
     kept.truncate(most.max(1));
     kept.sort_unstable();
     let mut nodes: Vec<Node> = Vec::with_capacity(kept.len());
     let mut arms: Vec<&Arm> = Vec::with_capacity(kept.len());
+    let mut leading: Vec<String> = Vec::new();
     for (place, used) in uses.iter().enumerate() {
         let text = capitalized(&shorten(&one_line(used.text), ACTION_CHARS));
         if kept.binary_search(&place).is_err() {
-            if let Some(last) = nodes.last_mut()
-                && !used.converts
-                && !last.action.contains(&text)
-            {
-                last.action = format!("{}; {text}", last.action);
+            match nodes.last_mut() {
+                _ if used.converts => {}
+                Some(last) if last.action.contains(&text) => {}
+                Some(last) => last.action = format!("{}; {text}", last.action),
+                None => leading.push(text),
             }
             continue;
         }
@@ -193,6 +189,8 @@ fn steps(uses: &[ToolUse<'_>], staff: &Staff<'_>, most: usize) -> Vec<Node> {
             }
         };
         let criteria = vec![format!("{} returned a result without an error", arm.id), result];
+        leading.push(action);
+        let action = std::mem::take(&mut leading).join("; ");
         let mut node = Node::new(action, used.arm.place, criteria, TOOL_SECONDS, staff);
         node.is_core = true;
         let feeds = |before: &&Arm| before.feeds(arm) || !knows_types(before, arm);
@@ -209,7 +207,7 @@ fn knows_types(before: &Arm, after: &Arm) -> bool {
 }
 
 /// Adds looks at the work until there are `fewest` steps.
-fn fill(nodes: &mut Vec<Node>, fewest: usize, staff: &Staff<'_>) {
+fn fill(nodes: &mut Vec<Node>, fewest: usize, registry: &ArmRegistry, staff: &Staff) {
     let work = nodes.len();
     for index in 0..fewest.saturating_sub(work) {
         let (place, round) = (index % work, index / work);
@@ -217,13 +215,16 @@ fn fill(nodes: &mut Vec<Node>, fewest: usize, staff: &Staff<'_>) {
         let action = format!("{lead} step {} ({})", place + 1, quoted(&nodes[place].action));
         let criteria = vec![criterion.into(), "The outcome is written down".into()];
         let mut node = Node::new(action, nodes[place].arm, criteria, CHECK_SECONDS, staff);
-        node.needs.push(place);
+        let arm = &registry.arms()[node.arm];
+        if arm.feeds(arm) || !knows_types(arm, arm) {
+            node.needs.push(place);
+        }
         nodes.push(node);
     }
 }
 
 /// The last step, which waits for what nothing else waits for.
-fn closing(verifier: usize, goal: &str, nodes: &[Node], staff: &Staff<'_>) -> Node {
+fn closing(verifier: usize, goal: &str, nodes: &[Node], staff: &Staff) -> Node {
     let is_leaf = |at: &usize| !nodes.iter().any(|node| node.needs.contains(at));
     let criteria = vec![
         "The result as a whole does what was asked".into(),

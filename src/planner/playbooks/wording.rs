@@ -1,5 +1,6 @@
 //! Texts of steps: slots, quotations, lists.
 
+use crate::domain::playbooks::PlaybookStep;
 use crate::text::shorten;
 
 use super::language::Opening;
@@ -32,25 +33,58 @@ pub(super) fn list(names: impl Iterator<Item = String>) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// `template` with its slots filled from `part`.
-///
-/// Sentences in two languages at once read badly: a part in another language stands alone, or as a quotation.
-pub(super) fn fill(template: &str, part: &Part) -> String {
-    if let Some((slot, rest)) = template.strip_prefix('{').and_then(|text| text.split_once('}'))
-        && let Some(verb) = slot.strip_prefix("part:").or((slot == "part").then_some(""))
-    {
-        return match part.opening {
-            Some(Opening::English) => capitalized(&part.text) + rest,
-            Some(Opening::Foreign) => capitalized(&part.text),
-            None if verb.is_empty() => capitalized(&part.text) + rest,
-            None => format!("{verb} {}{rest}", part.object),
-        };
+/// Fills the slots of playbooks from a request.
+pub(super) struct Filler<'a> {
+    pub(super) goal: &'a str,
+    pub(super) constraints: &'a [String],
+}
+
+impl Filler<'_> {
+    /// `template` with its slots filled from `part`.
+    ///
+    /// Sentences in two languages at once read badly: a part in another language stands alone, or as a quotation.
+    pub(super) fn fill(&self, template: &str, part: &Part) -> String {
+        if let Some((slot, rest)) = template.strip_prefix('{').and_then(|text| text.split_once('}'))
+            && let Some(verb) = slot.strip_prefix("part:").or((slot == "part").then_some(""))
+        {
+            let rest = self.within(rest, part);
+            return match part.opening {
+                Some(Opening::English) => capitalized(&part.text) + &rest,
+                Some(Opening::Foreign) => capitalized(&part.text),
+                None if verb.is_empty() => capitalized(&part.text) + &rest,
+                None => format!("{verb} {}{rest}", part.object),
+            };
+        }
+        capitalized(&self.within(template, part))
     }
-    let text = match part.opening {
-        Some(Opening::English) => lower_first(&part.text),
-        _ => quoted(&part.text),
-    };
-    capitalized(&template.replace("{object}", &part.object).replace("{part}", &text).replace("{goal}", &text))
+
+    /// The criteria of a playbook's step, filled likewise.
+    pub(super) fn criteria(&self, step: &PlaybookStep, part: &Part) -> Vec<String> {
+        step.acceptance_criteria.iter().map(|criterion| self.within(criterion, part)).collect()
+    }
+
+    /// `template` with the slots within it filled, each once: what fills one is not looked through for others.
+    fn within(&self, template: &str, part: &Part) -> String {
+        let mut text = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some((before, (slot, behind))) =
+            rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+        {
+            text += before;
+            text += &match slot {
+                "object" => part.object.clone(),
+                "goal" => quoted(self.goal),
+                "constraints" if self.constraints.is_empty() => "no constraints".to_owned(),
+                "constraints" => quoted(&self.constraints.join("; ")),
+                _ => match part.opening {
+                    Some(Opening::English) => lower_first(&part.text),
+                    _ => quoted(&part.text),
+                },
+            };
+            rest = behind;
+        }
+        text + rest
+    }
 }
 
 /// `text` with a capital at its beginning, unless its first word has capitals of its own.

@@ -3,6 +3,7 @@
 //! Everything that does not depend on the request is built at start.
 
 mod arms;
+mod playbook;
 mod questions;
 mod reask;
 mod replan;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::arms::ArmRegistry;
+use crate::domain::playbooks::Playbook;
 use crate::domain::{Budget, MAX_STEP_SECONDS, PlanRequest, SubTask};
 use crate::llm::{Message, Prompt, ResponseSchema, Role};
 
@@ -22,6 +24,7 @@ use super::PlanJob;
 use super::draft::Draft;
 use super::error::RejectedAnswer;
 use crate::domain::PlanRules;
+use playbook::Guide;
 use replan::RestPrompts;
 use schema::Room;
 
@@ -42,6 +45,7 @@ pub struct Prompts {
     budget: String,
     simple: SimplePrompt,
     rest: RestPrompts,
+    guide: Option<Guide>,
 }
 
 /// The constant parts of the question that is asked last: few rules, two examples, a short plan.
@@ -81,6 +85,7 @@ impl Prompts {
             simple: SimplePrompt::new(registry, rules, budget),
             schema: ResponseSchema { name: "plan", tight, plain },
             steps,
+            guide: None,
         }
     }
 
@@ -98,6 +103,17 @@ impl Prompts {
             *message = Message::new(Role::System, text);
         }
         self
+    }
+
+    /// The same prompts for plans that `playbook` guides.
+    #[must_use]
+    pub(super) fn guided(&self, playbook: &Playbook) -> Self {
+        Self { guide: Some(Guide::new(playbook)), ..self.clone() }
+    }
+
+    /// The name of the playbook that guides the plans.
+    pub(super) fn guide(&self) -> Option<&str> {
+        self.guide.as_ref().map(|guide| guide.name.as_str())
     }
 
     /// The question that asks for a plan.
@@ -138,7 +154,8 @@ impl Prompts {
         let prompt = if let Some(progress) = progress {
             self.rest.in_full(request, progress, faults, least_temperature)
         } else {
-            let user = faults.to_owned() + &user_prompt(request, &self.steps, &self.budget);
+            let guide = self.guide.as_ref().map_or("", |guide| guide.text.as_str());
+            let user = [faults, guide, &user_prompt(request, &self.steps, &self.budget)].concat();
             let messages = vec![self.system.clone(), Message::new(Role::User, user)];
             Prompt { messages, schema: self.schema.clone(), least_temperature }
         };

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Settings;
+use crate::domain::playbooks::PlaybookUse;
 use crate::domain::{CacheStatus, PlanRequest, SubTask};
 use crate::llm::LlmError;
 use crate::llm::fallback::UsageTotals;
@@ -49,7 +50,9 @@ impl PlanOutcome {
 
     /// A cached plan.
     fn cached(planner: &PlannerArm, plan: Arc<SerializedPlan>) -> Self {
-        Self { origin: planner.origin(), cache: CacheStatus::Hit, plan: Ok(plan) }
+        let is_compiled = plan.playbooks().is_some_and(PlaybookUse::is_compiled);
+        let origin = if is_compiled { Origin::embedded() } else { planner.origin() };
+        Self { origin, cache: CacheStatus::Hit, plan: Ok(plan) }
     }
 
     /// The leader had no answer in time.
@@ -68,13 +71,14 @@ impl PlanOutcome {
     /// model's instead of a fallback's. A refusal by the LLM does not depend on time.
     fn depends_on_time(&self, planner: &PlannerArm) -> bool {
         match &self.plan {
-            Ok(_) => !self.is_of_configured_model(planner),
+            Ok(plan) => !self.is_as_configured(plan, planner),
             Err(error) => !matches!(error, PlanError::Llm(LlmError::Refused(_))),
         }
     }
 
-    fn is_of_configured_model(&self, planner: &PlannerArm) -> bool {
-        self.origin.model == planner.model()
+    /// Whether `plan` is what the settings ask for: made by the configured model, or from a playbook in its place.
+    fn is_as_configured(&self, plan: &SerializedPlan, planner: &PlannerArm) -> bool {
+        self.origin.model == planner.model() || plan.playbooks().is_some_and(PlaybookUse::is_compiled)
     }
 }
 
@@ -238,10 +242,10 @@ impl PlanCache {
         answer
     }
 
-    /// Caches a plan of the configured model.
+    /// Caches a plan, unless it is a fallback's.
     fn store(&self, planner: &PlannerArm, key: Key, answer: &PlanOutcome) {
         let Ok(plan) = &answer.plan else { return };
-        if !answer.is_of_configured_model(planner) {
+        if !answer.is_as_configured(plan, planner) {
             return;
         }
         self.memory.insert(key, plan.clone());
@@ -265,6 +269,10 @@ impl PlanCache {
         }
         if *asks_questions {
             hash.update("questions");
+        }
+        if let Some(playbook) = &request.playbook {
+            hash.update(b"\0playbook ");
+            hash.update(playbook);
         }
         Key(hash.finalize().into())
     }

@@ -8,6 +8,7 @@ use redis::AsyncCommands as _;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::domain::playbooks::PlaybookUse;
 use crate::domain::{PlanRequest, PlanResponse, RedisOperation, Repair, Warning};
 use crate::planner::PlannerArm;
 use crate::planner::normalize::PlanDetails;
@@ -29,6 +30,7 @@ struct StoredPlan<'a> {
     repairs: &'a [Repair],
     warnings: &'a [Warning],
     open_questions: &'a [String],
+    playbooks: Option<&'a PlaybookUse>,
 }
 
 /// The same as it is read.
@@ -38,6 +40,7 @@ struct LoadedPlan {
     repairs: Vec<Repair>,
     warnings: Vec<Warning>,
     open_questions: Vec<String>,
+    playbooks: Option<PlaybookUse>,
 }
 
 impl RedisPlans {
@@ -56,8 +59,9 @@ impl RedisPlans {
         let name = key.in_redis();
         let stored: Option<Vec<u8>> =
             self.redis.ask(RedisOperation::ReadPlan, async |mut redis| redis.get(name).await).await?;
-        let LoadedPlan { plan, repairs, warnings, open_questions } = serde_json::from_slice(&stored?).ok()?;
-        let details = PlanDetails { repairs, warnings, open_questions };
+        let LoadedPlan { plan, repairs, warnings, open_questions, playbooks } =
+            serde_json::from_slice(&stored?).ok()?;
+        let details = PlanDetails { repairs, warnings, open_questions, playbooks };
         Some(SerializedPlan::new(planner.check_again(request, plan, details).await?))
     }
 
@@ -68,12 +72,14 @@ impl RedisPlans {
         }
         let (redis, ttl) = (self.redis.clone(), self.ttl.as_millis() as u64);
         let raw = serde_json::from_slice(plan.json()).expect("it was written by us");
-        let stored = serde_json::to_vec(&StoredPlan {
+        let stored = StoredPlan {
             plan: raw,
             repairs: plan.repairs(),
             warnings: plan.warnings(),
             open_questions: &plan.details().open_questions,
-        });
+            playbooks: plan.playbooks(),
+        };
+        let stored = serde_json::to_vec(&stored);
         let stored = stored.expect("texts and numbers serialise");
         tokio::spawn(async move {
             let name = key.in_redis();

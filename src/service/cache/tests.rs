@@ -15,7 +15,6 @@ use crate::llm::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, FallbackChain, Prompt,
 };
 use crate::planner::Engine;
-use crate::planner::playbooks::EmbeddedPlanner;
 use crate::telemetry::metrics::Metrics;
 
 const PLAN: &str = r#"{"plan":[
@@ -83,8 +82,8 @@ impl Fixture {
             policy,
             metrics.clone(),
         );
-        let fallback = has_fallback.then(|| EmbeddedPlanner::new(registry.clone(), rules.clone()));
-        let planner = PlannerArm::new(registry, rules, Engine::Llm { chain, fallback }, metrics);
+        let planner =
+            PlannerArm::new(registry, rules, Engine::Llm { chain, fallback: has_fallback }, metrics);
         let cache = PlanCache::new(&planner.setting(), 100, Duration::from_secs(60), None);
         Arc::new(Self { gate, planner, cache })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use planner_arm::domain::PlanRules;
 use planner_arm::domain::arms::ArmRegistry;
+use planner_arm::domain::playbooks::Library;
 use planner_arm::domain::{PlanRequest, PlanResponse, Progress, StepStatus, SubTask};
 use planner_arm::planner::draft::{Draft, DraftStep};
 use planner_arm::planner::normalize::Plan;
@@ -119,7 +120,7 @@ proptest! {
             constraints: vec!["Keep the schema".into(), " ".into()],
             ..PlanRequest::default()
         };
-        let planner = EmbeddedPlanner::new(Arc::new(registry.clone()), rules.clone());
+        let planner = EmbeddedPlanner::new(Arc::new(registry.clone()), rules.clone(), Library::built_in());
         let draft = planner.propose_rest(&request, &past);
         let plan = normalize_remaining(draft.clone(), &past, &registry, &rules);
         prop_assert!(plan.is_ok(), "{:?} {:?}", plan, draft);

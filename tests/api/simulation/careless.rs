@@ -165,7 +165,7 @@ async fn simulate(mode: CriticsMode) -> (f64, f64) {
         };
         let model = Box::new(CarelessLlm { name: "careless".into(), case });
         let chain = FallbackChain::new(vec![model], &PriceList::default(), policy, metrics.clone());
-        let engine = Engine::Llm { chain, fallback: None };
+        let engine = Engine::Llm { chain, fallback: false };
         let planner =
             PlannerArm::new(Arc::new(settings.arms.clone()), settings.rules.clone(), engine, metrics)
                 .with_critics(Critics::new(mode, Vec::new()));

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::super::arms::Staff;
-use super::super::format::{Playbook, PlaybookStep};
+use super::super::language::Language;
 use super::super::parts::Part;
-use super::super::wording::{capitalized, fill, quoted};
-use super::{Group, Node};
+use super::super::wording::{capitalized, quoted};
+use super::{CHECK_SECONDS, Frame, Group, Node};
+use crate::domain::playbooks::{Mode, Playbook, PlaybookStep};
 
+/// The result of steps that make a copy, which serves later parts too.
+const BACKUP: &str = "backup";
 /// How long work takes of which nothing is known, in seconds.
 const UNKNOWN_SECONDS: u32 = 900;
 
@@ -17,9 +20,10 @@ pub(super) fn instantiate(
     number: usize,
     is_last: bool,
     must_verify: bool,
-    staff: &Staff<'_>,
+    frame: &Frame<'_>,
     nodes: &mut Vec<Node>,
 ) {
+    let staff = frame.staff;
     let Some(playbook) = group[0].playbook else {
         // Where the words say nothing, whoever did the part before goes on.
         let before = nodes
@@ -27,7 +31,7 @@ pub(super) fn instantiate(
             .rfind(|node| node.group + 1 == number && node.is_core && !staff.verifies(node.arm))
             .map(|node| node.arm);
         for matched in group {
-            nodes.push(outline(&matched.part, number, before, staff));
+            outline(&matched.part, number, before, staff, nodes);
         }
         return;
     };
@@ -35,14 +39,8 @@ pub(super) fn instantiate(
         return;
     }
     let text: String = group.iter().map(|matched| matched.part.text.as_str()).collect::<Vec<_>>().join(" ");
-    let folded = crate::text::fold(&text);
-    let applies = |step: &PlaybookStep| {
-        step.when.is_empty()
-            || step
-                .when
-                .iter()
-                .any(|phrase| crate::text::find_phrase(&folded, &crate::text::fold(phrase)).is_some())
-    };
+    let applies = frame.library.applicable(playbook, &text);
+    let is_fixed = playbook.mode == Mode::Fixed;
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
     // For each step of the playbook the nodes that stand for it: its own, or those that a left-out step needs.
     let mut places: Vec<Vec<usize>> = Vec::new();
@@ -56,7 +54,7 @@ pub(super) fn instantiate(
         let closes = step.checks() && index + 1 == playbook.steps.len();
         let arm =
             staff.for_step(step).or(if step.needs_checks() || step.rank == 1 { core_arm } else { None });
-        let is_wanted = applies(step) && !(closes && (!is_last || !must_verify));
+        let is_wanted = applies[index] && !(closes && (!is_last || !must_verify));
         let Some(arm) = arm.filter(|_| is_wanted) else {
             places.push(needs.into_iter().collect());
             continue;
@@ -68,7 +66,7 @@ pub(super) fn instantiate(
                 && !step.produces.is_empty()
                 && step.produces.iter().all(|result| node.produces.contains(result))
         };
-        if is_first
+        if (is_first || step.produces.iter().all(|result| result == BACKUP))
             && !step.is_core()
             && !step.needs_checks()
             && let Some(done) = nodes.iter().rposition(is_done)
@@ -82,19 +80,19 @@ pub(super) fn instantiate(
         let count = if step.is_core() { group.len() } else { 1 };
         for matched in &group[..count] {
             nodes.push(Node {
-                action: fill(&step.action, &matched.part),
+                action: frame.filler.fill(&step.action, &matched.part),
                 arm,
-                criteria: step.acceptance_criteria.clone(),
+                criteria: frame.filler.criteria(step, &matched.part),
                 needs: before.clone(),
                 cost_tier: step.cost_tier,
                 seconds: step.duration_seconds,
                 group: number,
-                rank: if step.is_core() || step.needs_checks() || closes { 0 } else { step.rank },
+                rank: if is_fixed || step.is_core() || step.needs_checks() || closes { 0 } else { step.rank },
                 is_core: step.is_core(),
                 closes,
                 needs_checks: step.needs_checks(),
                 checks: step.checks()
-                    || step.produces.iter().any(|result| ["checked", "backup"].contains(&result.as_str())),
+                    || step.produces.iter().any(|result| ["checked", BACKUP].contains(&result.as_str())),
                 produces: step.produces.clone(),
                 consumes: step.consumes.clone(),
             });
@@ -131,14 +129,33 @@ fn absorbed(group: &Group<'_>, playbook: &Playbook, nodes: &mut [Node]) -> bool 
     true
 }
 
-/// The step for a part that no playbook fits: its own words, and criteria without invented detail.
-fn outline(part: &Part, group: usize, before: Option<usize>, staff: &Staff<'_>) -> Node {
+/// Adds the step for a part that no playbook fits: its own words, and criteria without invented detail. What cannot be
+/// taken back is checked before.
+fn outline(part: &Part, group: usize, before: Option<usize>, staff: &Staff, nodes: &mut Vec<Node>) {
     let arm = staff.for_words(&part.text).or(before).unwrap_or_else(|| staff.for_text(&part.text));
+    let is_final = Language::get().is_final(&part.text);
+    let mut needs = Vec::new();
+    if let Some(verifier) = staff.verifier().filter(|_| is_final) {
+        let action = format!(
+            "Check that all is ready, and agreed with those concerned, for this: {}",
+            quoted(&part.text)
+        );
+        let criteria = vec!["Nothing that it depends on is open, and whoever decides has agreed".into()];
+        needs.push(nodes.len());
+        nodes.push(Node {
+            group,
+            rank: 1,
+            checks: true,
+            ..Node::new(action, verifier, criteria, CHECK_SECONDS, staff)
+        });
+    }
     let criteria = vec!["It is done as described, and the result is available to the next step".into()];
-    Node {
+    nodes.push(Node {
         group,
+        needs,
         is_core: true,
+        needs_checks: is_final,
         checks: staff.verifies(arm),
         ..Node::new(capitalized(&part.text), arm, criteria, UNKNOWN_SECONDS, staff)
-    }
+    });
 }

@@ -55,7 +55,7 @@ fn renumbered(nodes: Vec<Node>, kept: &[bool]) -> Vec<Node> {
 }
 
 /// Puts neighbours together where there are more parts than steps, never two that cannot be undone.
-pub(super) fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff<'_>) {
+pub(super) fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
     while nodes.len() > room.max(1) {
         let pair = (0..nodes.len() - 1).min_by_key(|&at| {
             let (a, b) = (&nodes[at], &nodes[at + 1]);
@@ -132,7 +132,7 @@ fn reduced(nodes: &mut [Node]) {
 }
 
 /// Adds general steps around the first ones until there are `min` of them.
-pub(super) fn pad(nodes: &mut Vec<Node>, min: usize, staff: &Staff<'_>) {
+pub(super) fn pad(nodes: &mut Vec<Node>, min: usize, staff: &Staff) {
     const BEFORE: [(&str, &str); 2] = [
         (
             "Clarify what is wanted, what is given and when it is done",
@@ -148,7 +148,7 @@ pub(super) fn pad(nodes: &mut Vec<Node>, min: usize, staff: &Staff<'_>) {
     ];
     let closing = nodes.last().is_some_and(|node| node.closes);
     let mut missing = min.saturating_sub(nodes.len() - usize::from(closing));
-    let general = |action: String, criterion: &str, needs: Vec<usize>, staff: &Staff<'_>| {
+    let general = |action: String, criterion: &str, needs: Vec<usize>, staff: &Staff| {
         let arm = staff.for_text(&action);
         Node {
             needs,
@@ -193,7 +193,7 @@ pub(super) fn close(
     min_steps: usize,
     max_steps: usize,
     parts: &[Matched<'_>],
-    staff: &Staff<'_>,
+    staff: &Staff,
 ) {
     let is_closed = nodes.last().is_some_and(|last| last.closes || staff.verifies(last.arm) && last.checks);
     if (!is_closed || nodes.len() < min_steps) && nodes.len() < max_steps {

@@ -1,0 +1,143 @@
+//! Playbooks of the settings file and of `PLAYBOOKS_DIR`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::config::{Config, File, FileFormat, Value};
+
+use crate::domain::PlanRules;
+use crate::domain::playbooks::{Library, Mode, Playbook};
+
+use super::load::line_and_column;
+use super::reader::Reader;
+
+/// The playbooks in force; `None` when one is invalid.
+pub(super) fn read(reader: &mut Reader, rules: &PlanRules) -> Option<Arc<Library>> {
+    let mut found = in_settings_file(reader);
+    found.extend(in_directory(reader));
+    if found.is_empty() {
+        return Some(Library::built_in());
+    }
+    let mut own = Vec::new();
+    let mut faults = Vec::new();
+    for (place, playbook) in found {
+        let of_one = playbook.map_or_else(
+            |fault| vec![fault],
+            |playbook| {
+                let playbook = playbook.with_step_ids();
+                let of_one = playbook.faults().into_iter().chain(fault_of_length(&playbook, rules)).collect();
+                own.push(playbook);
+                of_one
+            },
+        );
+        faults.extend(of_one.into_iter().map(|fault| format!("{place} is invalid: {fault}")));
+    }
+    reader.show("playbooks", own.iter().map(|playbook| playbook.name.as_str()).collect::<Vec<_>>().join(","));
+    if faults.is_empty() {
+        match Library::with_own(own) {
+            Ok(library) => return Some(Arc::new(library)),
+            Err(of_all) => faults = of_all,
+        }
+    }
+    reader.faults.extend(faults);
+    None
+}
+
+/// A playbook or why it cannot be read, and where it stands.
+type Found = (String, Result<Playbook, String>);
+
+fn in_settings_file(reader: &mut Reader) -> Vec<Found> {
+    let Some(written) = reader.file_only("playbooks") else {
+        reader.show("playbooks", "built in");
+        return Vec::new();
+    };
+    let Ok(entries) = written.into_array() else {
+        reader.faults.push("the setting `playbooks` is invalid: it must be a list of tables".into());
+        return Vec::new();
+    };
+    let read = |entry: Value| entry.try_deserialize::<Playbook>().map_err(|error| error.to_string());
+    let entries = entries.into_iter().enumerate();
+    entries.map(|(index, entry)| (format!("the setting `playbooks[{index}]`"), read(entry))).collect()
+}
+
+fn in_directory(reader: &mut Reader) -> Vec<Found> {
+    let directory = reader.text("playbooks_dir");
+    if directory.is_empty() {
+        return Vec::new();
+    }
+    let files = match files(Path::new(&directory)) {
+        Ok(files) => files,
+        Err(error) => {
+            let rule = "must be a directory that can be read";
+            reader.fault("playbooks_dir", &format!("is \"{directory}\" ({error})"), rule);
+            return Vec::new();
+        }
+    };
+    files
+        .into_iter()
+        .map(|file| (format!("the playbook file \"{}\"", file.display()), in_file(&file)))
+        .collect()
+}
+
+/// The playbook files in `directory`, by name.
+fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if format(&path).is_some() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn format(path: &Path) -> Option<FileFormat> {
+    match path.extension()?.to_str()? {
+        "toml" => Some(FileFormat::Toml),
+        "yaml" | "yml" => Some(FileFormat::Yaml),
+        _ => None,
+    }
+}
+
+fn in_file(path: &Path) -> Result<Playbook, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read ({error})"))?;
+    if format(path) == Some(FileFormat::Toml) {
+        return toml::from_str(&text).map_err(|error| {
+            let place = error.span().map(|span| place_in(&text, span.start)).unwrap_or_default();
+            format!("{place}{}", error.message())
+        });
+    }
+    let read = Config::builder().add_source(File::from_str(&text, FileFormat::Yaml)).build();
+    read.and_then(Config::try_deserialize).map_err(|error| {
+        let message = error.to_string();
+        match line_and_column(&message) {
+            Some((line, column)) => format!("line {line}, column {column}: it is not valid YAML"),
+            None => message,
+        }
+    })
+}
+
+/// `line 3, column 7: ` for the byte `at` of `text`.
+fn place_in(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    format!(
+        "line {}, column {}: ",
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1
+    )
+}
+
+/// What is wrong when a playbook that is followed to the letter has more steps than plans may have.
+fn fault_of_length(playbook: &Playbook, rules: &PlanRules) -> Option<String> {
+    let ends_with_check = playbook.steps.last().is_some_and(|last| last.checks());
+    let count = playbook.steps.len() + usize::from(rules.require_verification && !ends_with_check);
+    (playbook.mode == Mode::Fixed && count > rules.max_steps).then(|| {
+        format!(
+            "playbook `{}`: mode is fixed, and its plans have {count} steps with the one that verifies; PLANNER_MAX_PLAN_STEPS \
+             is {}",
+            playbook.name, rules.max_steps
+        )
+    })
+}

@@ -1,0 +1,66 @@
+//! The playbooks that ship with the program.
+
+use super::format::Playbook;
+
+macro_rules! files {
+    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("data/", $name, ".toml")))),*] };
+}
+
+/// Name and text of each. Where two fit a goal equally well, the first is followed.
+const BUILT_IN: &[(&str, &str)] = files![
+    "incident",
+    "security-audit",
+    "automation",
+    "migration",
+    "release-deploy",
+    "secret-rotation",
+    "backup-restore",
+    "redaction",
+    "compliance-request",
+    "write-tests",
+    "bug-fix",
+    "refactoring",
+    "code-review",
+    "performance",
+    "ab-test",
+    "model-training",
+    "data-cleaning",
+    "data-analysis",
+    "monitoring",
+    "translation",
+    "design",
+    "creative-text",
+    "presentation",
+    "hiring",
+    "onboarding",
+    "customer-reply",
+    "deletion",
+    "contract-change",
+    "application",
+    "sale",
+    "publish",
+    "campaign",
+    "travel",
+    "event",
+    "comparison",
+    "research-report",
+    "code-change",
+    "infrastructure",
+    "finance",
+    "plan-of-days",
+    "learning",
+    "household",
+    "purchase",
+    "document",
+    "question",
+    "guard",
+];
+
+/// All of them.
+pub(super) fn playbooks() -> impl Iterator<Item = Playbook> {
+    BUILT_IN.iter().map(|(name, text)| {
+        let playbook: Playbook =
+            toml::from_str(text).unwrap_or_else(|error| panic!("the built-in playbook {name}: {error}"));
+        Playbook { built_in: true, ..playbook.with_step_ids() }
+    })
+}

@@ -1,0 +1,190 @@
+//! All playbooks, and which of them fits a text.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use crate::domain::FieldError;
+use crate::text::{fold, is_ideograph, nearest, shorten};
+
+use super::builtin;
+use super::format::{Match, Playbook, PlaybookStep};
+use super::phrases::{Found, PhraseSet, PhraseSetBuilder};
+
+/// The name in a request that asks for no playbook.
+pub const NO_PLAYBOOK: &str = "none";
+/// A score below this is no match.
+const LEAST_SCORE: usize = 1;
+/// A score from which on a playbook guides an LLM: more than one or two words somewhere in the goal.
+const GUIDING_SCORE: usize = 3;
+/// What a keyword at the beginning adds.
+const LEADING: usize = 6;
+
+/// All playbooks, ready to be matched.
+pub struct Library {
+    entries: Vec<Entry>,
+    phrases: PhraseSet,
+}
+
+/// A playbook, and the numbers of its phrases.
+#[derive(Debug)]
+struct Entry {
+    playbook: Playbook,
+    keywords: Vec<usize>,
+    any_of: Vec<Vec<usize>>,
+    none_of: Vec<usize>,
+    /// For each step.
+    when: Vec<Vec<usize>>,
+}
+
+/// The names alone: settings are logged.
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries.iter().map(|entry| &entry.playbook.name)).finish()
+    }
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self::from_valid(builtin::playbooks().collect())
+    }
+}
+
+impl Library {
+    /// The playbooks that ship with the program.
+    pub fn built_in() -> Arc<Self> {
+        static LIBRARY: LazyLock<Arc<Library>> = LazyLock::new(Arc::default);
+        LIBRARY.clone()
+    }
+
+    /// `own` playbooks, and the built-in ones whose names they do not have.
+    ///
+    /// # Errors
+    /// Every fault of every playbook.
+    pub fn with_own(own: Vec<Playbook>) -> Result<Self, Vec<String>> {
+        let mut faults: Vec<String> = own.iter().flat_map(Playbook::faults).collect();
+        for (index, playbook) in own.iter().enumerate() {
+            if own[..index].iter().any(|earlier| earlier.name == playbook.name) {
+                faults.push(format!("two playbooks have the name `{}`; rename one", playbook.name));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let replaced: Vec<String> = own.iter().map(|playbook| playbook.name.clone()).collect();
+        let others = builtin::playbooks().filter(|playbook| !replaced.contains(&playbook.name));
+        Ok(Self::from_valid(own.into_iter().chain(others).collect()))
+    }
+
+    fn from_valid(playbooks: Vec<Playbook>) -> Self {
+        let mut phrases = PhraseSetBuilder::default();
+        let entries = playbooks.into_iter().map(|playbook| Entry::new(playbook, &mut phrases)).collect();
+        Self { entries, phrases: phrases.build() }
+    }
+
+    /// All playbooks, those included that are only added to others.
+    pub fn all(&self) -> Vec<&Playbook> {
+        self.entries.iter().map(|entry| &entry.playbook).collect()
+    }
+
+    /// All playbooks that can be followed by themselves.
+    pub fn playbooks(&self) -> impl Iterator<Item = &Playbook> {
+        self.candidates().map(|entry| &entry.playbook)
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !entry.playbook.addon)
+    }
+
+    /// The playbook of that name.
+    pub fn named(&self, name: &str) -> Option<&Playbook> {
+        self.playbooks().find(|playbook| playbook.name == name)
+    }
+
+    /// What is wrong with `name` as the playbook of a request.
+    pub fn fault_of_name(&self, name: &str) -> Option<FieldError> {
+        if name == NO_PLAYBOOK || self.named(name).is_some() {
+            return None;
+        }
+        let names = self.playbooks().map(|playbook| playbook.name.as_str());
+        let hint = nearest(name, names).map_or(String::new(), |known| format!("; did you mean `{known}`?"));
+        let message = format!(
+            "`{}` is no playbook of this installation{hint} (GET /playbooks lists them; `none` follows none)",
+            shorten(name, 40)
+        );
+        Some(FieldError { field: "playbook".into(), message })
+    }
+
+    /// The playbook that fits `text` best; `None` when none fits.
+    pub fn best(&self, text: &str) -> Option<&Playbook> {
+        self.scored(text).next().map(|(playbook, _)| playbook)
+    }
+
+    /// The playbook that fits `text` so well that it may guide an LLM.
+    pub fn guiding(&self, text: &str) -> Option<&Playbook> {
+        self.scored(text).next().filter(|(_, score)| *score >= GUIDING_SCORE).map(|(playbook, _)| playbook)
+    }
+
+    /// The playbooks that fit `text` with their scores, the best first.
+    pub fn scored(&self, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
+        let found = self.phrases.find(&fold(text));
+        let is_question = text.trim_end().ends_with(['?', '？']);
+        let scored =
+            self.candidates().map(|entry| (&entry.playbook, entry.score(&found, is_question, &self.phrases)));
+        let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= LEAST_SCORE).collect();
+        fitting.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
+        fitting.into_iter()
+    }
+
+    /// For each step of `playbook`, whether it is for a part of a goal with this `text`.
+    pub fn applicable(&self, playbook: &Playbook, text: &str) -> Vec<bool> {
+        let entry = self.entries.iter().find(|entry| entry.playbook.name == playbook.name);
+        let Some(entry) = entry else { return vec![true; playbook.steps.len()] };
+        if entry.when.iter().all(Vec::is_empty) {
+            return vec![true; entry.when.len()];
+        }
+        let found = self.phrases.find(&fold(text));
+        entry.when.iter().map(|phrases| phrases.is_empty() || found.any(phrases)).collect()
+    }
+
+    /// The step that protects personal data and secrets, if one of `texts` speaks of any.
+    pub fn guard_for<'a>(&self, mut texts: impl Iterator<Item = &'a str>) -> Option<&PlaybookStep> {
+        let guard = self.entries.iter().find(|entry| entry.playbook.addon)?;
+        texts
+            .any(|text| self.phrases.find(&fold(text)).any(&guard.keywords))
+            .then(|| guard.playbook.steps.first())?
+    }
+}
+
+impl Entry {
+    fn new(playbook: Playbook, phrases: &mut PhraseSetBuilder) -> Self {
+        let Match { keywords, any_of, none_of, .. } = &playbook.matches;
+        Self {
+            keywords: phrases.numbers(keywords),
+            any_of: any_of.iter().map(|group| phrases.numbers(group)).collect(),
+            none_of: phrases.numbers(none_of),
+            when: playbook.steps.iter().map(|step| phrases.numbers(&step.when)).collect(),
+            playbook,
+        }
+    }
+
+    /// How well the playbook fits the text in which these phrases were found; 0: not at all.
+    fn score(&self, found: &Found, is_question: bool, phrases: &PhraseSet) -> usize {
+        if found.any(&self.none_of) || !self.any_of.iter().all(|group| found.any(group)) {
+            return 0;
+        }
+        let hits = self.keywords.iter().filter_map(|number| Some((*number, found.at(*number)?)));
+        let (score, leads) = hits.fold((0, false), |(score, leads), (number, at)| {
+            (score + weight(phrases.phrase(number)), leads || at == 0)
+        });
+        let leading = if leads { LEADING } else { 0 };
+        if self.playbook.matches.starts_with {
+            return if leads || is_question { 1 + leading } else { 0 };
+        }
+        if score == 0 { 0 } else { score + leading + usize::from(!self.any_of.is_empty()) }
+    }
+}
+
+/// Phrases of several words say more.
+fn weight(phrase: &str) -> usize {
+    if phrase.chars().any(is_ideograph) { 2 } else { 2 * phrase.split(' ').count() - 1 }
+}

@@ -1,0 +1,18 @@
+//! Playbooks: how an organisation does each kind of work, as data.
+
+mod builtin;
+mod format;
+mod library;
+mod list;
+mod phrases;
+mod usage;
+
+#[cfg(test)]
+mod tests;
+
+pub use format::{Match, Mode, Playbook, PlaybookStep};
+pub use library::{Library, NO_PLAYBOOK};
+pub use list::{ListedPlaybook, PlaybookList};
+pub use usage::PlaybookUse;
+
+pub(crate) use phrases::{PhraseSet, PhraseSetBuilder};

@@ -1,0 +1,98 @@
+//! Finds many phrases in a text at once.
+
+use std::collections::HashMap;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::text::{fold, phrase_stands_at};
+
+/// Phrases, numbered in the order in which they were added; equal ones have one number.
+#[derive(Debug)]
+pub(crate) struct PhraseSet {
+    automaton: AhoCorasick,
+    phrases: Vec<String>,
+}
+
+/// Collects the phrases of a set.
+#[derive(Debug, Default)]
+pub(crate) struct PhraseSetBuilder {
+    phrases: Vec<String>,
+    numbers: HashMap<String, usize>,
+}
+
+/// Where each phrase of a set stands first in a text.
+#[derive(Debug)]
+pub(crate) struct Found(Vec<Option<usize>>);
+
+impl PhraseSetBuilder {
+    /// The number of `phrase`, which may be written in any case.
+    pub(crate) fn number(&mut self, phrase: &str) -> usize {
+        let folded = fold(phrase);
+        *self.numbers.entry(folded).or_insert_with_key(|folded| {
+            self.phrases.push(folded.clone());
+            self.phrases.len() - 1
+        })
+    }
+
+    /// The numbers of all `phrases`, each once.
+    pub(crate) fn numbers(&mut self, phrases: &[String]) -> Vec<usize> {
+        let mut numbers: Vec<usize> = phrases.iter().map(|phrase| self.number(phrase)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    pub(crate) fn build(self) -> PhraseSet {
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&self.phrases);
+        PhraseSet { automaton: automaton.expect("phrases are few and short"), phrases: self.phrases }
+    }
+}
+
+impl PhraseSet {
+    /// Where the phrases stand in the folded `text` as whole words, perhaps with an English ending.
+    pub(crate) fn find(&self, text: &str) -> Found {
+        let mut first = vec![None; self.phrases.len()];
+        for found in self.automaton.find_overlapping_iter(text) {
+            let number = found.pattern().as_usize();
+            if first[number].is_none() && phrase_stands_at(text, &self.phrases[number], found.start()) {
+                first[number] = Some(found.start());
+            }
+        }
+        Found(first)
+    }
+
+    /// The phrase of this number, folded.
+    pub(crate) fn phrase(&self, number: usize) -> &str {
+        &self.phrases[number]
+    }
+}
+
+impl Found {
+    /// The byte offset at which the phrase of this number stands first.
+    pub(crate) fn at(&self, number: usize) -> Option<usize> {
+        self.0[number]
+    }
+
+    /// Whether one of these phrases was found.
+    pub(crate) fn any(&self, numbers: &[usize]) -> bool {
+        numbers.iter().any(|number| self.0[*number].is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_are_found_as_whole_words_at_their_first_place() {
+        let mut builder = PhraseSetBuilder::default();
+        let [run, look_up, fix, again] =
+            ["run", "Look-up", "修复", "RUN"].map(|phrase| builder.number(phrase));
+        assert_eq!(run, again);
+        let set = builder.build();
+        let found = set.find("prune it then keep it running look up running 请修复它");
+        assert_eq!((found.at(run), found.at(look_up), found.at(fix)), (Some(22), Some(30), Some(49)));
+        assert!(found.any(&[run]) && !set.find("prune").any(&[run, look_up, fix]));
+        assert_eq!(set.phrase(look_up), "look up");
+    }
+}

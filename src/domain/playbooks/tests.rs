@@ -1,0 +1,86 @@
+//! Checks of playbooks, and which of them fits.
+
+use super::*;
+
+#[test]
+fn faults_of_a_playbook_are_all_named() {
+    let text = r#"
+        name = "broken"
+        description = "x"
+        [match]
+        keywords = []
+        [[steps]]
+        id = "a"
+        action = "Do {thing}"
+        depends_on = ["later"]
+        acceptance_criteria = []
+        cost_tier = 9
+        duration_seconds = 0
+    "#;
+    let playbook: Playbook = toml::from_str(text).expect("the form is right");
+    let faults = playbook.faults().join("\n");
+    for fault in [
+        "match.keywords",
+        "{thing}",
+        "`later`",
+        "acceptance_criteria",
+        "cost_tier",
+        "duration_seconds",
+        "capability",
+    ] {
+        assert!(faults.contains(fault), "{fault}: {faults}");
+    }
+}
+
+#[test]
+fn built_in_playbooks_have_no_fault() {
+    let faults: Vec<String> = Library::built_in().all().into_iter().flat_map(Playbook::faults).collect();
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+fn own(name: &str, keyword: &str) -> Playbook {
+    let text = format!(
+        r#"
+        name = "{name}"
+        description = "ours"
+        match.keywords = ["{keyword}"]
+        [[steps]]
+        action = "Do it for {{object}}"
+        capability = "planning"
+        acceptance_criteria = ["done within {{constraints}}"]
+        cost_tier = 1
+        duration_seconds = 60
+        [[steps]]
+        action = "Check it"
+        arm = "judge"
+        depends_on = [1]
+        acceptance_criteria = ["checked"]
+        cost_tier = 1
+        duration_seconds = 60
+        "#
+    );
+    toml::from_str::<Playbook>(&text).expect("a playbook").with_step_ids()
+}
+
+#[test]
+fn a_playbook_of_ones_own_replaces_the_built_in_one_of_its_name() {
+    let count = Library::built_in().playbooks().count();
+    let library =
+        Library::with_own(vec![own("hiring", "headcount"), own("acme-release", "acme")]).expect("valid");
+    assert_eq!(library.playbooks().count(), count + 1);
+    assert_eq!(library.named("hiring").expect("ours").description, "ours");
+    assert_eq!(library.best("Acme goes live").map(|playbook| playbook.name.as_str()), Some("acme-release"));
+    assert!(library.best("Hire a developer").is_none_or(|playbook| playbook.name != "hiring"));
+    let faults = Library::with_own(vec![own("twice", "a"), own("twice", "b")]).expect_err("one name");
+    assert!(faults[0].contains("`twice`"), "{faults:?}");
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_nearest_one() {
+    let library = Library::built_in();
+    assert_eq!(library.fault_of_name("bug-fix").or(library.fault_of_name("none")), None);
+    let fault = library.fault_of_name("bugfix").expect("no playbook");
+    assert_eq!(fault.field, "playbook");
+    assert!(fault.message.contains("did you mean `bug-fix`?"), "{}", fault.message);
+    assert!(!library.fault_of_name("tennis").expect("no playbook").message.contains("did you mean"));
+}
