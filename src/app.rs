@@ -146,7 +146,7 @@ fn warn_about(settings: &Settings) {
     config::warn_about_unknown(&settings.unknown_variables);
 }
 
-/// Says which model makes the plans, where nobody has chosen one.
+/// Logs which model makes the plans if none was configured.
 fn log_model_notice(settings: &Settings) {
     match (settings.model_notice(), &settings.local_llm) {
         (Some(notice), LocalLlm::Found(_)) => info!("{notice}"),

@@ -18,7 +18,7 @@ pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What this program calls itself to other services.
 pub(crate) const OUR_NAME: &str = concat!("planner-arm/", env!("CARGO_PKG_VERSION"));
 
-/// A client for the service at `base_url`: no redirects, and no proxy for what runs on this machine.
+/// A client for the service at `base_url`: no redirects, and no proxy for this machine.
 ///
 /// # Errors
 /// When TLS cannot be set up.
@@ -86,19 +86,19 @@ impl CertificateFile {
     }
 }
 
-/// The header value that carries `token`, kept out of logs; `None` when it cannot stand in one (RFC 6750: ASCII).
+/// The header value that carries `token`, kept out of logs; `None` if it cannot be a header value (RFC 6750: ASCII).
 pub(crate) fn bearer(token: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
     value.set_sensitive(true);
     value.to_str().is_ok().then_some(value)
 }
 
-/// Whether nothing stands in `url` but where to go: no user, password, query or fragment.
+/// Whether `url` has no user, password, query or fragment.
 pub(crate) fn is_bare(url: &url::Url) -> bool {
     url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
 }
 
-/// Whether the host in `base_url` is this machine, to which no proxy leads.
+/// Whether the host in `base_url` is this machine, which is not reached through a proxy.
 pub(crate) fn is_on_this_machine(base_url: &str) -> bool {
     match url::Url::parse(base_url).ok().as_ref().and_then(url::Url::host) {
         Some(url::Host::Domain(name)) => name == "localhost",

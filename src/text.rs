@@ -21,7 +21,7 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
-/// Byte offset of the first place in the folded `text` where the folded `phrase` stands as whole words.
+/// Byte offset of the first place in the folded `text` where the folded `phrase` occurs as whole words.
 ///
 /// The phrase's last word may carry an English ending (`deploys`, `fixed`, `refactoring`, `codes`).
 pub fn find_phrase(text: &str, phrase: &str) -> Option<usize> {
@@ -31,7 +31,7 @@ pub fn find_phrase(text: &str, phrase: &str) -> Option<usize> {
     text.match_indices(phrase).map(|(at, _)| at).find(|at| phrase_stands_at(text, phrase, *at))
 }
 
-/// Whether `phrase`, which begins at the byte `at` of the folded `text`, stands there as whole words.
+/// Whether `phrase`, which begins at the byte `at` of the folded `text`, is there as whole words.
 pub fn phrase_stands_at(text: &str, phrase: &str, at: usize) -> bool {
     let starts_word =
         at == 0 || text[..at].ends_with(' ') || text[..at].chars().next_back().is_some_and(is_ideograph);
@@ -58,7 +58,7 @@ pub fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{0e00}'..='\u{0e7f}')
 }
 
-/// Whether `text` says nothing: white space, or dots as in an example.
+/// Whether `text` is blank: white space, or dots as in an example.
 pub fn says_nothing(text: &str) -> bool {
     matches!(text.trim(), "" | "..." | "…")
 }
@@ -74,7 +74,7 @@ pub fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// `text` without control characters, which terminals, logs and databases stumble over: white space stands in for
+/// `text` without control characters, which break terminals, logs and databases: white space replaces
 /// those that are white space, the others are left out. So are marks that change the direction of what follows.
 pub fn without_controls(text: String) -> String {
     let is_mark = |c: char| is_direction_mark(c) || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}');

@@ -4,7 +4,7 @@ use crate::config::table::SETTINGS;
 use crate::config::{PREFIX, Settings};
 
 /// Prints each setting as `PLANNER_NAME=value`, and those of traces, with secrets masked; which model
-/// makes the plans stands above, as a comment, where nobody has chosen one.
+/// makes the plans is printed above them, as a comment, if none was configured.
 pub(super) fn print(settings: &Settings) -> Result<(), String> {
     let ours = settings.shown().iter().map(|(name, value)| format!("{PREFIX}{name}={value}\n"));
     let of_traces = settings.shown_of_traces().into_iter().map(|(name, value)| format!("{name}={value}\n"));

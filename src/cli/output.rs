@@ -11,7 +11,7 @@ use crate::service::Include;
 
 use super::render::{self, Colours, FinishedPlan, visible};
 
-/// The name that stands for standard input or standard output.
+/// The name for standard input or standard output.
 pub(super) const STANDARD: &str = "-";
 /// The largest plan with all that belongs to it, as the API has it.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;

@@ -1,7 +1,7 @@
 //! What a terminal shows while a plan is made: the steps so far, and below them a spinner with the model.
 //!
 //! It is drawn on standard error and removed when the plan is complete. Steps are provisional: a new first step replaces
-//! those of the answer before. Nothing is drawn where standard error is no terminal, or one without cursor movement.
+//! those of the answer before. Nothing is drawn if standard error is not a terminal that can move the cursor.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,7 +101,7 @@ impl Progress {
 }
 
 impl Drawn {
-    /// Whether the terminal has another width than before. One that was made narrower has wrapped the lines, of which
+    /// Whether the width of the terminal has changed. One that was made narrower has wrapped the lines, of which
     /// indicatif would clear one row each.
     fn adapt_to_width(&mut self) -> bool {
         let (before, now) = (self.columns, columns());

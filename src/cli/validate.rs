@@ -23,7 +23,7 @@ use super::render::FinishedPlan;
 #[derive(Debug, Args)]
 pub(super) struct ValidateArguments {
     /// A file with the plan, as `plan --format json` prints it or in any form in which LLMs write plans; `-`, or no file
-    /// where standard input is no terminal, reads it from standard input
+    /// when standard input is not a terminal, reads it from standard input
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<String>,
     /// The arms that the plan may use: a file with ids or definitions, in JSON, YAML or TOML
@@ -80,7 +80,7 @@ async fn checked(
     let service = PlannerService::from_settings(settings).map_err(internal)?;
     super::read_arm_sources(&service).await;
     let registry = service.planner.registry();
-    // What is no JSON object may be a plan all the same.
+    // Text that is not a JSON object may still be a plan.
     let (text, mut about) = match serde_json::from_str(&text) {
         Ok(Value::Object(mut body)) => {
             let about = take_request(&mut body, &registry)?;

@@ -18,7 +18,7 @@ use super::error::{AttemptError, ClientError, Outage, TransientError};
 use super::response::PlannerResponse;
 use super::{LONGEST_TIME, LONGEST_WAIT, PlannerClient, to_json};
 
-/// With less time left than this, another call is not begun.
+/// With less time left than this, no further call is started.
 const WORTH_A_CALL: Duration = Duration::from_millis(10);
 /// The first wait is drawn from zero to this.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -140,7 +140,7 @@ impl PlannerClient {
             Outage::Failed if !error.detail.is_empty() => permit.succeed(),
             // Another replica, or this one a little later, may take the call.
             Outage::Overloaded | Outage::ShuttingDown => drop(permit),
-            // A short deadline of the caller is no failure of the planner.
+            // A short deadline of the caller is not a failure of the planner.
             Outage::TimedOut | Outage::GatewayTimeout if time < self.options.timeout / 4 => drop(permit),
             _ => permit.fail(),
         }

@@ -7,10 +7,10 @@ use crate::domain::FieldError;
 /// Why a client cannot be set up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
-    /// The URL is none.
+    /// The URL is invalid.
     #[error("the planner arm's URL must be an http or https URL without user, password and query")]
     Url,
-    /// The token cannot stand in a header.
+    /// The token cannot be sent in a header.
     #[error("the planner arm's token must be of visible ASCII characters")]
     Token,
     /// TLS cannot be set up.
@@ -107,7 +107,7 @@ impl Outage {
         Self::Malformed,
     ];
 
-    /// As it stands in metrics and logs.
+    /// The name in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
@@ -152,7 +152,7 @@ impl ClientError {
         }
     }
 
-    /// As it stands in metrics and logs.
+    /// The name in metrics and logs.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::CircuitOpen { .. } => "circuit_open",

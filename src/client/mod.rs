@@ -2,7 +2,7 @@
 //!
 //! Plans and plans of the rest ([`plan`](PlannerClient::plan), [`replan`](PlannerClient::replan)) are retried behind a
 //! circuit breaker. [`validate`](PlannerClient::validate) and [`arms`](PlannerClient::arms) need no LLM: they are retried
-//! too, but neither wait for the breaker nor change it.
+//! too, but they ignore the breaker and do not change it.
 //!
 //! ```no_run
 //! use planner_arm::client::{ClientError, ClientOptions, PlannerClient};
@@ -115,7 +115,7 @@ impl PlannerClient {
     /// When the URL or the token cannot be used.
     pub fn new(base_url: &str, options: ClientOptions) -> Result<Self, SetupError> {
         let url = url::Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        // The token has its own place, and whatever stands in the URL is shown.
+        // The token has its own field; everything in the URL is shown in messages.
         if !url.as_ref().is_some_and(is_bare) {
             return Err(SetupError::Url);
         }
@@ -203,7 +203,7 @@ impl PlannerClient {
         self.planned(time, task_id, "/plan", request).await
     }
 
-    /// Asks for the rest of a plan to be planned anew: steps that are done come back unchanged.
+    /// Asks for a new plan of the remaining steps; steps that are done come back unchanged.
     ///
     /// # Errors
     /// As [`create_plan`](Self::create_plan).
@@ -251,7 +251,7 @@ impl PlannerClient {
         self.probe("/health").await
     }
 
-    /// Asks `/ready`: whether the planner takes requests. That it does not is no error.
+    /// Asks `/ready`: whether the planner takes requests. A planner that is not ready is not an error.
     ///
     /// # Errors
     /// When there is no such response.

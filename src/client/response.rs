@@ -73,7 +73,7 @@ impl PlannerResponse {
         Err(self.failure())
     }
 
-    /// How a call failed whose response is no success.
+    /// How a call failed, from its response.
     fn failure(self) -> AttemptError {
         let problem = self.problem();
         let outage = match self.status {

@@ -1,4 +1,4 @@
-//! Where arms come from beside the settings file: MCP servers, `OpenAPI` documents, other arms of `OctoLLM`.
+//! Where arms come from, other than the settings file: MCP servers, `OpenAPI` documents, other arms of `OctoLLM`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct ArmSource {
     pub kind: ArmSourceKind,
     /// The bearer token for it.
     pub token: Option<SecretString>,
-    /// What stands before the names of its tools in the ids of its arms.
+    /// The prefix of its arms' ids, before the names of the tools.
     pub prefix: String,
     include: Vec<WildMatch>,
     exclude: Vec<WildMatch>,
@@ -37,7 +37,7 @@ pub enum ArmSourceKind {
     McpCommand {
         /// The program and its arguments; never empty.
         command: Vec<String>,
-        /// Environment variables that it gets beside the usual ones.
+        /// Environment variables that it gets in addition to the usual ones.
         env: Vec<(String, SecretString)>,
     },
     /// An `OpenAPI` document: each operation is an arm.
@@ -47,14 +47,14 @@ pub enum ArmSourceKind {
 }
 
 impl ArmSource {
-    /// Whether the tool with this name, as the source has it, is to be an arm.
+    /// Whether the tool with this name, without the prefix, becomes an arm.
     pub fn takes(&self, name: &str) -> bool {
         let is_among = |patterns: &[WildMatch]| patterns.iter().any(|pattern| pattern.matches(name));
         (self.include.is_empty() || is_among(&self.include)) && !is_among(&self.exclude)
     }
 }
 
-/// A source as it stands in the file.
+/// A source as written in the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entry {

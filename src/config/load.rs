@@ -311,7 +311,7 @@ fn redis_url(reader: &mut Reader) -> Option<SecretString> {
     Some(SecretString::from(url.to_string()))
 }
 
-/// What is wrong with each variable with our prefix that is no setting. `PLANNER_ARM_*` is what Kubernetes sets for a
+/// What is wrong with each variable with our prefix that is not a setting. `PLANNER_ARM_*` is what Kubernetes sets for a
 /// service of that name, and what callers of this service use, unless it is nearly the name of a setting.
 pub(crate) fn unknown_variables(variables: &HashMap<String, String>) -> Vec<String> {
     let is_of_others = |name: &str| {

@@ -15,7 +15,7 @@ const TIMEOUT_SECONDS: u64 = 120;
 pub enum LocalLlm {
     /// None is looked for.
     Off,
-    /// One is to be looked for, of this name if there is one.
+    /// Look for a model, with this name if there is one.
     Wanted(Option<String>),
     /// None was found.
     NotFound,
@@ -68,8 +68,8 @@ impl Settings {
         Ok(self)
     }
 
-    /// One sentence on which model makes the plans, where nobody has chosen one: the model that was found on this
-    /// machine, or that there is none and what connects one.
+    /// One sentence on which model makes the plans if none was configured: the model that was found on this
+    /// machine, or that there is none, and how to connect one.
     pub fn model_notice(&self) -> Option<String> {
         let connect =
             "set PLANNER_OPENAI_API_KEY (OpenAI) or PLANNER_LLM_BASE_URL (any OpenAI-compatible server)";

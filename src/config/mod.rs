@@ -65,7 +65,7 @@ pub enum Environment {
     Production,
 }
 
-/// All settings, checked. The variable of each is its name in upper case behind [`PREFIX`].
+/// All settings, checked. The variable of each is [`PREFIX`] and its name in upper case.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What answers requests, `auto` already decided.
@@ -122,7 +122,7 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Origins whose pages may call the API.
     pub cors_allowed_origins: Vec<String>,
-    /// Bearer tokens, any of which opens `/plan`; none: it is open.
+    /// Bearer tokens for `/plan`; if empty, no token is required.
     pub auth_tokens: Vec<SecretString>,
     /// Plans a minute for one caller; 0: no limit.
     pub rate_limit_per_minute: u32,
@@ -160,7 +160,7 @@ pub struct Settings {
     pub worker_threads: usize,
     /// Where traces go; `None`: nowhere.
     pub traces: Option<TraceSettings>,
-    /// A sentence for each variable with our prefix that is no setting, perhaps misspelled.
+    /// A sentence for each variable with our prefix that is not a setting, perhaps misspelled.
     pub unknown_variables: Vec<String>,
     /// Every setting in force as it is shown.
     shown: Vec<(&'static str, String)>,
@@ -206,7 +206,7 @@ pub(crate) fn process_variables() -> HashMap<String, String> {
     std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
 }
 
-/// Logs what is wrong with variables that look like settings and are none.
+/// Logs a warning about each variable that looks like a setting but is not one.
 pub(crate) fn warn_about_unknown(variables: &[String]) {
     for variable in variables {
         warn!("{variable}");

@@ -43,7 +43,7 @@ pub(super) fn read(reader: &mut Reader, rules: &PlanRules) -> Option<Arc<Library
     None
 }
 
-/// A playbook or why it cannot be read, and where it stands.
+/// A playbook, or why it cannot be read, and where it is defined.
 type Found = (String, Result<Playbook, String>);
 
 fn in_settings_file(reader: &mut Reader) -> Vec<Found> {

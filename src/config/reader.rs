@@ -19,7 +19,7 @@ use super::{LogFormat, LogLevel};
 pub(crate) struct Reader {
     /// Prefix of the variables.
     prefix: &'static str,
-    /// What there is to be set.
+    /// The table of settings.
     table: &'static [Setting],
     values: Map<String, Value>,
     pub(super) faults: Vec<String>,
@@ -123,7 +123,7 @@ impl Reader {
         number
     }
 
-    /// A number within the range of the table, where there is no default.
+    /// A number within the range in the table, for settings without a default.
     pub(crate) fn number_if_set(&mut self, name: &str) -> Option<f64> {
         let Kind::Number(low, high) = self.setting(name).kind else { unreachable!("{name} is a number") };
         let is_set = self.is_set(name);
@@ -209,7 +209,7 @@ impl Reader {
         url
     }
 
-    /// The value as it stands in the file, for what only a file can hold.
+    /// The value as written in the file, for settings that only the file can hold.
     pub(super) fn file_only(&self, name: &str) -> Option<Value> {
         debug_assert!(self.setting(name).is_file_only(), "{name}");
         self.value(name)

@@ -10,7 +10,7 @@ use super::OPENAI_BASE_URL;
 /// One setting.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Setting {
-    /// Its name in upper case: the variable has it behind a prefix, the file in lower case.
+    /// Its name in upper case: the variable adds a prefix, the file uses lower case.
     pub name: &'static str,
     /// What it may be.
     pub kind: Kind,
@@ -179,7 +179,7 @@ pub(crate) const fn setting(
 }
 
 impl Setting {
-    /// The environment variable behind `prefix`.
+    /// The environment variable with `prefix`.
     pub fn variable(&self, prefix: &str) -> String {
         format!("{prefix}{}", self.name)
     }
@@ -224,7 +224,7 @@ impl Setting {
 }
 
 impl Kind {
-    /// What is allowed, behind "must be".
+    /// What is allowed, as in "must be …".
     pub(super) fn allowed(self) -> String {
         match self {
             Whole(low, high) => format!("a whole number from {low} to {high}"),
@@ -244,7 +244,7 @@ fn uppercase_first(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// The sentence about `name`, written `given`, which is none of `table`: `unknown setting GIVEN (did you mean OTHER?)`.
+/// The sentence about `name`, written `given`, which is not in `table`: `unknown setting GIVEN (did you mean OTHER?)`.
 pub(crate) fn unknown(
     given: &str,
     name: &str,

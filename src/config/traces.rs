@@ -85,7 +85,7 @@ fn protocol(reader: &mut Reader) {
     }
 }
 
-/// That none of its own are wanted for the collector.
+/// Whether a client certificate for the collector is not set.
 fn certificates(reader: &mut Reader) {
     for what in ["certificate", "client_certificate", "client_key"] {
         let name = of_traces(reader, what);
@@ -96,7 +96,7 @@ fn certificates(reader: &mut Reader) {
     }
 }
 
-/// The URL for traces as it is, or the one for everything with the usual path behind it.
+/// The URL for traces as it is, or the general one with the usual path appended.
 fn endpoint(reader: &mut Reader) -> Option<Url> {
     let name = of_traces(reader, "endpoint");
     let rule = "must be an http or https URL such as http://localhost:4318";
@@ -161,7 +161,7 @@ fn put(resource: &mut Vec<(String, String)>, (name, value): (String, String)) {
     resource.push((name, value));
 }
 
-/// The pairs of a comma list as baggage has them (W3C Baggage, without properties); `None` for what is none.
+/// The pairs of a comma list as baggage has them (W3C Baggage, without properties); `None` if the text is invalid.
 fn pairs(reader: &mut Reader, name: &str) -> Option<Vec<Option<(String, String)>>> {
     let text = reader.given(name)?;
     let pair = |entry: &str| {

@@ -1,4 +1,4 @@
-//! A serde deserializer over a JSON value that notes each value of the wrong type and goes on with a placeholder.
+//! A serde deserializer over a JSON value that notes each value of the wrong type and continues with a placeholder.
 //!
 //! Crates that collect (`eserde`, `deserr`) keep no value when a type is wrong, so that the rules of the other
 //! fields could not be checked in the same answer; `serde_path_to_error` stops at the first fault.
@@ -13,7 +13,7 @@ use serde_json::{Error, Value};
 use super::FieldError;
 use super::faults::{Faults, MOST_FAULTS, join};
 
-/// One value, or its absence, and where it stands.
+/// One value, or its absence, and its path.
 pub(super) struct Field<'de, 'f> {
     value: Option<&'de Value>,
     path: String,
@@ -228,7 +228,7 @@ impl<'de> SeqAccess<'de> for Entries<'de, '_> {
     }
 }
 
-/// A list of one placeholder, in the place of what is no list.
+/// A list of one placeholder, in place of a value that is not a list.
 struct OneEntry<'de, 'f>(Option<Field<'de, 'f>>);
 
 impl<'de> SeqAccess<'de> for OneEntry<'de, '_> {

@@ -13,7 +13,7 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// As it stands in headers and logs.
+    /// The name in headers and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
@@ -31,7 +31,7 @@ pub enum CacheStatus {
     Miss,
     /// Somebody else was having it made.
     Coalesced,
-    /// The caller wanted a new one.
+    /// The caller asked for a new one.
     Bypass,
     /// There is no cache.
     Off,
@@ -41,7 +41,7 @@ impl CacheStatus {
     /// Each of them, for metrics.
     pub const ALL: [Self; 5] = [Self::Hit, Self::Miss, Self::Coalesced, Self::Bypass, Self::Off];
 
-    /// As it stands in headers, metrics and logs.
+    /// The name in headers, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
@@ -70,7 +70,7 @@ impl RedisOperation {
     /// Each of them, for metrics.
     pub const ALL: [Self; 4] = [Self::ReadPlan, Self::KeepPlan, Self::RateLimit, Self::Spend];
 
-    /// As it stands in metrics.
+    /// The name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadPlan => "read_plan",

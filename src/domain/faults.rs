@@ -35,7 +35,7 @@ const WHOLE_STRUCT: &str = "__all__";
 
 /// Reads a request from JSON and checks its rules; the fast path is one pass of `serde_json`.
 ///
-/// A value of the wrong type is a fault, and a placeholder stands in the request in its place.
+/// A value of the wrong type is a fault, and a placeholder takes its place in the request.
 ///
 /// # Errors
 /// What is wrong with the body as a whole. `needs` says what is missing in an empty one.
@@ -233,12 +233,12 @@ pub(super) fn join(place: &str, field: &str) -> String {
     if place.is_empty() { field.to_owned() } else { format!("{place}.{field}") }
 }
 
-/// Whether `inner` is the field `outer` or stands within it.
+/// Whether `inner` is the field `outer` or within it.
 fn contains(outer: &str, inner: &str) -> bool {
     inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// The index of the entry of the list at `list` in which `field` stands.
+/// The index of the entry of the list at `list` that contains `field`.
 fn index_within(list: &str, field: &str) -> Option<u64> {
     field.strip_prefix(list)?.strip_prefix('[')?.split_once(']')?.0.parse().ok()
 }

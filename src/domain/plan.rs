@@ -165,7 +165,7 @@ pub enum RepairCode {
     DependencyDropped,
     /// An optional field was missing and has a usual value.
     FieldFilled,
-    /// A step that only repeated a finished one, was `null`, or stood outside the list was left out.
+    /// A step that only repeated a finished one, was `null`, or was outside the list was left out.
     StepDropped,
     /// Steps inside of another step became part of its action.
     StepsMerged,
@@ -194,7 +194,7 @@ impl RepairCode {
         Self::VerificationWaits,
     ];
 
-    /// The code as it stands in JSON and in metrics.
+    /// The code in JSON and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ArmMapped => "arm_mapped",

@@ -1,4 +1,4 @@
-//! What models cost: a dated list, to which the settings file adds and in which it replaces.
+//! What models cost: a dated list, whose entries the settings file adds to or replaces.
 
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ const DEAREST: f64 = 1_000_000.0;
 const PROVIDER: &str = "openai";
 
 /// Models, and US dollars for a million tokens of the prompt and of the completion, at the standard rate
-/// without discounts. Snapshots stand here only where they cost something else than their model.
+/// without discounts. Snapshots are listed only if their price differs from that of their model.
 const BUILT_IN: [(&str, f64, f64); 22] = [
     ("gpt-3.5-turbo", 0.5, 1.5),
     ("gpt-3.5-turbo-1106", 1.0, 2.0),
@@ -64,7 +64,7 @@ impl Price {
         Some(prompt + part(completion_tokens, self.completion_usd_per_million)?)
     }
 
-    /// What a call with so many tokens costs, in US dollars.
+    /// The cost of a call with these token counts, in US dollars.
     pub fn at_most(&self, prompt_tokens: u64, completion_tokens: u64) -> f64 {
         (prompt_tokens as f64 * self.prompt_usd_per_million
             + completion_tokens as f64 * self.completion_usd_per_million)
@@ -133,7 +133,7 @@ impl PriceList {
     }
 
     /// The price of `model`: by its id to the letter, else without the provider that routers write before
-    /// it (`openai/gpt-4o`), without the date of a snapshot behind it (`gpt-4o-2024-08-06`), or without both.
+    /// it (`openai/gpt-4o`), without the date of a snapshot after it (`gpt-4o-2024-08-06`), or without both.
     pub fn get(&self, model: &str) -> Option<&Price> {
         let exactly = |id: &str| self.prices.iter().find(|price| price.model == id);
         let bare = without_provider(model);
@@ -143,7 +143,7 @@ impl PriceList {
 }
 
 impl PriceList {
-    /// What stands for a price that is not known: the dearest prompt and the dearest answer of the list.
+    /// Stands in for an unknown price: the highest prompt price and the highest completion price of the list.
     pub fn dearest(&self) -> Price {
         let dearest = |of: fn(&Price) -> f64| self.prices.iter().map(of).fold(0.0, f64::max);
         Price {

@@ -13,7 +13,7 @@ use super::FieldError;
 /// Media type of problem documents.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// How many of the errors stand in the sentence; `errors` has them all.
+/// Most errors in the sentence; `errors` has them all.
 const MOST_IN_DETAIL: usize = 5;
 
 /// What kind of error it is, for programs.
@@ -108,7 +108,7 @@ impl ErrorCode {
         }
     }
 
-    /// As it stands in JSON and in metrics.
+    /// The name in JSON and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -186,7 +186,7 @@ pub struct Upstream {
     /// Its code for the error, if it gave one.
     #[schema(example = "invalid_api_key", max_length = 64)]
     pub code: Option<String>,
-    /// Its own words, without anything that was sent to it, for whoever runs the service; may be empty.
+    /// Its own words, without anything that was sent to it, for the operator of the service; may be empty.
     #[serde(skip)]
     pub message: String,
 }

@@ -33,7 +33,7 @@ pub struct ReplanRequest {
     /// serialised.
     #[schema(min_items = 1, max_items = 100)]
     pub plan: Vec<SubTask>,
-    /// How its steps went; those that are not named have not begun. Together with `plan`
+    /// How its steps went; those that are not named have not started. Together with `plan`
     /// at most 64 KiB serialised. May be absent when there is feedback.
     #[schema(max_items = 100, required = false)]
     pub progress: Vec<Progress>,
@@ -56,7 +56,7 @@ pub struct Progress {
     #[validate(range(min = 1, message = "must be a whole number above 0"))]
     #[schema(minimum = 1)]
     pub step: u32,
-    /// Where it stands.
+    /// Its status.
     pub status: StepStatus,
     /// Why it failed, 1 to 2,000 characters; required of a step that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ pub struct Progress {
     pub note: Option<String>,
 }
 
-/// Where a step stands. One that is still under way is waited for, or given up as failed.
+/// The status of a step. Wait for a step that is still running, or report it as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
@@ -78,12 +78,12 @@ pub enum StepStatus {
     Done,
     /// It was tried, and did not succeed: another way is planned.
     Failed,
-    /// It has not begun: it is planned again.
+    /// It has not started: it is planned again.
     Pending,
 }
 
 impl StepStatus {
-    /// As it stands in JSON.
+    /// The name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -207,12 +207,12 @@ fn check_progress(
     }
 }
 
-/// Where each step of a plan of `steps` steps stands; notes what names no step, or one again.
+/// The status of each step of a plan of `steps` steps; notes entries that name no step, or a step twice.
 fn statuses(steps: usize, progress: &[Progress], faults: &mut Faults) -> HashMap<u32, StepStatus> {
     let mut statuses = HashMap::new();
     for (index, Progress { step, status, .. }) in progress.iter().enumerate() {
         let field = |name: &str| format!("progress[{index}].{name}");
-        // A placeholder says nothing; and with an empty plan, the plan is the fault.
+        // A placeholder cannot be judged; and if the plan is empty, that is the fault to report.
         if steps == 0 || faults.concerns(&field("step")) || faults.concerns(&field("status")) {
             continue;
         }

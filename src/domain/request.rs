@@ -21,10 +21,10 @@ pub const MAX_CONTEXT_BYTES: usize = 64 * 1024;
 /// Longest request id, in characters.
 pub const MAX_REQUEST_ID_CHARS: u64 = 128;
 
-/// What a plan is wanted for.
+/// What to plan.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 pub struct PlanRequest {
-    /// What is to be achieved: 1 to 10,000 characters, not blank.
+    /// The goal: 1 to 10,000 characters, not blank.
     #[validate(custom(
         function = "goal_fits",
         message = "must be 1 to 10,000 characters long and not blank"

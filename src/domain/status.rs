@@ -16,7 +16,7 @@ pub struct Health {
     /// The model that answers when all is well.
     #[schema(example = "gpt-3.5-turbo")]
     pub model: String,
-    /// Where nobody has chosen a model: which one was found on this machine, or that none is connected and what
+    /// If no model was configured: which one was found on this machine, or that none is connected and what
     /// connects one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -1,4 +1,4 @@
-//! What may stand beside a plan that is validated: what the plan is for, as far as it matters.
+//! What a request to validate may have in addition to the plan: the parts of the plan's own request.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ struct Limits {
     budget: Option<Budget>,
 }
 
-/// The fields of a request for a plan that stand beside the plan in `body`, taken out of it.
+/// Takes the fields of a plan request, which are next to the plan, out of `body`.
 ///
 /// `arms` and `budget` must be valid. `goal`, `constraints` and `context` count where they are what `POST /plan` takes,
 /// and are left where they are otherwise: LLMs write such keys, too.

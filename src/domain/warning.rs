@@ -30,7 +30,7 @@ pub enum WarningCode {
     Policy,
     /// The critical path is longer than a constraint allows.
     TimeLimit,
-    /// An action does not say what is to be done.
+    /// An action does not say what to do.
     VagueAction,
     /// A criterion cannot be checked.
     VagueCriterion,
@@ -49,7 +49,7 @@ impl WarningCode {
         Self::VagueCriterion,
     ];
 
-    /// The code as it stands in JSON and in metrics.
+    /// The code in JSON and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ArmGuessed => "arm_guessed",
@@ -79,7 +79,7 @@ impl FindingCode {
         std::iter::once(Self::Budget).chain(WarningCode::ALL.map(Self::Warning))
     }
 
-    /// The code as it stands in metrics.
+    /// The code in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Budget => "budget",
@@ -107,7 +107,7 @@ impl FindingOutcome {
     /// Every outcome.
     pub const ALL: [Self; 2] = [Self::AskedAgain, Self::Warned];
 
-    /// As it stands in metrics.
+    /// The name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AskedAgain => "asked_again",
@@ -132,7 +132,7 @@ impl CriticsMode {
     /// Every mode.
     pub const ALL: [Self; 3] = [Self::Off, Self::Warn, Self::Enforce];
 
-    /// As it stands in settings.
+    /// The name in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",

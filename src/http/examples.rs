@@ -18,7 +18,7 @@ struct Example {
     response: Value,
 }
 
-/// Adds the examples to the operations that they are of. Requests that end in an error are no models to copy: of
+/// Adds the examples to the operations that they are of. Requests that end in an error are not meant to be copied: of
 /// these only the answers are shown.
 pub(super) fn add_examples(api: &mut OpenApi) {
     let examples: Vec<Example> =

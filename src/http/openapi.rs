@@ -59,7 +59,7 @@ pub(crate) fn api_router() -> Router<Arc<PlannerService>> {
     router
         .route("/docs/{name}", routing::get(docs::page_asset))
         .merge(description_router(&api))
-        // Beside the description: it is no part of the API.
+        // Not in the description, as it is not part of the API.
         .merge(page::router())
 }
 

@@ -12,7 +12,7 @@ use crate::server::lifecycle::Phase;
 use crate::server::readiness::{now, readiness};
 use crate::service::PlannerService;
 
-/// Reports that the process is alive, whatever the state of the LLM.
+/// Reports that the process is alive, regardless of the LLM's state.
 #[utoipa::path(get, path = "/health", tag = "operations", operation_id = "health",
     responses((status = 200, description = "The process is alive", body = Health)))]
 pub(super) async fn health(State(service): State<Arc<PlannerService>>) -> Json<Health> {

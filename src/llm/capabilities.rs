@@ -142,7 +142,7 @@ impl ServerCapabilities {
         }
     }
 
-    /// The most tokens of the answer to a prompt of so many bytes.
+    /// The most tokens of the answer to a prompt of `bytes` bytes.
     pub(super) fn longest_answer(self, most: u32, prompt_bytes: usize) -> u32 {
         let limit = self.longest_answer.filter(|limit| prompt_bytes >= limit.prompt_bytes);
         limit.map_or(most, |limit| limit.tokens.min(most))

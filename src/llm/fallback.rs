@@ -30,13 +30,13 @@ use decision::{FollowUp, ModelPace, decide, hedge_after, is_short, model_deadlin
 use record::CallRecord;
 pub use usage::UsageTotals;
 
-/// With less time left than this, no further call is begun.
+/// With less time left than this, no further call is started.
 const MIN_CALL_TIME: Duration = Duration::from_millis(10);
 /// The first wait is drawn from zero to this.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// No wait of ours is longer; a server may ask for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
-/// The retry budget: so many retries a second for services with little traffic, and one for five first calls, each
+/// The retry budget: this many retries a second for services with little traffic, and one for five first calls, each
 /// counted over a window. So an outage does not multiply the calls.
 const BUDGET_WINDOW: Duration = Duration::from_secs(20);
 const BUDGET_PER_SECOND: u32 = 1;
@@ -90,7 +90,7 @@ pub struct ModelSession<'a> {
 }
 
 impl FallbackChain {
-    /// A chain of `models`, of which there must be at least one.
+    /// A chain of `models`, which must not be empty.
     pub fn new(
         models: Vec<Box<dyn ChatModel>>,
         prices: &PriceList,
@@ -196,7 +196,7 @@ impl<'a> ModelSession<'a> {
         if self.is_first && self.answers == 0 {
             self.chain.budget.deposit();
         }
-        // A model that may be asked at all may be called once, however many calls failed before.
+        // A model that may be asked at all may be called once, no matter how many calls failed before.
         self.attempts_left = self.attempts_left.max(1);
         let began = Instant::now();
         let result = self.call_within_deadline(prompt, usage_totals).await;
@@ -312,7 +312,7 @@ impl<'a> ModelSession<'a> {
         })
     }
 
-    /// Hedging: the next result of `calls`, or a time-out after which another call is made beside those in flight, so
+    /// Hedging: the next result of `calls`, or a timeout after which another call is made in parallel, so
     /// that one silent connection does not use up the time for a retry.
     async fn answer_or_hedge(&self, calls: &mut Calls<'_>, may_hedge: bool) -> Result<Completion, CallError> {
         let result = if may_hedge {

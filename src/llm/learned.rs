@@ -64,7 +64,7 @@ impl LearnedCapabilities {
         self.state().change(used, |used| used.limit_answers(limit))
     }
 
-    /// The server refused a call with `used` without a reason: perhaps for the form of the answer, of which the next
+    /// The server refused a call with `used` without a reason: perhaps because of the form of the answer; the next
     /// call gets a weaker one. Returns the part that is left out; `None` when there is no weaker form, or when none
     /// helped a short while ago.
     ///

@@ -64,7 +64,7 @@ impl OpenAiServer {
     /// Prepares the connection pool; nothing is sent.
     ///
     /// # Errors
-    /// When the key cannot stand in a header or TLS cannot be set up.
+    /// If the key cannot be a header value or TLS cannot be set up.
     pub fn new(settings: OpenAiSettings) -> Result<Self, String> {
         Ok(Self {
             address: address(&settings.server.base_url).map(Arc::new),

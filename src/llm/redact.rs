@@ -5,17 +5,17 @@ use std::ops::Range;
 
 /// Passages of the request from this length on are removed.
 const PASSAGE: usize = 12;
-/// The same for keys, of which servers quote shorter pieces.
+/// The same for keys, which servers quote in shorter pieces.
 const PIECE_OF_SECRET: usize = 6;
 /// Shorter secrets protect nothing, and their characters are in every text.
 const SHORTEST_SECRET: usize = 4;
 /// How often a quotation may have been escaped: once as JSON, and once more as JSON inside JSON.
 const MAX_ESCAPES: u8 = 2;
-/// What stands for a removed passage.
+/// The mark in place of a removed passage.
 const REMOVED: char = '…';
 
 /// `said` without every passage of [`PASSAGE`] or more characters of `sent`, and without pieces of `secrets`, however
-/// either is escaped and in whatever case. `sent` may be JSON, whose strings count as what they stand for.
+/// either is escaped and in whatever case. `sent` may be JSON, whose strings are compared decoded.
 pub(super) fn redact(said: &str, sent: &[&str], secrets: &[&str]) -> String {
     let sent: Vec<Form> = sent
         .iter()
@@ -48,7 +48,7 @@ fn redact_once(text: &str, sent: &[Form], secrets: &[Form]) -> Option<String> {
         }
     }
     for word in words(text).filter(|word| text[word.clone()].contains("***")) {
-        // A key of which the server has hidden a part only.
+        // A key that the server has only partly masked.
         removed[word].fill(true);
     }
     removed.contains(&true).then(|| {
@@ -68,7 +68,7 @@ fn redact_once(text: &str, sent: &[Form], secrets: &[Form]) -> Option<String> {
 struct Form(Vec<(char, Range<usize>)>);
 
 impl Form {
-    /// `text` with its escapes decoded so many times.
+    /// `text` with its escapes decoded this many times.
     fn of(text: &str, escapes: u8) -> Self {
         let chars: Vec<_> = text.char_indices().map(|(at, c)| (c, at..at + c.len_utf8())).collect();
         let decoded = (0..escapes).fold(chars, |chars, _| unescaped(&chars));
@@ -84,7 +84,7 @@ impl Form {
         Self(self.0.iter().filter(|(c, _)| c.is_alphanumeric()).cloned().collect())
     }
 
-    /// Where each passage of so many characters begins.
+    /// Where each passage of this many characters begins.
     fn passages(&self, length: usize) -> HashMap<Vec<char>, Vec<usize>> {
         let mut passages: HashMap<_, Vec<usize>> = HashMap::new();
         for (at, passage) in self.0.windows(length).enumerate() {
@@ -117,7 +117,7 @@ fn chars(passage: &[(char, Range<usize>)]) -> Vec<char> {
     passage.iter().map(|(c, _)| *c).collect()
 }
 
-/// With the escapes of JSON strings decoded once. What is no escape stays.
+/// With the escapes of JSON strings decoded once. Everything else stays as it is.
 fn unescaped(chars: &[(char, Range<usize>)]) -> Vec<(char, Range<usize>)> {
     let mut decoded = Vec::with_capacity(chars.len());
     let mut rest = chars;
@@ -131,7 +131,7 @@ fn unescaped(chars: &[(char, Range<usize>)]) -> Vec<(char, Range<usize>)> {
     decoded
 }
 
-/// What the characters after a backslash stand for, and how many they are.
+/// What the characters after a backslash encode, and how many there are.
 fn escape(after: &[(char, Range<usize>)]) -> Option<(char, usize)> {
     match after.first()?.0 {
         'n' => Some(('\n', 1)),

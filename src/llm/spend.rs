@@ -34,7 +34,7 @@ pub trait SpendLimit: Send + Sync {
 /// A limit, and how calls are counted against it.
 pub(super) struct Spending {
     pub(super) limit: Arc<dyn SpendLimit>,
-    /// What stands for an unknown price.
+    /// Used in place of an unknown price.
     pub(super) dearest: Price,
     /// Most tokens of an answer.
     pub(super) max_tokens: u32,

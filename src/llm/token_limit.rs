@@ -7,7 +7,7 @@ const SMALLEST_FIGURE: u32 = 16;
 /// A plan does not fit into fewer tokens.
 const SHORTEST_PLAN: u32 = 200;
 
-/// The limit that `message` gives for an answer of which `asked` tokens were too many, after a prompt of so many bytes.
+/// The limit that `message` gives for an answer of which `asked` tokens were too many, after a prompt of `bytes` bytes.
 ///
 /// Servers say how large the context is, and how much of it the prompt takes, or the sum of prompt and answer; or how
 /// long the longest answer is. `None` where the figures have no such reading, or leave too little for a plan.
@@ -31,7 +31,7 @@ pub(super) fn fitting(message: &str, asked: u32, prompt_bytes: usize) -> Option<
     (SHORTEST_PLAN..asked).contains(&tokens).then_some(limit)
 }
 
-/// The different numbers of a text that stand by themselves, also with separators (`2,048`). Those in names, such as
+/// The distinct numbers of a text that are words by themselves, also with separators (`2,048`). Those in names, such as
 /// `gpt-4-32768`, do not.
 fn figures(text: &str) -> Vec<u32> {
     let mut figures = Vec::new();

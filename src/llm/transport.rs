@@ -71,7 +71,7 @@ impl Transport {
     /// Prepares the connection pool; nothing is sent.
     ///
     /// # Errors
-    /// When the key cannot stand in a header or TLS cannot be set up.
+    /// If the key cannot be a header value or TLS cannot be set up.
     pub(super) fn new(settings: ServerSettings) -> Result<Self, String> {
         let mut headers = settings.headers;
         if let Some(key) = settings.api_key.as_ref()

@@ -4,7 +4,7 @@ use rmcp::model::JsonObject;
 use serde_json::Value;
 
 /// Decodes each string in `arguments` that holds JSON of the type that `schema` declares for it. Clients that encode
-/// structures do so whatever the tool answers, and no other reading is possible: the schema allows no string there.
+/// structures do so regardless of what the tool answers, and no other reading is possible: the schema allows no string there.
 pub(super) fn decode(arguments: &mut JsonObject, schema: &JsonObject) {
     for (name, value) in arguments {
         let declared = schema.get("properties").and_then(|properties| properties[name]["type"].as_str());

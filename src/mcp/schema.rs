@@ -149,7 +149,7 @@ fn joined(parts: impl Iterator<Item = Value>) -> Value {
     whole
 }
 
-/// The schemas that `schema` is a choice of: itself, where it is none.
+/// The schemas that `schema` is a choice of: `schema` itself if it is not a choice.
 fn alternatives(schema: &Value) -> Vec<Value> {
     for choice in ["oneOf", "anyOf"] {
         if let Some(alternatives) = schema[choice].as_array() {

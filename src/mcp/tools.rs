@@ -15,7 +15,7 @@ use super::schema;
 pub(super) const CREATE_PLAN: &str = "create_plan";
 /// Validates a plan.
 pub(super) const VALIDATE_PLAN: &str = "validate_plan";
-/// Plans anew what is left of a plan.
+/// Makes a new plan of what is left of a plan.
 pub(super) const REPLAN: &str = "replan";
 /// Lists the arms.
 pub(super) const LIST_ARMS: &str = "list_arms";

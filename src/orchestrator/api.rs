@@ -38,7 +38,7 @@ const PERMIT_TIME: Duration = Duration::from_secs(10);
 /// When a submit should be retried while the database is unavailable.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The errors that each call can end in, beside those of all.
+/// The errors that each call can end in, in addition to those common to all.
 pub(super) const SUBMIT_CODES: [ErrorCode; 7] = [
     ErrorCode::InvalidRequest,
     ErrorCode::OriginNotAllowed,

@@ -43,7 +43,7 @@ pub struct TaskSummary {
     pub task_id: String,
     /// Its state.
     pub status: TaskStatus,
-    /// What is to be achieved.
+    /// The goal.
     pub goal: String,
     /// How urgent it is.
     pub priority: Priority,

@@ -61,7 +61,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// As it stands in metrics and logs.
+    /// The name in metrics and logs.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Insert => "insert",

@@ -47,7 +47,7 @@ use worker::Worker;
 const MAX_SUBMISSIONS: usize = 16;
 /// How often an orchestrator notes in the database that it runs.
 const BEAT: Duration = Duration::from_secs(1);
-/// Cancelled tasks of which the workers may not know yet; a worker that falls behind learns it with its next renewal.
+/// Cancelled tasks that workers may not know of yet; a worker that falls behind learns of it at its next renewal.
 const CANCELLATIONS: usize = 256;
 /// How long tasks in progress may take to be released once the grace time is up.
 const RELEASE_TIME: Duration = Duration::from_secs(2);
@@ -63,7 +63,7 @@ pub struct Orchestrator {
     pub metrics: Arc<Metrics>,
     /// From start to end; its permits are for tasks in progress.
     pub lifecycle: Lifecycle,
-    /// Web pages that may submit and cancel, beside our own.
+    /// Origins of web pages that may submit and cancel, in addition to our own.
     allowed_origins: Vec<HeaderValue>,
     /// Tells the worker that a task was stored.
     submitted: Notify,

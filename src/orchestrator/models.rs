@@ -23,7 +23,7 @@ const MAX_ARM_CHARS: usize = 100;
 /// A task as it was submitted. No text may contain the character U+0000.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 pub struct Submission {
-    /// What is to be achieved: 1 to 10,000 characters, not blank.
+    /// The goal: 1 to 10,000 characters, not blank.
     #[validate(custom(
         function = "goal_fits",
         message = "must be 1 to 10,000 characters long and not blank"
@@ -187,7 +187,7 @@ pub struct Task {
     pub task_id: String,
     /// Its state.
     pub status: TaskStatus,
-    /// What is to be achieved.
+    /// The goal.
     pub goal: String,
     /// The plan, once it is made.
     pub result: Option<PlanResponse>,
@@ -269,8 +269,8 @@ fn arm_fits(arm: &str) -> Result<(), ValidationError> {
 
 /// The request for a plan for a task.
 ///
-/// Constraints become its list, `{"max_time": "5 min"}` as `max_time: 5 min`, and acceptance criteria stand
-/// behind them; those for which its list has no place stand in the context, as does a text.
+/// Constraints become its list, `{"max_time": "5 min"}` as `max_time: 5 min`, followed by the acceptance
+/// criteria; those that do not fit into the list go into the context, as does a text.
 pub(super) fn plan_request(
     goal: String,
     constraints: &Map<String, Value>,

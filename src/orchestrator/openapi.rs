@@ -49,11 +49,11 @@ pub fn router(orchestrator: Arc<Orchestrator>) -> Router {
     complete(&mut description);
     router
         .merge(description_router(&description))
-        // Beside the description: it is no part of the API.
+        // Not in the description, as it is not part of the API.
         .merge(page::router())
         // Inside of what observes, so that a panic has its id, its log line and its place in the metrics.
         .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response()))
-        // Outermost, so that whatever happens further in is observed and every response has its id.
+        // Outermost, so that everything further in is observed and every response has its id.
         .layer(from_fn_with_state(orchestrator.clone(), observe::<Orchestrator>))
         .with_state(orchestrator)
 }

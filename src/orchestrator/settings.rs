@@ -41,7 +41,7 @@ pub struct Settings {
     pub log_level: LogLevel,
     /// How log lines are written.
     pub log_format: LogFormat,
-    /// A sentence for each variable with our prefix that is no setting, perhaps misspelled.
+    /// A sentence for each variable with our prefix that is not a setting, perhaps misspelled.
     pub unknown_variables: Vec<String>,
 }
 

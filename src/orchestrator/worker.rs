@@ -172,7 +172,7 @@ impl Worker {
         loop {
             sleep(RENEWAL).await;
             let renewed = self.orchestrator.store.renew(claim, LEASE).await;
-            // While the database is unavailable nobody else can claim it either.
+            // While the database is unavailable no other orchestrator can claim it either.
             if let Ok(false) = self.orchestrator.record(Operation::Renew, renewed) {
                 return;
             }

@@ -87,9 +87,9 @@ fn scaled(step: &DraftStep, scale: f64) -> f64 {
     (step.seconds.unwrap_or_default() * scale).floor().max(1.0)
 }
 
-/// Makes the estimates of a draft beside `done` steps fit the budget as far as that goes; the rationale says so.
+/// Scales the estimates of a draft with `done` steps to the budget as far as possible; the rationale says so.
 ///
-/// The steps of the draft must stand behind those that they need.
+/// The steps of the draft must come after those that they need.
 pub(super) fn fit(draft: &mut Draft, budget: &Budget, done: &[SubTask]) {
     let mut is_changed = false;
     for step in &mut draft.steps {

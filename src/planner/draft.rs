@@ -28,7 +28,7 @@ pub struct DraftStep {
     pub arm: String,
     /// How to tell that it is done.
     pub criteria: Vec<String>,
-    /// Numbers of the steps it needs; `None` for an entry in which no number could be read.
+    /// Numbers of the steps it needs; `None` for an entry that is not a number.
     pub depends_on: Vec<Option<i64>>,
     /// Cost as written, in tiers.
     pub cost_tier: Option<f64>,

@@ -8,7 +8,7 @@ use crate::text::sentence;
 pub use super::faults::{PlanFault, StepRef};
 pub(super) use super::faults::{list, missing, steps};
 
-/// Why an LLM's answer is no plan at all.
+/// Why an LLM's answer is not a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Nothing but white space.
@@ -17,7 +17,7 @@ pub enum ParseError {
     /// The answer ended at the token limit, or somewhere else before the end of its steps.
     #[error("the answer was cut off before its end; raise PLANNER_MAX_TOKENS")]
     Truncated,
-    /// Steps of which the first ones, or the beginning of the first one, are missing.
+    /// Steps whose beginning (the first ones, or part of the first one) is missing.
     #[error("the beginning of the answer is missing")]
     NoBeginning,
     /// No JSON in it.
@@ -44,7 +44,7 @@ impl ParseError {
         }
     }
 
-    /// The same about a plan that no LLM was asked for, as whoever wrote it reads it.
+    /// The same about a submitted plan, worded for its author.
     pub(super) fn for_author(self) -> FieldError {
         FieldError::new(
             "body",

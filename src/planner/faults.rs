@@ -12,7 +12,7 @@ use super::critics::Finding;
 pub struct StepRef {
     /// Its place in the proposal, from 1.
     pub place: usize,
-    /// Its number as whoever proposed it counts: as written, if each step has its own, else its place.
+    /// Its number in the proposal: as written if the numbers are unique, else its position.
     pub number: i64,
 }
 
@@ -50,7 +50,7 @@ pub enum PlanFault {
         /// Most allowed.
         max: usize,
     },
-    /// As many steps as allowed or more, of which the last does not verify: there is no room to add one that does.
+    /// As many steps as allowed or more, without a verifying last step: there is no room to add one.
     #[error("the last step does not verify the result, and there is no room for one more than {max}")]
     Unverified {
         /// Most steps allowed.
@@ -68,7 +68,7 @@ pub enum PlanFault {
         /// The earlier and the later step.
         steps: Vec<StepRef>,
     },
-    /// A step that says nothing.
+    /// A step without an action.
     #[error("step {step} has no action")]
     BlankAction {
         /// The step.
@@ -112,7 +112,7 @@ pub enum PlanFault {
         /// The ids of the arms that may be meant, the likeliest first; at most three.
         candidates: Vec<String>,
     },
-    /// Several steps, of which none says what it depends on.
+    /// Several steps, none with dependencies.
     #[error("no step says which steps it depends on")]
     NoDependencies,
     /// Numbers between the steps that no step has.
@@ -121,7 +121,7 @@ pub enum PlanFault {
         /// The first of them.
         numbers: Vec<i64>,
     },
-    /// Edges of which the ends or the direction are not clear.
+    /// Edges whose ends or direction are not clear.
     #[error("which steps depend on which is not clear")]
     UnclearEdges,
     /// Steps outside the list of steps.
@@ -218,7 +218,7 @@ impl PlanFault {
         }
     }
 
-    /// The fault as whoever wrote the plan reads it: where it is, and behind that what to do about it.
+    /// The fault worded for the plan's author: the field, and what to do about it.
     pub(super) fn for_author(&self, registry: &ArmRegistry) -> FieldError {
         let message = match self {
             Self::TooFewSteps { found, min } => {

@@ -75,12 +75,12 @@ pub struct PlannerArm {
     playbooks: Arc<Library>,
 }
 
-/// What is to be planned.
+/// What to plan.
 #[derive(Debug, Clone)]
 pub struct PlanJob {
     /// What the plan is for.
     pub request: PlanRequest,
-    /// The plan whose remaining steps are wanted; `None` for a plan from the start.
+    /// The plan to replan; `None` for a plan from the start.
     pub progress: Option<Arc<PlanProgress>>,
     /// Whether the LLM is asked for open questions.
     pub asks_questions: bool,
@@ -135,7 +135,7 @@ impl PlannerArm {
         Installation { arms: self.registry(), playbooks: self.playbooks.clone() }
     }
 
-    /// The same planner, whose prompts carry at most so many arms, and further ones only if they verify.
+    /// The same planner, with at most this many arms in its prompts, plus those that verify.
     #[must_use]
     pub fn with_max_prompt_arms(self, most: usize) -> Self {
         Self { arms: self.arms.with_max_prompt_arms(most), ..self }
@@ -187,7 +187,7 @@ impl PlannerArm {
         }
     }
 
-    /// All that plans depend on beside the request and the [arms](Self::arms_version), as a text that differs when any
+    /// All that plans depend on except the request and the [arms](Self::arms_version), as a text that differs when any
     /// of it does.
     pub fn setting(&self) -> String {
         let Common { rules, max_prompt_arms, critics, .. } = &self.arms.common;
@@ -210,7 +210,7 @@ impl PlannerArm {
     }
 
     /// The plan that somebody wrote down, repaired where that has one right answer, or everything that is wrong
-    /// with it. `proposal` is a [`PlanResponse`] in JSON, or whatever an LLM may answer: other names for keys,
+    /// with it. `proposal` is a [`PlanResponse`] in JSON, or any form in which LLMs answer: other names for keys,
     /// wrappers, prose around it. No LLM is asked. It is a plan for `request`, as far as that is known: its arms, which
     /// have no fault, its budget, its goal and constraints.
     ///
@@ -326,7 +326,7 @@ impl PlannerArm {
         (Origin { usage_totals, ..Origin::embedded() }, plan.map_err(PlanError::Invalid))
     }
 
-    /// The plan that a playbook of mode `fixed` makes of `job` without any call, where one is to be followed.
+    /// The plan that a playbook of mode `fixed` makes of `job` without any call, if one applies.
     fn compiled(&self, set: &ArmSet, job: &PlanJob) -> Option<Plan> {
         let is_from_start = job.progress.is_none();
         let compiled = is_from_start.then(|| set.embedded(&self.playbooks).compiled(&job.request))?;

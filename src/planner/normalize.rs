@@ -35,7 +35,7 @@ pub struct Plan {
     playbooks: Option<PlaybookUse>,
 }
 
-/// What is known of a plan beside the plan itself.
+/// What is known of a plan in addition to the plan itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanDetails {
     /// What was changed in the proposal.
@@ -131,14 +131,14 @@ const MAX_STEPS_READ: usize = 1_000;
 /// What becomes of what a proposal leaves open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strictness {
-    /// It is a fault: whoever proposed it can be asked again.
+    /// It is a fault: the LLM can be asked again.
     Strict,
     /// The likeliest reading counts, is recorded as a repair, and halves the confidence.
     #[default]
     Lenient,
 }
 
-/// What is known beside the steps that are proposed.
+/// What is known in addition to the proposed steps.
 #[derive(Debug, Default)]
 pub(super) struct Background<'a> {
     /// Steps that are finished and stay as they are, ascending.
@@ -157,7 +157,7 @@ pub(super) struct Background<'a> {
     pub(super) guesses_arms: bool,
 }
 
-/// Makes a plan of a proposal of which nobody can be asked again, or says everything that is wrong with it.
+/// Makes a plan of a final proposal (nobody can be asked again), or returns all its faults.
 ///
 /// # Errors
 /// All faults that have no one right repair.
@@ -165,7 +165,7 @@ pub fn normalize(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Res
     normalize_beside(Background::default(), draft, registry, rules)
 }
 
-/// The same beside what is known already: new steps get the numbers that finished ones leave free, and may not just
+/// The same in addition to what is known: new steps get the numbers that finished ones leave free, and may not just
 /// repeat what failed. `rules` are for the new steps.
 pub(super) fn normalize_beside(
     background: Background<'_>,
@@ -206,7 +206,7 @@ pub(super) fn normalize_beside(
     Ok(Plan { open_questions: fields::questions(open_questions), ..plan })
 }
 
-/// A step on its own, as it would stand at `place` in a plan: with what has one right answer repaired, and
+/// A step on its own, as it would be at `place` in a plan: with what has one right answer repaired, and
 /// dependencies on earlier places alone. `None` where it has a fault that the whole plan could not have.
 pub fn normalize_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> Option<SubTask> {
     let mut normalizer = Normalizer::new(registry, &[], Strictness::Lenient);

@@ -47,7 +47,7 @@ pub fn broken(plan: &PlanResponse, rules: &PlanRules, registry: &ArmRegistry) ->
     broken
 }
 
-/// The steps for which the last one waits neither directly nor through others.
+/// The steps that the last one does not wait for, directly or through others.
 fn not_waited_for(steps: &[SubTask]) -> impl Iterator<Item = u32> {
     let mut waited = vec![false; steps.len()];
     if let Some(last) = waited.last_mut() {

@@ -57,10 +57,10 @@ impl PlannerArm {
 /// A step of it, and what has come of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepProgress {
-    /// As it stands in the plan.
+    /// Its number in the plan.
     #[serde(flatten)]
     pub step: SubTask,
-    /// Where it stands.
+    /// Its status.
     pub status: StepStatus,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ impl PlanProgress {
         Self { feedback, ..self }
     }
 
-    /// The same for a whole plan of at most so many steps.
+    /// The same for a whole plan of at most this many steps.
     #[must_use]
     pub fn with_max_steps(self, max_steps: Option<u32>) -> Self {
         Self { max_steps, ..self }

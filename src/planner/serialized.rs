@@ -48,7 +48,7 @@ impl SerializedPlan {
         &self.details.warnings
     }
 
-    /// What is known of it besides.
+    /// What else is known of it.
     pub fn details(&self) -> &PlanDetails {
         &self.details
     }
@@ -58,7 +58,7 @@ impl SerializedPlan {
         self.details.playbooks.as_ref()
     }
 
-    /// The plan read again, for what is seldom asked for.
+    /// The plan read again, for rarely requested extras.
     pub fn response(&self) -> PlanResponse {
         serde_json::from_slice(&self.json).expect("it was written by us")
     }

@@ -15,7 +15,7 @@ use super::prompts::Prompts;
 /// Hears what LLMs say to one request, and shows the steps in it.
 ///
 /// Of several calls that are under way at once one has the floor: the first that has a step to show. The
-/// others are heard in silence, until it ends without an answer.
+/// others are buffered until it ends without an answer.
 pub(super) struct StepStream {
     registry: Arc<ArmRegistry>,
     prompts: Arc<Prompts>,
@@ -117,7 +117,7 @@ impl StreamObserver for StepStream {
         let mut calls = self.calls();
         calls.under_way.retain(|call| call.number != number);
         if is_answered && calls.floor != Some(number) {
-            // Its plan counts, of which nothing has been shown.
+            // Its plan counts, although nothing of it has been shown.
             (calls.floor, calls.shown) = (Some(number), 0);
         } else if !is_answered && calls.floor == Some(number) {
             (calls.floor, calls.shown) = (None, 0);

@@ -30,7 +30,7 @@ pub struct Violation {
 /// Why an expression has no boolean value.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It is wrong whatever the plan.
+    /// It is wrong for any plan.
     Wrong(String),
     /// There is no such key.
     NoKey(String),
@@ -40,7 +40,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// In words of our own and of the policy: in a message there is no text of a request.
+    /// Worded by us and the policy: a message contains no text of a request.
     fn reason(&self, source: &PolicySource) -> String {
         let is_written =
             |key: &str| source.require.contains(key) || source.when.iter().any(|when| when.contains(key));
@@ -80,7 +80,7 @@ fn charge<'b, 'v>(mut args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     Ok(value)
 }
 
-/// The same for the range of a loop whose body has so many nodes.
+/// The same for the range of a loop whose body has `nodes` nodes.
 fn charge_range<'b, 'v>(args: Args<'b, 'v>) -> Outcome<'b, 'v> {
     if let [range, weight, fuel] = &args[..]
         && let Some(fuel) = fuel.downcast_ref::<Fuel>()

@@ -47,7 +47,7 @@ pub enum Severity {
     Warning,
 }
 
-/// A policy as it stands in the settings file.
+/// A policy as written in the settings file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySource {
@@ -68,7 +68,7 @@ pub struct PolicySource {
 /// What policies look at.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyInput<'a> {
-    /// What is to be reached; empty for a plan that is only validated.
+    /// The goal; empty for a plan that is only validated.
     pub goal: &'a str,
     /// The caller's constraints.
     pub constraints: &'a [String],
@@ -148,13 +148,13 @@ impl Policies {
         self.policies.is_empty()
     }
 
-    /// As they stand in the settings file.
+    /// As written in the settings file.
     pub fn sources(&self) -> impl Iterator<Item = &PolicySource> {
         self.policies.iter().map(|policy| &policy.source)
     }
 }
 
-/// Where a policy stands, for faults.
+/// The path of a policy, for faults.
 struct Place<'a> {
     index: usize,
     source: &'a PolicySource,

@@ -46,7 +46,7 @@ pub(super) fn try_out(
     }
 }
 
-/// A chain of so many steps, the last of which verifies if an arm can.
+/// A chain of this many steps, the last of which verifies if an arm can.
 fn steps(registry: &ArmRegistry, length: usize) -> Vec<SubTask> {
     let arms = registry.arms();
     let verifier = registry.verifier();

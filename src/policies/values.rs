@@ -334,7 +334,7 @@ impl Fuel {
     }
 }
 
-/// What it takes to copy `value`, or to look at all of it; not much more than `most` is counted.
+/// The cost of copying `value`, or of visiting all of it; counting stops soon after `most`.
 pub(super) fn size_of(value: &dyn Val, most: u64) -> u64 {
     let sum = |sizes: &mut dyn Iterator<Item = &dyn Val>| {
         let mut sum = 1;

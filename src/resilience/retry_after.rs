@@ -21,7 +21,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     moment(text(headers, RETRY_AFTER.as_str())?)
 }
 
-/// The wait until a rate limit is reset, as the headers of big providers have it where there is no `Retry-After`:
+/// The wait until a rate limit is reset, as large providers send it in headers when there is no `Retry-After`:
 /// `x-ratelimit-reset-requests: 6m0s` (OpenAI, Groq), `anthropic-ratelimit-tokens-reset: 2025-01-01T00:00:00Z`,
 /// `x-ratelimit-reset: 1735689600` (`OpenRouter`, GitHub), `ratelimit-reset: 30` (IETF draft).
 ///

@@ -136,7 +136,7 @@ fn overloaded() -> Problem {
     Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT)
 }
 
-/// A body of which an unread rest is received for a moment after its request was answered. A connection that is
+/// A body whose unread rest is received for a moment after its request was answered. A connection that is
 /// closed while its caller still writes can lose the answer (RFC 9112, section 9.6); hyper closes it at once.
 pub(super) struct DrainedBody<B: HttpBody + Send + Unpin + 'static> {
     /// `None` once it is being drained.

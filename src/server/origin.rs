@@ -11,7 +11,7 @@ use http::uri::Authority;
 use crate::domain::problem::{ErrorCode, Problem};
 
 /// Checks that the page which sends a request, if a page does, may call: its origin is among `allowed`, or is this
-/// service under an address or `localhost`. A name does not count: whoever owns it can make it point here. The problem
+/// service under an address or `localhost`. A name does not count: its owner can make it point here. The problem
 /// names `setting`, which lists the allowed origins.
 pub(crate) fn check_origin(
     headers: &HeaderMap,

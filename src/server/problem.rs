@@ -18,7 +18,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The problem that `response` stands for; `None` when it is no error, or has an error body of its own.
+/// The problem for `response`; `None` if it is not an error, or already has an error body.
 pub(crate) fn of_response(response: &Response) -> Option<Problem> {
     let extensions = response.extensions();
     if let Some(problem) = extensions.get::<Problem>() {

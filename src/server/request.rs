@@ -60,7 +60,7 @@ impl RequestContext {
     }
 }
 
-/// The address that a request comes from; `None` where there is none (in-process tests).
+/// The address that a request comes from; `None` if there is none (in-process tests).
 pub(crate) fn peer(request: &Request) -> Option<IpAddr> {
     request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
 }

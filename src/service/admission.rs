@@ -22,7 +22,7 @@ pub(crate) struct ValidatedRequest {
     pub(crate) caller: Caller,
     pub(crate) include: Include,
     pub(crate) deadline: Instant,
-    /// Whether cached plans are not wanted.
+    /// Whether to skip cached plans.
     pub(crate) no_cache: bool,
     pub(crate) job: PlanJob,
 }
@@ -36,7 +36,7 @@ pub(crate) struct AdmittedRequest {
 
 impl ValidatedRequest {
     /// Admits the request if its caller's limit and the number of plans in flight allow it. Also returns where the
-    /// caller stands with its limit, if there is one. Every front end starts its plans here.
+    /// caller's rate limit is, if there is one. Every front end starts its plans here.
     pub(crate) async fn admit(
         self,
         service: &Arc<PlannerService>,

@@ -16,7 +16,7 @@ use crate::domain::problem::{ErrorCode, Problem};
 pub(crate) enum Caller {
     /// The bearer token of this name.
     Token(Arc<str>),
-    /// The address of the peer, see [`Caller::at`]; `None` where there is none (in-process tests, standard input).
+    /// The address of the peer, see [`Caller::at`]; `None` if there is none (in-process tests, standard input).
     Address(Option<IpAddr>),
 }
 

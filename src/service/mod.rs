@@ -77,7 +77,7 @@ pub struct PlannerService {
     pub(crate) timeout: Duration,
     pub(crate) ready_requires_llm: bool,
     pub(crate) cors_allowed_origins: Vec<HeaderValue>,
-    /// One sentence on which model makes the plans, where nobody has chosen one.
+    /// One sentence on which model makes the plans if none was configured.
     pub(crate) model_notice: Option<String>,
     /// Where spans go.
     pub(crate) traces: Traces,
@@ -251,7 +251,7 @@ impl PlannerService {
     pub(crate) fn plan_ended(&self, outcome: &'static str, metadata: Option<&PlanMetadata>, took: Duration) {
         self.metrics.record_plan_request(outcome, took);
         if metadata.is_some() {
-            // Requests that no engine was asked about say nothing about this arm.
+            // Requests that reached no engine are not counted.
             self.plans.record(outcome == "ok", took);
         }
     }
@@ -261,7 +261,7 @@ impl PlannerService {
         self.plans.track_record()
     }
 
-    /// Frees what is no longer needed, every minute, for ever.
+    /// Frees what is no longer needed, every minute.
     pub(crate) async fn housekeeping(&self) {
         let mut rounds = interval(HOUSEKEEPING);
         loop {

@@ -22,12 +22,12 @@ pub(crate) struct PlanLimiter(Option<Limit>);
 struct Limit {
     per_minute: NonZeroU32,
     /// What this replica has granted. Counted with Redis too, so that a caller gets no fresh minute when Redis
-    /// becomes unavailable, nor when it returns.
+    /// becomes unavailable or available again.
     local: DefaultKeyedRateLimiter<Caller, StateInformationMiddleware>,
     redis: Option<Arc<Redis>>,
 }
 
-/// Where a caller stands with its limit after one more request.
+/// The state of a caller's limit after one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateLimitStatus {
     pub(crate) per_minute: NonZeroU32,

@@ -1,4 +1,4 @@
-//! A Redis that replicas share. It helps while it is available, and delays nobody while it is not.
+//! A Redis that replicas share. It is used while it is available, and delays no request while it is not.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};

@@ -21,7 +21,7 @@ use super::redis::Redis;
 
 /// Seconds of one period.
 const PERIOD: u64 = 300;
-/// Periods for which an amount counts beside the one that it was spent in.
+/// Periods for which an amount counts in addition to the one that it was spent in.
 const PERIODS: u64 = 24 * 60 * 60 / PERIOD;
 /// Where Redis keeps the amounts: a hash from periods to billionths of a US dollar.
 const KEY: &str = "planner:spend";
@@ -70,7 +70,7 @@ struct State {
     ledger: Mutex<Ledger>,
     clock: WallClock,
     redis: Option<Arc<Redis>>,
-    /// Whether the limit was used up when a call was last wanted.
+    /// Whether the limit was used up when a call was last requested.
     is_used_up: AtomicBool,
     metrics: Arc<Metrics>,
 }
@@ -242,7 +242,7 @@ impl State {
 
 impl SpendLimit for Spend {
     fn reserve(&self, nano_usd: u64) -> BoxFuture<'_, Result<Reservation, Duration>> {
-        // Calls that cost nothing are no reason to ask.
+        // Calls without a cost need no check.
         if nano_usd == 0 {
             return Box::pin(std::future::ready(Ok(Reservation { nano_usd, period: 0 })));
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Until so many plans were requested, [`TrackRecord`] has the usual figures of this arm.
+/// Until this many plans were requested, [`TrackRecord`] has the usual figures of this arm.
 const MIN_PLANS: u64 = 20;
 /// The usual figures.
 const USUAL: TrackRecord = TrackRecord { average_latency_ms: 1_500, success_rate: 0.92 };

@@ -32,7 +32,7 @@ pub(super) struct Likeness {
 }
 
 impl Likeness {
-    /// Of `steps`, none where there is no plan, to those that are `expected`; `None` where nobody wrote a plan.
+    /// Of `steps`, none where there is no plan, to those that are `expected`; `None` if the scenario has no labelled plan.
     pub(super) fn of(expected: &[ExpectedStep], steps: &[SubTask]) -> Option<Self> {
         if expected.is_empty() {
             return None;
@@ -65,7 +65,7 @@ impl Likeness {
     }
 }
 
-/// What is wrong with a labelled plan, beside arms that do not exist: each step needs earlier ones, each once.
+/// What is wrong with a labelled plan, apart from arms that do not exist: each step needs earlier ones, each once.
 pub(super) fn faults(steps: &[ExpectedStep]) -> Vec<String> {
     let invalid = |(place, step): &(usize, &ExpectedStep)| {
         let is_earlier = |needed: &usize| (1..=*place).contains(needed);

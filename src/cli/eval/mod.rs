@@ -24,7 +24,7 @@
 //! - Latencies include failed scenarios; percentiles are values at the nearest rank.
 //! - *Calls for each plan* are all calls, including those of failed scenarios, divided by the valid plans.
 //! - A *fallback* is an answer from another engine than the configured one, or from another model than its first. A plan
-//!   of the fallback engine does not count as valid: it says nothing about the configured engine.
+//!   of the fallback engine does not count as valid: it does not measure the configured engine.
 
 mod labels;
 mod report;
@@ -138,7 +138,7 @@ fn shipped(configured: &ArmRegistry) -> Result<Vec<Scenario>, String> {
         .scenarios;
     for scenario in &mut scenarios {
         scenario.arms.retain(|arm| configured.get(arm).is_some());
-        // A plan for other arms is none for these.
+        // A plan for other arms is not valid for these.
         if scenario.steps.iter().any(|step| configured.get(&step.arm).is_none()) {
             scenario.steps.clear();
         }
@@ -212,7 +212,7 @@ async fn ask(
     }
 }
 
-/// A progress bar on standard error; hidden where that is no terminal.
+/// A progress bar on standard error; hidden if that is not a terminal.
 fn bar(scenarios: usize, model: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -48,7 +48,7 @@ pub(super) struct Gates {
 }
 
 impl Report {
-    /// The report on `scores`, of which there is at least one.
+    /// The report on `scores`, which must not be empty.
     pub(super) fn new(
         file: Option<String>,
         scores: Vec<Score>,
@@ -240,7 +240,7 @@ fn remarks(score: &Score) -> Vec<String> {
     remarks
 }
 
-/// Node and link F1, with two decimals; empty where nobody wrote a plan.
+/// Node and link F1, with two decimals; empty if there is no labelled plan.
 fn f1_of(labelled: Option<Likeness>) -> [String; 2] {
     let figure = |figure: fn(&Likeness) -> f64| labelled.as_ref().map(figure);
     [figure(|one| one.node_f1), figure(|one| one.link_f1)]

@@ -24,7 +24,7 @@ pub(super) struct Scenario {
     pub(super) request: PlanRequest,
     /// Ids of arms that a good plan uses, all of them in the registry.
     pub(super) arms: Vec<String>,
-    /// The plan that a person wrote for it; empty where nobody did.
+    /// The labelled plan that a person wrote for it; may be empty.
     pub(super) steps: Vec<ExpectedStep>,
 }
 
@@ -179,7 +179,7 @@ fn tables(written: Value, name: &str, faults: &mut Vec<String>) -> Option<Vec<Ta
 /// What `table` says, read field by field so that every bad one is named, not only the first.
 ///
 /// The `required` fields, all of them texts, are empty when they are missing, for the rules to find. In the
-/// stead of a bad one stands `place`, which breaks no rule.
+/// place of an invalid one is `place`, which breaks no rule.
 fn fields<T: DeserializeOwned>(
     table: &Table,
     required: &[&str],

@@ -150,7 +150,7 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) 
     Score {
         name: scenario.name.clone(),
         kind: scenario.kind.clone(),
-        // A plan of the fallback engine says nothing about the configured one.
+        // A plan of the fallback engine does not measure the configured one.
         valid: plan.is_some() && broken_promises.is_empty() && origin.engine == target.engine,
         error,
         broken_promises,

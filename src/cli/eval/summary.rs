@@ -74,7 +74,7 @@ impl Part {
 }
 
 impl Summary {
-    /// The figures of `scores`, of which there is at least one.
+    /// The figures of `scores`, which must not be empty.
     pub(super) fn of(scores: &[&Score]) -> Self {
         let sum = |count: fn(&Score) -> usize| scores.iter().map(|score| count(score)).sum::<usize>();
         let sum_long = |count: fn(&Score) -> u64| scores.iter().map(|score| count(score)).sum::<u64>();
@@ -110,7 +110,7 @@ impl Summary {
         }
     }
 
-    /// The figures of each kind, in the order in which the kinds first come.
+    /// The figures of each kind, in order of first appearance.
     pub(super) fn by_kind(scores: &[Score]) -> Vec<KindSummary> {
         let mut kinds: Vec<&str> = Vec::new();
         for score in scores {

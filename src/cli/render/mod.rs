@@ -22,7 +22,7 @@ pub(super) use mermaid::mermaid;
 pub(super) use table::{fit, table};
 pub(super) use tree::tree;
 
-/// Columns where standard output is no terminal.
+/// Columns if standard output is not a terminal.
 const DEFAULT_WIDTH: usize = 120;
 /// Columns below which a table breaks words and a tree reads better.
 const MIN_TABLE_WIDTH: usize = 72;

@@ -16,7 +16,7 @@ use crate::text::duration;
 
 use super::{Colours, FinishedPlan, numbers, visible, width};
 
-/// The fewest columns for an action, at whatever depth.
+/// The fewest columns for an action, at any depth.
 const MIN_ACTION_WIDTH: usize = 20;
 
 /// The plan as a tree, with its summary below.

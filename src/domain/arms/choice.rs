@@ -28,7 +28,7 @@ pub enum ArmChoice {
     Invalid(String),
 }
 
-/// Reads whatever stands there, so that all that is wrong with a request can be named together.
+/// Reads any JSON value, so that all faults of a request can be reported together.
 impl<'de> Deserialize<'de> for ArmChoice {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::read(Value::deserialize(deserializer)?))
@@ -162,7 +162,7 @@ pub(crate) fn define(choices: &mut [ArmChoice], registry: &ArmRegistry) {
 }
 
 impl ArmRegistry {
-    /// The arms of a request whose `choices` have no fault; an id that is none of ours is left out.
+    /// The arms of a request whose `choices` have no fault; unknown ids are left out.
     #[must_use]
     pub fn chosen(&self, choices: &[ArmChoice]) -> Self {
         let arm = |choice: &ArmChoice| match choice {

@@ -9,9 +9,9 @@ use crate::text::{shorten, without_controls};
 
 use super::{Arm, ArmRegistry, MAX_ARM_ID_CHARS};
 
-/// Arms that stand in the settings.
+/// Arms defined in the settings.
 const SETTINGS: &str = "settings";
-/// A description from a source is cut to so many characters.
+/// Longest description taken from a source, in characters.
 const MAX_DESCRIPTION_CHARS: usize = 600;
 /// So many arms that are left out are named.
 const MOST_NAMED: usize = 3;
@@ -21,7 +21,7 @@ const MOST_NAMED: usize = 3;
 pub struct ArmList {
     /// The arms that steps can be given to, and those that are unavailable at present.
     pub arms: Vec<ListedArm>,
-    /// Where arms come from beside the settings.
+    /// Where arms come from, other than the settings.
     pub sources: Vec<ArmSourceStatus>,
 }
 
@@ -60,7 +60,7 @@ pub struct SourceState {
     pub source: String,
     /// The arms that it had when it was last read.
     pub arms: Vec<Arm>,
-    /// What it had besides that cannot be an arm, and why.
+    /// Tools that cannot be arms, and why.
     pub left_out: Vec<String>,
     /// Whether its arms may be offered.
     pub is_available: bool,

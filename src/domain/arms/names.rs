@@ -22,7 +22,7 @@ const AFFIXES: &[&str] = &[
     "worker",
 ];
 
-/// In names of so many characters typing errors are not looked for: that would take too long.
+/// In names of this many characters typing errors are not looked for, as that would take too long.
 const LONG_NAME: usize = 200;
 
 /// `text` as words in lower case, without accents, separated by single spaces: `ImageColorizer`,
@@ -78,7 +78,7 @@ pub(super) fn typing_errors(a: &str, b: &str) -> Option<usize> {
     (errors <= allowed && digits(a) == digits(b)).then_some(errors)
 }
 
-/// Where the words of the folded `part` stand in the folded `whole`, as whole words; byte offset.
+/// Byte offset of the folded `part` in the folded `whole`, as whole words.
 pub(super) fn find_words(whole: &str, part: &str) -> Option<usize> {
     if part.is_empty() {
         return None;

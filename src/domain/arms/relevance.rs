@@ -24,7 +24,7 @@ const GRAM: f32 = 0.3;
 /// Longer texts are not read further, in characters.
 const MOST_READ: usize = 2_000;
 
-/// Words that say nothing about what is done.
+/// Words that carry no meaning here.
 const FUNCTION_WORDS: &[&str] = &[
     "a", "about", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "by", "can", "do",
     "does", "each", "for", "from", "given", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its",

@@ -7,20 +7,20 @@ use super::relevance::{Query, Relevance};
 use super::types::is_same_type;
 use super::{Arm, ArmRegistry};
 
-/// What the name counts for beside the step's text.
+/// The weight of the name relative to the step's text.
 const NAME_WEIGHT: f32 = 3.0;
 const ACTION_WEIGHT: f32 = 1.0;
 /// What is left of a score for each neighbour whose type does not fit.
 const MISFIT: f32 = 0.6;
 /// The best match is clear when it is ahead of the second by this share of its score.
 const CLEAR_MARGIN: f32 = 0.2;
-/// And when it is at least so relevant: as much as a rare word of the step that stands in the arm's name.
+/// And its least relevance: that of a rare word of the step that is in the arm's name.
 const CLEAR_SCORE: f32 = 1.0;
 /// Below this, arms share no more with a step than some letters: nothing points to them.
 const FAINT_SCORE: f32 = 0.5;
 /// How many candidates are named.
 const MOST_CANDIDATES: usize = 3;
-/// A name within that of an arm must be so much of it, in percent of its characters.
+/// Least share of an arm's name that a name within it must cover, in percent of its characters.
 const CONTAINED_PERCENT: usize = 50;
 
 /// How an arm was found.
@@ -34,7 +34,7 @@ pub enum MatchedBy {
     Capability,
     /// The id or an alias with a typing error.
     Spelling,
-    /// The id or an alias stands in the name, or the name in it.
+    /// The name contains the id or an alias, or is contained in it.
     Part,
     /// What the arm does.
     Relevance,
@@ -144,8 +144,8 @@ impl Index {
         found.into_iter().filter(|(errors, _)| Some(*errors) == fewest).map(|(_, at)| at).collect()
     }
 
-    /// The arms whose names stand in the folded `name`, the longest at the first place where one does; else those in
-    /// whose names it stands.
+    /// The arms whose names are in the folded `name`, the longest at the first such place; else those whose
+    /// names contain it.
     fn parts(&self, name: &str) -> Vec<usize> {
         let best_of = |names: &Vec<String>| {
             let found = names.iter().filter_map(|own| {
@@ -213,12 +213,12 @@ impl ArmRegistry {
         self.best_arms_for(&ArmQuery { action: text, ..ArmQuery::default() })
     }
 
-    /// The arms that fit a step, best first, whatever its arm's name means by itself.
+    /// The arms that fit a step, best first, regardless of its arm's name.
     pub fn best_arms_for(&self, query: &ArmQuery<'_>) -> Vec<RankedArm<'_>> {
         self.rank(query, |_| true)
     }
 
-    /// The arms that are `wanted` and fit `query` at all, best first; of equals the one whose id is first.
+    /// The arms that are `wanted` and fit `query` at all, best first, then by id.
     fn rank(&self, query: &ArmQuery<'_>, wanted: impl Fn(usize) -> bool) -> Vec<RankedArm<'_>> {
         let mut terms = Query::default();
         terms.add(query.action, ACTION_WEIGHT);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Arm, ArmRegistry};
 
-/// Of many arms that verify a plan, so many are offered in any case.
+/// Verifying arms that are always offered, at most.
 const MOST_VERIFIERS: usize = 10;
 
 impl ArmRegistry {
@@ -16,7 +16,7 @@ impl ArmRegistry {
         }
         let mut places: HashSet<usize> = (0..self.arms.len()).filter(|at| wanted(&self.arms[*at])).collect();
         let ranked: Vec<usize> = self.best_arms(text).iter().map(|ranked| ranked.place).collect();
-        // What does not fit at all comes last, in an order that is not that of the file.
+        // Arms that do not fit at all come last, in an order independent of the file.
         let mut others: Vec<usize> = {
             let fitting: HashSet<usize> = ranked.iter().copied().collect();
             (0..self.arms.len()).filter(|at| !fitting.contains(at)).collect()

@@ -9,7 +9,7 @@ use super::NO_PLAYBOOK;
 
 /// Longest name, in characters.
 const MAX_NAME_CHARS: usize = 64;
-/// The slots of actions and criteria, beside `{part:Verb}`.
+/// The slots of actions and criteria, in addition to `{part:Verb}`.
 const SLOTS: [&str; 4] = ["object", "part", "goal", "constraints"];
 
 /// How an organisation does one kind of work.
@@ -66,7 +66,7 @@ pub struct Match {
     pub any_of: Vec<Vec<String>>,
     /// Phrases with which it does not match.
     pub none_of: Vec<String>,
-    /// Whether a keyword must stand at the beginning.
+    /// Whether a keyword must be at the beginning.
     pub starts_with: bool,
 }
 
@@ -103,7 +103,7 @@ pub struct PlaybookStep {
     /// Whether several parts of a goal are done side by side in this step, rather than one after the other.
     #[serde(default, skip_serializing_if = "is_default")]
     pub parallel: bool,
-    /// Importance: 1 is always wanted; where there is no room, 3 is left out first, then 2.
+    /// Importance: 1 is always kept; if there is no room, 3 is left out first, then 2.
     #[serde(default = "one")]
     pub rank: u8,
     /// The step is only for goals with one of these phrases in them.

@@ -12,7 +12,7 @@ use super::phrases::{Found, PhraseSet, PhraseSetBuilder};
 
 /// The name in a request that asks for no playbook.
 pub const NO_PLAYBOOK: &str = "none";
-/// A score below this is no match.
+/// A score below this is not a match.
 const LEAST_SCORE: usize = 1;
 /// A score from which on a playbook guides an LLM: more than one or two words somewhere in the goal.
 const GUIDING_SCORE: usize = 3;

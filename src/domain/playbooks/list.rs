@@ -22,7 +22,7 @@ pub struct ListedPlaybook {
     pub description: String,
     /// Whether it guides plans or is followed to the letter.
     pub mode: Mode,
-    /// Whether it ships with the program rather than stands in the settings.
+    /// Whether it ships with the program rather than comes from the settings.
     pub built_in: bool,
     /// Its steps, in order.
     pub steps: Vec<PlaybookStep>,

@@ -20,7 +20,7 @@ pub(crate) struct PhraseSetBuilder {
     numbers: HashMap<String, usize>,
 }
 
-/// Where each phrase of a set stands first in a text.
+/// Where each phrase of a set first occurs in a text.
 #[derive(Debug)]
 pub(crate) struct Found(Vec<Option<usize>>);
 
@@ -49,7 +49,7 @@ impl PhraseSetBuilder {
 }
 
 impl PhraseSet {
-    /// Where the phrases stand in the folded `text` as whole words, perhaps with an English ending.
+    /// Where the phrases occur in the folded `text` as whole words, perhaps with an English ending.
     pub(crate) fn find(&self, text: &str) -> Found {
         let mut first = vec![None; self.phrases.len()];
         for found in self.automaton.find_overlapping_iter(text) {
@@ -68,7 +68,7 @@ impl PhraseSet {
 }
 
 impl Found {
-    /// The byte offset at which the phrase of this number stands first.
+    /// The byte offset of the first occurrence of the phrase with this number.
     pub(crate) fn at(&self, number: usize) -> Option<usize> {
         self.0[number]
     }

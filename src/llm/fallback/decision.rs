@@ -43,7 +43,7 @@ pub(super) fn model_deadline(now: Instant, deadline: Instant, is_last: bool) -> 
     if is_last { deadline } else { now + deadline.saturating_duration_since(now).mul_f64(0.6) }
 }
 
-/// How long a call is waited for before another is made beside it: 1.5 times as long as the model's slower answers
+/// How long to wait for a call before a second one is made in parallel: 1.5 times as long as the model's slower answers
 /// take, but between two fifths and three quarters of what is left; the latter while no answer is known.
 pub(super) fn hedge_after(left: Duration, usual: Duration) -> Duration {
     let longest = left.mul_f64(0.75);

@@ -1,4 +1,4 @@
-//! What the words of an error say about its cause, whatever its status.
+//! What the words of an error say about its cause, regardless of its status.
 
 use http::StatusCode;
 use serde_json::Value;
@@ -28,7 +28,7 @@ const CAUSE_FIELDS: [&str; 15] = [
 /// How deep errors may be nested; those of routers are four levels down.
 const MAX_DEPTH: u8 = 6;
 
-/// No money is left, whatever the status.
+/// No money is left, regardless of the status.
 const NO_BALANCE: [&str; 12] = [
     "insufficient_quota",
     "insufficient quota",
@@ -126,7 +126,7 @@ const NO_ACCESS: [&str; 5] = [
 ];
 const NO_MODEL: [&str; 5] =
     ["model_not_found", "not a valid model", "invalid model", "unknown model", "no such model"];
-/// With the word "model" beside them.
+/// Only together with the word "model".
 const NO_LONGER_THERE: [&str; 9] = [
     "not found",
     "not exist",
@@ -140,7 +140,7 @@ const NO_LONGER_THERE: [&str; 9] = [
 ];
 const KEY_WORDS: [&str; 7] =
     ["key", "token", "credential", "authenti", "authoriz", "unauthorised", "signature"];
-/// Words that stand for a status in errors without one.
+/// Words that mean a status, in errors without one.
 const STATUS_WORDS: [(&str, StatusCode); 9] = [
     ("rate_limit", StatusCode::TOO_MANY_REQUESTS),
     ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
@@ -242,7 +242,7 @@ impl CauseWords {
         self.0.split_whitespace().count() > 1 && !self.mention(&KEY_WORDS)
     }
 
-    /// The status that they stand for.
+    /// The status that they mean.
     pub(super) fn status(&self) -> Option<StatusCode> {
         if self.mention(&BAD_KEY) {
             return Some(StatusCode::UNAUTHORIZED);

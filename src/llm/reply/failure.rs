@@ -141,7 +141,7 @@ pub(super) fn status_field(error: &Value) -> Option<StatusCode> {
     })
 }
 
-/// As [`status_field`]; without one, the status that its words stand for; without such words, 502.
+/// As [`status_field`]; without one, the status that its words mean, else 502.
 fn status_in(error: &Value) -> StatusCode {
     status_field(error).or_else(|| CauseWords::of(error).status()).unwrap_or(StatusCode::BAD_GATEWAY)
 }

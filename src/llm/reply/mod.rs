@@ -1,6 +1,6 @@
 //! What servers that call themselves OpenAI-compatible send back.
 //!
-//! A body that carries an answer is used, whatever its shape; any other is a typed error.
+//! A body that carries an answer in any shape is used; any other is a typed error.
 
 mod body;
 mod causes;
@@ -24,7 +24,7 @@ use lenient::Lenient;
 use shape::{Choice, Identity, ReplyBody, Usage};
 use strict::StrictCompletion;
 
-/// A chat completion of which nothing but some text is needed.
+/// A chat completion, of which only the text is needed.
 #[derive(Debug)]
 pub(super) struct LenientCompletion(ReplyBody);
 
@@ -46,7 +46,7 @@ pub(super) fn completion(body: &[u8]) -> Result<Completion, CallError> {
     }
 }
 
-/// Reads it whatever its shape.
+/// Reads it in any shape.
 fn lenient_completion(body: &[u8]) -> Result<Completion, CallError> {
     let reply: LenientCompletion = serde_json::from_slice(body).map_err(|_| CallFailure::Malformed)?;
     let completion = reply.into_completion()?;
@@ -150,7 +150,7 @@ impl LenientCompletion {
         let has = |outcome| outcomes.contains(&outcome);
         let truncated = complete.is_empty() && reasoning.is_empty() && has(Outcome::Truncated);
         let texts = match (truncated, complete.is_empty()) {
-            // A text that was cut off is no alternative to a complete one.
+            // A truncated text is not an alternative to a complete one.
             (true, _) => {
                 cut_off.truncate(1);
                 cut_off

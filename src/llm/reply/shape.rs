@@ -224,7 +224,7 @@ impl Usage {
         self.completion_tokens.0.or(self.output_tokens.0).map_or(0, |count| count.0)
     }
 
-    /// The counts under `usage` in a body, beside the choices, in one of them, or in an extension of a server.
+    /// The counts under `usage` in a body: next to the choices, in one of them, or in a server's own extension.
     pub(super) fn anywhere_in(body: &Value) -> Option<Self> {
         Self::within(body, MAX_USAGE_DEPTH)
     }

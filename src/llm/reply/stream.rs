@@ -15,7 +15,7 @@ use crate::llm::{CallError, CallFailure};
 use super::LenientCompletion;
 use super::shape::{Choice, Identity, ReplyMessage, ToolCall, Usage};
 
-/// From this length on, a piece that begins with the whole piece before it is no coincidence.
+/// From this length on, a piece that begins with the whole previous piece is not a coincidence.
 const CUMULATIVE_FROM: usize = 8;
 
 /// Assembles one chat completion from a stream of chunks (server-sent events), which may be split anywhere.
@@ -27,7 +27,7 @@ pub(in crate::llm) struct StreamAssembler {
     is_after_cr: bool,
     /// The name of the event that has not ended.
     event: String,
-    /// Its data, as far as it is no chunk yet.
+    /// Its data that is not a complete chunk yet.
     data: String,
     is_done: bool,
     /// Whether a part of the answer is missing.
@@ -171,7 +171,7 @@ fn chunks_in(text: &str) -> Option<Vec<LenientCompletion>> {
     serde_json::Deserializer::from_str(text).into_iter::<LenientCompletion>().collect::<Result<_, _>>().ok()
 }
 
-/// Whether an event that cannot be read may be a part of the answer, and is no heartbeat with a name of its own.
+/// Whether an event that cannot be read may be a part of the answer, rather than a heartbeat with a name of its own.
 fn is_of_the_answer(event: &str, data: &str) -> bool {
     matches!(event, "" | "message") || data.starts_with(['{', '['])
 }
@@ -206,7 +206,7 @@ impl StreamedChoice {
         }
     }
 
-    /// Some servers repeat beside each delta, or at the end, the message so far.
+    /// Some servers repeat the message so far next to each delta, or at the end.
     fn add_content(&mut self, whole: String, piece: String) {
         let is_so_far = whole.starts_with(&self.content.text) && whole.ends_with(&piece);
         if !whole.is_empty() && (is_so_far || piece.is_empty() && self.has_deltas) {

@@ -56,7 +56,7 @@ pub(super) fn closed_connection(error: &reqwest::Error) -> Option<HttpInfo> {
     }
     let client_error =
         causes(error).find_map(|cause| cause.downcast_ref::<hyper_util::client::legacy::Error>())?;
-    // HTTP/2 says itself which requests were not begun, and reqwest sends those again.
+    // HTTP/2 reports which requests were not started, and reqwest sends those again.
     let connection = client_error.connect_info().filter(|connection| !connection.is_negotiated_h2())?;
     let mut extras = Extensions::new();
     connection.get_extras(&mut extras);

@@ -149,7 +149,7 @@ impl Store {
                     .connect_with((**options).clone())
                     .await?;
                 migrations(SQLITE_MIGRATIONS).run(&pool).await?;
-                // A deleted file is not created again, nor are what remains of its journal files used.
+                // A deleted file is not created again, and remaining journal files are not used.
                 pool.set_connect_options((**options).clone().create_if_missing(false));
                 let file = DatabaseFile::at(options.get_filename()).map_err(sqlx::Error::Io)?;
                 Ok(Self { pool: Pool::Sqlite(pool), sql: &sqlite::SQL, file: Some(file) })

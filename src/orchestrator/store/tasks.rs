@@ -105,7 +105,7 @@ impl Store {
         }))
     }
 
-    /// The tasks that `query` asks for, the newest first. `None` when there is no task that it continues after.
+    /// The tasks that `query` asks for, the newest first. `None` if the task that it continues after does not exist.
     ///
     /// # Errors
     /// When the database does not answer, or holds something else than tasks.
@@ -115,7 +115,7 @@ impl Store {
         let mut rows: Vec<SummaryRow> = on!(self, connection => sqlx::query_as(self.sql.list_tasks)
             .bind(&statuses)
             .bind(query.after.map(|id| id.to_string()))
-            // One more shows whether the list goes on.
+            // One more row shows whether there are more.
             .bind(query.limit as i64 + 1)
             .fetch_all(connection)
             .await)?;

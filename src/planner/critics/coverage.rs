@@ -41,7 +41,7 @@ fn is_of_one_script(text: &str, vocabulary: &Vocabulary) -> bool {
     is_latin_greek_or_cyrillic(text) == is_latin_greek_or_cyrillic(vocabulary.text())
 }
 
-/// Finds constraints and parts of the goal of which nothing is mentioned.
+/// Finds constraints and parts of the goal that the plan does not mention.
 #[derive(Debug)]
 pub(super) struct Coverage;
 

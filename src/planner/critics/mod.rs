@@ -30,7 +30,7 @@ pub trait Critic: Debug + Send + Sync {
     /// What is wrong with the plan.
     fn review(&self, review: &Review<'_>) -> Vec<Finding>;
 
-    /// Whether everything that it finds is soft: then nobody asks it where soft findings do not matter.
+    /// Whether all its findings are soft: then it is skipped where soft findings do not matter.
     fn is_soft(&self) -> bool {
         true
     }
@@ -106,7 +106,7 @@ impl Finding {
         }
     }
 
-    /// `None` for what is never let pass.
+    /// `None` for hard findings, which are never let pass.
     fn into_warning(self) -> Option<Warning> {
         match self.code {
             FindingCode::Budget => None,

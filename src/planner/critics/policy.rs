@@ -9,7 +9,7 @@ use super::{Critic, Finding, Review, Severity};
 
 /// Most characters of all messages that the LLM is told from the start.
 const MAX_STATED_CHARS: usize = 4_000;
-/// Of a policy about each step, so many steps that break it are named.
+/// Most steps that are named as breaking one policy.
 const MAX_STEPS_NAMED: usize = 10;
 
 /// Finds every policy that the plan breaks.

@@ -48,7 +48,7 @@ impl EmptyWords {
         words
     }
 
-    /// Whether `text` has words, and all of them are empty. Numbers say nothing.
+    /// Whether `text` has words, and all of them are empty. Numbers count as empty.
     fn are_all_of(&self, text: &str) -> bool {
         let lower = text.to_lowercase();
         let mut words =
@@ -77,7 +77,7 @@ impl EmptyWords {
     }
 }
 
-/// Finds steps whose action says nothing, such as "Do task 2".
+/// Finds steps with an empty action, such as "Do task 2".
 #[derive(Debug)]
 pub(super) struct VagueActions;
 
@@ -100,7 +100,7 @@ impl Critic for VagueActions {
     }
 }
 
-/// Finds steps of which no criterion can be checked, such as "It works".
+/// Finds steps without a checkable criterion, such as "It works".
 #[derive(Debug)]
 pub(super) struct VagueCriteria;
 

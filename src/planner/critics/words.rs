@@ -10,15 +10,15 @@
 
 use crate::text::is_ideograph;
 
-/// English words of four letters and more that say nothing about what is asked.
+/// English words of four letters and more that carry no meaning here.
 const COMMON: &[&str] = &[
     "also", "been", "does", "each", "every", "from", "have", "into", "less", "more", "most", "must", "only",
     "other", "shall", "should", "some", "than", "that", "their", "them", "then", "there", "these", "they",
     "this", "under", "when", "which", "will", "with", "within", "without", "would", "your",
 ];
-/// Words that a prefix is worth comparing with have at least this many letters.
+/// Least letters of words that are compared by prefix.
 const STEM_CHARS: usize = 4;
-/// Words that begin with so many letters alike are taken for forms of one word: `summary`, `summarize`.
+/// Words that share this many first letters count as forms of one word: `summary`, `summarize`.
 const ALIKE_CHARS: usize = 5;
 
 /// The words of some texts, in lower case.
@@ -79,7 +79,7 @@ impl Vocabulary {
         if !may_be_longer(word) {
             return false;
         }
-        // What begins with it stands at its place; what it begins with is found by each of its beginnings.
+        // Words that begin with it follow in the order; words that it begins with are found by its prefixes.
         let mut longer = (at..).map_while(|at| self.at(at)).take_while(|other| other.starts_with(word));
         longer.next().is_some()
             || word.char_indices().skip(STEM_CHARS).any(|(end, _)| {
@@ -189,7 +189,7 @@ fn each_word(text: &str, mut found: impl FnMut(usize, usize)) {
     }
 }
 
-/// Accents, vowel signs and joiners, which stand within words of their scripts.
+/// Accents, vowel signs and joiners, which occur within words of their scripts.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{963}' | '\u{966}'..='\u{dff}' | '\u{200c}' | '\u{200d}')
 }

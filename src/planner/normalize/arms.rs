@@ -9,7 +9,7 @@ use crate::text::shorten;
 use super::Normalizer;
 use super::order::Dependencies;
 
-/// The arms before and behind a step, as far as they are known.
+/// The arms before and after a step, as far as they are known.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours<'a> {
     producers: Vec<&'a Arm>,
@@ -147,7 +147,7 @@ impl<'a> Normalizer<'a> {
     }
 }
 
-/// How an arm was found, behind its id.
+/// How an arm was found, as it follows the arm's id.
 fn found_by(how: MatchedBy) -> &'static str {
     match how {
         MatchedBy::Id => "is the same name in another spelling",

@@ -105,7 +105,7 @@ fn numbers_as_written(steps: &[DraftStep]) -> Vec<i64> {
 }
 
 /// The numbers that are left out of a count from 1 (or 0) to the highest. Numbers that count otherwise (in tens) or
-/// are no count at all (ids) leave none out.
+/// are not a count (ids) leave none out.
 fn missing_numbers(numbers: &[i64], is_done: impl Fn(i64) -> bool, max_steps: usize) -> Vec<i64> {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable();

@@ -1,4 +1,4 @@
-//! Numbers and dependencies of proposed steps, beside those of finished ones.
+//! Numbers and dependencies of proposed steps, given those of finished ones.
 
 use std::collections::HashSet;
 
@@ -32,7 +32,7 @@ impl Normalizer<'_> {
         free_numbers(self.done.iter().map(|step| step.step))
     }
 
-    /// Gives each step the number by which others refer to it, beside places at which there was none.
+    /// Gives each step the number by which others refer to it, and lists the places without one.
     pub(super) fn number(&mut self, steps: &[DraftStep], nulls: Vec<usize>) {
         self.numbers = self.numbers_of(steps);
         self.nulls = nulls;
@@ -71,7 +71,7 @@ impl Normalizer<'_> {
         for (index, step) in steps.iter().enumerate() {
             let mut new = Vec::with_capacity(step.depends_on.len().min(steps.len()));
             let mut done: Vec<u32> = Vec::new();
-            // `[0]` where no step is number 0 is how some write that there is none.
+            // `[0]`, if no step is number 0, means that there are no dependencies.
             let is_none = step.depends_on == [Some(0)] && index_of(0).is_none();
             for &number in step.depends_on.iter().filter(|_| !is_none) {
                 let finished = number.filter(|&number| self.is_done(number)).map(|number| number as u32);

@@ -25,7 +25,7 @@ impl Normalizer<'_> {
         }
     }
 
-    /// A step behind a new one may do what failed again, since something has changed by then.
+    /// A step after a new one may do what failed again, since something has changed by then.
     pub(super) fn check_repeated_attempts(
         &mut self,
         steps: &[SubTask],
@@ -44,7 +44,7 @@ impl Normalizer<'_> {
     }
 }
 
-/// The places of texts that stand there again, each with the place where the text stands first.
+/// The places of repeated texts, each with the place of the first occurrence.
 pub(super) fn repeated<'a>(texts: impl Iterator<Item = (&'a str, usize)>) -> Vec<(usize, usize)> {
     let mut sorted: Vec<(&str, usize)> = texts.collect();
     sorted.sort_unstable();

@@ -60,7 +60,7 @@ impl Normalizer<'_> {
         });
     }
 
-    /// How long a step behind all `steps` may take.
+    /// How long a step after all `steps` may take.
     fn seconds_left(&self, steps: &[SubTask], budget: &Budget) -> u32 {
         let mut all = [steps, self.done].concat();
         all.sort_by_key(|step| step.step);

@@ -3,7 +3,7 @@
 use crate::domain::arms::ArmRegistry;
 use crate::text::fold;
 
-/// Longer texts are no names, in bytes.
+/// Longer texts are not names, in bytes.
 const MAX_NAME: usize = 120;
 /// Shorter names are not looked for inside of others.
 const MIN_INNER_NAME: usize = 4;

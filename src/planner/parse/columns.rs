@@ -75,7 +75,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Gives what is left its place: references to steps become dependencies, steps inside of steps are doubts, and
-    /// the rest says nothing about the plan.
+    /// the rest is not about the plan.
     pub(super) fn place_the_rest(self, list: &mut StepList, arms: &ArmNames) {
         let mut prose = Vec::new();
         for column in self.0 {
@@ -188,7 +188,7 @@ enum Entry {
     Nothing,
     /// References to other steps alone.
     Steps(Vec<i64>),
-    /// These beside something else, and whether that may be steps, too.
+    /// These next to something else, and whether that may be steps, too.
     Mixed(Vec<i64>, bool),
     Other,
 }
@@ -229,7 +229,7 @@ fn part_text(part: &Value) -> Option<String> {
     }
 }
 
-/// References in a text: one that stands alone, or in a template, is a dependency; one in prose must be one already.
+/// References in a text: alone, or in a template, it is a dependency; in prose it must already be one.
 fn check_mentions(list: &mut StepList, place: usize, value: &Value) {
     let own = list.numbers[place];
     match value {

@@ -1,4 +1,4 @@
-//! What stands around the answer as a whole: reasoning, another encoding.
+//! What surrounds the answer as a whole: reasoning, another encoding.
 
 use std::borrow::Cow;
 

@@ -8,7 +8,7 @@
 pub enum Doubt {
     /// No step says what it depends on. Read as: each on the one before it.
     NoDependencies,
-    /// Edges beside the steps, or on one of them, of which the direction or the ends are not clear.
+    /// Edges next to the steps, or on one of them, whose direction or ends are not clear.
     UnclearEdges,
     /// There are further steps outside the list. Read as: they do not count.
     UnusedSteps,

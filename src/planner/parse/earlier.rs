@@ -24,7 +24,7 @@ pub(super) struct EarlierSteps {
 }
 
 impl EarlierSteps {
-    /// None yet, beside finished steps of these numbers, ascending.
+    /// None yet, apart from finished steps with these numbers, ascending.
     pub(super) fn beside(done: Vec<u32>) -> Self {
         Self { done, ..Self::default() }
     }

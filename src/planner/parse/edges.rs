@@ -1,4 +1,4 @@
-//! Dependencies that stand beside the steps: lists of edges, maps from step to steps, orders.
+//! Dependencies that are written next to the steps: lists of edges, maps from step to steps, orders.
 
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ use super::values::whole;
 const MAX_EDGES: usize = 2_000;
 /// Steps beyond which nothing is accounted for: the plan is refused as too long.
 const MAX_STEPS: usize = 100;
-/// How many objects deep edges may stand (`{"graph": {"edges": […]}}`).
+/// How many objects deep edges may be nested (`{"graph": {"edges": […]}}`).
 const MAX_DEPTH: usize = 3;
 /// Keys of an edge whose value comes first.
 const FIRST_WORDS: &[&str] = &[
@@ -206,7 +206,7 @@ fn in_text(references: &References<'_>, text: &str) -> Option<Vec<Edge>> {
     (!edges.is_empty()).then_some(edges)
 }
 
-/// `{"2": [1], "3": [1, 2]}`: each step and those that stand in relation to it.
+/// `{"2": [1], "3": [1, 2]}`: each step and those that it is related to.
 fn read_map(list: &mut StepList, key: &str, members: &Map<String, Value>) -> bool {
     let references = list.references(0);
     let mut edges = Vec::new();
@@ -246,7 +246,7 @@ fn needs_of_each(list: &StepList, items: &[Value]) -> Option<Vec<(i64, i64)>> {
     for (place, item) in items.iter().enumerate() {
         let own = list.numbers[place];
         let needs = references.certain(item)?;
-        // A step that stands in its own entry shows that it is another kind of list.
+        // A step in its own entry shows that this is another kind of list.
         if needs.contains(&own) || needs.iter().any(|needed| list.place_of(*needed) > Some(place)) {
             return None;
         }
@@ -298,7 +298,7 @@ fn read_levels(list: &mut StepList, levels: &[Vec<i64>], is_order: bool) {
     }
 }
 
-/// Some steps in a list of their own: a chain that the dependencies have, or a group without any is no news.
+/// Some steps in a list of their own: a chain that the dependencies have, or a group without any adds nothing.
 fn check_group(list: &mut StepList, steps: &[i64]) {
     let is_chain = steps.windows(2).all(|pair| list.waits_for(pair[1], pair[0]));
     let is_free =

@@ -1,6 +1,6 @@
 //! Steps of a plan that is still being written.
 //!
-//! One pass over the text as it comes: it only tells where an object in a list of steps ends. What stands
+//! One pass over the text as it comes: it only tells where an object in a list of steps ends. What is
 //! between its braces is read as any step is. Time grows with the length of the text alone, and what is
 //! kept of it is at most one step. Where the form of the plan is not plain (other quotes, encoded twice), nothing is found.
 
@@ -36,12 +36,12 @@ pub struct IncrementalParser {
     is_over: bool,
 }
 
-/// What stands before the answer.
+/// What comes before the answer.
 #[derive(Debug)]
 enum Beginning {
     /// The beginning may turn out to be a tag.
     Unclear(String),
-    /// Reasoning up to this tag, of which so many bytes have come.
+    /// Reasoning up to this tag, with the number of its bytes that have arrived.
     Reasoning(&'static str, usize),
     /// Nothing more: the answer itself follows.
     Answer,
@@ -69,7 +69,7 @@ enum InString {
 }
 
 impl IncrementalParser {
-    /// An answer of which nothing has come, with at most so many steps.
+    /// An answer that has not started to arrive, with at most `most_steps` steps.
     pub fn new(most_steps: usize) -> Self {
         Self::beside(Vec::new(), most_steps)
     }
@@ -115,7 +115,7 @@ impl IncrementalParser {
         steps
     }
 
-    /// Whether the answer begins with reasoning, as soon as that is clear: what is to be read of `begun`.
+    /// Whether the answer begins with reasoning, as soon as that is clear: what remains to be read of `begun`.
     fn begin<'a>(&mut self, begun: &'a str) -> &'a [u8] {
         if let Some((begin, end)) = REASONING.iter().find(|(begin, _)| begun.starts_with(begin)) {
             self.beginning = Beginning::Reasoning(end, 0);
@@ -133,7 +133,7 @@ impl IncrementalParser {
     fn past_reasoning<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
         let Beginning::Reasoning(tag, matched) = &mut self.beginning else { return text };
         for (at, &byte) in text.iter().enumerate() {
-            // `<` stands at the beginning of a tag and nowhere else in it.
+            // `<` is at the beginning of a tag and nowhere else in it.
             *matched = match byte {
                 byte if byte == tag.as_bytes()[*matched] => *matched + 1,
                 b'<' => 1,
@@ -205,7 +205,7 @@ impl IncrementalParser {
             Some(Open::List { .. }) => false,
         };
         if of_steps {
-            // What this list is in is no step.
+            // The object around this list is not a step.
             self.step = None;
         }
         self.open(Open::List { of_steps });
@@ -239,7 +239,7 @@ impl IncrementalParser {
             }
         }
         if self.open.is_empty() {
-            // The first list of steps is shown; in another one numbers begin anew.
+            // The first list of steps is shown; in another one numbers start again.
             self.is_over |= self.has_found;
             self.earlier = EarlierSteps::default();
         }

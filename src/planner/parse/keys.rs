@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-/// Members beyond which an object has no fields: no plan and no step has so many.
+/// Most members of an object that is read: no plan and no step has more.
 const MAX_MEMBERS: usize = 1_000;
 
 pub(super) const STEPS: &[&str] = &["plan", "steps", "subtasks", "tasks", "actions"];
@@ -142,7 +142,7 @@ const FORWARD_WORDS: &[&str] = &[
 ];
 /// Verbs that turn round in the passive: `blocks` and `blocked_by`, `requires` and `required_for`.
 const TURNING: &[&str] = &["by", "for"];
-/// Words that say nothing about the direction.
+/// Words without a direction.
 const NEUTRAL_WORDS: &[&str] = &[
     "step", "task", "id", "number", "no", "nr", "on", "run", "must", "come", "go", "the", "these", "is", "in",
 ];

@@ -28,7 +28,7 @@ pub(super) type Proposal = (Draft, Vec<Doubt>);
 pub(super) enum Content {
     /// A plan.
     Plan(Proposal),
-    /// A plan of which the LLM left a part out (`"..."`).
+    /// A plan that the LLM abridged (`"..."`).
     Abridged,
     /// One step on its own.
     Step,
@@ -48,7 +48,7 @@ pub(super) fn content_of(value: &Value, arms: &ArmNames) -> Content {
     }
 }
 
-/// A plan of steps that stand on their own, with what else is said in `rest`.
+/// A plan of separate steps, with what else is said in `rest`.
 pub(super) fn plan_of(steps: &[Value], rest: &Value, arms: &ArmNames) -> Option<Proposal> {
     let mut list = PlanFinder { arms, is_abridged: false }.listed(steps)?;
     if let Some(rest) = rest.as_object() {
@@ -112,7 +112,7 @@ impl PlanFinder<'_> {
                     empty = Some((StepList::empty(), Some(value)));
                     continue;
                 }
-                // One that is no list.
+                // One that is not a list.
                 value if is_step(value, self.arms) => self.listed(std::slice::from_ref(value)),
                 value => self.find(value, wrappers),
             };
@@ -136,7 +136,7 @@ impl PlanFinder<'_> {
         let open: Vec<&Value> = object.values().filter(is_open).collect();
         let mut lists = open.into_iter().filter_map(|value| Some((self.find(value, wrappers)?, Some(value))));
         match (lists.next(), lists.next()) {
-            // Which of them is meant, or whether both are, is not for us to say.
+            // Which of them is meant, or whether both are, cannot be decided here.
             (Some(_), Some(_)) => None,
             (list, _) => list.or(empty),
         }
@@ -177,7 +177,7 @@ impl PlanFinder<'_> {
         Some(list)
     }
 
-    /// The steps of phases whose numbers run on; where they begin anew, dependencies could mean either.
+    /// The steps of phases that are numbered continuously; if numbers start again, dependencies are ambiguous.
     fn in_phases<'v>(&mut self, object: &'v Map<String, Value>) -> Option<(&'v Value, StepList)> {
         let (value, phases) =
             object.values().filter_map(|value| Some((value, value.as_array()?))).find(|(_, items)| {
@@ -251,7 +251,7 @@ fn add_dependencies_of_phases(list: &mut StepList, phases: &[Value]) {
     }
 }
 
-/// JSON inside a JSON string, perhaps with the markup of a tool call behind it.
+/// JSON inside a JSON string, perhaps with the markup of a tool call after it.
 fn encoded(text: &str) -> Option<Value> {
     let text = text.trim();
     let at = text.find(['{', '['])?;
@@ -272,7 +272,7 @@ fn is_tool_calls(value: &Value) -> bool {
     matches!(value.as_array().map(Vec::as_slice), Some([Value::Object(_)]))
 }
 
-/// `{"step1": {…}}` in a list stands for what is in it, and so does a text that is JSON.
+/// `{"step1": {…}}` in a list counts as its content, and so does a text that is JSON.
 pub(super) fn unwrapped<'a>(item: &'a Value, arms: &ArmNames) -> Cow<'a, Value> {
     match item {
         Value::Object(object) if object.len() == 1 => match object.iter().next() {

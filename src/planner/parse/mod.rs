@@ -3,7 +3,7 @@
 //! Strictly first, so that clean answers cost one pass. Then tolerantly: reasoning blocks, fences and
 //! prose around the JSON (`decode`, [`read`]), JSON that is broken (`lenient`), wrappers (`locate`), other names for
 //! keys and other shapes of steps (`keys`, `steps`, `columns`), references to steps in words (`references`),
-//! dependencies beside the steps (`edges`), numbers in words (`values`). None of that is a repair: the plan is what
+//! dependencies next to the steps (`edges`), numbers in words (`values`). None of that is a repair: the plan is what
 //! the LLM said. Whatever an answer says about steps is used, or is a [`Doubt`].
 //!
 //! Crates that repair JSON were tried on the answers in `tests/corpus`: of those that neither panic nor overflow
@@ -45,7 +45,7 @@ use unique::UniqueValue;
 const MAX_FALSE_BEGINNINGS: usize = 16;
 /// How many bytes may be read from false beginnings, one inside the other, before the rest is given up.
 const MAX_WASTED_BYTES: usize = 128 * 1024;
-/// How often broken JSON is looked over in the hope that it is none; what follows is read tolerantly at once.
+/// How often broken JSON is skipped as not being JSON; after that it is read tolerantly at once.
 const MAX_BROKEN: usize = 3;
 /// How many objects and lists in an answer are looked into.
 const MAX_DOCUMENTS: usize = 256;
@@ -61,7 +61,7 @@ pub struct Reading {
     pub is_strict: bool,
 }
 
-/// Reads the plan in an LLM's answer, whatever arms there are.
+/// Reads the plan in an LLM's answer, for any arms.
 ///
 /// # Errors
 /// When there is none in it.
@@ -83,7 +83,7 @@ pub fn read_for(answer: &str, registry: &ArmRegistry) -> Result<Reading, ParseEr
     }
 }
 
-/// The plan in several texts of which none holds it alone, as the calls of a tool that takes one step each.
+/// The plan in several texts that each hold a part, as calls of a tool that takes one step each.
 ///
 /// # Errors
 /// When there is none in them.
@@ -113,13 +113,13 @@ fn read_tolerantly(answer: &str, arms: &ArmNames) -> Result<Reading, ParseError>
 #[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own")]
 struct Findings<'a> {
     arms: &'a ArmNames,
-    /// The last plan of which each step says what, who and how to tell.
+    /// The last plan whose steps all have an action, an arm and criteria.
     complete: Option<Proposal>,
     /// The last plan.
     any: Option<Proposal>,
-    /// Steps that stand on their own, one after the other.
+    /// Separate steps, one after the other.
     loose: Vec<Value>,
-    /// What else is said beside them.
+    /// What else is said.
     rest: Value,
     /// Whether it is JSON at all.
     has_json: bool,
@@ -171,7 +171,7 @@ fn find_plan(answer: &str, arms: &ArmNames) -> Result<Proposal, ParseError> {
                 if found.false_beginnings == MAX_FALSE_BEGINNINGS || wasted > MAX_WASTED_BYTES {
                     break;
                 }
-                // Pieces of what is broken are no documents of their own.
+                // Fragments of broken JSON are not documents of their own.
                 at = if is_broken { to } else { at + 1 };
             }
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::keys;
 use super::values::{plain_digits, whole};
 
-/// References that are read of one value: no plan has so many steps.
+/// Most references that are read of one value: no plan has more steps.
 const MAX_REFERENCES: usize = 100;
 /// The longest text that is read as a reference, in bytes; the action of a step may be one.
 const MAX_TEXT: usize = 2_000;
@@ -48,7 +48,7 @@ pub(super) enum Reference {
     Step(i64),
     /// Steps are meant, and which is not clear.
     Unclear,
-    /// Something that is no step.
+    /// Something that is not a step.
     Other,
 }
 
@@ -113,7 +113,7 @@ impl References<'_> {
                 || tokens(&text).iter().all(|token| token.word().is_none_or(is_filler)))
     }
 
-    /// The steps that a text speaks of, whatever else it says.
+    /// The steps that a text mentions.
     pub(super) fn mentioned(&self, text: &str) -> Vec<i64> {
         if text.len() > MAX_TEXT {
             return Vec::new();
@@ -136,7 +136,7 @@ impl References<'_> {
         }
     }
 
-    /// The step of this number, which may be an id that some steps have beside their number.
+    /// The step of this number, which may be an id that some steps have in addition to their number.
     fn numbered(&self, number: i64) -> Reference {
         let by_id = || self.names.get(&number.to_string()).copied();
         let is_number = self.names.is_empty() || self.numbers.contains(&number);
@@ -224,7 +224,7 @@ impl References<'_> {
         }
     }
 
-    /// The step of this name, which may stand in a template: `{{gather.output}}`, `${gather}`, `step gather`.
+    /// The step of this name, which may be in a template: `{{gather.output}}`, `${gather}`, `step gather`.
     fn named(&self, text: &str) -> Option<i64> {
         let find = |name: &str| self.names.get(name.trim()).copied();
         let bare = text.trim_matches(|c: char| c.is_whitespace() || "{}$<>[]()\"'`@#%".contains(c));
@@ -262,7 +262,7 @@ impl Token {
     }
 }
 
-/// The words, numbers and marks of a text; what is no whole number (`1.5`) is a word.
+/// The words, numbers and marks of a text; anything but a whole number (`1.5`) is a word.
 fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -313,7 +313,7 @@ fn number_word(word: &str) -> Option<i64> {
     (1..).zip(WORDS).find(|(_, words)| words.contains(&word)).map(|(number, _)| number)
 }
 
-/// The numbers in `tokens` that are steps': those behind a word for a step (in any script) or a mark of a
+/// The numbers in `tokens` that are steps': those after a word for a step (in any script) or a mark of a
 /// template, those that follow such a number, and an ordinal in front of such a word.
 fn step_numbers(tokens: &[Token]) -> Vec<i64> {
     let is_step_word = |token: Option<&Token>| {

@@ -1,4 +1,4 @@
-//! Steps in whatever keys they use: known names first, then what a key's words and its values in all steps say.
+//! Steps under any keys: known names first, then what a key's words and its values in all steps say.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use super::values::{fraction, number, seconds, text, texts, whole};
 use crate::planner::draft::{Draft, DraftStep};
 use crate::text::says_nothing;
 
-/// Longest text of which the words may be an arm's name, in characters.
+/// Longest text that may be an arm's name, in characters.
 const MAX_ARM_NAME: usize = 100;
 
 /// A list of steps that was read, and what is needed to read references to them.
@@ -224,14 +224,14 @@ fn is_phase(object: &Map<String, Value>, arms: &ArmNames) -> bool {
     steps.is_some_and(|steps| !steps.is_empty() && steps.iter().all(|step| is_step(step, arms)))
 }
 
-/// Whether an arm's name stands beside another text, whatever the keys are called.
+/// Whether an arm's name is next to another text, regardless of the keys.
 fn has_text_and_arm(object: &Map<String, Value>, arms: &ArmNames) -> bool {
     const MAX_MEMBERS_OF_STEP: usize = 30;
     let texts = || object.values().filter_map(Value::as_str);
     object.len() <= MAX_MEMBERS_OF_STEP && texts().count() > 1 && texts().any(|text| arms.has(text))
 }
 
-/// Where no step has a number under a known key: the whole numbers of which each step has its own, in order.
+/// If no step has a number under a known key: whole numbers that are unique to each step, in order.
 fn fill_numbers(steps: &mut [DraftStep], columns: &mut Columns<'_>) {
     if steps.iter().any(|step| step.number.is_some()) {
         return;
@@ -370,7 +370,7 @@ pub(super) fn names(
         for key in keys::NAME {
             match field(object, &[*key]) {
                 Some(Value::String(name)) => add(name, *number),
-                // An id beside the number, as far as it is no step's number itself.
+                // An id in addition to the number, unless it is another step's number.
                 Some(Value::Number(id)) if id.as_i64().is_some_and(|id| !numbers.contains(&id)) => {
                     add(&id.to_string(), *number);
                 }

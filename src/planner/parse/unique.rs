@@ -1,4 +1,4 @@
-//! JSON in which no key contradicts itself: of two values under one key `serde_json` keeps the last in silence, and
+//! JSON in which no key contradicts itself: of two values under one key `serde_json` silently keeps the last, and
 //! where two steps were melted into one by a piece that is missing, that is the only sign of it.
 
 use std::fmt::{Formatter, Result as FmtResult};
@@ -6,7 +6,7 @@ use std::fmt::{Formatter, Result as FmtResult};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// A value of which no object has two different values under one key.
+/// A value without objects that have two different values under one key.
 pub(super) struct UniqueValue(pub(super) Value);
 
 /// Adds a member; an error if there is another one of the same key that says something else.

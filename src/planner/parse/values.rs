@@ -20,7 +20,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A list of texts: one alone may stand without its list, or all of them on lines of one text; each may be
+/// A list of texts: a single one may be without its list, or all of them on lines of one text; each may be
 /// an object with the text in it.
 pub(super) fn texts(value: &Value) -> Vec<String> {
     match value {
@@ -54,7 +54,7 @@ fn encoded_list(text: &str) -> Option<Vec<String>> {
     let rest = text[document.end..].trim();
     let items =
         document.value.as_array().filter(|items| !items.is_empty() && items.iter().all(Value::is_string))?;
-    // What follows may be the markup of a tool call, and is no criterion.
+    // What follows may be the markup of a tool call, not a criterion.
     (rest.is_empty() || rest.starts_with('<')).then(|| items.iter().filter_map(text_in).collect())
 }
 
@@ -81,7 +81,7 @@ fn member_text(key: &str, value: &Value) -> Option<String> {
     }
 }
 
-/// The members of an object that stands for a list, by the numbers in their keys where they have some.
+/// The members of an object used as a list, by the numbers in their keys where they have some.
 fn in_order(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let mut members: Vec<_> = members.iter().collect();
     members.sort_by_key(|(key, _)| whole(&Value::from(key.as_str())));
@@ -162,7 +162,7 @@ fn read_number(value: &Value) -> Option<f64> {
     let Value::String(text) = value else { return value.as_f64() };
     let text = &*plain_digits(text);
     let text = with_points(text.split_once('/').map_or(text, |(first, _)| first));
-    // `tier-3` is no negative number.
+    // `tier-3` is not a negative number.
     let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'));
     let mut numbers = words.filter_map(|word| {
         let word = if text.starts_with(word) { word } else { word.trim_start_matches('-') };
@@ -209,7 +209,7 @@ fn read_seconds(value: &Value) -> Option<f64> {
 }
 
 /// A text in which commas between digits are left out where they part thousands (`1,200`), and points
-/// where they stand for one (`1,5`).
+/// where they mean one (`1,5`).
 pub(super) fn with_points(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {

@@ -8,7 +8,7 @@ use crate::domain::arms::ArmRegistry;
 use crate::domain::playbooks::{PhraseSet, PhraseSetBuilder, Playbook, PlaybookStep};
 use crate::text::fold;
 
-/// Relevance from which on words point to an arm: as much as a rare word of theirs that stands in its name.
+/// Least relevance at which words point to an arm: that of a rare word in the arm's name.
 const CLEAR_SCORE: f32 = 1.6;
 
 /// The arms of an installation as playbooks see them.
@@ -56,7 +56,7 @@ impl Staff {
         step.capability.iter().find_map(|capability| self.capabilities.get(&fold(capability)).copied())
     }
 
-    /// Whether the arms beside those that verify have neither keywords nor capabilities: what they do is known from
+    /// Whether the arms other than those that verify have neither keywords nor capabilities: what they do is known from
     /// their descriptions alone.
     pub(super) fn are_tools(&self) -> bool {
         self.are_tools
@@ -70,7 +70,7 @@ impl Staff {
         })
     }
 
-    /// The arm for work of which only the words are known: the one they point to, else the one that takes the rest,
+    /// The arm for work that is known by its words only: the one they point to, else the one that takes the rest,
     /// else the one that they fit best.
     pub(super) fn for_text(&self, text: &str) -> usize {
         let takes_the_rest =

@@ -45,7 +45,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// A step that stands for itself, of an arm and with the cost of that arm.
+    /// A single step of an arm, with the cost of that arm.
     pub(super) fn new(
         action: String,
         arm: usize,
@@ -70,7 +70,7 @@ pub(super) struct Frame<'a> {
     pub(super) limit: Option<u32>,
 }
 
-/// The steps of a plan for `parts`, each behind all that it needs.
+/// The steps of a plan for `parts`, each after all that it needs.
 pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
     let Frame { staff, rules, limit, .. } = *frame;
     let verifier = staff.verifier().filter(|_| rules.require_verification);

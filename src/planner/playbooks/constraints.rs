@@ -9,7 +9,7 @@ use super::limit;
 
 /// Longest constraint in a criterion, in characters.
 const CONSTRAINT_CHARS: usize = 400;
-/// Shorter words say nothing about which step is meant.
+/// Shorter words do not show which step is meant.
 const TELLING_CHARS: usize = 4;
 
 /// Adds each of `constraints` (on one line, none blank) to the step that it concerns.

@@ -77,7 +77,7 @@ impl Language {
             .then_some(Opening::English)
     }
 
-    /// Whether `text` begins a part of its own behind a comma or a joining word.
+    /// Whether `text` begins a new part after a comma or a joining word.
     pub(super) fn opens_part(&self, text: &str) -> bool {
         if self.opening(text).is_none() {
             return false;
@@ -119,12 +119,12 @@ impl Language {
         text.split_whitespace().next().is_some_and(|first| self.descriptions.contains(&bare(first)))
     }
 
-    /// Whether `word` ends a part of a goal wherever it stands.
+    /// Whether `word` ends a part of a goal anywhere in it.
     pub(super) fn breaks(&self, word: &str) -> bool {
         word == "&" || self.part_breaks.contains(&bare(word))
     }
 
-    /// `text` without a word at its end that says that it is done before all else.
+    /// `text` without a final word such as "first".
     pub(super) fn without_first<'t>(&self, text: &'t str) -> Option<&'t str> {
         let (rest, last) = text.rsplit_once(' ')?;
         self.first_words.contains(&bare(last)).then(|| rest.trim_end_matches([',', ' ']))
@@ -136,7 +136,7 @@ impl Language {
             || text.split_whitespace().next().is_some_and(|first| self.final_verbs.contains(&bare(first)))
     }
 
-    /// Whether `word` names a text, whose subject may follow behind "on".
+    /// Whether `word` names a text, whose subject may follow "on".
     pub(super) fn is_text(&self, word: &str) -> bool {
         self.texts.contains(&bare(word))
     }
@@ -155,19 +155,19 @@ impl Language {
         fold_name(name).split(' ').any(|word| self.finding.contains(word))
     }
 
-    /// Whether `object` stands for what was named before.
+    /// Whether `object` refers to what was named before.
     pub(super) fn is_pronoun(&self, object: &str) -> bool {
         self.pronouns.contains(&bare(object))
     }
 
-    /// `text` behind its first word, or behind a verb that no space follows.
+    /// `text` after its first word, or after a verb that no space follows.
     pub(super) fn behind_verb<'t>(&self, text: &'t str) -> &'t str {
         let unspaced = self.unspaced_verbs.iter().filter_map(|verb| text.strip_prefix(verb.as_str()));
         let shortest = unspaced.min_by_key(|rest| rest.len());
         shortest.or_else(|| text.split_once(' ').map(|(_, rest)| rest)).unwrap_or_default().trim()
     }
 
-    /// Whether a full stop behind `word` belongs to the word.
+    /// Whether a full stop after `word` belongs to the word.
     pub(super) fn is_abbreviation(&self, word: &str) -> bool {
         let word = bare(word);
         self.abbreviations.contains(&word)
@@ -180,7 +180,7 @@ pub(super) fn asks(goal: &str) -> bool {
     goal.trim_end().ends_with(['?', '？']) || goal.trim_start().to_lowercase().starts_with("explain")
 }
 
-/// `text` behind `phrase`, if it begins with it as whole words, in any case.
+/// `text` after `phrase`, if it begins with it as whole words, in any case.
 fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
     let head = text.get(..phrase.len())?;
     if !head.chars().flat_map(char::to_lowercase).eq(phrase.chars()) {

@@ -9,7 +9,7 @@ const LIMITING: &[&str] = &[
 ];
 /// These set one with a word or two in between ("within the next 5 minutes").
 const LIMITING_FROM_AFAR: &[&str] = &["within", "innerhalb", "limit", "deadline", "budget"];
-/// These set one from behind ("2 minute limit").
+/// These set one when they follow it ("2 minute limit").
 const LIMITING_FROM_BEHIND: &[&str] = &["limit", "max", "maximum", "deadline", "budget", "tops", "maximal"];
 /// Numbers in words, by their place.
 #[rustfmt::skip]
@@ -36,7 +36,7 @@ const PROPERTY: &[&str] = &[
     "session", "sessions", "token", "p95", "p99", "downtime", "uptime", "rto", "rpo", "last", "progress",
     "older", "newer", "rollback", "recovery",
 ];
-/// What begins with one of these takes as long as it says behind one of [`LASTING`].
+/// What begins with one of these takes the time given after one of [`LASTING`].
 #[rustfmt::skip]
 const WAITING: &[&str] = &[
     "wait", "monitor", "observe", "watch", "soak", "pause", "sleep", "warte", "beobachte", "überwache", "espera",
@@ -128,7 +128,7 @@ pub(in crate::planner) fn of(text: &str) -> Option<u32> {
 }
 
 /// The amount of time at `at` ("<2 minutes", "30s", "two hours", "half an hour"): whether it has a sign that
-/// bounds it, its seconds, and the word behind it.
+/// bounds it, its seconds, and the word after it.
 fn amount(words: &[&str], at: usize) -> Option<(bool, f64, usize)> {
     let word = words[at];
     let unit_at = |place: usize| seconds_of(words.get(place)?);
@@ -173,7 +173,7 @@ fn seconds_of(unit: &str) -> Option<f64> {
     UNITS.iter().find(|(_, names)| is_one_of(unit, names)).map(|(seconds, _)| *seconds)
 }
 
-/// `seconds`, scaled in proportion so that the longest chain of steps, each behind those that it `needs`, stays below
+/// `seconds`, scaled in proportion so that the longest chain of steps, each after those that it `needs`, stays below
 /// `limit`; each at least one second.
 pub(super) fn fitted(mut seconds: Vec<u32>, needs: &[&[usize]], limit: Option<u32>) -> Vec<u32> {
     let Some(limit) = limit else { return seconds };

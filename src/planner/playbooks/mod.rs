@@ -30,12 +30,12 @@ use compose::{Frame, Node};
 use parts::{Goal, Part};
 use wording::Filler;
 
-/// Confidence in a plan of which every part follows a playbook.
+/// Confidence in a plan whose parts all follow a playbook.
 const FULL_CONFIDENCE: f64 = 0.65;
-/// Confidence in a plan of which parts follow none: at least, and what it adds that nearly all follow one.
+/// Confidence in a plan with parts that follow none: at least, and what it adds that nearly all follow one.
 const OUTLINE_CONFIDENCE: f64 = 0.3;
 const RECOGNISED_CONFIDENCE: f64 = 0.1;
-/// Confidence in a plan for arms of which only descriptions are known: at least, and what it adds that one fits each part.
+/// Confidence in a plan for arms that are known by their descriptions only: at least, and what it adds that one fits each part.
 const LEAST_TOOLS_CONFIDENCE: f64 = 0.2;
 const TOOLS_CONFIDENCE: f64 = 0.2;
 
@@ -177,7 +177,7 @@ impl EmbeddedPlanner {
         Proposal { draft, playbooks }
     }
 
-    /// The plan for arms of which only descriptions are known; `None` where none fits.
+    /// The plan for arms that are known by their descriptions only; `None` if none fits.
     fn propose_tools(&self, request: &PlanRequest) -> Option<Draft> {
         let (constraints, limit) = constraints_of(request);
         let budget = request.budget.unwrap_or_default();

@@ -5,7 +5,7 @@ use crate::text::{is_ideograph, is_invisible};
 use super::language::{Language, Opening};
 use super::wording::one_line;
 
-/// What follows so many parts stays one with the last of them.
+/// Most parts of a goal; what follows belongs to the last of them.
 const MAX_PARTS: usize = 48;
 /// Names of things end before these words; what follows says how, when or why.
 const OBJECT_ENDS: &[&str] = &[
@@ -142,7 +142,7 @@ fn without_marker(line: &str) -> &str {
     behind_digits.strip_prefix([')', '.', ':']).map_or(line, str::trim_start)
 }
 
-/// The statement at the beginning of `text`, and the request behind it: "The page is slow, please fix it".
+/// The statement at the beginning of `text`, and the request after it: "The page is slow, please fix it".
 fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str)> {
     if language.opening(text).is_some() || !language.describes(text) {
         return None;
@@ -154,7 +154,7 @@ fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str
     Some((&text[..at], language.without_lead_ins(&text[at + comma..])))
 }
 
-/// Puts a part that is to be done first before the one that it follows: "Delete the accounts and tell the users first".
+/// Moves a part that must be done first before the one that it follows: "Delete the accounts and tell the users first".
 fn put_first(texts: &mut [String], language: &Language) {
     for index in 1..texts.len() {
         if let Some(rest) = language.without_first(&texts[index]) {
@@ -198,7 +198,7 @@ fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
     }
 }
 
-/// How many bytes of `sentence` from `at` on separate two parts; `None` where none begins behind them.
+/// How many bytes of `sentence` from `at` on separate two parts; `None` if no part begins after them.
 fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     let rest = &sentence[at..];
     let is_word_start = sentence[..at].ends_with(char::is_whitespace);

@@ -1,4 +1,4 @@
-//! The rest of a plan without an LLM: steps that have not begun stay as they are, a step that failed is investigated
+//! The rest of a plan without an LLM: steps that have not started stay as they are, a step that failed is investigated
 //! and done in another way, and what a verification found wrong is corrected before the next one.
 
 use std::collections::{HashMap, HashSet};
@@ -28,7 +28,7 @@ const CONFIDENCE_PER_FAILURE: f64 = 0.05;
 /// How sure they are at most with feedback, which they cannot interpret.
 const CONFIDENCE_WITH_FEEDBACK: f64 = 0.4;
 
-/// What stands before the action of a step that is tried again.
+/// Precedes the action of a step that is tried again.
 const OTHERWISE: &str = "In another way than before: ";
 const AFRESH: &str = "Find out why this failed before, then do it in another way: ";
 const ONCE_MORE: &str = "Once more: ";
@@ -67,7 +67,7 @@ struct Remaining<'a> {
     progress: &'a PlanProgress,
     goal: String,
     tasks: Vec<Task>,
-    /// Where steps of the plan so far, by their numbers, stand among the new ones.
+    /// The places of the plan's steps so far, by number, among the new ones.
     places: HashMap<u32, usize>,
     /// How many steps may be added.
     room: usize,
@@ -186,7 +186,7 @@ impl Remaining<'_> {
         self.places.insert(step.step, place);
     }
 
-    /// Makes another try of the `task` that failed, behind steps that find out why and put that right.
+    /// Retries the failed `task`, after steps that find the cause and correct it.
     fn prepare(&mut self, progress: &StepProgress, task: &mut Task) {
         let action = [OTHERWISE, AFRESH, ONCE_MORE]
             .iter()

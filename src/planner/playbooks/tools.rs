@@ -1,4 +1,4 @@
-//! Plans for arms of which nothing is known but names, descriptions and perhaps types: each part of the goal goes to
+//! Plans for arms that are known only by names, descriptions and perhaps types: each part of the goal goes to
 //! the arms that fit its text best.
 
 use crate::domain::PlanRules;
@@ -12,9 +12,9 @@ use super::wording::{capitalized, one_line, quoted};
 
 /// Relevance below which an arm has nothing to do with a part.
 const LEAST_RELEVANCE: f32 = 1.6;
-/// Further arms for the same part are at least so relevant beside the best one.
+/// Least relevance of further arms for the same part, relative to the best one.
 const SHARE_OF_BEST: f32 = 0.85;
-/// A part may need one arm, and one more for each so many words.
+/// A part may need one arm, and one more for each this many words.
 const WORDS_PER_ARM: usize = 6;
 /// Longest part of a goal in one action, in characters, and longest quotation that is looked through.
 const ACTION_CHARS: usize = 300;
@@ -26,7 +26,7 @@ const SHORTEST_LAST_WORD: usize = 3;
 
 /// How long the call of a tool takes, in seconds.
 const TOOL_SECONDS: u32 = 60;
-/// Ways to look at a step once more, for plans that must have more steps than the goal asks for: what stands before
+/// Ways to look at a step once more, for plans that must have more steps than the goal asks for: what precedes
 /// the step, and a criterion.
 const FACETS: &[(&str, &str)] = &[
     ("Review the result of", "Every acceptance criterion of that step is met, or its failure is explained"),
@@ -112,7 +112,7 @@ fn read<'a>(goal: &'a str, masked: &'a str, registry: &'a ArmRegistry) -> Readin
     read
 }
 
-/// The arms that do `text`, in the order in which they are needed: what finds things comes before what uses them.
+/// The arms that do `text`, in the order needed: arms that find things come before arms that use them.
 fn arms_for<'a>(text: &str, registry: &'a ArmRegistry, before: &[ToolUse<'a>]) -> Vec<RankedArm<'a>> {
     let producers: Vec<&Arm> = before.last().map(|used| used.arm.arm).into_iter().collect();
     let query = ArmQuery { action: text, producers: &producers, ..ArmQuery::default() };
@@ -236,7 +236,7 @@ fn closing(verifier: usize, goal: &str, nodes: &[Node], staff: &Staff) -> Node {
     node
 }
 
-/// A part of a goal, as it stands there and without what is quoted in it.
+/// A part of a goal, as written and without its quotations.
 struct Part<'a> {
     text: &'a str,
     masked: &'a str,

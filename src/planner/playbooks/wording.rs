@@ -42,7 +42,7 @@ pub(super) struct Filler<'a> {
 impl Filler<'_> {
     /// `template` with its slots filled from `part`.
     ///
-    /// Sentences in two languages at once read badly: a part in another language stands alone, or as a quotation.
+    /// Sentences in two languages read badly: a part in another language is used alone, or as a quotation.
     pub(super) fn fill(&self, template: &str, part: &Part) -> String {
         if let Some((slot, rest)) = template.strip_prefix('{').and_then(|text| text.split_once('}'))
             && let Some(verb) = slot.strip_prefix("part:").or((slot == "part").then_some(""))

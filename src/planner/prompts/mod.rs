@@ -162,7 +162,7 @@ impl Prompts {
         if *asks_questions { questions::asked_for(prompt) } else { prompt }
     }
 
-    /// What was wrong with the last answer. It stands before the request, which small models take up best
+    /// What was wrong with the last answer. It precedes the request, which small models take up best
     /// when it is the last that they read.
     fn faults(&self, rejected: &RejectedAnswer) -> String {
         let faults = reask::faults(rejected, &self.registry);
@@ -282,7 +282,7 @@ struct Terms<'a> {
 }
 
 impl Terms<'_> {
-    /// For a plan from the start of so many `steps`.
+    /// For a plan from the start, with this many `steps`.
     fn of_whole(steps: &str) -> Self {
         Self {
             steps: format!("Make {steps} steps, numbered from 1 in the order in which they run."),

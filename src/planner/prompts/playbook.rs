@@ -45,7 +45,7 @@ fn number(steps: &[PlaybookStep], id: &str) -> Option<String> {
     steps.iter().position(|step| step.id == id).map(|place| (place + 1).to_string())
 }
 
-/// `action` with words for what its slots stand for.
+/// `action` with words in place of its slots.
 fn with_names_of_slots(action: &str) -> String {
     let mut text = String::with_capacity(action.len());
     let mut rest = action;

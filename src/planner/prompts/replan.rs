@@ -1,4 +1,4 @@
-//! The question that asks for what is left of a plan.
+//! The question that asks for the rest of a plan.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct RestPrompts {
     plain: Arc<RawValue>,
 }
 
-/// What a caller wants planned anew, as the LLM sees it.
+/// The plan so far of a replan request, as the LLM sees it.
 #[derive(Serialize)]
 struct RestData<'a> {
     #[serde(flatten)]
@@ -188,7 +188,7 @@ fn data(request: &PlanRequest, progress: &PlanProgress) -> String {
     fenced(&RestData { request: Data::of(request), feedback, plan_so_far })
 }
 
-/// What is to be made: at least `fewest` steps, of these numbers.
+/// The steps to make: at least `fewest`, with these numbers.
 fn task(progress: &PlanProgress, fewest: usize, numbers: &[u32]) -> String {
     let numbered: Vec<usize> = numbers.iter().map(|number| *number as usize).collect();
     let how_many = if fewest == numbers.len() {

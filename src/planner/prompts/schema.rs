@@ -1,5 +1,5 @@
 //! JSON Schemas of the answer. Written as text, since properties are generated in the order in which they
-//! stand here, and a model should choose an arm and criteria after it has said what is to be done.
+//! are listed here, and a model should choose an arm and criteria after it has said what to do.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ use crate::domain::{Budget, MAX_STEP_SECONDS};
 
 use super::PlanRules;
 
-/// How long texts may become where a schema can say so, in characters; no text of a good plan is longer. And the
+/// Length limits of texts in schemas that can express them, in characters; no text of a good plan is longer. And the
 /// highest estimates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {

@@ -8,7 +8,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpError;
 
 use crate::text::{shorten, without_controls};
 
-/// What others say is quoted up to so many characters.
+/// Longest quotation of a source's own words, in characters.
 const MAX_QUOTED_CHARS: usize = 200;
 /// What to do about a refusal.
 const WANTS_A_TOKEN: &str = "it wants a token; name the variable that holds one in `token_env`";
@@ -35,7 +35,7 @@ pub(super) fn http(error: &reqwest::Error) -> String {
     format!("{what}{cause}")
 }
 
-/// What a status says that is no success.
+/// The meaning of a status that is not a success.
 pub(super) fn status(status: u16) -> String {
     match status {
         401 | 403 => format!("answers with status {status}: {WANTS_A_TOKEN}"),

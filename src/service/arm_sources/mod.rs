@@ -165,7 +165,7 @@ impl ArmSources {
         let _ = timeout(END_TIME, reader.end()).await;
     }
 
-    /// Notes what came of reading a source; whatever has changed is logged once.
+    /// Records the result of reading a source; changes are logged once.
     fn record(&self, place: usize, found: Result<Found, String>) {
         let mut known = self.known();
         let known = &mut known[place];

@@ -40,7 +40,7 @@ fn operation(method: &str, path: &str, operation: &Map<String, Value>) -> FoundT
     FoundTool { name, description, inputs: media_types(request), outputs: media_types(successes) }
 }
 
-/// What bodies carry, where that is certain: an image, a text, a sound or a video. JSON may stand for anything, and a
+/// What bodies carry, where that is certain: an image, a text, a sound or a video. JSON may be anything, and a
 /// type that is not known is left out rather than guessed.
 fn media_types<'a>(bodies: impl Iterator<Item = &'a Value>) -> Vec<String> {
     let mut types = BTreeSet::new();

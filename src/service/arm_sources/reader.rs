@@ -80,7 +80,7 @@ impl SourceReader {
         }
     }
 
-    /// Ends what was begun for reading it.
+    /// Ends what was started to read it.
     pub(super) async fn end(&mut self) {
         if let Access::Process(server) = &mut self.access {
             server.end().await;

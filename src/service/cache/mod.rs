@@ -26,7 +26,7 @@ use crate::service::redis::Redis;
 use redis_store::RedisPlans;
 use single_flight::{Participant, SingleFlight};
 
-/// A plan counts as one entry for each of so many bytes begun, so that long plans take more of the room.
+/// A plan counts as one entry for each started block of this many bytes, so that long plans take more room.
 const BYTES_OF_ENTRY: usize = 8 * 1024;
 /// How much longer than the leader a follower must have for another attempt to be worthwhile.
 const USEFUL_TIME: Duration = Duration::from_millis(100);
@@ -105,9 +105,9 @@ pub(crate) struct PlanCache {
 
 impl PlanCache {
     /// A cache of at most `entries` plans, of which a long one counts as several (one for each 8 KiB), that
-    /// are used for `ttl`; where there is no room for all, of those that were last asked for.
+    /// are used for `ttl`; when it is full, those that were requested last are kept.
     ///
-    /// `setting` names all that plans depend on beside the request and the arms: limits, model.
+    /// `setting` names all that plans depend on except the request and the arms: limits, model.
     pub(crate) fn new(setting: &str, entries: u64, ttl: Duration, redis: Option<Arc<Redis>>) -> Self {
         let weigh = |_: &Key, plan: &Arc<SerializedPlan>| (plan.json().len() / BYTES_OF_ENTRY + 1) as u32;
         let memory = moka::sync::Cache::builder()

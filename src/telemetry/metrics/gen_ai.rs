@@ -68,7 +68,7 @@ metric_set! {
     pub struct GenAiMetrics {
         /// Number of input and output tokens used by answered LLM calls, as the servers counted them.
         token_usage: HistogramVec = histograms("gen_ai_client_token_usage", TOKEN_LABELS, TOKEN_BUCKETS);
-        /// GenAI operation duration: one LLM call, whatever its outcome.
+        /// GenAI operation duration: one LLM call, regardless of its outcome.
         operation_duration: HistogramVec =
             histograms("gen_ai_client_operation_duration_seconds", DURATION_LABELS, DURATION_BUCKETS);
     }

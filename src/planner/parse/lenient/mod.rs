@@ -14,7 +14,7 @@ use text::{is_comma, is_quote};
 
 /// Objects and lists inside each other beyond which nothing is read.
 const MAX_DEPTH: usize = 64;
-/// Values, and pieces that are none, beyond which nothing is read: the longest plan has a tenth.
+/// Most values (and fragments) that are read: the longest plan has a tenth of that.
 pub(super) const MAX_PIECES: usize = 20_000;
 /// Bytes in which every number and every word of JSON or Python fits.
 const LONGEST_LITERAL: usize = 32;
@@ -24,17 +24,17 @@ const LONGEST_LITERAL: usize = 32;
 pub(super) struct Document {
     /// Without lists that did not end, and members whose value did not.
     pub(super) value: Value,
-    /// Byte offset behind it.
+    /// Byte offset after it.
     pub(super) end: usize,
     /// Whether the text ended before the value did.
     pub(super) is_cut: bool,
     /// Whether something of it is lost: it says `...` where values should be, or something unreadable.
     pub(super) is_abridged: bool,
-    /// How many values, and pieces that are none, it is made of.
+    /// How many values (and fragments) it consists of.
     pub(super) pieces: usize,
 }
 
-/// What is no document.
+/// Not a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoDocument {
     /// The byte offset up to which it was read to find out.
@@ -46,7 +46,7 @@ pub(super) struct NoDocument {
 /// Reads the object or list that begins at `at`.
 ///
 /// # Errors
-/// When what is there is no such thing.
+/// If there is no such value.
 pub(super) fn read_at(text: &str, at: usize) -> Result<Document, NoDocument> {
     let mut reader = Reader::new(text, at);
     let Some(value) = reader.value(Within::List) else {
@@ -75,7 +75,7 @@ struct Reader<'a> {
     is_abridged: bool,
 }
 
-/// What a value stands in.
+/// What a value is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
     /// An object whose keys are in quotes.
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
             Some('{') => self.object()?,
             Some('[') => self.list()?,
             Some(quote) if is_quote(quote) => self.texts(within).map(Value::String),
-            // Nothing stands between colon and comma.
+            // Nothing is between colon and comma.
             Some(c) if is_comma(c) || matches!(c, '}' | ']') => Some(Value::Null),
             Some(_) => self.word(within),
             None => None,
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
                 Some('}') if items.last().is_some_and(Value::is_object) && self.an_item_follows() => {
                     self.bump();
                 }
-                // It stands for the bracket.
+                // It takes the place of the bracket.
                 Some('}') if self.a_member_follows() => {
                     self.bump();
                     break true;
@@ -236,7 +236,7 @@ impl<'a> Reader<'a> {
         said.len() <= LONGEST_LITERAL && !meaning(said).is_string()
     }
 
-    /// Passes over something that is no member, up to where one may begin. Unless the text ends there,
+    /// Skips something that is not a member, up to where one may begin. Unless the text ends there,
     /// something of the answer is lost with it.
     fn skip_junk(&mut self) {
         let from = self.at;

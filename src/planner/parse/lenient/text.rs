@@ -2,9 +2,9 @@
 
 use super::{Reader, Within, is_ellipsis};
 
-/// How far ahead is looked for the colon behind a key, in bytes.
+/// How far ahead to look for the colon after a key, in bytes.
 const KEY_AHEAD: usize = 96;
-/// How many quotes may stand inside of a key.
+/// How many quotes a key may contain.
 const MAX_QUOTES_IN_KEY: usize = 1;
 
 pub(super) fn is_comma(c: char) -> bool {
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         &self.text[at..]
     }
 
-    /// The first character at or behind `at` that is no white space, and its place.
+    /// The first character at or after `at` that is not white space, and its place.
     fn next_mark(&self, at: usize) -> Option<(usize, char)> {
         let rest = self.rest(at);
         // Most often there is no space to pass over.
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The key that stands at `at`, in quotes or without, and the place behind its colon.
+    /// The key at `at`, in quotes or without, and the place after its colon.
     pub(super) fn key_at(&self, at: usize) -> Option<(&'a str, usize)> {
         let open = self.rest(at).chars().next()?;
         let is_quoted = is_quote(open);
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
                         (colon, c) if is_colon(c) => {
                             return Some((&self.text[from..here], self.behind_colon(colon, c)));
                         }
-                        // A text with a comma, an end or a comment behind it.
+                        // A text followed by a comma, an end or a comment.
                         (_, c) if is_comma(c) || matches!(c, '}' | ']' | '/' | '#') => return None,
                         _ if quotes == MAX_QUOTES_IN_KEY => return None,
                         _ => quotes += 1,
@@ -136,13 +136,13 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The place behind a colon, or behind `=>`.
+    /// The place after a colon, or after `=>`.
     fn behind_colon(&self, at: usize, colon: char) -> usize {
         let behind = at + colon.len_utf8();
         behind + usize::from(colon == '=' && self.rest(behind).starts_with('>'))
     }
 
-    /// Whether the object goes on behind the bracket that stands here.
+    /// Whether the object continues after the bracket here.
     pub(super) fn a_member_follows(&self) -> bool {
         self.next_mark(self.at + 1).is_some_and(|(at, c)| {
             let at =
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Whether the list goes on, or ends, behind the brace that stands here.
+    /// Whether the list continues, or ends, after the brace here.
     pub(super) fn an_item_follows(&self) -> bool {
         self.next_mark(self.at + 1).is_some_and(|(at, c)| {
             c == ']' || (is_comma(c) && self.next_mark(at + c.len_utf8()).is_some_and(|(_, c)| c == '{'))
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
         Some(said)
     }
 
-    /// Where the text goes on behind a plus sign.
+    /// Where the text continues after a plus sign.
     fn more_of_text(&self, at: usize) -> Option<usize> {
         let (plus, _) = self.next_mark(at).filter(|(_, c)| *c == '+')?;
         self.next_mark(plus + 1).filter(|(_, c)| is_quote(*c)).map(|(quote, _)| quote)
@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the quote in front of `at` ends a text, by what comes behind it.
+    /// Whether the quote in front of `at` ends a text, by what comes after it.
     fn ends_string(&self, at: usize, within: Within) -> bool {
         let Some((mark, c)) = self.next_mark(at) else { return true };
         match c {
@@ -212,12 +212,12 @@ impl<'a> Reader<'a> {
             '{' | '[' => mark > at,
             '+' => self.more_of_text(at).is_some(),
             c if is_quote(c) && mark > at => within == Within::List || self.key_at(mark).is_some(),
-            // On a line of its own a key may stand without quotes.
+            // On a line of its own a key may be without quotes.
             _ => self.text[at..mark].contains('\n') && self.key_at(mark).is_some(),
         }
     }
 
-    /// Whether what stands at `at` may follow a comma, rather than being more of the text before it.
+    /// Whether the text at `at` may follow a comma, rather than being more of the text before it.
     pub(super) fn may_follow_comma(&self, at: usize, within: Within) -> bool {
         let from = at;
         let Some((at, c)) = self.next_mark(from) else { return true };
@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The character of a `\u` escape whose digits stand here, which may be half of a pair.
+    /// The character of a `\u` escape whose digits are here, which may be half of a pair.
     fn unicode(&mut self, unit: u16, said: &mut String) {
         self.at += 4;
         let second = self.rest(self.at).starts_with("\\u").then(|| self.code_unit(self.at + 2)).flatten();

@@ -11,7 +11,7 @@ use crate::domain::playbooks::{Mode, Playbook, PlaybookStep};
 
 /// The result of steps that make a copy, which serves later parts too.
 const BACKUP: &str = "backup";
-/// How long work takes of which nothing is known, in seconds.
+/// Duration of work about which nothing is known, in seconds.
 const UNKNOWN_SECONDS: u32 = 900;
 
 /// Adds the steps of one group to `nodes`.
@@ -25,7 +25,7 @@ pub(super) fn instantiate(
 ) {
     let staff = frame.staff;
     let Some(playbook) = group[0].playbook else {
-        // Where the words say nothing, whoever did the part before goes on.
+        // If the words give no hint, the arm of the previous part continues.
         let before = nodes
             .iter()
             .rfind(|node| node.group + 1 == number && node.is_core && !staff.verifies(node.arm))
@@ -42,7 +42,7 @@ pub(super) fn instantiate(
     let applies = frame.library.applicable(playbook, &text);
     let is_fixed = playbook.mode == Mode::Fixed;
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
-    // For each step of the playbook the nodes that stand for it: its own, or those that a left-out step needs.
+    // For each step of the playbook its nodes: its own, or those that a left-out step needs.
     let mut places: Vec<Vec<usize>> = Vec::new();
     for (index, step) in playbook.steps.iter().enumerate() {
         let needs: BTreeSet<usize> = step

@@ -94,7 +94,7 @@ pub(super) fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
     }
 }
 
-/// The nodes in an order in which each stands behind what it needs; otherwise as they were.
+/// The nodes in an order in which each comes after what it needs, otherwise unchanged.
 pub(super) fn sorted(nodes: Vec<Node>) -> Vec<Node> {
     let mut order: Vec<usize> = Vec::with_capacity(nodes.len());
     let mut placed = vec![false; nodes.len()];
