@@ -24,7 +24,7 @@ const INTERRUPTED: u8 = 130;
 /// How a plan is made and printed.
 #[derive(Debug, Args)]
 pub(super) struct MakeArguments {
-    /// Extras to add to the JSON: a comma list of schedule, usage, repairs, id, warnings, questions
+    /// Extras to add to the JSON: a comma-separated list of schedule, usage, repairs, id, warnings, questions
     #[arg(long, value_name = "EXTRAS", value_parser = include)]
     include: Option<Include>,
     #[command(flatten)]

@@ -16,30 +16,36 @@ const EXIT_CODES: [(&str, &str); 5] = [
     ("1", "Failure; standard error says why."),
     ("2", "Invalid arguments."),
     ("78", "Invalid settings; standard error lists each."),
-    ("130", "A plan was interrupted in a terminal."),
+    ("130", "Planning was interrupted in a terminal."),
 ];
 
 /// Variables without our prefix, and what they do.
 const OTHER_VARIABLES: [(&str, &str); 16] = [
     ("PLANNER_CONFIG_FILE", "A YAML or TOML file with settings, in lower case and without the prefix."),
-    ("OPENAI_API_KEY", "The key of the LLM server, where PLANNER_OPENAI_API_KEY is not set."),
+    ("OPENAI_API_KEY", "The key of the LLM server, if PLANNER_OPENAI_API_KEY is not set."),
     (
         "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "Where traces are sent, over OTLP (HTTP, protobuf); without it none are made.",
+        "Where traces are sent, over OTLP (HTTP, protobuf); if it is not set, there are none.",
     ),
-    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same, as a whole URL for traces alone."),
-    ("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: a comma list of NAME=VALUE."),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same for traces only, as a complete URL."),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: a comma-separated list of NAME=VALUE."),
     ("OTEL_EXPORTER_OTLP_COMPRESSION", "How batches are compressed: none or gzip. Default: none."),
-    ("OTEL_EXPORTER_OTLP_TIMEOUT", "Milliseconds that a batch may take to be sent. Default: 10000."),
-    ("OTEL_RESOURCE_ATTRIBUTES", "What every trace says of this process: a comma list of NAME=VALUE."),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "Time limit for sending a batch, in milliseconds. Default: 10000."),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "Attributes of this process in every trace: a comma-separated list of NAME=VALUE.",
+    ),
     ("OTEL_TRACES_SAMPLER", "Which traces are sent. Default: parentbased_always_on."),
-    ("OTEL_TRACES_SAMPLER_ARG", "The share for a sampler by ratio, 0 to 1. Default: 1."),
+    ("OTEL_TRACES_SAMPLER_ARG", "The ratio of a sampler by ratio, 0 to 1. Default: 1."),
     ("OTEL_BSP_SCHEDULE_DELAY", "Milliseconds between batches. Default: 5000."),
-    ("OTEL_BSP_MAX_QUEUE_SIZE", "Most spans that wait to be sent; more are dropped. Default: 2048."),
-    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "Most spans in one batch. Default: 512."),
+    (
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "Maximum number of spans that wait to be sent; more are dropped. Default: 2048.",
+    ),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "Maximum number of spans in one batch. Default: 512."),
     (
         "NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM",
-        "Whether arms are shown in colours, unless --color says so.",
+        "Whether arms are shown in colours, unless --color is given.",
     ),
     ("HTTPS_PROXY, HTTP_PROXY", "The proxy through which the LLM server is called."),
     ("NO_PROXY", "Hosts that are called without it."),

@@ -68,7 +68,7 @@ impl OutputArguments<PlanFormat> {
     }
 }
 
-/// The extras in a comma list, as `?include=` takes them.
+/// The extras in a comma-separated list, as `?include=` takes them.
 pub(super) fn include(list: &str) -> Result<Include, String> {
     Include::from_lists([list]).map_err(|problem: Problem| {
         let unknown: Vec<&str> = problem.errors.iter().map(|error| error.message.as_str()).collect();

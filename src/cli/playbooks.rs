@@ -45,7 +45,7 @@ pub(super) fn print(arguments: &PlaybooksArguments, settings: &Settings) -> Resu
         return Err(fault.message);
     }
     let named = arguments.name.as_ref().map(|name| {
-        library.named(name).ok_or_else(|| "`none` is no playbook: plans for it follow none".to_owned())
+        library.named(name).ok_or_else(|| "`none` is not a playbook: it makes plans follow none".to_owned())
     });
     let named = named.transpose()?;
     super::print(&match (&arguments.test, named, arguments.format) {

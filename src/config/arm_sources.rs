@@ -94,7 +94,7 @@ pub(super) fn read(
         if sources.iter().any(|earlier| earlier.name == source.name) {
             let name = &source.name;
             faults.push(format!(
-                "{place} is called `{name}`, as is one before it; give each a `name` of its own"
+                "{place} has the same name as an earlier one, `{name}`; give each its own `name`"
             ));
         }
         sources.push(source);
@@ -164,7 +164,7 @@ impl EntryReader<'_> {
             Some(url) if !url.username().is_empty() || url.password().is_some() => {
                 self.fault(
                     field,
-                    "must be without user and password; name a variable with a token in `token_env`",
+                    "must not contain a user or password; name a variable with a token in `token_env`",
                 );
             }
             Some(url) => return Some(url),

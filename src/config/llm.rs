@@ -18,11 +18,11 @@ pub(super) fn base_url(reader: &mut Reader) -> Option<String> {
     let rule = "must be an http or https URL such as http://localhost:11434/v1";
     let mut url = reader.url("llm_base_url", &["http", "https"], rule)?;
     let rule = if url.fragment().is_some() {
-        "must be without a fragment (#...)"
+        "must not have a fragment (#...)"
     } else if !url.username().is_empty() || url.password().is_some() {
-        "must be without user and password; the key belongs into PLANNER_OPENAI_API_KEY"
+        "must not contain a user or password; put the key into PLANNER_OPENAI_API_KEY"
     } else if url.path().trim_end_matches('/').ends_with("/chat/completions") {
-        "must be without /chat/completions, which is added to it"
+        "must not end in /chat/completions, which is appended to it"
     } else {
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
@@ -44,7 +44,7 @@ pub(super) fn headers(reader: &mut Reader) -> HeaderMap {
     let text = reader.given_or_default("llm_headers");
     for pair in text.split(['\n', ';']).map(str::trim).filter(|pair| !pair.is_empty()) {
         let Some((name, value)) = header(pair) else {
-            let rule = "must be `Name: value` pairs, one a line or separated by `;`";
+            let rule = "must be `Name: value` pairs, one per line or separated by `;`";
             reader.fault("llm_headers", "has an entry that is not a header", rule);
             return headers;
         };

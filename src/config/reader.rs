@@ -87,11 +87,11 @@ impl Reader {
         None
     }
 
-    /// A comma list of secrets.
+    /// A comma-separated list of secrets.
     pub(crate) fn secrets(&mut self, name: &str) -> Vec<SecretString> {
         let secrets = self.entries(name);
         if secrets.iter().any(|secret| !secret.bytes().all(|byte| byte.is_ascii_graphic())) {
-            let rule = "must be a comma list of tokens of visible ASCII characters";
+            let rule = "must be a comma-separated list of tokens of visible ASCII characters";
             self.fault(name, "has a token with a space or a special character in it", rule);
         }
         self.show(name, vec![MASK; secrets.len()].join(","));
@@ -180,14 +180,14 @@ impl Reader {
         self.word_or("log_format", &[LogFormat::Pretty, LogFormat::Json], LogFormat::as_str, default)
     }
 
-    /// A comma list, or an array in the file; blank entries do not count.
+    /// A comma-separated list, or an array in the file; blank entries do not count.
     pub(crate) fn list(&mut self, name: &str) -> Vec<String> {
         let entries = self.entries(name);
         self.show(name, entries.join(","));
         entries
     }
 
-    /// A comma list of origins of web pages.
+    /// A comma-separated list of origins of web pages.
     pub(crate) fn origins(&mut self, name: &str) -> Vec<String> {
         let origins = self.list(name);
         for origin in &origins {
@@ -195,7 +195,7 @@ impl Reader {
                 matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == *origin
             });
             if !is_origin {
-                let rule = "must be a comma list of origins such as https://app.example.com, without a path";
+                let rule = "must be a comma-separated list of origins such as https://app.example.com, without a path";
                 self.fault(name, &format!("has \"{}\"", mask_url(origin)), rule);
             }
         }
@@ -305,7 +305,7 @@ impl Reader {
             _ => value.into_string().ok().map(|text| text.split(',').map(str::to_owned).collect()),
         };
         let Some(entries) = entries else {
-            self.fault(name, "is something else", "must be a comma list or an array of texts");
+            self.fault(name, "is something else", "must be a comma-separated list or an array of texts");
             return Vec::new();
         };
         let trimmed = |entry: String| entry.trim().to_owned();

@@ -90,7 +90,7 @@ fn certificates(reader: &mut Reader) {
     for what in ["certificate", "client_certificate", "client_key"] {
         let name = of_traces(reader, what);
         if reader.is_set(&name) {
-            let rule = "has no meaning here: put the authority's certificate among those of the system";
+            let rule = "is not supported: add the authority's certificate to those of the system";
             reader.fault(&name, "is set", rule);
         }
     }
@@ -102,7 +102,7 @@ fn endpoint(reader: &mut Reader) -> Option<Url> {
     let rule = "must be an http or https URL such as http://localhost:4318";
     let mut url = reader.url_given(&name, &["http", "https"], rule)?;
     if !url.username().is_empty() || url.password().is_some() {
-        let rule = "must be without user and password; they belong into OTEL_EXPORTER_OTLP_HEADERS";
+        let rule = "must not contain a user or password; put them into OTEL_EXPORTER_OTLP_HEADERS";
         reader.fault(&name, &format!("is \"{}\"", mask_url(url.as_str())), rule);
         return None;
     }
@@ -123,9 +123,8 @@ fn headers(reader: &mut Reader) -> HeaderMap {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
         });
         let Some((header, mut value)) = named else {
-            let rule =
-                "must be a comma list of NAME=VALUE, with %20 and the like for what is special in a value";
-            reader.fault(&name, "has an entry that is no header", rule);
+            let rule = "must be a comma-separated list of NAME=VALUE, with special characters in values percent-encoded (%20)";
+            reader.fault(&name, "has an entry that is not a header", rule);
             break;
         };
         value.set_sensitive(true);
@@ -143,8 +142,7 @@ fn resource(reader: &mut Reader, service: &str, environment: Environment) -> Vec
     ];
     for pair in pairs(reader, "resource_attributes").unwrap_or_default() {
         let Some(pair) = pair else {
-            let rule =
-                "must be a comma list of NAME=VALUE, with %20 and the like for what is special in a value";
+            let rule = "must be a comma-separated list of NAME=VALUE, with special characters in values percent-encoded (%20)";
             reader.fault("resource_attributes", "has an entry without a name or a value", rule);
             break;
         };
@@ -161,7 +159,7 @@ fn put(resource: &mut Vec<(String, String)>, (name, value): (String, String)) {
     resource.push((name, value));
 }
 
-/// The pairs of a comma list as baggage has them (W3C Baggage, without properties); `None` if the text is invalid.
+/// The pairs of a comma-separated list as baggage has them (W3C Baggage, without properties); `None` if the text is invalid.
 fn pairs(reader: &mut Reader, name: &str) -> Option<Vec<Option<(String, String)>>> {
     let text = reader.given(name)?;
     let pair = |entry: &str| {

@@ -78,7 +78,7 @@ pub(crate) fn json_fault(body: &[u8], error: &serde_json::Error) -> FieldError {
     let (line, column) = (error.line(), error.column());
     let what = match std::str::from_utf8(body) {
         Err(_) => "is not UTF-8; send JSON in UTF-8".into(),
-        Ok(_) if is_too_deep(error) => "nests deeper than 128 levels".into(),
+        Ok(_) if is_too_deep(error) => "is nested deeper than 128 levels".into(),
         Ok(_) => format!("is not valid JSON (line {line}, column {column})"),
     };
     FieldError::new("body", what)

@@ -29,10 +29,7 @@ pub struct SubTask {
     pub required_arm: String,
     /// How to tell that the step is done; at least one.
     #[serde(default, deserialize_with = "null_as_default")]
-    #[validate(custom(
-        function = "none_blank",
-        message = "must have at least one entry, and none that is blank"
-    ))]
+    #[validate(custom(function = "none_blank", message = "must have at least one entry and no blank ones"))]
     #[schema(min_items = 1, required = true)]
     pub acceptance_criteria: Vec<String>,
     /// Earlier steps whose results this one needs, ascending.

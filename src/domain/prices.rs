@@ -119,7 +119,7 @@ impl PriceList {
             let place = format!("prices[{index}]");
             faults.extend(price.faults(&place));
             if own[..index].iter().any(|earlier| earlier.model == price.model) {
-                faults.push(format!("{place}.model `{}` is there twice", price.model));
+                faults.push(format!("{place}.model `{}` is listed twice", price.model));
             }
         }
         let built_in = BUILT_IN.map(|(model, prompt, completion)| Price {
@@ -309,7 +309,7 @@ mod tests {
                 "prices[1].prompt_usd_per_million is inf; it must be a number from 0 to 1000000",
                 "prices[1].completion_usd_per_million is 10000000; it must be a number from 0 to 1000000",
                 "prices[1].as_of is \"yesterday\"; it must be a date such as 2025-09-01",
-                "prices[2].model `a` is there twice",
+                "prices[2].model `a` is listed twice",
                 "prices[3].model has white space around it or a control character in it",
             ]
         );

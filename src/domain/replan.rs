@@ -152,7 +152,7 @@ impl ReplanRequest {
 
 fn check_size(plan: &[SubTask], progress: &[Progress], faults: &mut Faults) {
     if plan.is_empty() {
-        faults.add("plan", "must not be empty; POST /plan makes a plan from the start");
+        faults.add("plan", "must not be empty; use POST /plan to make a new plan");
     } else if json_bytes(&plan) + json_bytes(&progress) > MAX_PLAN_BYTES {
         let message = "must be at most 64 KiB as compact JSON, together with progress; shorten the notes";
         faults.add("plan", message);
@@ -198,7 +198,7 @@ fn check_progress(
             faults.add_relation(format!("progress[{index}].status"), message);
         }
         if !is_arm(&step.required_arm) {
-            let message = "is no arm that exists here; a step that is done keeps its arm";
+            let message = "is not an arm of this installation; a step that is done keeps its arm";
             faults.add_relation(format!("plan[{place}].required_arm"), message);
         }
     }

@@ -59,7 +59,7 @@ pub struct PlanRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 500, example = json!(["coder", "judge"]))]
     pub arms: Option<Vec<ArmChoice>>,
-    /// Limits that the plan keeps.
+    /// Limits that the plan must keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     #[schema(nullable = false)]

@@ -121,7 +121,7 @@ fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
     const POLICY: (&str, &str) = ("RateLimit-Policy", "The caller's limit, when one is configured");
     const ENGINE: (&str, &str) = ("X-Planner-Engine", "The engine that was asked: openai or embedded");
     const MODEL: (&str, &str) = ("X-Planner-Model", "The model that was asked");
-    const CACHE: (&str, &str) = ("X-Planner-Cache", "What the cache did, as with a plan");
+    const CACHE: (&str, &str) = ("X-Planner-Cache", "How the cache was used, as for a plan");
     const ATTEMPTS: (&str, &str) = ("X-Planner-Attempts", "Calls made to LLMs");
     match code {
         ErrorCode::Unauthorized => &[("WWW-Authenticate", "Always Bearer")],

@@ -72,7 +72,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     operation_id = "create_plan",
     request_body(content = PlanRequest, content_type = "application/json"),
     params(
-        ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id|warnings|questions)?\s*(,|$))*$", description = "Comma list of extras: schedule, usage, repairs, id, warnings, questions", example = "schedule,repairs"),
+        ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id|warnings|questions)?\s*(,|$))*$", description = "Comma-separated list of extras: schedule, usage, repairs, id, warnings, questions", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, nullable = false, description = "The caller's name for this request, at most 128 characters"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, nullable = false, minimum = 1, format = "milliseconds", description = "Lowers the deadline, in milliseconds above 0"),
         ("Cache-Control" = Option<String>, Header, nullable = false, description = "With no-cache a cached plan is not used"),
@@ -82,9 +82,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
         description = "A valid plan. A stream of events has this status too when it ends in an error, and carries the X-Planner headers as comments before its last event.",
         content((PlanResponse = "application/json"), (String = "text/event-stream")),
         headers(
-            ("X-Planner-Engine" = String, description = "Who made the plan: openai or embedded"),
+            ("X-Planner-Engine" = String, description = "The engine that made the plan: openai or embedded"),
             ("X-Planner-Model" = String, description = "The model that made it"),
-            ("X-Planner-Cache" = String, description = "What the cache did: hit, miss, coalesced, bypass or off"),
+            ("X-Planner-Cache" = String, description = "How the cache was used: hit, miss, coalesced, bypass or off"),
             ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
             ("X-Planner-Repairs" = u32, description = "Repairs made to the LLM's plan"),
             ("X-Planner-Warnings" = u32, description = "Warnings about the plan"),

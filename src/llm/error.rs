@@ -187,15 +187,15 @@ impl CallFailure {
             }
             Self::ContextTooLong => "the request is longer than the model's context; shorten goal or context",
             Self::MaxTokensTooLarge => {
-                "the model cannot write as many tokens as are asked for; lower PLANNER_MAX_TOKENS"
+                "the model cannot write as many tokens as requested; lower PLANNER_MAX_TOKENS"
             }
-            Self::ContentFilter => "the LLM refused to answer; word the goal differently",
+            Self::ContentFilter => "the LLM refused to answer; rephrase the goal",
             Self::QuotaExhausted => "the account at the LLM server has no quota left; check its billing",
             Self::InvalidParameter => {
-                "the LLM server refused a parameter of the call; check PLANNER_LLM_MODEL, and that it takes chat completions"
+                "the LLM server refused a parameter of the call; check PLANNER_LLM_MODEL, and that it supports chat completions"
             }
             Self::BadRequest => {
-                "the LLM server refused the call; check PLANNER_MAX_TOKENS and that the model takes chat completions"
+                "the LLM server refused the call; check PLANNER_MAX_TOKENS and that the model supports chat completions"
             }
         }
     }

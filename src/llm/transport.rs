@@ -78,7 +78,7 @@ impl Transport {
             && !headers.contains_key(AUTHORIZATION)
             && !headers.contains_key(API_KEY)
         {
-            let value = bearer(key).ok_or("the LLM key has a character that cannot stand in a header")?;
+            let value = bearer(key).ok_or("the LLM key has a character that is not allowed in a header")?;
             headers.insert(AUTHORIZATION, value);
         }
         let http = trusting_http_client(&settings.base_url, settings.authorities.as_ref())?;

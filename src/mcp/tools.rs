@@ -21,12 +21,12 @@ pub(super) const REPLAN: &str = "replan";
 pub(super) const LIST_ARMS: &str = "list_arms";
 
 /// What a model is told of arguments.
-const GOAL: (&str, &str) = ("goal", "What is to be achieved, in the user's words");
+const GOAL: (&str, &str) = ("goal", "The goal, in the user's words");
 const CONSTRAINTS: (&str, &str) = ("constraints", "Rules that the plan must respect");
 const CONTEXT: (&str, &str) = ("context", "Known facts: files, versions, links");
 const ARMS: (&str, &str) =
     ("arms", "The arms that may be used: ids from list_arms, or definitions of others; leave out for all");
-const BUDGET: (&str, &str) = ("budget", "Limits that the plan keeps");
+const BUDGET: (&str, &str) = ("budget", "Limits that the plan must keep");
 const PLAYBOOK: (&str, &str) = ("playbook", "Name of the playbook to follow, or none");
 
 /// Fields of a plan that tools cannot be asked for.
@@ -108,7 +108,7 @@ const ABOUT_VALIDATE_PLAN: &str = "Validates a plan without a language model, fo
      it. Faults with one correction are repaired and listed in repairs; every other fault is reported with its field and \
      what to do about it.";
 
-const ABOUT_REPLAN: &str = "Plans anew what is left of a plan: give the plan, the progress of its steps (a failed one \
+const ABOUT_REPLAN: &str = "Makes a new plan of what is left of a plan: give the plan, the progress of its steps (a failed one \
      with its reason), and feedback if something should change. Steps that are done stay as they are.";
 
 const ABOUT_LIST_ARMS: &str = "Lists the arms (kinds of workers) that steps can be assigned to, with what each does and \
@@ -145,7 +145,7 @@ fn validate_plan_input() -> Map<String, Value> {
 /// The request for the rest of a plan.
 fn replan_input() -> Map<String, Value> {
     let plan = ("plan", "The steps as create_plan returned them");
-    let progress = ("progress", "How steps went; those not named have not begun");
+    let progress = ("progress", "The status of steps; those not listed have not started");
     let feedback = ("feedback", "What the user wants changed; then no step needs to have failed");
     let mut schema =
         schema::input::<ReplanRequest>(&[GOAL, plan, progress, feedback, CONSTRAINTS, CONTEXT, ARMS, BUDGET]);

@@ -175,7 +175,7 @@ impl IntoResponse for Accepted {
     operation_id = "list_tasks",
     params(
         ("status" = Option<String>, Query, nullable = false, pattern = "^((pending|processing|completed|failed|cancelled)(,(pending|processing|completed|failed|cancelled))*)?$", description = "Only tasks in this state, or in one of several separated by commas", example = "pending,processing"),
-        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200, description = "Most tasks in the answer; 50 when absent"),
+        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200, description = "Maximum number of tasks in the answer; 50 by default"),
         ("after" = Option<String>, Query, nullable = false, description = "The id of a task: only older ones are listed"),
     ),
     responses((status = 200, description = "Some tasks, without their plans", body = TaskList)),
@@ -253,7 +253,7 @@ fn uuid_of(id: Id) -> Result<Uuid, Problem> {
 }
 
 fn no_such_task() -> Problem {
-    Problem::new(ErrorCode::NotFound, "There is no task of this id.")
+    Problem::new(ErrorCode::NotFound, "There is no task with this id.")
 }
 
 fn overloaded() -> Problem {

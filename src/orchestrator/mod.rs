@@ -100,7 +100,7 @@ impl Orchestrator {
         });
         let extended = orchestrator.store.begin_run(BEAT).await;
         if let Ok(tasks @ 1..) = orchestrator.record(Operation::BeginRun, extended) {
-            info!(tasks, "unfinished tasks got the time back for which no orchestrator ran");
+            info!(tasks, "time without a running orchestrator was added back to unfinished tasks");
         }
         Ok(orchestrator)
     }

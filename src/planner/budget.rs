@@ -46,8 +46,7 @@ pub(super) fn faults_of_rest(budget: &Budget, progress: &PlanProgress, least: us
     }
     let taken = Finish::of(done, &[], 1.0).last;
     if budget.max_duration_seconds.is_some_and(|most| most <= taken) {
-        let message =
-            format!("must be above {taken}: so long is the critical path of the steps that are done");
+        let message = format!("must be above {taken}, the critical path of the steps that are done");
         faults.push(FieldError::new("budget.max_duration_seconds", message));
     }
     faults

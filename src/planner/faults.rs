@@ -51,7 +51,7 @@ pub enum PlanFault {
         max: usize,
     },
     /// As many steps as allowed or more, without a verifying last step: there is no room to add one.
-    #[error("the last step does not verify the result, and there is no room for one more than {max}")]
+    #[error("the last step does not verify the result, and there is no room for another one (at most {max})")]
     Unverified {
         /// Most steps allowed.
         max: usize,
@@ -89,7 +89,7 @@ pub enum PlanFault {
         done: u32,
     },
     /// A step that is a failed one again, with the same arm and nothing new before it.
-    #[error("step {step} is step {failed} again, which failed, and nothing new comes before it")]
+    #[error("step {step} repeats step {failed}, which failed, with nothing new before it")]
     RepeatsFailed {
         /// The step.
         step: StepRef,
@@ -128,7 +128,7 @@ pub enum PlanFault {
     #[error("there are steps outside the list of steps")]
     UnusedSteps,
     /// A dependency that means steps, if not clearly which.
-    #[error("step {step} has a dependency of which the step is not clear")]
+    #[error("step {step} has an unclear dependency")]
     UnclearDependency {
         /// The step.
         step: StepRef,
@@ -228,7 +228,7 @@ impl PlanFault {
                 format!("has {found} steps and may have at most {max}; combine steps that belong together")
             }
             Self::Unverified { .. } => format!(
-                "has no room for one more step, and its last does not verify the result; give that to {}",
+                "has no room for another step, and its last does not verify the result; assign it to {}",
                 ids(registry.arms().iter().filter(|arm| arm.verifies()))
             ),
             Self::Cycle { steps } => match steps.len() {
@@ -262,7 +262,7 @@ impl PlanFault {
                 )
             }
             Self::NoDependencies => {
-                "says of no step what it depends on; give each a `depends_on`, `[]` where it depends on none"
+                "says for no step what it depends on; give each a `depends_on`, `[]` if it depends on none"
                     .into()
             }
             Self::MissingSteps { numbers } => {
@@ -275,7 +275,7 @@ impl PlanFault {
                 "does not say clearly which steps depend on which; use the `depends_on` of each step".into()
             }
             Self::UnusedSteps => {
-                "has further steps beside the list of steps; put all steps into one list".into()
+                "has further steps outside the list of steps; put all steps into one list".into()
             }
             Self::UnclearDependency { .. } => {
                 "has an entry that is not a step number; use numbers of steps".into()

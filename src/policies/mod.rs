@@ -122,7 +122,7 @@ impl Policies {
             let place = Place { index, source };
             let earlier = &sources[..index];
             if earlier.iter().any(|earlier| earlier.name == source.name) {
-                faults.push(place.fault("name", "is there twice"));
+                faults.push(place.fault("name", "is listed twice"));
             }
             place.check_texts(&mut faults);
             let mut compile = |field: &str, text: &str| {

@@ -219,7 +219,7 @@ fn every_fault_of_every_policy_is_reported() {
         "policies[0].message (` `): has white space around it or a control character in it",
         "policies[1].when (`rule`): line 1, column 1: unknown variable `x`",
         "policies[1].require (`rule`): line 1, column 1: unknown variable `y`",
-        "policies[2].name (`rule`): is there twice",
+        "policies[2].name (`rule`): is listed twice",
         "policies[2].message (`rule`): is longer than 300 characters",
         "policies[2].require (`rule`): is longer than 2000 characters",
     ];

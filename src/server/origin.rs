@@ -24,7 +24,7 @@ pub(crate) fn check_origin(
     }
     Err(Problem::new(
         ErrorCode::OriginNotAllowed,
-        format!("Pages of this origin may not call; to allow it, add it to {setting}."),
+        format!("Pages of this origin may not call this service; to allow it, add it to {setting}."),
     ))
 }
 

@@ -52,7 +52,8 @@ impl Collector {
         let request = request.try_into().map_err(|_| "its URL is invalid")?;
         let mut response = self.http.execute(request).await.map_err(|_| "it cannot be reached")?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = body_within(&mut response, MAX_ANSWER_BYTES).await.map_err(|_| "its answer breaks off")?;
+        let body =
+            body_within(&mut response, MAX_ANSWER_BYTES).await.map_err(|_| "its response is incomplete")?;
         let mut answer = Response::new(body.unwrap_or_default());
         (*answer.status_mut(), *answer.headers_mut()) = (status, headers);
         Ok(answer)

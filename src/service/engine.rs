@@ -65,7 +65,7 @@ pub(super) fn from_settings(
         let dearest = settings.prices.dearest();
         let names = std::iter::once(&settings.llm_model).chain(&settings.llm_fallback_models);
         for model in names.filter(|name| settings.prices.get(name).is_none()) {
-            warn!(%model, price = %dearest, "the price of this model is unknown; its calls count against the budget at the dearest known price until the setting `prices` has it");
+            warn!(%model, price = %dearest, "the price of this model is unknown; its calls count against the budget at the highest known price until the setting `prices` has it");
         }
         chain = chain.with_spend_limit(spend, dearest, settings.max_tokens);
     }

@@ -87,7 +87,10 @@ impl Redis {
 
     fn mark_unavailable(self: &Arc<Self>, cause: &str) {
         if self.is_available.swap(false, Ordering::Relaxed) {
-            warn!(cause, "Redis is unavailable; until it answers again each replica counts and caches alone");
+            warn!(
+                cause,
+                "Redis is unavailable; until it answers again each replica counts and caches on its own"
+            );
             tokio::spawn(reconnect(Arc::downgrade(self)));
         }
     }

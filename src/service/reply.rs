@@ -87,7 +87,7 @@ impl Include {
         Self::from_lists(parameters.filter(|(name, _)| name == "include").map(|(_, list)| list))
     }
 
-    /// The extras in comma lists.
+    /// The extras in comma-separated lists.
     pub(crate) fn from_lists(lists: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Problem> {
         let mut include = Self::default();
         let mut unknown = Vec::new();
@@ -110,7 +110,7 @@ impl Include {
         if unknown.is_empty() {
             return Ok(include);
         }
-        let detail = format!("include takes a comma list of {}.", Self::WORDS.join(", "));
+        let detail = format!("include takes a comma-separated list of {}.", Self::WORDS.join(", "));
         Err(Problem::new(ErrorCode::UnknownInclude, detail).with_errors(unknown))
     }
 

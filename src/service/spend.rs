@@ -232,9 +232,9 @@ impl State {
             Some(wait) if !was_used_up => warn!(
                 limit_usd,
                 retry_after_seconds = wait.as_secs(),
-                "the budget for LLM calls is used up; no LLM is called until something is left of it"
+                "the budget for LLM calls is used up; no LLM is called until some of it is free again"
             ),
-            None if was_used_up => info!(limit_usd, "something is left of the budget for LLM calls again"),
+            None if was_used_up => info!(limit_usd, "LLM calls are within the budget again"),
             _ => {}
         }
     }

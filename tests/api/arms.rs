@@ -157,13 +157,13 @@ async fn everything_that_is_wrong_with_arms_is_said_at_once() {
         let found = faults(&app, path, &body).await;
         for (field, part) in [
             ("arms[1]", "did you mean `coder`?"),
-            ("arms[2]", "is there twice"),
+            ("arms[2]", "is listed twice"),
             ("arms[3].cost_tier", "must be from 1 to 5"),
-            ("arms[4]", "is there twice"),
+            ("arms[4]", "is listed twice"),
             ("arms[5]", "has no id"),
             ("arms[6]", "must be the id of an arm"),
             ("arms[7]", "must be the id of an arm"),
-            ("arms[8]", "is no definition of an arm"),
+            ("arms[8]", "is not a definition of an arm"),
             ("goal", "not blank"),
         ] {
             assert!(

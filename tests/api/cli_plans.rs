@@ -227,5 +227,8 @@ async fn extras_are_included_in_json_as_in_that_of_the_api() {
     assert!(printed.usage.is_none(), "nothing more unless it is asked for");
     let (code, _, err) = run(&[url], &["plan", "Ship it", "--include", "usage,costs"]).await;
     assert_eq!(code, 2);
-    assert!(err.contains("`costs` does not exist; include takes a comma list of schedule, usage"), "{err}");
+    assert!(
+        err.contains("`costs` does not exist; include takes a comma-separated list of schedule, usage"),
+        "{err}"
+    );
 }

@@ -149,7 +149,7 @@ async fn a_verifying_step_waits_for_every_other_one() {
     assert_eq!((repair.code, repair.step), (RepairCode::VerificationWaits, Some(4)));
     assert_eq!(
         repair.message,
-        "The verifying step depended on step 2; it waits for steps 1 and 3 as well now."
+        "The verifying step depended on step 2; it now waits for steps 1 and 3 as well."
     );
 }
 

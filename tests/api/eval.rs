@@ -269,8 +269,7 @@ async fn plans_are_compared_with_labelled_ones() {
     let url = ("PLANNER_LLM_BASE_URL", llm.base_url.as_str());
     let (_, out, _) = run(&[url], &["eval", &file.path]).await;
     assert!(
-        out.contains("Node F1")
-            && out.contains("node F1 1.00, link F1 1.00, in the mean of 1 labelled plans"),
+        out.contains("Node F1") && out.contains("node F1 1.00, link F1 1.00, averaged over 1 labelled plans"),
         "{out}"
     );
     assert!(out.lines().all(|line| line.chars().count() <= 100), "{out}");

@@ -155,7 +155,7 @@ fn an_invalid_policy_is_reported_with_all_other_invalid_settings() {
     let faults = settings(&variables).expect_err("faults").0;
     for part in [
         "the setting `policies` is invalid: policies[0].require (`a`): line 1, column 12: ",
-        "the setting `policies` is invalid: policies[1].name (`a`): is there twice",
+        "the setting `policies` is invalid: policies[1].name (`a`): is listed twice",
         "the setting `policies` is invalid: policies[1].require (`a`): line 1, column 1: unknown variable `goals`",
         "PLANNER_PORT is \"x\"",
     ] {

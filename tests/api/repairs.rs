@@ -184,8 +184,8 @@ async fn a_corrected_number_is_quoted() {
     let (_, repairs) = Setup::saying(text).plan().await;
     let messages: Vec<&str> = repairs.iter().map(|repair| repair.message.as_str()).collect();
     let wanted = [
-        "The cost tier was 9, not a whole number from 1 to 5; it is 5 now.",
-        "The duration in seconds was 1e300, not a whole number from 1 to 31536000; it is 31536000 now.",
+        "The cost tier was 9, not a whole number from 1 to 5; it is now 5.",
+        "The duration in seconds was 1e300, not a whole number from 1 to 31536000; it is now 31536000.",
     ];
     assert_eq!(messages, wanted);
 }
@@ -221,7 +221,7 @@ async fn confidence_stays_within_its_range() {
         let (plan, repairs) = Setup::saying(answer.to_string()).plan().await;
         assert!((plan.confidence - within * 0.95).abs() < 1e-9, "{said}: {}", plan.confidence);
         assert_eq!(codes(&repairs), [(RepairCode::Clamped, None)], "{said}");
-        let old = format!("The confidence was {said}, not from 0 to 1; it is {within} now.");
+        let old = format!("The confidence was {said}, not from 0 to 1; it is now {within}.");
         assert_eq!(repairs[0].message, old);
     }
 }

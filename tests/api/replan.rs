@@ -201,7 +201,7 @@ async fn every_fault_is_reported_together() {
         ),
         (
             json!({"goal": "g", "plan": [], "progress": []}),
-            vec![("plan", "must not be empty; POST /plan makes a plan from the start")],
+            vec![("plan", "must not be empty; use POST /plan to make a new plan")],
         ),
         (
             under_way(&[done(6), done(1), done(1), json!({"step": 2, "status": "failed"})]),
@@ -247,7 +247,10 @@ async fn every_fault_is_reported_together() {
         ),
         (
             stranger,
-            vec![("plan[0].required_arm", "is no arm that exists here; a step that is done keeps its arm")],
+            vec![(
+                "plan[0].required_arm",
+                "is not an arm of this installation; a step that is done keeps its arm",
+            )],
         ),
         (
             odd,
@@ -256,7 +259,7 @@ async fn every_fault_is_reported_together() {
                 ("plan[1].depends_on", "must name earlier steps, ascending and each once"),
                 ("plan[2].action", "is the same as that of step 2; say what is different"),
                 ("plan[3].step", "must be 4: steps are numbered from 1 in the order in which they run"),
-                ("plan[4].acceptance_criteria", "must have at least one entry, and none that is blank"),
+                ("plan[4].acceptance_criteria", "must have at least one entry and no blank ones"),
                 ("progress[0]", "must be an object, not a number"),
                 ("progress[1].status", "must be one of done, failed, pending"),
                 ("progress[1].step", "must be a whole number, not a string"),
@@ -294,7 +297,7 @@ async fn a_fault_names_its_path_down_to_the_entry() {
         ("plan[2].depends_on[2]", "must be a whole number above 0"),
         ("plan[3].estimated_cost_tier", "must be a whole number from 1 to 5"),
         ("plan[3].estimated_duration_seconds", "must be a whole number from 1 to 31,536,000"),
-        ("plan[4].acceptance_criteria", "must have at least one entry, and none that is blank"),
+        ("plan[4].acceptance_criteria", "must have at least one entry and no blank ones"),
         ("plan[4].action", "is required"),
         ("plan[4].estimated_cost_tier", "is required"),
         ("plan[4].estimated_duration_seconds", "is required"),

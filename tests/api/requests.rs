@@ -166,8 +166,8 @@ fn a_body_must_be_an_object() {
 #[test]
 fn endless_nesting_is_refused() {
     let deep = format!("{{\"goal\":\"g\",\"context\":{}1{}}}", "{\"k\":".repeat(10_000), "}".repeat(10_000));
-    assert_eq!(whole_fault(deep.as_bytes()), "nests deeper than 128 levels");
-    assert_eq!(whole_fault("[".repeat(500_000).as_bytes()), "nests deeper than 128 levels");
+    assert_eq!(whole_fault(deep.as_bytes()), "is nested deeper than 128 levels");
+    assert_eq!(whole_fault("[".repeat(500_000).as_bytes()), "is nested deeper than 128 levels");
 }
 
 #[test]

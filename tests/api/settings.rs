@@ -191,8 +191,8 @@ fn values_out_of_range_name_the_variable_the_value_and_what_is_allowed() {
         ("PLANNER_LOG_FORMAT", "xml", "one of pretty, json"),
         ("PLANNER_RATE_LIMIT_PER_MINUTE", "-1", "a whole number from 0"),
         ("PLANNER_MAX_CONCURRENT_PLANS", "0", "a whole number from 1"),
-        ("PLANNER_CORS_ALLOWED_ORIGINS", "https://a.example.com/path", "a comma list of origins"),
-        ("PLANNER_CORS_ALLOWED_ORIGINS", "*", "a comma list of origins"),
+        ("PLANNER_CORS_ALLOWED_ORIGINS", "https://a.example.com/path", "a comma-separated list of origins"),
+        ("PLANNER_CORS_ALLOWED_ORIGINS", "*", "a comma-separated list of origins"),
         ("PLANNER_LLM_BASE_URL", "ftp://example.com/v1", "an http or https URL"),
         ("PLANNER_LLM_BASE_URL", "localhost:11434", "an http or https URL"),
         ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/chat/completions", "without /chat/completions"),
@@ -418,7 +418,7 @@ fn no_secret_is_in_a_message_or_in_what_is_shown() {
     assert_eq!(faults.len(), 4, "{faults:?}");
     assert!(!faults.concat().contains("canary"), "{faults:?}");
     let in_url = fault(&[("PLANNER_LLM_BASE_URL", "http://user:canary@localhost/v1")]);
-    assert!(in_url.contains("without user and password") && !in_url.contains("canary"), "{in_url}");
+    assert!(in_url.contains("must not contain a user or password") && !in_url.contains("canary"), "{in_url}");
 }
 
 #[test]

@@ -164,7 +164,7 @@ async fn arms_and_limits_are_those_of_the_installation() {
             ("plan", "has 5 steps and may have at most 4; combine steps that belong together"),
             (
                 "plan",
-                "has no room for one more step, and its last does not verify the result; give that to editor"
+                "has no room for another step, and its last does not verify the result; assign it to editor"
             ),
             ("plan[2].required_arm", "is not an arm of this installation; use one of writer, editor"),
         ]
@@ -176,7 +176,7 @@ async fn arms_and_limits_are_those_of_the_installation() {
         faults(&app, &plan).await,
         [(
             "plan".to_owned(),
-            "has no room for one more step, and its last does not verify the result; give that to editor"
+            "has no room for another step, and its last does not verify the result; assign it to editor"
                 .to_owned()
         )]
     );

@@ -110,7 +110,7 @@ test("repairs are listed, and the final plan replaces the preview", async () => 
   await ready(page);
   const repairs = await texts(page, "#findings li");
   assert.ok(repairs.some((text) => text.startsWith("✎ Arm replaced in step 1 The arm “Coder” ")), repairs.join());
-  assert.ok(repairs.includes("✎ Number corrected in step 2 The cost tier was 11, not a whole number from 1 to 5; it is 5 now."), repairs.join());
+  assert.ok(repairs.includes("✎ Number corrected in step 2 The cost tier was 11, not a whole number from 1 to 5; it is now 5."), repairs.join());
   // On the node too, with the value that the LLM wrote.
   assert.match((await texts(page, ".node .found-line"))[0], /^✎ Arm replaced: The arm “Coder” /);
   assert.equal(await page.locator(".node .found-line").count(), 2);

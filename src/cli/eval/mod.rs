@@ -262,7 +262,7 @@ mod tests {
         let result = if valid {
             Ok((valid_plan(), PlanDetails::default()))
         } else {
-            Err(Problem::new(ErrorCode::PlanInvalid, "It is no plan."))
+            Err(Problem::new(ErrorCode::PlanInvalid, "It is not a plan."))
         };
         let outcome = Outcome { origin: embedded(), result, took: std::time::Duration::ZERO };
         judge(&Scenario { kind: kind.into(), ..scenario(name) }, outcome, &target())

@@ -192,7 +192,7 @@ impl Report {
             let labelled = self.scenarios.iter().filter(|score| score.labelled.is_some()).count();
             let _ = writeln!(
                 text,
-                "node F1 {node_f1:.2}, link F1 {link_f1:.2}, in the mean of {labelled} labelled plans"
+                "node F1 {node_f1:.2}, link F1 {link_f1:.2}, averaged over {labelled} labelled plans"
             );
         }
         let calls =
@@ -302,7 +302,7 @@ mod tests {
             "✗ c",
             "b[31m: The plan is not valid: step 1: no action; 2 steps, not 3 to 7.",
             "b[31m: No step for coder.",
-            "c: It is no plan.",
+            "c: It is not a plan.",
             "1 of 3 plans are valid (33.3 %), made by embedded (embedded)",
             "0 of 1 expected arms are used (0 %)",
             "0 LLM calls, 0.0 for each valid plan\ncost $0, $0 for each valid plan\n",

@@ -258,9 +258,9 @@ mod tests {
         let mut scenario = scenario("one");
         scenario.arms = vec!["coder".into()];
         scenario.request.constraints = vec!["No downtime".into()];
-        let score = score(&scenario, Err(Problem::new(ErrorCode::PlanInvalid, "It is no plan.")));
+        let score = score(&scenario, Err(Problem::new(ErrorCode::PlanInvalid, "It is not a plan.")));
         assert!(!score.valid);
-        assert_eq!(score.error.expect("a reason").detail, "It is no plan.");
+        assert_eq!(score.error.expect("a reason").detail, "It is not a plan.");
         assert_eq!((score.steps, score.arms.missing), (0, vec!["coder".to_owned()]));
         assert_eq!((score.constraints.covered, score.constraints.total), (0, 1));
     }

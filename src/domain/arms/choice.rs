@@ -53,7 +53,7 @@ impl ArmChoice {
                 }
                 match Arm::deserialize(Value::Object(fields)) {
                     Ok(arm) => Self::Definition(Box::new(arm)),
-                    Err(error) => Self::Invalid(format!("is no definition of an arm: {error}")),
+                    Err(error) => Self::Invalid(format!("is not a definition of an arm: {error}")),
                 }
             }
             _ => Self::Invalid("must be the id of an arm, or an object that defines one".into()),
@@ -99,7 +99,7 @@ pub(crate) fn faults_of_choices(choices: &[ArmChoice], registry: Option<&ArmRegi
             }
         }
         if choice.id().is_some_and(|id| !seen.insert(id)) {
-            faults.push(FieldError::new(place, "is there twice"));
+            faults.push(FieldError::new(place, "is listed twice"));
         }
     }
     faults

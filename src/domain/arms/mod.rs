@@ -118,7 +118,7 @@ impl ArmRegistry {
         }
         for (index, arm) in arms.iter().enumerate() {
             if arms[..index].iter().any(|earlier| earlier.id == arm.id) {
-                faults.push(format!("arms[{index}].id `{}` is there twice", arm.id));
+                faults.push(format!("arms[{index}].id `{}` is listed twice", arm.id));
             }
         }
         let registry = Self::of(arms);

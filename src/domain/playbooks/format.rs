@@ -199,7 +199,7 @@ impl PlaybookStep {
         }
         for needed in &self.depends_on {
             if !earlier.iter().any(|other| other.id == *needed) {
-                fault(".depends_on", &format!("names `{needed}`, which is no earlier step"));
+                fault(".depends_on", &format!("names `{needed}`, which is not an earlier step"));
             }
         }
         for slot in unknown_slots(&self.action) {
@@ -234,7 +234,7 @@ impl Playbook {
             fault(format!("name must be 1 to {MAX_NAME_CHARS} lower-case letters, digits and dashes"));
         }
         if self.name == NO_PLAYBOOK {
-            fault("name must not be `none`, which requests follow no playbook with".into());
+            fault("name must not be `none`, with which requests turn playbooks off".into());
         }
         if self.description.trim().is_empty() {
             fault("description is missing or blank; say what kind of work it is for".into());

@@ -1,6 +1,6 @@
 // Talking to the planner arm: one question, and what comes back as events.
 
-/** What is asked for beside the plan. Relative, so that the page works behind a path prefix. */
+/** The extras that are requested with the plan. Relative, so that the page works behind a path prefix. */
 const INCLUDE = "include=schedule,usage,repairs,id,warnings,questions";
 export const PLAN = `plan?${INCLUDE}`;
 export const REPLAN = `replan?${INCLUDE}`;

@@ -37,7 +37,7 @@ impl Critic for BudgetCritic {
             findings.push(finding(
                 None,
                 format!(
-                    "It had {count} steps; the budget allows {most}. Put together what belongs together."
+                    "It had {count} steps; the budget allows {most}. Combine steps that belong together."
                 ),
                 format!("the plan has {count} steps; the budget allows {most}"),
             ));

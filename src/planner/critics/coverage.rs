@@ -78,10 +78,10 @@ fn unaddressed(constraints: &[String], vocabulary: &Vocabulary) -> Vec<Finding> 
             step: None,
             field: None,
             to_llm: format!(
-                "Nothing in it took up the constraint {}. Let a step or a criterion say how it is respected.",
+                "Nothing in it addressed the constraint {}. Say in a step or a criterion how it is respected.",
                 quoted(text)
             ),
-            to_caller: format!("no step, criterion or rationale takes up constraint {number} of the request"),
+            to_caller: format!("no step, criterion or rationale addresses constraint {number} of the request"),
         })
         .collect()
 }

@@ -110,7 +110,7 @@ impl<'a> Normalizer<'a> {
             });
             for producer in dropped {
                 let message = format!(
-                    "A dependency on a step of `{}` was removed: that produces {}, and `{}` needs {}.",
+                    "A dependency on a step of `{}` was removed: it produces {}, and `{}` needs {}.",
                     producer.id,
                     producer.outputs.join(", "),
                     arm.id,

@@ -45,16 +45,14 @@ impl Normalizer<'_> {
             Doubt::UnclearEdges => (
                 RepairCode::DependenciesAssumed,
                 None,
-                "Which steps some dependencies connect was not clear; the likeliest reading is assumed.",
+                "Some dependencies were ambiguous; the most likely reading is assumed.",
             ),
             Doubt::UnusedSteps => {
-                (RepairCode::StepDropped, None, "Steps that stood outside the list of steps were left out.")
+                (RepairCode::StepDropped, None, "Steps outside the list of steps were left out.")
             }
-            Doubt::UnclearDependency(index) => (
-                RepairCode::DependencyDropped,
-                Some(index),
-                "A dependency of which the step is not clear was left out.",
-            ),
+            Doubt::UnclearDependency(index) => {
+                (RepairCode::DependencyDropped, Some(index), "An unclear dependency was left out.")
+            }
             Doubt::UnplacedReference(index) => (
                 RepairCode::DependencyDropped,
                 Some(index),

@@ -97,7 +97,7 @@ impl Normalizer<'_> {
                 RepairCode::Clamped,
                 Some(index),
                 format!(
-                    "The {what} was {}, not a whole number from 1 to {max}; it is {whole} now.",
+                    "The {what} was {}, not a whole number from 1 to {max}; it is now {whole}.",
                     said(written)
                 ),
             );
@@ -133,7 +133,7 @@ impl Normalizer<'_> {
         };
         self.record_for_plan(
             RepairCode::Clamped,
-            format!("The confidence was {}, not from 0 to 1; it is {within} now.", said(written)),
+            format!("The confidence was {}, not from 0 to 1; it is now {within}.", said(written)),
         );
         within
     }

@@ -52,7 +52,7 @@ impl Normalizer<'_> {
         self.record(
             RepairCode::StepsRenumbered,
             None,
-            "Step numbers were missing or repeated; the steps are numbered by their places.",
+            "Step numbers were missing or repeated; the steps are numbered by position.",
         );
         (1..=steps.len() as i64).collect()
     }

@@ -96,7 +96,7 @@ impl Normalizer<'_> {
             code: RepairCode::VerificationWaits,
             step: Some(last.step),
             message: format!(
-                "The verifying step depended {old}; it waits for {} {} as well now.",
+                "The verifying step depended {old}; it now waits for {} {} as well.",
                 if missing.len() == 1 { "step" } else { "steps" },
                 list(&missing)
             ),

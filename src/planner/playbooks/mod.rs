@@ -296,7 +296,7 @@ fn rationale(
     let (recognised, count) = (recognised(matched), matched.len());
     let how = match playbooks {
         [] if request.playbook.as_deref() == Some(NO_PLAYBOOK) => {
-            "Outlines the goal's own words, as no playbook was wanted".to_owned()
+            "Outlines the goal's own words, as no playbook was requested".to_owned()
         }
         [] => "I recognised no part of the goal, so the steps only outline its own words".to_owned(),
         [name] if recognised == count => format!("Follows the playbook {name}"),

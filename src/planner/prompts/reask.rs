@@ -36,7 +36,7 @@ fn fault_for_llm(fault: &PlanFault, registry: &ArmRegistry) -> String {
             format!("It had {}; at least {min} are needed.", steps(*found))
         }
         PlanFault::TooManySteps { found, max } => {
-            format!("It had {found} steps; at most {max} are allowed. Put together what belongs together.")
+            format!("It had {found} steps; at most {max} are allowed. Combine steps that belong together.")
         }
         PlanFault::Unverified { .. } => format!(
             "Its last step did not verify the result with the arm \"{}\", and there is no room for one more.",

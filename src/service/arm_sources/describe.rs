@@ -11,7 +11,7 @@ use crate::text::{shorten, without_controls};
 /// Longest quotation of a source's own words, in characters.
 const MAX_QUOTED_CHARS: usize = 200;
 /// What to do about a refusal.
-const WANTS_A_TOKEN: &str = "it wants a token; name the variable that holds one in `token_env`";
+const WANTS_A_TOKEN: &str = "it requires a token; name the variable that holds one in `token_env`";
 
 /// Why a request failed.
 pub(super) fn http(error: &reqwest::Error) -> String {

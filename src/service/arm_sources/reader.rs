@@ -131,7 +131,7 @@ fn arms(source: &ArmSource, tools: Vec<FoundTool>) -> Found {
         }
         match Arm::of_source(&format!("{}{}", source.prefix, tool.name), &tool.description) {
             Ok(arm) if found.arms.iter().any(|other| other.id == arm.id) => {
-                found.left_out.push(format!("`{}` is there twice", describe::quoted(&arm.id)));
+                found.left_out.push(format!("`{}` is listed twice", describe::quoted(&arm.id)));
             }
             Ok(arm) => found.arms.push(Arm { inputs: tool.inputs, outputs: tool.outputs, ..arm }),
             Err(why) => found.left_out.push(why),

@@ -138,7 +138,7 @@ async fn a_body_that_is_no_task_is_refused() {
         (json, "{\"goal\": ", 422, "invalid_request", "is not valid JSON (line 1, column 9)"),
         (json, "[]", 422, "invalid_request", "is an array; send a JSON object"),
         (json, "{\"goal\": \"\\ud800\"}", 422, "invalid_request", "is not valid JSON"),
-        (json, &"[".repeat(10_000), 422, "invalid_request", "nests deeper than 128 levels"),
+        (json, &"[".repeat(10_000), 422, "invalid_request", "is nested deeper than 128 levels"),
         (Some("text/xml"), "<goal/>", 415, "unsupported_media_type", "Content-Type: application/json"),
         (json, &" ".repeat(1024 * 1024 + 1), 413, "payload_too_large", "over 1 MiB"),
     ] {

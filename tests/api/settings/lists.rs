@@ -32,7 +32,7 @@ fn bad_arms_are_named_one_by_one() {
     let faults = from_file("planner.yaml", &yaml, &[]).expect_err("bad arms");
     for part in [
         "arms[0].id is blank",
-        "arms[2].id `a` is there twice",
+        "arms[2].id `a` is listed twice",
         "arms[3].id is longer",
         "arms[4].cost_tier is 9",
         "no arm with the capability `validation`",
@@ -95,7 +95,7 @@ fn bad_prices_are_named_one_by_one() {
         "prices[1].prompt_usd_per_million is inf",
         "prices[1].as_of is \"2026-02-30\"",
         "prices[2].completion_usd_per_million is 1000001",
-        "prices[2].model `a` is there twice",
+        "prices[2].model `a` is listed twice",
     ] {
         let said = format!("the setting `prices` is invalid: {part}");
         assert!(faults.iter().any(|fault| fault.starts_with(&said)), "{part} in {faults:?}");
@@ -146,7 +146,7 @@ arm_sources:
     let faults = from_file("planner.yaml", yaml, &more).expect_err("bad sources");
     for part in [
         "arm_sources[0].mcp is \"ftp://********@host/\"; it must be an http or https URL",
-        "arm_sources[1].mcp must be without user and password",
+        "arm_sources[1].mcp must not contain a user or password",
         "arm_sources[2] must have exactly one of",
         "arm_sources[3] must have exactly one of",
         "arm_sources[4].mcp_command must be a list",
@@ -154,7 +154,7 @@ arm_sources:
         "arm_sources[6].token_env names `SPACED`, which has a space",
         "arm_sources[7].token_env is for URLs",
         "arm_sources[8].env names the environment variable `NOBODY_SET_THIS`",
-        "arm_sources[8] is called `npx`, as is one before it",
+        "arm_sources[8] has the same name as an earlier one, `npx`",
         "arm_sources[9].env is for mcp_command alone",
         "arm_sources[9].name must be 1 to 100 characters",
         "arm_sources[10].prefix starts with white space",
