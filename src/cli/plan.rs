@@ -37,13 +37,13 @@ pub(super) struct PlanArguments {
     /// The playbook to follow, or `none` (`planner-arm playbooks` lists them) [default: the one that fits best]
     #[arg(long, value_name = "NAME")]
     playbook: Option<String>,
-    /// Most seconds from start to end, along the critical path; no plan that takes longer is printed
+    /// Maximum duration in seconds, along the critical path; a plan that takes longer is never printed
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     max_duration: Option<u64>,
-    /// Highest cost tier of any step, 1 to 5
+    /// Maximum cost tier of any step, 1 to 5
     #[arg(long, value_name = "TIER", value_parser = clap::value_parser!(u8).range(1..=5))]
     max_cost_tier: Option<u8>,
-    /// Most steps
+    /// Maximum number of steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_steps: Option<u32>,
     #[command(flatten)]

@@ -195,8 +195,8 @@ fn values_out_of_range_name_the_variable_the_value_and_what_is_allowed() {
         ("PLANNER_CORS_ALLOWED_ORIGINS", "*", "a comma-separated list of origins"),
         ("PLANNER_LLM_BASE_URL", "ftp://example.com/v1", "an http or https URL"),
         ("PLANNER_LLM_BASE_URL", "localhost:11434", "an http or https URL"),
-        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/chat/completions", "without /chat/completions"),
-        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1#top", "without a fragment"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1/chat/completions", "must not end in /chat"),
+        ("PLANNER_LLM_BASE_URL", "http://localhost:11434/v1#top", "must not have a fragment"),
         ("PLANNER_LLM_CA_FILE", "/nowhere/ca.pem", "a file that can be read"),
         ("PLANNER_REDIS_URL", "http://localhost", "a redis:// or rediss:// URL"),
     ] {

@@ -131,7 +131,7 @@ test("a service that goes, a connection that is cut and a stranger's answer are 
 
   await page.route("**/plan?*", (route) => route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad gateway</h1>" }));
   await plan(page, "Ship it");
-  await page.getByRole("heading", { name: "An unexpected answer" }).waitFor();
+  await page.getByRole("heading", { name: "Unexpected response" }).waitFor();
   assert.match(await alert(page), /The answer had status 502 and no explanation\./);
 
   for (const [contentType, body] of [["application/json", "{}"], ["text/html", "<h1>Sign in</h1>"], ["", "event: step\n\n"]]) {
@@ -201,7 +201,7 @@ test("a plan that is not the configured model's says so", async () => {
   const fallback = await started({ LLM_BASE_URL: llm.url, LLM_MAX_ATTEMPTS: 1, FALLBACK_ENGINE: "embedded", LLM_MODEL: "first" });
   const other = await started({ LLM_BASE_URL: llm.url, LLM_MAX_ATTEMPTS: 1, LLM_FALLBACK_MODELS: "second", LLM_MODEL: "first" });
   for (const [where, says, wanted] of [
-    [fallback, () => [500], "Made by the embedded planner, from rules, because the configured model “first” did not give a plan."],
+    [fallback, () => [500], "Made by the embedded planner, from playbooks, because the configured model “first” did not give a plan."],
     [other, (call) => (call === 1 ? [500] : pieces(SEVEN)), "Made by the fallback model “second”, because the configured model “first” did not give a plan."],
   ]) {
     const page = await visit(chromium, where.url);

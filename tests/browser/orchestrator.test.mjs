@@ -54,7 +54,7 @@ for (const colorScheme of ["light", "dark"]) {
   test(`in ${colorScheme} axe finds nothing, with and without tasks`, async () => {
     const app = await orchestrator();
     const page = await visit(chromium, app.url, { colorScheme });
-    await page.getByText("There is no task yet").waitFor();
+    await page.getByText("No tasks yet").waitFor();
     assert.deepEqual(await scan(page), []);
     await app.submit({ goal: "Translate the manual", assigned_arm: "coder" });
     const cancelled = await app.submit({ goal: "Publish the manual", assigned_arm: "coder" });
@@ -139,7 +139,7 @@ test("the status is chosen, and stands in the address", async () => {
   await row(page, "Keep it", "pending");
   assert.equal(await page.locator(".task").count(), 1);
   await page.getByLabel("Status").selectOption("Failed");
-  await page.getByText("No task is failed.").waitFor();
+  await page.getByText("No failed tasks.").waitFor();
   await page.watched();
   await app.stop();
 });
@@ -166,15 +166,15 @@ test("fifty tasks make a page", async () => {
 test("it refreshes itself unless told not to, and says when it cannot", async () => {
   const app = await orchestrator();
   const page = await visit(chromium, app.url, { allow: [/Failed to load resource/] });
-  await page.getByText("There is no task yet").waitFor();
-  await page.getByLabel("Refresh by itself").uncheck();
+  await page.getByText("No tasks yet").waitFor();
+  await page.getByLabel("Refresh automatically").uncheck();
   await page.waitForLoadState("networkidle");
   const asked = [];
   page.on("request", (request) => asked.push(request.url()));
   await app.submit({ goal: "Unseen", assigned_arm: "coder" });
   await page.waitForTimeout(3000);
   assert.deepEqual(asked, []);
-  await page.getByLabel("Refresh by itself").check();
+  await page.getByLabel("Refresh automatically").check();
   await row(page, "Unseen", "pending");
   await app.stop();
   await page.getByRole("alert").getByText("The orchestrator cannot be reached.").waitFor();

@@ -233,9 +233,9 @@ test("a link has the request, and opening it fills the form without asking anybo
   llm.says = () => pieces(SEVEN);
   await page.getByLabel("Constraints").fill("Use Python only\nNo downtime");
   await page.getByText("Options: limits").click();
-  await page.getByLabel("Longest time").fill("2 h");
-  await page.getByLabel("Most steps").fill("9");
-  await page.getByLabel("Highest cost tier").selectOption("4");
+  await page.getByLabel("Maximum duration").fill("2 h");
+  await page.getByLabel("Maximum steps").fill("9");
+  await page.getByLabel("Maximum cost tier").selectOption("4");
   await page.getByLabel("Context").fill('{"n": 12345678901234567890}');
   llm.says = () => pieces(SEVEN.map((one) => ({ ...one, estimated_cost_tier: 2 })));
   const asked = sent(page, "/plan");
@@ -252,7 +252,7 @@ test("a link has the request, and opening it fills the form without asking anybo
   const other = await visit(chromium, app.url, { fragment: new URL(link).hash });
   assert.equal(await other.getByLabel("Goal", { exact: true }).inputValue(), "Fix & test \"it\"");
   assert.equal(await other.getByLabel("Constraints").inputValue(), "Use Python only\nNo downtime");
-  assert.equal(await other.getByLabel("Longest time").inputValue(), "2 h");
+  assert.equal(await other.getByLabel("Maximum duration").inputValue(), "2 h");
   assert.equal(await other.getByLabel("Context").inputValue(), '{"n": 12345678901234567890}');
   assert.equal(await other.locator("#plan:focus").count(), 1, "one key plans it");
   assert.equal(llm.calls, 0);

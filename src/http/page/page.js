@@ -187,7 +187,7 @@ function fail(trouble) {
   if (!trouble) return say("Cancelled. The language model is no longer being asked.");
   if (!(trouble instanceof Trouble)) {
     console.error(trouble);
-    trouble = new Trouble("Something went wrong", "This page failed to show the answer.", { advice: "Reload the page." });
+    trouble = new Trouble("Something went wrong", "This page could not show the answer.", { advice: "Reload the page." });
   }
   say("");
   if (trouble.code === "unauthorized") {

@@ -45,7 +45,7 @@ export function controls(number, version, set) {
     fault.textContent = text;
     fault.hidden = false;
   };
-  const field = element("textarea", { rows: 2, maxlength: 2000, "aria-label": "What happened", placeholder: "What came of it? Needed when it failed." });
+  const field = element("textarea", { rows: 2, maxlength: 2000, "aria-label": "What happened", placeholder: "What was the result? Required if the step failed." });
   field.value = mark?.text ?? "";
   const press = (status) => () => {
     const text = field.value.trim();

@@ -9,7 +9,7 @@ import { about, count, dollars, percent, time } from "./words.js";
 export function show({ plan, notes }, configured) {
   showOrigin(plan, notes, configured);
   byId("totals").replaceChildren(...totals(plan, notes).map(total));
-  byId("rationale").replaceChildren(said(plan.rationale || "None was given."));
+  byId("rationale").replaceChildren(said(plan.rationale || "No rationale was given."));
   showFindings(findingsOf(plan));
   byId("raw").textContent = json(plan);
   for (const id of ["totals", "parts", "tools"]) byId(id).hidden = false;
@@ -29,7 +29,7 @@ function showOrigin(plan, notes, configured) {
     // What there is to say about a service without a model, its banner says.
     text = !configured || configured === "embedded"
       ? ""
-      : `Made by the embedded planner, from rules, because the configured model “${configured}” did not give a plan.`;
+      : `Made by the embedded planner, from playbooks, because the configured model “${configured}” did not give a plan.`;
   } else if (configured && model && model !== configured) {
     text = `Made by the fallback model “${model}”, because the configured model “${configured}” did not give a plan.`;
   }
@@ -81,5 +81,5 @@ function showFindings(found) {
   const all = [...found].flatMap(([step, list]) => list.map((one) => ({ ...one, step })));
   all.sort((a, b) => (a.kind === b.kind ? (a.step ?? 0) - (b.step ?? 0) : a.kind === "warning" ? -1 : 1));
   byId("findings").replaceChildren(all.length ? findingList(all)
-    : element("p", { class: "hint" }, "None: the plan is as the planner wrote it."));
+    : element("p", { class: "hint" }, "None. The plan is as the planner wrote it."));
 }

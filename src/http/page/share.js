@@ -29,14 +29,14 @@ export function wire(what) {
   const menu = byId("export");
   menu.addEventListener("click", async ({ target }) => {
     const { copy: copied, save } = target.closest("button")?.dataset ?? {};
-    if (copied) say(await copy(FORMATS[copied].text(what())) ? "Copied." : "This browser does not let the page copy.");
+    if (copied) say(await copy(FORMATS[copied].text(what())) ? "Copied." : "This browser does not allow this page to copy.");
     if (save) {
       const name = download(FORMATS[save], what());
       say(`Saved as ${name}.`);
     }
   });
   byId("copy-link").addEventListener("click", async () =>
-    say(await copy(FORMATS.link.text(what())) ? "Link copied." : "This browser does not let the page copy."));
+    say(await copy(FORMATS.link.text(what())) ? "Link copied." : "This browser does not allow this page to copy."));
   // A menu is closed by whatever happens beside it.
   document.addEventListener("pointerdown", ({ target }) => menu.contains(target) || (menu.open = false));
   menu.addEventListener("keydown", (event) => {

@@ -126,7 +126,7 @@ async function refusal(response, id) {
   return unexpected(`had status ${response.status} and no explanation`, id, response.status === 401 ? "unauthorized" : "");
 }
 
-const unexpected = (what, id, code = "") => new Trouble("An unexpected answer", `The answer ${what}.`, {
+const unexpected = (what, id, code = "") => new Trouble("Unexpected response", `The answer ${what}.`, {
   advice: "Something between this page and the planner arm may have failed. Retry, or tell the operator.", code, id,
 });
 

@@ -14,7 +14,7 @@ export function askFor(again) {
   byId("token-title").textContent = token ? "This token was not accepted" : "A token is needed";
   byId("token-why").textContent = token
     ? "It may be misspelt or expired. Try another one, or ask the operator of the planner arm."
-    : "This planner arm accepts requests with one of its tokens only. Ask its operator for one.";
+    : "This service needs an access token. Ask its operator for one.";
   clearFaults("token");
   byId("token").value = "";
   dialog.showModal();
@@ -41,7 +41,7 @@ export function wire(say, changed) {
   byId("forget").addEventListener("click", () => {
     token = "";
     byId("forget").hidden = true;
-    say("The token is forgotten.");
+    say("The token was removed.");
     changed();
   });
 }

@@ -66,7 +66,7 @@ function inside({ task_id, result, error, processing_time_ms }) {
     const confidence = `confidence ${Math.round(result.confidence * 100)} %`;
     parts.push(element("p", { class: "more" }, `${duration(result.total_estimated_duration)} in all, ${confidence}`));
   } else if (!error) {
-    parts.push(element("p", { class: "more" }, "There is no plan."));
+    parts.push(element("p", { class: "more" }, "No plan."));
   }
   const took = processing_time_ms === null ? "" : `, ended ${(processing_time_ms / 1000).toFixed(1)} s after its first attempt began`;
   parts.push(element("p", { class: "more" }, "Task ", element("a", { href: `tasks/${task_id}` }, task_id), took));
@@ -159,7 +159,7 @@ function show(answer) {
     if (list.children[index] !== row.node) list.insertBefore(row.node, list.children[index] ?? null);
   });
   byId("empty").hidden = answer.tasks.length > 0;
-  byId("empty").textContent = filter.value ? `No task is ${filter.value}.` : "There is no task yet: submit one with POST /submit.";
+  byId("empty").textContent = filter.value ? `No ${filter.value} tasks.` : "No tasks yet. Submit one with POST /submit.";
   newer.disabled = pages.length === 1;
   older.disabled = next === null;
   byId("pages").hidden = newer.disabled && older.disabled;

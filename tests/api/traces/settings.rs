@@ -70,7 +70,7 @@ fn every_invalid_otel_variable_is_named() {
     assert_eq!(faults.len(), 11, "{text}");
     for (name, rule) in [
         ("PLANNER_PORT", "must be a whole number"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "belong into OTEL_EXPORTER_OTLP_HEADERS"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "put them into OTEL_EXPORTER_OTLP_HEADERS"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL is \"grpc\"", "must be http/protobuf"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "NAME=VALUE"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT is \"10s\"", "a whole number from 1 to 600000"),
