@@ -1,4 +1,4 @@
-//! `planner-arm arms`: the arms that steps can be given to.
+//! `planner-arm arms`: the arms that steps can be assigned to.
 
 use std::io::IsTerminal as _;
 
@@ -14,7 +14,7 @@ use crate::telemetry;
 use super::output::{ListFormat, OutputArguments};
 use super::render::{Colours, fit, visible, visible_json};
 
-/// What `planner-arm arms` is given.
+/// Arguments of `planner-arm arms`.
 #[derive(Debug, Args)]
 pub(super) struct ArmsArguments {
     #[command(flatten)]

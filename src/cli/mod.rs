@@ -60,11 +60,11 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Check a plan, without a language model, and print it; the exit code is 1 when it is not valid
     Validate(validate::ValidateArguments),
-    /// Plan what is left of a plan, or change it as somebody wants
+    /// Plan what is left of a plan, or change it according to feedback
     Replan(replan::ReplanArguments),
     /// Evaluate the configured engine on a set of scenarios and print a report
     Eval(eval::EvalArguments),
-    /// Print the arms that steps can be given to, those of sources included
+    /// Print the arms that steps can be assigned to, those of sources included
     Arms(arms::ArmsArguments),
     /// Print the playbooks that plans can follow, one of them, or those that fit a goal
     Playbooks(playbooks::PlaybooksArguments),

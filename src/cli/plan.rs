@@ -21,7 +21,7 @@ const MAX_INPUT_BYTES: u64 = 4 * MAX_GOAL_CHARS + 2;
 /// Arguments of `planner-arm plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
-    /// What you want to get done, in one or more words; `-`, or no goal when standard input is not a terminal, reads it
+    /// What you want to get done, in one or more words; `-`, or no goal if standard input is not a terminal, reads it
     /// from standard input
     #[arg(value_name = "GOAL")]
     goal: Vec<String>,

@@ -14,10 +14,10 @@ use crate::text::duration;
 
 use super::render::{fit, visible, visible_json};
 
-/// So many playbooks are named that fit a goal.
+/// Most playbooks that are shown as fitting a goal.
 const MAX_RANKED: usize = 5;
 
-/// What `planner-arm playbooks` is given.
+/// Arguments of `planner-arm playbooks`.
 #[derive(Debug, Args)]
 pub(super) struct PlaybooksArguments {
     /// The playbook to show in full
@@ -34,7 +34,7 @@ pub(super) struct PlaybooksArguments {
 enum Format {
     /// For people
     Table,
-    /// As GET /playbooks answers
+    /// As in the response of GET /playbooks
     Json,
 }
 

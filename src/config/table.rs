@@ -142,7 +142,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("WORKER_THREADS", Whole(1, 256), Computed("the number of processor cores"),
         "Threads that serve requests."),
     setting("ARMS", FileOnly, Computed("planner, retriever, coder, executor, judge, guardian"),
-        "The arms that steps can be given to."),
+        "The arms that steps can be assigned to."),
     setting("ARM_SOURCES", FileOnly, NotSet,
         "Where further arms are read from while the service runs: MCP servers, OpenAPI documents, /capabilities of other arms."),
     setting("ARM_REFRESH_SECONDS", Number(1.0, 86_400.0), Value("60"),

@@ -16,7 +16,7 @@ pub const MAX_STEP_SECONDS: u32 = 31_536_000;
 /// One step of a plan. Its rules are for the steps that callers send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 pub struct SubTask {
-    /// Place in the order of execution, from 1.
+    /// Number of the step, from 1 in execution order.
     #[validate(range(min = 1, max = 100, message = "must be a whole number from 1 to 100"))]
     #[schema(minimum = 1)]
     pub step: u32,
@@ -24,7 +24,7 @@ pub struct SubTask {
     #[validate(custom(function = "not_blank", message = "must not be blank"))]
     #[schema(min_length = 1)]
     pub action: String,
-    /// Id of the arm that does it, from the registry.
+    /// Id of the arm that carries it out.
     #[schema(example = "coder")]
     pub required_arm: String,
     /// How to tell that the step is done; at least one.
@@ -64,7 +64,7 @@ fn above_zero(numbers: &[u32]) -> Result<(), ValidationError> {
     each(numbers, |number| *number > 0)
 }
 
-/// A valid plan, and on request how it came to be.
+/// A valid plan, with the extras that `include` asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlanResponse {
     /// The steps, in order of execution.
@@ -79,15 +79,15 @@ pub struct PlanResponse {
     /// How complex the plan is, 0.0 to 1.0, computed from its shape.
     #[schema(minimum = 0.0, maximum = 1.0, example = 0.47)]
     pub complexity_score: f64,
-    /// With `include=id`: a name for this plan, `plan_` and letters and digits.
+    /// With `include=id`: a unique id of this plan, `plan_` and letters and digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub plan_id: Option<String>,
-    /// With `include=schedule`: what can run in parallel and what decides the end.
+    /// With `include=schedule`: which steps can run in parallel, and the critical path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub schedule: Option<Schedule>,
-    /// With `include=usage`: what the LLM was asked and what that cost.
+    /// With `include=usage`: LLM calls, tokens and cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub usage: Option<Usage>,
@@ -95,7 +95,7 @@ pub struct PlanResponse {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub repairs: Option<Vec<Repair>>,
-    /// With `include=warnings`: what was found and let pass.
+    /// With `include=warnings`: the doubts of critics about the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub warnings: Option<Vec<Warning>>,
@@ -105,7 +105,7 @@ pub struct PlanResponse {
     pub open_questions: Option<Vec<String>>,
 }
 
-/// The plan as a timetable.
+/// The schedule of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Schedule {
     /// Steps by level: those in one level can run in parallel.
@@ -116,7 +116,7 @@ pub struct Schedule {
     pub critical_path_seconds: u64,
 }
 
-/// What making the plan took from LLMs.
+/// The LLM calls that the plan took, and their cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
     /// The model whose answer became the plan.
@@ -135,9 +135,9 @@ pub struct Usage {
 /// One change to the LLM's answer that made the plan valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Repair {
-    /// What kind of change.
+    /// The kind of change.
     pub code: RepairCode,
-    /// The step (as numbered in the finished plan), null when the whole plan is meant.
+    /// The step (as numbered in the finished plan), null if it concerns the whole plan.
     pub step: Option<u32>,
     /// What was changed, in one sentence.
     pub message: String,
@@ -155,18 +155,18 @@ pub enum RepairCode {
     CriterionDropped,
     /// A step that had no dependency got one on the nearest step that produces what it needs.
     DependencyAdded,
-    /// What steps depend on was not said, or not clearly, and the likeliest reading is assumed.
+    /// Dependencies were missing or unclear, and the most likely reading is assumed.
     DependenciesAssumed,
     /// A dependency on itself, on no step, on a finished step with a higher number, on a step that produces nothing
     /// of what is needed, or named twice was left out.
     DependencyDropped,
-    /// An optional field was missing and has a usual value.
+    /// An optional field was missing and got its usual value.
     FieldFilled,
     /// A step that only repeated a finished one, was `null`, or was outside the list was left out.
     StepDropped,
     /// Steps inside of another step became part of its action.
     StepsMerged,
-    /// Steps were numbered or ordered otherwise than they run.
+    /// Steps were not numbered in execution order.
     StepsRenumbered,
     /// The plan ended without verification.
     VerificationAdded,

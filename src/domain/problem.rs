@@ -30,7 +30,7 @@ pub enum ErrorCode {
     OriginNotAllowed,
     /// No such path.
     NotFound,
-    /// The path does not take this method.
+    /// The path does not support this method.
     MethodNotAllowed,
     /// The body is over 1 MiB.
     PayloadTooLarge,
@@ -38,15 +38,15 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The caller's own limit is used up.
     RateLimited,
-    /// The LLM refused for good.
+    /// The LLM server rejected the request for good.
     LlmFailed,
-    /// No valid plan could be made of the LLM's answer.
+    /// No valid plan could be made from the LLM's answers.
     PlanInvalid,
     /// A bug in this service.
     InternalError,
     /// The LLM is unavailable, limits the rate, or its circuit breaker is open.
     LlmUnavailable,
-    /// What LLM calls may cost in 24 hours is used up.
+    /// The budget for LLM calls is used up.
     BudgetExhausted,
     /// Too many plans in flight.
     Overloaded,

@@ -22,7 +22,7 @@ const MAX_REASON_CHARS: u64 = 2_000;
 /// Longest feedback, in characters.
 const MAX_FEEDBACK_CHARS: usize = 2_000;
 
-/// A plan that is under way, with its progress, with feedback on it, or with both: the rest of it is planned again.
+/// A plan with its progress, feedback or both, whose remaining steps are planned again.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(example = replan_example)]
 pub struct ReplanRequest {
@@ -33,7 +33,7 @@ pub struct ReplanRequest {
     /// serialised.
     #[schema(min_items = 1, max_items = 100)]
     pub plan: Vec<SubTask>,
-    /// How its steps went; those that are not named have not started. Together with `plan`
+    /// The status of its steps; those not listed have not started. Together with `plan`
     /// at most 64 KiB serialised. May be absent when there is feedback.
     #[schema(max_items = 100, required = false)]
     pub progress: Vec<Progress>,
@@ -48,7 +48,7 @@ pub struct ReplanRequest {
     pub feedback: Option<String>,
 }
 
-/// How one step went.
+/// The status of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate, ToSchema)]
 #[validate(schema(function = "reason_fits", skip_on_field_errors = false))]
 pub struct Progress {
@@ -76,7 +76,7 @@ pub struct Progress {
 pub enum StepStatus {
     /// Its acceptance criteria are met: it stays in the plan as it is.
     Done,
-    /// It was tried, and did not succeed: another way is planned.
+    /// It failed: another way is planned.
     Failed,
     /// It has not started: it is planned again.
     Pending,

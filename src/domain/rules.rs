@@ -5,7 +5,7 @@
 pub struct PlanRules {
     /// Fewest steps, at least 1.
     pub min_steps: usize,
-    /// Most steps.
+    /// Maximum number of steps.
     pub max_steps: usize,
     /// Whether the last step must verify.
     pub require_verification: bool,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// That the process lives.
+/// The process is alive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// Always `healthy`.
@@ -13,7 +13,7 @@ pub struct Health {
     pub status: String,
     /// Version of the service.
     pub version: String,
-    /// The model that answers when all is well.
+    /// The configured model.
     #[schema(example = "gpt-3.5-turbo")]
     pub model: String,
     /// If no model was configured: which one was found on this machine, or that none is connected and what
@@ -26,12 +26,12 @@ pub struct Health {
     pub timestamp: String,
 }
 
-/// Whether this replica should get requests.
+/// Whether this replica should receive requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
-    /// Whether it should.
+    /// Whether the replica is ready.
     pub ready: bool,
-    /// What that was concluded from; `llm` counts only with `PLANNER_READY_REQUIRES_LLM`.
+    /// The checks behind it; `llm` counts only with `PLANNER_READY_REQUIRES_LLM`.
     #[schema(example = json!({"config": true, "llm": true, "serving": true}))]
     pub checks: BTreeMap<String, bool>,
     /// Now, RFC 3339.
@@ -47,7 +47,7 @@ pub struct Capabilities {
     pub arm_id: String,
     /// Its abilities.
     pub capabilities: Vec<String>,
-    /// What a plan costs, 1 to 5.
+    /// Cost tier of a plan, 1 to 5.
     #[schema(minimum = 1, maximum = 5)]
     pub cost_tier: u8,
     /// Mean time to a plan in milliseconds; this process's own after 20 plans.

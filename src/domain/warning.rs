@@ -1,14 +1,14 @@
-//! What critics find in plans, and what becomes of it.
+//! What critics find in plans, and how it is handled.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One finding about a valid plan, which was let pass.
+/// A doubt about a valid plan, which does not make it invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Warning {
-    /// What kind of finding.
+    /// The kind of finding.
     pub code: WarningCode,
-    /// The step, null when the whole plan is meant.
+    /// The step, null if it concerns the whole plan.
     pub step: Option<u32>,
     /// What was found, in one sentence.
     pub message: String,
@@ -20,7 +20,7 @@ pub struct Warning {
 pub enum WarningCode {
     /// The LLM insisted on an arm that does not exist; the best match was taken.
     ArmGuessed,
-    /// No step, criterion or rationale takes a constraint up.
+    /// No step, criterion or rationale addresses a constraint.
     ConstraintUnaddressed,
     /// A duration does not fit what the step does.
     DurationImplausible,
@@ -94,12 +94,12 @@ impl From<WarningCode> for FindingCode {
     }
 }
 
-/// What came of a finding, for metrics.
+/// The outcome of a finding, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingOutcome {
     /// The LLM was asked again.
     AskedAgain,
-    /// It is a warning about a plan that was made.
+    /// It became a warning about a plan.
     Warned,
 }
 
@@ -116,10 +116,10 @@ impl FindingOutcome {
     }
 }
 
-/// What becomes of soft findings. Hard ones (budget, policies of severity `error`) count in every mode.
+/// How soft findings are handled. Hard ones (budget, policies of severity `error`) count in every mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CriticsMode {
-    /// Nobody looks for them.
+    /// They are not looked for.
     Off,
     /// They are warnings.
     Warn,

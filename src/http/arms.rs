@@ -10,7 +10,7 @@ use crate::domain::arms::ArmList;
 use crate::domain::problem::Problem;
 use crate::service::PlannerService;
 
-/// The arms that steps can be given to, and where they come from.
+/// Lists the arms that steps can be assigned to, and their sources.
 ///
 /// Each has the fields of its definition, so that a list of them can be sent back as `arms` of a request.
 #[utoipa::path(

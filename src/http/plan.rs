@@ -60,7 +60,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 ///
 /// Every plan is valid: its steps are numbered from 1 in execution order and their number is within the configured
 /// limits; each step is assigned to an arm of the registry, depends on earlier steps only and has at least one
-/// acceptance criterion; no two steps have the same action; and, unless switched off, the last step verifies.
+/// acceptance criterion; no two steps have the same action; and, unless switched off, the last step verifies the
+/// result and waits for all others.
 ///
 /// With `Accept: text/event-stream` the response is a stream of server-sent events: `step` (a `SubTask`, as soon
 /// as the LLM has written it), then one `plan` (the final response, which takes precedence over the steps) or one

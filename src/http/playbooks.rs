@@ -9,7 +9,7 @@ use crate::domain::playbooks::PlaybookList;
 use crate::domain::problem::Problem;
 use crate::service::PlannerService;
 
-/// The playbooks that plans can follow, by whose names a request can choose one.
+/// Lists the playbooks that a request can choose by name.
 #[utoipa::path(
     get,
     path = "/playbooks",

@@ -36,9 +36,9 @@ pub(super) const CODES: [ErrorCode; 10] = [
 ///
 /// The body is a plan as `POST /plan` returns it, or in any form in which LLMs write plans: only a list of steps,
 /// other names for keys, wrappers; also as text in one JSON string. Faults with exactly one correction are repaired,
-/// and `repairs` lists each change; `errors` lists all others. These calls count against no rate limit and take no
-/// permit of `/plan`. The body may also have `arms`, `budget`, `goal`, `constraints` and `context`, as in `POST /plan`:
-/// then the plan is checked against these. When too many arrive at once they are answered with `overloaded`.
+/// and `repairs` lists each change; `errors` lists all others. These calls do not count towards the rate limit or the
+/// limit of plans in flight. The body may also have `arms`, `budget`, `goal`, `constraints` and `context`, as in
+/// `POST /plan`: then the plan is checked against these. If too many arrive at once they are answered with `overloaded`.
 #[utoipa::path(
     post,
     path = "/validate",

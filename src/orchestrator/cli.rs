@@ -13,7 +13,7 @@ use crate::telemetry;
 
 use super::{Orchestrator, Settings};
 
-/// The reference orchestrator of OctoLLM: takes tasks in, has the planner arm plan them, stores the plans.
+/// The reference orchestrator of OctoLLM: accepts tasks, has the planner arm plan them, and stores the plans.
 ///
 /// Settings are environment variables with the prefix `ORCHESTRATOR_`; docs/orchestrator.md explains each.
 #[derive(Debug, Parser)]
@@ -25,11 +25,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the HTTP API and plan tasks (this is what happens without a command)
+    /// Serve the HTTP API and plan tasks (the default command)
     Serve,
-    /// Ask a running orchestrator whether it is healthy: exit code 0 or 1
+    /// Check whether a running orchestrator is healthy; the exit code is 0 or 1
     Healthcheck {
-        /// Where to ask [default: /health at `ORCHESTRATOR_HOST` and `ORCHESTRATOR_PORT`]
+        /// The URL to request [default: /health at `ORCHESTRATOR_HOST` and `ORCHESTRATOR_PORT`]
         url: Option<String>,
     },
 }

@@ -19,7 +19,7 @@ const MAX_LIMIT: usize = 200;
 pub struct TaskQuery {
     /// Only tasks in one of these states; empty: in any.
     pub statuses: Vec<TaskStatus>,
-    /// Most tasks, 1 to 200.
+    /// Maximum number of tasks, 1 to 200.
     pub limit: usize,
     /// Only tasks that are older than this one.
     pub after: Option<Uuid>,
@@ -47,7 +47,7 @@ pub struct TaskSummary {
     pub goal: String,
     /// How urgent it is.
     pub priority: Priority,
-    /// The arm that is to do it all; such a task is not planned.
+    /// The arm that carries out the whole task; such a task is not planned.
     pub assigned_arm: Option<String>,
     /// Steps of its plan, once it is made.
     pub steps: Option<i64>,

@@ -39,16 +39,16 @@ pub struct Submission {
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = Option<Object>, example = json!({"max_time": "5 min"}))]
     pub constraints: Map<String, Value>,
-    /// What else there is to know, at most 50,000 characters.
+    /// Background information, at most 50,000 characters.
     #[validate(length(max = "MAX_CONTEXT_CHARS", message = "must be at most 50,000 characters long"))]
     #[schema(max_length = 50_000)]
     pub context: Option<String>,
-    /// How to tell that it is achieved; none blank.
+    /// How to tell that the goal is achieved; none blank.
     #[serde(default, deserialize_with = "null_as_default")]
     #[validate(custom(function = "none_blank", message = "must not be blank"))]
     #[schema(value_type = Option<Vec<String>>)]
     pub acceptance_criteria: Vec<String>,
-    /// What it may cost.
+    /// Limits for the task.
     #[serde(default, deserialize_with = "null_as_default")]
     #[validate(nested)]
     #[schema(value_type = Option<Budget>)]
@@ -57,7 +57,7 @@ pub struct Submission {
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = Option<Priority>)]
     pub priority: Priority,
-    /// The arm that is to do it all, 1 to 100 characters, not blank; no plan is made then.
+    /// The arm that carries out the whole task, 1 to 100 characters, not blank; such a task is not planned.
     #[validate(custom(function = "arm_fits", message = "must be 1 to 100 characters long and not blank"))]
     #[schema(min_length = 1, max_length = 100, pattern = r"\S")]
     pub assigned_arm: Option<String>,
@@ -67,11 +67,11 @@ pub struct Submission {
     pub metadata: Map<String, Value>,
 }
 
-/// What a task may cost.
+/// Limits for a task.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(from = "BudgetFields")]
 pub struct Budget {
-    /// Tokens, 1 to 100,000; 10,000 when absent. Kept for the arms; planning has limits of its own.
+    /// Tokens, 1 to 100,000; 10,000 when absent. Stored for the arms; planning has its own limits.
     #[validate(range(min = 1, max = 100_000, message = "must be from 1 to 100000"))]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
     pub max_tokens: u32,
@@ -79,7 +79,7 @@ pub struct Budget {
     #[validate(range(min = 1, max = 3_600, message = "must be from 1 to 3600"))]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 3_600)]
     pub max_time_seconds: u32,
-    /// US dollars, 0 to 100; 1.0 when absent. Kept for the arms.
+    /// US dollars, 0 to 100; 1.0 when absent. Stored for the arms.
     #[validate(range(min = 0.0, max = 100.0, message = "must be from 0 to 100"))]
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 100)]
     pub max_cost_usd: f64,
@@ -114,14 +114,14 @@ impl Default for Budget {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// When nothing else waits.
+    /// Planned when nothing else waits.
     Low,
-    /// The usual.
+    /// The default.
     #[default]
     Medium,
-    /// Before the usual.
+    /// Planned before medium and low.
     High,
-    /// Before everything else.
+    /// Planned before everything else.
     Critical,
 }
 
@@ -131,7 +131,7 @@ impl Priority {
         [Self::Low, Self::Medium, Self::High, Self::Critical].into_iter().find(|known| known.rank() == rank)
     }
 
-    /// As it is stored, 1 to 4.
+    /// The rank in the database, 1 to 4.
     pub(super) fn rank(self) -> i16 {
         match self {
             Self::Low => 1,
@@ -163,7 +163,7 @@ impl TaskStatus {
     pub const ALL: [Self; 5] =
         [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::Cancelled];
 
-    /// As it is stored, and in JSON.
+    /// The name in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",

@@ -27,7 +27,7 @@ const PLANNER_TIME: Duration = Duration::from_millis(400);
 
 type Shared = State<Arc<Orchestrator>>;
 
-/// That the process lives.
+/// The process is alive.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     /// Always `healthy`.

@@ -37,7 +37,7 @@ pub fn complexity(steps: &[SubTask]) -> f64 {
     (score * 100.0).round() / 100.0
 }
 
-/// The plan as a timetable.
+/// The schedule of a plan.
 pub fn schedule(steps: &[SubTask]) -> Schedule {
     let (critical_path, critical_path_seconds) = graph::critical_path(steps);
     Schedule { levels: graph::levels(steps), critical_path, critical_path_seconds }

@@ -147,7 +147,7 @@ impl PlannerArm {
         Self { arms: self.arms.with_critics(critics), ..self }
     }
 
-    /// The arms that steps can be given to now.
+    /// The arms that steps can be assigned to now.
     pub fn registry(&self) -> Arc<ArmRegistry> {
         self.arms.default_set().validator.registry.clone()
     }
@@ -157,7 +157,7 @@ impl PlannerArm {
         self.arms.version()
     }
 
-    /// Makes `registry` the arms that steps can be given to. Requests in progress keep theirs.
+    /// Makes `registry` the arms that steps can be assigned to. Requests in progress keep theirs.
     pub fn replace_arms(&self, registry: ArmRegistry) {
         self.arms.replace(Arc::new(registry));
     }
@@ -167,7 +167,7 @@ impl PlannerArm {
         &self.arms.common.rules
     }
 
-    /// The model that answers when all is well.
+    /// The configured model.
     pub fn model(&self) -> Arc<str> {
         match &self.engine {
             Engine::Llm { chain, .. } => chain.first_model().clone(),

@@ -19,7 +19,7 @@ const MOST_NAMED: usize = 3;
 /// All arms, and where they come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ArmList {
-    /// The arms that steps can be given to, and those that are unavailable at present.
+    /// The arms that steps can be assigned to, and those that are unavailable at present.
     pub arms: Vec<ListedArm>,
     /// Where arms come from, other than the settings.
     pub sources: Vec<ArmSourceStatus>,

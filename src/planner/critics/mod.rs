@@ -69,7 +69,7 @@ impl<'a> Review<'a> {
 /// One thing that is wrong with a plan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// What kind of finding.
+    /// The kind of finding.
     pub code: FindingCode,
     /// What becomes of it.
     pub severity: Severity,
