@@ -14,7 +14,7 @@ RUN awk '/^\[/ { skip = /^\[\[(bench|example|test)\]\]/ } !skip' Cargo.toml > Ca
     && mv Cargo.slim Cargo.toml \
     && mkdir -p src/bin \
     && echo '#![allow(warnings)] pub fn main() {}' | tee src/lib.rs src/main.rs > src/bin/orchestrator.rs
-# What the final images hold beside the program and the libraries that it is linked with: certificate authorities for
+# What the final images hold in addition to the program and the libraries that it is linked with: certificate authorities for
 # HTTPS, the user's name, and a folder for temporary files.
 RUN install -D --mode 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
     && echo 'octollm:x:1000:1000::/nonexistent:/sbin/nologin' > /image/etc/passwd \
@@ -48,7 +48,7 @@ RUN cargo build --profile "$BUILD_PROFILE" --locked --features orchestrator --bi
     && install -d --owner 1000 --group 1000 /image/var/lib/orchestrator
 
 
-# No shell and no package manager: what is not there cannot be exploited, and needs no update.
+# No shell and no package manager, which could be exploited and would need updates.
 FROM scratch AS base
 # On SIGTERM plans in flight may finish within SHUTDOWN_GRACE_SECONDS (15): stop with `docker stop -t 20`,
 # since Docker kills after 10 seconds otherwise.
@@ -83,7 +83,7 @@ COPY --from=build-planner-arm /image /
 # By number, so that Kubernetes can see that it is not root.
 USER 1000:1000
 EXPOSE 8001
-# Asks the address that the settings name. It has 3 seconds of patience itself.
+# Requests the address in the settings, with a timeout of 3 seconds of its own.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["planner-arm", "healthcheck"]
 ENTRYPOINT ["planner-arm"]
 CMD ["serve"]

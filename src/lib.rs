@@ -7,15 +7,15 @@
 //! | [`app`] | the composition root: front ends put together, the commands that serve |
 //! | [`cli`], [`http`], `mcp` | front ends: parse, call the service, present |
 //! | `orchestrator` | the reference orchestrator, with the feature of that name |
-//! | [`service`] | state, admission, cache and single flight, track record |
-//! | [`planner`] | prompts, parse, normalize, validate, estimate; the embedded planner |
+//! | [`service`] | state, admission, cache and single flight, arm sources, spend, track record |
+//! | [`planner`] | prompts, parse, normalize, validate, critics, estimate; the embedded planner and its playbooks |
 //! | [`llm`] | one call to a model, retries, the fallback chain over models |
 //! | [`client`] | the caller's side: what an orchestrator links against |
 //! | [`server`] | what HTTP servers are built from: connections, shutdown, request ids, problem documents |
 //! | [`config`] | settings: a file, the environment, every fault reported at once |
 //! | [`telemetry`] | logs, traces and metrics |
 //! | [`policies`] | rules of an installation for its plans, in CEL |
-//! | [`domain`] | requests, plans, arms, rules, prices, error codes |
+//! | [`domain`] | requests, plans, arms, playbooks, rules, prices, error codes |
 //! | [`resilience`], `http_client`, `headers`, [`text`] | backoff, breaker, retries; small helpers |
 
 pub mod app;
