@@ -9,9 +9,10 @@ scratch=$(mktemp -d)
 services=()
 at_exit=()
 clean_up() {
-  local command
+  local number
   [ ${#services[@]} = 0 ] || kill "${services[@]}" 2>/dev/null || true
-  for command in "${at_exit[@]}"; do eval "$command" || true; done
+  # In reverse: what was started later may need what was started before it.
+  for ((number = ${#at_exit[@]} - 1; number >= 0; number--)); do eval "${at_exit[number]}" || true; done
   rm -rf "$scratch"
 }
 trap clean_up EXIT
