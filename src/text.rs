@@ -148,7 +148,7 @@ pub fn duration(seconds: u64) -> String {
     parts.join(" ")
 }
 
-/// The one of `names` that `name` was probably meant to be: misspelled, or a part of it left out.
+/// The entry of `names` that `name` probably means: misspelled, or with a part left out.
 pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let likeness = |known: &str| {
         strsim::normalized_damerau_levenshtein(name, known).max(strsim::sorensen_dice(name, known))

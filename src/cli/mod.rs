@@ -200,7 +200,7 @@ fn completions(shell: Shell) -> String {
     String::from_utf8(script).expect("clap writes texts")
 }
 
-/// Ends the process as clap does for invalid arguments of the command `name`.
+/// Exits as clap does for invalid arguments of the command `name`.
 fn usage_error(name: &str, message: &str) -> ! {
     let mut command = Arguments::command();
     command.build();

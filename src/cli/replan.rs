@@ -1,4 +1,4 @@
-//! `planner-arm replan`: the rest of a plan that is under way, or a plan that a person wants changed.
+//! `planner-arm replan`: plans the rest of a plan, or changes a plan according to feedback.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -147,7 +147,7 @@ impl PlannerClient {
     }
 }
 
-/// The time for a call that the planner is told: a little less, so that its own error can arrive in time.
+/// The time limit sent to the planner: a little less than the caller's, so that its error can arrive in time.
 fn time_to_pass_on(time: Duration) -> Duration {
     time.saturating_sub((time / 10).min(Duration::from_millis(100)))
 }

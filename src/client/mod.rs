@@ -88,7 +88,7 @@ impl Default for ClientOptions {
     }
 }
 
-/// Calls a planner arm, with retries, a circuit breaker, and a deadline that the planner is told.
+/// Calls a planner arm, with retries, a circuit breaker, and a deadline that is passed on to the planner.
 #[derive(Debug)]
 pub struct PlannerClient {
     http: reqwest::Client,
@@ -264,7 +264,7 @@ impl PlannerClient {
         self.breaker.state()
     }
 
-    /// Whether a call would be made now: not while the breaker is open or its probe is under way.
+    /// Whether a call would be made now: not while the breaker is open or its probe is in flight.
     pub fn would_call(&self) -> bool {
         self.breaker.would_admit()
     }

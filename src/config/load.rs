@@ -37,7 +37,7 @@ pub(super) fn load(variables: &HashMap<String, String>) -> Result<Settings, Sett
     }
 }
 
-/// The file below, the environment above. What cannot be read is a fault and left out.
+/// The file, overridden by the environment. What cannot be read is reported and left out.
 fn layers(variables: &HashMap<String, String>, faults: &mut Vec<String>) -> Config {
     let mut ours: HashMap<String, String> = variables
         .iter()
@@ -238,7 +238,7 @@ fn policies(reader: &mut Reader, arms: Option<&ArmRegistry>, rules: &PlanRules) 
     Some(policies)
 }
 
-/// Shown are those of `models`.
+/// Only the prices of `models` are shown.
 fn prices<'a>(reader: &mut Reader, models: impl Iterator<Item = &'a String>) -> Option<PriceList> {
     let fields =
         "each price has model, prompt_usd_per_million and completion_usd_per_million, and may have as_of";

@@ -57,7 +57,7 @@ pub enum FallbackEngine {
 /// Where the service runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// On somebody's desk: readable logs, no key needed.
+    /// On a developer's machine: readable logs, no key needed.
     Development,
     /// Like production, without its users.
     Staging,

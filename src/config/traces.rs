@@ -133,7 +133,7 @@ fn headers(reader: &mut Reader) -> HeaderMap {
     headers
 }
 
-/// The attributes of this process. A variable of OpenTelemetry wins over a setting of ours.
+/// The attributes of this process. OpenTelemetry's variables take precedence over the settings.
 fn resource(reader: &mut Reader, service: &str, environment: Environment) -> Vec<(String, String)> {
     let mut resource = vec![
         (SERVICE_NAME.to_owned(), service.to_owned()),

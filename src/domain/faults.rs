@@ -48,7 +48,7 @@ pub(crate) fn read_json<T: DeserializeOwned + Validate>(
     let is_object = body.trim_ascii_start().first() == Some(&b'{');
     let request = match serde_json::from_slice(body) {
         Ok(request) if is_object => request,
-        // Without a fault here it was a duplicate key, of which the last counts, as in Python; or `1.0` for 1.
+        // If there is no fault here, it was a duplicate key (the last one counts, as in Python) or `1.0` for 1.
         _ => match faults.collect(&json_object(body, needs)?) {
             Some(request) => request,
             None => return Err(faults.into_list()),

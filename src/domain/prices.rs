@@ -162,7 +162,7 @@ impl Default for PriceList {
     }
 }
 
-/// A sum in US dollars as it is told: to a hundred-millionth, so that no dust of floating point shows. A token of
+/// A sum in US dollars as it is reported: rounded to a hundred-millionth, to hide floating-point errors. A token of
 /// the cheapest built-in model costs five of these.
 pub fn told(usd: f64) -> f64 {
     (usd * 1e8).round() / 1e8

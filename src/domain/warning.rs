@@ -64,7 +64,7 @@ impl WarningCode {
     }
 }
 
-/// What critics find, for metrics: a broken budget, which is never let pass, or what a warning says.
+/// The kinds of findings, for metrics: a broken budget, or the code of a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FindingCode {
     /// The plan breaks the budget of its request.

@@ -81,7 +81,7 @@ enum Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AnswerLimit {
     pub(super) tokens: u32,
-    /// Prompts from this length on, in bytes, leave no more of the context; 0 where the prompt does not matter.
+    /// Length of prompts, in bytes, from which the limit applies; 0 if it does not depend on the prompt.
     pub(super) prompt_bytes: usize,
 }
 
@@ -233,7 +233,7 @@ const SCHEMA_KEYWORDS: [&str; 12] = [
     "grammar",
     "response_schema",
 ];
-/// Complaints about a schema that is too complex.
+/// Messages about a schema that is too complex.
 const INVALID_SCHEMA: [&str; 6] = [
     "invalid schema",
     "invalid json schema",

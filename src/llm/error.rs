@@ -81,7 +81,7 @@ pub enum CallFailure {
     Unsupported(Feature),
     /// 401, or a 403 about the key.
     BadKey,
-    /// The key is valid, and not for this model.
+    /// The key is valid, but not for this model.
     NoAccess,
     /// 403 for another reason.
     Forbidden,

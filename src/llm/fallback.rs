@@ -34,7 +34,7 @@ pub use usage::UsageTotals;
 const MIN_CALL_TIME: Duration = Duration::from_millis(10);
 /// The first wait is drawn from zero to this.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// No wait of ours is longer; a server may ask for more.
+/// Longest wait of our own; a server may ask for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 /// The retry budget: this many retries a second for services with little traffic, and one for five first calls, each
 /// counted over a window. So an outage does not multiply the calls.

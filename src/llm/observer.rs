@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Receives the answers to one request as they arrive, of several calls at once where they overlap.
+/// Receives the answers to one request as they arrive, interleaved if calls overlap.
 pub trait StreamObserver: Send + Sync {
     /// The next part of the answer to the request's `call`th call, without reasoning and refusals.
     fn on_delta(&self, call: u32, delta: &str);

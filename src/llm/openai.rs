@@ -1,6 +1,6 @@
 //! One call to an OpenAI-compatible server, with what the model supports.
 //!
-//! How often to call is the business of [`fallback`](super::fallback), and how a call is sent that of `transport`.
+//! Retries are in [`fallback`](super::fallback), and sending is in `transport`.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -151,7 +151,7 @@ impl OpenAiModel {
     fn learn(&self, error: CallError, used: ServerCapabilities, request: &ChatRequest<'_>) -> CallError {
         let failure = match error.failure {
             CallFailure::Unsupported(refused) => {
-                // Whoever did not ask for a stream, and is told about streams, has to ask for one.
+                // If a call without a stream is refused with a message about streams, a stream has to be requested.
                 let is_whole = refused == Feature::Stream && !request.streaming.is_on();
                 let refused = if is_whole { Feature::WholeAnswer } else { refused };
                 let is_other = self.capabilities.refused(used, refused);

@@ -24,7 +24,7 @@ pub(super) fn redact(said: &str, sent: &[&str], secrets: &[&str]) -> String {
         .collect();
     let secrets: Vec<Form> = secrets.iter().map(|secret| Form::of(secret, 0)).collect();
     let mut text = said.to_owned();
-    // What is left may form a passage once more. Each round makes the text shorter.
+    // The remaining text may form a passage again. Each round makes the text shorter.
     while let Some(shorter) = redact_once(&text, &sent, &secrets) {
         text = shorter;
     }

@@ -24,7 +24,7 @@ pub trait SpendLimit: Send + Sync {
     /// Counts `nano_usd`, unless the limit is used up already.
     ///
     /// # Errors
-    /// How long until something is left of it again.
+    /// Time until part of it is available again.
     fn reserve(&self, nano_usd: u64) -> BoxFuture<'_, Result<Reservation, Duration>>;
 
     /// Counts `nano_usd` instead of what was reserved.

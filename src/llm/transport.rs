@@ -197,7 +197,7 @@ impl Service<HttpRequestFactory> for Sender {
 impl Sender {
     /// The head of the answer. A request that met a connection which the server had closed while it was idle is sent
     /// again on another; that ends at a fresh connection at the latest, as each send takes a closed one out of the
-    /// pool. (hyper does so by itself only where it knows that nothing of the request was written.)
+    /// pool. (hyper does so only if it knows that nothing of the request was written.)
     async fn response(&self, request: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
         loop {
             let mut attempt = request.build().await?;

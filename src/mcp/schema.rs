@@ -29,7 +29,7 @@ enum Use {
     Output,
 }
 
-/// The schema of a tool's arguments: these `fields` of a `T`, each with what the model is told of it.
+/// The schema of a tool's arguments: these `fields` of a `T`, each with its description for the model.
 pub(super) fn input<T: ToSchema>(fields: &[(&str, &str)]) -> Map<String, Value> {
     let mut schema = object(translated::<T>(Use::Input));
     let properties = properties_of(&mut schema);

@@ -20,7 +20,7 @@ pub(super) const REPLAN: &str = "replan";
 /// Lists the arms.
 pub(super) const LIST_ARMS: &str = "list_arms";
 
-/// What a model is told of arguments.
+/// Descriptions of arguments for the model.
 const GOAL: (&str, &str) = ("goal", "The goal, in the user's words");
 const CONSTRAINTS: (&str, &str) = ("constraints", "Rules that the plan must respect");
 const CONTEXT: (&str, &str) = ("context", "Known facts: files, versions, links");

@@ -137,7 +137,7 @@ impl Settings {
 fn database(reader: &mut Reader) -> Database {
     let url = reader.given_or_default("database_url");
     url.parse().unwrap_or_else(|()| {
-        // Without an @ it cannot be told where a password ends.
+        // Without an @ the end of a password cannot be determined.
         let shown = match url.split_once("://") {
             Some((scheme, rest)) if !rest.contains('@') => format!("{scheme}://…"),
             _ => mask_url(&url),

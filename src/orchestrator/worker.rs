@@ -27,7 +27,7 @@ const RENEWAL: Duration = Duration::from_secs(3);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Tasks claimed at once at most, so that several orchestrators share a burst.
 const MAX_CLAIMS: usize = 16;
-/// The longest wait of ours before a task is retried.
+/// The longest wait before a task is retried.
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(30);
 /// A longer wait that the planner asks for is cut to this one.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -108,7 +108,7 @@ impl Worker {
             });
         }
         if is_probe {
-            // Until it is under way, the breaker would let others through.
+            // Until it is in flight, the breaker would let others through.
             sleep(POLL_INTERVAL).await;
         }
         may_be_more
@@ -136,7 +136,7 @@ impl Worker {
         self.finish(claim, outcome).await;
     }
 
-    /// Has a task planned; what is left of its time budget is all the time there is.
+    /// Has a task planned within the rest of its time budget.
     async fn plan(&self, claim: &Claim) -> TaskOutcome {
         let Some(request) = &claim.request else {
             return TaskOutcome::Failed("the stored task cannot be read".into());

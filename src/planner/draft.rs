@@ -1,4 +1,4 @@
-//! A plan as somebody wrote it down, before it is checked.
+//! A plan as it was written, before it is checked.
 
 use crate::domain::{PlanResponse, SubTask};
 

@@ -74,7 +74,7 @@ pub enum PlanFault {
         /// The step.
         step: StepRef,
     },
-    /// A step whose end cannot be told.
+    /// A step whose end is unknown.
     #[error("step {step} has no acceptance criterion")]
     NoCriteria {
         /// The step.

@@ -50,7 +50,7 @@ use step_stream::StepStream;
 
 /// Longer answers are read on a thread of their own, in bytes; even hostile ones of this length take 2 ms.
 const MAX_READ_IN_PLACE: usize = 12 * 1024;
-/// So many at once, so that a flood of them does not take the processors from all else.
+/// Most at once, so that a flood of them does not starve other work.
 static READERS: Semaphore = Semaphore::const_new(4);
 /// The same for plans that are only validated, so that these do not delay answers of LLMs.
 static VALIDATION_READERS: Semaphore = Semaphore::const_new(2);
@@ -99,7 +99,7 @@ pub struct Origin {
     pub engine: EngineKind,
     /// Its model.
     pub model: Arc<str>,
-    /// Calls to LLMs on the way, their tokens and their cost.
+    /// Calls to LLMs, their tokens and their cost.
     pub usage_totals: UsageTotals,
 }
 
@@ -175,7 +175,7 @@ impl PlannerArm {
         }
     }
 
-    /// Who answers when all is well.
+    /// The configured engine and model.
     pub fn origin(&self) -> Origin {
         match &self.engine {
             Engine::Llm { .. } => Origin {
@@ -209,7 +209,7 @@ impl PlannerArm {
         (plan.repairs().is_empty() && plan.steps() == steps).then(|| plan.with_details(details))
     }
 
-    /// The plan that somebody wrote down, repaired where that has one right answer, or everything that is wrong
+    /// The given plan, repaired where there is one right answer, or everything that is wrong
     /// with it. `proposal` is a [`PlanResponse`] in JSON, or any form in which LLMs answer: other names for keys,
     /// wrappers, prose around it. No LLM is asked. It is a plan for `request`, as far as that is known: its arms, which
     /// have no fault, its budget, its goal and constraints.

@@ -40,7 +40,7 @@ pub struct Plan {
 pub struct PlanDetails {
     /// What was changed in the proposal.
     pub repairs: Vec<Repair>,
-    /// What was found in the plan and let pass.
+    /// The critics' warnings about the plan.
     pub warnings: Vec<Warning>,
     /// What the engine would like to know.
     pub open_questions: Vec<String>,
@@ -69,7 +69,7 @@ impl Plan {
         &self.repairs
     }
 
-    /// What was found in it and let pass.
+    /// The critics' warnings about it.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }

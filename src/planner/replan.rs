@@ -18,7 +18,7 @@ use super::normalize::{Background, Plan, free_numbers, normalize_beside};
 use super::{PlanJob, PlannerArm};
 use crate::domain::PlanRules;
 
-/// A plan that is under way: some of its steps are done, at least one is not.
+/// A plan in progress: some of its steps are done, at least one is not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanProgress {
     steps: Vec<StepProgress>,
@@ -54,7 +54,7 @@ impl PlannerArm {
     }
 }
 
-/// A step of it, and what has come of it.
+/// A step of it, and its status.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepProgress {
     /// Its number in the plan.
@@ -71,7 +71,7 @@ pub struct StepProgress {
 }
 
 impl PlanProgress {
-    /// The steps of a valid plan and what has come of them, as
+    /// The steps of a valid plan and their status, as
     /// [`ReplanRequest`](crate::domain::ReplanRequest) has checked it.
     pub fn new(plan: Vec<SubTask>, progress: Vec<Progress>) -> Self {
         let mut said: HashMap<u32, Progress> = progress.into_iter().map(|said| (said.step, said)).collect();
@@ -87,7 +87,7 @@ impl PlanProgress {
         Self { steps, done, feedback: None, max_steps: None }
     }
 
-    /// The same with what a person wants changed.
+    /// The same with feedback.
     #[must_use]
     pub fn with_feedback(self, feedback: Option<String>) -> Self {
         Self { feedback, ..self }
@@ -99,7 +99,7 @@ impl PlanProgress {
         Self { max_steps, ..self }
     }
 
-    /// What a person wants changed, if anything.
+    /// The feedback, if any.
     pub fn feedback(&self) -> Option<&str> {
         self.feedback.as_deref()
     }

@@ -43,7 +43,7 @@ impl SerializedPlan {
         &self.details.repairs
     }
 
-    /// What was found in the plan and let pass.
+    /// The critics' warnings about the plan.
     pub fn warnings(&self) -> &[Warning] {
         &self.details.warnings
     }

@@ -1,4 +1,4 @@
-//! The steps of a plan while an LLM writes it: shown at once, and by no means final.
+//! The steps of a plan while an LLM writes it: shown at once, as a preview.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ use super::prompts::Prompts;
 
 /// Hears what LLMs say to one request, and shows the steps in it.
 ///
-/// Of several calls that are under way at once one has the floor: the first that has a step to show. The
+/// If several calls are in flight, one is shown: the first that has a step to show. The
 /// others are buffered until it ends without an answer.
 pub(super) struct StepStream {
     registry: Arc<ArmRegistry>,

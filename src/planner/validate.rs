@@ -88,7 +88,7 @@ impl PlanValidator {
             .map_err(RejectedAnswer::Invalid)
     }
 
-    /// The plan in what somebody wrote down, or everything that is wrong with it.
+    /// The plan in the given text, or everything that is wrong with it.
     pub(super) fn validate(&self, written: &str, request: &PlanRequest) -> Result<Plan, Vec<FieldError>> {
         let reading = parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author()])?;
         let background = Background { doubts: reading.doubts, ..Background::default() };
@@ -110,7 +110,7 @@ impl PlanValidator {
         self.reviewed(Background::default(), draft, request, progress).map(|reviewed| reviewed.plan)
     }
 
-    /// The plan that comes of a proposal, with what critics say about it.
+    /// The plan made from a proposal, with the critics' findings.
     fn reviewed(
         &self,
         background: Background<'_>,

@@ -20,7 +20,7 @@ const MAX_NESTING: usize = 3;
 /// Most bytes that a compiled regular expression may take.
 const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
-/// The names that only rewritten expressions have: no expression that somebody writes can contain an `@`.
+/// Names in rewritten expressions only: an expression that a user writes cannot contain an `@`.
 pub(super) const FUEL: &str = "@fuel";
 pub(super) const CHARGE: &str = "@charge";
 pub(super) const RANGE: &str = "@range";
@@ -246,7 +246,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Numbers of one kind: CEL converts none by itself.
+    /// Numbers of one kind: CEL does not convert them.
     fn arithmetic(&mut self, id: u64, left: &Shape, right: &Shape) -> Shape {
         match (left, right) {
             (Shape::Any, other) | (other, Shape::Any) if other.is_number() || *other == Shape::Any => {

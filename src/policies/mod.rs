@@ -58,7 +58,7 @@ pub struct PolicySource {
     pub when: Option<String>,
     /// What must be true of them, as a CEL expression.
     pub require: String,
-    /// What the LLM and the caller are told.
+    /// The message for the LLM and the caller.
     pub message: String,
     /// Whether a plan that breaks it is invalid.
     #[serde(default)]

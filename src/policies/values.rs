@@ -260,7 +260,7 @@ fn object(fields: &serde_json::Map<String, Value>) -> BoxVal<'_> {
     Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
 
-/// Whole numbers are ints, so that they can be reckoned with as those of steps can.
+/// Whole numbers are ints, so that they can be used in arithmetic like those of steps.
 fn json(value: &Value) -> BoxVal<'_> {
     match value {
         Value::Null => Box::new(CelNull),

@@ -1,6 +1,6 @@
 //! A circuit breaker: after repeated failure a service gets no calls for a while, and then one probe.
 //!
-//! Closed: calls are allowed. Open: they are not, until the reset time has passed. Half-open: one probe is under way;
+//! Closed: calls are allowed. Open: they are not, until the reset time has passed. Half-open: one probe is in flight;
 //! its success closes the breaker, its failure opens it again.
 //! Source: M. Nygard, *Release It!*, 2nd ed., "Circuit Breaker".
 //!
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The wait that callers are given while a probe is under way.
+/// The wait that callers are given while a probe is in flight.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
 /// A circuit breaker.
@@ -29,7 +29,7 @@ pub struct Breaker {
 pub enum BreakerState {
     /// Calls are allowed.
     Closed = 0,
-    /// One probe is under way or due.
+    /// One probe is in flight or due.
     HalfOpen = 1,
     /// Calls are not allowed.
     Open = 2,

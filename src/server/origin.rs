@@ -1,7 +1,7 @@
 //! Which web pages may call.
 //!
 //! A browser lets any page send requests to this service, and a page whose name was made to point at this machine
-//! (DNS rebinding) reads the answers too. Where no token is asked for, only the origin tells such a page apart.
+//! (DNS rebinding) reads the answers too. Without tokens, only the origin identifies such a page.
 
 use std::net::IpAddr;
 

@@ -75,7 +75,7 @@ pub(crate) fn deadline(
     let Some(value) = headers.get(X_REQUEST_TIMEOUT_MS) else { return Ok(arrived + limit) };
     let text = value.to_str().unwrap_or_default().trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // A number too large for the type lowers nothing.
+    // A number too large for the type does not lower the deadline.
     match text.parse::<u64>().unwrap_or(u64::MAX) {
         ms if is_number && ms > 0 => Ok(arrived + limit.min(Duration::from_millis(ms))),
         _ => Err(FieldError::new("X-Request-Timeout-Ms", "must be a whole number of milliseconds above 0")),

@@ -53,7 +53,7 @@ pub use track_record::TrackRecord;
 
 /// When callers should retry while all permits are taken or the service shuts down.
 pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
-/// Plans that are validated at once. They have permits of their own, so that no flood of them can take those of
+/// Plans that are validated at once. They have permits of their own, so that a flood of them cannot take those of
 /// `/plan`, and few, since nothing else limits them.
 const MAX_VALIDATIONS: usize = 32;
 /// How often callers whose rate limit is whole again are forgotten.

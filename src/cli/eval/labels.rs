@@ -1,4 +1,4 @@
-//! Labelled plans: how much a plan is like one that a person wrote for the same goal.
+//! Labelled plans: how similar a plan is to one that a person wrote for the same goal.
 //!
 //! *Node F1* compares the arms of the steps as multisets, *link F1* the dependencies, each as the pair of arms of the
 //! step that is needed and of the one that needs it (as in the `TaskBench` paper of 2024). F1 is twice what both have in
@@ -54,7 +54,7 @@ impl Likeness {
         })
     }
 
-    /// The mean of `all`, without those of scenarios that have no labelled plan; `None` without any.
+    /// The mean of `all`, without scenarios that have no labelled plan; `None` if there are none.
     pub(super) fn mean(all: impl Iterator<Item = Option<Self>>) -> Option<Self> {
         let all: Vec<Self> = all.flatten().collect();
         let mean = |figure: fn(&Self) -> f64| {

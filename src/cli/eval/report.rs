@@ -26,7 +26,7 @@ pub(super) struct Report {
     pub(super) timeout_seconds: f64,
     /// The required share of valid plans.
     pub(super) min_success: f64,
-    /// The most warnings with which the run passes; null where they do not matter.
+    /// The maximum number of warnings of a run that passes; null without a limit.
     pub(super) max_warnings: Option<usize>,
     /// Whether that share is reached.
     pub(super) passed: bool,
@@ -159,7 +159,7 @@ impl Report {
         of_figures(table)
     }
 
-    /// The cells of a row, with those of the labelled plans where any scenario has one.
+    /// The cells of a row, including those of labelled plans if any scenario has one.
     fn with_labels<const N: usize>(&self, row: [String; N], labels: [String; 2]) -> Vec<String> {
         let labels = self.summary.labelled.map(|_| labels);
         row.into_iter().chain(labels.into_iter().flatten()).collect()

@@ -64,7 +64,7 @@ pub(super) struct Score {
     pub(super) constraints: Coverage,
     /// The repairs of the LLM's answer.
     pub(super) repairs: RepairCount,
-    /// What critics found in the plan and let pass.
+    /// The critics' warnings about the plan.
     pub(super) warnings: WarningCount,
     /// Calls made to LLMs.
     pub(super) attempts: u32,

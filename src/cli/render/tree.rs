@@ -73,7 +73,7 @@ fn arrange(steps: &[SubTask]) -> (Vec<TreeStep<'_>>, Vec<usize>) {
     (nodes, roots)
 }
 
-/// Moves that of `indices` to the end which is on the critical path, or whose column finishes last.
+/// Moves the entry of `indices` to the end that is on the critical path, or whose column finishes last.
 fn move_latest_to_end(indices: &mut [usize], nodes: &[TreeStep<'_>]) {
     let last =
         indices.iter().copied().max_by_key(|&p| (nodes[p].is_critical, nodes[p].column_finish, Reverse(p)));

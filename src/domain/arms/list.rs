@@ -13,7 +13,7 @@ use super::{Arm, ArmRegistry, MAX_ARM_ID_CHARS};
 const SETTINGS: &str = "settings";
 /// Longest description taken from a source, in characters.
 const MAX_DESCRIPTION_CHARS: usize = 600;
-/// So many arms that are left out are named.
+/// Most left-out arms that are named.
 const MOST_NAMED: usize = 3;
 
 /// All arms, and where they come from.
@@ -76,8 +76,8 @@ impl ArmList {
         Self::with_sources(registry, &[])
     }
 
-    /// The arms of the settings and of `sources`. Of several with one id the first is taken: that of the settings, then
-    /// that of the first source that is available.
+    /// The arms of the settings and of `sources`. If several have the same id, the first is taken: the one in the settings, then
+    /// the one of the first available source.
     pub fn with_sources(own: &ArmRegistry, sources: &[SourceState]) -> Self {
         let listed = |arm: &Arm| ListedArm { arm: arm.clone(), source: SETTINGS.into(), available: true };
         let mut list = Self { arms: own.arms().iter().map(listed).collect(), sources: Vec::new() };

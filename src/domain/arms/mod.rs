@@ -172,7 +172,7 @@ impl ArmRegistry {
     }
 }
 
-/// Notes what is wrong with each of `arms` by itself; `place` gives its path.
+/// Notes the faults of each of `arms`; `place` gives its path.
 fn check_arms(arms: &[Arm], place: impl Fn(usize) -> String, faults: &mut Vec<FieldError>) {
     for (index, arm) in arms.iter().enumerate() {
         let mut fault = |field: &str, message: String| {

@@ -40,7 +40,7 @@ pub(super) fn without_accents(text: &str) -> String {
     text.nfkd().filter(|c| !is_accent(c)).nfc().collect()
 }
 
-/// The folded `name` without the words around it that name a kind; itself where nothing else is left.
+/// The folded `name` without the words around it that name a kind; unchanged if nothing else is left.
 pub(super) fn bare(name: &str) -> &str {
     let mut bare = name;
     while let Some((first, rest)) = bare.split_once(' ')

@@ -10,13 +10,13 @@ use super::{Arm, ArmRegistry};
 /// The weight of the name relative to the step's text.
 const NAME_WEIGHT: f32 = 3.0;
 const ACTION_WEIGHT: f32 = 1.0;
-/// What is left of a score for each neighbour whose type does not fit.
+/// The factor on a score for each neighbour whose type does not fit.
 const MISFIT: f32 = 0.6;
 /// The best match is clear when it is ahead of the second by this share of its score.
 const CLEAR_MARGIN: f32 = 0.2;
 /// And its least relevance: that of a rare word of the step that is in the arm's name.
 const CLEAR_SCORE: f32 = 1.0;
-/// Below this, arms share no more with a step than some letters: nothing points to them.
+/// Below this, arms share only some letters with a step, and do not count as fitting.
 const FAINT_SCORE: f32 = 0.5;
 /// How many candidates are named.
 const MOST_CANDIDATES: usize = 3;
@@ -111,7 +111,7 @@ impl Index {
         Self { names, by_name, relevance: Relevance::new(arms) }
     }
 
-    /// The arms that `name` may mean by itself, from the surest way to find one to the least sure that finds any.
+    /// The arms that `name` may mean on its own, found in the most reliable way that finds any.
     fn by_name(&self, name: &str) -> (Vec<usize>, MatchedBy) {
         let folded = fold_name(name);
         let names = [joined(&folded), joined(bare(&folded))];
@@ -192,7 +192,7 @@ impl ArmRegistry {
         }
     }
 
-    /// The arm that `name` means by itself.
+    /// The arm that `name` means on its own.
     pub fn named(&self, name: &str) -> Option<&Arm> {
         self.get(name).or_else(|| match self.index().by_name(name).0[..] {
             [only] => Some(&self.arms[only]),
@@ -200,7 +200,7 @@ impl ArmRegistry {
         })
     }
 
-    /// Some of the arms at these places, in an order that is not that of the file.
+    /// Some of the arms at these places, in an order independent of the file.
     fn first_by_id(&self, places: Vec<usize>) -> Vec<&Arm> {
         let mut arms: Vec<&Arm> = places.into_iter().map(|at| &self.arms[at]).collect();
         arms.sort_by(|a, b| a.id.cmp(&b.id));

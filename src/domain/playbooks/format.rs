@@ -34,7 +34,7 @@ pub struct Playbook {
     /// Which goals it is for.
     #[serde(rename = "match", default)]
     pub matches: Match,
-    /// Whether its steps are added to plans of other playbooks, and it is never followed by itself.
+    /// Whether its steps are added to plans of other playbooks, and it is never followed on its own.
     #[serde(default)]
     pub addon: bool,
     /// Its steps, in the order in which they are usually done.

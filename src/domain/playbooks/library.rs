@@ -14,7 +14,7 @@ use super::phrases::{Found, PhraseSet, PhraseSetBuilder};
 pub const NO_PLAYBOOK: &str = "none";
 /// A score below this is not a match.
 const LEAST_SCORE: usize = 1;
-/// A score from which on a playbook guides an LLM: more than one or two words somewhere in the goal.
+/// Least score at which a playbook guides an LLM: more than one or two words anywhere in the goal.
 const GUIDING_SCORE: usize = 3;
 /// What a keyword at the beginning adds.
 const LEADING: usize = 6;

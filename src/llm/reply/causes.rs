@@ -25,7 +25,7 @@ const CAUSE_FIELDS: [&str; 15] = [
     "raw",
     "innererror",
 ];
-/// How deep errors may be nested; those of routers are four levels down.
+/// How deep errors may be nested; errors of routers are four levels deep.
 const MAX_DEPTH: u8 = 6;
 
 /// No money is left, regardless of the status.
@@ -43,7 +43,7 @@ const NO_BALANCE: [&str; 12] = [
     "billing_not_active",
     "in arrears",
 ];
-/// Words of limits of an account that is not allowed to go on. Messages about rates have some of them, too.
+/// Words about limits of an account that may not continue. Messages about rates have some of them, too.
 const ACCOUNT_LIMITS: [&str; 11] = [
     "quota",
     "balance",
@@ -78,7 +78,7 @@ const TOO_LONG: [&str; 16] = [
 /// The names of the limit of an answer.
 const ANSWER_LIMITS: [&str; 4] =
     ["max_tokens", "max_completion_tokens", "max_new_tokens", "max_output_tokens"];
-/// How its value is said to be too large.
+/// Words that say that its value is too large.
 const TOO_LARGE: [&str; 10] = [
     "too large",
     "too high",

@@ -15,7 +15,7 @@ use crate::resilience::{rate_limit_reset, retry_after};
 
 use super::causes::{CauseWords, names_parameter};
 
-/// How deep errors may be nested; those of routers are four levels down.
+/// How deep errors may be nested; errors of routers are four levels deep.
 const MAX_DEPTH: u8 = 6;
 /// The bytes of a message that are read.
 const MAX_MESSAGE_BYTES: usize = 4_096;

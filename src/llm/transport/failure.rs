@@ -49,7 +49,7 @@ fn tls_failure(error: &TlsError) -> CallFailure {
     })
 }
 
-/// The HTTP/1 connection of a send to which the server closed or reset it without an answer.
+/// The HTTP/1 connection of a request that the server closed or reset without an answer.
 pub(super) fn closed_connection(error: &reqwest::Error) -> Option<HttpInfo> {
     if !causes(error).any(is_close) {
         return None;

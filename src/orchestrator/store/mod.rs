@@ -276,7 +276,7 @@ impl Store {
 
     /// Notes that an orchestrator starts: adds to the budgets of unfinished tasks the time for which none ran, less
     /// `beat`, the time between two [beats](Self::beat). So each start costs a task that much of its budget at least,
-    /// and one that starts and crashes for ever uses it up. Gives how many tasks got time.
+    /// and one that keeps starting and crashing uses it up. Returns how many tasks got time.
     ///
     /// # Errors
     /// When the database does not answer.

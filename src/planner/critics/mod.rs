@@ -77,7 +77,7 @@ pub struct Finding {
     pub step: Option<u32>,
     /// The field of the step, where it is one.
     pub field: Option<&'static str>,
-    /// What the LLM is told: what is wrong, with figures, and what would be right. Texts of the request are in it only
+    /// The message for the LLM: what is wrong, with figures, and what would be right. Texts of the request are in it only
     /// as [`quoted`].
     pub to_llm: String,
     /// The same for the caller: a clause in lower case without a full stop. In that of a hard finding there is no text of
@@ -141,7 +141,7 @@ impl Default for Critics {
     }
 }
 
-/// A plan that may be returned, and what the LLM may be asked about first.
+/// A plan that may be returned, and findings that the LLM may be asked about first.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reviewed {
     pub(super) plan: Plan,
@@ -179,7 +179,7 @@ impl Critics {
         self.critics.iter().flat_map(|critic| critic.stated()).collect()
     }
 
-    /// Everything that the critics find in `plan`, of which some steps are `done`.
+    /// Everything that the critics find in `plan`, some steps of which may be `done`.
     pub fn review(
         &self,
         request: &PlanRequest,

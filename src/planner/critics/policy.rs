@@ -7,7 +7,7 @@ use crate::policies::{self, Policies, PolicyInput, Violation};
 
 use super::{Critic, Finding, Review, Severity};
 
-/// Most characters of all messages that the LLM is told from the start.
+/// Maximum number of characters of all messages that the LLM gets from the start.
 const MAX_STATED_CHARS: usize = 4_000;
 /// Most steps that are named as breaking one policy.
 const MAX_STEPS_NAMED: usize = 10;

@@ -62,7 +62,7 @@ impl EmptyWords {
         first.is_some_and(is_empty) && words.all(is_empty)
     }
 
-    /// Whether nothing is left of a run of characters without its empty words and its numbers.
+    /// Whether a run of characters consists of empty words and numbers only.
     fn is_unspaced_and_empty(&self, word: &str) -> bool {
         let mut rest = word;
         while let Some(c) = rest.chars().next() {

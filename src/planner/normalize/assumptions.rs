@@ -1,4 +1,4 @@
-//! What a proposal leaves open: a fault where somebody can be asked again, else an assumption.
+//! What a proposal leaves open: a fault if the LLM can be asked again, else an assumption.
 
 use std::collections::HashSet;
 

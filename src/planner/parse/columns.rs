@@ -74,7 +74,7 @@ impl<'a> Columns<'a> {
         self.0.remove(index).entries
     }
 
-    /// Gives what is left its place: references to steps become dependencies, steps inside of steps are doubts, and
+    /// Assigns what is left: references to steps become dependencies, steps inside of steps are doubts, and
     /// the rest is not about the plan.
     pub(super) fn place_the_rest(self, list: &mut StepList, arms: &ArmNames) {
         let mut prose = Vec::new();

@@ -28,7 +28,7 @@ pub struct IncrementalParser {
     string: InString,
     /// The text of the last string.
     key: Vec<u8>,
-    /// What came of the object that may be a step, and how many brackets were open before it.
+    /// The state of an object that may be a step, and how many brackets were open before it.
     step: Option<(usize, Vec<u8>)>,
     earlier: EarlierSteps,
     has_found: bool,
@@ -250,7 +250,7 @@ impl IncrementalParser {
         let text = std::str::from_utf8(text).ok()?;
         let document = valid_at(text, 0).or_else(|| read_at(text, 0).ok());
         let is_whole = |document: &Document| !document.is_cut && !document.is_abridged;
-        // What cannot be read has its place, too.
+        // Unreadable steps keep their place, too.
         let value = document.filter(is_whole).map_or(Value::Null, |document| document.value);
         let step = self.earlier.followed_by(&value);
         self.has_found |= step.is_some();

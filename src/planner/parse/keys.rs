@@ -221,7 +221,7 @@ fn words(key: &str) -> Vec<String> {
     words
 }
 
-/// The member under the first of `names` that is there and not null, however the key is spelled.
+/// The member under the first of `names` that exists and is not null, in any spelling of the key.
 pub(super) fn member<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<(&'a str, &'a Value)> {
     let names = if object.len() > MAX_MEMBERS { &[] } else { names };
     names.iter().find_map(|name| {

@@ -109,7 +109,7 @@ fn read_tolerantly(answer: &str, arms: &ArmNames) -> Result<Reading, ParseError>
     Ok(Reading { draft, doubts, is_strict: false })
 }
 
-/// What was found in an answer on the way to its end.
+/// Candidates found in an answer so far.
 #[expect(clippy::struct_excessive_bools, reason = "each is an observation of its own")]
 struct Findings<'a> {
     arms: &'a ArmNames,

@@ -256,7 +256,7 @@ fn put_checks_first(nodes: &mut [Node]) {
             .collect();
         nodes[index].needs.extend(checks);
     }
-    // What must be there for that cannot be left out.
+    // Steps that kept steps depend on must be kept too.
     let guarded: Vec<usize> = (0..nodes.len()).filter(|&at| nodes[at].needs_checks).collect();
     for index in guarded {
         for before in ancestors(nodes, index) {

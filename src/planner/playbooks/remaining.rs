@@ -33,7 +33,7 @@ const OTHERWISE: &str = "In another way than before: ";
 const AFRESH: &str = "Find out why this failed before, then do it in another way: ";
 const ONCE_MORE: &str = "Once more: ";
 
-/// Looks at what is there, for plans that must have more steps: how the action begins, and its criterion.
+/// Review steps, for plans that must have more steps: how the action begins, and its criterion.
 const FACETS: [(&str, &str); 3] = [
     ("Gather what is known about", "What is known is written down, with its source"),
     ("Work out how to go about", "The next actions are clear to whoever carries them out"),
@@ -223,7 +223,7 @@ impl Remaining<'_> {
         task.needs.push(Need::New(place));
     }
 
-    /// Adds looks at what is there until there are `fewest` steps; gives these.
+    /// Adds review steps until there are `fewest` steps, and returns them.
     fn fill(&mut self, fewest: usize) -> Vec<Need> {
         let work = self.tasks.len();
         for index in 0..fewest.saturating_sub(work) {
@@ -270,7 +270,7 @@ impl Remaining<'_> {
         }
     }
 
-    /// What nothing else waits for.
+    /// Nodes that nothing else waits for.
     fn leaves(&self) -> Vec<Need> {
         let by_done =
             self.progress.done().iter().flat_map(|step| &step.depends_on).map(|number| Need::Done(*number));

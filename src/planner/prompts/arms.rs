@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::domain::arms::{Arm, ArmRegistry};
 use crate::text::shorten;
 
-/// As much may be said of all arms, in bytes; beyond it, descriptions are shortened, and at last left out.
+/// Most bytes for the list of arms; beyond that, descriptions are shortened and finally left out.
 const MOST_BYTES: usize = 20 * 1024;
 /// A description is not cut shorter than this, in characters.
 const SHORTEST: usize = 24;
@@ -54,7 +54,7 @@ fn write_within(registry: &ArmRegistry, prompt: &mut String, write: impl Fn(&Arm
     let mut longest = usize::MAX;
     loop {
         for arm in registry.arms() {
-            // On one line each: what an arm says of itself is data, and no rule of ours.
+            // On one line each: descriptions of arms are data, not rules.
             let description = arm.description.split_whitespace().collect::<Vec<_>>().join(" ");
             write(arm, &shorten(&description, longest), longest < usize::MAX, prompt);
         }

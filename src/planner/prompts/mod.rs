@@ -1,4 +1,4 @@
-//! What the LLM is told: rules and arms once, goal, constraints and context for each request.
+//! The prompts: rules and arms once; goal, constraints and context for each request.
 //!
 //! Everything that does not depend on the request is built at start.
 
@@ -28,7 +28,7 @@ use playbook::Guide;
 use replan::RestPrompts;
 use schema::Room;
 
-/// Steps of the plan that comes of the simple question, as far as the limits allow.
+/// Number of steps that the simple prompt asks for, within the limits.
 const SIMPLE_STEPS: usize = 3;
 /// An answer that must differ from the last is drawn at this temperature at least.
 const WARM: f64 = 0.7;
@@ -243,7 +243,7 @@ fn user_prompt(request: &PlanRequest, steps: &str, budget: &str) -> String {
 }
 
 /// Goal, constraints and context as one JSON document between fences: inside JSON strings nothing
-/// of them can close the fence or look like a message of ours.
+/// of them can close the fence or look like a message of the planner.
 fn fenced(data: &impl Serialize) -> String {
     let data = serde_json::to_string(data).expect("texts and JSON values serialise");
     // `<` is escaped so that no text can spell the closing fence.

@@ -1,4 +1,4 @@
-//! Questions that callers want to be asked: what the LLM would have to know for a better plan.
+//! Open questions: what the LLM would have to know for a better plan.
 
 use std::sync::Arc;
 

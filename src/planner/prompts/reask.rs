@@ -1,4 +1,4 @@
-//! What an LLM is told about an answer that was rejected: the exact faults, and what would be right.
+//! The message to the LLM about a rejected answer: the exact faults, and what would be right.
 
 use crate::domain::arms::ArmRegistry;
 use crate::planner::error::{ParseError, PlanFault, RejectedAnswer, list, missing, steps};

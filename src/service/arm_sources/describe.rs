@@ -88,7 +88,7 @@ fn transport(error: &DynamicTransportError) -> String {
     "the connection failed".into()
 }
 
-/// What an answer is that is too long.
+/// The fault for an answer that is too long.
 pub(super) const TOO_LARGE: &str = "answers with more than 4 MiB";
 
 /// What another program says, as far as it is shown.

@@ -29,7 +29,7 @@ use reader::{Found, SourceReader};
 
 /// How long the service waits at its start for sources to be read.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
-/// A source that could not be read is tried again after at most this long, then ever later up to the usual time.
+/// Longest wait before a source that could not be read is retried for the first time; waits then grow to the usual time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// How long sources may take to end.
 const END_TIME: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub(crate) struct ArmSources {
     known: Mutex<Vec<KnownSource>>,
     /// The arms that the planner has, and where they come from.
     published: Mutex<Arc<ArmList>>,
-    /// What reads them, until somebody begins to.
+    /// The readers, until reading starts.
     readers: Mutex<Vec<SourceReader>>,
     refresh: Duration,
     stale: Duration,

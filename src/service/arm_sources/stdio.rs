@@ -91,7 +91,7 @@ impl StdioServer {
         self.changes.notified().await;
     }
 
-    /// Ends the server: its input ends, and when it does not end by itself it is killed.
+    /// Ends the server: closes its input, and kills it if it does not exit.
     pub(super) async fn end(&mut self) {
         if let Some(Running { session, mut process }) = self.running.take() {
             let ended = async {

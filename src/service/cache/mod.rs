@@ -235,7 +235,7 @@ impl PlanCache {
     ) -> PlanOutcome {
         let arms = planner.arms_version();
         let answer = PlanOutcome::new(cache, planner.generate_plan(job, deadline, steps).await);
-        // A plan for other arms than those of the key is of no use to others.
+        // A plan for other arms than those of the key cannot be shared.
         if planner.arms_version() == arms && self.key(job, &arms) == key {
             self.store(planner, key, &answer);
         }

@@ -37,7 +37,7 @@ pub(super) struct Document {
 /// Not a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoDocument {
-    /// The byte offset up to which it was read to find out.
+    /// The byte offset up to which it was read.
     pub(super) to: usize,
     /// Whether it began like one, so that something of it is lost.
     pub(super) is_broken: bool,
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         Some(Some(Value::Object(members)))
     }
 
-    /// A list; none when the text ended before it did, as what it lacks cannot be told.
+    /// A list; `None` if the text ended first, as the missing part is unknown.
     fn list(&mut self) -> Read {
         self.enter()?;
         let mut items = Vec::new();
