@@ -38,7 +38,7 @@ pub(super) const CODES: [ErrorCode; 10] = [
 /// other names for keys, wrappers; also as text in one JSON string. Faults with exactly one correction are repaired,
 /// and `repairs` lists each change; `errors` lists all others. These calls do not count towards the rate limit or the
 /// limit of plans in flight. The body may also have `arms`, `budget`, `goal`, `constraints` and `context`, as in
-/// `POST /plan`: then the plan is checked against these. If too many arrive at once they are answered with `overloaded`.
+/// `POST /plan`: then the plan is checked against these. Too many at once are answered with `overloaded`.
 #[utoipa::path(
     post,
     path = "/validate",

@@ -76,7 +76,7 @@ impl ArmList {
         Self::with_sources(registry, &[])
     }
 
-    /// The arms of the settings and of `sources`. If several have the same id, the first is taken: the one in the settings, then
+    /// The arms of the settings and of `sources`. If several have the same id, the first wins: the one in the settings, then
     /// the one of the first available source.
     pub fn with_sources(own: &ArmRegistry, sources: &[SourceState]) -> Self {
         let listed = |arm: &Arm| ListedArm { arm: arm.clone(), source: SETTINGS.into(), available: true };

@@ -29,7 +29,7 @@ use reader::{Found, SourceReader};
 
 /// How long the service waits at its start for sources to be read.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
-/// Longest wait before a source that could not be read is retried for the first time; waits then grow to the usual time.
+/// Longest wait before the first retry of a source that could not be read; waits then grow to the usual time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// How long sources may take to end.
 const END_TIME: Duration = Duration::from_secs(5);
