@@ -25,7 +25,7 @@ const GOAL: (&str, &str) = ("goal", "The goal, in the user's words");
 const CONSTRAINTS: (&str, &str) = ("constraints", "Rules that the plan must respect");
 const CONTEXT: (&str, &str) = ("context", "Known facts: files, versions, links");
 const ARMS: (&str, &str) =
-    ("arms", "The arms that may be used: ids from list_arms, or definitions of others; leave out for all");
+    ("arms", "The arms that may be used: ids from list_arms, or definitions of others; omit for all");
 const BUDGET: (&str, &str) = ("budget", "Limits that the plan must keep");
 const PLAYBOOK: (&str, &str) = ("playbook", "Name of the playbook to follow, or none");
 

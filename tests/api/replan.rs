@@ -102,7 +102,7 @@ async fn the_embedded_planner_keeps_pending_steps_and_replaces_failed_ones() {
             "Search the codebase for what the goal touches",
             "Find out why “Write the change” failed: the file is generated",
             "Write tests for the change",
-            "In another way than before: Write the change",
+            "In a different way: Write the change",
             "Run the full test suite",
             "Verify the result against every constraint",
         ]

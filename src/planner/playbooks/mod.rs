@@ -298,10 +298,10 @@ fn rationale(
         [] if request.playbook.as_deref() == Some(NO_PLAYBOOK) => {
             "Outlines the goal's own words, as no playbook was requested".to_owned()
         }
-        [] => "I recognised no part of the goal, so the steps only outline its own words".to_owned(),
+        [] => "No part of the goal was recognised, so the steps only outline its own words".to_owned(),
         [name] if recognised == count => format!("Follows the playbook {name}"),
         names if recognised == count => format!("Follows the playbooks {}", names.join(", ")),
-        names => format!("I recognised {recognised} of {count} parts (playbooks: {})", names.join(", ")),
+        names => format!("{recognised} of {count} parts of the goal were recognised (playbooks: {})", names.join(", ")),
     };
     let advice = if recognised == count {
         ""

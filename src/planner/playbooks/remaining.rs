@@ -29,14 +29,14 @@ const CONFIDENCE_PER_FAILURE: f64 = 0.05;
 const CONFIDENCE_WITH_FEEDBACK: f64 = 0.4;
 
 /// Precedes the action of a step that is tried again.
-const OTHERWISE: &str = "In another way than before: ";
+const OTHERWISE: &str = "In a different way: ";
 const AFRESH: &str = "Find out why this failed before, then do it in another way: ";
 const ONCE_MORE: &str = "Once more: ";
 
 /// Review steps, for plans that must have more steps: how the action begins, and its criterion.
 const FACETS: [(&str, &str); 3] = [
     ("Gather what is known about", "What is known is written down, with its source"),
-    ("Work out how to go about", "The next actions are clear to whoever carries them out"),
+    ("Work out how to go about", "The next actions are clear to those who carry them out"),
     ("Look for what could go wrong with", "Each risk has an answer"),
 ];
 
@@ -157,12 +157,12 @@ impl Remaining<'_> {
         let Some(feedback) = self.progress.feedback().filter(|_| self.room > 0) else { return Vec::new() };
         let quoted = shorten(&one_line(feedback), QUOTED_REASON);
         let criteria = [
-            "For each step that is left, it is settled whether the feedback changes it, and how",
+            "For each remaining step it is decided whether and how the feedback changes it",
             "What the feedback asks for beyond these steps is done or has an owner",
         ];
         let arm = self.staff.for_text("plan");
         self.room -= 1;
-        let action = format!("Decide what this feedback changes in the steps that are left: “{quoted}”");
+        let action = format!("Decide what this feedback changes in the remaining steps: “{quoted}”");
         vec![Need::New(self.add(arm, action, criteria.map(str::to_owned).into(), Vec::new()))]
     }
 
@@ -208,12 +208,12 @@ impl Remaining<'_> {
         // A verification that failed has said what is wrong already.
         let (action, arm, criteria) = if verifies {
             let arm = self.doer_before(&progress.step);
-            let criteria = ["What was found wrong no longer is", "What was right before still is"];
-            (format!("Put right what stood in the way of “{quoted}”{why}"), arm, criteria)
+            let criteria = ["Every fault that was found is corrected", "What worked before still works"];
+            (format!("Fix what blocked “{quoted}”{why}"), arm, criteria)
         } else {
             let criteria = [
                 "The cause is named, with what shows that it is the cause",
-                "What has to be different the next time is said",
+                "What must be different the next time is stated",
             ];
             (format!("Find out why “{quoted}” failed{why}"), task.arm, criteria)
         };
@@ -238,7 +238,7 @@ impl Remaining<'_> {
             };
             let action = format!("{lead} “{}”", shorten(&one_line(&of), QUOTED_ACTION));
             let arm = self.staff.for_text(&action);
-            let record = "What came of it is written down".into();
+            let record = "The outcome is written down".into();
             self.room = self.room.saturating_sub(1);
             self.add(arm, action, vec![criterion.into(), record], needs);
         }
@@ -384,12 +384,12 @@ fn rationale(progress: &PlanProgress, settles_feedback: bool) -> String {
         (!numbers.is_empty()).then(|| format!("{steps} {} {what} {is}", list(&numbers)))
     };
     let failed = named(StepStatus::Failed, "failed and").map(|failed| failed + " done in another way");
-    let kept = named(StepStatus::Pending, "had not begun and").map(|kept| kept + " kept");
+    let kept = named(StepStatus::Pending, "had not started and").map(|kept| kept + " kept");
     let said: Vec<String> = failed.into_iter().chain(kept).collect();
     let feedback = match progress.feedback() {
         None => "",
         Some(_) if settles_feedback => {
-            " It cannot interpret the feedback: a step that settles what changes was added first, and meeting the \
+            " It cannot interpret the feedback: a step that decides what changes was added first, and meeting the \
              feedback is a criterion of the last step."
         }
         Some(_) => {
@@ -398,7 +398,7 @@ fn rationale(progress: &PlanProgress, settles_feedback: bool) -> String {
         }
     };
     format!(
-        "Plan of what is left, made by the embedded planner, without a language model: of the plan so far, {}.{feedback}",
+        "Plan of the remaining steps, made by the embedded planner, without a language model: of the plan so far, {}.{feedback}",
         said.join("; ")
     )
 }

@@ -67,7 +67,7 @@ async fn the_embedded_planner_says_that_it_cannot_interpret_feedback() {
         actions,
         [
             "Search the codebase for what the goal touches",
-            "Decide what this feedback changes in the steps that are left: “Write release notes as well”",
+            "Decide what this feedback changes in the remaining steps: “Write release notes as well”",
             "Write the change",
             "Write tests for the change",
             "Run the full test suite",

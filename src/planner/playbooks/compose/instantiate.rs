@@ -137,10 +137,10 @@ fn outline(part: &Part, group: usize, before: Option<usize>, staff: &Staff, node
     let mut needs = Vec::new();
     if let Some(verifier) = staff.verifier().filter(|_| is_final) {
         let action = format!(
-            "Check that all is ready, and agreed with those concerned, for this: {}",
+            "Check that everything is ready, and agreed with those concerned, for this: {}",
             quoted(&part.text)
         );
-        let criteria = vec!["Nothing that it depends on is open, and whoever decides has agreed".into()];
+        let criteria = vec!["Nothing that it depends on is open, and those who decide have agreed".into()];
         needs.push(nodes.len());
         nodes.push(Node {
             group,
