@@ -252,7 +252,7 @@ async fn plans_are_compared_with_labelled_ones() {
     assert!(labelled[2].is_null(), "nobody wrote a plan");
     let figure = |one: &Value, name: &str| one[name].as_f64().expect("a figure");
     for name in ["node_f1", "link_f1"] {
-        let mean = (figure(labelled[0], name) + figure(labelled[1], name)) / 2.0;
+        let mean = f64::midpoint(figure(labelled[0], name), figure(labelled[1], name));
         assert!((figure(&found["summary"]["labelled"], name) - mean).abs() < 1e-3, "{name} {found}");
         assert!(labelled[..2].iter().all(|one| figure(one, name) <= 1.0), "{found}");
     }

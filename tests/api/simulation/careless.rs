@@ -170,9 +170,9 @@ async fn simulate(mode: CriticsMode) -> (f64, f64) {
             PlannerArm::new(Arc::new(settings.arms.clone()), settings.rules.clone(), engine, metrics)
                 .with_critics(Critics::new(mode, Vec::new()));
         let deadline = Instant::now() + settings.timeout;
-        let (origin, made) = planner.generate_plan(&request.into(), deadline, None).await;
+        let (origin, answered) = planner.generate_plan(&request.into(), deadline, None).await;
         calls += origin.usage_totals.attempts;
-        let (plan, _) = made.expect("a plan").into_response();
+        let (plan, _) = answered.expect("a plan").into_response();
         if let Some(fault) = fault {
             careless += 1;
             put_right += u32::from(!Case::draw(number).is_left_out(fault, &plan));
