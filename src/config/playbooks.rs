@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::config::{Config, File, FileFormat, Value};
 
 use crate::domain::PlanRules;
-use crate::domain::playbooks::{Library, Mode, Playbook};
+use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookStep};
 
 use super::load::line_and_column;
 use super::reader::Reader;
@@ -131,7 +131,7 @@ fn place_in(text: &str, at: usize) -> String {
 
 /// What is wrong when a playbook that is followed to the letter has more steps than plans may have.
 fn fault_of_length(playbook: &Playbook, rules: &PlanRules) -> Option<String> {
-    let ends_with_check = playbook.steps.last().is_some_and(|last| last.checks());
+    let ends_with_check = playbook.steps.last().is_some_and(PlaybookStep::checks);
     let count = playbook.steps.len() + usize::from(rules.require_verification && !ends_with_check);
     (playbook.mode == Mode::Fixed && count > rules.max_steps).then(|| {
         format!(

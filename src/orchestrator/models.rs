@@ -252,6 +252,8 @@ impl Submission {
             match fault.field.as_str() {
                 // The text is cut to what is left: the rest alone is too long.
                 "context" => faults.add("constraints", TOO_LONG_FOR_PLANNER),
+                // It is the task's own limit, which is reported by its own name.
+                "budget.max_duration_seconds" => {}
                 _ => faults.add(fault.field, fault.message),
             }
         }

@@ -170,8 +170,8 @@ mod tests {
                 "step 3: depends_on [2, 1] is not sorted or has repeats",
             ),
             (
-                |plan| plan.plan[2].depends_on = vec![1, 1],
-                "step 3: depends_on [1, 1] is not sorted or has repeats",
+                |plan| plan.plan[2].depends_on = vec![1, 2, 2],
+                "step 3: depends_on [1, 2, 2] is not sorted or has repeats",
             ),
             (
                 |plan| plan.plan[1].depends_on = vec![2],

@@ -357,7 +357,7 @@ async fn the_manual_page_has_every_command_argument_setting_and_exit_code() {
         assert!(page.contains(name), "{name}\n{page}");
     }
     for (name, _) in settings(&[]).expect("settings").shown() {
-        let is_in_files_only = ["ARMS", "ARM_SOURCES", "PLAYBOOKS", "PRICES"].contains(name);
+        let is_in_files_only = ["ARMS", "ARM_SOURCES", "PLAYBOOKS", "POLICIES", "PRICES"].contains(name);
         assert_eq!(page.contains(&format!("PLANNER_{name}\\fR")), !is_in_files_only, "{name}\n{page}");
     }
 }

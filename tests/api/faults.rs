@@ -280,7 +280,8 @@ async fn retry_after_is_passed_on_after_the_last_attempt(transport: Transport) {
 async fn an_outage_opens_the_breaker_and_one_probe_closes_it(transport: Transport) {
     let go_on = Arc::new(Notify::new());
     let probe = [vec![Act::Until(go_on.clone())], good()].concat();
-    let llm = FakeLlm::over(transport, [says(503, "canary"), says(503, "canary"), probe, good()]).await;
+    let llm =
+        FakeLlm::over(transport, [says(503, "server_error"), says(503, "server_error"), probe, good()]).await;
     let more = [
         ("PLANNER_LLM_MAX_ATTEMPTS", "1"),
         ("PLANNER_LLM_BREAKER_THRESHOLD", "2"),
@@ -311,7 +312,7 @@ async fn a_server_that_fails_every_other_call_costs_no_plan(transport: Transport
     let seen = Mutex::new(HashSet::new());
     let llm = FakeLlm::new(transport, move |_, body| {
         let goal = body["messages"][1]["content"].as_str().expect("a goal").to_owned();
-        if seen.lock().expect("no panic").insert(goal) { says(500, "canary") } else { good() }
+        if seen.lock().expect("no panic").insert(goal) { says(500, "server_error") } else { good() }
     });
     let app = app(&llm, &[]).await;
     let requests = (0..20).map(|number| json!({"goal": format!("Ship number {number}")}));

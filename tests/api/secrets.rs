@@ -154,6 +154,16 @@ async fn no_time_and_no_place(level: &str) -> (Vec<String>, Vec<Value>) {
     (canaries.seen, lines)
 }
 
+/// One plan that costs more than the budget for LLM calls, and one that it has nothing left for.
+async fn no_money(level: &str) -> (Vec<String>, Vec<Value>) {
+    let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
+    let mut canaries = Canaries::start(&llm, level, &[("PLANNER_LLM_BUDGET_USD_PER_DAY", "0.0001")]).await;
+    for _ in 0..2 {
+        canaries.send(canaries.plan()).await;
+    }
+    canaries.end().await
+}
+
 #[tokio::test]
 async fn no_goal_constraint_context_answer_token_or_key_is_logged_or_answered() {
     // The levels above write less of the same.
@@ -161,10 +171,13 @@ async fn no_goal_constraint_context_answer_token_or_key_is_logged_or_answered() 
 }
 
 async fn keeps_secrets_at(level: &str) {
-    let ((mut seen, mut lines), (more_seen, more_lines)) =
-        tokio::join!(everything_goes_wrong(level), no_time_and_no_place(level));
-    seen.extend(more_seen);
-    lines.extend(more_lines);
+    let (wrong, no_time, no_money) =
+        tokio::join!(everything_goes_wrong(level), no_time_and_no_place(level), no_money(level));
+    let (mut seen, mut lines) = (Vec::new(), Vec::new());
+    for (more_seen, more_lines) in [wrong, no_time, no_money] {
+        seen.extend(more_seen);
+        lines.extend(more_lines);
+    }
     for code in ErrorCode::ALL.map(ErrorCode::as_str) {
         // That one takes a fault of ours: see the tests of panics.
         assert!(code == "internal_error" || seen.iter().any(|seen| seen == code), "{code} in {seen:?}");

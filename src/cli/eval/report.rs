@@ -108,7 +108,7 @@ impl Report {
     /// A row for each scenario, under a row for each kind.
     fn score_table(&self) -> Table {
         let mut table = Table::new();
-        let header = ["Scenario", "Steps", "Arms", "Constr.", "Repairs", "Warn.", "Calls", "Tokens", "Time"];
+        let header = ["Scenario", "Steps", "Arms", "Constr.", "Rep.", "Warn.", "Calls", "Tokens", "Time"];
         table.set_header(
             self.with_labels(header.map(str::to_owned), ["Node F1", "Link F1"].map(str::to_owned)),
         );
@@ -137,7 +137,7 @@ impl Report {
     fn summary_table(&self) -> Table {
         let mut table = Table::new();
         let header =
-            ["Kind", "Valid", "Arms", "Constr.", "Repairs", "Warn.", "Calls", "Tokens", "Cost", "p50", "p95"];
+            ["Kind", "Valid", "Arms", "Constr.", "Rep.", "Warn.", "Calls", "Tokens", "Cost", "p50", "p95"];
         table.set_header(self.with_labels(header.map(str::to_owned), ["Node", "Link"].map(str::to_owned)));
         let kinds = self.kinds.iter().map(|kind| (visible(&kind.kind), &kind.summary));
         for (kind, figures) in kinds.chain([("all".to_owned(), &self.summary)]) {

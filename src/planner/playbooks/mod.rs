@@ -131,7 +131,9 @@ impl EmbeddedPlanner {
         let mut aside = Vec::new();
         let asked = request.playbook.as_deref();
         if asked == Some(NO_PLAYBOOK) {
-            matched.iter_mut().for_each(|part| part.playbook = None);
+            for part in &mut matched {
+                part.playbook = None;
+            }
         } else if let Some(playbook) = asked.and_then(|name| self.library.named(name)) {
             let fits = |part: &Matched<'_>| part.playbook.is_some_and(|other| other.name == playbook.name);
             // Without a part that it fits, the first one says what the plan is about.
@@ -214,7 +216,9 @@ impl EmbeddedPlanner {
         let seconds = limit::fitted(usual.clone(), &needs, limit);
         let is_scaled = seconds != usual;
         if let Some(most) = budget.max_cost_tier {
-            nodes.iter_mut().for_each(|node| node.cost_tier = node.cost_tier.min(most));
+            for node in &mut nodes {
+                node.cost_tier = node.cost_tier.min(most);
+            }
         }
         let steps = nodes.into_iter().zip(seconds).enumerate();
         (steps.map(|(index, (node, seconds))| self.step(index, node, seconds)).collect(), is_scaled)

@@ -157,8 +157,8 @@ fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str
 /// Moves a part that must be done first before the one that it follows: "Delete the accounts and tell the users first".
 fn put_first(texts: &mut [String], language: &Language) {
     for index in 1..texts.len() {
-        if let Some(rest) = language.without_first(&texts[index]) {
-            texts[index] = rest.to_owned();
+        if let Some(rest) = language.without_first(&texts[index]).map(str::to_owned) {
+            texts[index] = rest;
             texts.swap(index - 1, index);
         }
     }

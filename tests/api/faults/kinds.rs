@@ -11,6 +11,7 @@ pub fn good() -> Vec<Act> {
     send_json(200, &completion(&good_plan().to_string()))
 }
 
+/// An error whose code is for programs, and whose message and other keys must not be passed on to callers.
 pub fn says(status: u16, code: &str) -> Vec<Act> {
     send_json(status, &json!({"error": {"message": "canary-message", "code": code, "canary": "canary"}}))
 }
@@ -35,12 +36,12 @@ pub fn passing() -> Vec<(&'static str, Vec<Act>)> {
     let half = format!("HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n{}", &whole[..whole.len() / 2]);
     let unended = vec![Act::Head(200, String::new()), Act::Body(whole.into()), Act::Close];
     vec![
-        ("500", says(500, "canary")),
+        ("500", says(500, "server_error")),
         ("502 with a page", send(502, "content-type: text/html\r\n", "<html>canary</html>")),
-        ("503", says(503, "canary")),
+        ("503", says(503, "server_error")),
         ("529", send(529, "", "")),
-        ("408", says(408, "canary")),
-        ("409", says(409, "canary")),
+        ("408", says(408, "server_error")),
+        ("409", says(409, "server_error")),
         ("429", says(429, "rate_limit_exceeded")),
         ("200 with an error", says(200, "rate_limit_exceeded")),
         ("200 with a page", send(200, "content-type: text/html\r\n", "<html>canary</html>")),
@@ -66,7 +67,7 @@ pub fn lasting() -> Vec<(&'static str, Vec<Act>)> {
     let choice = |choice: Value| send_json(200, &json!({"choices": [choice]}));
     vec![
         ("wrong key", says(401, "invalid_api_key")),
-        ("forbidden", says(403, "canary")),
+        ("forbidden", says(403, "denied")),
         ("unknown model", says(404, "model_not_found")),
         ("context too long", says(400, "context_length_exceeded")),
         ("filtered prompt", says(400, "content_filter")),

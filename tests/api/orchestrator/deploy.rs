@@ -46,7 +46,7 @@ fn ports_and_names_are_those_of_octollm() {
     for (service, port) in [
         ("grafana", "127.0.0.1:3000:3000"),
         ("orchestrator", "127.0.0.1:8000:8000"),
-        ("planner-arm", "127.0.0.1:8001:8001"),
+        ("planner-arm", "127.0.0.1:8001-8003:8001"),
         ("postgres", "127.0.0.1:15432:5432"),
         ("prometheus", "127.0.0.1:9090:9090"),
     ] {
