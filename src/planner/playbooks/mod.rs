@@ -305,7 +305,10 @@ fn rationale(
         [] => "No part of the goal was recognised, so the steps only outline its own words".to_owned(),
         [name] if recognised == count => format!("Follows the playbook {name}"),
         names if recognised == count => format!("Follows the playbooks {}", names.join(", ")),
-        names => format!("{recognised} of {count} parts of the goal were recognised (playbooks: {})", names.join(", ")),
+        names => format!(
+            "{recognised} of {count} parts of the goal were recognised (playbooks: {})",
+            names.join(", ")
+        ),
     };
     let advice = if recognised == count {
         ""
