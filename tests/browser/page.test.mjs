@@ -210,7 +210,7 @@ test("Escape ends the call to the LLM, and so does leaving", async () => {
     await leave(page);
     while (!llm.gone) await new Promise((turn) => setImmediate(turn));
     if (page.url() === app.url) {
-      await page.getByText("Cancelled. The language model is no longer being asked.").waitFor();
+      await page.getByText("Cancelled. The call to the language model was stopped.").waitFor();
       await page.getByRole("heading", { name: "Incomplete preview (cancelled)" }).waitFor();
       assert.equal(await page.locator("#alert").innerText(), "", "what one wants is no error");
       await page.watched();

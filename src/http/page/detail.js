@@ -18,7 +18,7 @@ export class Detail {
       if (key === "ArrowLeft") this.turn(-1);
       if (key === "ArrowRight") this.turn(1);
     });
-    // A click beside it closes it; its own box is filled by its children.
+    // A click outside closes it; its own box is filled by its children.
     dialog.addEventListener("click", (event) => {
       const box = dialog.getBoundingClientRect();
       const outside = event.clientX < box.left || event.clientX > box.right || event.clientY < box.top || event.clientY > box.bottom;

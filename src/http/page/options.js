@@ -9,7 +9,7 @@ let arms = [], playbooks = [];
 /** What a link asked for before the lists were known. */
 let wanted = { arms: null, playbook: "" };
 
-/** The arms that steps can be assigned to, which may be none while nobody has said them. */
+/** The arms that steps can be assigned to, which may be empty until they are loaded. */
 export const known = () => arms.filter(({ available }) => available !== false);
 
 /** Learns the lists, with `token` where the service needs one. */

@@ -87,7 +87,7 @@ async function learn() {
   byId("banner").hidden = !isEmbedded && !well.notice;
   byId("banner").classList.toggle("found", !isEmbedded);
   byId("banner-none").hidden = !isEmbedded;
-  // A model that was found on this machine, which nobody has configured.
+  // A model that was found on this machine rather than configured.
   byId("banner-notice").hidden = isEmbedded;
   byId("banner-notice").replaceChildren(quoting(well.notice ?? ""));
 }
@@ -122,7 +122,7 @@ function end() {
   if (hadFocus) (byId("summary").hidden ? byId("plan") : byId("change")).focus({ preventScroll: true });
 }
 
-/** A step that is a preview. One that was there already begins anew: what was shown before is void. */
+/** A step that is a preview. If its number was shown before, a new preview starts and replaces the old one. */
 function preview(step, kept) {
   const without = steps.length ? steps : kept;
   if (without.some((one) => one.step === step.step)) {
@@ -184,7 +184,7 @@ function fail(trouble) {
     byId("empty").hidden = incomplete;
     form.fold(null);
   }
-  if (!trouble) return say("Cancelled. The language model is no longer being asked.");
+  if (!trouble) return say("Cancelled. The call to the language model was stopped.");
   if (!(trouble instanceof Trouble)) {
     console.error(trouble);
     trouble = new Trouble("Something went wrong", "This page could not show the answer.", { advice: "Reload the page." });

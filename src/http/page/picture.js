@@ -1,4 +1,4 @@
-// The graph as an SVG file that needs nothing else: drawn anew, since what the page shows is HTML.
+// The graph as an SVG file that needs nothing else: drawn again, since the page itself shows HTML.
 
 import { svg } from "./dom.js";
 import { time, visible } from "./words.js";

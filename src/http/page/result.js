@@ -1,4 +1,4 @@
-// What stands around the graph: totals, where the plan came from, its steps in words, findings, raw JSON.
+// What surrounds the graph: totals, where the plan came from, its steps in words, findings, raw JSON.
 
 import { byId, element, said } from "./dom.js";
 import { json } from "./formats.js";
@@ -15,7 +15,7 @@ export function show({ plan, notes }, configured) {
   for (const id of ["totals", "parts", "tools"]) byId(id).hidden = false;
 }
 
-/** Nothing of an earlier plan stays beside a new one. */
+/** Removes everything of an earlier plan. */
 export function clear() {
   for (const id of ["origin", "totals", "parts", "tools", "compare"]) byId(id).hidden = true;
   byId("copied").textContent = "";

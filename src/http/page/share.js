@@ -37,7 +37,7 @@ export function wire(what) {
   });
   byId("copy-link").addEventListener("click", async () =>
     say(await copy(FORMATS.link.text(what())) ? "Link copied." : "This browser does not allow this page to copy."));
-  // A menu is closed by whatever happens beside it.
+  // A click outside closes a menu.
   document.addEventListener("pointerdown", ({ target }) => menu.contains(target) || (menu.open = false));
   menu.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !menu.open) return;
@@ -58,7 +58,7 @@ function download({ type, ending, text }, what) {
   return name;
 }
 
-/** Off secure origins there is no clipboard but that of the selection. */
+/** On insecure origins, text can only be copied through a selection. */
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

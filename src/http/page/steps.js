@@ -22,7 +22,7 @@ export const findingList = (findings) => element("ul", { class: "findings" }, ..
     element("strong", {}, element("span", { "aria-hidden": "true" }, kind === "warning" ? "⚠ " : "✎ "), finding(code), step ? ` in step ${step}` : ""),
     " ", quoting(message))));
 
-/** A message in which what stands between backticks is code. */
+/** A message in which text between backticks is code. */
 export function quoting(message) {
   const text = said("");
   text.append(...visible(message).split(/`([^`]+)`/).map((part, i) => (i % 2 ? element("code", {}, part) : part)));

@@ -15,7 +15,7 @@ export class Trouble extends Error {
 
 /**
  * Posts `body`, which is JSON, to `PLAN` or `REPLAN` and yields what comes: `{step}` for each step that is written, then
- * `{plan, notes}`. Notes are what stands in the `X-Planner-…` headers otherwise. Throws `Trouble`, or an `AbortError`
+ * `{plan, notes}`. Notes are the values of the `X-Planner-…` headers. Throws `Trouble`, or an `AbortError`
  * when `signal` says so.
  */
 export async function* ask(path, body, { fresh, token, signal }) {

@@ -56,7 +56,7 @@ function step({ step, action, required_arm, acceptance_criteria, depends_on, est
     element("ul", {}, ...acceptance_criteria.map((criterion) => element("li", {}, quoted(criterion)))));
 }
 
-/** What there is to know of a task beside its row. */
+/** Details of a task, in addition to its row. */
 function inside({ task_id, result, error, processing_time_ms }) {
   const parts = [];
   if (error) parts.push(element("p", { class: "why" }, quoted(error)));
