@@ -25,7 +25,7 @@ pub(crate) fn answers(c: &mut Criterion) {
     }
 }
 
-/// Answers that have to be mended before they can be read.
+/// Answers that have to be repaired before they can be read.
 pub(crate) fn broken(c: &mut Criterion) {
     let clean = clean_answer();
     let missing = clean.replacen("}],\"rationale\"", "},\"rationale\"", 1);

@@ -40,7 +40,7 @@ impl ChatModel for Instant {
 }
 
 fn app() -> Arc<PlannerService> {
-    // Without a cache: each request is to be planned.
+    // Without a cache: each request is planned.
     let variables = HashMap::from([("PLANNER_CACHE_TTL_SECONDS".to_owned(), "0".to_owned())]);
     let settings = Settings::load(&variables).expect("good settings");
     let metrics = Metrics::new();

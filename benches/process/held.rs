@@ -65,7 +65,7 @@ async fn held_by(service: &Service, wanted: &ValidatedRequest) -> io::Result<Hel
     Ok(Held { plans, bad, idle, most, later: service.memory("VmRSS")? })
 }
 
-/// Asks for so many plans that none is answered before the last is asked for: how many answers were bad.
+/// Requests so many plans that none is answered before the last is requested; returns how many failed.
 async fn ask(address: SocketAddr, plans: usize) -> io::Result<usize> {
     let mut answers = JoinSet::new();
     for number in 0..plans {

@@ -43,7 +43,7 @@ pub(crate) struct Answers {
     pub(crate) elapsed: Duration,
 }
 
-/// Puts load on the service at `address` over so many connections for about `time`.
+/// Puts load on the service at `address` over this many connections for about `time`.
 ///
 /// # Errors
 /// When a connection breaks, or an answer is not to be had.

@@ -1,5 +1,5 @@
-//! What one plan costs a whole process: planner-arm beside nginx that passes the same calls through to the
-//! same LLM, and beside a skeleton of the same crates that only passes goals on. The LLM answers at once, so that
+//! What one plan costs a whole process: planner-arm compared with nginx that forwards the same calls to the
+//! same LLM, and with a skeleton of the same crates that only forwards goals. The LLM answers at once, so that
 //! nothing but the service is measured. Then the memory that thousands of plans hold while they wait for a slow LLM.
 //!
 //! `cargo bench --bench process`. The figures to trust are processor time for each plan and its ratios to the
@@ -198,7 +198,7 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// The binary that Cargo has built beside this benchmark, in the same profile, unless another is named.
+/// The binary that Cargo has built together with this benchmark, in the same profile, unless another is named.
 fn binary() -> PathBuf {
     std::env::var_os("PLANNER_BENCH_BINARY")
         .map_or_else(|| env!("CARGO_BIN_EXE_planner-arm").into(), PathBuf::from)

@@ -1,4 +1,4 @@
-//! The measured processes, which end with the values that stand for them.
+//! The measured processes, which end when their values are dropped.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

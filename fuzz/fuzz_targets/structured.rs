@@ -69,11 +69,11 @@ enum Edit {
     InsertBytes { at: u16, bytes: Vec<u8> },
     /// All behind goes.
     Truncate { at: u16 },
-    /// Up to 255 bytes stand there twice.
+    /// Up to 255 bytes are duplicated.
     Duplicate { at: u16, length: u8 },
     /// Every one of a piece becomes another.
     Replace { piece: u8, by: u8 },
-    /// The whole stands there twice.
+    /// The whole is duplicated.
     Double,
 }
 

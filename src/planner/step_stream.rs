@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_shown_as_it_would_stand_in_a_plan() {
+    fn a_step_is_shown_as_it_would_be_in_a_plan() {
         let (step_stream, mut shown) = step_stream();
         step_stream.on_delta(1, &format!("[{},{}", step(1, "Gather"), step(2, "Write")));
         let steps: Vec<SubTask> = std::iter::from_fn(|| shown.try_recv().ok()).collect();

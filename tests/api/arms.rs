@@ -95,7 +95,7 @@ async fn dependencies_follow_what_arms_take_and_make() {
 }
 
 #[tokio::test]
-async fn types_stand_in_the_prompt() {
+async fn types_are_in_the_prompt() {
     let mut setup = Setup::saying(answer(&[step(1, "ears", "Listen", &[], 1, 20)]));
     (setup.rules.require_verification, setup.rules.min_steps) = (false, 1);
     setup.registry = registry(json!([{"id": "ears", "inputs": ["audio"], "outputs": ["text", "language"]}]));

@@ -130,7 +130,7 @@ async fn a_goal_can_come_on_standard_input() {
     }
     let longest = "🚀".repeat(9_999) + "x\r\n";
     assert_eq!(fed(longest.as_bytes(), &["plan"]).await.0, 0, "10,000 characters");
-    // What is given counts, whatever stands there.
+    // Arguments take precedence over standard input.
     assert_eq!(fed(b"\xff", &["plan", goal, "-f", "json"]).await.1, wanted);
 }
 

@@ -66,7 +66,7 @@ pub fn corpus() -> Vec<BadAnswer> {
     paths.into_iter().flat_map(read).collect()
 }
 
-/// What the LLM is told about an answer, by the reason that it stands for.
+/// What the LLM is told about an answer, by reason.
 const TOLD: [(&str, &str); 21] = [
     ("unknown_arm", "is not in the list of arms"),
     ("empty", "It was empty"),

@@ -19,7 +19,7 @@ use crate::support::fake_llm::{Act, FakeLlm, Setup, Transport, completion, drip,
 use crate::support::{TestApp, good_plan, header, json_of, problem};
 use kinds::{good, lasting, passing, passing_late, says, silent};
 
-/// What no caller and no log may see: it stands in the goal, in the key and in everything upstream says.
+/// What no caller and no log may see: it is in the goal, in the key and in everything upstream says.
 const CANARY: &str = "canary";
 
 fn goal() -> Value {
@@ -341,7 +341,7 @@ async fn lateness(transport: Transport, what: &str, fault: Vec<Act>, deadline: D
     assert_eq!((status, code.as_str()), (504, "deadline_exceeded"), "{what}");
     // Another call is not begun in the last moments, in which the request may end.
     assert!(took + Duration::from_millis(20) >= deadline, "{what}: {took:?} is too early");
-    // Neither the call nor the one that was tried beside it goes on without the caller.
+    // Neither the call nor the hedged one continues without the caller.
     for call in 0..llm.calls().len() {
         llm.left(call).await;
     }

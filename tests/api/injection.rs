@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::run;
 use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan, header, problem, step};
 
-/// What no answer may say that is no plan.
+/// What an answer that is not a plan must not contain.
 const QUOTED: &str = "obeyed";
 
 /// The hostile requests among the scenarios that ship with the program.

@@ -18,7 +18,7 @@ use crate::corpus::corpus;
 use crate::support::{assert_valid_by_default, good_plan, lock};
 use kinds::Make;
 
-/// What an optimised build takes for 1 MiB at most, a hundredfold: these tests run unoptimised, beside others.
+/// What an optimised build takes for 1 MiB at most, a hundredfold: these tests run unoptimised, in parallel with others.
 const MOST_TIME: Duration = Duration::from_secs(5);
 /// How long answers are, in bytes.
 const SHORT: usize = 128 * 1024;
@@ -41,7 +41,7 @@ fn deal_with(answer: &str) -> Duration {
     taken
 }
 
-/// The steps that are found while an answer grows by so many characters at a time.
+/// The steps that are found while an answer grows by this many characters at a time.
 fn grown(answer: &str, size: usize) -> Vec<DraftStep> {
     let mut growing = IncrementalParser::new(7);
     let mut steps = Vec::new();
@@ -77,7 +77,7 @@ fn repeated_corpus() -> Vec<(String, Make)> {
     repeated.collect()
 }
 
-/// Reads an answer of each kind with so many bytes.
+/// Reads an answer of each kind with this many bytes.
 fn read_each(kinds: Vec<(String, Make)>, size: usize) {
     let kinds = Mutex::new(kinds.into_iter());
     let next = || lock(&kinds).next();

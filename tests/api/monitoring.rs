@@ -75,7 +75,7 @@ fn read(expression: &str) -> Query {
     Query { selectors: selectors.collect(), kept: kept.collect() }
 }
 
-/// An expression with where it stands, and the labels that are shown of its result.
+/// An expression with its place, and the labels that are shown of its result.
 struct Asked {
     place: String,
     query: Query,

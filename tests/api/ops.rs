@@ -133,7 +133,7 @@ async fn the_documentation_page_needs_nothing_from_outside() {
     }
 }
 
-/// That a page or a part of it runs nothing from elsewhere, stands in no frame and tells nobody where it is.
+/// That a page or a part of it runs nothing from elsewhere, cannot be framed and sends no referrer.
 fn assert_guarded(response: &reqwest::Response) {
     let policy: Vec<&str> = header(response, "content-security-policy").split("; ").collect();
     for rule in ["default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"] {

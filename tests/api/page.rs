@@ -1,4 +1,4 @@
-//! The page at `/`: what stands around its files. What it does is tested in a browser, in `tests/browser`.
+//! The page at `/`: how its files are served. What it does is tested in a browser, in `tests/browser`.
 
 use http::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -130,7 +130,7 @@ async fn the_page_has_no_inline_code_or_external_address() {
         ] {
             assert!(!text.contains(markup), "{path}: {markup}");
         }
-        // One module stores plans; tokens are none of its business.
+        // One module stores plans; it must not handle tokens.
         assert_eq!(text.contains("localStorage"), path == "/page/history.js", "{path}");
     }
 }

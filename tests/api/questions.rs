@@ -1,4 +1,4 @@
-//! Open questions: what the LLM would have to know for a better plan, for callers who want to hear it.
+//! Open questions: what the LLM would have to know for a better plan, for callers who ask for them.
 
 use serde_json::{Value, json};
 

@@ -16,7 +16,7 @@ use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of};
 
 const CACHED: (&str, &str) = ("PLANNER_CACHE_TTL_SECONDS", "3600");
 
-/// Answers like a Redis without keys: never to commands while it is silent, and late to so many others.
+/// Answers like a Redis without keys: never to commands while it is silent, and late to a number of others.
 struct FakeRedis {
     url: String,
     is_silent: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! What has one right answer is mended, and each mend is told.
+//! What has one right answer is repaired, and each repair is reported.
 
 use planner_arm::domain::RepairCode;
 use planner_arm::planner::error::PlanFault;

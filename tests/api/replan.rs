@@ -1,4 +1,4 @@
-//! `POST /replan`: what is done stays, with its numbers, and the rest is planned anew.
+//! `POST /replan`: finished steps stay, with their numbers, and the rest is planned again.
 
 mod any;
 mod feedback;

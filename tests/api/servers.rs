@@ -71,7 +71,7 @@ fn answers() -> Vec<Answer> {
     file.answer
 }
 
-/// The text in chunks of a stream, each of so many bytes.
+/// The text in chunks of a stream, each of this many bytes.
 fn chunks(text: &str, size: usize) -> Vec<String> {
     let chunk = |bytes: &[u8]| {
         let text = std::str::from_utf8(bytes).expect("ASCII");

@@ -37,12 +37,12 @@ const SEED: u64 = 2_024;
 struct Figures {
     sound: u64,
     calls: u64,
-    /// Sound plans of which an action is none that the LLM had in mind.
+    /// Valid plans with an action that the LLM did not have in mind.
     distorted: Vec<String>,
     /// What the LLM did for each request without a plan, and the reason given.
     failed: Vec<String>,
-    /// Answers to first calls that are valid plans as they stand.
-    sound_without_ladder: u64,
+    /// Answers to first calls that are valid plans without any repair.
+    valid_without_repair: u64,
     kinds: BTreeMap<&'static str, u64>,
     reasks: BTreeMap<String, u64>,
     repairs: BTreeMap<String, u64>,
@@ -61,8 +61,8 @@ impl Figures {
         let _ = writeln!(
             words,
             "without the chain     {} ({:.1} %)",
-            self.sound_without_ladder,
-            share(self.sound_without_ladder)
+            self.valid_without_repair,
+            share(self.valid_without_repair)
         );
         let _ = writeln!(words, "calls                  {}, {:.2} a plan", self.calls, self.calls_per_plan());
         for (what, counts) in [
@@ -133,7 +133,7 @@ async fn simulate(seed: u64) -> Figures {
         }
         let first = Call::nth(seed, request, 0);
         *figures.kinds.entry(first.kind).or_default() += 1;
-        figures.sound_without_ladder += u64::from(is_sound_as_it_stands(&first, settings));
+        figures.valid_without_repair += u64::from(is_valid_without_repair(&first, settings));
     }
     let exposed = metrics.render();
     figures.reasks = counted(&exposed, "planner_reasks_total");
@@ -157,7 +157,7 @@ fn planner(settings: &Settings, seed: u64, metrics: Arc<Metrics>) -> PlannerArm 
         .with_critics(Critics::new(CriticsMode::Off, Vec::new()))
 }
 
-/// What is to be planned.
+/// What to plan.
 fn asked_for(seed: u64, request: u64) -> PlanRequest {
     const WHAT: &[&str] =
         &["Fix", "Research", "Deploy", "Document", "Übersetze", "Migrate", "Audit", "Speed up"];
@@ -185,7 +185,7 @@ fn is_said_by(actions: &[&str], meant: &[String]) -> bool {
 }
 
 /// Whether a plain service could use the answer: JSON of exactly the form asked for that keeps every promise.
-fn is_sound_as_it_stands(call: &Call, settings: &Settings) -> bool {
+fn is_valid_without_repair(call: &Call, settings: &Settings) -> bool {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Asked {
@@ -233,7 +233,7 @@ async fn nearly_every_request_to_a_weak_llm_gets_a_valid_plan() {
     eprintln!("{}", figures.in_words(SEED));
     assert!(figures.sound * 1_000 >= REQUESTS * 995, "{} valid plans", figures.sound);
     assert!(figures.calls_per_plan() <= 1.6, "{:.2} calls a plan", figures.calls_per_plan());
-    assert!(figures.sound_without_ladder * 2 < REQUESTS, "{} as they stand", figures.sound_without_ladder);
+    assert!(figures.valid_without_repair * 2 < REQUESTS, "{} without repair", figures.valid_without_repair);
     assert!(figures.distorted.is_empty(), "{:?}", figures.distorted);
 }
 

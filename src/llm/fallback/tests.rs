@@ -186,7 +186,7 @@ async fn a_silent_server_leaves_time_for_a_retry_and_ends_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_call_stays_in_flight_while_another_is_made_beside_it() {
+async fn a_slow_call_stays_in_flight_while_another_is_made() {
     let slow = Act::AnswerAfter(Duration::from_secs(9), "slow");
     let beside = chain(&[&[slow.clone(), Act::Hang]]);
     assert_eq!(ask(&beside).await, (answered("slow", "model-0"), 2));

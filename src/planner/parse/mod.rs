@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_the_json_is_read_past() {
+    fn text_around_the_json_is_skipped() {
         let plan = format!(r#"{{"plan":[{STEP}],"rationale":"because","confidence":0.8}}"#);
         let clean = draft(&plan).expect("clean");
         for answer in [

@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_may_stand_in_words() {
+    fn whole_numbers_may_be_written_in_words() {
         for (said, meant) in [
             (json!(3), Some(3)),
             (json!(3.0), Some(3)),

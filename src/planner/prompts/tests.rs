@@ -61,7 +61,7 @@ fn another_registry_gives_other_prompts_and_schemas() {
 }
 
 #[test]
-fn the_tight_schema_allows_each_place_only_what_can_stand_there() {
+fn the_tight_schema_allows_each_step_only_valid_values() {
     let tight = parsed(&usual().first(&PlanRequest::default().into()).schema.tight);
     let lengths: Vec<usize> = tight["properties"]["plan"]["anyOf"]
         .as_array()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Makes an answer of about so many bytes.
+/// Makes an answer of about this many bytes.
 pub type Make = Box<dyn Fn(usize) -> String + Send>;
 
 /// A name, and what makes the answer.

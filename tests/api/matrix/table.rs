@@ -42,13 +42,13 @@ pub enum Becomes {
     Plan,
     /// An outage: it may pass, so it is tried again.
     Outage,
-    /// An outage for so many seconds, after so many calls; the caller is told.
+    /// An outage of some seconds, after some calls; the caller is told.
     OutageFor(u64, u32),
     /// A refusal for good, which is not tried again.
     Refusal,
     /// The LLM answers, is told what is wrong, and answers no better.
     NoPlan,
-    /// Nothing by the deadline, also from a call beside the first.
+    /// Nothing by the deadline, also from a second, parallel call.
     Late,
 }
 

@@ -48,7 +48,7 @@ impl Host {
         self.write(&message.to_string()).await;
     }
 
-    /// The next message; whatever else stood there would be none.
+    /// The next message; anything else on the line would be invalid.
     async fn next(&mut self) -> Value {
         let line = self.output.next_line().await.expect("a readable output").expect("another line");
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"))

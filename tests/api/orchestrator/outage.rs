@@ -237,7 +237,7 @@ async fn a_locked_row_delays_no_other_task() {
     assert_eq!(planner.calls().len(), 2, "no plan was made twice");
 }
 
-/// A connection is made anew while the file is away: it must not make another file in its place.
+/// A new connection is made while the file is missing: it must not create another file in its place.
 #[tokio::test]
 async fn a_database_file_that_comes_back_has_lost_nothing() {
     let database = TestDatabase::sqlite();

@@ -158,7 +158,7 @@ impl TestDatabase {
         execute(server, sql).await;
     }
 
-    /// Lets everything in it have happened so many seconds earlier.
+    /// Moves everything in it this many seconds into the past.
     pub async fn make_older(&self, seconds: u32) {
         let by = match &self.kind {
             Kind::Sqlite { .. } => format!("{seconds} * 1000"),

@@ -19,7 +19,7 @@ use crate::support::{settings, step};
 
 const REQUESTS: u64 = 600;
 const SEED: u64 = 7;
-/// In so many of a hundred first answers something is left out, and in so many that follow a finding.
+/// Percentage of first answers in which something is left out, and of answers that follow a finding.
 const CARELESS: usize = 25;
 const STUBBORN: usize = 2;
 const LIMIT_SECONDS: u64 = 300;

@@ -246,7 +246,7 @@ fn bad_graph(plan: &mut ProposedPlan, dice: &mut Dice) -> &'static str {
             "duplicate reference"
         }
         3 => {
-            // Turning round what stands between neighbours makes no cycle.
+            // Reversing an edge between neighbours makes no cycle.
             let index = dice.below(count - 1);
             steps[index + 1].needs.retain(|&needed| needed != index + 1);
             steps[index].needs.push(index + 2);

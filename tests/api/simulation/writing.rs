@@ -19,7 +19,7 @@ pub struct Hand {
     pub bare_keys: bool,
     /// Quotes inside of texts are not escaped.
     pub raw_quotes: bool,
-    /// The list of steps stands behind rationale and confidence.
+    /// The list of steps comes after rationale and confidence.
     pub steps_last: bool,
     /// Other names for keys, as (asked for, written).
     names: Vec<(&'static str, &'static str)>,

@@ -1,5 +1,5 @@
 //! An OpenAI-compatible server that does exactly what its script says and remembers its calls: in HTTP/1.1,
-//! plain or over TLS, and in HTTP/2 over TLS. It also stands in for a planner, at `/plan`.
+//! plain or over TLS, and in HTTP/2 over TLS. It also acts as a planner, at `/plan`.
 
 mod acts;
 mod http1;

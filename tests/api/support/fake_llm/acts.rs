@@ -14,7 +14,7 @@ pub enum Act {
     Head(u16, String),
     /// A piece of the body is sent.
     Body(Vec<u8>),
-    /// Pieces of the body of so many bytes are sent, with a pause before each.
+    /// Pieces of the body of this many bytes are sent, with a pause before each.
     Drip(Vec<u8>, usize, Duration),
     /// The response is complete.
     End,

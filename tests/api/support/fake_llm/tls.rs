@@ -18,7 +18,7 @@ pub const HOST: &str = "llm.test";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificate {
     Valid,
-    /// Its authority is none that the PEM file names.
+    /// Its authority is not in the PEM file.
     Untrusted,
     Expired,
     /// It holds for another host only.
