@@ -60,7 +60,7 @@ impl Figures {
         let _ = writeln!(words, "valid plans            {} ({:.1} %)", self.sound, share(self.sound));
         let _ = writeln!(
             words,
-            "without the chain     {} ({:.1} %)",
+            "without repair         {} ({:.1} %)",
             self.valid_without_repair,
             share(self.valid_without_repair)
         );

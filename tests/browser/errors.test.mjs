@@ -141,7 +141,7 @@ test("a service that goes, a connection that is cut and a stranger's answer are 
     await plan(page, "Ship it");
     assert.equal(await page.locator("#alert").innerText(), "");
     answer.open();
-    assert.match(await alert(page), /^An unexpected answer \| The answer was not a plan\. \| Something between/);
+    assert.match(await alert(page), /^Unexpected response \| The answer was not a plan\. \| Something between/);
   }
   await page.watched();
 });
@@ -248,7 +248,7 @@ test("a fault of the page itself is in the console, and a sentence for people", 
   const logged = page.waitForEvent("console");
   await page.route("**/plan?*", (route) => route.fulfill({ json: { plan: [{ step: 1 }] } }));
   await plan(page, "Ship it");
-  assert.match(await alert(page), /^Something went wrong \| This page failed to show the answer\. \| Reload the page\./);
+  assert.match(await alert(page), /^Something went wrong \| This page could not show the answer\. \| Reload the page\./);
   assert.match((await logged).text(), /^TypeError/);
   await page.watched();
 });

@@ -125,7 +125,7 @@ test("a task is cancelled with its button", async () => {
   await app.stop();
 });
 
-test("the status is chosen, and stands in the address", async () => {
+test("the status is chosen, and is in the address", async () => {
   const app = await orchestrator();
   await app.submit({ goal: "Keep it", assigned_arm: "coder" });
   await app.submit({ goal: GOAL });
