@@ -172,7 +172,7 @@ pub(super) enum AttemptError {
     Transient(TransientError),
 }
 
-/// How a call failed whose retry may succeed.
+/// How a call failed, if a retry may succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TransientError {
     pub(super) outage: Outage,

@@ -224,7 +224,7 @@ impl PlannerClient {
         self.planned(time, task_id, "/replan", request).await
     }
 
-    /// Has a plan checked and repaired, without an LLM. `plan` is a [`PlanResponse`], or JSON in any form in which LLMs
+    /// Checks and repairs a plan, without an LLM. `plan` is a [`PlanResponse`], or JSON in any form in which LLMs
     /// write plans. The valid plan comes with its schedule and all repairs.
     ///
     /// # Errors
@@ -234,7 +234,7 @@ impl PlannerClient {
         self.answer(&call, Instant::now() + self.longest_time()).await
     }
 
-    /// Asks which arms there are, and where they come from.
+    /// Lists the arms and their sources.
     ///
     /// # Errors
     /// Why that is not known, after all retries.

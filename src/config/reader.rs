@@ -41,7 +41,7 @@ impl Reader {
         (shown, self.faults)
     }
 
-    /// Notes what a setting came to, for people.
+    /// Records the value of a setting, for display.
     pub(crate) fn show(&mut self, name: &str, value: impl Display) {
         let name = self.setting(name).name;
         self.shown.retain(|(shown, _)| *shown != name);

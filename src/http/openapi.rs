@@ -114,7 +114,7 @@ fn describe_like_plan(api: &mut utoipa::openapi::OpenApi, path: &str) {
     }
 }
 
-/// The headers that come with a problem of this code, and their descriptions.
+/// The headers of a problem with this code, and their descriptions.
 fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
     const RETRY: (&str, &str) = ("Retry-After", "Seconds to wait, where known");
     const LEFT: (&str, &str) = ("RateLimit", "Plans left of the caller's limit, when one is configured");

@@ -24,7 +24,7 @@ pub enum Feature {
     Stream,
     /// An answer that is sent when it is whole.
     WholeAnswer,
-    /// An answer of as many tokens as were asked for.
+    /// An answer with the requested number of tokens.
     AnswerLength,
 }
 

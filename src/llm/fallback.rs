@@ -131,7 +131,7 @@ impl FallbackChain {
         self.models.iter().map(|model_entry| (&**model_entry.model.name(), model_entry.breaker.state()))
     }
 
-    /// The models in order for one request that ends at `deadline`; each one's time begins when it is taken.
+    /// The models in order for one request that ends at `deadline`; each one's time starts when it is taken.
     pub fn sessions(&self, deadline: Instant) -> impl Iterator<Item = ModelSession<'_>> {
         let is_short = is_short(deadline.saturating_duration_since(Instant::now()), self.policy.request_time);
         self.models.iter().enumerate().map(move |(index, model_entry)| {
@@ -176,7 +176,7 @@ impl<'a> ModelSession<'a> {
         self.answers < self.chain.policy.max_attempts && self.time_left() > MIN_CALL_TIME.max(self.took / 2)
     }
 
-    /// Asks until the model answers or is given up. All calls are added to `usage_totals`.
+    /// Asks until the model answers or has failed. All calls are added to `usage_totals`.
     ///
     /// # Errors
     /// Why there is no answer, at the deadline at the latest.
@@ -289,7 +289,7 @@ impl<'a> ModelSession<'a> {
         reserved.map(Some).map_err(|retry_after| (None, LlmError::BudgetExhausted { retry_after }))
     }
 
-    /// Begins a call. What was reserved for it stays counted if it is given up.
+    /// Starts a call. Its reservation stays counted if the call is abandoned.
     fn call<'p>(
         &self,
         prompt: &'p Prompt,

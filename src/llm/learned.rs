@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Feature;
 use super::capabilities::{AnswerLimit, ServerCapabilities};
 
-/// After this time the strictest call is tried once more: a refusal may have been the server's bad day.
+/// After this time the strictest call is tried again: a refusal may have been temporary.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 /// A server that refused every form of a call without a reason is not tried with other forms for this time.
 const GUESS_AGAIN_AFTER: Duration = Duration::from_secs(60);

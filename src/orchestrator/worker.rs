@@ -85,7 +85,7 @@ impl Worker {
         }
     }
 
-    /// Claims as many tasks as there are permits for, and begins to work on them; whether there may be more.
+    /// Claims as many tasks as there are permits for, and starts to work on them; returns whether there may be more.
     async fn claim_batch(self: &Arc<Self>, first: OwnedSemaphorePermit) -> bool {
         let Orchestrator { planner, store, lifecycle, .. } = &*self.orchestrator;
         if !planner.would_call() {

@@ -57,7 +57,7 @@ pub(crate) fn add_problems<'a>(
     }
 }
 
-/// The headers that come with a problem of a code, and their descriptions.
+/// The headers of a problem with a code, and their descriptions.
 pub(crate) type HeadersWith = fn(ErrorCode) -> &'static [(&'static str, &'static str)];
 
 fn problem_response(codes: &[ErrorCode], headers_with: HeadersWith) -> Response {

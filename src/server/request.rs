@@ -20,7 +20,7 @@ pub(crate) const X_REQUEST_TIMEOUT_MS: HeaderName = HeaderName::from_static("x-r
 /// A request's id and arrival, shared by the middleware and the handlers.
 ///
 /// tower-http's `SetRequestId` would fix the id before the body is read; here a body's `request_id` counts when no
-/// header gives one, and an id is made up only when neither does.
+/// header gives one, and an id is generated only if neither does.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext {
     id: Arc<OnceLock<String>>,

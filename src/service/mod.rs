@@ -56,7 +56,7 @@ pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
 /// Plans that are validated at once. They have permits of their own, so that a flood of them cannot take those of
 /// `/plan`, and few, since nothing else limits them.
 const MAX_VALIDATIONS: usize = 32;
-/// How often callers whose rate limit is whole again are forgotten.
+/// How often callers with a fully restored rate limit are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// What all requests share.

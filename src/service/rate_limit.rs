@@ -79,7 +79,7 @@ impl PlanLimiter {
         Some(RateLimitStatus { remaining: shared.remaining.min(local.remaining), ..local })
     }
 
-    /// Forgets callers whose limit is whole again.
+    /// Forgets callers with a fully restored limit.
     pub(crate) fn forget_idle(&self) {
         if let Some(limit) = &self.0 {
             limit.local.retain_recent();

@@ -68,7 +68,7 @@ function inside({ task_id, result, error, processing_time_ms }) {
   } else if (!error) {
     parts.push(element("p", { class: "more" }, "No plan."));
   }
-  const took = processing_time_ms === null ? "" : `, ended ${(processing_time_ms / 1000).toFixed(1)} s after its first attempt began`;
+  const took = processing_time_ms === null ? "" : `, ended ${(processing_time_ms / 1000).toFixed(1)} s after its first attempt started`;
   parts.push(element("p", { class: "more" }, "Task ", element("a", { href: `tasks/${task_id}` }, task_id), took));
   return parts;
 }

@@ -124,7 +124,7 @@ impl ArmSources {
         .await;
     }
 
-    /// Reads the sources again and again until `stopped`, and gives the planner of `service` the arms that they have.
+    /// Reads the sources repeatedly until `stopped`, and passes their arms to the planner of `service`.
     pub(crate) async fn keep_fresh(&self, service: &Arc<PlannerService>, stopped: watch::Receiver<bool>) {
         let readers = std::mem::take(&mut *self.readers());
         let loops = readers.into_iter().enumerate();

@@ -7,7 +7,7 @@ use prometheus::{HistogramVec, IntCounterVec};
 use super::{ALL_BUCKETS, metric_set};
 
 metric_set! {
-    /// HTTP requests of the service whose name the metrics begin with.
+    /// HTTP requests of the service; its name is the prefix of the metrics.
     pub(crate) struct HttpMetrics(service: &str) {
         /// HTTP requests by route, method and status.
         requests: IntCounterVec =
