@@ -7,6 +7,9 @@ FROM rust:1.95-bookworm AS manifest
 WORKDIR /build
 ARG BUILD_PROFILE=release
 ENV BUILD_PROFILE=$BUILD_PROFILE
+# With `orchestrator` both programs share the build of all dependencies: shorter for both, longer for one.
+ARG FEATURES=
+ENV FEATURES=$FEATURES
 COPY Cargo.toml Cargo.lock ./
 # Dependencies have a layer of their own below, which only a change in these two files rebuilds. Cargo wants every
 # target of the manifest to exist: benches and tests are left out of it, the crate and its binaries are empty.
@@ -25,13 +28,13 @@ RUN install -D --mode 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/cert
 # `cargo clean` removes what was built of the empty crate, since Cargo goes by file times and would take it for
 # newer than the sources copied after it.
 FROM manifest AS dependencies
-RUN cargo build --profile "$BUILD_PROFILE" --locked --bin planner-arm \
+RUN cargo build --profile "$BUILD_PROFILE" --locked --features "$FEATURES" --bin planner-arm \
     && cargo clean --profile "$BUILD_PROFILE" --locked --package planner-arm
 
 
 FROM dependencies AS build-planner-arm
 COPY src src
-RUN cargo build --profile "$BUILD_PROFILE" --locked --bin planner-arm \
+RUN cargo build --profile "$BUILD_PROFILE" --locked --features "$FEATURES" --bin planner-arm \
     && install -D --strip target/*/planner-arm /image/usr/local/bin/planner-arm \
     && ldd target/*/planner-arm | grep -o '/[^ ]*' | xargs cp --dereference --parents --target-directory /image
 
