@@ -33,9 +33,10 @@ const ENTRIES: &str = "entries";
 /// The field under which `validator` reports the rules of a whole struct.
 const WHOLE_STRUCT: &str = "__all__";
 
-/// Reads a request from JSON and checks its rules; the fast path is one pass of `serde_json`.
+/// Reads a request from JSON and checks its rules.
 ///
-/// A value of the wrong type is a fault, and a placeholder takes its place in the request.
+/// `1.0` counts as 1, and of a duplicate key the last one, as in Python. An array is never an object: serde itself
+/// would read one as a struct, by the order of the fields. A value of the wrong type is a fault, and a placeholder takes its place in the request.
 ///
 /// # Errors
 /// What is wrong with the body as a whole. `needs` says what is missing in an empty one.
@@ -44,16 +45,7 @@ pub(crate) fn read_json<T: DeserializeOwned + Validate>(
     needs: &str,
 ) -> Result<(T, Faults), Vec<FieldError>> {
     let mut faults = Faults::default();
-    // serde would read an array as a struct by the order of its fields.
-    let is_object = body.trim_ascii_start().first() == Some(&b'{');
-    let request = match serde_json::from_slice(body) {
-        Ok(request) if is_object => request,
-        // If there is no fault here, it was a duplicate key (the last one counts, as in Python) or `1.0` for 1.
-        _ => match faults.collect(&json_object(body, needs)?) {
-            Some(request) => request,
-            None => return Err(faults.into_list()),
-        },
-    };
+    let Some(request) = faults.collect(&json_object(body, needs)?) else { return Err(faults.into_list()) };
     faults.check(&request);
     Ok((request, faults))
 }
@@ -241,4 +233,20 @@ fn contains(outer: &str, inner: &str) -> bool {
 /// The index of the entry of the list at `list` that contains `field`.
 fn index_within(list: &str, field: &str) -> Option<u64> {
     field.strip_prefix(list)?.strip_prefix('[')?.split_once(']')?.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::PlanRequest;
+
+    #[test]
+    fn an_array_is_not_read_as_an_object() {
+        let read = |body: &str| read_json::<PlanRequest>(body.as_bytes(), "goal").map(|(_, faults)| faults);
+        for budget in ["[]", "[5, 1, 3]"] {
+            let faults = read(&format!(r#"{{"goal": "Fix it", "budget": {budget}}}"#)).expect("a request");
+            let fault = FieldError::new("budget", "must be an object, not an array");
+            assert_eq!(faults.into_list(), [fault]);
+        }
+    }
 }

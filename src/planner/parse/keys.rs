@@ -147,7 +147,8 @@ const NEUTRAL_WORDS: &[&str] = &[
     "step", "task", "id", "number", "no", "nr", "on", "run", "must", "come", "go", "the", "these", "is", "in",
 ];
 
-/// Which way a key points, by its words; `None` where they do not say.
+/// Which way a key points, by its words; `None` where they do not say. A step's `blockers` come before it, what it
+/// `blocks` comes after it.
 pub(super) fn direction(key: &str) -> Option<Direction> {
     let words = words(key);
     let turns = words.iter().any(|word| TURNING.contains(&word.as_str()))
@@ -165,7 +166,7 @@ pub(super) fn direction(key: &str) -> Option<Direction> {
 }
 
 fn direction_of_word(word: &str) -> Option<Direction> {
-    if word == "prior" {
+    if matches!(word, "prior" | "blocker" | "blockers" | "enabler" | "enablers") {
         return Some(Direction::Back);
     }
     let is_any = |stems: &[&str]| {
@@ -273,6 +274,8 @@ mod tests {
             "previous_step",
             "follows",
             "uses",
+            "blockers",
+            "blocker_ids",
         ] {
             assert_eq!(direction(key), Some(Direction::Back), "{key}");
         }

@@ -184,6 +184,9 @@ impl References<'_> {
         if is_nothing(text) {
             return Vec::new();
         }
+        if let Some(number) = self.numbered_name(text).or_else(|| label(text)) {
+            return vec![Reference::Step(number)];
+        }
         let mut parts = text.to_owned();
         for word in [" and ", " und ", " y ", " et ", " e ", " и ", " or ", " then "] {
             parts = parts.replace(word, ",");
@@ -204,7 +207,9 @@ impl References<'_> {
         if let Some((first, last)) = range(part) {
             return (first..=last).map(Reference::Step).collect();
         }
-        if let Some(number) = whole(&Value::from(part)) {
+        if let Some(number) =
+            whole(&Value::from(part)).or_else(|| label(part)).or_else(|| self.numbered_name(part))
+        {
             return vec![Reference::Step(number)];
         }
         let tokens = tokens(part);
@@ -222,6 +227,19 @@ impl References<'_> {
             [] => vec![Reference::Other],
             numbers => numbers.iter().copied().map(Reference::Step).collect(),
         }
+    }
+
+    /// The step in `1. Search the archive`, `Step 1: Search the archive and the log`: a number and what the step
+    /// is called. Other numbers in it may be those of further steps, unless the step is called exactly that.
+    fn numbered_name(&self, text: &str) -> Option<i64> {
+        let (number, name) = text.split_once(['.', ':', ')'])?;
+        let number = match step_numbers(&tokens(number)).as_slice() {
+            [] => whole(&Value::from(number))?,
+            &[number] => number,
+            _ => return None,
+        };
+        let is_name = name.starts_with(' ') && !name.contains(|c: char| c.is_ascii_digit());
+        (self.numbers.contains(&number) && (is_name || self.named(name) == Some(number))).then_some(number)
     }
 
     /// The step of this name, which may be in a template: `{{gather.output}}`, `${gather}`, `step gather`.
@@ -296,6 +314,25 @@ fn tokens(text: &str) -> Vec<Token> {
         rest = &rest[end..];
     }
     tokens
+}
+
+/// The number of a label and nothing else: `#E1`, `T1`, `p-2`, `first`, `the second one`. Labels are one letter: in
+/// `python 3` the number is not a step's.
+fn label(text: &str) -> Option<i64> {
+    let mut numbers = Vec::new();
+    for token in tokens(text) {
+        match token {
+            Token::Number(number) => numbers.push(number),
+            Token::Mark('#' | '_' | '-') => {}
+            Token::Word(word) if numbers.is_empty() && (word.chars().count() == 1 || word == "the") => {}
+            _ => return None,
+        }
+    }
+    // `the second one`, where `one` is read as a number, too.
+    match numbers.as_slice() {
+        &[number] | &[number, 1] if text.ends_with("one") || numbers.len() == 1 => Some(number),
+        _ => None,
+    }
 }
 
 fn number_word(word: &str) -> Option<i64> {

@@ -46,6 +46,13 @@ fn a_reference_has_many_forms() {
         json!("{{ steps.gather.output }}"),
         json!("1."),
         json!(1.0),
+        json!("#E1"),
+        json!("p-1"),
+        json!("first"),
+        json!("the first one"),
+        json!("1. Gather"),
+        json!("1) Gather the reports and the logs"),
+        json!("Step 1: Gather reports and logs"),
     ] {
         assert_eq!(read(&value), [Reference::Step(1)], "{value}");
     }
@@ -58,6 +65,8 @@ fn a_reference_has_many_forms() {
         json!("gather; write the code"),
         json!("step 1 & step 2"),
         json!("outputs of steps 1 and 2"),
+        json!("E1, E2"),
+        json!("1: gather; 2: write the code"),
         json!({"ids": [1, 2]}),
         json!("[1, 2]"),
     ] {
