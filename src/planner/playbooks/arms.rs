@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::arms::ArmRegistry;
+use crate::domain::arms::{ArmRegistry, fold_name};
 use crate::domain::playbooks::{PhraseSet, PhraseSetBuilder, Playbook, PlaybookStep};
 use crate::text::fold;
 
@@ -19,6 +19,8 @@ pub(super) struct Staff {
     capabilities: HashMap<String, usize>,
     /// The folded keywords of each arm.
     keywords: Vec<Vec<usize>>,
+    /// The words of each arm's name.
+    names: Vec<Vec<usize>>,
     phrases: PhraseSet,
     are_tools: bool,
 }
@@ -28,16 +30,19 @@ impl Staff {
         let mut capabilities = HashMap::new();
         let mut phrases = PhraseSetBuilder::default();
         let mut keywords = Vec::new();
+        let mut names = Vec::new();
         for (place, arm) in registry.arms().iter().enumerate() {
             for capability in &arm.capabilities {
                 capabilities.entry(fold(capability)).or_insert(place);
             }
             keywords.push(phrases.numbers(&arm.keywords));
+            let words: Vec<String> = fold_name(&arm.id).split(' ').map(str::to_owned).collect();
+            names.push(phrases.numbers(&words));
         }
         let mut others = registry.arms().iter().filter(|arm| !arm.verifies()).peekable();
         let are_tools = others.peek().is_some()
             && others.all(|arm| arm.keywords.is_empty() && arm.capabilities.is_empty());
-        Self { capabilities, keywords, phrases: phrases.build(), are_tools, registry }
+        Self { capabilities, keywords, names, phrases: phrases.build(), are_tools, registry }
     }
 
     /// Whether there are arms for what a playbook is about: each of its core steps, and most of the others.
@@ -54,6 +59,14 @@ impl Staff {
             return self.place(arm);
         }
         step.capability.iter().find_map(|capability| self.capabilities.get(&fold(capability)).copied())
+    }
+
+    /// The arm whose name, of two words or more, `text` says in full: `send_invoice` sends the invoice.
+    pub(super) fn named_in(&self, text: &str) -> Option<usize> {
+        let found = self.phrases.find(&fold(text));
+        let is_said = |words: &Vec<usize>| words.len() > 1 && words.iter().all(|word| found.any(&[*word]));
+        let said = self.names.iter().enumerate().filter(|(_, words)| is_said(words));
+        said.max_by_key(|(place, words)| (words.len(), Reverse(*place))).map(|(place, _)| place)
     }
 
     /// Whether the arms other than those that verify have neither keywords nor capabilities: what they do is known from

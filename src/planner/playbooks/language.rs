@@ -64,9 +64,7 @@ impl Language {
         }
         let mut words = text.split_whitespace().map(bare);
         let first = words.next()?;
-        // "importe-le"
-        let stem = first.split_once('-').map_or(first.as_str(), |(stem, _)| stem);
-        if self.foreign_verbs.contains(stem) && !self.verbs.contains(&first) {
+        if !self.verbs.contains(&first) && verb_forms(&first).any(|form| self.foreign_verbs.contains(&form)) {
             return Some(Opening::Foreign);
         }
         if self.verbs.contains(&first) {
@@ -133,7 +131,10 @@ impl Language {
     /// Whether `text` asks for what cannot be taken back, or what others notice.
     pub(super) fn is_final(&self, text: &str) -> bool {
         self.unspaced_final_verbs.iter().any(|verb| text.starts_with(verb.as_str()))
-            || text.split_whitespace().next().is_some_and(|first| self.final_verbs.contains(&bare(first)))
+            || text
+                .split_whitespace()
+                .next()
+                .is_some_and(|first| verb_forms(&bare(first)).any(|form| self.final_verbs.contains(&form)))
     }
 
     /// Whether `word` names a text, whose subject may follow "on".
@@ -158,6 +159,12 @@ impl Language {
     /// Whether `object` refers to what was named before.
     pub(super) fn is_pronoun(&self, object: &str) -> bool {
         self.pronouns.contains(&bare(object))
+    }
+
+    /// Whether a pronoun is attached to the verb of another language that `text` begins with.
+    pub(super) fn attaches_pronoun(&self, text: &str) -> bool {
+        let first = text.split_whitespace().next().map(bare).unwrap_or_default();
+        verb_forms(&first).skip(1).any(|form| self.foreign_verbs.contains(&form))
     }
 
     /// `text` after its first word, or after a verb that no space follows.
@@ -190,6 +197,18 @@ fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
     let ends_word = phrase.chars().next_back().is_some_and(crate::text::is_ideograph)
         || rest.chars().next().is_none_or(|c| !c.is_alphanumeric() && c != '-' && c != '\'');
     ends_word.then_some(rest)
+}
+
+/// `word`, and the verb in it if a pronoun is attached: "importe-le" → "importe", "publícalo" → "publica".
+fn verb_forms(word: &str) -> impl Iterator<Item = String> {
+    let before_dash = word.split_once('-').map(|(verb, _)| verb.to_owned());
+    let before_pronoun = ["lo", "la", "los", "las"].iter().find_map(|pronoun| word.strip_suffix(pronoun));
+    // The pronoun moves the stress, so that the verb may have an accent which it has not by itself.
+    let unaccented = before_pronoun.map(|verb| {
+        let plain = |c| "áéíóú".chars().zip("aeiou".chars()).find(|(accented, _)| *accented == c);
+        verb.chars().map(|c| plain(c).map_or(c, |(_, plain)| plain)).collect()
+    });
+    [Some(word.to_owned()), before_dash, before_pronoun.map(str::to_owned), unaccented].into_iter().flatten()
 }
 
 /// A word in lower case, without punctuation around it.

@@ -252,13 +252,22 @@ fn share_objects(texts: &mut [String], language: &Language) {
     }
 }
 
+/// Beginnings of objects that "it" does not stand for: "find out why".
+const QUESTION_WORDS: [&str; 7] = ["why", "what", "how", "who", "where", "when", "whether"];
+
 /// The part in `text`; `before` has the objects of earlier parts.
 fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part {
     let opening = language.opening(&text);
     let mut object = object_of(&text, opening, language);
     let name = object.trim_matches(['“', '”']).to_owned();
-    if !language.is_pronoun(&name) {
-        before.push(object.clone());
+    let first = name.split(' ').next().unwrap_or_default();
+    // "Have it reviewed", "fais-le relire"
+    let has_pronoun = ["it", "them"].contains(&first)
+        || opening == Some(Opening::Foreign) && language.attaches_pronoun(&text);
+    if !has_pronoun && !language.is_pronoun(&name) {
+        if !QUESTION_WORDS.contains(&first) {
+            before.push(object.clone());
+        }
     } else if let Some(last) = before.last() {
         let is_plural = ["both", "them", "beides", "它们", "两者"].contains(&name.to_lowercase().as_str());
         object = match before.as_slice() {
@@ -266,7 +275,10 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
             _ => last.clone(),
         };
         // "document it" → "document the REST API"
-        if let Some(at) = text.find(&format!(" {name}")).filter(|_| opening == Some(Opening::English)) {
+        if let Some(at) = text
+            .find(&format!(" {name}"))
+            .filter(|_| opening == Some(Opening::English) && language.is_pronoun(&name))
+        {
             text.replace_range(at + 1..at + 1 + name.len(), &object);
         }
     }

@@ -79,9 +79,11 @@ pub(super) fn instantiate(
         let mut copies = Vec::new();
         let count = if step.is_core() { group.len() } else { 1 };
         for matched in &group[..count] {
+            let action = frame.filler.fill(&step.action, &matched.part);
+            let own_arm = if step.is_core() && step.arm.is_none() { staff.named_in(&action) } else { None };
             nodes.push(Node {
-                action: frame.filler.fill(&step.action, &matched.part),
-                arm,
+                action,
+                arm: own_arm.unwrap_or(arm),
                 criteria: frame.filler.criteria(step, &matched.part),
                 needs: before.clone(),
                 cost_tier: step.cost_tier,

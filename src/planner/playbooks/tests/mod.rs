@@ -243,3 +243,19 @@ proptest! {
         prop_assert!(!graph::levels(plan.steps()).is_empty());
     }
 }
+
+#[test]
+fn what_an_arm_is_named_after_is_done_by_that_arm() {
+    let mut arms = ArmRegistry::default().arms().to_vec();
+    let own = r#"{"id":"send_invoice","description":"Sends an invoice to a customer"}"#;
+    arms.push(serde_json::from_str(own).expect("an arm"));
+    let registry = Arc::new(ArmRegistry::new(arms, true).expect("a registry"));
+    for (goal, action, arm) in [
+        ("Send the invoice to the customer", "Send the invoice", "send_invoice"),
+        ("Write the report and send the report to the customer", "Send the report", "executor"),
+    ] {
+        let plan = planned(&registry, &PlanRules::default(), &request(goal, &[]));
+        let step = plan.steps().iter().find(|step| step.action.starts_with(action)).expect("the step");
+        assert_eq!(step.required_arm, arm, "{}", outline(&plan));
+    }
+}
