@@ -72,7 +72,7 @@ pub struct StepProgress {
 
 impl PlanProgress {
     /// The steps of a valid plan and their status, as
-    /// [`ReplanRequest`](crate::domain::ReplanRequest) has checked it.
+    /// [`ReplanRequest`] has checked it.
     pub fn new(plan: Vec<SubTask>, progress: Vec<Progress>) -> Self {
         let mut said: HashMap<u32, Progress> = progress.into_iter().map(|said| (said.step, said)).collect();
         let steps: Vec<StepProgress> = plan

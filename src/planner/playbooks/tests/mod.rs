@@ -75,7 +75,7 @@ fn faults(goal: &Goal) -> Vec<String> {
     let said = |text: &String| plan.steps().iter().any(|step| step.action.contains(text.as_str()));
     faults.extend(goal.never.iter().filter(|text| said(text)).map(|text| format!("“{text}” is in a step")));
     match goal.playbooks.as_deref() {
-        Some([]) if plan.confidence() > 0.4 || !plan.rationale().contains("no part") => {
+        Some([]) if plan.confidence() > 0.4 || !plan.rationale().contains("No part") => {
             faults.push("is no outline".into());
         }
         Some(names) => {
