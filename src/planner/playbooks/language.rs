@@ -42,6 +42,15 @@ pub(super) enum Opening {
     Foreign,
 }
 
+/// Endings of English adjectives. A noun does not precede them, so what does is a verb: "research electric bikes".
+const ADJECTIVE_ENDINGS: &[&str] = &["able", "ible", "ful", "ic", "ical", "ive", "less", "ous"];
+/// Shorter words with these endings are often nouns: "traffic", "archive", "table".
+const MIN_ADJECTIVE_CHARS: usize = 8;
+
+fn is_adjective(word: &str) -> bool {
+    word.len() >= MIN_ADJECTIVE_CHARS && ADJECTIVE_ENDINGS.iter().any(|ending| word.ends_with(ending))
+}
+
 impl Language {
     /// The words.
     pub(super) fn get() -> &'static Self {
@@ -88,7 +97,8 @@ impl Language {
         words.next().is_some_and(|second| {
             let starts_name =
                 second.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '"' || c == '“');
-            starts_name || self.articles.contains(&bare(second))
+            let begins_object = words.next().is_some() && is_adjective(&bare(second));
+            starts_name || begins_object || self.articles.contains(&bare(second))
         })
     }
 

@@ -21,7 +21,7 @@ const REQUESTS: u64 = 600;
 const SEED: u64 = 7;
 /// Percentage of first answers in which something is left out, and of answers that follow a finding.
 const CARELESS: usize = 25;
-const STUBBORN: usize = 2;
+const STUBBORN: usize = 3;
 const LIMIT_SECONDS: u64 = 300;
 
 /// What belongs together in one language: parts of goals with the action that does them and a word that tells it, and
@@ -40,7 +40,7 @@ const LANGUAGES: &[Language] = &[
             ["translate the Dutch manual", "Translate each chapter of the Dutch manual", "manual"],
             ["deploy the billing service", "Roll the billing service out to production", "billing"],
             ["audit the search index", "Audit the search index for stale entries", "index"],
-            ["compare electric bikes", "Collect prices of electric bikes and compare them", "bikes"],
+            ["research electric bikes", "Collect prices of electric bikes and compare them", "bikes"],
         ],
         constraints: &[
             ["Use PostgreSQL for storage", "It is stored in PostgreSQL", "postgresql"],
