@@ -35,8 +35,9 @@ const WHOLE_STRUCT: &str = "__all__";
 
 /// Reads a request from JSON and checks its rules.
 ///
-/// `1.0` counts as 1, and of a duplicate key the last one, as in Python. An array is never an object: serde itself
-/// would read one as a struct, by the order of the fields. A value of the wrong type is a fault, and a placeholder takes its place in the request.
+/// `1.0` counts as 1, and of a duplicate key the last one, as in Python. An array is never an object: serde itself would
+/// read one as a struct, by the order of the fields. A value of the wrong type is a fault, and a placeholder takes its
+/// place in the request.
 ///
 /// # Errors
 /// What is wrong with the body as a whole. `needs` says what is missing in an empty one.
@@ -45,7 +46,15 @@ pub(crate) fn read_json<T: DeserializeOwned + Validate>(
     needs: &str,
 ) -> Result<(T, Faults), Vec<FieldError>> {
     let mut faults = Faults::default();
-    let Some(request) = faults.collect(&json_object(body, needs)?) else { return Err(faults.into_list()) };
+    let request = match json_object(body, needs) {
+        Ok(object) => faults.collect(&object),
+        // What is nested too deep may be in a field that is ignored.
+        Err(invalid) if body.trim_ascii_start().first() == Some(&b'{') => {
+            Some(serde_json::from_slice(body).map_err(|_| invalid)?)
+        }
+        Err(invalid) => return Err(invalid),
+    };
+    let Some(request) = request else { return Err(faults.into_list()) };
     faults.check(&request);
     Ok((request, faults))
 }

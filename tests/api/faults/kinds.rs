@@ -80,12 +80,12 @@ pub fn lasting() -> Vec<(&'static str, Vec<Act>)> {
             choice(json!({"message": {"content": null, "refusal": "canary"}, "finish_reason": "stop"})),
         ),
         ("quota gone", says(429, "insufficient_quota")),
-        ("payment required", says(402, "canary")),
+        ("payment required", says(402, "denied")),
         (
             "invalid parameter",
             send_json(
                 400,
-                &json!({"error": {"message": "canary-message", "param": "messages", "code": "canary"}}),
+                &json!({"error": {"message": "canary-message", "param": "messages", "code": "denied"}}),
             ),
         ),
         ("redirect", send(302, "location: /canary\r\n", "")),

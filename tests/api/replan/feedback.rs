@@ -83,7 +83,7 @@ async fn the_embedded_planner_says_that_it_cannot_interpret_feedback() {
     let criteria = &plan.plan[5].acceptance_criteria;
     assert!(criteria.contains(&"Feedback met: Write release notes as well".into()), "{criteria:?}");
     assert!(
-        plan.rationale.contains("cannot interpret the feedback: a step that settles"),
+        plan.rationale.contains("cannot interpret the feedback: a step that decides"),
         "{}",
         plan.rationale
     );

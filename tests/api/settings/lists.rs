@@ -158,7 +158,7 @@ arm_sources:
         "arm_sources[9].env is for mcp_command alone",
         "arm_sources[9].name must be 1 to 100 characters",
         "arm_sources[10].prefix starts with white space",
-        "arm_sources[11] is called `https://e.example/mcp`",
+        "arm_sources[11] has the same name as an earlier one, `https://e.example/mcp`",
     ] {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:#?}");
     }
