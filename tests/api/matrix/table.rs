@@ -146,7 +146,7 @@ fn streams() -> Vec<Fault> {
         row("the token limit after the first step", ends_after_first_step("length"), Becomes::NoPlan),
         row("cut within a token", vec![head(), within_token, Act::Close], Becomes::Outage),
         row_of("garbage alone", &[&garbage, DONE], Becomes::Outage),
-        row_of("garbage in between", &[&garbage, &says(&plan), &garbage, &ends("stop")], Becomes::Plan),
+        row_of("garbage in between", &[&garbage, &says(&plan), &garbage, &ends("stop")], Becomes::Outage),
         row_of("no end", &[&says(&plan)], Becomes::Outage),
         row_of("no [DONE]", &[&says(&plan), &finish], Becomes::Plan),
         row("no [DONE], and closed", closed, Becomes::Outage),
