@@ -12,17 +12,17 @@ pub struct Budget {
     /// Maximum duration of the plan in seconds, along its critical path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 1, message = "must be a whole number above 0"))]
-    #[schema(minimum = 1, nullable = false, example = 3600)]
+    #[schema(minimum = 1, example = 3600)]
     pub max_duration_seconds: Option<u64>,
     /// Maximum cost tier of any step, 1 to 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 1, max = 5, message = "must be a whole number from 1 to 5"))]
-    #[schema(minimum = 1, maximum = 5, nullable = false, example = 3)]
+    #[schema(minimum = 1, maximum = 5, example = 3)]
     pub max_cost_tier: Option<u8>,
     /// Maximum number of steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 1, message = "must be a whole number above 0"))]
-    #[schema(minimum = 1, nullable = false, example = 5)]
+    #[schema(minimum = 1, example = 5)]
     pub max_steps: Option<u32>,
 }
 

@@ -62,11 +62,10 @@ pub struct PlanRequest {
     /// Limits that the plan must keep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
-    #[schema(nullable = false)]
     pub budget: Option<Budget>,
     /// The playbook to follow, or `none`. Absent: the one that fits best, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, example = "release")]
+    #[schema(example = "release-deploy")]
     pub playbook: Option<String>,
 }
 
