@@ -54,7 +54,7 @@ test("from a goal to the end: planned, edited, two steps done, one failed, repla
   await open(page, 2);
   await page.getByRole("button", { name: "Edit this step" }).click();
   await page.getByLabel("Action").fill("Fix the expiry check and its time zone");
-  await page.getByLabel("Duration").fill("1 h 30 min");
+  await page.getByRole("textbox", { name: /^Duration/ }).fill("1 h 30 min");
   await page.getByLabel("Arm", { exact: true }).selectOption("executor");
   await page.getByRole("button", { name: "Save the step" }).click();
   await page.getByRole("heading", { name: "Changes from version 1" }).waitFor();
@@ -157,10 +157,10 @@ test("what would not be valid is said in the editor, and nothing is lost", async
   await page.getByRole("button", { name: "Edit this step" }).click();
   // Steps that wait for this one are not offered.
   assert.deepEqual((await texts(page, ".needs label")).map((text) => text[0]), ["1", "2", "3", "4", "6"]);
-  await page.getByLabel("Duration").fill("soon");
+  await page.getByRole("textbox", { name: /^Duration/ }).fill("soon");
   await page.getByRole("button", { name: "Save the step" }).click();
   assert.match(await page.locator(".faults").innerText(), /^Write the duration with its unit/);
-  await page.getByLabel("Duration").fill("2 days");
+  await page.getByRole("textbox", { name: /^Duration/ }).fill("2 days");
   await page.getByLabel("Done when").fill("");
   await page.getByLabel("Action").fill(SEVEN[0].action);
   await page.getByRole("button", { name: "Save the step" }).click();
@@ -388,13 +388,13 @@ test("warnings stand on the node, and open questions can be answered", async () 
 
 test("playbooks are offered where the service has some", async () => {
   const page = await visit(chromium, app.url);
-  await page.route("**/playbooks", (route) => route.fulfill({ json: { playbooks: [{ name: "release", description: "How we release", steps: [] }] } }));
+  await page.route("**/playbooks", (route) => route.fulfill({ json: { playbooks: [{ name: "release-deploy", description: "How we release", steps: [] }] } }));
   await page.reload();
   await page.getByText("Options: limits").click();
-  await page.getByLabel("Playbook").selectOption("release");
+  await page.getByLabel("Playbook").selectOption("release-deploy");
   llm.says = () => pieces(SEVEN);
   const asked = sent(page, "/plan");
   await plan(page, "Ship it");
-  assert.equal((await asked).playbook, "release");
+  assert.equal((await asked).playbook, "release-deploy");
   await page.watched();
 });
