@@ -22,7 +22,7 @@ pub struct Budget {
     /// Maximum number of steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(range(min = 1, message = "must be a whole number above 0"))]
-    #[schema(minimum = 1, example = 5)]
+    #[schema(format = Int64, minimum = 1, maximum = 4_294_967_295_i64, example = 5)]
     pub max_steps: Option<u32>,
 }
 
