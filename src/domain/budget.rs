@@ -6,12 +6,19 @@ use validator::Validate;
 
 use super::{FieldError, MAX_STEP_SECONDS, PlanRules};
 
+/// Longest duration that a budget can state, in seconds: what callers read as a 64-bit number.
+const MAX_DURATION: u64 = i64::MAX as u64;
+
 /// Limits that a plan must keep. Each is optional; a plan that breaks one is never returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Validate, ToSchema)]
 pub struct Budget {
     /// Maximum duration of the plan in seconds, along its critical path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[validate(range(min = 1, message = "must be a whole number above 0"))]
+    #[validate(range(
+        min = 1,
+        max = "MAX_DURATION",
+        message = "must be a whole number from 1 to 9,223,372,036,854,775,807"
+    ))]
     #[schema(minimum = 1, example = 3600)]
     pub max_duration_seconds: Option<u64>,
     /// Maximum cost tier of any step, 1 to 5.
