@@ -65,7 +65,7 @@ fn above_zero(numbers: &[u32]) -> Result<(), ValidationError> {
 }
 
 /// A valid plan, with the extras that `include` asks for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlanResponse {
     /// The steps, in order of execution.
     pub plan: Vec<SubTask>,

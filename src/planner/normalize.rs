@@ -104,12 +104,7 @@ impl Plan {
             plan: self.steps,
             rationale: self.rationale,
             confidence: self.confidence,
-            plan_id: None,
-            schedule: None,
-            usage: None,
-            repairs: None,
-            warnings: None,
-            open_questions: None,
+            ..PlanResponse::default()
         };
         let details = PlanDetails {
             repairs: self.repairs,

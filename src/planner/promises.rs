@@ -127,12 +127,7 @@ pub(crate) fn valid_plan() -> PlanResponse {
         confidence: 0.9,
         total_estimated_duration: 90,
         complexity_score: 0.3,
-        plan_id: None,
-        schedule: None,
-        usage: None,
-        repairs: None,
-        warnings: None,
-        open_questions: None,
+        ..PlanResponse::default()
     }
 }
 

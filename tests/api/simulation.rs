@@ -204,12 +204,7 @@ fn is_valid_without_repair(call: &Call, settings: &Settings) -> bool {
         confidence,
         total_estimated_duration,
         complexity_score: 0.0,
-        plan_id: None,
-        schedule: None,
-        usage: None,
-        repairs: None,
-        warnings: None,
-        open_questions: None,
+        ..PlanResponse::default()
     };
     promises::broken(&plan, &settings.rules, &settings.arms).is_empty()
 }

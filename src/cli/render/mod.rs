@@ -173,12 +173,7 @@ mod tests {
             rationale: "Because.".into(),
             confidence: 0.9,
             complexity_score: 0.3,
-            plan_id: None,
-            schedule: None,
-            usage: None,
-            repairs: None,
-            warnings: None,
-            open_questions: None,
+            ..PlanResponse::default()
         }
     }
 

@@ -138,7 +138,7 @@ impl Language {
         self.first_words.contains(&bare(last)).then(|| rest.trim_end_matches([',', ' ']))
     }
 
-    /// Whether `text` asks for what cannot be taken back, or what others notice.
+    /// Whether `text` asks for what cannot be undone, or what others notice.
     pub(super) fn is_final(&self, text: &str) -> bool {
         self.unspaced_final_verbs.iter().any(|verb| text.starts_with(verb.as_str()))
             || text

@@ -152,7 +152,7 @@ impl EmbeddedPlanner {
         let ReadGoal { matched, aside, background } = read;
         let (constraints, limit) = constraints_of(request);
         let budget = request.budget.unwrap_or_default();
-        let rules = rules_within(&self.rules, &budget);
+        let rules = budget.within(&self.rules);
         let goal = wording::one_line(&request.goal);
         let frame = Frame {
             staff: &self.staff,
@@ -183,7 +183,7 @@ impl EmbeddedPlanner {
     fn propose_tools(&self, request: &PlanRequest) -> Option<Draft> {
         let (constraints, limit) = constraints_of(request);
         let budget = request.budget.unwrap_or_default();
-        let rules = rules_within(&self.rules, &budget);
+        let rules = budget.within(&self.rules);
         let tools::ToolPlan { mut nodes, matched, unmatched } =
             tools::plan(&request.goal, &self.registry, &self.staff, &rules)?;
         constraints::place(&constraints, limit.is_some(), &mut nodes);
@@ -251,12 +251,6 @@ fn constraints_of(request: &PlanRequest) -> (Vec<String>, Option<u32>) {
     let given = request.budget.and_then(|budget| budget.max_duration_seconds);
     let given = given.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
     (constraints, said.into_iter().chain(given).min())
-}
-
-/// `rules` with at most as many steps as `budget` allows.
-fn rules_within(rules: &PlanRules, budget: &Budget) -> PlanRules {
-    let most = budget.max_steps.map_or(rules.max_steps, |most| most as usize);
-    PlanRules { max_steps: rules.max_steps.min(most).max(rules.min_steps), ..rules.clone() }
 }
 
 /// Puts what the goal says about the state of things, and the names of the context's entries, into the first step.

@@ -132,7 +132,7 @@ fn absorbed(group: &Group<'_>, playbook: &Playbook, nodes: &mut [Node]) -> bool 
 }
 
 /// Adds the step for a part that no playbook fits: its own words, and criteria without invented detail. What cannot be
-/// taken back is checked before.
+/// undone is checked before.
 fn outline(part: &Part, group: usize, before: Option<usize>, staff: &Staff, nodes: &mut Vec<Node>) {
     let arm = staff.for_words(&part.text).or(before).unwrap_or_else(|| staff.for_text(&part.text));
     let is_final = Language::get().is_final(&part.text);
