@@ -22,7 +22,9 @@ pub(crate) fn hold_for(answer: &str) {
 fn is_valid(plan: Plan) {
     let (plan, details) = plan.into_response();
     assert_eq!(promises::broken(&plan, &RULES, &REGISTRY), [""; 0], "{plan:?}");
-    assert!(details.repairs.iter().all(|repair| repair.step.is_none_or(|step| step as usize <= plan.plan.len())));
+    assert!(
+        details.repairs.iter().all(|repair| repair.step.is_none_or(|step| step as usize <= plan.plan.len()))
+    );
 
     // A valid plan is read as what it is, and nothing is left to repair.
     let written = serde_json::to_string(&plan).expect("JSON");
