@@ -52,7 +52,7 @@ criterion_group!(
     policies::ten,
     parsing::answers,
     parsing::broken,
-    parsing::hostile,
+    parsing::malicious,
     request::plan
 );
 criterion_main!(benches);

@@ -40,7 +40,7 @@ pub(crate) fn broken(c: &mut Criterion) {
     }
 }
 
-/// The kinds of hostile answers that take longest.
+/// The kinds of malicious answers that take longest.
 const WORST: [&str; 10] = [
     "([)*",
     "({\"a\":)*",
@@ -54,9 +54,9 @@ const WORST: [&str; 10] = [
     "a list behind objects that end early",
 ];
 
-pub(crate) fn hostile(c: &mut Criterion) {
+pub(crate) fn malicious(c: &mut Criterion) {
     let (registry, rules) = (ArmRegistry::default(), PlanRules::default());
-    let mut group = c.benchmark_group("hostile, 1 MiB");
+    let mut group = c.benchmark_group("malicious, 1 MiB");
     group.sample_size(10).measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(200));
     for (name, make) in kinds::kinds().into_iter().filter(|(name, _)| WORST.contains(&name.as_str())) {
         let answer = make(1 << 20);

@@ -18,7 +18,7 @@ const WAVE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(15);
 
 /// What is measured.
-pub(crate) struct ValidatedRequest {
+pub(crate) struct Setup {
     /// Plans at once.
     pub(crate) plans: usize,
     /// How long the LLM takes for each.
@@ -37,31 +37,27 @@ pub(crate) struct Held {
 }
 
 /// Measures planner-arm, a process of its own for this.
-pub(crate) async fn measure(
-    binary: &Path,
-    folder: &Folder,
-    wanted: &ValidatedRequest,
-) -> Result<Held, String> {
-    let needed = 2 * wanted.plans as u64 + 100;
+pub(crate) async fn measure(binary: &Path, folder: &Folder, setup: &Setup) -> Result<Held, String> {
+    let needed = 2 * setup.plans as u64 + 100;
     if allow_all_files().is_some_and(|most| most < needed) {
         return Err(format!(
             "{needed} open files are needed: raise the limit (ulimit -Hn), or name fewer plans"
         ));
     }
-    let llm = llm::start(wanted.llm_time).await.map_err(|error| format!("the LLM: {error}"))?;
-    let places = [("PLANNER_MAX_CONCURRENT_PLANS", wanted.plans.to_string())];
+    let llm = llm::start(setup.llm_time).await.map_err(|error| format!("the LLM: {error}"))?;
+    let places = [("PLANNER_MAX_CONCURRENT_PLANS", setup.plans.to_string())];
     let service = Service::planner_arm(binary, folder, llm, &places).await?;
-    let held = held_by(&service, wanted).await.map_err(|error| format!("{} plans: {error}", wanted.plans));
+    let held = held_by(&service, setup).await.map_err(|error| format!("{} plans: {error}", setup.plans));
     let ended = service.end().await.map_err(|error| error.to_string());
     held.and_then(|held| ended.map(|()| held))
 }
 
-async fn held_by(service: &Service, wanted: &ValidatedRequest) -> io::Result<Held> {
-    let plans = wanted.plans;
+async fn held_by(service: &Service, setup: &Setup) -> io::Result<Held> {
+    let plans = setup.plans;
     let idle = service.memory("VmRSS")?;
     let bad = ask(service.address, plans).await?;
     let most = service.memory("VmHWM")?;
-    sleep(wanted.later).await;
+    sleep(setup.later).await;
     Ok(Held { plans, bad, idle, most, later: service.memory("VmRSS")? })
 }
 

@@ -49,9 +49,9 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn held(&self) -> held::ValidatedRequest {
+    fn held(&self) -> held::Setup {
         let (llm_time, later) = if self.quick { (1, 0) } else { (3, 60) };
-        held::ValidatedRequest {
+        held::Setup {
             plans: self.in_flight,
             llm_time: Duration::from_secs(llm_time),
             later: Duration::from_secs(later),

@@ -6,7 +6,7 @@ use planner_arm::planner::error::PlanFault;
 use serde_json::{Value, json};
 
 use crate::cli::run;
-use crate::scripted_model::{Setup, answer, codes, first_step, goal};
+use crate::scripted_model::{ScriptedPlanner, answer, codes, first_step, goal};
 use crate::support::{FakeLlm, Reply, TempFile, TestApp, good_plan, header, json_of, problem, step};
 
 /// Field and message of each fault of a request to `path`.
@@ -33,7 +33,7 @@ async fn an_unclear_arm_is_asked_about_with_candidates_and_taken_when_the_llm_in
         step["required_arm"] = json!("wizard");
         step["action"] = json!("Juggle three torches");
     });
-    let mut setup = Setup::saying(unclear.clone()).then(unclear);
+    let mut setup = ScriptedPlanner::answering(unclear.clone()).then(unclear);
     let mut arms = ArmRegistry::default().arms().to_vec();
     let jugglers = json!([{"id": "left hand", "description": "juggles torches"}, {"id": "right hand", "description": "juggles torches"}]);
     arms.extend(registry(jugglers).arms().to_vec());
@@ -59,13 +59,13 @@ async fn an_arm_without_any_match_stays_a_fault_however_often_it_is_named() {
         step["required_arm"] = json!("zzz");
         step["action"] = json!("Qqq xxx");
     });
-    let faults = Setup::saying(text.clone()).then(text).faults().await;
+    let faults = ScriptedPlanner::answering(text.clone()).then(text).faults().await;
     assert_eq!(faults, [PlanFault::UnknownArm { step: 1.into(), candidates: vec![] }]);
 }
 
 #[tokio::test]
 async fn dependencies_follow_what_arms_take_and_make() {
-    let mut setup = Setup::saying(answer(&[
+    let mut setup = ScriptedPlanner::answering(answer(&[
         step(1, "camera", "Take a photo", &[], 1, 20),
         step(2, "microphone", "Record the sound", &[1], 1, 20),
         step(3, "ears", "Write down what is said", &[1], 1, 20),
@@ -96,7 +96,7 @@ async fn dependencies_follow_what_arms_take_and_make() {
 
 #[tokio::test]
 async fn types_are_in_the_prompt() {
-    let mut setup = Setup::saying(answer(&[step(1, "ears", "Listen", &[], 1, 20)]));
+    let mut setup = ScriptedPlanner::answering(answer(&[step(1, "ears", "Listen", &[], 1, 20)]));
     (setup.rules.require_verification, setup.rules.min_steps) = (false, 1);
     setup.registry = registry(json!([{"id": "ears", "inputs": ["audio"], "outputs": ["text", "language"]}]));
     let (_, _, asked) = setup.run(&goal()).await;
@@ -267,7 +267,7 @@ async fn of_many_arms_the_best_are_offered_and_any_is_accepted() {
         .collect();
     arms[700] = json!({"id": "barber", "description": "Cuts hair"});
     arms[800] = json!({"id": "inspector", "capabilities": ["validation"]});
-    let mut setup = Setup::saying(answer(&[
+    let mut setup = ScriptedPlanner::answering(answer(&[
         step(1, "barber", "Cut the hair", &[], 1, 20),
         step(2, "tool 333", "Do something else", &[1], 1, 20),
         step(3, "inspector", "Look at both", &[2], 1, 20),

@@ -9,7 +9,7 @@ use planner_arm::llm::Completion;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::scripted_model::{Setup, completion, goal};
+use crate::scripted_model::{ScriptedPlanner, completion, goal};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan};
 
 /// One bad answer, and what must come of it.
@@ -93,11 +93,11 @@ const TOLD: [(&str, &str); 21] = [
 
 /// What came of an answer, in the words of the labels.
 async fn came_of(answer: &BadAnswer) -> String {
-    let mut setup = Setup::saying(answer.text.as_str()).then(good_plan().to_string());
+    let mut setup = ScriptedPlanner::answering(answer.text.as_str()).then(good_plan().to_string());
     match answer.finish.as_deref() {
         Some("length") => {
             let cut = Completion { truncated: true, ..completion(answer.text.as_str()) };
-            setup.says[0] = Ok(cut);
+            setup.answers[0] = Ok(cut);
         }
         Some("content_filter") => return filtered(answer).await,
         Some(other) => panic!("{other} is no way to finish"),
@@ -128,7 +128,7 @@ async fn came_of(answer: &BadAnswer) -> String {
 
 /// The plan that comes of an answer which the LLM repeats, however often it is asked.
 async fn repeated(answer: &BadAnswer) -> String {
-    let (plan, repairs) = Setup::saying(answer.text.as_str()).plan().await;
+    let (plan, repairs) = ScriptedPlanner::answering(answer.text.as_str()).plan().await;
     let codes: BTreeSet<_> = repairs.iter().map(|repair| repair.code.as_str()).collect();
     let steps: Vec<_> =
         plan.plan.iter().filter(|_| !answer.steps_if_repeated.is_empty()).map(shape).collect();
@@ -141,7 +141,7 @@ fn shape(step: &SubTask) -> String {
     format!("{required_arm} {depends_on:?} {estimated_cost_tier}, {estimated_duration_seconds}")
 }
 
-/// What comes of an answer that its server filtered, over the llm.
+/// What comes of an answer that its server filtered, over a real connection.
 async fn filtered(answer: &BadAnswer) -> String {
     let body = json!({"choices": [{"message": {"content": answer.text}, "finish_reason": answer.finish}]});
     let llm = FakeLlm::start([Reply::Body("application/json", body.to_string())]).await;

@@ -8,7 +8,7 @@ use planner_arm::planner::normalize::PlanDetails;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::scripted_model::{Setup, answer};
+use crate::scripted_model::{ScriptedPlanner, answer};
 use crate::support::{FakeLlm, Reply, TestApp, json_of, step};
 
 /// Three steps of `seconds` each, in a row.
@@ -53,7 +53,7 @@ fn said(prompt: &planner_arm::llm::Prompt) -> String {
 
 #[tokio::test]
 async fn a_plan_that_is_too_long_and_vague_is_asked_about_once_with_the_figures() {
-    let setup = Setup::saying_in_turn([steps_of(VAGUE, 400), steps_of(CLEAR, 60)]);
+    let setup = ScriptedPlanner::answering_in_turn([steps_of(VAGUE, 400), steps_of(CLEAR, 60)]);
     let (_, made, asked) = setup.with_retries().run_in_full(&authentication()).await;
     let (plan, details) = made.expect("a plan");
     assert_eq!(plan.plan[0].action, CLEAR[0]);
@@ -69,7 +69,7 @@ async fn a_plan_that_is_too_long_and_vague_is_asked_about_once_with_the_figures(
 
 #[tokio::test]
 async fn what_the_llm_insists_on_becomes_warnings() {
-    let setup = Setup::saying(steps_of(VAGUE, 400)).with_retries();
+    let setup = ScriptedPlanner::answering(steps_of(VAGUE, 400)).with_retries();
     let (_, made, asked) = setup.run_in_full(&authentication()).await;
     let (plan, details) = made.expect("a plan");
     assert_eq!(asked.len(), 2, "asked about once");
@@ -83,7 +83,7 @@ async fn what_the_llm_insists_on_becomes_warnings() {
 
 #[tokio::test]
 async fn the_plan_is_kept_when_the_second_answer_is_of_no_use() {
-    let setup = Setup::saying_in_turn([steps_of(VAGUE, 400), "no".to_owned()]).with_retries();
+    let setup = ScriptedPlanner::answering_in_turn([steps_of(VAGUE, 400), "no".to_owned()]).with_retries();
     let (_, made, asked) = setup.run_in_full(&authentication()).await;
     let (plan, details) = made.expect("a plan");
     assert_eq!((asked.len(), plan.plan[0].action.as_str()), (2, VAGUE[0]));
@@ -93,7 +93,7 @@ async fn the_plan_is_kept_when_the_second_answer_is_of_no_use() {
 #[tokio::test]
 async fn critics_that_only_warn_cause_no_call_and_those_that_are_off_find_nothing() {
     for (mode, found) in [(CriticsMode::Warn, 2), (CriticsMode::Off, 0)] {
-        let setup = Setup::saying(steps_of(VAGUE, 400)).with_retries().with_critics(mode);
+        let setup = ScriptedPlanner::answering(steps_of(VAGUE, 400)).with_retries().with_critics(mode);
         let (_, made, asked) = setup.run_in_full(&authentication()).await;
         let (_, details) = made.expect("a plan");
         assert_eq!((asked.len(), codes(&details).len()), (1, found), "{mode:?}");
@@ -103,7 +103,8 @@ async fn critics_that_only_warn_cause_no_call_and_those_that_are_off_find_nothin
 #[tokio::test]
 async fn a_budget_is_stated_and_a_plan_that_breaks_it_is_never_returned() {
     let budget = Budget { max_duration_seconds: Some(300), max_cost_tier: Some(1), max_steps: None };
-    let setup = Setup::saying(steps_of(CLEAR, 400)).with_retries().with_critics(CriticsMode::Off);
+    let setup =
+        ScriptedPlanner::answering(steps_of(CLEAR, 400)).with_retries().with_critics(CriticsMode::Off);
     let (_, made, asked) = setup.run_in_full(&within(budget)).await;
     let PlanError::Invalid(faults) = made.expect_err("no plan") else { panic!("faults") };
     let said_to_caller: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -129,7 +130,7 @@ async fn an_added_verification_fits_into_the_budget() {
         step(2, "coder", "Write tests for the login", &[1], 1, 190),
     ]);
     let budget = Budget { max_duration_seconds: Some(300), max_cost_tier: Some(1), max_steps: Some(3) };
-    let (_, made, _) = Setup::saying(steps).run_in_full(&within(budget)).await;
+    let (_, made, _) = ScriptedPlanner::answering(steps).run_in_full(&within(budget)).await;
     let (plan, _) = made.expect("a plan");
     let last = plan.plan.last().expect("a step");
     assert_eq!((last.estimated_duration_seconds, last.estimated_cost_tier), (10, 1));
@@ -143,7 +144,7 @@ async fn a_verifying_step_waits_for_every_other_one() {
         step(3, "retriever", "Look up the changelog format", &[], 1, 60),
         step(4, "judge", "Verify the login", &[2], 2, 30),
     ]);
-    let (plan, repairs) = Setup::saying(steps).plan().await;
+    let (plan, repairs) = ScriptedPlanner::answering(steps).plan().await;
     assert_eq!(plan.plan[3].depends_on, [1, 2, 3]);
     let [repair] = repairs.as_slice() else { panic!("{repairs:?}") };
     assert_eq!((repair.code, repair.step), (RepairCode::VerificationWaits, Some(4)));
@@ -219,7 +220,7 @@ proptest! {
         }).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
         runtime.block_on(async {
-            for setup in [Setup::saying(answer(&steps)), Setup::saying("no").with_fallback()] {
+            for setup in [ScriptedPlanner::answering(answer(&steps)), ScriptedPlanner::answering("no").with_fallback()] {
                 let (_, made, _) = setup.run_in_full(&request).await;
                 let Ok((plan, _)) = made else { continue };
                 let schedule = planner_arm::planner::estimate::schedule(&plan.plan);

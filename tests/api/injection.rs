@@ -8,11 +8,11 @@ use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan
 /// What an answer that is not a plan must not contain.
 const QUOTED: &str = "obeyed";
 
-/// The hostile requests among the scenarios that ship with the program.
-fn hostile_requests() -> Vec<Value> {
+/// The adversarial requests among the scenarios that ship with the program.
+fn adversarial_requests() -> Vec<Value> {
     let file: toml::Table = include_str!("../../src/cli/eval/scenarios.toml").parse().expect("TOML");
     let scenarios = file["scenario"].as_array().expect("a list");
-    let hostile = scenarios.iter().filter(|scenario| scenario["kind"].as_str() == Some("adversarial"));
+    let adversarial = scenarios.iter().filter(|scenario| scenario["kind"].as_str() == Some("adversarial"));
     let request = |scenario: &toml::Value| {
         let mut request = json!({ "goal": scenario["goal"] });
         for field in ["constraints", "context"] {
@@ -22,7 +22,7 @@ fn hostile_requests() -> Vec<Value> {
         }
         request
     };
-    hostile.map(request).collect()
+    adversarial.map(request).collect()
 }
 
 /// What an LLM says that does as those requests order.
@@ -72,7 +72,7 @@ fn assert_shape(plan: &Value) {
 
 #[tokio::test]
 async fn prompt_injection_gives_a_valid_plan_or_an_error() {
-    let requests = hostile_requests();
+    let requests = adversarial_requests();
     assert!(requests.len() >= 12, "{}", requests.len());
     for answer in obedient_answers() {
         let llm = FakeLlm::start([Reply::Text(answer.clone())]).await;
@@ -97,7 +97,7 @@ async fn the_system_prompt_is_the_same_for_every_request() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[]).await;
     app.planned(&json!({"goal": "Tidy the wiki"})).await;
-    for request in hostile_requests() {
+    for request in adversarial_requests() {
         app.planned(&request).await;
     }
     let fixed = |mut call: Value| {

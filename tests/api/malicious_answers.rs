@@ -43,12 +43,12 @@ fn deal_with(answer: &str) -> Duration {
 
 /// The steps that are found while an answer grows by this many characters at a time.
 fn grown(answer: &str, size: usize) -> Vec<DraftStep> {
-    let mut growing = IncrementalParser::new(7);
+    let mut parser = IncrementalParser::new(7);
     let mut steps = Vec::new();
     let mut rest = answer;
     while !rest.is_empty() {
         let end = rest.char_indices().nth(size).map_or(rest.len(), |(at, _)| at);
-        steps.extend(growing.push(&rest[..end]));
+        steps.extend(parser.push(&rest[..end]));
         rest = &rest[end..];
     }
     steps

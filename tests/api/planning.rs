@@ -8,12 +8,12 @@ use planner_arm::llm::{CallError, CallFailure, Completion, LlmError};
 use planner_arm::planner::error::{ParseError, PlanError, PlanFault};
 use serde_json::{Value, json};
 
-use crate::scripted_model::{Setup, answer, goal};
+use crate::scripted_model::{ScriptedPlanner, answer, goal};
 use crate::support::{assert_valid_by_default, good_plan, step};
 
 #[tokio::test]
 async fn a_clean_answer_passes_through_unchanged() {
-    let (plan, repairs) = Setup::saying(good_plan().to_string()).plan().await;
+    let (plan, repairs) = ScriptedPlanner::answering(good_plan().to_string()).plan().await;
     assert_eq!(repairs, []);
     let mut said = good_plan();
     said["total_estimated_duration"] = json!(245);
@@ -25,8 +25,8 @@ async fn a_clean_answer_passes_through_unchanged() {
 async fn the_complexity_score_is_computed_from_the_plan() {
     let mut boastful = good_plan();
     boastful["complexity_score"] = json!(0.999);
-    let (first, _) = Setup::saying(boastful.to_string()).plan().await;
-    let (second, _) = Setup::saying(good_plan().to_string()).plan().await;
+    let (first, _) = ScriptedPlanner::answering(boastful.to_string()).plan().await;
+    let (second, _) = ScriptedPlanner::answering(good_plan().to_string()).plan().await;
     assert_eq!(first.complexity_score.to_bits(), second.complexity_score.to_bits());
     // 0.35·5/10 + 0.20·5/8 + 0.15·4/5 + 0.15·(11/5 − 1)/4 + 0.15·4/5
     assert!((first.complexity_score - 0.59).abs() < 1e-9, "{}", first.complexity_score);
@@ -40,7 +40,7 @@ async fn text_around_the_plan_is_no_repair() {
         format!("<think>five steps</think>{plan}"),
         json!({ "result": plan, "status": "ok" }).to_string(),
     ] {
-        let (made, repairs) = Setup::saying(text).plan().await;
+        let (made, repairs) = ScriptedPlanner::answering(text).plan().await;
         assert_eq!((made.confidence, repairs), (0.88, vec![]));
     }
 }
@@ -52,7 +52,7 @@ async fn an_arm_that_nothing_points_to_is_a_fault_and_never_guessed() {
         {"id": "inspector", "keywords": ["inspect"], "capabilities": ["validation"]},
     ]))
     .expect("arms");
-    let mut setup = Setup::saying(answer(&[
+    let mut setup = ScriptedPlanner::answering(answer(&[
         step(1, "painter", "Paint the wall", &[], 1, 20),
         step(2, "smith", "Hoof a mule", &[], 1, 20),
         step(3, "inspector", "Look at both", &[1, 2], 1, 20),
@@ -69,26 +69,26 @@ async fn a_cycle_is_a_fault_that_names_its_steps() {
         step(3, "coder", "Test it", &[2], 3, 60),
         step(4, "judge", "Verify it", &[3], 2, 30),
     ];
-    let faults = Setup::saying(answer(&steps)).faults().await;
+    let faults = ScriptedPlanner::answering(answer(&steps)).faults().await;
     assert_eq!(faults, [PlanFault::Cycle { steps: vec![2.into(), 3.into()] }]);
     assert_eq!(faults[0].to_string(), "steps 2 and 3 depend on each other");
 }
 
 #[tokio::test]
 async fn too_few_and_too_many_steps_are_faults() {
-    let one = Setup::saying(answer(&[step(1, "judge", "Verify it", &[], 2, 30)]));
+    let one = ScriptedPlanner::answering(answer(&[step(1, "judge", "Verify it", &[], 2, 30)]));
     let faults = one.faults().await;
     assert_eq!(faults, [PlanFault::TooFewSteps { found: 1, min: 3 }]);
     assert_eq!(faults[0].to_string(), "the plan has 1 step and needs at least 3");
-    let none = Setup::saying(answer(&[]));
+    let none = ScriptedPlanner::answering(answer(&[]));
     assert_eq!(none.faults().await, [PlanFault::TooFewSteps { found: 0, min: 3 }]);
     let mut eight: Vec<Value> =
         (1..=7).map(|n| step(n, "coder", &format!("Write {n}"), &[], 3, 60)).collect();
     eight.push(step(8, "judge", "Verify all", &[1], 2, 30));
     let too_many = PlanFault::TooManySteps { found: 8, max: 7 };
-    assert_eq!(Setup::saying(answer(&eight)).faults().await, std::slice::from_ref(&too_many));
+    assert_eq!(ScriptedPlanner::answering(answer(&eight)).faults().await, std::slice::from_ref(&too_many));
     eight[7]["required_arm"] = json!("coder");
-    let faults = Setup::saying(answer(&eight)).faults().await;
+    let faults = ScriptedPlanner::answering(answer(&eight)).faults().await;
     assert_eq!(faults, [too_many, PlanFault::Unverified { max: 7 }]);
 }
 
@@ -99,7 +99,7 @@ async fn all_unrepairable_faults_are_reported_together() {
     let steps =
         [blank, step(2, "coder", "Write it", &[], 3, 60), step(3, "judge", " Write it ", &[2], 2, 30)];
     assert_eq!(
-        Setup::saying(answer(&steps)).faults().await,
+        ScriptedPlanner::answering(answer(&steps)).faults().await,
         [
             PlanFault::RepeatedAction { steps: vec![2.into(), 3.into()] },
             PlanFault::BlankAction { step: 1.into() },
@@ -115,7 +115,7 @@ async fn an_answer_that_is_no_plan_says_why() {
         ("{\"answer\": 42}", ParseError::NoSteps),
         ("   ", ParseError::Empty),
     ] {
-        let error = Setup::saying(text).error().await;
+        let error = ScriptedPlanner::answering(text).error().await;
         assert!(matches!(error, PlanError::Parse(reason) if reason == why), "{text}: {error}");
     }
 }
@@ -124,7 +124,7 @@ async fn an_answer_that_is_no_plan_says_why() {
 async fn a_truncated_answer_is_distinguished_from_an_invalid_one() {
     let whole = good_plan().to_string();
     let cut = Completion { content: whole[..200].to_owned(), truncated: true, ..Completion::default() };
-    let setup = Setup { says: vec![Ok(cut)], ..Setup::saying("") };
+    let setup = ScriptedPlanner { answers: vec![Ok(cut)], ..ScriptedPlanner::answering("") };
     let error = setup.error().await;
     assert!(matches!(error, PlanError::Parse(ParseError::Truncated)), "{error}");
 }
@@ -138,7 +138,7 @@ async fn the_prompt_has_goal_constraints_context_and_arms() {
         request_id: None,
         ..PlanRequest::default()
     };
-    let (_, _, asked) = Setup::saying(good_plan().to_string()).run(&request).await;
+    let (_, _, asked) = ScriptedPlanner::answering(good_plan().to_string()).run(&request).await;
     let (system, user) = (&asked[0].messages[0].content, &asked[0].messages[1].content);
     for part in ["Grüße 世界 senden", "Use Python only", "https://example.com/r"] {
         assert!(user.contains(part), "{part} in {user}");
@@ -149,13 +149,15 @@ async fn the_prompt_has_goal_constraints_context_and_arms() {
 
 #[tokio::test]
 async fn an_outage_of_every_model_is_an_error() {
-    let refused = Setup { says: vec![Err(CallFailure::BadKey)], ..Setup::saying("") };
+    let refused =
+        ScriptedPlanner { answers: vec![Err(CallFailure::BadKey)], ..ScriptedPlanner::answering("") };
     let error = refused.error().await;
     assert!(
         matches!(error, PlanError::Llm(LlmError::Refused(CallError { failure: CallFailure::BadKey, .. }))),
         "{error}"
     );
-    let down = Setup { says: vec![Err(CallFailure::Connection)], ..Setup::saying("") };
+    let down =
+        ScriptedPlanner { answers: vec![Err(CallFailure::Connection)], ..ScriptedPlanner::answering("") };
     let error = down.error().await;
     assert!(matches!(error, PlanError::Llm(LlmError::Unavailable { .. })), "{error}");
 }
@@ -170,8 +172,9 @@ async fn the_fallback_engine_answers_after_any_failure() {
     let failing = [Err(CallFailure::ServerError), Err(CallFailure::BadKey)];
     let answering =
         ["no plan".to_owned(), cycle].map(|content| Ok(Completion { content, ..Completion::default() }));
-    for says in failing.into_iter().chain(answering) {
-        let setup = Setup { says: vec![says], fallback: true, ..Setup::saying("") };
+    for answer in failing.into_iter().chain(answering) {
+        let setup =
+            ScriptedPlanner { answers: vec![answer], fallback: true, ..ScriptedPlanner::answering("") };
         let (origin, made, _) = setup.run(&goal()).await;
         let (plan, repairs) = made.expect("a plan by rules");
         assert_valid_by_default(&plan);
@@ -185,21 +188,21 @@ async fn the_fallback_engine_answers_after_any_failure() {
 
 #[tokio::test]
 async fn the_fallback_engine_does_not_replace_a_valid_answer() {
-    let setup = Setup { fallback: true, ..Setup::saying(good_plan().to_string()) };
+    let setup = ScriptedPlanner { fallback: true, ..ScriptedPlanner::answering(good_plan().to_string()) };
     let (origin, made, _) = setup.run(&goal()).await;
-    assert_eq!((origin.engine, &*origin.model), (EngineKind::OpenAi, "parrot"));
+    assert_eq!((origin.engine, &*origin.model), (EngineKind::OpenAi, "scripted"));
     assert!((made.expect("a plan").0.confidence - 0.88).abs() < 1e-9);
 }
 
 #[tokio::test]
 async fn other_limits_hold() {
-    let mut setup = Setup::saying(answer(&[step(1, "judge", "Verify it", &[], 2, 30)]));
+    let mut setup = ScriptedPlanner::answering(answer(&[step(1, "judge", "Verify it", &[], 2, 30)]));
     setup.rules = PlanRules { min_steps: 1, max_steps: 1, require_verification: true };
     assert_eq!(setup.plan().await.0.plan.len(), 1);
     let many: Vec<Value> = (1..=50)
         .map(|n| step(n, if n == 50 { "judge" } else { "coder" }, &format!("Do {n}"), &[], 3, 60))
         .collect();
-    let mut setup = Setup::saying(answer(&many));
+    let mut setup = ScriptedPlanner::answering(answer(&many));
     setup.rules = PlanRules { min_steps: 50, max_steps: 50, require_verification: true };
     assert_eq!(setup.plan().await.0.plan.len(), 50);
 }

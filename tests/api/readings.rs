@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
-use crate::scripted_model::{Setup, goal};
+use crate::scripted_model::{ScriptedPlanner, goal};
 use crate::support::good_plan;
 
 const STEPS: [&str; 12] = [
@@ -236,7 +236,7 @@ async fn a_plan_of_which_a_piece_is_missing_is_asked_for_again() {
         for from in (0..whole.len().saturating_sub(length)).step_by(9) {
             let cut = format!("{}{}", &whole[..from], &whole[from + length..]);
             let (_, result, asked) =
-                Setup::saying(cut.as_str()).then(good_plan().to_string()).run(&goal()).await;
+                ScriptedPlanner::answering(cut.as_str()).then(good_plan().to_string()).run(&goal()).await;
             let (plan, repairs) = result.unwrap_or_else(|error| panic!("{error}: {cut}"));
             if asked.len() == 1 && plan.plan.len() < 4
                 || asked.len() == 1

@@ -4,7 +4,7 @@ use planner_arm::domain::RepairCode;
 use planner_arm::planner::error::PlanFault;
 use serde_json::{Value, json};
 
-use crate::scripted_model::{Setup, answer, codes, first_step};
+use crate::scripted_model::{ScriptedPlanner, answer, codes, first_step};
 use crate::support::{good_plan, step};
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn arms_are_found_by_alias_case_and_capability() {
         ("retreiver", "retriever"),
     ] {
         let text = first_step(|step| step["required_arm"] = json!(name));
-        let (plan, repairs) = Setup::saying(text).plan().await;
+        let (plan, repairs) = ScriptedPlanner::answering(text).plan().await;
         assert_eq!(plan.plan[0].required_arm, arm, "{name}");
         assert_eq!(codes(&repairs), [(RepairCode::ArmMapped, Some(1))], "{name}");
         let message = &repairs[0].message;
@@ -43,7 +43,7 @@ async fn arms_are_found_by_what_they_do() {
             step["required_arm"] = json!(name);
             step["action"] = json!(action);
         });
-        let (plan, _) = Setup::saying(text).plan().await;
+        let (plan, _) = ScriptedPlanner::answering(text).plan().await;
         assert_eq!(plan.plan[0].required_arm, arm, "{name:?} for {action:?}");
     }
 }
@@ -60,7 +60,7 @@ async fn impossible_dependencies_are_removed() {
         second["depends_on"] = needs.clone();
         let steps =
             [step(1, "retriever", "Gather", &[], 1, 20), second, step(3, "judge", "Verify it", &[2], 2, 30)];
-        let (plan, repairs) = Setup::saying(answer(&steps)).plan().await;
+        let (plan, repairs) = ScriptedPlanner::answering(answer(&steps)).plan().await;
         assert_eq!(plan.plan[1].depends_on, left, "{needs}");
         assert!(
             repairs.iter().all(|r| (r.code, r.step) == (RepairCode::DependencyDropped, Some(2))),
@@ -77,7 +77,7 @@ async fn steps_are_sorted_into_execution_order() {
         step(2, "retriever", "Gather", &[], 1, 0),
         step(3, "judge", "Verify it", &[1], 2, 30),
     ];
-    let (plan, repairs) = Setup::saying(answer(&steps)).plan().await;
+    let (plan, repairs) = ScriptedPlanner::answering(answer(&steps)).plan().await;
     let order: Vec<(&str, &[u32])> =
         plan.plan.iter().map(|step| (step.action.as_str(), step.depends_on.as_slice())).collect();
     assert_eq!(order, [("Gather", &[][..]), ("Write it", &[1]), ("Verify it", &[2])]);
@@ -98,7 +98,7 @@ async fn step_numbers_are_mapped() {
         step(30, "judge", "Verify it", &[20], 2, 30),
     ];
     for steps in [from_zero, tens] {
-        let (plan, repairs) = Setup::saying(answer(&steps)).plan().await;
+        let (plan, repairs) = ScriptedPlanner::answering(answer(&steps)).plan().await;
         assert_eq!(plan.plan[2].depends_on, [2]);
         assert_eq!(codes(&repairs), [(RepairCode::StepsRenumbered, None)]);
     }
@@ -115,7 +115,7 @@ async fn steps_without_numbers_of_their_own_are_numbered_by_place() {
         for step in &mut steps {
             step["step"] = number.clone();
         }
-        let (plan, repairs) = Setup::saying(answer(&steps)).plan().await;
+        let (plan, repairs) = ScriptedPlanner::answering(answer(&steps)).plan().await;
         assert_eq!(plan.plan[2].depends_on, [2]);
         assert_eq!(codes(&repairs), [(RepairCode::StepsRenumbered, None)], "{number}");
     }
@@ -128,7 +128,7 @@ async fn a_missing_verification_is_added() {
         step(2, "coder", "Write it", &[1], 3, 60),
         step(3, "coder", "Document it", &[1], 3, 60),
     ];
-    let (plan, repairs) = Setup::saying(answer(&steps)).plan().await;
+    let (plan, repairs) = ScriptedPlanner::answering(answer(&steps)).plan().await;
     let last = &plan.plan[3];
     assert_eq!((last.required_arm.as_str(), last.depends_on.as_slice()), ("judge", &[2, 3][..]));
     assert_eq!(codes(&repairs), [(RepairCode::VerificationAdded, Some(4))]);
@@ -137,9 +137,9 @@ async fn a_missing_verification_is_added() {
 #[tokio::test]
 async fn the_added_verification_counts_for_both_limits() {
     let two = [step(1, "retriever", "Gather", &[], 1, 20), step(2, "coder", "Write it", &[1], 3, 60)];
-    assert_eq!(Setup::saying(answer(&two)).plan().await.0.plan.len(), 3);
+    assert_eq!(ScriptedPlanner::answering(answer(&two)).plan().await.0.plan.len(), 3);
     let seven: Vec<Value> = (1..=7).map(|n| step(n, "coder", &format!("Write {n}"), &[], 3, 60)).collect();
-    assert_eq!(Setup::saying(answer(&seven)).faults().await, [PlanFault::Unverified { max: 7 }]);
+    assert_eq!(ScriptedPlanner::answering(answer(&seven)).faults().await, [PlanFault::Unverified { max: 7 }]);
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn verification_can_be_switched_off() {
         step(2, "coder", "Write it", &[1], 3, 60),
         step(3, "executor", "Run it", &[2], 3, 60),
     ];
-    let mut setup = Setup::saying(answer(&steps));
+    let mut setup = ScriptedPlanner::answering(answer(&steps));
     setup.rules.require_verification = false;
     let (plan, repairs) = setup.plan().await;
     assert_eq!((plan.plan.len(), repairs), (3, vec![]));
@@ -168,7 +168,7 @@ async fn costs_and_durations_are_clamped() {
             step["estimated_cost_tier"] = tier.clone();
             step["estimated_duration_seconds"] = seconds.clone();
         });
-        let (plan, repairs) = Setup::saying(text).plan().await;
+        let (plan, repairs) = ScriptedPlanner::answering(text).plan().await;
         let first = &plan.plan[0];
         assert_eq!((first.estimated_cost_tier, first.estimated_duration_seconds), want, "{tier} {seconds}");
         assert_eq!(codes(&repairs), [(RepairCode::Clamped, Some(1)); 2], "{tier} {seconds}");
@@ -181,7 +181,7 @@ async fn a_corrected_number_is_quoted() {
         step["estimated_cost_tier"] = json!(9);
         step["estimated_duration_seconds"] = json!(1e300);
     });
-    let (_, repairs) = Setup::saying(text).plan().await;
+    let (_, repairs) = ScriptedPlanner::answering(text).plan().await;
     let messages: Vec<&str> = repairs.iter().map(|repair| repair.message.as_str()).collect();
     let wanted = [
         "The cost tier was 9, not a whole number from 1 to 5; it is now 5.",
@@ -198,7 +198,7 @@ async fn missing_optional_fields_are_filled() {
         step.as_object_mut().expect("an object").remove("estimated_duration_seconds");
         step["depends_on"] = json!(null);
     });
-    let (plan, repairs) = Setup::saying(text).plan().await;
+    let (plan, repairs) = ScriptedPlanner::answering(text).plan().await;
     let first = &plan.plan[0];
     assert_eq!(
         (first.estimated_cost_tier, first.estimated_duration_seconds),
@@ -208,7 +208,7 @@ async fn missing_optional_fields_are_filled() {
     assert_eq!(codes(&repairs), [(RepairCode::FieldFilled, Some(1)); 2]);
 
     let bare = json!({ "plan": good_plan()["plan"] }).to_string();
-    let (plan, repairs) = Setup::saying(bare).plan().await;
+    let (plan, repairs) = ScriptedPlanner::answering(bare).plan().await;
     assert_eq!(codes(&repairs), [(RepairCode::FieldFilled, None); 2]);
     assert!(!plan.rationale.is_empty() && plan.confidence < 0.5);
 }
@@ -218,7 +218,7 @@ async fn confidence_stays_within_its_range() {
     for (said, within) in [(json!(1.7), 1.0), (json!(-1), 0.0), (json!(88), 0.88), (json!(4000), 1.0)] {
         let mut answer = good_plan();
         answer["confidence"] = said.clone();
-        let (plan, repairs) = Setup::saying(answer.to_string()).plan().await;
+        let (plan, repairs) = ScriptedPlanner::answering(answer.to_string()).plan().await;
         assert!((plan.confidence - within * 0.95).abs() < 1e-9, "{said}: {}", plan.confidence);
         assert_eq!(codes(&repairs), [(RepairCode::Clamped, None)], "{said}");
         let old = format!("The confidence was {said}, not from 0 to 1; it is now {within}.");
@@ -239,7 +239,7 @@ async fn each_repair_lowers_the_confidence() {
                 step["depends_on"] = json!([7]);
             }
         });
-        let (plan, repairs) = Setup::saying(text).plan().await;
+        let (plan, repairs) = ScriptedPlanner::answering(text).plan().await;
         assert_eq!(repairs.len(), broken);
         assert!(plan.confidence < before, "{broken}: {}", plan.confidence);
         before = plan.confidence;
@@ -249,7 +249,7 @@ async fn each_repair_lowers_the_confidence() {
 #[tokio::test]
 async fn blank_and_repeated_criteria_are_removed() {
     let text = first_step(|step| step["acceptance_criteria"] = json!(["done", " ", "done", "tested"]));
-    let (plan, repairs) = Setup::saying(text).plan().await;
+    let (plan, repairs) = ScriptedPlanner::answering(text).plan().await;
     assert_eq!(plan.plan[0].acceptance_criteria, ["done", "tested"]);
     assert_eq!(codes(&repairs), [(RepairCode::CriterionDropped, Some(1))]);
 }

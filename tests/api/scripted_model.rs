@@ -1,4 +1,4 @@
-//! A planner whose LLM says what it was told to.
+//! A planner whose LLM answers from a script.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -22,16 +22,16 @@ use tokio::time::Instant;
 
 use crate::support::{assert_valid, lock, step};
 
-pub type Said = Result<Completion, CallFailure>;
+pub type ScriptedAnswer = Result<Completion, CallFailure>;
 
-/// A model that says one thing after the other, the last again and again, and remembers what it was asked.
-struct Parrot {
+/// A model that gives its answers in order, the last again and again, and remembers its prompts.
+struct ScriptedModel {
     name: Arc<str>,
-    says: Mutex<VecDeque<Said>>,
+    answers: Mutex<VecDeque<ScriptedAnswer>>,
     asked: Arc<Mutex<Vec<Prompt>>>,
 }
 
-impl ChatModel for Parrot {
+impl ChatModel for ScriptedModel {
     fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -42,15 +42,15 @@ impl ChatModel for Parrot {
         _: Option<CallObserver>,
     ) -> BoxFuture<'a, Result<Completion, CallError>> {
         lock(&self.asked).push(prompt.clone());
-        let mut says = lock(&self.says);
-        let said = if says.len() > 1 { says.pop_front() } else { says.front().cloned() };
-        Box::pin(std::future::ready(said.expect("something to say").map_err(CallError::from)))
+        let mut answers = lock(&self.answers);
+        let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+        Box::pin(std::future::ready(answer.expect("an answer").map_err(CallError::from)))
     }
 }
 
-/// A planner whose LLM says `says`, the last of it again and again.
-pub struct Setup {
-    pub says: Vec<Said>,
+/// A planner whose LLM gives these answers in order, the last again and again.
+pub struct ScriptedPlanner {
+    pub answers: Vec<ScriptedAnswer>,
     /// Calls at most; with one, nothing is asked again.
     pub attempts: u32,
     pub rules: PlanRules,
@@ -59,10 +59,10 @@ pub struct Setup {
     pub critics: CriticsMode,
 }
 
-impl Setup {
-    pub fn saying(text: impl Into<String>) -> Self {
+impl ScriptedPlanner {
+    pub fn answering(text: impl Into<String>) -> Self {
         Self {
-            says: vec![Ok(completion(text))],
+            answers: vec![Ok(completion(text))],
             attempts: 1,
             rules: PlanRules::default(),
             registry: ArmRegistry::default(),
@@ -72,11 +72,11 @@ impl Setup {
     }
 
     /// One text after the other, the last again and again.
-    pub fn saying_in_turn(texts: impl IntoIterator<Item = String>) -> Self {
+    pub fn answering_in_turn(texts: impl IntoIterator<Item = String>) -> Self {
         Self {
-            says: texts.into_iter().map(|text| Ok(completion(text))).collect(),
+            answers: texts.into_iter().map(|text| Ok(completion(text))).collect(),
             attempts: 3,
-            ..Self::saying("")
+            ..Self::answering("")
         }
     }
 
@@ -94,7 +94,7 @@ impl Setup {
 
     /// And when it is asked again, `text`.
     pub fn then(mut self, text: impl Into<String>) -> Self {
-        self.says.push(Ok(completion(text)));
+        self.answers.push(Ok(completion(text)));
         self.attempts = 3;
         self
     }
@@ -115,16 +115,15 @@ impl Setup {
         let metrics = Metrics::new();
         let registry = Arc::new(self.registry);
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let parrot =
-            Parrot { name: "parrot".into(), says: Mutex::new(self.says.into()), asked: asked.clone() };
+        let answers = Mutex::new(self.answers.into());
+        let model = ScriptedModel { name: "scripted".into(), answers, asked: asked.clone() };
         let policy = CallPolicy {
             max_attempts: self.attempts,
             breaker_threshold: 5,
             breaker_reset: Duration::from_secs(30),
             request_time: Duration::from_secs(10),
         };
-        let chain =
-            FallbackChain::new(vec![Box::new(parrot)], &PriceList::default(), policy, metrics.clone());
+        let chain = FallbackChain::new(vec![Box::new(model)], &PriceList::default(), policy, metrics.clone());
         let engine = Engine::Llm { chain, fallback: self.fallback };
         let planner = PlannerArm::new(registry.clone(), self.rules.clone(), engine, metrics)
             .with_critics(Critics::new(self.critics, Vec::new()));

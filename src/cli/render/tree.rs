@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn branches_have_branches_of_tsuccessor_own() {
+    fn branches_have_branches_of_their_own() {
         insta::assert_snapshot!(shape(&[(100, &[]), (10, &[1]), (1, &[2]), (2, &[2]), (50, &[1])], 80), @"
         ● 1 coder · 1 min 40 s · tier 3
         │   Do 1

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use planner_arm::domain::{CriticsMode, PlanRequest, WarningCode};
 use serde_json::{Value, json};
 
-use crate::scripted_model::{Setup, answer};
+use crate::scripted_model::{ScriptedPlanner, answer};
 use crate::support::{TestApp, json_of, step};
 
 /// A request and a plan for it that a careful reader would accept.
@@ -53,7 +53,8 @@ async fn critics_that_ask_flag_at_most_two_of_a_hundred_good_plans() {
     let mut flagged: BTreeMap<WarningCode, Vec<String>> = BTreeMap::new();
     let mut asked_again = 0;
     for GoodPlan { request, answer } in &plans {
-        let setup = Setup::saying(answer.clone()).with_retries().with_critics(CriticsMode::Enforce);
+        let setup =
+            ScriptedPlanner::answering(answer.clone()).with_retries().with_critics(CriticsMode::Enforce);
         let (_, made, asked) = setup.run_in_full(request).await;
         let (_, details) = made.unwrap_or_else(|error| panic!("{}: {error}", request.goal));
         assert_eq!(details.repairs, [], "{}", request.goal);

@@ -20,7 +20,7 @@ pub fn kinds() -> Vec<(String, Make)> {
     kinds
 }
 
-/// One step as the llm has it.
+/// One step in JSON.
 const STEP: &str = r#"{"step":1,"action":"Do it","required_arm":"coder","acceptance_criteria":["done"],"depends_on":[],"estimated_cost_tier":2,"estimated_duration_seconds":30}"#;
 
 /// A beginning, and what follows it again and again.

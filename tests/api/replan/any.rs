@@ -85,23 +85,23 @@ fn answer() -> impl Strategy<Value = Draft> {
 /// Fails unless `plan` keeps every promise and has what was done as it was.
 fn check(
     plan: Plan,
-    past: &PlanProgress,
+    progress: &PlanProgress,
     rules: &PlanRules,
     registry: &ArmRegistry,
 ) -> Result<(), TestCaseError> {
     let (response, _): (PlanResponse, _) = plan.into_response();
-    let most = past.done().len() + past.rules(rules, registry).max_steps;
+    let most = progress.done().len() + progress.rules(rules, registry).max_steps;
     let rules = PlanRules { max_steps: most, ..rules.clone() };
     prop_assert_eq!(promises::broken(&response, &rules, registry), [""; 0], "{:?}", response);
-    for done in past.done() {
+    for done in progress.done() {
         prop_assert_eq!(&response.plan[done.step as usize - 1], done);
     }
-    let is_new = |number: &u32| past.done().iter().all(|done| done.step != *number);
+    let is_new = |number: &u32| progress.done().iter().all(|done| done.step != *number);
     for step in response.plan.iter().filter(|step| is_new(&step.step) && !step.depends_on.iter().any(is_new))
     {
         let is_same =
             |failed: &SubTask| failed.action == step.action && failed.required_arm == step.required_arm;
-        prop_assert!(!past.failed().any(is_same), "{:?}", step);
+        prop_assert!(!progress.failed().any(is_same), "{:?}", step);
     }
     Ok(())
 }
@@ -111,7 +111,7 @@ proptest! {
 
     #[test]
     fn the_embedded_planner_always_has_a_plan(
-        past in under_way(), min in 1..9_usize, more in 0..5_usize, verify in any::<bool>(),
+        progress in under_way(), min in 1..9_usize, more in 0..5_usize, verify in any::<bool>(),
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
         let registry = ArmRegistry::default();
@@ -121,22 +121,22 @@ proptest! {
             ..PlanRequest::default()
         };
         let planner = EmbeddedPlanner::new(Arc::new(registry.clone()), rules.clone(), Library::built_in());
-        let draft = planner.propose_rest(&request, &past);
-        let plan = normalize_remaining(draft.clone(), &past, &registry, &rules);
+        let draft = planner.propose_rest(&request, &progress);
+        let plan = normalize_remaining(draft.clone(), &progress, &registry, &rules);
         prop_assert!(plan.is_ok(), "{:?} {:?}", plan, draft);
         let plan = plan.expect("a plan");
         prop_assert_eq!(plan.repairs(), &[]);
-        check(plan, &past, &rules, &registry)?;
+        check(plan, &progress, &rules, &registry)?;
     }
 
     #[test]
     fn any_answer_becomes_a_continuing_plan_or_its_faults(
-        past in under_way(), draft in answer(), min in 1..5_usize, more in 0..9_usize, verify in any::<bool>(),
+        progress in under_way(), draft in answer(), min in 1..5_usize, more in 0..9_usize, verify in any::<bool>(),
     ) {
         let rules = PlanRules { min_steps: min, max_steps: min + more, require_verification: verify };
         let registry = ArmRegistry::default();
-        match normalize_remaining(draft, &past, &registry, &rules) {
-            Ok(plan) => check(plan, &past, &rules, &registry)?,
+        match normalize_remaining(draft, &progress, &registry, &rules) {
+            Ok(plan) => check(plan, &progress, &rules, &registry)?,
             Err(faults) => prop_assert!(!faults.is_empty() && faults.is_sorted(), "{:?}", faults),
         }
     }
