@@ -48,7 +48,7 @@ use playbooks::Proposal;
 use replan::PlanProgress;
 use step_stream::StepStream;
 
-/// Longer answers are read on a thread of their own, in bytes; even hostile ones of this length take 2 ms.
+/// Longer answers are read on a thread of their own, in bytes; even malicious ones of this length take 2 ms.
 const MAX_READ_IN_PLACE: usize = 12 * 1024;
 /// Most at once, so that a flood of them does not starve other work.
 static READERS: Semaphore = Semaphore::const_new(4);

@@ -135,7 +135,7 @@ pub enum Strictness {
 
 /// What is known in addition to the proposed steps.
 #[derive(Debug, Default)]
-pub(super) struct Background<'a> {
+pub(super) struct ProposalContext<'a> {
     /// Steps that are finished and stay as they are, ascending.
     pub(super) done: &'a [SubTask],
     /// Steps that failed.
@@ -157,13 +157,13 @@ pub(super) struct Background<'a> {
 /// # Errors
 /// All faults that have no one right repair.
 pub fn normalize(draft: Draft, registry: &ArmRegistry, rules: &PlanRules) -> Result<Plan, Vec<PlanFault>> {
-    normalize_beside(Background::default(), draft, registry, rules)
+    normalize_in_context(ProposalContext::default(), draft, registry, rules)
 }
 
 /// The same in addition to what is known: new steps get the numbers that finished ones leave free, and may not just
 /// repeat what failed. `rules` are for the new steps.
-pub(super) fn normalize_beside(
-    background: Background<'_>,
+pub(super) fn normalize_in_context(
+    context: ProposalContext<'_>,
     draft: Draft,
     registry: &ArmRegistry,
     rules: &PlanRules,
@@ -172,25 +172,25 @@ pub(super) fn normalize_beside(
     if found > MAX_STEPS_READ {
         return Err(vec![PlanFault::TooManySteps { found, max: rules.max_steps }]);
     }
-    let mut normalizer = Normalizer::new(registry, background.done, background.strictness);
-    normalizer.guesses_arms = background.guesses_arms;
+    let mut normalizer = Normalizer::new(registry, context.done, context.strictness);
+    normalizer.guesses_arms = context.guesses_arms;
     let Draft { steps: drafts, nulls, rationale, confidence, open_questions } = draft;
     normalizer.number(&drafts, nulls);
     normalizer.check_gaps(&drafts, rules.max_steps);
-    normalizer.settle(background.doubts);
+    normalizer.resolve_doubts(context.doubts);
     let mut needs = normalizer.dependencies(&drafts);
     let order = normalizer.execution_order(&needs);
     let mut steps = normalizer.steps(drafts, &needs);
     normalizer.connect_by_types(&steps, &mut needs, &order);
     normalizer.check_repeated_actions(&steps);
-    normalizer.check_repeated_attempts(&steps, &needs, background.failed);
+    normalizer.check_repeated_attempts(&steps, &needs, context.failed);
     normalizer.arrange(&mut steps, &needs, &order);
-    normalizer.repairs.extend(background.repairs);
+    normalizer.repairs.extend(context.repairs);
     if found > rules.max_steps {
         normalizer.faults.push(PlanFault::TooManySteps { found, max: rules.max_steps });
     }
     if rules.require_verification {
-        normalizer.end_with_verification(&mut steps, rules.max_steps, &background.budget);
+        normalizer.end_with_verification(&mut steps, rules.max_steps, &context.budget);
     }
     if steps.len() < rules.min_steps {
         normalizer.faults.push(PlanFault::TooFewSteps { found, min: rules.min_steps });

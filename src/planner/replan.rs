@@ -14,7 +14,7 @@ use crate::domain::{
 use super::budget::faults_of_rest;
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
-use super::normalize::{Background, Plan, free_numbers, normalize_beside};
+use super::normalize::{Plan, ProposalContext, free_numbers, normalize_in_context};
 use super::{PlanJob, PlannerArm};
 use crate::domain::PlanRules;
 
@@ -57,7 +57,7 @@ impl PlannerArm {
 /// A step of it, and its status.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepProgress {
-    /// Its number in the plan.
+    /// The step itself.
     #[serde(flatten)]
     pub step: SubTask,
     /// Its status.
@@ -82,8 +82,8 @@ impl PlanProgress {
                 None => StepProgress { step, status: StepStatus::Pending, reason: None, note: None },
             })
             .collect();
-        let is_done = |past: &&StepProgress| past.status == StepStatus::Done;
-        let done = steps.iter().filter(is_done).map(|past| past.step.clone()).collect();
+        let is_done = |entry: &&StepProgress| entry.status == StepStatus::Done;
+        let done = steps.iter().filter(is_done).map(|entry| entry.step.clone()).collect();
         Self { steps, done, feedback: None, max_steps: None }
     }
 
@@ -116,12 +116,12 @@ impl PlanProgress {
 
     /// The steps that are not done, in order.
     pub fn left(&self) -> impl DoubleEndedIterator<Item = &StepProgress> {
-        self.steps.iter().filter(|past| past.status != StepStatus::Done)
+        self.steps.iter().filter(|entry| entry.status != StepStatus::Done)
     }
 
     /// The steps that failed, in order.
     pub fn failed(&self) -> impl Iterator<Item = &SubTask> {
-        self.steps.iter().filter(|past| past.status == StepStatus::Failed).map(|past| &past.step)
+        self.steps.iter().filter(|entry| entry.status == StepStatus::Failed).map(|entry| &entry.step)
     }
 
     /// The numbers of new steps, in order: those that the finished ones leave free.
@@ -139,8 +139,8 @@ impl PlanProgress {
         let must_verify = rules.require_verification && registry.verifier().is_some();
         let last_done = self.done.last().map_or(0, |step| step.step as usize);
         let gaps = last_done - self.done.len();
-        let verifies = |past: &StepProgress| {
-            past.status != StepStatus::Done && registry.verifies(&past.step.required_arm)
+        let verifies = |entry: &StepProgress| {
+            entry.status != StepStatus::Done && registry.verifies(&entry.step.required_arm)
         };
         let is_verified = self.steps.last().is_some_and(verifies);
         let as_left = self.left().count() + usize::from(must_verify && !is_verified);
@@ -171,16 +171,16 @@ pub fn normalize_remaining(
     registry: &ArmRegistry,
     rules: &PlanRules,
 ) -> Result<Plan, Vec<PlanFault>> {
-    normalize_remaining_steps(Background::default(), draft, progress, registry, rules)
+    normalize_remaining_steps(ProposalContext::default(), draft, progress, registry, rules)
 }
 
 /// Makes the whole plan of what is done in `progress` and of a proposal for the rest, where plans from the start
-/// must be like `rules`. `background` has what was left open in the proposal.
+/// must be like `rules`. `context` has what was left open in the proposal.
 ///
 /// # Errors
 /// All faults that have no one right repair.
 pub(super) fn normalize_remaining_steps(
-    background: Background<'_>,
+    context: ProposalContext<'_>,
     mut draft: Draft,
     progress: &PlanProgress,
     registry: &ArmRegistry,
@@ -188,8 +188,8 @@ pub(super) fn normalize_remaining_steps(
 ) -> Result<Plan, Vec<PlanFault>> {
     let repairs = drop_repeats(&mut draft, progress.done());
     let failed: Vec<&SubTask> = progress.failed().collect();
-    let background = Background { done: progress.done(), failed: &failed, repairs, ..background };
-    normalize_beside(background, draft, registry, &progress.rules(rules, registry))
+    let context = ProposalContext { done: progress.done(), failed: &failed, repairs, ..context };
+    normalize_in_context(context, draft, registry, &progress.rules(rules, registry))
 }
 
 /// Takes out the steps that say what a finished one has done and need nothing new; who needs them needs the

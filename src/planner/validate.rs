@@ -12,7 +12,7 @@ use super::PlanJob;
 use super::critics::{Critics, Findings, Reviewed};
 use super::draft::Draft;
 use super::error::{ParseError, PlanFault, RejectedAnswer};
-use super::normalize::{Background, Plan, Strictness, normalize_beside};
+use super::normalize::{Plan, ProposalContext, Strictness, normalize_in_context};
 use super::parse::{self, Reading};
 use super::prompts::Prompts;
 use super::replan::{PlanProgress, normalize_remaining_steps};
@@ -83,16 +83,15 @@ impl PlanValidator {
         if self.prompts.is_example(&draft) {
             return Err(RejectedAnswer::Parse(ParseError::Example));
         }
-        let background = Background { doubts, strictness, guesses_arms, ..Background::default() };
-        self.reviewed(background, draft, &job.request, job.progress.as_deref())
-            .map_err(RejectedAnswer::Invalid)
+        let context = ProposalContext { doubts, strictness, guesses_arms, ..ProposalContext::default() };
+        self.reviewed(context, draft, &job.request, job.progress.as_deref()).map_err(RejectedAnswer::Invalid)
     }
 
     /// The plan in the given text, or everything that is wrong with it.
     pub(super) fn validate(&self, written: &str, request: &PlanRequest) -> Result<Plan, Vec<FieldError>> {
         let reading = parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author()])?;
-        let background = Background { doubts: reading.doubts, ..Background::default() };
-        match self.reviewed(background, reading.draft, request, None) {
+        let context = ProposalContext { doubts: reading.doubts, ..ProposalContext::default() };
+        match self.reviewed(context, reading.draft, request, None) {
             Ok(reviewed) => Ok(reviewed.plan),
             Err(faults) => {
                 Err(faults.iter().take(MOST_FAULTS).map(|fault| fault.for_author(&self.registry)).collect())
@@ -107,23 +106,23 @@ impl PlanValidator {
         request: &PlanRequest,
         progress: Option<&PlanProgress>,
     ) -> Result<Plan, Vec<PlanFault>> {
-        self.reviewed(Background::default(), draft, request, progress).map(|reviewed| reviewed.plan)
+        self.reviewed(ProposalContext::default(), draft, request, progress).map(|reviewed| reviewed.plan)
     }
 
     /// The plan made from a proposal, with the critics' findings.
     fn reviewed(
         &self,
-        background: Background<'_>,
+        context: ProposalContext<'_>,
         draft: Draft,
         request: &PlanRequest,
         progress: Option<&PlanProgress>,
     ) -> Result<Reviewed, Vec<PlanFault>> {
         let budget = request.budget.unwrap_or_default();
-        let background = Background { budget, ..background };
+        let context = ProposalContext { budget, ..context };
         let plan = match progress {
-            None => normalize_beside(background, draft, &self.registry, &budget.within(&self.rules)),
+            None => normalize_in_context(context, draft, &self.registry, &budget.within(&self.rules)),
             Some(progress) => {
-                normalize_remaining_steps(background, draft, progress, &self.registry, &self.rules)
+                normalize_remaining_steps(context, draft, progress, &self.registry, &self.rules)
             }
         }?;
         let done = progress.map_or(&[][..], PlanProgress::done);

@@ -14,7 +14,7 @@ const MAX_NUMBERS_NAMED: usize = 10;
 
 impl Normalizer<'_> {
     /// Makes faults or assumptions of what was left open when the proposal was read.
-    pub(super) fn settle(&mut self, doubts: Vec<Doubt>) {
+    pub(super) fn resolve_doubts(&mut self, doubts: Vec<Doubt>) {
         for doubt in doubts {
             match self.strictness {
                 Strictness::Strict => self.faults.push(self.fault_of(doubt)),

@@ -144,7 +144,6 @@ fn said(number: f64) -> String {
     if number.abs() < 1e9 { number.to_string() } else { format!("{number:e}") }
 }
 
-/// A text without white space around it and without control characters.
 /// The first questions that say something, each short and once.
 pub(super) fn questions(written: Vec<String>) -> Vec<String> {
     let mut questions: Vec<String> = Vec::new();
@@ -156,6 +155,7 @@ pub(super) fn questions(written: Vec<String>) -> Vec<String> {
     questions
 }
 
+/// A text without white space around it and without control characters.
 fn cleaned(text: String) -> String {
     let text = without_controls(text);
     if text.trim().len() == text.len() { text } else { text.trim().to_owned() }

@@ -1,4 +1,4 @@
-//! Steps one after the other, while their list still grows.
+//! Steps one after the other, while their list is still being written.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::steps::{are_distinct, is_step, known_fields, names};
 use crate::planner::draft::DraftStep;
 use crate::planner::normalize::free_numbers;
 
-/// The steps of a list that still grows, as far as later ones refer to them.
+/// The steps of an unfinished list, as far as later ones refer to them.
 #[derive(Debug, Default)]
 pub(super) struct EarlierSteps {
     /// The numbers of finished steps.
@@ -25,7 +25,7 @@ pub(super) struct EarlierSteps {
 
 impl EarlierSteps {
     /// None yet, apart from finished steps with these numbers, ascending.
-    pub(super) fn beside(done: Vec<u32>) -> Self {
+    pub(super) fn for_replan(done: Vec<u32>) -> Self {
         Self { done, ..Self::default() }
     }
 

@@ -32,7 +32,7 @@ pub struct IncrementalParser {
     step: Option<(usize, Vec<u8>)>,
     earlier: EarlierSteps,
     has_found: bool,
-    most_steps: usize,
+    max_steps: usize,
     is_over: bool,
 }
 
@@ -69,23 +69,23 @@ enum InString {
 }
 
 impl IncrementalParser {
-    /// An answer that has not started to arrive, with at most `most_steps` steps.
-    pub fn new(most_steps: usize) -> Self {
-        Self::beside(Vec::new(), most_steps)
+    /// An answer that has not started to arrive, with at most `max_steps` steps.
+    pub fn new(max_steps: usize) -> Self {
+        Self::for_replan(Vec::new(), max_steps)
     }
 
-    /// The same for the rest of a plan: steps that come to finished ones of these numbers, ascending.
-    pub(in crate::planner) fn beside(done: Vec<u32>, most_steps: usize) -> Self {
+    /// The same for the new steps of a plan in which the steps with these numbers, ascending, are done.
+    pub(in crate::planner) fn for_replan(done: Vec<u32>, max_steps: usize) -> Self {
         Self {
             beginning: Beginning::Unclear(String::new()),
             open: Vec::new(),
             string: InString::No,
             key: Vec::new(),
             step: None,
-            earlier: EarlierSteps::beside(done),
+            earlier: EarlierSteps::for_replan(done),
             has_found: false,
-            most_steps,
-            is_over: most_steps == 0,
+            max_steps,
+            is_over: max_steps == 0,
         }
     }
 
@@ -239,7 +239,7 @@ impl IncrementalParser {
             }
         }
         if self.open.is_empty() {
-            // The first list of steps is shown; in another one numbers start again.
+            // The first list of steps is read; in another one numbers start again.
             self.is_over |= self.has_found;
             self.earlier = EarlierSteps::default();
         }
@@ -254,7 +254,7 @@ impl IncrementalParser {
         let value = document.filter(is_whole).map_or(Value::Null, |document| document.value);
         let step = self.earlier.followed_by(&value);
         self.has_found |= step.is_some();
-        self.is_over |= self.earlier.count() == self.most_steps;
+        self.is_over |= self.earlier.count() == self.max_steps;
         step
     }
 }
@@ -287,10 +287,10 @@ mod tests {
     #[test]
     fn a_step_is_found_when_its_last_brace_comes() {
         let answer = json!({"plan": steps(), "rationale": "x", "confidence": 0.9}).to_string();
-        let mut growing = IncrementalParser::new(7);
+        let mut parser = IncrementalParser::new(7);
         let mut numbers = Vec::new();
         for (at, c) in answer.char_indices() {
-            for step in growing.push(&c.to_string()) {
+            for step in parser.push(&c.to_string()) {
                 assert_eq!(c, '}');
                 assert!(answer[..=at].ends_with(&steps()[numbers.len()].to_string()), "{}", &answer[..=at]);
                 numbers.push(step.number);

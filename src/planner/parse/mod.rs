@@ -8,7 +8,7 @@
 //!
 //! Crates that repair JSON were tried on the answers in `tests/corpus`: of those that neither panic nor overflow
 //! the stack nor take quadratic time, the best reads nine tenths of the broken ones, cuts texts short at
-//! inner quotes, and takes three times as long for hostile input as we allow ourselves.
+//! inner quotes, and takes three times as long for malicious input as we allow ourselves.
 
 mod arm_names;
 mod columns;

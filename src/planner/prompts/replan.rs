@@ -21,7 +21,9 @@ use super::{Data, SIMPLE_STEPS, Terms, WARMER, budget_rule, fenced, simple_syste
 const MOST_TIGHT: usize = 12;
 
 /// What the LLM does with feedback. It is in the data, and may ask for no change at all.
-const FEEDBACK: &str = "A person has read the plan so far and says in \"feedback\" what to change. Change the steps that                         are left as it asks: add, remove, reorder or rewrite them. Write the steps that it does not                         concern as they are in the plan so far; if it asks for no change, write all of them so. ";
+const FEEDBACK: &str = "A person has read the plan so far and says in \"feedback\" what to change. Change the steps that \
+     are left as it asks: add, remove, reorder or rewrite them. Write the steps that it does not concern as they are in \
+     the plan so far; if it asks for no change, write all of them so. ";
 
 /// The constant parts of such questions, and what the others are made from.
 #[derive(Debug, Clone)]
