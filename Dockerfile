@@ -7,7 +7,7 @@ FROM rust:1.95-bookworm AS manifest
 WORKDIR /build
 ARG BUILD_PROFILE=release
 ENV BUILD_PROFILE=$BUILD_PROFILE
-# With `orchestrator` both programs share the build of all dependencies: shorter for both, longer for one.
+# FEATURES=orchestrator builds the dependencies of both programs together: faster if you build both, slower for one.
 ARG FEATURES=
 ENV FEATURES=$FEATURES
 COPY Cargo.toml Cargo.lock ./
@@ -17,16 +17,16 @@ RUN awk '/^\[/ { skip = /^\[\[(bench|example|test)\]\]/ } !skip' Cargo.toml > Ca
     && mv Cargo.slim Cargo.toml \
     && mkdir -p src/bin \
     && echo '#![allow(warnings)] pub fn main() {}' | tee src/lib.rs src/main.rs > src/bin/orchestrator.rs
-# What the final images hold in addition to the program and the libraries that it is linked with: certificate authorities for
-# HTTPS, the user's name, and a folder for temporary files.
+# What the final images contain in addition to the program and the libraries that it is linked with: certificate
+# authorities for HTTPS, the user's name, and a folder for temporary files.
 RUN install -D --mode 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
     && echo 'octollm:x:1000:1000::/nonexistent:/sbin/nologin' > /image/etc/passwd \
     && echo 'octollm:x:1000:' > /image/etc/group \
     && install -d --mode 1777 /image/tmp
 
 
-# `cargo clean` removes what was built of the empty crate, since Cargo goes by file times and would take it for
-# newer than the sources copied after it.
+# `cargo clean` removes what was built of the empty crate: Cargo compares file times, and would consider it newer than
+# the sources copied after it.
 FROM manifest AS dependencies
 RUN cargo build --profile "$BUILD_PROFILE" --locked --features "$FEATURES" --bin planner-arm \
     && cargo clean --profile "$BUILD_PROFILE" --locked --package planner-arm
@@ -47,7 +47,7 @@ COPY src src
 RUN cargo build --profile "$BUILD_PROFILE" --locked --features orchestrator --bin orchestrator \
     && install -D --strip target/*/orchestrator /image/usr/local/bin/orchestrator \
     && ldd target/*/orchestrator | grep -o '/[^ ]*' | xargs cp --dereference --parents --target-directory /image \
-    # Where its SQLite file is made, unless ORCHESTRATOR_DATABASE_URL names another database.
+    # Where its SQLite file is created, unless ORCHESTRATOR_DATABASE_URL names another database.
     && install -d --owner 1000 --group 1000 /image/var/lib/orchestrator
 
 
@@ -77,16 +77,16 @@ LABEL org.opencontainers.image.title="orchestrator" \
       org.opencontainers.image.description="The reference orchestrator of OctoLLM: has the planner arm plan tasks, and stores the plans."
 
 
-# The last one, so that it is the one that is built by default.
+# The last stage, so that it is built by default.
 FROM base AS planner-arm
 COPY --from=build-planner-arm /image /
-# No setting is made here, so that all come from the operator: a variable of the image would win over
-# a mounted settings file. The defaults suit a container (0.0.0.0:8001, logs to standard output), and
-# without PLANNER_ENVIRONMENT=production it starts without a key too, with the embedded planner.
-# By number, so that Kubernetes can see that it is not root.
+# No settings here: a variable of the image would take precedence over a mounted settings file. The defaults suit a
+# container (0.0.0.0:8001, logs to standard output). Without PLANNER_ENVIRONMENT=production it starts even without a
+# key, with the embedded planner.
+# The user is a number, so that Kubernetes can see that it is not root.
 USER 1000:1000
 EXPOSE 8001
-# Requests the address in the settings, with a timeout of 3 seconds of its own.
+# Requests /health at the address in the settings, with its own timeout of 3 seconds.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["planner-arm", "healthcheck"]
 ENTRYPOINT ["planner-arm"]
 CMD ["serve"]
