@@ -108,17 +108,17 @@ pub(crate) fn is_on_this_machine(base_url: &str) -> bool {
     }
 }
 
-/// The body of an answer; `None` when it is longer than `most_bytes`, which is then not read to its end.
+/// The body of an answer; `None` when it is longer than `max_bytes`, which is then not read to its end.
 ///
 /// # Errors
 /// When the connection fails before its end.
 pub(crate) async fn body_within(
     response: &mut reqwest::Response,
-    most_bytes: usize,
+    max_bytes: usize,
 ) -> reqwest::Result<Option<Bytes>> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > most_bytes {
+        if body.len() + chunk.len() > max_bytes {
             return Ok(None);
         }
         body.extend_from_slice(&chunk);

@@ -1,7 +1,7 @@
 //! Comparing words the way people mean them: in any case, spelling of separators and English inflection.
 
 /// How much alike two names are, from 0 to 1, when one is a misspelling of the other.
-const LEAST_LIKENESS: f64 = 0.5;
+const MIN_SIMILARITY: f64 = 0.5;
 
 /// `text` in lower case, every run of other characters than letters and digits as one space.
 ///
@@ -150,12 +150,12 @@ pub fn duration(seconds: u64) -> String {
 
 /// The entry of `names` that `name` probably means: misspelled, or with a part left out.
 pub fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let likeness = |known: &str| {
+    let similarity = |known: &str| {
         strsim::normalized_damerau_levenshtein(name, known).max(strsim::sorensen_dice(name, known))
     };
-    let ranked = names.map(|known| (likeness(known), known));
-    let (likeness, nearest) = ranked.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (likeness >= LEAST_LIKENESS).then_some(nearest)
+    let ranked = names.map(|known| (similarity(known), known));
+    let (similarity, nearest) = ranked.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (similarity >= MIN_SIMILARITY).then_some(nearest)
 }
 
 #[cfg(test)]

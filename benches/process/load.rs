@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::wire::Connection;
 
 /// How long answers may take beyond the time of the load.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Stands in the goal where a number can be put.
 const SLOT: &[u8; 16] = b"0000000000000000";
 /// Numbers goals, so that none comes twice in the life of the process.
@@ -59,7 +59,7 @@ pub(crate) async fn drive(
     let mut clients = JoinSet::new();
     for _ in 0..connections {
         let client = client(address, request.to_vec(), goals, length, began + time);
-        clients.spawn(timeout(time + PATIENCE, client));
+        clients.spawn(timeout(time + ANSWER_TIMEOUT, client));
     }
     let mut all = Answers::default();
     while let Some(client) = clients.join_next().await {
@@ -91,7 +91,7 @@ pub(crate) async fn one(address: SocketAddr) -> io::Result<One> {
     number(&mut request[slot]);
     connection.send(&request).await?;
     let sent = Instant::now();
-    let answer = timeout(PATIENCE, connection.receive()).await.map_err(|_| ErrorKind::TimedOut)??;
+    let answer = timeout(ANSWER_TIMEOUT, connection.receive()).await.map_err(|_| ErrorKind::TimedOut)??;
     let is_good = answer.ok_or(ErrorKind::UnexpectedEof)?.is_ok();
     Ok(One { sent, answered: Instant::now(), is_good })
 }
@@ -100,7 +100,7 @@ pub(crate) async fn one(address: SocketAddr) -> io::Result<One> {
 async fn probe(address: SocketAddr, request: &[u8]) -> io::Result<usize> {
     let mut connection = Connection::open(address).await?;
     connection.send(request).await?;
-    let answer = timeout(PATIENCE, connection.receive()).await.map_err(|_| ErrorKind::TimedOut)??;
+    let answer = timeout(ANSWER_TIMEOUT, connection.receive()).await.map_err(|_| ErrorKind::TimedOut)??;
     let answer = answer.ok_or(ErrorKind::UnexpectedEof)?;
     let body = String::from_utf8_lossy(answer.body);
     let steps = |plan: Value| plan["plan"].as_array().map(Vec::len);

@@ -87,7 +87,7 @@ fuzz_target!(|damage: Damage| {
 
 fn apply(edit: &Edit, text: &mut Vec<u8>) {
     /// Longer texts only take longer.
-    const MOST_BYTES: usize = 64 * 1024;
+    const MAX_BYTES: usize = 64 * 1024;
     let place = |at: u16| usize::from(at) % (text.len() + 1);
     let piece = |piece: u8| PIECES[usize::from(piece) % PIECES.len()];
     let range = |at: u16, length: u8| place(at)..(place(at) + usize::from(length)).min(text.len());
@@ -114,5 +114,5 @@ fn apply(edit: &Edit, text: &mut Vec<u8>) {
         }
         Edit::Double => text.extend_from_within(..),
     }
-    text.truncate(MOST_BYTES);
+    text.truncate(MAX_BYTES);
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::config::Settings;
 use crate::domain::arms::choice::faults_of_choices;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::domain::validation::take_request;
+use crate::domain::validate::take_request;
 use crate::domain::{PlanRequest, PlanResponse};
 use crate::planner::normalize::PlanDetails;
 use crate::service::PlannerService;

@@ -16,7 +16,7 @@ use crate::telemetry::traces;
 
 use super::error::{AttemptError, ClientError, Outage, TransientError};
 use super::response::PlannerResponse;
-use super::{LONGEST_TIME, LONGEST_WAIT, PlannerClient, to_json};
+use super::{MAX_TIME, MAX_WAIT, PlannerClient, to_json};
 
 /// With less time left than this, no further call is started.
 const WORTH_A_CALL: Duration = Duration::from_millis(10);
@@ -47,7 +47,7 @@ impl PlannerClient {
         let began = Instant::now();
         let mut call = self.call(task_id, Method::POST, path, to_json(body), PlannerResponse::plan);
         call.makes_plan = true;
-        let result = self.answer(&call, began + time.min(LONGEST_TIME)).await;
+        let result = self.answer(&call, began + time.min(MAX_TIME)).await;
         self.metrics.plan_ended(&result, began.elapsed());
         result
     }
@@ -71,7 +71,7 @@ impl PlannerClient {
 
     /// Makes `call` until it is answered, it is refused, the retries are used up, or the time is.
     pub(super) async fn answer<T>(&self, call: &Call<T>, deadline: Instant) -> Result<T, ClientError> {
-        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let mut backoff = Backoff::new(FIRST_WAIT, MAX_WAIT);
         let mut retries_left = self.options.max_retries;
         let mut failed: Option<TransientError> = None;
         loop {
@@ -90,7 +90,7 @@ impl PlannerClient {
                 Err(AttemptError::Transient(error)) => error,
             };
             let wait = backoff.next_wait().max(error.retry_after.unwrap_or_default());
-            if retries_left == 0 || wait > LONGEST_WAIT {
+            if retries_left == 0 || wait > MAX_WAIT {
                 return Err(error.into_client_error(None));
             }
             if Instant::now() + wait >= deadline {

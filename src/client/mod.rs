@@ -51,9 +51,9 @@ use metrics::ClientMetrics;
 use response::PlannerResponse;
 
 /// Longer waits that the planner asks for are not made here: the caller learns how long they are.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 /// A longer time for one plan counts as this one.
-const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 3_600);
+const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// An open breaker first waits this long for its probe; most outages are restarts.
 const FIRST_RESET: Duration = Duration::from_secs(5);
 /// How long a planner may take to answer `/health` and `/ready`.
@@ -272,8 +272,8 @@ impl PlannerClient {
     /// The longest time that calls and waits can take together.
     fn longest_time(&self) -> Duration {
         let calls = self.options.max_retries.saturating_add(1);
-        let longest = self.options.timeout.saturating_add(LONGEST_WAIT).saturating_mul(calls);
-        longest.min(LONGEST_TIME)
+        let longest = self.options.timeout.saturating_add(MAX_WAIT).saturating_mul(calls);
+        longest.min(MAX_TIME)
     }
 
     async fn probe<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

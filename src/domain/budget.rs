@@ -51,12 +51,12 @@ impl Budget {
     }
 
     /// The highest cost tier of a step.
-    pub(crate) fn most_tier(&self) -> u8 {
+    pub(crate) fn max_tier(&self) -> u8 {
         self.max_cost_tier.unwrap_or(5)
     }
 
     /// The longest duration of a step, in seconds.
-    pub(crate) fn most_seconds(&self) -> u32 {
+    pub(crate) fn max_seconds(&self) -> u32 {
         let most = self.max_duration_seconds.unwrap_or(u64::MAX).min(MAX_STEP_SECONDS.into());
         u32::try_from(most).unwrap_or(MAX_STEP_SECONDS)
     }

@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Error, Value};
 
 use super::FieldError;
-use super::faults::{Faults, MOST_FAULTS, join};
+use super::faults::{Faults, MAX_FAULTS, join};
 
 /// One value, or its absence, and its path.
 pub(super) struct Field<'de, 'f> {
@@ -219,7 +219,7 @@ impl<'de> SeqAccess<'de> for Entries<'de, '_> {
         let Field { path, faults, .. } = &mut self.list;
         let (types, numbers) = (faults.types.len(), faults.numbers.len());
         let entry = read(seed, Some(item), format!("{path}[{index}]"), faults)?;
-        if types + numbers > 10 * MOST_FAULTS {
+        if types + numbers > 10 * MAX_FAULTS {
             // Far more than are listed; all of them would take far more memory than the request.
             faults.types.truncate(types);
             faults.numbers.truncate(numbers);

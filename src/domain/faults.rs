@@ -26,7 +26,7 @@ impl FieldError {
 }
 
 /// More faults of one request are not listed: a list of them can be far longer than the request.
-pub(crate) const MOST_FAULTS: usize = 100;
+pub(crate) const MAX_FAULTS: usize = 100;
 
 /// The name under which a rule reports the entries of a list that break it.
 const ENTRIES: &str = "entries";
@@ -160,15 +160,15 @@ impl Faults {
         all.any(|fault| contains(&fault.field, field) || contains(field, &fault.field))
     }
 
-    /// All faults, sorted by field; at most [`MOST_FAULTS`], and then one that says that there are more.
+    /// All faults, sorted by field; at most [`MAX_FAULTS`], and then one that says that there are more.
     pub(crate) fn into_list(self) -> Vec<FieldError> {
         let Self { types, mut numbers, rules, .. } = self;
         numbers.retain(|number| rules.iter().all(|rule| rule.field != number.field));
         let mut list = [types, numbers, rules].concat();
         list.sort();
         list.dedup();
-        if list.len() > MOST_FAULTS {
-            list.truncate(MOST_FAULTS);
+        if list.len() > MAX_FAULTS {
+            list.truncate(MAX_FAULTS);
             list.push(FieldError::new("body", "has more faults than these"));
         }
         list
@@ -220,7 +220,7 @@ impl Faults {
 /// The error of a list for `validator`: which entries break the rule that `keeps` tells. The first 100 are named.
 pub(crate) fn each<T>(list: &[T], keeps: impl Fn(&T) -> bool) -> Result<(), ValidationError> {
     let broken = list.iter().enumerate().filter(|(_, entry)| !keeps(entry)).map(|(index, _)| index);
-    let broken: Vec<usize> = broken.take(MOST_FAULTS + 1).collect();
+    let broken: Vec<usize> = broken.take(MAX_FAULTS + 1).collect();
     if broken.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 pub mod arms;
 mod budget;
+mod cache;
 mod collect;
 mod engine;
 pub(crate) mod faults;
@@ -14,11 +15,12 @@ mod replan;
 pub(crate) mod request;
 mod rules;
 mod status;
-pub(crate) mod validation;
+pub(crate) mod validate;
 mod warning;
 
 pub use budget::Budget;
-pub use engine::{CacheStatus, EMBEDDED_MODEL, EngineKind, RedisOperation, ServerAddress};
+pub use cache::{CacheStatus, RedisOperation};
+pub use engine::{EMBEDDED_MODEL, EngineKind, ServerAddress};
 pub use faults::FieldError;
 pub use installation::Installation;
 pub use plan::{MAX_STEP_SECONDS, PlanResponse, Repair, RepairCode, Schedule, SubTask, Usage};

@@ -6,8 +6,8 @@ use serde::Deserialize;
 /// a program does not: the setting `prices` says what is really paid.
 pub const BUILT_IN_AS_OF: &str = "2025-09-01";
 
-/// Dearest price that is taken, in US dollars for a million tokens.
-const DEAREST: f64 = 1_000_000.0;
+/// The highest price that a setting may have, in US dollars for a million tokens.
+const MAX_USD_PER_MILLION: f64 = 1_000_000.0;
 
 /// The provider of the built-in models, as routers write it before a model's id.
 const PROVIDER: &str = "openai";
@@ -45,9 +45,9 @@ const BUILT_IN: [(&str, f64, f64); 22] = [
 pub struct Price {
     /// The model's id, as the LLM server knows it.
     pub model: String,
-    /// US dollars for a million tokens of the question, 0 to 1,000,000.
+    /// US dollars for a million tokens of the prompt, 0 to 1,000,000.
     pub prompt_usd_per_million: f64,
-    /// US dollars for a million tokens of the answer, likewise.
+    /// US dollars for a million tokens of the completion, likewise.
     pub completion_usd_per_million: f64,
     /// The day on which that was the price, as `2025-09-01`.
     #[serde(default)]
@@ -82,8 +82,10 @@ impl Price {
             ("prompt_usd_per_million", self.prompt_usd_per_million),
             ("completion_usd_per_million", self.completion_usd_per_million),
         ] {
-            if !(0.0..=DEAREST).contains(&usd) {
-                faults.push(format!("{place}.{field} is {usd}; it must be a number from 0 to {DEAREST}"));
+            if !(0.0..=MAX_USD_PER_MILLION).contains(&usd) {
+                faults.push(format!(
+                    "{place}.{field} is {usd}; it must be a number from 0 to {MAX_USD_PER_MILLION}"
+                ));
             }
         }
         if let Some(date) = self.as_of.as_ref().filter(|date| !is_date(date)) {
@@ -140,16 +142,14 @@ impl PriceList {
         let ids = [model, bare, without_date(model), without_date(bare)];
         ids.into_iter().find_map(exactly)
     }
-}
 
-impl PriceList {
     /// Stands in for an unknown price: the highest prompt price and the highest completion price of the list.
-    pub fn dearest(&self) -> Price {
-        let dearest = |of: fn(&Price) -> f64| self.prices.iter().map(of).fold(0.0, f64::max);
+    pub fn highest_price(&self) -> Price {
+        let highest = |of: fn(&Price) -> f64| self.prices.iter().map(of).fold(0.0, f64::max);
         Price {
             model: String::new(),
-            prompt_usd_per_million: dearest(|price| price.prompt_usd_per_million),
-            completion_usd_per_million: dearest(|price| price.completion_usd_per_million),
+            prompt_usd_per_million: highest(|price| price.prompt_usd_per_million),
+            completion_usd_per_million: highest(|price| price.completion_usd_per_million),
             as_of: None,
         }
     }
@@ -164,7 +164,7 @@ impl Default for PriceList {
 
 /// A sum in US dollars as it is reported: rounded to a hundred-millionth, to hide floating-point errors. A token of
 /// the cheapest built-in model costs five of these.
-pub fn told(usd: f64) -> f64 {
+pub fn rounded_usd(usd: f64) -> f64 {
     (usd * 1e8).round() / 1e8
 }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_found_by_id_snapshot_and_router_and_never_by_likeness() {
+    fn a_price_is_found_by_id_snapshot_and_router_and_never_by_similarity() {
         let own = vec![
             price("gpt-4o", 1.0, 2.0),
             price("meta/llama-3", 3.0, 4.0),
@@ -268,26 +268,30 @@ mod tests {
     #[test]
     fn an_answer_costs_its_tokens_where_they_were_counted() {
         let turbo = price("m", 0.5, 1.5);
-        assert_eq!(turbo.of(420, 510).map(told), Some(0.000_975));
+        assert_eq!(turbo.of(420, 510).map(rounded_usd), Some(0.000_975));
         assert_eq!((turbo.of(0, 510), turbo.of(420, 0), turbo.of(0, 0)), (None, None, None));
-        assert_eq!(price("m", 0.0, 1.5).of(0, 2).map(told), Some(0.000_003), "nothing to count there");
+        assert_eq!(price("m", 0.0, 1.5).of(0, 2).map(rounded_usd), Some(0.000_003), "nothing to count there");
         assert_eq!(price("m", 0.0, 0.0).of(0, 0), Some(0.0));
-        assert!(price("m", DEAREST, DEAREST).of(u64::MAX, u64::MAX).is_some_and(f64::is_finite));
+        assert!(
+            price("m", MAX_USD_PER_MILLION, MAX_USD_PER_MILLION)
+                .of(u64::MAX, u64::MAX)
+                .is_some_and(f64::is_finite)
+        );
     }
 
     #[test]
-    fn an_unknown_price_is_taken_to_be_the_dearest() {
-        assert_eq!(PriceList::default().dearest().to_string(), "30/60");
+    fn an_unknown_price_is_taken_to_be_the_highest() {
+        assert_eq!(PriceList::default().highest_price().to_string(), "30/60");
         let own = PriceList::new(vec![price("a", 40.0, 50.0)]).expect("prices");
-        assert_eq!(own.dearest().to_string(), "40/60");
+        assert_eq!(own.highest_price().to_string(), "40/60");
     }
 
     #[test]
-    fn sums_are_told_without_dust() {
+    fn sums_are_rounded() {
         for (sum, said) in
             [(0.1 + 0.2, "0.3"), (0.000_975_000_000_000_000_1, "0.000975"), (5e-8, "5e-8"), (0.0, "0.0")]
         {
-            assert_eq!(format!("{:?}", told(sum)), said);
+            assert_eq!(format!("{:?}", rounded_usd(sum)), said);
         }
     }
 
@@ -296,7 +300,7 @@ mod tests {
         let bad = vec![
             Price { as_of: Some("2025-02-29".into()), ..price(" ", -1.0, f64::NAN) },
             Price { as_of: Some("yesterday".into()), ..price("a", f64::INFINITY, 1e7) },
-            Price { as_of: Some("2024-02-29".into()), ..price("a", 0.0, DEAREST) },
+            Price { as_of: Some("2024-02-29".into()), ..price("a", 0.0, MAX_USD_PER_MILLION) },
             price("b\n", 1.0, 1.0),
         ];
         assert_eq!(

@@ -14,7 +14,7 @@ use super::FieldError;
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Most errors in the sentence; `errors` has them all.
-const MOST_IN_DETAIL: usize = 5;
+const MAX_IN_DETAIL: usize = 5;
 
 /// What kind of error it is, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -255,9 +255,9 @@ pub(crate) fn whole_seconds(wait: Duration) -> u64 {
 impl From<Vec<FieldError>> for Problem {
     fn from(errors: Vec<FieldError>) -> Self {
         let mut what: Vec<String> =
-            errors.iter().take(MOST_IN_DETAIL).map(|e| format!("{} {}", e.field, e.message)).collect();
-        if errors.len() > MOST_IN_DETAIL {
-            what.push(format!("and {} more", errors.len() - MOST_IN_DETAIL));
+            errors.iter().take(MAX_IN_DETAIL).map(|e| format!("{} {}", e.field, e.message)).collect();
+        if errors.len() > MAX_IN_DETAIL {
+            what.push(format!("and {} more", errors.len() - MAX_IN_DETAIL));
         }
         Self::new(ErrorCode::InvalidRequest, format!("The request is invalid: {}.", what.join("; ")))
             .with_errors(errors)

@@ -136,9 +136,7 @@ impl PlanRequest {
         let faults = faults.into_list();
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
-}
 
-impl PlanRequest {
     /// Replaces ids of arms by their definitions, where the arms are known.
     pub(super) fn define_arms(&mut self, registry: Option<&ArmRegistry>) {
         if let (Some(choices), Some(registry)) = (&mut self.arms, registry) {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::domain::arms::ArmRegistry;
 use crate::domain::faults::json_fault;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::domain::validation::take_request;
+use crate::domain::validate::take_request;
 use crate::domain::{FieldError, PlanRequest, PlanResponse};
 use crate::server::body::require_json;
 use crate::server::request::RequestContext;

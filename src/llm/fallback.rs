@@ -35,7 +35,7 @@ const MIN_CALL_TIME: Duration = Duration::from_millis(10);
 /// The first wait is drawn from zero to this.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Longest wait of our own; a server may ask for more.
-const LONGEST_WAIT: Duration = Duration::from_secs(4);
+const MAX_WAIT: Duration = Duration::from_secs(4);
 /// The retry budget: this many retries a second for services with little traffic, and one for five first calls, each
 /// counted over a window. So an outage does not multiply the calls.
 const BUDGET_WINDOW: Duration = Duration::from_secs(20);
@@ -110,10 +110,10 @@ impl FallbackChain {
     }
 
     /// The same chain, whose calls are counted against `limit`. Calls of models without a price count at that of
-    /// `dearest`; answers have `max_tokens` at most.
+    /// `highest_price`; answers have `max_tokens` at most.
     #[must_use]
-    pub fn with_spend_limit(self, limit: Arc<dyn SpendLimit>, dearest: Price, max_tokens: u32) -> Self {
-        Self { spending: Some(Box::new(Spending { limit, dearest, max_tokens })), ..self }
+    pub fn with_spend_limit(self, limit: Arc<dyn SpendLimit>, highest_price: Price, max_tokens: u32) -> Self {
+        Self { spending: Some(Box::new(Spending { limit, highest_price, max_tokens })), ..self }
     }
 
     /// The model that is tried first.
@@ -249,7 +249,7 @@ impl<'a> ModelSession<'a> {
     where
         'a: 'p,
     {
-        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let mut backoff = Backoff::new(FIRST_WAIT, MAX_WAIT);
         let mut calls = Calls::new();
         loop {
             if self.time_left() < MIN_CALL_TIME {
@@ -316,8 +316,8 @@ impl<'a> ModelSession<'a> {
     /// that one silent connection does not use up the time for a retry.
     async fn answer_or_hedge(&self, calls: &mut Calls<'_>, may_hedge: bool) -> Result<Completion, CallError> {
         let result = if may_hedge {
-            let patience = hedge_after(self.time_left(), self.model_entry.pace.usual());
-            timeout_at(Instant::now() + patience, calls.next()).await.ok().flatten()
+            let hedge_delay = hedge_after(self.time_left(), self.model_entry.pace.usual());
+            timeout_at(Instant::now() + hedge_delay, calls.next()).await.ok().flatten()
         } else {
             calls.next().await
         };

@@ -14,7 +14,7 @@ use crate::http_client::{body_within, http_client};
 /// Ollama, llama.cpp and LM Studio; a model of an earlier one is preferred.
 const PORTS: [u16; 3] = [11_434, 8_080, 1_234];
 /// How long each may take to list its models. They are asked in parallel.
-const PATIENCE: Duration = Duration::from_millis(300);
+const LIST_TIMEOUT: Duration = Duration::from_millis(300);
 /// The longest list of models that is read; ten times what a server with hundreds of models sends.
 const MAX_LIST_BYTES: usize = 256 * 1024;
 /// The longest name of a model, in characters.
@@ -32,7 +32,7 @@ pub async fn find_model(addresses: &[SocketAddr], wanted: Option<&str>) -> Optio
     let client = http_client("http://127.0.0.1").ok()?;
     let answers = addresses.iter().map(async |address| {
         let base_url = format!("http://{address}/v1");
-        let names = timeout(PATIENCE, model_names(&client, &base_url)).await.ok().flatten()?;
+        let names = timeout(LIST_TIMEOUT, model_names(&client, &base_url)).await.ok().flatten()?;
         let name = names
             .into_iter()
             .find(|name| is_usable(name) && wanted.is_none_or(|wanted| is_named(name, wanted)));

@@ -45,7 +45,7 @@ pub struct Prompt {
     /// The schema that the answer must match.
     pub schema: ResponseSchema,
     /// A lower bound of the sampling temperature, so that the answer may differ from the previous one.
-    pub least_temperature: f64,
+    pub min_temperature: f64,
 }
 
 /// One message of a conversation.

@@ -124,13 +124,13 @@ impl OpenAiModel {
         capabilities: ServerCapabilities,
         is_observed: bool,
     ) -> ChatRequest<'a> {
-        let most_tokens = capabilities.longest_answer(self.server.max_tokens, length_of(&prompt.messages));
+        let max_tokens = capabilities.longest_answer(self.server.max_tokens, length_of(&prompt.messages));
         ChatRequest {
             model: &self.name,
             messages: &prompt.messages,
-            temperature: capabilities.temperature(self.server.temperature.max(prompt.least_temperature)),
-            most_tokens,
-            token_limit: capabilities.token_limit(most_tokens),
+            temperature: capabilities.temperature(self.server.temperature.max(prompt.min_temperature)),
+            max_tokens,
+            token_limit: capabilities.token_limit(max_tokens),
             response_format: capabilities.response_format(prompt),
             streaming: capabilities.streaming(is_observed),
         }
@@ -159,7 +159,7 @@ impl OpenAiModel {
             }
             CallFailure::MaxTokensTooLarge => {
                 let said = error.upstream.as_ref().map_or("", |upstream| &upstream.answer.message);
-                match fitting(said, request.most_tokens, length_of(request.messages)) {
+                match fitting(said, request.max_tokens, length_of(request.messages)) {
                     Some(limit) if self.capabilities.limited(used, limit) => {
                         CallFailure::Unsupported(Feature::AnswerLength)
                     }
@@ -222,7 +222,7 @@ struct ChatRequest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip)]
-    most_tokens: u32,
+    max_tokens: u32,
     #[serde(flatten)]
     token_limit: TokenLimit,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,7 +235,7 @@ impl ChatRequest<'_> {
     fn parameters(&self) -> CallParameters {
         CallParameters {
             temperature: self.temperature,
-            most_tokens: self.most_tokens,
+            max_tokens: self.max_tokens,
             is_json: self.response_format.is_some(),
             is_stream: self.streaming.is_on(),
         }

@@ -8,7 +8,7 @@ const PASSAGE: usize = 12;
 /// The same for keys, which servers quote in shorter pieces.
 const PIECE_OF_SECRET: usize = 6;
 /// Shorter secrets protect nothing, and their characters are in every text.
-const SHORTEST_SECRET: usize = 4;
+const MIN_SECRET_CHARS: usize = 4;
 /// How often a quotation may have been escaped: once as JSON, and once more as JSON inside JSON.
 const MAX_ESCAPES: u8 = 2;
 /// The mark in place of a removed passage.
@@ -42,7 +42,7 @@ fn redact_once(text: &str, sent: &[Form], secrets: &[Form]) -> Option<String> {
         for sent in sent {
             form.mark(&passages, sent, PASSAGE, &mut removed);
         }
-        for secret in secrets.iter().filter(|secret| secret.0.len() >= SHORTEST_SECRET) {
+        for secret in secrets.iter().filter(|secret| secret.0.len() >= MIN_SECRET_CHARS) {
             let length = secret.0.len().min(PIECE_OF_SECRET);
             form.mark(&form.passages(length), secret, length, &mut removed);
         }

@@ -71,7 +71,7 @@ impl CallSpan {
 /// The parameters of a call.
 pub(super) struct CallParameters {
     pub(super) temperature: Option<f64>,
-    pub(super) most_tokens: u32,
+    pub(super) max_tokens: u32,
     /// Whether the answer must be JSON.
     pub(super) is_json: bool,
     pub(super) is_stream: bool,
@@ -83,7 +83,7 @@ impl CallParameters {
         traces::note(|| {
             let known = [
                 self.temperature.map(|value| KeyValue::new("gen_ai.request.temperature", value)),
-                Some(KeyValue::new("gen_ai.request.max_tokens", i64::from(self.most_tokens))),
+                Some(KeyValue::new("gen_ai.request.max_tokens", i64::from(self.max_tokens))),
                 self.is_json.then(|| KeyValue::new("gen_ai.output.type", "json")),
                 self.is_stream.then(|| KeyValue::new("gen_ai.request.stream", true)),
             ];

@@ -35,7 +35,7 @@ pub trait SpendLimit: Send + Sync {
 pub(super) struct Spending {
     pub(super) limit: Arc<dyn SpendLimit>,
     /// Used in place of an unknown price.
-    pub(super) dearest: Price,
+    pub(super) highest_price: Price,
     /// Most tokens of an answer.
     pub(super) max_tokens: u32,
 }
@@ -50,7 +50,7 @@ impl Spending {
         let texts = prompt.messages.iter().map(|message| message.content.len());
         let bytes = texts.sum::<usize>() + prompt.schema.tight.get().len();
         let tokens = bytes.div_ceil(BYTES_PER_TOKEN) as u64;
-        let usd = price.unwrap_or(&self.dearest).at_most(tokens, self.max_tokens.into());
+        let usd = price.unwrap_or(&self.highest_price).at_most(tokens, self.max_tokens.into());
         self.limit.reserve(nano_usd(usd)).await
     }
 
@@ -64,7 +64,9 @@ impl Spending {
         result: &Result<Completion, CallError>,
     ) {
         let usd = match result {
-            Ok(answer) => price.unwrap_or(&self.dearest).of(answer.prompt_tokens, answer.completion_tokens),
+            Ok(answer) => {
+                price.unwrap_or(&self.highest_price).of(answer.prompt_tokens, answer.completion_tokens)
+            }
             Err(error) => match error.failure {
                 CallFailure::Timeout | CallFailure::Malformed => None,
                 _ => Some(0.0),

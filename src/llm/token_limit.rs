@@ -3,9 +3,9 @@
 use super::capabilities::AnswerLimit;
 
 /// Smaller numbers in such messages count something else.
-const SMALLEST_FIGURE: u32 = 16;
+const MIN_FIGURE: u32 = 16;
 /// A plan does not fit into fewer tokens.
-const SHORTEST_PLAN: u32 = 200;
+const MIN_PLAN_TOKENS: u32 = 200;
 
 /// The limit that `message` gives for an answer of which `asked` tokens were too many, after a prompt of `bytes` bytes.
 ///
@@ -28,7 +28,7 @@ pub(super) fn fitting(message: &str, asked: u32, prompt_bytes: usize) -> Option<
     };
     let tokens = context.checked_sub(prompt)?;
     let limit = AnswerLimit { tokens, prompt_bytes: if prompt == 0 { 0 } else { prompt_bytes } };
-    (SHORTEST_PLAN..asked).contains(&tokens).then_some(limit)
+    (MIN_PLAN_TOKENS..asked).contains(&tokens).then_some(limit)
 }
 
 /// The distinct numbers of a text that are words by themselves, also with separators (`2,048`). Those in names, such as
@@ -39,7 +39,7 @@ fn figures(text: &str) -> Vec<u32> {
     for word in text.split(|c| !is_of_word(c)) {
         let digits = word.trim_matches(['.', ',']).replace([',', '_'], "");
         if let Ok(figure) = digits.parse()
-            && figure >= SMALLEST_FIGURE
+            && figure >= MIN_FIGURE
             && !figures.contains(&figure)
         {
             figures.push(figure);

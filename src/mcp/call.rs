@@ -21,7 +21,7 @@ use tracing::{Instrument, Span, info, info_span};
 
 use crate::domain::SubTask;
 use crate::domain::problem::{ErrorCode, Problem};
-use crate::domain::validation::take_request;
+use crate::domain::validate::take_request;
 use crate::server::request;
 use crate::service::PlannerService;
 use crate::service::admission::{AdmittedRequest, ValidatedRequest};

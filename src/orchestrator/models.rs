@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use crate::domain;
-use crate::domain::faults::{Faults, MOST_FAULTS, each, read_json};
+use crate::domain::faults::{Faults, MAX_FAULTS, each, read_json};
 use crate::domain::request::{goal_fits, null_as_default};
 use crate::domain::{
     FieldError, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse,
@@ -240,7 +240,7 @@ impl Submission {
         let fields = fields.into_iter().filter(|(_, has_nul)| *has_nul).map(|(field, _)| field.to_owned());
         let criteria = self.acceptance_criteria.iter().enumerate().filter(|(_, text)| has_nul(text));
         let criteria = criteria.map(|(index, _)| format!("acceptance_criteria[{index}]"));
-        fields.chain(criteria.take(MOST_FAULTS + 1)).collect()
+        fields.chain(criteria.take(MAX_FAULTS + 1)).collect()
     }
 
     /// Notes what the planner would refuse, by the names that it has here.

@@ -40,7 +40,7 @@ pub(super) fn faults_of_rest(budget: &Budget, progress: &PlanProgress, least: us
         faults.push(FieldError::new("budget.max_steps", message));
     }
     let tier = done.iter().map(|step| step.estimated_cost_tier).max().unwrap_or_default();
-    if tier > budget.most_tier() {
+    if tier > budget.max_tier() {
         let message = format!("must be at least {tier}, the cost tier of a step that is done");
         faults.push(FieldError::new("budget.max_cost_tier", message));
     }
@@ -92,7 +92,7 @@ fn scaled(step: &DraftStep, scale: f64) -> f64 {
 pub(super) fn fit(draft: &mut Draft, budget: &Budget, done: &[SubTask]) {
     let mut is_changed = false;
     for step in &mut draft.steps {
-        let most = f64::from(budget.most_tier());
+        let most = f64::from(budget.max_tier());
         if let Some(tier) = step.cost_tier.as_mut().filter(|tier| **tier > most) {
             *tier = most;
             is_changed = true;

@@ -296,13 +296,13 @@ fn perhaps(candidates: &[String]) -> String {
 }
 
 /// More arms than these are not named in one sentence.
-const MOST_ARMS_NAMED: usize = 10;
+const MAX_ARMS_NAMED: usize = 10;
 
 /// The ids of `arms` as a list.
 fn ids<'a>(arms: impl Iterator<Item = &'a Arm>) -> String {
     let mut names: Vec<&str> = arms.map(|arm| arm.id.as_str()).collect();
-    if names.len() > MOST_ARMS_NAMED {
-        names.truncate(MOST_ARMS_NAMED);
+    if names.len() > MAX_ARMS_NAMED {
+        names.truncate(MAX_ARMS_NAMED);
         names.push("…");
     }
     names.join(", ")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::arms::{Arm, ArmRegistry};
-use crate::domain::faults::MOST_FAULTS;
+use crate::domain::faults::MAX_FAULTS;
 use crate::domain::{FieldError, PlanRequest};
 use crate::llm::Completion;
 use crate::telemetry::metrics::Metrics;
@@ -94,7 +94,7 @@ impl PlanValidator {
         match self.reviewed(context, reading.draft, request, None) {
             Ok(reviewed) => Ok(reviewed.plan),
             Err(faults) => {
-                Err(faults.iter().take(MOST_FAULTS).map(|fault| fault.for_author(&self.registry)).collect())
+                Err(faults.iter().take(MAX_FAULTS).map(|fault| fault.for_author(&self.registry)).collect())
             }
         }
     }

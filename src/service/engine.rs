@@ -62,12 +62,12 @@ pub(super) fn from_settings(
     let fallback = settings.fallback_engine == FallbackEngine::Embedded;
     let mut chain = FallbackChain::new(models, &settings.prices, policy, metrics.clone());
     if let Some(spend) = spend {
-        let dearest = settings.prices.dearest();
+        let highest_price = settings.prices.highest_price();
         let names = std::iter::once(&settings.llm_model).chain(&settings.llm_fallback_models);
         for model in names.filter(|name| settings.prices.get(name).is_none()) {
-            warn!(%model, price = %dearest, "the price of this model is unknown; its calls count against the budget at the highest known price until the setting `prices` has it");
+            warn!(%model, price = %highest_price, "the price of this model is unknown; its calls count against the budget at the highest known price until the setting `prices` has it");
         }
-        chain = chain.with_spend_limit(spend, dearest, settings.max_tokens);
+        chain = chain.with_spend_limit(spend, highest_price, settings.max_tokens);
     }
     Ok(Engine::Llm { chain, fallback })
 }

@@ -203,15 +203,15 @@ proptest! {
 
     #[test]
     fn no_plan_that_is_returned_breaks_its_budget(
-        most_seconds in proptest::option::of(1..5_000_u64),
-        most_tier in proptest::option::of(1..=5_u8),
-        most_steps in proptest::option::of(3..8_u32),
+        max_seconds in proptest::option::of(1..5_000_u64),
+        max_tier in proptest::option::of(1..=5_u8),
+        max_steps in proptest::option::of(3..8_u32),
         durations in proptest::collection::vec(1..3_000_u32, 2..8),
         tier in 1..=5_u8,
         waits in any::<bool>(),
         goal in "(Fix|Deploy|Research|Translate) the (login|report|service)( and (test|document|announce) it)?",
     ) {
-        let budget = Budget { max_duration_seconds: most_seconds, max_cost_tier: most_tier, max_steps: most_steps };
+        let budget = Budget { max_duration_seconds: max_seconds, max_cost_tier: max_tier, max_steps: max_steps };
         let request = PlanRequest { goal, budget: Some(budget), ..PlanRequest::default() };
         let steps: Vec<Value> = (1..).zip(&durations).map(|(number, seconds)| {
             let needs: Vec<i64> = if waits && number > 1 { vec![number - 1] } else { vec![] };
@@ -224,9 +224,9 @@ proptest! {
                 let (_, made, _) = setup.run_in_full(&request).await;
                 let Ok((plan, _)) = made else { continue };
                 let schedule = planner_arm::planner::estimate::schedule(&plan.plan);
-                prop_assert!(most_seconds.is_none_or(|most| schedule.critical_path_seconds <= most), "{plan:?}");
-                prop_assert!(most_steps.is_none_or(|most| plan.plan.len() <= most as usize));
-                prop_assert!(most_tier.is_none_or(|most| plan.plan.iter().all(|step| step.estimated_cost_tier <= most)));
+                prop_assert!(max_seconds.is_none_or(|most| schedule.critical_path_seconds <= most), "{plan:?}");
+                prop_assert!(max_steps.is_none_or(|most| plan.plan.len() <= most as usize));
+                prop_assert!(max_tier.is_none_or(|most| plan.plan.iter().all(|step| step.estimated_cost_tier <= most)));
             }
             Ok(())
         })?;

@@ -214,6 +214,6 @@ impl Vitals {
     }
 }
 
-fn client(most_idle: usize) -> reqwest::Client {
-    plain_client().pool_max_idle_per_host(most_idle).build().expect("a client")
+fn client(max_idle: usize) -> reqwest::Client {
+    plain_client().pool_max_idle_per_host(max_idle).build().expect("a client")
 }

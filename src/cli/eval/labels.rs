@@ -24,14 +24,14 @@ pub(super) struct ExpectedStep {
 
 /// How much a plan is like the labelled one, or the mean of that over several plans; each 0.0 to 1.0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Likeness {
+pub(super) struct Similarity {
     /// Of the arms.
     pub(super) node_f1: f64,
     /// Of the dependencies.
     pub(super) link_f1: f64,
 }
 
-impl Likeness {
+impl Similarity {
     /// Of `steps`, none where there is no plan, to those that are `expected`; `None` if the scenario has no labelled plan.
     pub(super) fn of(expected: &[ExpectedStep], steps: &[SubTask]) -> Option<Self> {
         if expected.is_empty() {
@@ -106,33 +106,33 @@ mod tests {
     }
 
     /// Node and link F1 of the plan of a coder, an executor and a judge, each of whom needs all before.
-    fn likeness(steps: &[(&str, &[usize])]) -> (f64, f64) {
-        let found = Likeness::of(&expected(steps), &valid_plan().plan).expect("a labelled plan");
+    fn similarity(steps: &[(&str, &[usize])]) -> (f64, f64) {
+        let found = Similarity::of(&expected(steps), &valid_plan().plan).expect("a labelled plan");
         ((found.node_f1 * 1_000.0).round(), (found.link_f1 * 1_000.0).round())
     }
 
     #[test]
     fn arms_and_dependencies_are_compared_as_multisets() {
-        assert_eq!(likeness(&[("coder", &[]), ("executor", &[1]), ("judge", &[1, 2])]), (1_000.0, 1_000.0));
+        assert_eq!(similarity(&[("coder", &[]), ("executor", &[1]), ("judge", &[1, 2])]), (1_000.0, 1_000.0));
         // The order of steps does not matter, their number does: 2·2/(2+3), and 2·1/(1+3).
-        assert_eq!(likeness(&[("executor", &[]), ("judge", &[1])]), (800.0, 500.0));
+        assert_eq!(similarity(&[("executor", &[]), ("judge", &[1])]), (800.0, 500.0));
         // One of two coders is found: 2·2/(3+3); coder → judge once: 2·1/(2+3).
-        assert_eq!(likeness(&[("coder", &[]), ("coder", &[1]), ("judge", &[2])]), (667.0, 400.0));
-        assert_eq!(likeness(&[("guardian", &[])]), (0.0, 0.0));
+        assert_eq!(similarity(&[("coder", &[]), ("coder", &[1]), ("judge", &[2])]), (667.0, 400.0));
+        assert_eq!(similarity(&[("guardian", &[])]), (0.0, 0.0));
     }
 
     #[test]
     fn without_a_plan_nothing_is_alike_and_without_a_label_nothing_is_compared() {
         let steps = expected(&[("coder", &[])]);
-        assert_eq!(Likeness::of(&steps, &[]), Some(Likeness { node_f1: 0.0, link_f1: 0.0 }));
-        assert_eq!(Likeness::of(&[], &valid_plan().plan), None);
-        let half = Likeness { node_f1: 0.5, link_f1: 1.0 };
-        let none = Likeness { node_f1: 0.0, link_f1: 0.0 };
+        assert_eq!(Similarity::of(&steps, &[]), Some(Similarity { node_f1: 0.0, link_f1: 0.0 }));
+        assert_eq!(Similarity::of(&[], &valid_plan().plan), None);
+        let half = Similarity { node_f1: 0.5, link_f1: 1.0 };
+        let none = Similarity { node_f1: 0.0, link_f1: 0.0 };
         assert_eq!(
-            Likeness::mean([Some(half), None, Some(none)].into_iter()),
-            Some(Likeness { node_f1: 0.25, link_f1: 0.5 })
+            Similarity::mean([Some(half), None, Some(none)].into_iter()),
+            Some(Similarity { node_f1: 0.25, link_f1: 0.5 })
         );
-        assert_eq!(Likeness::mean([None].into_iter()), None);
+        assert_eq!(Similarity::mean([None].into_iter()), None);
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
         for step in &mut plan {
             step.depends_on.clear();
         }
-        let found = Likeness::of(&expected(&[("coder", &[])]), &plan).expect("a labelled plan");
+        let found = Similarity::of(&expected(&[("coder", &[])]), &plan).expect("a labelled plan");
         assert!((found.link_f1 - 1.0).abs() < 1e-9, "{found:?}");
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::render::{dollars, fit, visible};
 
-use super::labels::Likeness;
+use super::labels::Similarity;
 use super::score::{EvalTarget, Score};
 use super::summary::{KindSummary, Summary};
 
@@ -188,7 +188,7 @@ impl Report {
                 let _ = writeln!(text, "{} of {} {what} ({percent})", share.count, share.total);
             }
         }
-        if let Some(Likeness { node_f1, link_f1 }) = all.labelled {
+        if let Some(Similarity { node_f1, link_f1 }) = all.labelled {
             let labelled = self.scenarios.iter().filter(|score| score.labelled.is_some()).count();
             let _ = writeln!(
                 text,
@@ -241,8 +241,8 @@ fn remarks(score: &Score) -> Vec<String> {
 }
 
 /// Node and link F1, with two decimals; empty if there is no labelled plan.
-fn f1_of(labelled: Option<Likeness>) -> [String; 2] {
-    let figure = |figure: fn(&Likeness) -> f64| labelled.as_ref().map(figure);
+fn f1_of(labelled: Option<Similarity>) -> [String; 2] {
+    let figure = |figure: fn(&Similarity) -> f64| labelled.as_ref().map(figure);
     [figure(|one| one.node_f1), figure(|one| one.link_f1)]
         .map(|f1| f1.map(|f1| format!("{f1:.2}")).unwrap_or_default())
 }

@@ -14,7 +14,7 @@ use crate::planner::critics::Vocabulary;
 use crate::planner::normalize::PlanDetails;
 use crate::planner::{Origin, promises};
 
-use super::labels::Likeness;
+use super::labels::Similarity;
 use super::scenarios::Scenario;
 
 /// The planner's answer to one scenario.
@@ -59,7 +59,7 @@ pub(super) struct Score {
     /// The expected arms, and those that the plan uses.
     pub(super) arms: ArmUse,
     /// How much the plan is like the labelled one; null without one.
-    pub(super) labelled: Option<Likeness>,
+    pub(super) labelled: Option<Similarity>,
     /// How many constraints the plan covers.
     pub(super) constraints: Coverage,
     /// The repairs of the LLM's answer.
@@ -156,7 +156,7 @@ pub(super) fn judge(scenario: &Scenario, outcome: Outcome, target: &EvalTarget) 
         broken_promises,
         steps: steps.len(),
         arms: arm_use(&scenario.arms, steps),
-        labelled: Likeness::of(&scenario.steps, steps),
+        labelled: Similarity::of(&scenario.steps, steps),
         constraints: coverage(&scenario.request.constraints, plan.as_ref()),
         repairs: RepairCount {
             count: repairs.len(),
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(score.arms.used, ["coder", "executor", "judge"]);
         assert_eq!(score.arms.missing, ["guardian"]);
         assert_eq!((score.constraints.covered, score.constraints.total), (1, 2));
-        assert_eq!(score.labelled, Some(Likeness { node_f1: 0.5, link_f1: 0.0 }));
+        assert_eq!(score.labelled, Some(Similarity { node_f1: 0.5, link_f1: 0.0 }));
         assert_eq!(score.constraints.uncovered, ["No downtime"]);
         assert_eq!(score.repairs, RepairCount { count: 1, codes: vec![RepairCode::Clamped] });
         assert_eq!((score.latency_ms * 10.0) as u32, 13);

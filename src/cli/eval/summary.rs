@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::domain::prices::told;
+use crate::domain::prices::rounded_usd;
 
-use super::labels::Likeness;
+use super::labels::Similarity;
 use super::score::Score;
 
 /// The summary of a run, or of one kind in it, as in the JSON report.
@@ -41,7 +41,7 @@ pub(super) struct Summary {
     /// Expected arms that the plans use.
     pub(super) expected_arms: Part,
     /// How much the plans are like the labelled ones, in the mean over the scenarios that have one; null without any.
-    pub(super) labelled: Option<Likeness>,
+    pub(super) labelled: Option<Similarity>,
     /// Constraints that the plans cover.
     pub(super) constraints: Part,
 }
@@ -96,13 +96,13 @@ impl Summary {
             warnings: sum(|score| score.warnings.count),
             prompt_tokens: sum_long(|score| score.prompt_tokens),
             completion_tokens: sum_long(|score| score.completion_tokens),
-            cost_usd: cost.map(told),
-            cost_usd_per_plan: cost.filter(|_| valid > 0).map(|cost| told(cost / valid as f64)),
+            cost_usd: cost.map(rounded_usd),
+            cost_usd_per_plan: cost.filter(|_| valid > 0).map(|cost| rounded_usd(cost / valid as f64)),
             expected_arms: Part::new(
                 sum(|score| score.arms.expected.len() - score.arms.missing.len()),
                 sum(|score| score.arms.expected.len()),
             ),
-            labelled: Likeness::mean(scores.iter().map(|score| score.labelled)),
+            labelled: Similarity::mean(scores.iter().map(|score| score.labelled)),
             constraints: Part::new(
                 sum(|score| score.constraints.covered),
                 sum(|score| score.constraints.total),

@@ -14,7 +14,7 @@ const SETTINGS: &str = "settings";
 /// Longest description taken from a source, in characters.
 const MAX_DESCRIPTION_CHARS: usize = 600;
 /// Most left-out arms that are named.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// All arms, and where they come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -124,7 +124,7 @@ impl ArmList {
 
 /// What is wrong with a source, in one text.
 fn error(error: Option<&str>, left_out: &[String]) -> Option<String> {
-    let named: Vec<&str> = left_out.iter().take(MOST_NAMED).map(String::as_str).collect();
+    let named: Vec<&str> = left_out.iter().take(MAX_NAMED).map(String::as_str).collect();
     let more = if left_out.len() > named.len() { ", …" } else { "" };
     let left_out =
         (!left_out.is_empty()).then(|| format!("{} left out: {}{more}", left_out.len(), named.join(", ")));

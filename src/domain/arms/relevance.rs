@@ -22,7 +22,7 @@ const DESCRIPTION: f32 = 1.0;
 /// A group of characters counts for less than a word.
 const GRAM: f32 = 0.3;
 /// Longer texts are not read further, in characters.
-const MOST_READ: usize = 2_000;
+const MAX_CHARS_READ: usize = 2_000;
 
 /// Words that carry no meaning here.
 const FUNCTION_WORDS: &[&str] = &[
@@ -144,7 +144,7 @@ impl Relevance {
 
 /// Calls `found` with each term in `text` and what it counts for.
 fn terms(text: &str, found: &mut impl FnMut(Term, f32)) {
-    let end = text.char_indices().nth(MOST_READ).map_or(text.len(), |(at, _)| at);
+    let end = text.char_indices().nth(MAX_CHARS_READ).map_or(text.len(), |(at, _)| at);
     let stemmer = Stemmer::create(Algorithm::English);
     let folded = fold_name(&text[..end]);
     for word in folded.split(' ').filter(|word| !word.is_empty()) {

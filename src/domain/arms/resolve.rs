@@ -19,7 +19,7 @@ const CLEAR_SCORE: f32 = 1.0;
 /// Below this, arms share only some letters with a step, and do not count as fitting.
 const FAINT_SCORE: f32 = 0.5;
 /// How many candidates are named.
-const MOST_CANDIDATES: usize = 3;
+const MAX_CANDIDATES: usize = 3;
 /// Least share of an arm's name that a name within it must cover, in percent of its characters.
 const CONTAINED_PERCENT: usize = 50;
 
@@ -188,7 +188,7 @@ impl ArmRegistry {
                 Resolution::Found(best.arm, MatchedBy::Relevance)
             }
             [] => Resolution::Unclear(self.first_by_id(named)),
-            _ => Resolution::Unclear(ranked.iter().take(MOST_CANDIDATES).map(|ranked| ranked.arm).collect()),
+            _ => Resolution::Unclear(ranked.iter().take(MAX_CANDIDATES).map(|ranked| ranked.arm).collect()),
         }
     }
 
@@ -204,7 +204,7 @@ impl ArmRegistry {
     fn first_by_id(&self, places: Vec<usize>) -> Vec<&Arm> {
         let mut arms: Vec<&Arm> = places.into_iter().map(|at| &self.arms[at]).collect();
         arms.sort_by(|a, b| a.id.cmp(&b.id));
-        arms.truncate(MOST_CANDIDATES);
+        arms.truncate(MAX_CANDIDATES);
         arms
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Arm, ArmRegistry};
 
 /// Verifying arms that are always offered, at most.
-const MOST_VERIFIERS: usize = 10;
+const MAX_VERIFIERS: usize = 10;
 
 impl ArmRegistry {
     /// The `most` arms that fit `text` best, those that are `wanted` in any case, and those that verify; `None` where
@@ -23,7 +23,7 @@ impl ArmRegistry {
         };
         others.sort_by(|a, b| self.arms[*a].id.cmp(&self.arms[*b].id));
         let order = || ranked.iter().chain(&others).copied();
-        places.extend(order().filter(|at| self.arms[*at].verifies()).take(MOST_VERIFIERS));
+        places.extend(order().filter(|at| self.arms[*at].verifies()).take(MAX_VERIFIERS));
         places.extend(order().take(most));
         let offered = self.arms.iter().enumerate().filter(|(at, _)| places.contains(at));
         Some(Self::of(offered.map(|(_, arm)| arm.clone()).collect()))

@@ -13,7 +13,7 @@ use super::phrases::{Found, PhraseSet, PhraseSetBuilder};
 /// The name in a request that asks for no playbook.
 pub const NO_PLAYBOOK: &str = "none";
 /// A score below this is not a match.
-const LEAST_SCORE: usize = 1;
+const MIN_SCORE: usize = 1;
 /// Least score at which a playbook guides an LLM: more than one or two words anywhere in the goal.
 const GUIDING_SCORE: usize = 3;
 /// What a keyword at the beginning adds.
@@ -130,7 +130,7 @@ impl Library {
         let is_question = text.trim_end().ends_with(['?', '？']);
         let scored =
             self.candidates().map(|entry| (&entry.playbook, entry.score(&found, is_question, &self.phrases)));
-        let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= LEAST_SCORE).collect();
+        let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= MIN_SCORE).collect();
         fitting.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
         fitting.into_iter()
     }

@@ -83,7 +83,7 @@ fn prompt() -> Prompt {
     Prompt {
         messages: vec![Message::new(Role::User, "u")],
         schema: ResponseSchema { name: "plan", tight: schema.clone(), plain: schema },
-        least_temperature: 0.0,
+        min_temperature: 0.0,
     }
 }
 
@@ -209,7 +209,8 @@ async fn a_slow_call_stays_in_flight_while_another_is_made() {
 #[tokio::test(start_paused = true)]
 async fn a_quick_model_is_hedged_sooner() {
     let second = Duration::from_secs(1);
-    for (usual, patience) in [(second, 4), (3 * second, 4), (4 * second, 6), (6 * second, 7), (9 * second, 7)]
+    for (usual, hedge_delay) in
+        [(second, 4), (3 * second, 4), (4 * second, 6), (6 * second, 7), (9 * second, 7)]
     {
         let chain = chain(&[&[Act::AnswerAfter(usual, "first"), Act::Hang, Act::Answer("plan")]]);
         if usual == 9 * second {
@@ -221,7 +222,7 @@ async fn a_quick_model_is_hedged_sooner() {
         }
         let began = Instant::now();
         assert_eq!(ask(&chain).await, (answered("plan", "model-0"), 2));
-        assert_eq!(began.elapsed().as_secs(), patience, "{usual:?}");
+        assert_eq!(began.elapsed().as_secs(), hedge_delay, "{usual:?}");
     }
 }
 

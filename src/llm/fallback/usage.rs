@@ -21,7 +21,7 @@ impl UsageTotals {
     /// The cost of the answered calls in US dollars; `None` when that of one is unknown. Failed and cancelled calls
     /// count as free, as servers do not report their cost.
     pub fn cost_usd(&self) -> Option<f64> {
-        (!self.has_unknown_cost).then(|| prices::told(self.known_cost_usd))
+        (!self.has_unknown_cost).then(|| prices::rounded_usd(self.known_cost_usd))
     }
 
     /// Adds an answered call. Servers may report any number of tokens.

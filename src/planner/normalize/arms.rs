@@ -17,7 +17,7 @@ pub(super) struct Neighbours<'a> {
 }
 
 /// Of more steps in one proposal than twice the most that settings allow, unknown arms are not looked up.
-const MOST_LOOKED_UP: usize = 100;
+const MAX_LOOKED_UP: usize = 100;
 /// Longest piece of an unknown name that is quoted, in characters.
 const QUOTED_NAME: usize = 100;
 
@@ -25,7 +25,7 @@ impl<'a> Normalizer<'a> {
     /// The neighbours of each step; none where each step names an arm to the letter, as no name needs them then.
     pub(super) fn neighbours(&self, drafts: &[DraftStep], needs: &Dependencies) -> Vec<Neighbours<'a>> {
         let mut all: Vec<Neighbours<'a>> = drafts.iter().map(|_| Neighbours::default()).collect();
-        if drafts.len() > MOST_LOOKED_UP || drafts.iter().all(|draft| self.registry.get(&draft.arm).is_some())
+        if drafts.len() > MAX_LOOKED_UP || drafts.iter().all(|draft| self.registry.get(&draft.arm).is_some())
         {
             return all;
         }
@@ -47,7 +47,7 @@ impl<'a> Normalizer<'a> {
         action: &str,
         neighbours: &Neighbours<'_>,
     ) -> (String, u8) {
-        if index >= MOST_LOOKED_UP && self.registry.get(&name).is_none() {
+        if index >= MAX_LOOKED_UP && self.registry.get(&name).is_none() {
             self.faults.push(PlanFault::UnknownArm { step: self.at(index), candidates: Vec::new() });
             return (name, 1);
         }

@@ -50,7 +50,7 @@ impl Normalizer<'_> {
                 "Every constraint of the request is respected".into(),
             ],
             depends_on,
-            estimated_cost_tier: verifier.cost_tier.min(budget.most_tier()),
+            estimated_cost_tier: verifier.cost_tier.min(budget.max_tier()),
             estimated_duration_seconds: self.seconds_left(steps, budget),
         });
         self.repairs.push(Repair {

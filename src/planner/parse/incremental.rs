@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 32;
 /// The longest step that is found; usual ones are a fiftieth.
 const MAX_STEP_BYTES: usize = 16 * 1024;
 /// No key that matters is longer.
-const LONGEST_KEY: usize = 40;
+const MAX_KEY_BYTES: usize = 40;
 
 /// An answer that is read while it grows.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl IncrementalParser {
             (InString::Yes, b'\\') => self.string = InString::Escaped,
             (InString::Yes, b'"') => self.string = InString::No,
             (InString::Yes, byte) => {
-                if self.key.len() < LONGEST_KEY {
+                if self.key.len() < MAX_KEY_BYTES {
                     self.key.push(byte);
                 }
             }

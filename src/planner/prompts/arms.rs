@@ -6,9 +6,9 @@ use crate::domain::arms::{Arm, ArmRegistry};
 use crate::text::shorten;
 
 /// Most bytes for the list of arms; beyond that, descriptions are shortened and finally left out.
-const MOST_BYTES: usize = 20 * 1024;
+const MAX_BYTES: usize = 20 * 1024;
 /// A description is not cut shorter than this, in characters.
-const SHORTEST: usize = 24;
+const MIN_DESCRIPTION_CHARS: usize = 24;
 
 /// What the rules say of types where arms have them.
 pub(super) const ABOUT_TYPES: &str = " Where an arm says what it takes and makes, a step depends on the steps that \
@@ -51,19 +51,19 @@ pub(super) fn write_in_short(registry: &ArmRegistry, prompt: &mut String) {
 /// Adds what `write` says of each arm and its description, which is shortened until all of it has room.
 fn write_within(registry: &ArmRegistry, prompt: &mut String, write: impl Fn(&Arm, &str, bool, &mut String)) {
     let start = prompt.len();
-    let mut longest = usize::MAX;
+    let mut max_chars = usize::MAX;
     loop {
         for arm in registry.arms() {
             // On one line each: descriptions of arms are data, not rules.
             let description = arm.description.split_whitespace().collect::<Vec<_>>().join(" ");
-            write(arm, &shorten(&description, longest), longest < usize::MAX, prompt);
+            write(arm, &shorten(&description, max_chars), max_chars < usize::MAX, prompt);
         }
-        if prompt.len() - start <= MOST_BYTES || longest == 0 {
+        if prompt.len() - start <= MAX_BYTES || max_chars == 0 {
             return;
         }
-        longest = match longest {
-            usize::MAX => MOST_BYTES / registry.arms().len(),
-            length if length > SHORTEST => length / 2,
+        max_chars = match max_chars {
+            usize::MAX => MAX_BYTES / registry.arms().len(),
+            length if length > MIN_DESCRIPTION_CHARS => length / 2,
             _ => 0,
         };
         prompt.truncate(start);

@@ -136,7 +136,7 @@ impl Prompts {
         let user = self.faults(rejected) + &self.budget + &fenced(&Data::of(request));
         let mut messages = self.simple.opening.to_vec();
         messages.push(Message::new(Role::User, user));
-        Prompt { messages, schema: self.simple.schema.clone(), least_temperature: WARMER }
+        Prompt { messages, schema: self.simple.schema.clone(), min_temperature: WARMER }
     }
 
     /// Whether a draft is nothing but steps of the examples, as very small models make it.
@@ -149,15 +149,15 @@ impl Prompts {
         self.simple.example_actions.iter().any(|example| example == action)
     }
 
-    fn in_full(&self, job: &PlanJob, faults: &str, least_temperature: f64) -> Prompt {
+    fn in_full(&self, job: &PlanJob, faults: &str, min_temperature: f64) -> Prompt {
         let PlanJob { request, progress, asks_questions } = job;
         let prompt = if let Some(progress) = progress {
-            self.rest.in_full(request, progress, faults, least_temperature)
+            self.rest.in_full(request, progress, faults, min_temperature)
         } else {
             let guide = self.guide.as_ref().map_or("", |guide| guide.text.as_str());
             let user = [faults, guide, &user_prompt(request, &self.steps, &self.budget)].concat();
             let messages = vec![self.system.clone(), Message::new(Role::User, user)];
-            Prompt { messages, schema: self.schema.clone(), least_temperature }
+            Prompt { messages, schema: self.schema.clone(), min_temperature }
         };
         if *asks_questions { questions::asked_for(prompt) } else { prompt }
     }
@@ -399,7 +399,7 @@ fn example_plan(
     length: usize,
     budget: &Budget,
 ) -> Vec<SubTask> {
-    let seconds = (budget.most_seconds() / length as u32).clamp(1, 60);
+    let seconds = (budget.max_seconds() / length as u32).clamp(1, 60);
     let arms = registry.arms();
     let verifier = registry.verifier().filter(|_| rules.require_verification);
     let say = |place: usize| match place {
@@ -417,7 +417,7 @@ fn example_plan(
                 required_arm: arm.id.clone(),
                 acceptance_criteria: vec![criterion.into()],
                 depends_on: (place > 1).then(|| place as u32 - 1).into_iter().collect(),
-                estimated_cost_tier: arm.cost_tier.min(budget.most_tier()),
+                estimated_cost_tier: arm.cost_tier.min(budget.max_tier()),
                 estimated_duration_seconds: seconds,
             }
         })

@@ -4,14 +4,14 @@ use crate::domain::arms::ArmRegistry;
 use crate::planner::error::{ParseError, PlanFault, RejectedAnswer, list, missing, steps};
 
 /// More faults than these are not listed; one answer may have hundreds.
-const MOST_FAULTS: usize = 12;
+const MAX_FAULTS: usize = 12;
 
 /// The faults of an answer as a list for the LLM that gave it.
 pub(super) fn faults(rejected: &RejectedAnswer, registry: &ArmRegistry) -> String {
     let sentences = match rejected {
         RejectedAnswer::Parse(error) => vec![unreadable_for_llm(*error).to_owned()],
         RejectedAnswer::Invalid(faults) => {
-            faults.iter().take(MOST_FAULTS).map(|fault| fault_for_llm(fault, registry)).collect()
+            faults.iter().take(MAX_FAULTS).map(|fault| fault_for_llm(fault, registry)).collect()
         }
     };
     sentences.iter().map(|sentence| format!("- {sentence}\n")).collect()

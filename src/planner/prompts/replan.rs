@@ -18,7 +18,7 @@ use super::{Data, SIMPLE_STEPS, Terms, WARMER, budget_rule, fenced, simple_syste
 
 /// Most steps for which a schema says all that it can. It grows with their square, and a server that refuses it
 /// for its size would not be sent one for other questions either.
-const MOST_TIGHT: usize = 12;
+const MAX_TIGHT_STEPS: usize = 12;
 
 /// What the LLM does with feedback. It is in the data, and may ask for no change at all.
 const FEEDBACK: &str = "A person has read the plan so far and says in \"feedback\" what to change. Change the steps that \
@@ -122,7 +122,7 @@ impl RestPrompts {
         request: &PlanRequest,
         progress: &PlanProgress,
         faults: &str,
-        least_temperature: f64,
+        min_temperature: f64,
     ) -> Prompt {
         let rules = progress.rules(&self.rules, &self.registry);
         let numbers: Vec<u32> = progress.free_numbers().take(rules.max_steps).collect();
@@ -136,7 +136,7 @@ impl RestPrompts {
         );
         let lengths = rules.min_steps..=rules.max_steps;
         let tight = self.tight(&self.registry, &rules, lengths, &numbers, Room::USUAL);
-        self.asked(&self.system, user, tight, least_temperature)
+        self.asked(&self.system, user, tight, min_temperature)
     }
 
     /// The question that is asked last: simpler, for as few steps as will do.
@@ -171,16 +171,16 @@ impl RestPrompts {
         numbers: &[u32],
         room: Room,
     ) -> Arc<RawValue> {
-        if numbers.len() > MOST_TIGHT {
+        if numbers.len() > MAX_TIGHT_STEPS {
             return self.plain.clone();
         }
         schema::tight(registry, rules, lengths, numbers, room.within(&self.budget))
     }
 
-    fn asked(&self, system: &Message, user: String, tight: Arc<RawValue>, least_temperature: f64) -> Prompt {
+    fn asked(&self, system: &Message, user: String, tight: Arc<RawValue>, min_temperature: f64) -> Prompt {
         let messages = vec![system.clone(), Message::new(Role::User, user)];
         let schema = ResponseSchema { name: "plan", tight, plain: self.plain.clone() };
-        Prompt { messages, schema, least_temperature }
+        Prompt { messages, schema, min_temperature }
     }
 }
 

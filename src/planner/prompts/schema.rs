@@ -34,7 +34,7 @@ impl Room {
 
     /// The same for a plan that keeps to `budget`.
     pub(super) fn within(self, budget: &Budget) -> Self {
-        Self { tier: budget.most_tier(), seconds: budget.most_seconds(), ..self }
+        Self { tier: budget.max_tier(), seconds: budget.max_seconds(), ..self }
     }
 }
 

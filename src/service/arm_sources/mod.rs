@@ -268,12 +268,12 @@ struct Schedule {
     refresh: Duration,
     retries: Option<Backoff>,
     /// How long changes that the source announces have to wait.
-    patience: Duration,
+    change_delay: Duration,
 }
 
 impl Schedule {
     fn new(refresh: Duration) -> Self {
-        Self { refresh, retries: None, patience: FIRST_RETRY }
+        Self { refresh, retries: None, change_delay: FIRST_RETRY }
     }
 
     /// Waits for the next time: the usual one, an earlier one when the source could not be read, or when it has
@@ -285,14 +285,14 @@ impl Schedule {
             return sleep(retries.next_wait()).await;
         }
         self.retries = None;
-        let patience = self.patience.min(self.refresh);
+        let change_delay = self.change_delay.min(self.refresh);
         let change = async {
-            sleep(patience).await;
+            sleep(change_delay).await;
             changed.await;
         };
         tokio::select! {
-            () = sleep(jittered(self.refresh)) => self.patience = FIRST_RETRY,
-            () = change => self.patience = patience * 2,
+            () = sleep(jittered(self.refresh)) => self.change_delay = FIRST_RETRY,
+            () = change => self.change_delay = change_delay * 2,
         }
     }
 }

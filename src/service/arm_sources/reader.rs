@@ -22,6 +22,9 @@ pub(super) const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Of more tools than these, the first are taken.
 pub(super) const MAX_TOOLS: usize = 1_000;
 
+/// Of more capabilities than these, the first are taken.
+const MAX_CAPABILITIES: usize = 50;
+
 /// What a source has.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -166,6 +169,3 @@ fn capable_arm(source: &ArmSource, answer: Value) -> Result<Found, String> {
     let capabilities = capabilities.take(MAX_CAPABILITIES).collect();
     Ok(Found { arms: vec![Arm { capabilities, cost_tier, ..arm }], left_out: Vec::new() })
 }
-
-/// Of more capabilities than these, the first are taken.
-const MAX_CAPABILITIES: usize = 50;

@@ -17,7 +17,7 @@ const MAX_DEPTH: usize = 64;
 /// Most values (and fragments) that are read: the longest plan has a tenth of that.
 pub(super) const MAX_PIECES: usize = 20_000;
 /// Bytes in which every number and every word of JSON or Python fits.
-const LONGEST_LITERAL: usize = 32;
+const MAX_LITERAL_BYTES: usize = 32;
 
 /// What was read.
 #[derive(Debug, PartialEq)]
@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
     /// Whether what was read since `from` is a number or a word of JSON.
     fn is_literal(&self, from: usize) -> bool {
         let said = self.text[from..self.at].trim();
-        said.len() <= LONGEST_LITERAL && !meaning(said).is_string()
+        said.len() <= MAX_LITERAL_BYTES && !meaning(said).is_string()
     }
 
     /// Skips something that is not a member, up to where one may begin. Unless the text ends there,

@@ -1,4 +1,4 @@
-//! What a request to validate may have in addition to the plan: the parts of the plan's own request.
+//! What a request to validate a plan may have beside the plan: fields of the request that the plan is for.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -45,6 +45,7 @@ pub(crate) fn take_request(
     let mut request = PlanRequest { arms, budget, ..PlanRequest::default() };
     for field in ["goal", "constraints", "context"] {
         let Some(value) = body.get(field) else { continue };
+        // A goal is required; `?` stands in for it, so that only `field` decides.
         let mut with = serde_json::json!({ "goal": "?" });
         with[field] = value.clone();
         let Ok(read) = serde_json::from_value::<PlanRequest>(with) else { continue };
