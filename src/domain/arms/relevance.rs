@@ -59,72 +59,66 @@ impl Query {
     }
 }
 
+/// What a term in each field of an arm counts for, as [`fields_of`] lists them.
+const FIELD_WEIGHTS: [f32; 3] = [NAME, KEYWORD, DESCRIPTION];
+
+/// The texts of an arm that terms are taken from: names, keywords with capabilities, description.
+fn fields_of(arm: &Arm) -> [String; 3] {
+    let joined = |texts: Vec<&String>| texts.into_iter().map(String::as_str).collect::<Vec<_>>().join("; ");
+    [
+        joined(std::iter::once(&arm.id).chain(&arm.aliases).collect()),
+        joined(arm.keywords.iter().chain(&arm.capabilities).collect()),
+        arm.description.clone(),
+    ]
+}
+
+/// The mean length of this field, over the arms that have it.
+fn mean_length(lengths: &[[f32; 3]], field: usize) -> f32 {
+    let lengths = lengths.iter().map(|of_arm| of_arm[field]).filter(|length| *length > 0.0);
+    let (sum, count) = lengths.fold((0.0, 0.0), |(sum, count), length| (sum + length, count + 1.0_f32));
+    if count > 0.0 { sum / count } else { 1.0 }
+}
+
 impl Relevance {
     pub(super) fn new(arms: &[Arm]) -> Self {
-        let mut frequencies: HashMap<Term, Vec<(u32, f32)>> = HashMap::new();
-        let fields_of = |arm: &Arm| -> [(String, f32); 3] {
-            [
-                (
-                    std::iter::once(&arm.id)
-                        .chain(&arm.aliases)
-                        .map(String::as_str)
-                        .collect::<Vec<_>>()
-                        .join("; "),
-                    NAME,
-                ),
-                (
-                    arm.keywords
-                        .iter()
-                        .chain(&arm.capabilities)
-                        .map(String::as_str)
-                        .collect::<Vec<_>>()
-                        .join("; "),
-                    KEYWORD,
-                ),
-                (arm.description.clone(), DESCRIPTION),
-            ]
-        };
         let mut lengths = vec![[0.0_f32; 3]; arms.len()];
-        let mut counted: Vec<(Term, u32, u8, f32)> = Vec::new();
+        let mut found: Vec<(Term, u32, usize)> = Vec::new();
         for (at, arm) in arms.iter().enumerate() {
-            for (field, (text, _)) in fields_of(arm).iter().enumerate() {
+            for (field, text) in fields_of(arm).iter().enumerate() {
                 terms(text, &mut |term, share| {
                     lengths[at][field] += share;
-                    counted.push((term, at as u32, field as u8, share));
+                    found.push((term, at as u32, field));
                 });
             }
         }
-        let mean = |field: usize| {
-            let (sum, count) = lengths
-                .iter()
-                .map(|of_arm| of_arm[field])
-                .filter(|length| *length > 0.0)
-                .fold((0.0, 0.0), |(sum, count), length| (sum + length, count + 1.0_f32));
-            if count > 0.0 { sum / count } else { 1.0 }
-        };
-        let means = [mean(0), mean(1), mean(2)];
-        let weights = [NAME, KEYWORD, DESCRIPTION];
-        for (term, arm, field, _) in counted {
-            let field = usize::from(field);
+        let means = [0, 1, 2].map(|field| mean_length(&lengths, field));
+        let mut postings: HashMap<Term, Vec<(u32, f32)>> = HashMap::new();
+        for (term, arm, field) in found {
             let length = lengths[arm as usize][field];
-            let frequency = weights[field] / (1.0 - B + B * length / means[field]);
-            let postings = frequencies.entry(term).or_default();
-            match postings.last_mut() {
+            let frequency = FIELD_WEIGHTS[field] / (1.0 - B + B * length / means[field]);
+            let arms = postings.entry(term).or_default();
+            match arms.last_mut() {
                 Some((last, sum)) if *last == arm => *sum += frequency,
-                _ => postings.push((arm, frequency)),
+                _ => arms.push((arm, frequency)),
             }
         }
-        let all = arms.len() as f32;
+        let mut relevance = Self { postings, arms: arms.len() };
+        relevance.weigh_by_rarity();
+        relevance
+    }
+
+    /// Makes scores of the frequencies: terms that few arms have count for more.
+    fn weigh_by_rarity(&mut self) {
+        let all = self.arms as f32;
         // What a word counts for that only one arm has, as its whole name.
-        let most = (1.0 + (all - 0.5) / 1.5).ln() * NAME * (K1 + 1.0) / (NAME + K1);
-        for postings in frequencies.values_mut() {
-            let having = postings.len() as f32;
+        let max = (1.0 + (all - 0.5) / 1.5).ln() * NAME * (K1 + 1.0) / (NAME + K1);
+        for arms in self.postings.values_mut() {
+            let having = arms.len() as f32;
             let rarity = (1.0 + (all - having + 0.5) / (having + 0.5)).ln();
-            for (_, frequency) in postings.iter_mut() {
-                *frequency = rarity * *frequency * (K1 + 1.0) / (*frequency + K1) / most;
+            for (_, frequency) in arms.iter_mut() {
+                *frequency = rarity * *frequency * (K1 + 1.0) / (*frequency + K1) / max;
             }
         }
-        Self { postings: frequencies, arms: arms.len() }
     }
 
     /// How well each arm fits `query`.
