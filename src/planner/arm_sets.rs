@@ -59,14 +59,14 @@ pub struct ArmsVersion {
 
 /// What all sets have in common.
 #[derive(Clone)]
-pub(super) struct Common {
+pub(super) struct SharedSettings {
     pub(super) rules: PlanRules,
     pub(super) metrics: Arc<Metrics>,
     pub(super) max_prompt_arms: usize,
     pub(super) critics: Critics,
 }
 
-impl Common {
+impl SharedSettings {
     fn validator(&self, registry: Arc<ArmRegistry>) -> PlanValidator {
         let Self { rules, metrics, max_prompt_arms, critics } = self.clone();
         PlanValidator::new(registry, rules, max_prompt_arms, metrics).with_critics(critics)
@@ -75,7 +75,7 @@ impl Common {
 
 /// All sets: the installation's own, and the ones that requests asked for last.
 pub(super) struct ArmSets {
-    pub(super) common: Common,
+    pub(super) shared: SharedSettings,
     default: RwLock<DefaultSet>,
     of_requests: Cache<[u8; 32], Arc<ArmSet>>,
 }
@@ -85,37 +85,37 @@ impl ArmSets {
         let weigh =
             |_: &[u8; 32], set: &Arc<ArmSet>| (set.validator.registry.text_bytes() + BYTES_OF_SET) as u32;
         let max_prompt_arms = DEFAULT_MAX_PROMPT_ARMS;
-        let common = Common { rules, metrics, max_prompt_arms, critics: Critics::default() };
+        let shared = SharedSettings { rules, metrics, max_prompt_arms, critics: Critics::default() };
         Self {
-            default: RwLock::new(DefaultSet::new(common.validator(registry), 0)),
-            common,
+            default: RwLock::new(DefaultSet::new(shared.validator(registry), 0)),
+            shared,
             of_requests: Cache::builder().max_capacity(KEPT_BYTES).weigher(weigh).build(),
         }
     }
 
     pub(super) fn with_max_prompt_arms(self, most: usize) -> Self {
-        if self.common.max_prompt_arms == most {
+        if self.shared.max_prompt_arms == most {
             return self;
         }
-        let common = Common { max_prompt_arms: most, ..self.common.clone() };
-        self.with(common)
+        let shared = SharedSettings { max_prompt_arms: most, ..self.shared.clone() };
+        self.with(shared)
     }
 
     pub(super) fn with_critics(self, critics: Critics) -> Self {
-        let common = Common { critics, ..self.common.clone() };
-        self.with(common)
+        let shared = SharedSettings { critics, ..self.shared.clone() };
+        self.with(shared)
     }
 
-    fn with(self, common: Common) -> Self {
+    fn with(self, shared: SharedSettings) -> Self {
         let registry = self.default_set().validator.registry.clone();
-        let default = DefaultSet::new(common.validator(registry), 0);
-        Self { common, default: RwLock::new(default), ..self }
+        let default = DefaultSet::new(shared.validator(registry), 0);
+        Self { shared, default: RwLock::new(default), ..self }
     }
 
     /// Makes `registry` the arms of the installation. Requests in progress keep theirs. Takes some milliseconds where
     /// there are many arms.
     pub(super) fn replace(&self, registry: Arc<ArmRegistry>) {
-        let validator = self.common.validator(registry);
+        let validator = self.shared.validator(registry);
         let mut default = self.default.write().unwrap_or_else(PoisonError::into_inner);
         *default = DefaultSet::new(validator, default.version.generation + 1);
     }
@@ -131,7 +131,7 @@ impl ArmSets {
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.common.metrics
+        &self.shared.metrics
     }
 
     /// The set of a request with these arms, which have no fault.
@@ -145,8 +145,8 @@ impl ArmSets {
         }
         let _builder = BUILDERS.acquire().await;
         let registry = Arc::new(default.validator.registry.chosen(choices));
-        let (common, sets) = (self.common.clone(), self.of_requests.clone());
-        let build = move || sets.get_with(key, || Arc::new(ArmSet::new(common.validator(registry))));
+        let (shared, sets) = (self.shared.clone(), self.of_requests.clone());
+        let build = move || sets.get_with(key, || Arc::new(ArmSet::new(shared.validator(registry))));
         let building = tokio::task::spawn_blocking(build);
         building.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }

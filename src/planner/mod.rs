@@ -39,8 +39,8 @@ use crate::llm::{FallbackChain, LlmError, StreamObserver};
 use crate::telemetry::metrics::Metrics;
 
 pub use arm_sets::ArmsVersion;
-use arm_sets::{ArmSet, ArmSets, Common};
-use ask::{Dialogue, Pace};
+use arm_sets::{ArmSet, ArmSets, SharedSettings};
+use ask::{Dialogue, RequestTime};
 use critics::Critics;
 use error::PlanError;
 use normalize::{Plan, PlanDetails};
@@ -164,7 +164,7 @@ impl PlannerArm {
 
     /// What every plan must keep to.
     pub fn rules(&self) -> &PlanRules {
-        &self.arms.common.rules
+        &self.arms.shared.rules
     }
 
     /// The configured model.
@@ -187,17 +187,15 @@ impl PlannerArm {
         }
     }
 
-    /// All that plans depend on except the request and the [arms](Self::arms_version), as a text that differs when any
-    /// of it does.
-    pub fn setting(&self) -> String {
-        let Common { rules, max_prompt_arms, critics, .. } = &self.arms.common;
+    /// Everything that plans depend on except the request and the [arms](Self::arms_version), as a text for cache keys.
+    pub fn cache_scope(&self) -> String {
+        let SharedSettings { rules, max_prompt_arms, critics, .. } = &self.arms.shared;
         let playbooks = self.playbooks.all();
         format!("{:?} {rules:?} {max_prompt_arms} {critics:?} {playbooks:?}", self.origin())
     }
 
-    /// A plan for `request` that comes from elsewhere, if it keeps every promise as it is; with the details of its
-    /// making.
-    pub async fn check_again(
+    /// A plan for `request` that another replica made, if it is valid here without a repair; with its details.
+    pub async fn revalidate(
         &self,
         request: &PlanRequest,
         response: PlanResponse,
@@ -218,7 +216,8 @@ impl PlannerArm {
     /// Each fault with its field, as `plan[2].depends_on`, and what to do about it.
     pub async fn validate(&self, proposal: String, request: PlanRequest) -> Result<Plan, Vec<FieldError>> {
         let validator = self.arms.set(request.arms.as_deref()).await.validator.clone();
-        read_aside(&VALIDATION_READERS, proposal.len(), move || validator.validate(&proposal, &request)).await
+        read_off_thread(&VALIDATION_READERS, proposal.len(), move || validator.validate(&proposal, &request))
+            .await
     }
 
     /// Whether the engine is believed to answer.
@@ -359,7 +358,7 @@ impl PlannerArm {
         let guide = self.guide(job);
         let prompts = set.validator.prompts_for(job);
         let prompts = guide.map_or(prompts.clone(), |guide| Arc::new(prompts.guided(guide)));
-        let pace = Pace::until(deadline);
+        let time = RequestTime::until(deadline);
         for session in chain.sessions(deadline) {
             origin.model.clone_from(session.model());
             let observer = stream.map(|stream| stream.clone() as Arc<dyn StreamObserver>);
@@ -369,7 +368,7 @@ impl PlannerArm {
                 prompts: &prompts,
                 job,
                 stream: stream.map(Arc::as_ref),
-                pace,
+                time,
             };
             match asked.plan(&mut origin.usage_totals).await {
                 Ok(plan) => {
@@ -387,8 +386,8 @@ impl PlannerArm {
     }
 }
 
-/// Reads what is `length` bytes long: if that is much, on a thread of its own, since others wait.
-async fn read_aside<T: Send + 'static>(
+/// Reads a text of `length` bytes: a long one on a thread of its own, so that it delays no other request.
+async fn read_off_thread<T: Send + 'static>(
     readers: &'static Semaphore,
     length: usize,
     read: impl FnOnce() -> T + Send + 'static,

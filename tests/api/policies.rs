@@ -140,7 +140,10 @@ async fn plans_of_other_policies_are_not_taken_from_the_cache() {
         let policies = file(text);
         let variables = [llm.settings(), vec![("PLANNER_CONFIG_FILE", policies.path.as_str())]].concat();
         let settings = settings(&variables).expect("settings");
-        planner_arm::service::PlannerService::from_settings(&settings).expect("a service").planner.setting()
+        planner_arm::service::PlannerService::from_settings(&settings)
+            .expect("a service")
+            .planner
+            .cache_scope()
     };
     assert_ne!(described(GUARDED), described(&GUARDED.replace("guarded-runs", "other")));
     assert_eq!(described(GUARDED), described(GUARDED));

@@ -48,7 +48,7 @@ pub(super) fn write_in_short(registry: &ArmRegistry, prompt: &mut String) {
     });
 }
 
-/// Adds what `write` says of each arm and its description, which is shortened until all of it has room.
+/// Adds what `write` says of each arm and its description, which is shortened until all of it fits.
 fn write_within(registry: &ArmRegistry, prompt: &mut String, write: impl Fn(&Arm, &str, bool, &mut String)) {
     let start = prompt.len();
     let mut max_chars = usize::MAX;

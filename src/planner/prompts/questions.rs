@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::llm::{Message, Prompt, Role};
 
-/// What the LLM is told.
+/// The instruction for the LLM.
 const ASKED: &str = "\nAfter the confidence, add \"open_questions\": a list of at most 3 short questions to the caller \
      whose answers would change the plan; an empty list when there are none. Plan without waiting for answers.";
 
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_and_the_question_have_open_questions_only_when_they_are_asked_for() {
+    fn schema_and_prompt_have_open_questions_only_when_they_are_asked_for() {
         let prompts = Prompts::new(&Arc::new(ArmRegistry::default()), &PlanRules::default());
         let job = PlanJob::from(PlanRequest { goal: "g".into(), ..PlanRequest::default() });
         let usual = prompts.first(&job);

@@ -1,4 +1,4 @@
-//! The question that asks for the rest of a plan.
+//! The prompt for the remaining steps of a plan.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -13,11 +13,14 @@ use crate::llm::{Message, Prompt, ResponseSchema, Role};
 use crate::planner::error::{list, steps};
 use crate::planner::replan::{PlanProgress, StepProgress};
 
-use super::schema::{self, Room};
-use super::{Data, SIMPLE_STEPS, Terms, WARMER, budget_rule, fenced, simple_system_prompt, system_prompt};
+use super::schema::{self, SchemaLimits};
+use super::{
+    RequestData, SIMPLIFIED_TEMPERATURE, StepRules, budget_rule, fenced, simple_system_prompt,
+    simplified_scope, system_prompt,
+};
 
 /// Most steps for which a schema says all that it can. It grows with their square, and a server that refuses it
-/// for its size would not be sent one for other questions either.
+/// for its size would not be sent one for other prompts either.
 const MAX_TIGHT_STEPS: usize = 12;
 
 /// What the LLM does with feedback. It is in the data, and may ask for no change at all.
@@ -25,9 +28,9 @@ const FEEDBACK: &str = "A person has read the plan so far and says in \"feedback
      are left as it asks: add, remove, reorder or rewrite them. Write the steps that it does not concern as they are in \
      the plan so far; if it asks for no change, write all of them so. ";
 
-/// The constant parts of such questions, and what the others are made from.
+/// The constant parts of such prompts, and what the other parts are made from.
 #[derive(Debug, Clone)]
-pub(super) struct RestPrompts {
+pub(super) struct ReplanPrompts {
     registry: Arc<ArmRegistry>,
     rules: PlanRules,
     budget: Budget,
@@ -38,9 +41,9 @@ pub(super) struct RestPrompts {
 
 /// The plan so far of a replan request, as the LLM sees it.
 #[derive(Serialize)]
-struct RestData<'a> {
+struct ReplanData<'a> {
     #[serde(flatten)]
-    request: Data<'a>,
+    request: RequestData<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     feedback: Option<&'a str>,
     plan_so_far: Vec<StepSoFar<'a>>,
@@ -83,9 +86,9 @@ impl<'a> StepSoFar<'a> {
     }
 }
 
-impl RestPrompts {
+impl ReplanPrompts {
     pub(super) fn new(registry: &Arc<ArmRegistry>, rules: &PlanRules, budget: Budget) -> Self {
-        let terms = Terms {
+        let step_rules = StepRules {
             steps: "The request has a plan so far. Steps that are done stay as they are, and you do not repeat \
                     them. Make only the steps that are left, in the order in which they run, with the numbers \
                     that you are given. Where a step failed, its reason says why: remove the cause first, then \
@@ -94,7 +97,7 @@ impl RestPrompts {
             actions: "none is that of another step, done or new.",
             needs: "depends_on lists the numbers of the steps, done or new, whose results the step needs, and no \
                     others, so that independent steps can run in parallel. Each is lower than the step's own number.",
-            simply: "A plan for a goal is under way: some of its steps are done, some failed. You make only the \
+            simplified: "A plan for a goal is under way: some of its steps are done, some failed. You make only the \
                      different new steps that are left, in the order in which they run, and reach in another way \
                      what failed. Each has one short action, one arm and one criterion that can be checked. You \
                      never carry the goal out or answer it."
@@ -102,8 +105,8 @@ impl RestPrompts {
             example: (3, &[1]),
         };
         Self {
-            system: Message::new(Role::System, system_prompt(registry, rules, &terms)),
-            simple: Message::new(Role::System, simple_system_prompt(registry, rules, &terms)),
+            system: Message::new(Role::System, system_prompt(registry, rules, &step_rules)),
+            simple: Message::new(Role::System, simple_system_prompt(registry, rules, &step_rules)),
             plain: schema::plain(registry),
             registry: registry.clone(),
             rules: rules.clone(),
@@ -116,7 +119,7 @@ impl RestPrompts {
         [&mut self.system, &mut self.simple]
     }
 
-    /// The question for what is left of `past`; `faults` are those of the last answer.
+    /// The prompt for the steps that are left of the plan in `progress`; `faults` are those of the last answer.
     pub(super) fn in_full(
         &self,
         request: &PlanRequest,
@@ -135,22 +138,14 @@ impl RestPrompts {
              {task}\n{budget}Answer with the JSON object of the new steps alone, each with criteria, every constraint respected."
         );
         let lengths = rules.min_steps..=rules.max_steps;
-        let tight = self.tight(&self.registry, &rules, lengths, &numbers, Room::USUAL);
+        let tight = self.tight(&self.registry, &rules, lengths, &numbers, SchemaLimits::NORMAL);
         self.asked(&self.system, user, tight, min_temperature)
     }
 
-    /// The question that is asked last: simpler, for as few steps as will do.
-    pub(super) fn simply(&self, request: &PlanRequest, progress: &PlanProgress, faults: &str) -> Prompt {
+    /// The last prompt: simpler, for as few steps as will do.
+    pub(super) fn simplified(&self, request: &PlanRequest, progress: &PlanProgress, faults: &str) -> Prompt {
         let rules = progress.rules(&self.rules, &self.registry);
-        let length = SIMPLE_STEPS.clamp(rules.min_steps, rules.max_steps);
-        let others = self.registry.without_verifiers();
-        // Verification is what we can add ourselves: that leaves less to get wrong.
-        let (registry, rules, length) = match &others {
-            Some(others) if rules.require_verification && length > 1 => {
-                (others, PlanRules { require_verification: false, ..rules }, length - 1)
-            }
-            _ => (&*self.registry, rules, length),
-        };
+        let (registry, rules, length) = simplified_scope(&self.registry, &rules);
         let numbers: Vec<u32> = progress.free_numbers().take(length).collect();
         let user = format!(
             "{faults}{}{}\n\n{}",
@@ -158,8 +153,8 @@ impl RestPrompts {
             task(progress, length, &numbers),
             data(request, progress)
         );
-        let tight = self.tight(registry, &rules, length..=length, &numbers, Room::SMALL);
-        self.asked(&self.simple, user, tight, WARMER)
+        let tight = self.tight(&registry, &rules, length..=length, &numbers, SchemaLimits::SMALL);
+        self.asked(&self.simple, user, tight, SIMPLIFIED_TEMPERATURE)
     }
 
     /// The tight schema, or the plain one where that would grow too large.
@@ -169,12 +164,12 @@ impl RestPrompts {
         rules: &PlanRules,
         lengths: RangeInclusive<usize>,
         numbers: &[u32],
-        room: Room,
+        limits: SchemaLimits,
     ) -> Arc<RawValue> {
         if numbers.len() > MAX_TIGHT_STEPS {
             return self.plain.clone();
         }
-        schema::tight(registry, rules, lengths, numbers, room.within(&self.budget))
+        schema::tight(registry, rules, lengths, numbers, limits.within(&self.budget))
     }
 
     fn asked(&self, system: &Message, user: String, tight: Arc<RawValue>, min_temperature: f64) -> Prompt {
@@ -187,7 +182,7 @@ impl RestPrompts {
 fn data(request: &PlanRequest, progress: &PlanProgress) -> String {
     let feedback = progress.feedback();
     let plan_so_far = progress.steps().iter().map(|step| StepSoFar::of(step, feedback.is_some())).collect();
-    fenced(&RestData { request: Data::of(request), feedback, plan_so_far })
+    fenced(&ReplanData { request: RequestData::of(request), feedback, plan_so_far })
 }
 
 /// The steps to make: at least `fewest`, with these numbers.

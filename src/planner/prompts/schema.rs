@@ -15,7 +15,7 @@ use super::PlanRules;
 /// Length limits of texts in schemas that can express them, in characters; no text of a good plan is longer. And the
 /// highest estimates.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct SchemaLimits {
     pub(super) action: u32,
     pub(super) criteria: u32,
     pub(super) criterion: u32,
@@ -25,12 +25,12 @@ pub(super) struct Room {
     seconds: u32,
 }
 
-impl Room {
-    pub(super) const USUAL: Self =
+impl SchemaLimits {
+    pub(super) const NORMAL: Self =
         Self { action: 240, criteria: 3, criterion: 160, rationale: 400, tier: 5, seconds: MAX_STEP_SECONDS };
-    /// For the question that is asked last.
+    /// For the last prompt.
     pub(super) const SMALL: Self =
-        Self { action: 140, criteria: 2, criterion: 100, rationale: 160, ..Self::USUAL };
+        Self { action: 140, criteria: 2, criterion: 100, rationale: 160, ..Self::NORMAL };
 
     /// The same for a plan that keeps to `budget`.
     pub(super) fn within(self, budget: &Budget) -> Self {
@@ -64,7 +64,7 @@ pub(super) fn tight(
     rules: &PlanRules,
     lengths: RangeInclusive<usize>,
     numbers: &[u32],
-    room: Room,
+    limits: SchemaLimits,
 ) -> Arc<RawValue> {
     let mut parts = Vec::new();
     let mut define = |name: &str, schema: &str| parts.push(format!("{}:{schema}", quoted(name)));
@@ -78,19 +78,19 @@ pub(super) fn tight(
     } else {
         "arm"
     };
-    define("action", &text(room.action));
+    define("action", &text(limits.action));
     define(
         "criteria",
         &format!(
             r#"{{"type":"array","minItems":1,"maxItems":{},"items":{}}}"#,
-            room.criteria,
-            text(room.criterion)
+            limits.criteria,
+            text(limits.criterion)
         ),
     );
     for (place, number) in (1..=*lengths.end()).zip(numbers) {
-        define(&format!("step{number}"), &tight_step(*number, "arm", room));
+        define(&format!("step{number}"), &tight_step(*number, "arm", limits));
         if lengths.contains(&place) {
-            define(&format!("last{number}"), &tight_step(*number, last_arm, room));
+            define(&format!("last{number}"), &tight_step(*number, last_arm, limits));
         }
     }
     let plans: Vec<String> = lengths.map(|length| tuple(&numbers[..length])).collect();
@@ -101,7 +101,7 @@ pub(super) fn tight(
     };
     // Numbers with bounds are drawn without them by some servers; choices are not.
     let confidence = r#"{"enum":[0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1.0]}"#;
-    raw(plan_of(&plan, &text(room.rationale), confidence, &format!(r#","$defs":{{{}}}"#, parts.join(","))))
+    raw(plan_of(&plan, &text(limits.rationale), confidence, &format!(r#","$defs":{{{}}}"#, parts.join(","))))
 }
 
 /// A list of exactly the steps of these numbers, at least one.
@@ -117,7 +117,7 @@ fn tuple(numbers: &[u32]) -> String {
     )
 }
 
-fn tight_step(number: u32, arm: &str, room: Room) -> String {
+fn tight_step(number: u32, arm: &str, limits: SchemaLimits) -> String {
     let before = number - 1;
     let needs = if before == 0 {
         r#"{"type":"array","maxItems":0}"#.to_owned()
@@ -132,8 +132,8 @@ fn tight_step(number: u32, arm: &str, room: Room) -> String {
         arm: &format!(r##"{{"$ref":"#/$defs/{arm}"}}"##),
         criteria: r##"{"$ref":"#/$defs/criteria"}"##,
         needs: &needs,
-        cost: &format!(r#"{{"type":"integer","minimum":1,"maximum":{}}}"#, room.tier),
-        seconds: &format!(r#"{{"type":"integer","minimum":1,"maximum":{}}}"#, room.seconds),
+        cost: &format!(r#"{{"type":"integer","minimum":1,"maximum":{}}}"#, limits.tier),
+        seconds: &format!(r#"{{"type":"integer","minimum":1,"maximum":{}}}"#, limits.seconds),
     })
 }
 

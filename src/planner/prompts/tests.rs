@@ -139,7 +139,7 @@ fn a_goal_cannot_leave_its_fence() {
 }
 
 #[test]
-fn a_question_asked_again_quotes_every_fault_and_not_the_answer() {
+fn a_prompt_after_a_rejected_answer_quotes_every_fault_and_not_the_answer() {
     let rejected = RejectedAnswer::Invalid(vec![
         PlanFault::TooManySteps { found: 9, max: 7 },
         PlanFault::Cycle { steps: vec![2.into(), 3.into()] },
@@ -167,7 +167,7 @@ fn a_question_asked_again_quotes_every_fault_and_not_the_answer() {
 }
 
 #[test]
-fn the_examples_of_the_simple_question_are_plans_of_that_length_and_known_when_they_come_back() {
+fn the_examples_of_the_simplified_prompt_are_plans_of_that_length_and_known_when_they_come_back() {
     for (min_steps, max_steps, length) in [(3, 7, 3), (1, 2, 2), (5, 9, 5), (1, 1, 1)] {
         let rules = PlanRules { min_steps, max_steps, require_verification: true };
         let registry = Arc::new(ArmRegistry::default());

@@ -97,7 +97,7 @@ struct Key([u8; 32]);
 /// Cached plans, and those that are being made.
 pub(crate) struct PlanCache {
     /// All but the request that a plan depends on, hashed.
-    setting: Sha256,
+    scope: Sha256,
     memory: moka::sync::Cache<Key, Arc<SerializedPlan>>,
     redis: Option<RedisPlans>,
     single_flight: SingleFlight<LeaderOutcome>,
@@ -107,8 +107,8 @@ impl PlanCache {
     /// A cache of at most `entries` plans, of which a long one counts as several (one for each 8 KiB), that
     /// are used for `ttl`; when it is full, those that were requested last are kept.
     ///
-    /// `setting` names all that plans depend on except the request and the arms: limits, model.
-    pub(crate) fn new(setting: &str, entries: u64, ttl: Duration, redis: Option<Arc<Redis>>) -> Self {
+    /// `scope` names all that plans depend on except the request and the arms: limits, model.
+    pub(crate) fn new(scope: &str, entries: u64, ttl: Duration, redis: Option<Arc<Redis>>) -> Self {
         let weigh = |_: &Key, plan: &Arc<SerializedPlan>| (plan.json().len() / BYTES_OF_ENTRY + 1) as u32;
         let memory = moka::sync::Cache::builder()
             .max_capacity(entries)
@@ -117,7 +117,7 @@ impl PlanCache {
             // What was just asked is what is asked again; by frequency a full cache would take no new plan.
             .eviction_policy(EvictionPolicy::lru());
         Self {
-            setting: Sha256::new().chain_update(setting).chain_update([0]),
+            scope: Sha256::new().chain_update(scope).chain_update([0]),
             memory: memory.build(),
             redis: redis.map(|redis| RedisPlans::new(redis, ttl)),
             single_flight: SingleFlight::default(),
@@ -133,15 +133,15 @@ impl PlanCache {
         if settings.cache_ttl.is_zero() || settings.cache_max_entries == 0 {
             return None;
         }
-        let setting = format!(
+        let scope = format!(
             "{} {} {} {} {}",
             env!("CARGO_PKG_VERSION"),
             settings.llm_base_url,
             settings.planning_temperature,
             settings.max_tokens,
-            planner.setting()
+            planner.cache_scope()
         );
-        Some(Self::new(&setting, settings.cache_max_entries, settings.cache_ttl, redis))
+        Some(Self::new(&scope, settings.cache_max_entries, settings.cache_ttl, redis))
     }
 
     /// About how many plans are in memory.
@@ -259,7 +259,7 @@ impl PlanCache {
         let PlanJob { request, asks_questions, .. } = job;
         let asked = (&request.goal, &request.constraints, &request.context);
         let asked = serde_json::to_vec(&asked).expect("texts and JSON values serialise");
-        let mut hash = self.setting.clone().chain_update(arms.fingerprint).chain_update(asked);
+        let mut hash = self.scope.clone().chain_update(arms.fingerprint).chain_update(asked);
         if let Some(budget) = &request.budget {
             hash.update(serde_json::to_vec(budget).expect("numbers serialise"));
             hash.update([0]);

@@ -62,7 +62,7 @@ impl RedisPlans {
         let LoadedPlan { plan, repairs, warnings, open_questions, playbooks } =
             serde_json::from_slice(&stored?).ok()?;
         let details = PlanDetails { repairs, warnings, open_questions, playbooks };
-        Some(SerializedPlan::new(planner.check_again(request, plan, details).await?))
+        Some(SerializedPlan::new(planner.revalidate(request, plan, details).await?))
     }
 
     /// Stores `plan` for all replicas, without waiting.

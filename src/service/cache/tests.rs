@@ -84,7 +84,7 @@ impl Fixture {
         );
         let planner =
             PlannerArm::new(registry, rules, Engine::Llm { chain, fallback: has_fallback }, metrics);
-        let cache = PlanCache::new(&planner.setting(), 100, Duration::from_secs(60), None);
+        let cache = PlanCache::new(&planner.cache_scope(), 100, Duration::from_secs(60), None);
         Arc::new(Self { gate, planner, cache })
     }
 
