@@ -58,8 +58,8 @@ pub fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{0e00}'..='\u{0e7f}')
 }
 
-/// Whether `text` is blank: white space, or dots as in an example.
-pub fn says_nothing(text: &str) -> bool {
+/// Whether `text` has nothing but white space, or dots as in an example.
+pub fn is_blank(text: &str) -> bool {
     matches!(text.trim(), "" | "..." | "…")
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use crate::text::says_nothing;
+use crate::text::is_blank;
 
 use super::faults::each;
 use super::request::null_as_default;
@@ -52,11 +52,11 @@ pub struct SubTask {
 }
 
 fn not_blank(text: &str) -> Result<(), ValidationError> {
-    if says_nothing(text) { Err(ValidationError::new("blank")) } else { Ok(()) }
+    if is_blank(text) { Err(ValidationError::new("blank")) } else { Ok(()) }
 }
 
 fn none_blank(texts: &[String]) -> Result<(), ValidationError> {
-    let is_good = !texts.is_empty() && !texts.iter().any(|text| says_nothing(text));
+    let is_good = !texts.is_empty() && !texts.iter().any(|text| is_blank(text));
     if is_good { Ok(()) } else { Err(ValidationError::new("blank")) }
 }
 

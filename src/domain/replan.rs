@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use crate::text::says_nothing;
+use crate::text::is_blank;
 
 use super::arms::ArmRegistry;
 use super::faults::{Faults, json_object};
@@ -228,7 +228,7 @@ fn statuses(steps: usize, progress: &[Progress], faults: &mut Faults) -> HashMap
 }
 
 fn reason_fits(progress: &Progress) -> Result<(), ValidationError> {
-    let has_reason = progress.reason.as_deref().is_some_and(|reason| !says_nothing(reason));
+    let has_reason = progress.reason.as_deref().is_some_and(|reason| !is_blank(reason));
     if progress.status != StepStatus::Failed || has_reason {
         return Ok(());
     }
@@ -238,7 +238,7 @@ fn reason_fits(progress: &Progress) -> Result<(), ValidationError> {
 }
 
 fn feedback_fits(feedback: &str) -> Result<(), ValidationError> {
-    let fits = !says_nothing(feedback) && feedback.chars().count() <= MAX_FEEDBACK_CHARS;
+    let fits = !is_blank(feedback) && feedback.chars().count() <= MAX_FEEDBACK_CHARS;
     if fits { Ok(()) } else { Err(ValidationError::new("length")) }
 }
 

@@ -211,7 +211,7 @@ proptest! {
         waits in any::<bool>(),
         goal in "(Fix|Deploy|Research|Translate) the (login|report|service)( and (test|document|announce) it)?",
     ) {
-        let budget = Budget { max_duration_seconds: max_seconds, max_cost_tier: max_tier, max_steps: max_steps };
+        let budget = Budget { max_duration_seconds: max_seconds, max_cost_tier: max_tier, max_steps };
         let request = PlanRequest { goal, budget: Some(budget), ..PlanRequest::default() };
         let steps: Vec<Value> = (1..).zip(&durations).map(|(number, seconds)| {
             let needs: Vec<i64> = if waits && number > 1 { vec![number - 1] } else { vec![] };

@@ -2,7 +2,7 @@
 
 use crate::domain::{Budget, FindingCode};
 
-use super::{Critic, Finding, Review, Severity, seconds};
+use super::{Critic, Finding, FindingSeverity, Review, seconds};
 
 /// Finds every limit of the budget that the plan breaks.
 #[derive(Debug)]
@@ -52,5 +52,5 @@ impl Critic for BudgetCritic {
 
 fn finding(step: Option<u32>, to_llm: String, to_caller: String) -> Finding {
     let field = step.map(|_| "estimated_cost_tier");
-    Finding { code: FindingCode::Budget, severity: Severity::Hard, step, field, to_llm, to_caller }
+    Finding { code: FindingCode::Budget, severity: FindingSeverity::Hard, step, field, to_llm, to_caller }
 }

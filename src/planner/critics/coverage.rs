@@ -1,4 +1,4 @@
-//! What of a request no step takes up: constraints, and parts of the goal.
+//! Constraints and parts of the goal that no step takes up.
 
 use std::collections::HashSet;
 
@@ -6,12 +6,12 @@ use crate::domain::{FindingCode, WarningCode};
 use crate::planner::playbooks::{clauses, limit};
 
 use super::words::{Mention, Vocabulary, is_latin_greek_or_cyrillic, is_unspaced, words};
-use super::{Critic, Finding, Review, Severity, quoted};
+use super::{Critic, Finding, FindingSeverity, Review, quoted};
 
 /// Flags 1 of 102 good plans (docs/critics.md).
-const OF_CONSTRAINTS: Severity = Severity::Soft;
+const CONSTRAINT_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 /// Flags none of them.
-const OF_GOALS: Severity = Severity::Soft;
+const GOAL_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 
 /// With one of these a constraint forbids something: a plan keeps it by not doing that, which needs no mention.
 #[rustfmt::skip]
@@ -36,7 +36,7 @@ fn vocabulary(review: &Review<'_>) -> Option<Vocabulary> {
     (vocabulary.mention(&review.request.goal).found > 0).then_some(vocabulary)
 }
 
-/// Whether `text` is in letters that the plan is in.
+/// Whether `text` is written in the script of the plan.
 fn is_of_one_script(text: &str, vocabulary: &Vocabulary) -> bool {
     is_latin_greek_or_cyrillic(text) == is_latin_greek_or_cyrillic(vocabulary.text())
 }
@@ -62,9 +62,9 @@ impl Critic for Coverage {
 fn unaddressed(constraints: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {
     let is_unaddressed = |constraint: &&(usize, &String)| {
         let text = constraint.1;
-        let Mention { found, of } = vocabulary.mention(text);
+        let Mention { found, total } = vocabulary.mention(text);
         found == 0
-            && of > 0
+            && total > 0
             && limit::of(text).is_none()
             && !forbids(text)
             && is_of_one_script(text, vocabulary)
@@ -74,7 +74,7 @@ fn unaddressed(constraints: &[String], vocabulary: &Vocabulary) -> Vec<Finding> 
         .filter(|constraint| is_unaddressed(&constraint))
         .map(|(number, text)| Finding {
             code: FindingCode::Warning(WarningCode::ConstraintUnaddressed),
-            severity: OF_CONSTRAINTS,
+            severity: CONSTRAINT_SEVERITY,
             step: None,
             field: None,
             to_llm: format!(
@@ -99,15 +99,15 @@ fn uncovered(parts: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {
         return Vec::new();
     }
     let is_uncovered = |part: &&String| {
-        let Mention { found, of } = vocabulary.mention(part);
-        found == 0 && of > 1 && is_of_one_script(part, vocabulary)
+        let Mention { found, total } = vocabulary.mention(part);
+        found == 0 && total > 1 && is_of_one_script(part, vocabulary)
     };
     parts
         .iter()
         .filter(is_uncovered)
         .map(|part| Finding {
             code: FindingCode::Warning(WarningCode::GoalUncovered),
-            severity: OF_GOALS,
+            severity: GOAL_SEVERITY,
             step: None,
             field: None,
             to_llm: format!("No step did this part of the goal: {}. Add what it needs.", quoted(part)),

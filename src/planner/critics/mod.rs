@@ -72,7 +72,7 @@ pub struct Finding {
     /// The kind of finding.
     pub code: FindingCode,
     /// What becomes of it.
-    pub severity: Severity,
+    pub severity: FindingSeverity,
     /// The number of the step, `None` when the whole plan is meant.
     pub step: Option<u32>,
     /// The field of the step, where it is one.
@@ -87,7 +87,7 @@ pub struct Finding {
 
 /// What becomes of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum FindingSeverity {
     /// It is a fault: no plan with it is returned.
     Hard,
     /// The LLM is asked once; then it is a warning.
@@ -194,12 +194,14 @@ impl Critics {
         let mut findings = Findings::default();
         for finding in asked.flat_map(|critic| critic.review(&review)) {
             match finding.severity {
-                Severity::Hard => findings.hard.push(finding),
-                Severity::Soft if self.mode == CriticsMode::Enforce => {
+                FindingSeverity::Hard => findings.hard.push(finding),
+                FindingSeverity::Soft if self.mode == CriticsMode::Enforce => {
                     findings.warnings.extend(finding.clone().into_warning());
                     findings.soft.push(finding);
                 }
-                Severity::Soft | Severity::Warning => findings.warnings.extend(finding.into_warning()),
+                FindingSeverity::Soft | FindingSeverity::Warning => {
+                    findings.warnings.extend(finding.into_warning())
+                }
             }
         }
         findings

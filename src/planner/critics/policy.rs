@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::domain::WarningCode;
-use crate::policies::{self, Policies, PolicyInput, Violation};
+use crate::policies::{Policies, PolicyInput, Severity, Violation};
 
-use super::{Critic, Finding, Review, Severity};
+use super::{Critic, Finding, FindingSeverity, Review};
 
 /// Maximum number of characters of all messages that the LLM gets from the start.
 const MAX_STATED_CHARS: usize = 4_000;
@@ -58,8 +58,8 @@ fn findings(violation: &Violation) -> Vec<Finding> {
     let finding = |step: Option<u32>| Finding {
         code: WarningCode::Policy.into(),
         severity: match severity {
-            policies::Severity::Error => Severity::Hard,
-            policies::Severity::Warning => Severity::Warning,
+            Severity::Error => FindingSeverity::Hard,
+            Severity::Warning => FindingSeverity::Warning,
         },
         step,
         field: None,

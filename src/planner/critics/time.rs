@@ -3,11 +3,11 @@
 use crate::domain::{FindingCode, WarningCode};
 use crate::planner::playbooks::limit;
 
-use super::{Critic, Finding, Review, Severity, seconds};
+use super::{Critic, Finding, FindingSeverity, Review, seconds};
 
 /// Each flags none of 102 good plans (docs/critics.md).
-const OF_LIMITS: Severity = Severity::Soft;
-const OF_DURATIONS: Severity = Severity::Soft;
+const LIMIT_SEVERITY: FindingSeverity = FindingSeverity::Soft;
+const DURATION_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 
 /// Finds a critical path that is longer than a constraint such as "in under 5 minutes" allows.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Critic for TimeLimit {
         let (taken, limit) = (seconds(taken), seconds(limit.into()));
         vec![Finding {
             code: FindingCode::Warning(WarningCode::TimeLimit),
-            severity: OF_LIMITS,
+            severity: LIMIT_SEVERITY,
             step: None,
             field: None,
             to_llm: format!(
@@ -53,7 +53,7 @@ impl Critic for ImplausibleDurations {
             let (said, estimated) = (seconds(said.into()), seconds(estimated.into()));
             findings.push(Finding {
                 code: FindingCode::Warning(WarningCode::DurationImplausible),
-                severity: OF_DURATIONS,
+                severity: DURATION_SEVERITY,
                 step: Some(step.step),
                 field: Some("estimated_duration_seconds"),
                 to_llm: format!(

@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use crate::domain::{FindingCode, SubTask, WarningCode};
 
 use super::words::is_unspaced;
-use super::{Critic, Finding, Review, Severity};
+use super::{Critic, Finding, FindingSeverity, Review};
 
 /// Flags none of 102 good plans (docs/critics.md).
-const OF_ACTIONS: Severity = Severity::Soft;
+const ACTION_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 /// A criterion such as "It works" is not worth a call of its own.
-const OF_CRITERIA: Severity = Severity::Warning;
+const CRITERION_SEVERITY: FindingSeverity = FindingSeverity::Warning;
 
 /// Empty words, by language.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Critic for VagueActions {
         vague
             .map(|step| Finding {
                 code: FindingCode::Warning(WarningCode::VagueAction),
-                severity: OF_ACTIONS,
+                severity: ACTION_SEVERITY,
                 step: Some(step.step),
                 field: Some("action"),
                 to_llm: format!(
@@ -113,7 +113,7 @@ impl Critic for VagueCriteria {
             .filter(is_vague)
             .map(|step| Finding {
                 code: FindingCode::Warning(WarningCode::VagueCriterion),
-                severity: OF_CRITERIA,
+                severity: CRITERION_SEVERITY,
                 step: Some(step.step),
                 field: Some("acceptance_criteria"),
                 to_llm: format!(

@@ -4,7 +4,7 @@
 //! - words with a digit in them (`512`, `v2`, `3.11`), which must show up as they are;
 //! - words of at least four letters (three in scripts that write shorter words, such as Arabic and Devanagari) that are
 //!   not among [`COMMON`]; they also show up as the beginning of a longer word, or the other way round (`test`, `tests`);
-//! - each pair of neighbours in Chinese, Japanese, Korean and Thai, where spaces do not part the words.
+//! - each pair of neighbours in Chinese, Japanese, Korean and Thai, where no spaces separate the words.
 //!
 //! Where nothing is significant (`Use Go`), every word is.
 
@@ -32,10 +32,10 @@ pub struct Vocabulary {
 /// How many of the significant words of a text are mentioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mention {
-    /// Words that are.
+    /// Those that are mentioned.
     pub found: usize,
     /// All of them.
-    pub of: usize,
+    pub total: usize,
 }
 
 impl Vocabulary {
@@ -57,8 +57,8 @@ impl Vocabulary {
     /// Whether at least half of the significant words of `text` are in this vocabulary, or as beginnings of its words
     /// or the other way round.
     pub fn covers(&self, text: &str) -> bool {
-        let Mention { found, of } = significant(text, |word| self.has(word));
-        found * 2 >= of
+        let Mention { found, total } = significant(text, |word| self.has(word));
+        found * 2 >= total
     }
 
     /// How many of the significant words of `text` are in this vocabulary, in any form that begins alike.
@@ -110,11 +110,11 @@ fn significant(text: &str, found: impl Fn(&str) -> bool) -> Mention {
     let words = words(text);
     let has_significant = words.iter().any(|word| is_significant(word));
     let counted = words.iter().filter(|word| !has_significant || is_significant(word));
-    let (mut mention, mut seen) = (Mention { found: 0, of: 0 }, Vec::<&str>::new());
+    let (mut mention, mut seen) = (Mention { found: 0, total: 0 }, Vec::<&str>::new());
     for word in counted {
         if !seen.contains(&word.as_str()) {
             seen.push(word);
-            mention.of += 1;
+            mention.total += 1;
             mention.found += usize::from(found(word));
         }
     }
@@ -194,7 +194,7 @@ fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{963}' | '\u{966}'..='\u{dff}' | '\u{200c}' | '\u{200d}')
 }
 
-/// Whether words of this script are parted by no spaces, or have their particles grown to them (Hangul).
+/// Whether no spaces separate the words of this script, or particles are attached to them (Hangul).
 pub(super) fn is_unspaced(c: char) -> bool {
     is_ideograph(c) || matches!(c, '\u{ac00}'..='\u{d7af}')
 }

@@ -86,64 +86,82 @@ impl<'a> Normalizer<'a> {
         }
         let registry = self.registry;
         let arms: Vec<Option<&Arm>> = steps.iter().map(|step| registry.get(&step.required_arm)).collect();
-        let done = self.done;
-        let done_arm = |number: u32| {
-            done.iter().find(|step| step.step == number).and_then(|step| registry.get(&step.required_arm))
-        };
         for (place, &index) in order.iter().enumerate() {
-            // Who verifies looks at everything.
+            // A verifying step looks at everything.
             let Some(arm) = arms[index].filter(|arm| !arm.inputs.is_empty() && !arm.verifies()) else {
                 continue;
             };
-            let cannot_feed =
-                |producer: Option<&'_ Arm>| producer.is_some_and(|producer| !producer.can_feed(arm));
-            let mut dropped: Vec<&Arm> = Vec::new();
-            needs.new[index].retain(|&needed| {
-                let is_dropped = cannot_feed(arms[needed]);
-                dropped.extend(arms[needed].filter(|_| is_dropped));
-                !is_dropped
-            });
-            needs.done[index].retain(|&number| {
-                let is_dropped = cannot_feed(done_arm(number));
-                dropped.extend(done_arm(number).filter(|_| is_dropped));
-                !is_dropped
-            });
-            for producer in dropped {
-                let message = format!(
-                    "A dependency on a step of `{}` was removed: it produces {}, and `{}` needs {}.",
-                    producer.id,
-                    producer.outputs.join(", "),
-                    arm.id,
-                    arm.inputs.join(", ")
-                );
-                self.record(RepairCode::DependencyDropped, Some(index), message);
+            self.drop_useless_dependencies(index, arm, &arms, needs);
+            if needs.new[index].is_empty() && needs.done[index].is_empty() {
+                self.depend_on_nearest_producer(index, arm, &arms, &order[..place], needs);
             }
-            if !needs.new[index].is_empty() || !needs.done[index].is_empty() {
-                continue;
-            }
-            let nearest = order[..place].iter().rev().find_map(|&earlier| {
-                arms[earlier].filter(|producer| producer.feeds(arm)).map(|producer| (earlier, producer))
-            });
-            let producer = if let Some((earlier, producer)) = nearest {
-                needs.new[index].push(earlier);
-                producer
-            } else {
-                let number = self.free_numbers().nth(place).unwrap_or(u32::MAX);
-                let done = self.done.iter().rev().filter(|done| done.step < number);
-                let found = done.into_iter().find_map(|done| {
-                    let producer = registry.get(&done.required_arm).filter(|producer| producer.feeds(arm))?;
-                    Some((done.step, producer))
-                });
-                let Some((number, producer)) = found else { continue };
-                needs.done[index].push(number);
-                producer
-            };
-            let message = format!(
-                "A dependency was added on the nearest step that produces what `{}` needs, a step of `{}`.",
-                arm.id, producer.id
-            );
-            self.record(RepairCode::DependencyAdded, Some(index), message);
         }
+    }
+
+    /// Leaves out the dependencies of the step at `index` on steps that produce nothing that its `arm` takes.
+    fn drop_useless_dependencies(
+        &mut self,
+        index: usize,
+        arm: &Arm,
+        arms: &[Option<&'a Arm>],
+        needs: &mut Dependencies,
+    ) {
+        let (registry, done) = (self.registry, self.done);
+        let done_arm = |number: u32| {
+            done.iter().find(|step| step.step == number).and_then(|step| registry.get(&step.required_arm))
+        };
+        let mut dropped: Vec<&Arm> = Vec::new();
+        let mut keeps = |producer: Option<&'a Arm>| {
+            let useless = producer.filter(|producer| !producer.can_feed(arm));
+            dropped.extend(useless);
+            useless.is_none()
+        };
+        needs.new[index].retain(|&needed| keeps(arms[needed]));
+        needs.done[index].retain(|&number| keeps(done_arm(number)));
+        for producer in dropped {
+            let message = format!(
+                "A dependency on a step of `{}` was removed: it produces {}, and `{}` needs {}.",
+                producer.id,
+                producer.outputs.join(", "),
+                arm.id,
+                arm.inputs.join(", ")
+            );
+            self.record(RepairCode::DependencyDropped, Some(index), message);
+        }
+    }
+
+    /// Lets the step at `index` depend on the nearest of the `earlier` ones, else of the finished ones, that produces
+    /// something that its `arm` takes, if there is any.
+    fn depend_on_nearest_producer(
+        &mut self,
+        index: usize,
+        arm: &Arm,
+        arms: &[Option<&Arm>],
+        earlier: &[usize],
+        needs: &mut Dependencies,
+    ) {
+        let new = earlier.iter().rev().find_map(|&step| {
+            arms[step].filter(|producer| producer.feeds(arm)).map(|producer| (step, producer))
+        });
+        let producer = if let Some((step, producer)) = new {
+            needs.new[index].push(step);
+            producer
+        } else {
+            let number = self.free_numbers().nth(earlier.len()).unwrap_or(u32::MAX);
+            let mut done = self.done.iter().rev().filter(|done| done.step < number);
+            let found = done.find_map(|done| {
+                let producer = self.registry.get(&done.required_arm)?;
+                producer.feeds(arm).then_some((done.step, producer))
+            });
+            let Some((number, producer)) = found else { return };
+            needs.done[index].push(number);
+            producer
+        };
+        let message = format!(
+            "A dependency was added on the nearest step that produces what `{}` needs, a step of `{}`.",
+            arm.id, producer.id
+        );
+        self.record(RepairCode::DependencyAdded, Some(index), message);
     }
 }
 

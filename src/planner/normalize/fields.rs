@@ -3,7 +3,7 @@
 use crate::domain::{MAX_STEP_SECONDS, RepairCode, SubTask};
 use crate::planner::draft::DraftStep;
 use crate::planner::error::PlanFault;
-use crate::text::{says_nothing, shorten, without_controls};
+use crate::text::{is_blank, shorten, without_controls};
 
 use super::Normalizer;
 use super::arms::Neighbours;
@@ -29,7 +29,7 @@ impl Normalizer<'_> {
     /// A proposed step with a known arm, criteria, a cost and a duration; its dependencies come later.
     pub(super) fn step(&mut self, index: usize, draft: DraftStep, neighbours: &Neighbours<'_>) -> SubTask {
         let action = cleaned(draft.action);
-        if says_nothing(&action) {
+        if is_blank(&action) {
             self.faults.push(PlanFault::BlankAction { step: self.at(index) });
         }
         let (required_arm, usual_tier) = self.arm(index, draft.arm, &action, neighbours);
@@ -59,7 +59,7 @@ impl Normalizer<'_> {
     fn criteria(&mut self, index: usize, written: Vec<String>) -> Vec<String> {
         let found = written.len();
         let mut criteria: Vec<String> = written.into_iter().map(cleaned).collect();
-        criteria.retain(|text| !says_nothing(text));
+        criteria.retain(|text| !is_blank(text));
         let mut again: Vec<usize> = repeated(criteria.iter().map(String::as_str).zip(0..))
             .into_iter()
             .map(|(_, later)| later)
@@ -148,7 +148,7 @@ fn said(number: f64) -> String {
 pub(super) fn questions(written: Vec<String>) -> Vec<String> {
     let mut questions: Vec<String> = Vec::new();
     for question in written.into_iter().map(|text| shorten(&cleaned(text), MAX_QUESTION_CHARS)) {
-        if questions.len() < MAX_QUESTIONS && !says_nothing(&question) && !questions.contains(&question) {
+        if questions.len() < MAX_QUESTIONS && !is_blank(&question) && !questions.contains(&question) {
             questions.push(question);
         }
     }

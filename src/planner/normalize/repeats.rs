@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use crate::domain::SubTask;
 use crate::planner::error::PlanFault;
-use crate::text::says_nothing;
+use crate::text::is_blank;
 
 use super::Normalizer;
 use super::order::Dependencies;
 
 impl Normalizer<'_> {
     pub(super) fn check_repeated_actions(&mut self, steps: &[SubTask]) {
-        let says_something = |(_, step): &(usize, &SubTask)| !says_nothing(&step.action);
+        let says_something = |(_, step): &(usize, &SubTask)| !is_blank(&step.action);
         let actions = || steps.iter().enumerate().filter(says_something);
         for (first, later) in repeated(actions().map(|(index, step)| (step.action.as_str(), index))) {
             self.faults.push(PlanFault::RepeatedAction { steps: vec![self.at(first), self.at(later)] });

@@ -13,7 +13,7 @@ use super::steps::{StepList, are_distinct, has_keys_of_step, is_step};
 use super::value_of;
 use super::values::whole;
 use crate::planner::draft::Draft;
-use crate::text::says_nothing;
+use crate::text::is_blank;
 
 /// How many objects deep a plan may be wrapped.
 const MAX_WRAPPERS: usize = 8;
@@ -156,7 +156,7 @@ impl PlanFinder<'_> {
     /// The steps in a list that has at least one.
     fn listed(&mut self, items: &[Value]) -> Option<StepList> {
         let is_ellipsis =
-            |item: &Value| item.as_str().is_some_and(|text| !text.trim().is_empty() && says_nothing(text));
+            |item: &Value| item.as_str().is_some_and(|text| !text.trim().is_empty() && is_blank(text));
         self.is_abridged |= items.iter().any(is_ellipsis);
         let is_null = |(_, item): &(usize, &Value)| item.is_null();
         let nulls =

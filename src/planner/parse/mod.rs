@@ -33,7 +33,7 @@ use serde_json::value::RawValue;
 use super::draft::{Draft, DraftStep};
 use super::error::ParseError;
 use crate::domain::arms::ArmRegistry;
-use crate::text::says_nothing;
+use crate::text::is_blank;
 use arm_names::ArmNames;
 use decode::{decoded, without_reasoning};
 pub use doubt::Doubt;
@@ -252,7 +252,7 @@ impl Findings<'_> {
 
 fn is_complete(draft: &Draft) -> bool {
     let says_all = |step: &DraftStep| {
-        !says_nothing(&step.action) && !step.arm.is_empty() && step.criteria.iter().any(|c| !says_nothing(c))
+        !is_blank(&step.action) && !step.arm.is_empty() && step.criteria.iter().any(|c| !is_blank(c))
     };
     !draft.steps.is_empty() && draft.steps.iter().all(says_all)
 }

@@ -12,7 +12,7 @@ use super::keys::{self, field, member};
 use super::references::{Reference, References};
 use super::values::{fraction, number, seconds, text, texts, whole};
 use crate::planner::draft::{Draft, DraftStep};
-use crate::text::says_nothing;
+use crate::text::is_blank;
 
 /// Longest text that may be an arm's name, in characters.
 const MAX_ARM_NAME: usize = 100;
@@ -291,7 +291,7 @@ fn fill_arms(steps: &mut [DraftStep], columns: &mut Columns<'_>, arms: &ArmNames
 
 /// Where no step says what to do under a known key: the texts under a key that means it, else the longest.
 fn fill_actions(steps: &mut [DraftStep], columns: &mut Columns<'_>) {
-    let is_missing = |step: &DraftStep| says_nothing(&step.action);
+    let is_missing = |step: &DraftStep| is_blank(&step.action);
     if steps.iter().filter(|step| is_missing(step)).count() * 2 <= steps.len() {
         return;
     }

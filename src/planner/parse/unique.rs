@@ -16,8 +16,8 @@ pub(super) fn insert_unique(members: &mut Map<String, Value>, key: String, value
             members.insert(key, value);
             Ok(())
         }
-        Some(earlier) if *earlier == value || says_nothing(&value) => Ok(()),
-        Some(earlier) if says_nothing(earlier) => {
+        Some(earlier) if *earlier == value || is_empty(&value) => Ok(()),
+        Some(earlier) if is_empty(earlier) => {
             *earlier = value;
             Ok(())
         }
@@ -25,7 +25,7 @@ pub(super) fn insert_unique(members: &mut Map<String, Value>, key: String, value
     }
 }
 
-fn says_nothing(value: &Value) -> bool {
+fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.trim().is_empty(),
