@@ -200,7 +200,7 @@ impl Critics {
                     findings.soft.push(finding);
                 }
                 FindingSeverity::Soft | FindingSeverity::Warning => {
-                    findings.warnings.extend(finding.into_warning())
+                    findings.warnings.extend(finding.into_warning());
                 }
             }
         }
