@@ -1,6 +1,7 @@
 //! Constraints and parts of the goal that no step takes up.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use crate::domain::{FindingCode, WarningCode};
 use crate::planner::playbooks::{clauses, limit};
@@ -15,13 +16,13 @@ const GOAL_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 
 /// With one of these a constraint forbids something: a plan keeps it by not doing that, which needs no mention.
 #[rustfmt::skip]
-const FORBIDDING: &[&str] = &[
+static FORBIDDING: LazyLock<HashSet<&str>> = LazyLock::new(|| HashSet::from([
     "no", "not", "never", "none", "without", "avoid", "don", "don't", "cannot", "nothing", "nobody", "zero", "exclude",
     "kein", "keine", "keinen", "keiner", "keinem", "nicht", "nie", "ohne", "sin", "ningún", "ninguna", "nunca", "evita",
     "evitar", "ne", "pas", "sans", "aucun", "aucune", "jamais", "non", "senza", "mai", "não", "nao", "sem", "nenhum",
     "не", "без", "нельзя", "никогда", "ingen", "inga", "inte", "utan", "nie", "bez", "yok", "olmadan", "niet", "geen",
     "لا", "بدون", "ليس", "يمنع", "नहीं", "बिना", "मत", "न",
-];
+]));
 #[rustfmt::skip]
 const FORBIDDING_UNSPACED: &[&str] = &["不", "勿", "禁", "无", "無", "没", "ない", "なし", "せず", "しない", "ません", "없", "않", "금지", "말", "ไม่", "ห้าม"];
 
@@ -90,8 +91,7 @@ fn forbids(text: &str) -> bool {
     if text.chars().any(is_unspaced) {
         return FORBIDDING_UNSPACED.iter().any(|word| text.contains(word));
     }
-    let known: HashSet<&str> = FORBIDDING.iter().copied().collect();
-    words(text).iter().any(|word| known.contains(word.as_str()))
+    words(text).iter().any(|word| FORBIDDING.contains(word.as_str()))
 }
 
 fn uncovered(parts: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {

@@ -50,13 +50,13 @@ impl EmptyWords {
 
     /// Whether `text` has words, and all of them are empty. Numbers count as empty.
     fn are_all_of(&self, text: &str) -> bool {
-        let lower = text.to_lowercase();
         let mut words =
-            lower.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
+            text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
         let is_empty = |word: &str| {
+            let word = word.to_lowercase();
             word.chars().all(char::is_numeric)
-                || self.spaced.contains(word)
-                || self.is_unspaced_and_empty(word)
+                || self.spaced.contains(word.as_str())
+                || self.is_unspaced_and_empty(&word)
         };
         let first = words.next();
         first.is_some_and(is_empty) && words.all(is_empty)

@@ -67,13 +67,14 @@ pub(in crate::planner) fn tightest<'t>(texts: impl Iterator<Item = &'t str>) -> 
 /// How long what `text` asks for waits or watches, in whole seconds, where it begins with that: "Monitor the error rate
 /// for 30 minutes".
 pub(in crate::planner) fn waiting(text: &str) -> Option<u32> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    if !words.first().is_some_and(|word| is_one_of(word, WAITING)) {
+    let first = Word::all(text).next()?;
+    if !first.is_one_of(WAITING) {
         return None;
     }
+    let words: Vec<Word<'_>> = Word::all(text).collect();
     let amount_at = |at: usize| {
         let (_, seconds, _) = amount(&words, at)?;
-        is_one_of(words[at - 1], LASTING).then_some(seconds)
+        words[at - 1].is_one_of(LASTING).then_some(seconds)
     };
     let seconds = (1..words.len()).find_map(amount_at)?;
     (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds).then_some(seconds as u32)
@@ -81,8 +82,8 @@ pub(in crate::planner) fn waiting(text: &str) -> Option<u32> {
 
 /// The limit for the work as a whole that `text` sets, in whole seconds.
 pub(in crate::planner) fn of(text: &str) -> Option<u32> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let place = |table: &[&str]| words.iter().position(|word| is_one_of(word, table)).unwrap_or(words.len());
+    let words: Vec<Word<'_>> = Word::all(text).collect();
+    let place = |table: &[&str]| words.iter().position(|word| word.is_one_of(table)).unwrap_or(words.len());
     let (ending, relative) = (place(ENDING), place(&["that", "which", "whose"]));
     let mut tightest: Option<f64> = None;
     let mut at = 0;
@@ -98,19 +99,21 @@ pub(in crate::planner) fn of(text: &str) -> Option<u32> {
             (seconds, end) = (seconds + more, behind);
         }
         let is = |place: Option<usize>, table: &[&str]| {
-            place.and_then(|place| words.get(place)).is_some_and(|word| is_one_of(word, table))
+            place.and_then(|place| words.get(place)).is_some_and(|word| word.is_one_of(table))
         };
         let before = |back: usize, table: &[&str]| is(at.checked_sub(back), table);
         let of_another = |back: usize| {
             at.checked_sub(back).is_some_and(|place| {
-                !words[place].ends_with([',', ':']) && !before(back, OF_THE_WORK) && !before(back, ENDING)
+                !words[place].text.ends_with([',', ':'])
+                    && !before(back, OF_THE_WORK)
+                    && !before(back, ENDING)
             })
         };
         let foreign = before(1, &["under", "below"]) && of_another(2)
             || before(1, &["than"]) && before(2, &["longer", "shorter", "more", "less"]) && of_another(3);
         let marked = bounded
             || at == 0 && end == words.len()
-            || at > 0 && matches!(words[at - 1], "<" | "≤" | "<=")
+            || at > 0 && matches!(words[at - 1].text, "<" | "≤" | "<=")
             || before(1, LIMITING) && !foreign
             || before(1, &["to"]) && before(2, &["up", "limit", "limited"])
             || before(1, &["of"]) && before(2, &["max", "maximum"])
@@ -124,21 +127,22 @@ pub(in crate::planner) fn of(text: &str) -> Option<u32> {
         at = end;
     }
     let seconds = tightest.map(|seconds| seconds as u32).or_else(|| unspaced_limit(text))?;
-    (!words.iter().any(|word| is_one_of(word, PROPERTY))).then_some(seconds)
+    (!words.iter().any(|word| word.is_one_of(PROPERTY))).then_some(seconds)
 }
 
 /// The amount of time at `at` ("<2 minutes", "30s", "two hours", "half an hour"): whether it has a sign that
 /// bounds it, its seconds, and the word after it.
-fn amount(words: &[&str], at: usize) -> Option<(bool, f64, usize)> {
-    let word = words[at];
-    let unit_at = |place: usize| seconds_of(words.get(place)?);
+fn amount(words: &[Word<'_>], at: usize) -> Option<(bool, f64, usize)> {
+    let word = words[at].text;
+    let unit_at = |place: usize| seconds_of(&words.get(place)?.folded);
     let Some(digits) = word.find(|c: char| c.is_ascii_digit()) else {
-        if word.eq_ignore_ascii_case("half") && words.get(at + 1).is_some_and(|w| is_one_of(w, &["a", "an"]))
+        if word.eq_ignore_ascii_case("half")
+            && words.get(at + 1).is_some_and(|next| next.is_one_of(&["a", "an"]))
         {
             return Some((false, unit_at(at + 2)? / 2.0, at + 3));
         }
         let unit = unit_at(at + 1)?;
-        let number = NUMBERS.iter().position(|names| is_one_of(word, names))?;
+        let number = NUMBERS.iter().position(|names| words[at].is_one_of(names))?;
         return Some((false, number as f64 * unit, at + 2));
     };
     let (sign, figures) = word.split_at(digits);
@@ -149,8 +153,8 @@ fn amount(words: &[&str], at: usize) -> Option<(bool, f64, usize)> {
     let number: f64 = number.trim_end_matches('.').parse().ok()?;
     let unit = unit.trim_start_matches('-');
     // "5 m users" are millions.
-    let apart = || unit_at(at + 1).filter(|_| !words[at + 1].eq_ignore_ascii_case("m"));
-    let (unit, end) = if unit.is_empty() { (apart()?, at + 2) } else { (seconds_of(unit)?, at + 1) };
+    let apart = || unit_at(at + 1).filter(|_| words[at + 1].folded != "m");
+    let (unit, end) = if unit.is_empty() { (apart()?, at + 2) } else { (seconds_of(&fold(unit))?, at + 1) };
     Some((sign.contains(['<', '≤']), number * unit, end))
 }
 
@@ -169,8 +173,9 @@ fn unspaced_limit(text: &str) -> Option<u32> {
     (bounded && (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds)).then_some(seconds as u32)
 }
 
+/// The seconds of one `unit`, a [`fold`]ed word.
 fn seconds_of(unit: &str) -> Option<f64> {
-    UNITS.iter().find(|(_, names)| is_one_of(unit, names)).map(|(seconds, _)| *seconds)
+    UNITS.iter().find(|(_, names)| names.contains(&unit)).map(|(seconds, _)| *seconds)
 }
 
 /// `seconds`, scaled in proportion so that the longest chain of steps, each after those that it `needs`, stays below
@@ -211,8 +216,23 @@ fn longest_chain(seconds: &[u32], needs: &[&[usize]]) -> (u64, Vec<usize>) {
     (last.map_or(0, |last| ends[last].0), chain)
 }
 
-/// Whether `word` is one of `table`, in any case and without punctuation around it.
-fn is_one_of(word: &str, table: &[&str]) -> bool {
-    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
-    table.iter().any(|entry| entry.eq_ignore_ascii_case(word) || entry.to_lowercase() == word.to_lowercase())
+/// A word as it is written, and as the tables have it.
+struct Word<'t> {
+    text: &'t str,
+    folded: String,
+}
+
+impl<'t> Word<'t> {
+    fn all(text: &'t str) -> impl Iterator<Item = Self> {
+        text.split_whitespace().map(|text| Self { text, folded: fold(text) })
+    }
+
+    fn is_one_of(&self, table: &[&str]) -> bool {
+        table.contains(&self.folded.as_str())
+    }
+}
+
+/// `word` in lower case, without punctuation around it.
+fn fold(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
 }
