@@ -20,9 +20,10 @@ pub(crate) struct PhraseSetBuilder {
     numbers: HashMap<String, usize>,
 }
 
-/// Where each phrase of a set first occurs in a text.
+/// Where each phrase of a set first occurs in a text: the byte offset plus 1, or 0. There are thousands of phrases, and
+/// this is made for each goal.
 #[derive(Debug)]
-pub(crate) struct Found(Vec<Option<usize>>);
+pub(crate) struct Found(Vec<u32>);
 
 impl PhraseSetBuilder {
     /// The number of `phrase`, which may be written in any case.
@@ -51,11 +52,11 @@ impl PhraseSetBuilder {
 impl PhraseSet {
     /// Where the phrases occur in the folded `text` as whole words, perhaps with an English ending.
     pub(crate) fn find(&self, text: &str) -> Found {
-        let mut first = vec![None; self.phrases.len()];
+        let mut first = vec![0; self.phrases.len()];
         for found in self.automaton.find_overlapping_iter(text) {
             let number = found.pattern().as_usize();
-            if first[number].is_none() && phrase_stands_at(text, &self.phrases[number], found.start()) {
-                first[number] = Some(found.start());
+            if first[number] == 0 && phrase_stands_at(text, &self.phrases[number], found.start()) {
+                first[number] = u32::try_from(found.start() + 1).unwrap_or(u32::MAX);
             }
         }
         Found(first)
@@ -70,12 +71,12 @@ impl PhraseSet {
 impl Found {
     /// The byte offset of the first occurrence of the phrase with this number.
     pub(crate) fn at(&self, number: usize) -> Option<usize> {
-        self.0[number]
+        (self.0[number] as usize).checked_sub(1)
     }
 
     /// Whether one of these phrases was found.
     pub(crate) fn any(&self, numbers: &[usize]) -> bool {
-        numbers.iter().any(|number| self.0[*number].is_some())
+        numbers.iter().any(|number| self.0[*number] > 0)
     }
 }
 

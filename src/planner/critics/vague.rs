@@ -56,7 +56,7 @@ impl EmptyWords {
             let word = word.to_lowercase();
             word.chars().all(char::is_numeric)
                 || self.spaced.contains(word.as_str())
-                || self.is_unspaced_and_empty(&word)
+                || word.chars().any(is_unspaced) && self.is_unspaced_and_empty(&word)
         };
         let first = words.next();
         first.is_some_and(is_empty) && words.all(is_empty)

@@ -274,6 +274,11 @@ struct StrictPlan {
     /// Only when they were asked for.
     #[serde(default)]
     open_questions: Vec<String>,
+    /// Figures of a response, which are computed and not taken from anybody.
+    #[serde(default, rename = "complexity_score")]
+    _complexity_score: IgnoredAny,
+    #[serde(default, rename = "total_estimated_duration")]
+    _total_estimated_duration: IgnoredAny,
 }
 
 /// Every field is required: where one is missing, it may be there under another name.

@@ -199,13 +199,12 @@ pub(super) fn asks(goal: &str) -> bool {
 
 /// `text` after `phrase`, if it begins with it as whole words, in any case.
 fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
+    // Most phrases begin with another letter.
+    if !text.chars().next()?.to_lowercase().eq(phrase.chars().next()) {
+        return None;
+    }
     let head = text.get(..phrase.len())?;
-    let is_equal = if head.is_ascii() {
-        head.eq_ignore_ascii_case(phrase)
-    } else {
-        head.chars().flat_map(char::to_lowercase).eq(phrase.chars())
-    };
-    if !is_equal {
+    if !head.chars().flat_map(char::to_lowercase).eq(phrase.chars()) {
         return None;
     }
     let rest = &text[phrase.len()..];
