@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use crate::domain::{FindingCode, WarningCode};
+use crate::domain::{FindingCode, PlanRequest, WarningCode};
 use crate::planner::playbooks::{clauses, limit};
 
 use super::words::{Mention, Vocabulary, is_latin_greek_or_cyrillic, is_unspaced, words};
@@ -48,31 +48,32 @@ pub(super) struct Coverage;
 
 impl Critic for Coverage {
     fn review(&self, review: &Review<'_>) -> Vec<Finding> {
-        let (goal, constraints) = (&review.request.goal, &review.request.constraints);
+        let PlanRequest { goal, constraints, .. } = review.request;
+        let constraints = (1..).zip(constraints).filter(|(_, text)| needs_mention(text)).collect::<Vec<_>>();
         let parts = if goal.is_empty() { Vec::new() } else { clauses(goal) };
         if constraints.is_empty() && parts.len() < 2 {
             return Vec::new();
         }
         let Some(vocabulary) = vocabulary(review) else { return Vec::new() };
-        let mut findings = unaddressed(constraints, &vocabulary);
+        let mut findings = unaddressed(&constraints, &vocabulary);
         findings.extend(uncovered(&parts, &vocabulary));
         findings
     }
 }
 
-fn unaddressed(constraints: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {
-    let is_unaddressed = |constraint: &&(usize, &String)| {
-        let text = constraint.1;
+/// Whether a plan that keeps the constraint would speak of it.
+fn needs_mention(constraint: &str) -> bool {
+    !forbids(constraint) && limit::of(constraint).is_none()
+}
+
+fn unaddressed(constraints: &[(usize, &String)], vocabulary: &Vocabulary) -> Vec<Finding> {
+    let is_unaddressed = |(_, text): &&(usize, &String)| {
         let Mention { found, total } = vocabulary.mention(text);
-        found == 0
-            && total > 0
-            && limit::of(text).is_none()
-            && !forbids(text)
-            && is_of_one_script(text, vocabulary)
+        found == 0 && total > 0 && is_of_one_script(text, vocabulary)
     };
-    (1..)
-        .zip(constraints)
-        .filter(|constraint| is_unaddressed(&constraint))
+    constraints
+        .iter()
+        .filter(is_unaddressed)
         .map(|(number, text)| Finding {
             code: FindingCode::Warning(WarningCode::ConstraintUnaddressed),
             severity: CONSTRAINT_SEVERITY,
