@@ -83,7 +83,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
 async fn serve_http(settings: Settings) -> Result<(), String> {
     let _log = telemetry::init(settings.log_level, settings.log_format, &settings.service_name);
     warn_about(&settings);
-    server::allow_all_files();
+    server::raise_open_file_limit();
     let service = PlannerService::from_settings(&settings)?;
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
     let signals = StopSignals::listen()?;

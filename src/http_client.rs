@@ -16,7 +16,7 @@ const MAX_IDLE: usize = 256;
 /// How long one is kept; shorter than most servers on the Internet do, which would close it under a call.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What this program calls itself to other services.
-pub(crate) const OUR_NAME: &str = concat!("planner-arm/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("planner-arm/", env!("CARGO_PKG_VERSION"));
 
 /// A client for the service at `base_url`: no redirects, and no proxy for this machine.
 ///
@@ -35,7 +35,7 @@ pub(crate) fn trusting_http_client(
     authorities: Option<&CertificateFile>,
 ) -> Result<reqwest::Client, String> {
     let client = client_builder()
-        .user_agent(OUR_NAME)
+        .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE)
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -94,7 +94,7 @@ pub(crate) fn bearer(token: &SecretString) -> Option<HeaderValue> {
 }
 
 /// Whether `url` has no user, password, query or fragment.
-pub(crate) fn is_bare(url: &url::Url) -> bool {
+pub(crate) fn has_no_credentials_or_query(url: &url::Url) -> bool {
     url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
 }
 

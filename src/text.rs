@@ -118,6 +118,11 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// `bytes` as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// `text` as a sentence: with a capital at its beginning and a full stop at its end.
 pub fn sentence(text: &str) -> String {
     let mut chars = text.chars();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use comfy_table::Table;
-use planner_arm::server::allow_all_files;
+use planner_arm::server::raise_open_file_limit;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -39,7 +39,7 @@ pub(crate) struct Held {
 /// Measures planner-arm, a process of its own for this.
 pub(crate) async fn measure(binary: &Path, folder: &Folder, setup: &Setup) -> Result<Held, String> {
     let needed = 2 * setup.plans as u64 + 100;
-    if allow_all_files().is_some_and(|most| most < needed) {
+    if raise_open_file_limit().is_some_and(|most| most < needed) {
         return Err(format!(
             "{needed} open files are needed: raise the limit (ulimit -Hn), or name fewer plans"
         ));

@@ -65,7 +65,7 @@ impl PlannerClient {
         if let Some(id) = HeaderValue::try_from(task_id).ok().filter(|id| !id.is_empty()) {
             headers.insert("x-request-id", id);
         }
-        traces::pass_on(&mut headers);
+        traces::inject(&mut headers);
         Call { method, path, headers, body, read, makes_plan: false }
     }
 

@@ -40,7 +40,7 @@ use tokio::time::Instant;
 
 use crate::domain::arms::ArmList;
 use crate::domain::{Health, PlanRequest, PlanResponse, Readiness, ReplanRequest};
-use crate::http_client::{bearer, http_client, is_bare};
+use crate::http_client::{bearer, has_no_credentials_or_query, http_client};
 use crate::resilience::Breaker;
 use crate::resilience::breaker::BreakerState;
 
@@ -116,7 +116,7 @@ impl PlannerClient {
     pub fn new(base_url: &str, options: ClientOptions) -> Result<Self, SetupError> {
         let url = url::Url::parse(base_url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         // The token has its own field; everything in the URL is shown in messages.
-        if !url.as_ref().is_some_and(is_bare) {
+        if !url.as_ref().is_some_and(has_no_credentials_or_query) {
             return Err(SetupError::Url);
         }
         let mut headers =

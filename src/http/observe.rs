@@ -20,10 +20,10 @@ use crate::telemetry::traces;
 pub(super) const PLANNING_ROUTES: [&str; 2] = ["/plan", "/replan"];
 
 impl RequestObserver for PlannerService {
-    type Notes = PlanMetadata;
+    type Metadata = PlanMetadata;
 
     fn trace(&self, path: Option<&MatchedPath>, request: &Request) -> Option<Context> {
-        let caller = traces::caller(request.headers());
+        let caller = traces::extract(request.headers());
         let is_planning = |route: &&&str| path.is_some_and(|path| path.as_str() == **route);
         match PLANNING_ROUTES.iter().find(is_planning) {
             Some(route) if request.method() == Method::POST => span::begin(&self.traces, caller, route),
@@ -48,12 +48,12 @@ impl RequestObserver for PlannerService {
             return;
         }
         let outcome = outcome(request.status.is_some(), request.code);
-        self.plan_ended(outcome, request.notes.as_ref(), took);
+        self.plan_ended(outcome, request.metadata.as_ref(), took);
         if let Some(trace) = &request.trace {
-            let (id, notes) = (request.context.id(), request.notes.as_ref());
-            span::end(trace, outcome, request.code, request.status, id, notes);
+            let (id, metadata) = (request.context.id(), request.metadata.as_ref());
+            span::end(trace, outcome, request.code, request.status, id, metadata);
         }
-        let origin = request.notes.as_ref().map(|notes| &notes.origin);
+        let origin = request.metadata.as_ref().map(|metadata| &metadata.origin);
         info!(
             method,
             route,
@@ -62,10 +62,10 @@ impl RequestObserver for PlannerService {
             outcome,
             engine = origin.map(|origin| origin.engine.as_str()),
             model = origin.map(|origin| &*origin.model),
-            cache = request.notes.as_ref().map(|notes| notes.cache.as_str()),
+            cache = request.metadata.as_ref().map(|metadata| metadata.cache.as_str()),
             attempts = origin.map(|origin| origin.usage_totals.attempts),
-            repairs = request.notes.as_ref().map(|notes| notes.repairs.unwrap_or_default()),
-            warnings = request.notes.as_ref().map(|notes| notes.warnings.unwrap_or_default()),
+            repairs = request.metadata.as_ref().map(|metadata| metadata.repairs.unwrap_or_default()),
+            warnings = request.metadata.as_ref().map(|metadata| metadata.warnings.unwrap_or_default()),
             "request"
         );
     }

@@ -16,7 +16,7 @@ pub(super) struct CallSpan(Option<Context>);
 impl CallSpan {
     /// Begins the span of a call of `model`, in the trace of the current request.
     pub(super) fn begin(model: &str, server: Option<&ServerAddress>) -> Self {
-        Self(traces::child(|| {
+        Self(traces::child_span(|| {
             let mut attributes = vec![
                 KeyValue::new("gen_ai.operation.name", OPERATION),
                 KeyValue::new("gen_ai.provider.name", PROVIDER),
@@ -80,7 +80,7 @@ pub(super) struct CallParameters {
 impl CallParameters {
     /// Records them in the span of the current call.
     pub(super) fn record(&self) {
-        traces::note(|| {
+        traces::set_attributes(|| {
             let known = [
                 self.temperature.map(|value| KeyValue::new("gen_ai.request.temperature", value)),
                 Some(KeyValue::new("gen_ai.request.max_tokens", i64::from(self.max_tokens))),

@@ -205,7 +205,7 @@ impl Sender {
         drop(factory);
         let body = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice);
         *request.body_mut() = body.map(Into::into);
-        traces::pass_on(request.headers_mut());
+        traces::inject(request.headers_mut());
         loop {
             let attempt = request.try_clone().expect("the body is no stream");
             let began = Instant::now();

@@ -88,7 +88,7 @@ impl ToolCall {
             };
         let caller = call_context.trace.clone();
         let trace = if plans(tool) { span::begin_call(&service.traces, caller, tool) } else { caller };
-        traces::name(&span, trace.as_ref());
+        traces::record_id(&span, trace.as_ref());
         Self { service, tool, call_context, span, trace, answered: None }
     }
 

@@ -24,7 +24,7 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::domain::problem::Problem;
-use crate::headers::words;
+use crate::headers::list_entries;
 use crate::server::body::{MAX_BODY_BYTES, body_layers, has_media_type, read_body, require_json};
 use crate::server::observe::{CustomErrorBody, StreamOutcome};
 use crate::server::problem::of_response;
@@ -66,7 +66,7 @@ async fn answer(
     service.check_origin(headers)?;
     let caller = service.authorize(&request)?;
     require_json(headers)?;
-    let trace = traces::caller(headers);
+    let trace = traces::extract(headers);
     let deadline = deadline(headers, context.arrived, service.timeout).map_err(|fault| vec![fault])?;
     let accepts_events = accepts_events(headers);
     let (mut parts, body) = request.into_parts();
@@ -141,7 +141,7 @@ fn observed_to_its_end(response: Response) -> Response {
 
 /// Whether the client can read a stream of events. One that names no media type is taken for a plain HTTP client.
 fn accepts_events(headers: &HeaderMap) -> bool {
-    words(headers, ACCEPT)
+    list_entries(headers, ACCEPT)
         .filter_map(|range| range.split(';').next())
         .any(|range| range.trim().eq_ignore_ascii_case("text/event-stream"))
 }

@@ -62,7 +62,7 @@ pub async fn run() -> ExitCode {
 async fn serve(settings: &Settings) -> Result<(), String> {
     let _log = telemetry::init(settings.log_level, settings.log_format, "orchestrator");
     warn_about_unknown(&settings.unknown_variables);
-    server::allow_all_files();
+    server::raise_open_file_limit();
     let listener = server::bind(&settings.host, settings.port, super::PREFIX).await?;
     // From here on, as the database may take a while.
     let signals = StopSignals::listen()?;

@@ -12,6 +12,7 @@ use crate::domain::request::{goal_fits, null_as_default};
 use crate::domain::{
     FieldError, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse,
 };
+use crate::text::hex;
 
 /// Longest text context, in characters.
 const MAX_CONTEXT_CHARS: u64 = 50_000;
@@ -224,7 +225,7 @@ impl Submission {
     pub(super) fn fingerprint(&self) -> String {
         // Keys of objects are sorted, and absent fields have their defaults.
         let json = serde_json::to_vec(self).expect("texts and JSON values serialise");
-        Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(json))
     }
 
     /// Fields that have the character U+0000 somewhere, which databases do not store.

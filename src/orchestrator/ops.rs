@@ -91,7 +91,7 @@ pub(super) async fn metrics(State(orchestrator): Shared) -> Response {
 }
 
 impl RequestObserver for Orchestrator {
-    type Notes = ();
+    type Metadata = ();
 
     fn closes_connections(&self) -> bool {
         self.lifecycle.phase() > Phase::Serving

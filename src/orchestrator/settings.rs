@@ -11,7 +11,7 @@ use crate::config::table::DefaultValue::{Computed, NotSet, Value};
 use crate::config::table::Kind::{List, Number, Secret, SecretUrl, Text, Url, Whole, Word};
 use crate::config::table::{self, LOG_FORMATS, LOG_LEVEL, Setting, setting};
 use crate::config::{LogFormat, LogLevel, Reader, SettingsError, mask_url, process_variables};
-use crate::http_client::is_bare;
+use crate::http_client::has_no_credentials_or_query;
 
 use super::store::Database;
 
@@ -154,7 +154,7 @@ fn planner_arm_url(reader: &mut Reader) -> String {
     let Some(url) = reader.url("planner_arm_url", &["http", "https"], rule) else {
         return reader.default("planner_arm_url").to_owned();
     };
-    if !is_bare(&url) {
+    if !has_no_credentials_or_query(&url) {
         reader.fault("planner_arm_url", &format!("is \"{}\"", mask_url(url.as_str())), rule);
     }
     url.as_str().trim_end_matches('/').to_owned()

@@ -10,7 +10,8 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use crate::headers::words;
+use crate::headers::list_entries;
+use crate::text::hex;
 
 use super::problem::of_status;
 
@@ -47,7 +48,7 @@ pub(crate) fn page_router<S: Clone + Send + Sync + 'static>(files: &'static [Ass
 
 impl Asset {
     pub(crate) fn new(name: &'static str, content_type: &'static str, text: &'static str) -> Self {
-        let hash: String = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(text)[..8]);
         let etag = HeaderValue::try_from(format!("\"{hash}\"")).expect("hexadecimal digits in quotes");
         Self { name, content_type, text, etag }
     }
@@ -68,7 +69,7 @@ impl Asset {
 
     /// Whether the caller has this version already (RFC 9110, section 13.1.2).
     fn is_with(&self, request: &HeaderMap) -> bool {
-        words(request, IF_NONE_MATCH)
+        list_entries(request, IF_NONE_MATCH)
             .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes())
     }
 }

@@ -28,8 +28,8 @@ use super::problem::too_large;
 
 /// Largest request body after decompression, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// When a caller should retry while that memory is used up.
-const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+/// When callers should retry while all permits or the memory for bodies are taken, or the service shuts down.
+pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
 /// How long an unread body is received after its request was answered.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 /// What some editors and .NET clients write before UTF-8; RFC 8259, section 8.1, lets readers skip it.

@@ -59,7 +59,7 @@ pub(crate) async fn bind(host: &str, port: u16, prefix: &str) -> Result<TcpListe
 
 /// Lets this process open as many files as the system lets it: a plan in flight has two connections, and most shells
 /// start programs with a limit of 1,024 that these may raise. Returns that number; `None` if there is no limit.
-pub fn allow_all_files() -> Option<u64> {
+pub fn raise_open_file_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         debug!(%error, "the limit of open files stays as it is");

@@ -27,25 +27,25 @@ pub(crate) struct CustomErrorBody;
 
 /// How a streamed response ended, as an extension of it. While it is not set, the caller has disconnected.
 #[derive(Debug, Clone)]
-pub(crate) struct StreamOutcome<N>(Arc<OnceLock<(Option<ErrorCode>, Option<N>)>>);
+pub(crate) struct StreamOutcome<M>(Arc<OnceLock<(Option<ErrorCode>, Option<M>)>>);
 
-impl<N> Default for StreamOutcome<N> {
+impl<M> Default for StreamOutcome<M> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<N> StreamOutcome<N> {
+impl<M> StreamOutcome<M> {
     /// Records the end of the stream; the first call counts.
-    pub(crate) fn set(&self, code: Option<ErrorCode>, notes: Option<N>) {
-        let _ = self.0.set((code, notes));
+    pub(crate) fn set(&self, code: Option<ErrorCode>, metadata: Option<M>) {
+        let _ = self.0.set((code, metadata));
     }
 }
 
 /// What a service does with each completed request.
 pub(crate) trait RequestObserver: Send + Sync + 'static {
     /// What handlers record about a request, as an extension of the response.
-    type Notes: Clone + Send + Sync + 'static;
+    type Metadata: Clone + Send + Sync + 'static;
 
     /// The trace that the request's work is a part of, as an OpenTelemetry context.
     fn trace(&self, _path: Option<&MatchedPath>, _request: &Request) -> Option<Context> {
@@ -53,7 +53,7 @@ pub(crate) trait RequestObserver: Send + Sync + 'static {
     }
 
     /// Counts and logs `request`; its span is entered.
-    fn completed(&self, request: &CompletedRequest<Self::Notes>);
+    fn completed(&self, request: &CompletedRequest<Self::Metadata>);
 
     /// Whether each connection is closed after its next response. While a service shuts down, a caller that keeps a
     /// connection open could send a request at the moment at which the service closes it.
@@ -61,7 +61,7 @@ pub(crate) trait RequestObserver: Send + Sync + 'static {
 }
 
 /// A request that was answered, or whose caller disconnected before.
-pub(crate) struct CompletedRequest<N> {
+pub(crate) struct CompletedRequest<M> {
     path: Option<MatchedPath>,
     /// One of a closed set.
     pub(crate) method: &'static str,
@@ -72,7 +72,7 @@ pub(crate) struct CompletedRequest<N> {
     /// The code of the error, if it ended in one.
     pub(crate) code: Option<ErrorCode>,
     /// What a handler recorded.
-    pub(crate) notes: Option<N>,
+    pub(crate) metadata: Option<M>,
     /// Its id and arrival.
     pub(crate) context: RequestContext,
     /// The trace that it belongs to.
@@ -82,7 +82,7 @@ pub(crate) struct CompletedRequest<N> {
 /// nginx's status for a caller that disconnected.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-impl<N> CompletedRequest<N> {
+impl<M> CompletedRequest<M> {
     /// The route, one of a closed set.
     pub(crate) fn route(&self) -> &str {
         self.path.as_ref().map_or("unmatched", |path| metric_route(path.as_str()))
@@ -116,7 +116,7 @@ pub(crate) fn observe<O: RequestObserver>(
     request.extensions_mut().insert(context.clone());
     let path = request.extensions().get::<MatchedPath>().cloned();
     let trace = observer.trace(path.as_ref(), &request);
-    traces::name(&span, trace.as_ref());
+    traces::record_id(&span, trace.as_ref());
     let mut guard = CompletionGuard {
         observer,
         span: span.clone(),
@@ -127,7 +127,7 @@ pub(crate) fn observe<O: RequestObserver>(
             status: None,
             took: Duration::ZERO,
             code: None,
-            notes: None,
+            metadata: None,
             context: context.clone(),
             trace: trace.clone(),
         },
@@ -137,12 +137,12 @@ pub(crate) fn observe<O: RequestObserver>(
         span.in_scope(|| {
             guard.request.code = complete(&mut response, context.id());
             guard.request.status = Some(response.status());
-            guard.request.notes = response.extensions_mut().remove::<O::Notes>();
+            guard.request.metadata = response.extensions_mut().remove::<O::Metadata>();
         });
         if guard.observer.closes_connections() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        guard.stream = response.extensions_mut().remove::<StreamOutcome<O::Notes>>();
+        guard.stream = response.extensions_mut().remove::<StreamOutcome<O::Metadata>>();
         if guard.stream.is_some() { response.map(|body| guard.until_end_of(body)) } else { response }
     })
 }
@@ -166,8 +166,8 @@ struct CompletionGuard<O: RequestObserver> {
     observer: Arc<O>,
     span: tracing::Span,
     /// Set for a stream: how it ended.
-    stream: Option<StreamOutcome<O::Notes>>,
-    request: CompletedRequest<O::Notes>,
+    stream: Option<StreamOutcome<O::Metadata>>,
+    request: CompletedRequest<O::Metadata>,
 }
 
 impl<O: RequestObserver> CompletionGuard<O> {
@@ -184,7 +184,9 @@ impl<O: RequestObserver> Drop for CompletionGuard<O> {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
             match stream.0.get() {
-                Some((code, notes)) => (self.request.code, self.request.notes) = (*code, notes.clone()),
+                Some((code, metadata)) => {
+                    (self.request.code, self.request.metadata) = (*code, metadata.clone());
+                }
                 None => self.request.status = None,
             }
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::domain::{FieldError, MAX_REQUEST_ID_CHARS};
-use crate::headers::words;
+use crate::headers::list_entries;
 
 /// Header that names a request.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -84,13 +84,13 @@ pub(crate) fn deadline(
 
 /// Whether the caller does not want a cached answer (RFC 9111, section 5.2.1).
 pub(crate) fn wants_no_cache(headers: &HeaderMap) -> bool {
-    words(headers, CACHE_CONTROL).any(|word| word.eq_ignore_ascii_case("no-cache"))
+    list_entries(headers, CACHE_CONTROL).any(|word| word.eq_ignore_ascii_case("no-cache"))
 }
 
 /// Whether the caller prefers server-sent events to JSON (RFC 9110, section 12.5.1): `Accept` names them, with a
 /// weight no lower than that of JSON.
 pub(crate) fn prefers_events(headers: &HeaderMap) -> bool {
-    let ranges: Vec<(&str, f32)> = words(headers, ACCEPT).map(weighted).collect();
+    let ranges: Vec<(&str, f32)> = list_entries(headers, ACCEPT).map(weighted).collect();
     let weight = |range: &str| {
         let named = ranges.iter().filter(|(name, _)| name.eq_ignore_ascii_case(range));
         named.map(|(_, weight)| *weight).reduce(f32::max)

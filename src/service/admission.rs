@@ -9,13 +9,14 @@ use tokio::time::Instant;
 use crate::domain::SubTask;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::planner::PlanJob;
+use crate::server::body::OVERLOAD_WAIT;
 use crate::server::lifecycle::Phase;
 use crate::telemetry::metrics::InFlight;
 
+use super::PlannerService;
 use super::auth::Caller;
 use super::rate_limit::RateLimitStatus;
 use super::reply::{Include, PlanReply};
-use super::{OVERLOAD_WAIT, PlannerService};
 
 /// A valid request for a plan.
 pub(crate) struct ValidatedRequest {

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::domain::problem::{ErrorCode, Problem};
+use crate::text::hex;
 
 /// Who a caller is to the rate limit: the token, or the address it calls from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,8 +53,7 @@ pub(crate) struct Token {
 impl From<SecretString> for Token {
     fn from(secret: SecretString) -> Self {
         let hash = Sha256::digest(secret.expose_secret());
-        let name: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self { secret, name: name.into() }
+        Self { secret, name: hex(&hash[..16]).into() }
     }
 }
 

@@ -31,6 +31,7 @@ use crate::domain::{CacheStatus, PlanRequest, PlanResponse, SubTask};
 use crate::planner::critics::{Critic, Critics, PolicyCritic};
 use crate::planner::normalize::PlanDetails;
 use crate::planner::{Engine, PlanJob, PlannerArm, estimate};
+use crate::server::body::OVERLOAD_WAIT;
 use crate::server::lifecycle::Lifecycle;
 use crate::server::origin::check_origin;
 use crate::server::request::peer;
@@ -51,8 +52,6 @@ pub use engine::detect_local_llm;
 pub(crate) use reply::Include;
 pub use track_record::TrackRecord;
 
-/// When callers should retry while all permits are taken or the service shuts down.
-pub(crate) const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
 /// Plans that are validated at once. They have permits of their own, so that a flood of them cannot take those of
 /// `/plan`, and few, since nothing else limits them.
 const MAX_VALIDATIONS: usize = 32;

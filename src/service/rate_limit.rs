@@ -111,7 +111,7 @@ impl Limit {
         let mut script = SHARED_LIMIT.key(format!("planner:limit:{per_minute}:{caller}"));
         script.arg(each).arg(60_000_000 - each);
         let ask = async |mut redis| script.invoke_async::<(u64, u32)>(&mut redis).await;
-        let (wait, remaining) = redis.ask(RedisOperation::RateLimit, ask).await?;
+        let (wait, remaining) = redis.query(RedisOperation::RateLimit, ask).await?;
         let wait = (wait > 0).then(|| Duration::from_micros(wait));
         Some(RateLimitStatus { per_minute, remaining, wait })
     }

@@ -17,7 +17,7 @@ use crate::telemetry::metrics::Metrics;
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(20);
 /// Timeouts in a row after which Redis counts as unavailable: one alone is a pause of the network or the scheduler.
 const MAX_TIMEOUTS: u32 = 3;
-/// How often an unavailable Redis is tried again, and how long one try may take.
+/// How often a connection to an unavailable Redis is retried, and how long one attempt may take.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A connection to Redis, unused while Redis does not answer.
@@ -59,7 +59,7 @@ impl Redis {
     }
 
     /// The answer to `command`; `None` when Redis is unavailable, too slow, or answers with an error.
-    pub(crate) async fn ask<T>(
+    pub(crate) async fn query<T>(
         self: &Arc<Self>,
         operation: RedisOperation,
         command: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,

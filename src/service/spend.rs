@@ -187,7 +187,7 @@ impl State {
             script.arg(*period).arg(*amount);
         }
         let ask = async |mut redis| script.invoke_async::<(i64, u64, u64)>(&mut redis).await;
-        let answer = redis.ask(RedisOperation::Spend, ask).await;
+        let answer = redis.query(RedisOperation::Spend, ask).await;
         let mut ledger = self.ledger();
         let Some((spent, wait, period)) = answer else {
             for (period, amount) in unreported {

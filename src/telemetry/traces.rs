@@ -2,7 +2,7 @@
 //!
 //! Spans are created with OpenTelemetry directly, not from tracing's spans: nothing else gets into them, and without an
 //! endpoint a request costs no more than reading its headers. A request's work runs in an OpenTelemetry context
-//! (`Traces::begin`); what it calls finds its parent there (`child`, `note`, `pass_on`).
+//! (`Traces::begin`); what it calls finds its parent there (`child_span`, `set_attributes`, `inject`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,7 +117,7 @@ fn sampler(settings::Sampler { is_parent_based, share }: settings::Sampler) -> S
 }
 
 /// A context with a child of the current span; `None` where no spans are sent.
-pub(crate) fn child(describe: impl FnOnce() -> SpanBuilder) -> Option<Context> {
+pub(crate) fn child_span(describe: impl FnOnce() -> SpanBuilder) -> Option<Context> {
     let parent =
         Context::map_current(|context| context.get::<SharedTracer>().is_some().then(|| context.clone()))?;
     let tracer = parent.get::<SharedTracer>()?;
@@ -126,7 +126,7 @@ pub(crate) fn child(describe: impl FnOnce() -> SpanBuilder) -> Option<Context> {
 }
 
 /// Adds attributes to the current span, if it is recorded.
-pub(crate) fn note<I: IntoIterator<Item = KeyValue>>(attributes: impl FnOnce() -> I) {
+pub(crate) fn set_attributes<I: IntoIterator<Item = KeyValue>>(attributes: impl FnOnce() -> I) {
     Context::map_current(|context| {
         if context.has_active_span() && context.span().is_recording() {
             context.span().set_attributes(attributes());
@@ -135,7 +135,7 @@ pub(crate) fn note<I: IntoIterator<Item = KeyValue>>(attributes: impl FnOnce() -
 }
 
 /// The trace in the headers of a request; `None` without one or with an invalid one.
-pub(crate) fn caller(headers: &HeaderMap) -> Option<Context> {
+pub(crate) fn extract(headers: &HeaderMap) -> Option<Context> {
     let mut parents = headers.get_all(TRACEPARENT).iter();
     let parent = parents.next()?.to_str().ok()?.trim();
     if parents.next().is_some() || !is_traceparent(parent) {
@@ -144,7 +144,7 @@ pub(crate) fn caller(headers: &HeaderMap) -> Option<Context> {
     let states: Vec<&str> =
         headers.get_all(TRACESTATE).iter().filter_map(|state| state.to_str().ok()).collect();
     let state = Some(states.join(",")).filter(|state| state.len() <= MAX_STATE_BYTES).unwrap_or_default();
-    let headers = FromCaller { parent, state };
+    let headers = IncomingHeaders { parent, state };
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
     context.span().span_context().is_valid().then_some(context)
 }
@@ -161,27 +161,27 @@ fn is_traceparent(text: &str) -> bool {
 }
 
 /// Records the id of `trace` in `span`, so that its log lines have it.
-pub(crate) fn name(span: &tracing::Span, trace: Option<&Context>) {
+pub(crate) fn record_id(span: &tracing::Span, trace: Option<&Context>) {
     if let Some(trace) = trace {
         span.record("trace_id", display(trace.span().span_context().trace_id()));
     }
 }
 
 /// Adds the current trace, if any, to the headers of a call to another service.
-pub(crate) fn pass_on(headers: &mut HeaderMap) {
+pub(crate) fn inject(headers: &mut HeaderMap) {
     Context::map_current(|context| {
         if context.has_active_span() {
-            TraceContextPropagator::new().inject_context(context, &mut ToCalled(headers));
+            TraceContextPropagator::new().inject_context(context, &mut OutgoingHeaders(headers));
         }
     });
 }
 
-struct FromCaller<'a> {
+struct IncomingHeaders<'a> {
     parent: &'a str,
     state: String,
 }
 
-impl Extractor for FromCaller<'_> {
+impl Extractor for IncomingHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         match key {
             "traceparent" => Some(self.parent),
@@ -195,9 +195,9 @@ impl Extractor for FromCaller<'_> {
     }
 }
 
-struct ToCalled<'a>(&'a mut HeaderMap);
+struct OutgoingHeaders<'a>(&'a mut HeaderMap);
 
-impl Injector for ToCalled<'_> {
+impl Injector for OutgoingHeaders<'_> {
     fn set(&mut self, key: &str, value: String) {
         let header = HeaderName::try_from(key).ok().zip(HeaderValue::try_from(value).ok());
         // An empty state need not be sent.

@@ -120,7 +120,7 @@ async fn a_call_has_its_path_query_headers_and_body() {
         lines.sort_unstable();
         let length = format!("content-length: {}", sent.len());
         let (host, agent) =
-            (format!("host: {address}"), format!("user-agent: {}", crate::http_client::OUR_NAME));
+            (format!("host: {address}"), format!("user-agent: {}", crate::http_client::USER_AGENT));
         let mut all = [
             "accept: */*",
             "accept-encoding: gzip",

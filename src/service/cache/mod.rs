@@ -90,7 +90,7 @@ struct LeaderOutcome {
     deadline: Instant,
 }
 
-/// Identifies a question: SHA-256 of all that its answer depends on.
+/// Identifies a request: SHA-256 of everything that its plan depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key([u8; 32]);
 

@@ -1,6 +1,5 @@
 //! Plans in Redis, for all replicas that ask the same model with the same settings.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::planner::PlannerArm;
 use crate::planner::normalize::PlanDetails;
 use crate::planner::serialized::SerializedPlan;
 use crate::service::redis::Redis;
+use crate::text::hex;
 
 use super::Key;
 
@@ -58,7 +58,7 @@ impl RedisPlans {
     ) -> Option<SerializedPlan> {
         let name = key.in_redis();
         let stored: Option<Vec<u8>> =
-            self.redis.ask(RedisOperation::ReadPlan, async |mut redis| redis.get(name).await).await?;
+            self.redis.query(RedisOperation::ReadPlan, async |mut redis| redis.get(name).await).await?;
         let LoadedPlan { plan, repairs, warnings, open_questions, playbooks } =
             serde_json::from_slice(&stored?).ok()?;
         let details = PlanDetails { repairs, warnings, open_questions, playbooks };
@@ -84,7 +84,7 @@ impl RedisPlans {
         tokio::spawn(async move {
             let name = key.in_redis();
             redis
-                .ask(RedisOperation::KeepPlan, async |mut redis| {
+                .query(RedisOperation::KeepPlan, async |mut redis| {
                     redis.pset_ex::<_, _, ()>(name, stored, ttl).await
                 })
                 .await
@@ -95,10 +95,6 @@ impl RedisPlans {
 impl Key {
     /// The key in Redis; its number changes with the stored format.
     fn in_redis(self) -> String {
-        let mut name = String::from("planner:plan:3:");
-        for byte in self.0 {
-            let _ = write!(name, "{byte:02x}");
-        }
-        name
+        format!("planner:plan:3:{}", hex(&self.0))
     }
 }

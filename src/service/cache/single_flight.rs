@@ -1,4 +1,4 @@
-//! Single flight: of identical questions that are open at once, one is asked for all.
+//! Single flight: of identical requests that are in progress at once, one is answered for all.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,19 +8,19 @@ use tokio::sync::watch;
 
 use super::Key;
 
-/// The questions that are open, and where each answer will be.
+/// The requests in progress, and where each answer will be.
 #[derive(Debug)]
 pub(super) struct SingleFlight<T>(Mutex<HashMap<Key, watch::Receiver<Option<T>>>>);
 
-/// The part that one request has in answering a question.
+/// The part of one request among identical ones.
 pub(super) enum Participant<'a, T> {
-    /// Nobody else is asking: ask.
+    /// No identical request is in progress: this one has to be answered.
     Leader(Leader<'a, T>),
-    /// Somebody is asking; see [`Follower::answer`].
+    /// An identical request is in progress; see [`Follower::answer`].
     Follower(Follower<T>),
 }
 
-/// Asks for all. Dropped without an answer, it leaves the lead to one of the followers.
+/// Answers for all. If it is dropped without an answer, one of the followers becomes the leader.
 pub(super) struct Leader<'a, T> {
     single_flight: &'a SingleFlight<T>,
     key: Key,
@@ -37,7 +37,7 @@ impl<T> Default for SingleFlight<T> {
 }
 
 impl<T> SingleFlight<T> {
-    /// Joins those who want the answer to `key`.
+    /// Joins the requests with this `key`.
     pub(super) fn join(&self, key: Key) -> Participant<'_, T> {
         match self.lock().entry(key) {
             Entry::Occupied(open) => Participant::Follower(Follower(open.get().clone())),
@@ -55,7 +55,7 @@ impl<T> SingleFlight<T> {
 }
 
 impl<T> Leader<'_, T> {
-    /// Gives the answer to all followers. Whoever joins later asks again.
+    /// Gives the answer to all followers. Requests that join later are answered anew.
     pub(super) fn complete(self, answer: T) {
         self.answer.send_replace(Some(answer));
     }
