@@ -81,10 +81,10 @@ async fn checked(
     super::read_arm_sources(&service).await;
     let registry = service.planner.registry();
     // Text that is not a JSON object may still be a plan.
-    let (text, mut about) = match serde_json::from_str(&text) {
+    let (text, mut request) = match serde_json::from_str(&text) {
         Ok(Value::Object(mut body)) => {
-            let about = take_request(&mut body, &registry)?;
-            (Value::Object(body).to_string(), about)
+            let request = take_request(&mut body, &registry)?;
+            (Value::Object(body).to_string(), request)
         }
         _ => (text, PlanRequest::default()),
     };
@@ -94,9 +94,9 @@ async fn checked(
         if !faults.is_empty() {
             return Err(faults.into());
         }
-        about.arms = Some(choices);
+        request.arms = Some(choices);
     }
-    service.validate(text, about).await
+    service.validate(text, request).await
 }
 
 /// A problem that has nothing to do with the plan.

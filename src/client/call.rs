@@ -19,7 +19,7 @@ use super::response::PlannerResponse;
 use super::{MAX_TIME, MAX_WAIT, PlannerClient, to_json};
 
 /// With less time left than this, no further call is started.
-const WORTH_A_CALL: Duration = Duration::from_millis(10);
+const MIN_CALL_TIME: Duration = Duration::from_millis(10);
 /// The first wait is drawn from zero to this.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
@@ -36,8 +36,8 @@ pub(super) struct Call<T> {
 }
 
 impl PlannerClient {
-    /// The plan that the planner answers `body` with.
-    pub(super) async fn planned(
+    /// Asks the planner for a plan with `body`.
+    pub(super) async fn request_plan(
         &self,
         time: Duration,
         task_id: &str,
@@ -76,7 +76,7 @@ impl PlannerClient {
         let mut failed: Option<TransientError> = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left < WORTH_A_CALL {
+            if left < MIN_CALL_TIME {
                 return Err(ClientError::Deadline { cause: failed.map(|error| error.outage) });
             }
             let permit = match (call.makes_plan.then(|| self.breaker.acquire()).transpose(), failed) {

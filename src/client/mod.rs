@@ -178,7 +178,7 @@ impl PlannerClient {
         constraints: &[String],
         context: &Map<String, Value>,
     ) -> Result<PlanResponse, ClientError> {
-        self.planned(time, task_id, "/plan", &PlanCall { goal, constraints, context }).await
+        self.request_plan(time, task_id, "/plan", &PlanCall { goal, constraints, context }).await
     }
 
     /// As [`create_plan`](Self::create_plan), with every field that a request can have: also `arms`, `budget` and
@@ -200,7 +200,7 @@ impl PlannerClient {
         task_id: &str,
         request: &PlanRequest,
     ) -> Result<PlanResponse, ClientError> {
-        self.planned(time, task_id, "/plan", request).await
+        self.request_plan(time, task_id, "/plan", request).await
     }
 
     /// Asks for a new plan of the remaining steps; steps that are done come back unchanged.
@@ -221,7 +221,7 @@ impl PlannerClient {
         task_id: &str,
         request: &ReplanRequest,
     ) -> Result<PlanResponse, ClientError> {
-        self.planned(time, task_id, "/replan", request).await
+        self.request_plan(time, task_id, "/replan", request).await
     }
 
     /// Checks and repairs a plan, without an LLM. `plan` is a [`PlanResponse`], or JSON in any form in which LLMs

@@ -34,7 +34,7 @@ pub(super) struct PlannerResponse {
 /// The part of a problem document that is used here. Any part may be missing: gateways answer too.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Problem {
+struct ProblemBody {
     code: String,
     detail: String,
     errors: Vec<FieldError>,
@@ -106,8 +106,8 @@ impl PlannerResponse {
         Err(ClientError::Rejected(Box::new(self.problem().rejection(self.status))))
     }
 
-    fn problem(&self) -> Problem {
-        let mut problem: Problem = serde_json::from_slice(&self.body).unwrap_or_default();
+    fn problem(&self) -> ProblemBody {
+        let mut problem: ProblemBody = serde_json::from_slice(&self.body).unwrap_or_default();
         for text in [&mut problem.code, &mut problem.detail] {
             // Callers put it into logs and databases.
             text.retain(|c| !c.is_control());
@@ -117,7 +117,7 @@ impl PlannerResponse {
     }
 }
 
-impl Problem {
+impl ProblemBody {
     fn rejection(self, status: StatusCode) -> Rejection {
         let status = status.as_u16();
         let Self { mut code, mut detail, errors } = self;

@@ -6,7 +6,7 @@ use http::header::{
 };
 
 use super::CertificateFile;
-use super::reader::Reader;
+use super::reader::SettingsReader;
 use super::show::{MASK, mask_url};
 
 /// Headers that belong to the transport.
@@ -14,7 +14,7 @@ const OF_THE_TRANSPORT: [HeaderName; 5] =
     [ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING];
 
 /// The URL of `llm_base_url`, without a slash at the end of its path.
-pub(super) fn base_url(reader: &mut Reader) -> Option<String> {
+pub(super) fn base_url(reader: &mut SettingsReader) -> Option<String> {
     let rule = "must be an http or https URL such as http://localhost:11434/v1";
     let mut url = reader.url("llm_base_url", &["http", "https"], rule)?;
     let rule = if url.fragment().is_some() {
@@ -39,7 +39,7 @@ pub(super) fn base_url(reader: &mut Reader) -> Option<String> {
 }
 
 /// The headers of `llm_headers`, their values marked as secret.
-pub(super) fn headers(reader: &mut Reader) -> HeaderMap {
+pub(super) fn headers(reader: &mut SettingsReader) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let text = reader.given_or_default("llm_headers");
     for pair in text.split(['\n', ';']).map(str::trim).filter(|pair| !pair.is_empty()) {
@@ -66,7 +66,7 @@ fn header(pair: &str) -> Option<(HeaderName, HeaderValue)> {
 }
 
 /// The certificates in the file that `llm_ca_file` names.
-pub(super) fn ca_file(reader: &mut Reader) -> Option<CertificateFile> {
+pub(super) fn ca_file(reader: &mut SettingsReader) -> Option<CertificateFile> {
     let path = reader.text("llm_ca_file");
     if path.is_empty() {
         return None;

@@ -13,7 +13,7 @@ use crate::domain::prices::{Price, PriceList};
 use crate::domain::{CriticsMode, EngineKind, PlanRules};
 use crate::policies::{Policies, PolicySource};
 
-use super::reader::Reader;
+use super::reader::SettingsReader;
 use super::table::{SETTINGS, unknown};
 use super::{
     ArmSource, Environment, FallbackEngine, LocalLlm, LogFormat, OPENAI_BASE_URL, PREFIX, Settings,
@@ -27,7 +27,7 @@ pub(super) fn load(variables: &HashMap<String, String>) -> Result<Settings, Sett
     let mut faults = Vec::new();
     let layers = layers(variables, &mut faults);
     let values = layers.cache.into_table().unwrap_or_default();
-    let mut reader = Reader::new(PREFIX, SETTINGS, values);
+    let mut reader = SettingsReader::new(PREFIX, SETTINGS, values);
     reader.faults = faults;
     let settings = read(&mut reader, variables);
     let (shown, faults) = reader.finish();
@@ -109,7 +109,7 @@ pub(super) fn line_and_column(message: &str) -> Option<(u32, u32)> {
     })
 }
 
-fn read(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Settings> {
+fn read(reader: &mut SettingsReader, variables: &HashMap<String, String>) -> Option<Settings> {
     let environment = reader.word("environment", &Environment::ALL, Environment::as_str);
     let log_format = match environment {
         Environment::Development => LogFormat::Pretty,
@@ -191,7 +191,7 @@ fn cores() -> u64 {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(256) as u64
 }
 
-fn rules(reader: &mut Reader) -> PlanRules {
+fn rules(reader: &mut SettingsReader) -> PlanRules {
     let rules = PlanRules {
         min_steps: reader.whole("min_plan_steps"),
         max_steps: reader.whole("max_plan_steps"),
@@ -204,7 +204,7 @@ fn rules(reader: &mut Reader) -> PlanRules {
     rules
 }
 
-fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry> {
+fn arms(reader: &mut SettingsReader, verification_required: bool) -> Option<ArmRegistry> {
     let fields = "each arm has an id, and may have description, capabilities, keywords, cost_tier, aliases, inputs, outputs";
     let arms =
         file_list(reader, "arms", fields, |arms: Vec<Arm>| ArmRegistry::new(arms, verification_required))?;
@@ -214,7 +214,7 @@ fn arms(reader: &mut Reader, verification_required: bool) -> Option<ArmRegistry>
 }
 
 /// The sources of arms, shown by name.
-fn sources(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<Vec<ArmSource>> {
+fn sources(reader: &mut SettingsReader, variables: &HashMap<String, String>) -> Option<Vec<ArmSource>> {
     let sources = file_list(reader, "arm_sources", arm_sources::FIELDS, |entries| {
         arm_sources::read(entries, variables)
     })?;
@@ -224,7 +224,7 @@ fn sources(reader: &mut Reader, variables: &HashMap<String, String>) -> Option<V
 }
 
 /// Where `arms` are invalid, policies are tried out with the usual ones, so that all faults are reported at once.
-fn policies(reader: &mut Reader, arms: Option<&ArmRegistry>, rules: &PlanRules) -> Option<Policies> {
+fn policies(reader: &mut SettingsReader, arms: Option<&ArmRegistry>, rules: &PlanRules) -> Option<Policies> {
     let fields =
         "each policy has name, require and message, and may have when and severity (error or warning)";
     let (usual_arms, usual_rules) = (ArmRegistry::default(), PlanRules::default());
@@ -239,7 +239,7 @@ fn policies(reader: &mut Reader, arms: Option<&ArmRegistry>, rules: &PlanRules) 
 }
 
 /// Only the prices of `models` are shown.
-fn prices<'a>(reader: &mut Reader, models: impl Iterator<Item = &'a String>) -> Option<PriceList> {
+fn prices<'a>(reader: &mut SettingsReader, models: impl Iterator<Item = &'a String>) -> Option<PriceList> {
     let fields =
         "each price has model, prompt_usd_per_million and completion_usd_per_million, and may have as_of";
     let prices = file_list(reader, "prices", fields, |prices: Vec<Price>| PriceList::new(prices))?;
@@ -254,7 +254,7 @@ fn prices<'a>(reader: &mut Reader, models: impl Iterator<Item = &'a String>) -> 
 
 /// What is made of a list in the file, the default without one; `None` when it is invalid.
 fn file_list<T: DeserializeOwned, L: Default>(
-    reader: &mut Reader,
+    reader: &mut SettingsReader,
     name: &str,
     fields: &str,
     make: impl FnOnce(Vec<T>) -> Result<L, Vec<String>>,
@@ -279,7 +279,7 @@ struct EngineChoice {
 }
 
 /// Decides `auto`, and that there is a key where one is needed.
-fn engine(reader: &mut Reader, environment: Environment, base_url: Option<&str>) -> EngineChoice {
+fn engine(reader: &mut SettingsReader, environment: Environment, base_url: Option<&str>) -> EngineChoice {
     let choices = [None, Some(EngineKind::OpenAi), Some(EngineKind::Embedded)];
     let choice = reader.word("engine", &choices, |kind| kind.map_or("auto", EngineKind::as_str));
     // An invalid URL or key has its own fault already; it was meant to be there.
@@ -305,7 +305,7 @@ fn engine(reader: &mut Reader, environment: Environment, base_url: Option<&str>)
     EngineChoice { engine, is_engine_chosen: choice.is_some(), wants_local_llm }
 }
 
-fn redis_url(reader: &mut Reader) -> Option<SecretString> {
+fn redis_url(reader: &mut SettingsReader) -> Option<SecretString> {
     let rule = "must be a redis:// or rediss:// URL";
     let url = reader.url("redis_url", &["redis", "rediss"], rule)?;
     Some(SecretString::from(url.to_string()))

@@ -32,7 +32,7 @@ pub use arm_sources::{ArmSource, ArmSourceKind};
 pub(crate) use load::{CONFIG_FILE, unknown_variables};
 
 #[cfg(feature = "orchestrator")]
-pub(crate) use reader::Reader;
+pub(crate) use reader::SettingsReader;
 #[cfg(feature = "orchestrator")]
 pub(crate) use show::mask_url;
 

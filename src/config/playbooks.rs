@@ -9,10 +9,10 @@ use crate::domain::PlanRules;
 use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookStep};
 
 use super::load::line_and_column;
-use super::reader::Reader;
+use super::reader::SettingsReader;
 
 /// The playbooks in force; `None` when one is invalid.
-pub(super) fn read(reader: &mut Reader, rules: &PlanRules) -> Option<Arc<Library>> {
+pub(super) fn read(reader: &mut SettingsReader, rules: &PlanRules) -> Option<Arc<Library>> {
     let mut found = in_settings_file(reader);
     found.extend(in_directory(reader));
     if found.is_empty() {
@@ -44,9 +44,9 @@ pub(super) fn read(reader: &mut Reader, rules: &PlanRules) -> Option<Arc<Library
 }
 
 /// A playbook, or why it cannot be read, and where it is defined.
-type Found = (String, Result<Playbook, String>);
+type ReadPlaybook = (String, Result<Playbook, String>);
 
-fn in_settings_file(reader: &mut Reader) -> Vec<Found> {
+fn in_settings_file(reader: &mut SettingsReader) -> Vec<ReadPlaybook> {
     let Some(written) = reader.file_only("playbooks") else {
         reader.show("playbooks", "built in");
         return Vec::new();
@@ -60,7 +60,7 @@ fn in_settings_file(reader: &mut Reader) -> Vec<Found> {
     entries.map(|(index, entry)| (format!("the setting `playbooks[{index}]`"), read(entry))).collect()
 }
 
-fn in_directory(reader: &mut Reader) -> Vec<Found> {
+fn in_directory(reader: &mut SettingsReader) -> Vec<ReadPlaybook> {
     let directory = reader.text("playbooks_dir");
     if directory.is_empty() {
         return Vec::new();

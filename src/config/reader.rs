@@ -16,7 +16,7 @@ use super::table::{DefaultValue, Kind, Setting};
 use super::{LogFormat, LogLevel};
 
 /// The settings as they were given, and the faults found so far.
-pub(crate) struct Reader {
+pub(crate) struct SettingsReader {
     /// Prefix of the variables.
     prefix: &'static str,
     /// The table of settings.
@@ -28,7 +28,7 @@ pub(crate) struct Reader {
 }
 
 /// Settings of the table, by name.
-impl Reader {
+impl SettingsReader {
     pub(crate) fn new(prefix: &'static str, table: &'static [Setting], values: Map<String, Value>) -> Self {
         Self { prefix, table, values, faults: Vec::new(), shown: Vec::new() }
     }
@@ -230,7 +230,7 @@ impl Reader {
 }
 
 /// Values by name, in the table or not.
-impl Reader {
+impl SettingsReader {
     /// Whether there is a value, valid or not.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.value(name).is_some_and(|value| value.into_string().map_or(true, |text| !text.trim().is_empty()))

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::reader::Reader;
+use super::reader::SettingsReader;
 use super::show::{MASK, mask_url};
 use super::{Environment, Sampler, TraceSettings};
 
@@ -28,13 +28,13 @@ pub(super) fn read(
         let name = name.strip_prefix(PREFIX)?.to_lowercase();
         Some((name, Value::new(None, value.clone())))
     });
-    let mut reader = Reader::new(PREFIX, &[], values.collect());
+    let mut reader = SettingsReader::new(PREFIX, &[], values.collect());
     let settings = settings(&mut reader, service, environment);
     faults.append(&mut reader.faults);
     settings
 }
 
-fn settings(reader: &mut Reader, service: &str, environment: Environment) -> Option<TraceSettings> {
+fn settings(reader: &mut SettingsReader, service: &str, environment: Environment) -> Option<TraceSettings> {
     let is_wanted = ["exporter_otlp_traces_endpoint", "exporter_otlp_endpoint"];
     // Without a place to send them to, the other variables are for others.
     if !is_wanted.iter().any(|name| reader.is_set(name))
@@ -71,13 +71,13 @@ fn settings(reader: &mut Reader, service: &str, environment: Environment) -> Opt
 }
 
 /// The name of an exporter's variable: the one for traces alone where it is set, else the one for everything.
-fn of_traces(reader: &Reader, what: &str) -> String {
+fn of_traces(reader: &SettingsReader, what: &str) -> String {
     let own = format!("exporter_otlp_traces_{what}");
     if reader.is_set(&own) { own } else { format!("exporter_otlp_{what}") }
 }
 
 /// That the protocol is the one that is spoken here.
-fn protocol(reader: &mut Reader) {
+fn protocol(reader: &mut SettingsReader) {
     let name = of_traces(reader, "protocol");
     if let Some(protocol) = reader.given(&name).filter(|protocol| protocol != "http/protobuf") {
         let rule = "must be http/protobuf, which collectors take on port 4318";
@@ -86,7 +86,7 @@ fn protocol(reader: &mut Reader) {
 }
 
 /// Whether a client certificate for the collector is not set.
-fn certificates(reader: &mut Reader) {
+fn certificates(reader: &mut SettingsReader) {
     for what in ["certificate", "client_certificate", "client_key"] {
         let name = of_traces(reader, what);
         if reader.is_set(&name) {
@@ -97,7 +97,7 @@ fn certificates(reader: &mut Reader) {
 }
 
 /// The URL for traces as it is, or the general one with the usual path appended.
-fn endpoint(reader: &mut Reader) -> Option<Url> {
+fn endpoint(reader: &mut SettingsReader) -> Option<Url> {
     let name = of_traces(reader, "endpoint");
     let rule = "must be an http or https URL such as http://localhost:4318";
     let mut url = reader.url_given(&name, &["http", "https"], rule)?;
@@ -115,7 +115,7 @@ fn endpoint(reader: &mut Reader) -> Option<Url> {
 }
 
 /// Headers that may hold secrets.
-fn headers(reader: &mut Reader) -> HeaderMap {
+fn headers(reader: &mut SettingsReader) -> HeaderMap {
     let name = of_traces(reader, "headers");
     let mut headers = HeaderMap::new();
     for pair in pairs(reader, &name).unwrap_or_default() {
@@ -134,7 +134,7 @@ fn headers(reader: &mut Reader) -> HeaderMap {
 }
 
 /// The attributes of this process. OpenTelemetry's variables take precedence over the settings.
-fn resource(reader: &mut Reader, service: &str, environment: Environment) -> Vec<(String, String)> {
+fn resource(reader: &mut SettingsReader, service: &str, environment: Environment) -> Vec<(String, String)> {
     let mut resource = vec![
         (SERVICE_NAME.to_owned(), service.to_owned()),
         ("service.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
@@ -160,7 +160,7 @@ fn put(resource: &mut Vec<(String, String)>, (name, value): (String, String)) {
 }
 
 /// The pairs of a comma-separated list as baggage has them (W3C Baggage, without properties); `None` if the text is invalid.
-fn pairs(reader: &mut Reader, name: &str) -> Option<Vec<Option<(String, String)>>> {
+fn pairs(reader: &mut SettingsReader, name: &str) -> Option<Vec<Option<(String, String)>>> {
     let text = reader.given(name)?;
     let pair = |entry: &str| {
         let (name, value) = entry.split_once('=')?;
@@ -171,7 +171,7 @@ fn pairs(reader: &mut Reader, name: &str) -> Option<Vec<Option<(String, String)>
     Some(text.split(',').filter(|entry| !entry.trim().is_empty()).map(pair).collect())
 }
 
-fn sampler(reader: &mut Reader) -> Sampler {
+fn sampler(reader: &mut SettingsReader) -> Sampler {
     let words = [
         ("always_on", (false, Some(1.0))),
         ("always_off", (false, Some(0.0))),

@@ -78,12 +78,12 @@ pub(super) async fn validate(
     let deadline = context.arrived + service.timeout;
     let body = read_until_draining(&service, request.into_body(), deadline).await?;
     let text = json_text(&body).map_err(|fault| Problem::from(vec![fault]))?;
-    let (text, about) = without_request(text, &service.planner.registry())?;
-    Ok(Json(service.validate(text, about).await?))
+    let (text, request) = take_request_from(text, &service.planner.registry())?;
+    Ok(Json(service.validate(text, request).await?))
 }
 
-/// A body without what it says of the request for the plan, and this.
-fn without_request(text: String, registry: &ArmRegistry) -> Result<(String, PlanRequest), Vec<FieldError>> {
+/// The body without the fields of the request for the plan, and these as a request.
+fn take_request_from(text: String, registry: &ArmRegistry) -> Result<(String, PlanRequest), Vec<FieldError>> {
     let fields = ["\"arms\"", "\"budget\"", "\"goal\"", "\"constraints\"", "\"context\""];
     if !fields.iter().any(|field| text.contains(field)) {
         return Ok((text, PlanRequest::default()));
@@ -91,8 +91,8 @@ fn without_request(text: String, registry: &ArmRegistry) -> Result<(String, Plan
     let Ok(Value::Object(mut body)) = serde_json::from_str(&text) else {
         return Ok((text, PlanRequest::default()));
     };
-    let about = take_request(&mut body, registry)?;
-    Ok((Value::Object(body).to_string(), about))
+    let request = take_request(&mut body, registry)?;
+    Ok((Value::Object(body).to_string(), request))
 }
 
 /// A body as text, if it is JSON.

@@ -304,7 +304,7 @@ impl<'a> ModelSession<'a> {
         let observer = self.observer.clone().map(|observer| CallObserver::new(observer, number));
         let (chain, model_entry) = (self.chain, self.model_entry);
         Box::pin(async move {
-            let result = CallRecord::of(&chain.metrics, model_entry, prompt, observer).await;
+            let result = CallRecord::call(&chain.metrics, model_entry, prompt, observer).await;
             if let Some((spending, reservation)) = chain.spending.as_ref().zip(reservation) {
                 spending.settle(reservation, model_entry.price.as_ref(), &result);
             }

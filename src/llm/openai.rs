@@ -13,7 +13,7 @@ use super::capabilities::{ResponseFormat, ServerCapabilities, Streaming, TokenLi
 use super::learned::LearnedCapabilities;
 use super::redact::redact;
 use super::span::CallParameters;
-use super::token_limit::fitting;
+use super::token_limit::limit_in_message;
 use super::transport::{ServerSettings, Transport};
 use super::{
     BoxFuture, CallError, CallFailure, CallObserver, ChatModel, Completion, Feature, Message, Prompt, Role,
@@ -158,8 +158,8 @@ impl OpenAiModel {
                 if is_other { CallFailure::Unsupported(refused) } else { CallFailure::BadRequest }
             }
             CallFailure::MaxTokensTooLarge => {
-                let said = error.upstream.as_ref().map_or("", |upstream| &upstream.answer.message);
-                match fitting(said, request.max_tokens, length_of(request.messages)) {
+                let message = error.upstream.as_ref().map_or("", |upstream| &upstream.answer.message);
+                match limit_in_message(message, request.max_tokens, length_of(request.messages)) {
                     Some(limit) if self.capabilities.limited(used, limit) => {
                         CallFailure::Unsupported(Feature::AnswerLength)
                     }

@@ -11,7 +11,7 @@ const MIN_PLAN_TOKENS: u32 = 200;
 ///
 /// Servers say how large the context is, and how much of it the prompt takes, or the sum of prompt and answer; or how
 /// long the longest answer is. `None` where the figures have no such reading, or leave too little for a plan.
-pub(super) fn fitting(message: &str, asked: u32, prompt_bytes: usize) -> Option<AnswerLimit> {
+pub(super) fn limit_in_message(message: &str, asked: u32, prompt_bytes: usize) -> Option<AnswerLimit> {
     let figures: Vec<u32> = figures(message).into_iter().filter(|figure| *figure != asked).collect();
     let sum =
         figures.iter().copied().find(|sum| sum.checked_sub(asked).is_some_and(|p| figures.contains(&p)));
@@ -101,7 +101,7 @@ mod tests {
             ("max_tokens is too large: 2000", None),
             ("max_tokens must be at most 99999999999999999999", None),
         ] {
-            assert_eq!(fitting(message, 2_000, 77), limit, "{message}");
+            assert_eq!(limit_in_message(message, 2_000, 77), limit, "{message}");
         }
     }
 }

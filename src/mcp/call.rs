@@ -30,10 +30,10 @@ use crate::service::reply::{Include, PlanMetadata, PlanReply, outcome};
 use crate::service::span;
 use crate::telemetry::traces;
 
-use super::tools::{LIST_ARMS, REPLAN, VALIDATE_PLAN, plans};
+use super::tools::{LIST_ARMS, REPLAN, VALIDATE_PLAN, is_planning_tool};
 
 /// How long a client may take to receive the remaining progress notifications once the plan is complete.
-const LAST_STEPS: Duration = Duration::from_secs(1);
+const LAST_PROGRESS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The extras of every plan.
 const EXTRAS: Include =
@@ -87,7 +87,8 @@ impl ToolCall {
                 (call_context, info_span!("request", request_id = Empty, trace_id = Empty))
             };
         let caller = call_context.trace.clone();
-        let trace = if plans(tool) { span::begin_call(&service.traces, caller, tool) } else { caller };
+        let trace =
+            if is_planning_tool(tool) { span::begin_call(&service.traces, caller, tool) } else { caller };
         traces::record_id(&span, trace.as_ref());
         Self { service, tool, call_context, span, trace, answered: None }
     }
@@ -157,9 +158,9 @@ impl ToolCall {
 
     async fn validate_plan(&self, arguments: JsonObject) -> Result<Bytes, Problem> {
         let mut arguments = arguments;
-        let about = take_request(&mut arguments, &self.service.planner.registry())?;
+        let request = take_request(&mut arguments, &self.service.planner.registry())?;
         let proposal = String::from_utf8_lossy(&json(&arguments)).into_owned();
-        Ok(json(&self.service.validate(proposal, about).await?))
+        Ok(json(&self.service.validate(proposal, request).await?))
     }
 
     /// The reply as a result: structured, and as the same JSON in text for clients without structured results.
@@ -181,7 +182,7 @@ impl Drop for ToolCall {
         let code = self.answered.as_ref().and_then(|(code, _)| *code);
         let metadata = self.answered.as_ref().and_then(|(_, metadata)| metadata.as_ref());
         let outcome = outcome(self.answered.is_some(), code);
-        if plans(self.tool) {
+        if is_planning_tool(self.tool) {
             self.service.plan_ended(outcome, metadata, took);
             if let Some(trace) = &self.trace {
                 span::end(trace, outcome, code, None, self.call_context.context.id(), metadata);
@@ -217,7 +218,7 @@ async fn plan_with_progress(
         // The client receives no more notifications; the transport cancels the call if it has disconnected.
         () = &mut progress => return answer.await,
     };
-    let _ = timeout(LAST_STEPS, progress).await;
+    let _ = timeout(LAST_PROGRESS_TIMEOUT, progress).await;
     reply
 }
 

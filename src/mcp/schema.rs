@@ -11,7 +11,8 @@ use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::domain::problem::ProblemDocument;
 
-/// Keywords that arguments keep as they are. Of lengths only what must not be empty: long ones are rare, and refused.
+/// Keywords that arguments keep as they are. Of the limits on length, only what must not be
+/// empty: values over the others are rare, and are refused.
 const INPUT_KEYWORDS: [&str; 6] = ["required", "enum", "minimum", "maximum", "minLength", "minItems"];
 
 /// The fields of problems that results are described with.
@@ -22,7 +23,7 @@ type Definitions = Map<String, Value>;
 
 /// What a schema is for.
 #[derive(Clone, Copy, PartialEq)]
-enum Use {
+enum Purpose {
     /// Arguments: optional fields are not required, and `null` is not offered.
     Input,
     /// Results: types alone.
@@ -31,7 +32,7 @@ enum Use {
 
 /// The schema of a tool's arguments: these `fields` of a `T`, each with its description for the model.
 pub(super) fn input<T: ToSchema>(fields: &[(&str, &str)]) -> Map<String, Value> {
-    let mut schema = object(translated::<T>(Use::Input));
+    let mut schema = object(translated::<T>(Purpose::Input));
     let properties = properties_of(&mut schema);
     properties.retain(|name, _| fields.iter().any(|(field, _)| field == name));
     for (field, description) in fields {
@@ -45,14 +46,14 @@ pub(super) fn input<T: ToSchema>(fields: &[(&str, &str)]) -> Map<String, Value> 
     schema
 }
 
-/// The schema of a tool's results: a `T` but for its fields in `never`, or the problem document that is returned
+/// The schema of a tool's results: a `T` but for its fields in `omitted`, or the problem document that is returned
 /// instead, with the fields that a model can act on. Neither is required: a choice at the top is what some hosts refuse.
 /// Only what is in `details` is described in full.
-pub(super) fn output<T: ToSchema>(never: &[&str], details: &[&str]) -> Map<String, Value> {
-    let mut schema = object(translated::<T>(Use::Output));
-    let mut problem = object(translated::<ProblemDocument<'_>>(Use::Output));
+pub(super) fn output<T: ToSchema>(omitted: &[&str], details: &[&str]) -> Map<String, Value> {
+    let mut schema = object(translated::<T>(Purpose::Output));
+    let mut problem = object(translated::<ProblemDocument<'_>>(Purpose::Output));
     let properties = properties_of(&mut schema);
-    properties.retain(|name, _| !never.contains(&name.as_str()));
+    properties.retain(|name, _| !omitted.contains(&name.as_str()));
     let problem = properties_of(&mut problem);
     properties.extend(PROBLEM_FIELDS.map(|name| (name.to_owned(), problem[name].take())));
     for (name, property) in properties {
@@ -77,7 +78,7 @@ pub(super) fn properties_of(schema: &mut Map<String, Value>) -> &mut Map<String,
     schema.get_mut("properties").and_then(Value::as_object_mut).expect("an object's schema")
 }
 
-fn translated<T: ToSchema>(purpose: Use) -> Value {
+fn translated<T: ToSchema>(purpose: Purpose) -> Value {
     let mut schemas = Vec::new();
     T::schemas(&mut schemas);
     portable(&json!(T::schema()), &definitions(schemas), purpose)
@@ -95,7 +96,7 @@ fn object(schema: Value) -> Map<String, Value> {
 }
 
 /// `schema` in the common subset, with what it refers to in place.
-fn portable(schema: &Value, definitions: &Definitions, purpose: Use) -> Value {
+fn portable(schema: &Value, definitions: &Definitions, purpose: Purpose) -> Value {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap_or_default();
         return portable(&definitions[name], definitions, purpose);
@@ -104,7 +105,7 @@ fn portable(schema: &Value, definitions: &Definitions, purpose: Use) -> Value {
         return joined(parts.iter().map(|part| portable(part, definitions, purpose)));
     }
     let mut alternatives = alternatives(schema);
-    if purpose == Use::Input {
+    if purpose == Purpose::Input {
         alternatives.retain(|alternative| alternative["type"] != "null");
     }
     if let [alternative] = alternatives.as_slice()
@@ -125,7 +126,7 @@ fn portable(schema: &Value, definitions: &Definitions, purpose: Use) -> Value {
                 .map(|(name, schema)| (name.clone(), portable(schema, definitions, purpose)))
                 .collect(),
             ("items", items) => portable(items, definitions, purpose),
-            (keyword, _) if purpose == Use::Input && INPUT_KEYWORDS.contains(&keyword) => value.clone(),
+            (keyword, _) if purpose == Purpose::Input && INPUT_KEYWORDS.contains(&keyword) => value.clone(),
             _ => continue,
         };
         portable_schema.insert(keyword.clone(), value);

@@ -29,8 +29,8 @@ const ARMS: (&str, &str) =
 const BUDGET: (&str, &str) = ("budget", "Limits that the plan must keep");
 const PLAYBOOK: (&str, &str) = ("playbook", "Name of the playbook to follow, or none");
 
-/// Fields of a plan that tools cannot be asked for.
-const NEVER: [&str; 2] = ["plan_id", "open_questions"];
+/// Fields of a plan that tools never return.
+const OMITTED_FIELDS: [&str; 2] = ["plan_id", "open_questions"];
 
 /// The tool that is called `name`.
 pub(super) fn named(name: &str) -> Option<&'static str> {
@@ -38,16 +38,16 @@ pub(super) fn named(name: &str) -> Option<&'static str> {
 }
 
 /// Whether `tool` plans, and is counted as a request for a plan.
-pub(super) fn plans(tool: &str) -> bool {
+pub(super) fn is_planning_tool(tool: &str) -> bool {
     matches!(tool, CREATE_PLAN | REPLAN)
 }
 
 /// All tools, for the configuration of `service`.
 pub(super) fn all(service: &PlannerService) -> Vec<Tool> {
     let asks_llm = service.planner.origin().engine == EngineKind::OpenAi;
-    let detailed_plan = Arc::new(schema::output::<PlanResponse>(&NEVER, &["plan"]));
-    // Once is enough.
-    let plan = Arc::new(schema::output::<PlanResponse>(&NEVER, &[]));
+    let detailed_plan = Arc::new(schema::output::<PlanResponse>(&OMITTED_FIELDS, &["plan"]));
+    // The schema of a plan is long, so it is described in full only once.
+    let plan = Arc::new(schema::output::<PlanResponse>(&OMITTED_FIELDS, &[]));
     let arms = Arc::new(schema::output::<ArmList>(&[], &[]));
     let tool = |name: &'static str,
                 title: &str,

@@ -10,7 +10,7 @@ use crate::client::ClientOptions;
 use crate::config::table::DefaultValue::{Computed, NotSet, Value};
 use crate::config::table::Kind::{List, Number, Secret, SecretUrl, Text, Url, Whole, Word};
 use crate::config::table::{self, LOG_FORMATS, LOG_LEVEL, Setting, setting};
-use crate::config::{LogFormat, LogLevel, Reader, SettingsError, mask_url, process_variables};
+use crate::config::{LogFormat, LogLevel, SettingsError, SettingsReader, mask_url, process_variables};
 use crate::http_client::has_no_credentials_or_query;
 
 use super::store::Database;
@@ -107,7 +107,7 @@ impl Settings {
         };
         let mut unknown_variables: Vec<String> = values.keys().filter_map(unknown).collect();
         unknown_variables.sort();
-        let mut reader = Reader::new(PREFIX, SETTINGS, values);
+        let mut reader = SettingsReader::new(PREFIX, SETTINGS, values);
         let log_format = if std::io::stdout().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
         let settings = Self {
             database: database(&mut reader),
@@ -134,7 +134,7 @@ impl Settings {
 }
 
 /// The default when it is invalid.
-fn database(reader: &mut Reader) -> Database {
+fn database(reader: &mut SettingsReader) -> Database {
     let url = reader.given_or_default("database_url");
     url.parse().unwrap_or_else(|()| {
         // Without an @ the end of a password cannot be determined.
@@ -148,7 +148,7 @@ fn database(reader: &mut Reader) -> Database {
     })
 }
 
-fn planner_arm_url(reader: &mut Reader) -> String {
+fn planner_arm_url(reader: &mut SettingsReader) -> String {
     let rule =
         "must be an http or https URL without user, password and query, such as http://planner-arm:8001";
     let Some(url) = reader.url("planner_arm_url", &["http", "https"], rule) else {

@@ -29,8 +29,12 @@ impl PlannerArm {
     }
 }
 
-/// What no rest of the plan in `progress` can keep of `budget`: what is done counts.
-pub(super) fn faults_of_rest(budget: &Budget, progress: &PlanProgress, least: usize) -> Vec<FieldError> {
+/// The limits of `budget` that no new plan of the rest can keep, after what is done in `progress`.
+pub(super) fn replan_budget_faults(
+    budget: &Budget,
+    progress: &PlanProgress,
+    least: usize,
+) -> Vec<FieldError> {
     let done = progress.done();
     let mut faults = Vec::new();
     let count = done.len() + least;
@@ -104,8 +108,8 @@ pub(super) fn fit(draft: &mut Draft, budget: &Budget, done: &[SubTask]) {
         let (mut fits, mut exceeds) = (0_u32, 1_000_000_u32);
         while exceeds - fits > 1 {
             let middle = fits.midpoint(exceeds);
-            let is_fitting = Finish::of(done, &draft.steps, f64::from(middle) / 1e6).last <= most;
-            if is_fitting { fits = middle } else { exceeds = middle }
+            let fits_budget = Finish::of(done, &draft.steps, f64::from(middle) / 1e6).last <= most;
+            if fits_budget { fits = middle } else { exceeds = middle }
         }
         for step in &mut draft.steps {
             step.seconds = Some(scaled(step, f64::from(fits) / 1e6));

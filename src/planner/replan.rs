@@ -11,7 +11,7 @@ use crate::domain::{
     SubTask,
 };
 
-use super::budget::faults_of_rest;
+use super::budget::replan_budget_faults;
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
 use super::normalize::{Plan, ProposalContext, free_numbers, normalize_in_context};
@@ -42,7 +42,7 @@ impl PlannerArm {
         let chosen = request.arms.as_ref().map(|choices| registry.chosen(choices));
         let registry = chosen.as_ref().unwrap_or(&registry);
         let least = progress.rules(self.rules(), registry).min_steps;
-        let mut faults = faults_of_rest(&budget, &progress, least);
+        let mut faults = replan_budget_faults(&budget, &progress, least);
         if !progress.fits(self.rules(), registry) {
             let message = "has no room within 100 steps for what is left and its verification; plan that with POST /plan";
             faults.push(FieldError::new("plan", message));
@@ -74,10 +74,11 @@ impl PlanProgress {
     /// The steps of a valid plan and their status, as
     /// [`ReplanRequest`] has checked it.
     pub fn new(plan: Vec<SubTask>, progress: Vec<Progress>) -> Self {
-        let mut said: HashMap<u32, Progress> = progress.into_iter().map(|said| (said.step, said)).collect();
+        let mut by_step: HashMap<u32, Progress> =
+            progress.into_iter().map(|progress| (progress.step, progress)).collect();
         let steps: Vec<StepProgress> = plan
             .into_iter()
-            .map(|step| match said.remove(&step.step) {
+            .map(|step| match by_step.remove(&step.step) {
                 Some(Progress { status, reason, note, .. }) => StepProgress { step, status, reason, note },
                 None => StepProgress { step, status: StepStatus::Pending, reason: None, note: None },
             })

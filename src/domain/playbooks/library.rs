@@ -8,7 +8,7 @@ use crate::text::{fold, is_ideograph, nearest, shorten};
 
 use super::builtin;
 use super::format::{Match, Playbook, PlaybookStep};
-use super::phrases::{Found, PhraseSet, PhraseSetBuilder};
+use super::phrases::{PhraseMatches, PhraseSet, PhraseSetBuilder};
 
 /// The name in a request that asks for no playbook.
 pub const NO_PLAYBOOK: &str = "none";
@@ -168,7 +168,7 @@ impl Entry {
     }
 
     /// How well the playbook fits the text in which these phrases were found; 0: not at all.
-    fn score(&self, found: &Found, is_question: bool, phrases: &PhraseSet) -> usize {
+    fn score(&self, found: &PhraseMatches, is_question: bool, phrases: &PhraseSet) -> usize {
         if found.any(&self.none_of) || !self.any_of.iter().all(|group| found.any(group)) {
             return 0;
         }

@@ -23,7 +23,7 @@ pub(crate) struct PhraseSetBuilder {
 /// Where each phrase of a set first occurs in a text: the byte offset plus 1, or 0. There are thousands of phrases, and
 /// this is made for each goal.
 #[derive(Debug)]
-pub(crate) struct Found(Vec<u32>);
+pub(crate) struct PhraseMatches(Vec<u32>);
 
 impl PhraseSetBuilder {
     /// The number of `phrase`, which may be written in any case.
@@ -51,7 +51,7 @@ impl PhraseSetBuilder {
 
 impl PhraseSet {
     /// Where the phrases occur in the folded `text` as whole words, perhaps with an English ending.
-    pub(crate) fn find(&self, text: &str) -> Found {
+    pub(crate) fn find(&self, text: &str) -> PhraseMatches {
         let mut first = vec![0; self.phrases.len()];
         for found in self.automaton.find_overlapping_iter(text) {
             let number = found.pattern().as_usize();
@@ -59,7 +59,7 @@ impl PhraseSet {
                 first[number] = u32::try_from(found.start() + 1).unwrap_or(u32::MAX);
             }
         }
-        Found(first)
+        PhraseMatches(first)
     }
 
     /// The phrase of this number, folded.
@@ -68,7 +68,7 @@ impl PhraseSet {
     }
 }
 
-impl Found {
+impl PhraseMatches {
     /// The byte offset of the first occurrence of the phrase with this number.
     pub(crate) fn at(&self, number: usize) -> Option<usize> {
         (self.0[number] as usize).checked_sub(1)

@@ -9,7 +9,7 @@ use crate::telemetry::metrics::Metrics;
 
 use super::ModelEntry;
 
-/// Counts a call when it ends, also when it is dropped, and tells its observer.
+/// Counts a call when it ends, also when it is dropped, and notifies its observer.
 pub(super) struct CallRecord<'a> {
     metrics: &'a Metrics,
     model_entry: &'a ModelEntry,
@@ -21,7 +21,7 @@ pub(super) struct CallRecord<'a> {
 
 impl<'a> CallRecord<'a> {
     /// Makes one call, counted and timed however it ends.
-    pub(super) async fn of(
+    pub(super) async fn call(
         metrics: &'a Metrics,
         model_entry: &'a ModelEntry,
         prompt: &'a Prompt,

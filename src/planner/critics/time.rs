@@ -47,20 +47,20 @@ impl Critic for ImplausibleDurations {
         let mut findings = Vec::new();
         for step in review.open_steps() {
             let estimated = step.estimated_duration_seconds;
-            let Some(said) = limit::waiting(&step.action).filter(|said| estimated < said / 2) else {
+            let Some(stated) = limit::waiting(&step.action).filter(|stated| estimated < stated / 2) else {
                 continue;
             };
-            let (said, estimated) = (seconds(said.into()), seconds(estimated.into()));
+            let (stated, estimated) = (seconds(stated.into()), seconds(estimated.into()));
             findings.push(Finding {
                 code: FindingCode::Warning(WarningCode::DurationImplausible),
                 severity: DURATION_SEVERITY,
                 step: Some(step.step),
                 field: Some("estimated_duration_seconds"),
                 to_llm: format!(
-                    "Step {} waits for {said} and was estimated at {estimated}. Durations are in seconds.",
+                    "Step {} waits for {stated} and was estimated at {estimated}. Durations are in seconds.",
                     step.step
                 ),
-                to_caller: format!("the step waits for {said} and is estimated at {estimated}"),
+                to_caller: format!("the step waits for {stated} and is estimated at {estimated}"),
             });
         }
         findings

@@ -25,7 +25,7 @@ use crate::resilience::backoff::Backoff;
 use crate::telemetry::metrics::{ArmSourceGauges, Metrics};
 
 use super::PlannerService;
-use reader::{Found, SourceReader};
+use reader::{SourceArms, SourceReader};
 
 /// How long the service waits at its start for sources to be read.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
@@ -166,13 +166,13 @@ impl ArmSources {
     }
 
     /// Records the result of reading a source; changes are logged once.
-    fn record(&self, place: usize, found: Result<Found, String>) {
+    fn record(&self, place: usize, found: Result<SourceArms, String>) {
         let mut known = self.known();
         let known = &mut known[place];
         let source = known.name.clone();
         known.is_tried = true;
         match found {
-            Ok(Found { arms, left_out }) => {
+            Ok(SourceArms { arms, left_out }) => {
                 let changes = changes(&known.arms, &arms);
                 if known.read_at.is_none() || changes != (0, 0) || known.error.is_some() {
                     let (added, removed) = changes;

@@ -25,9 +25,9 @@ pub(super) const MAX_TOOLS: usize = 1_000;
 /// Of more capabilities than these, the first are taken.
 const MAX_CAPABILITIES: usize = 50;
 
-/// What a source has.
+/// The arms of a source.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct SourceArms {
     pub(super) arms: Vec<Arm>,
     /// What cannot be an arm, and why.
     pub(super) left_out: Vec<String>,
@@ -66,7 +66,7 @@ impl SourceReader {
     }
 
     /// What the source has now, or why it cannot be read.
-    pub(super) async fn read(&mut self) -> Result<Found, String> {
+    pub(super) async fn read(&mut self) -> Result<SourceArms, String> {
         let Self { source, access } = self;
         let found = match access {
             Access::Process(server) => return Ok(arms(source, server.tools().await?)),
@@ -91,7 +91,7 @@ impl SourceReader {
     }
 }
 
-async fn read_over_http(source: &ArmSource, client: &reqwest::Client) -> Result<Found, String> {
+async fn read_over_http(source: &ArmSource, client: &reqwest::Client) -> Result<SourceArms, String> {
     match &source.kind {
         ArmSourceKind::Mcp(url) => {
             Ok(arms(source, mcp::tools_at(url, source.token.as_ref(), client.clone()).await?))
@@ -102,7 +102,7 @@ async fn read_over_http(source: &ArmSource, client: &reqwest::Client) -> Result<
         }
         ArmSourceKind::Capabilities(url) => {
             let answer = json_at(source, url, client).await?;
-            capable_arm(source, answer)
+            self_described_arm(source, answer)
         }
         ArmSourceKind::McpCommand { .. } => unreachable!("a command is not read over HTTP"),
     }
@@ -124,10 +124,10 @@ async fn json_at(source: &ArmSource, url: &Url, client: &reqwest::Client) -> Res
 }
 
 /// The tools that `source` takes as arms.
-fn arms(source: &ArmSource, tools: Vec<FoundTool>) -> Found {
-    let mut found = Found::default();
-    let wanted = tools.into_iter().filter(|tool| source.takes(&tool.name));
-    for (place, tool) in wanted.enumerate() {
+fn arms(source: &ArmSource, tools: Vec<FoundTool>) -> SourceArms {
+    let mut found = SourceArms::default();
+    let taken = tools.into_iter().filter(|tool| source.takes(&tool.name));
+    for (place, tool) in taken.enumerate() {
         if place == MAX_TOOLS {
             found.left_out.push(format!("all beyond the first {MAX_TOOLS}"));
             break;
@@ -152,20 +152,20 @@ struct SelfDescription {
     cost_tier: Option<u8>,
 }
 
-fn capable_arm(source: &ArmSource, answer: Value) -> Result<Found, String> {
-    let said: SelfDescription = serde_json::from_value(answer).map_err(|error| {
+fn self_described_arm(source: &ArmSource, answer: Value) -> Result<SourceArms, String> {
+    let description: SelfDescription = serde_json::from_value(answer).map_err(|error| {
         format!("does not answer with the capabilities of an arm: {}", describe::quoted(&error.to_string()))
     })?;
-    if !source.takes(&said.arm_id) {
-        return Ok(Found::default());
+    if !source.takes(&description.arm_id) {
+        return Ok(SourceArms::default());
     }
-    let arm = Arm::of_source(&format!("{}{}", source.prefix, said.arm_id), "")?;
-    let cost_tier = said.cost_tier.unwrap_or(arm.cost_tier);
+    let arm = Arm::of_source(&format!("{}{}", source.prefix, description.arm_id), "")?;
+    let cost_tier = description.cost_tier.unwrap_or(arm.cost_tier);
     if !(1..=5).contains(&cost_tier) {
         return Err(format!("says that its cost_tier is {cost_tier}; it must be from 1 to 5"));
     }
     let clean = |capability: String| describe::quoted(&capability);
-    let capabilities = said.capabilities.into_iter().map(clean).filter(|text| !text.is_empty());
+    let capabilities = description.capabilities.into_iter().map(clean).filter(|text| !text.is_empty());
     let capabilities = capabilities.take(MAX_CAPABILITIES).collect();
-    Ok(Found { arms: vec![Arm { capabilities, cost_tier, ..arm }], left_out: Vec::new() })
+    Ok(SourceArms { arms: vec![Arm { capabilities, cost_tier, ..arm }], left_out: Vec::new() })
 }
