@@ -3,8 +3,7 @@
 use std::io::IsTerminal as _;
 
 use clap::Args;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, ContentArrangement, Table};
+use comfy_table::Cell;
 
 use crate::config::Settings;
 use crate::domain::arms::{ArmList, ArmSourceStatus, ListedArm};
@@ -12,7 +11,7 @@ use crate::service::read_arms;
 use crate::telemetry;
 
 use super::output::{ListFormat, OutputArguments};
-use super::render::{Colours, fit, visible, visible_json};
+use super::render::{Colours, json, new_table, visible};
 
 /// Arguments of `planner-arm arms`.
 #[derive(Debug, Args)]
@@ -31,20 +30,14 @@ pub(super) async fn print(arguments: ArmsArguments, settings: Settings) -> Resul
             let sources = if list.sources.is_empty() { String::new() } else { sources_table(&list.sources) };
             table(&list, colours) + &sources
         }
-        ListFormat::Json => {
-            let json = serde_json::to_string_pretty(&list).map_err(|error| error.to_string())?;
-            visible_json(&json) + "\n"
-        }
+        ListFormat::Json => json(&list)?,
     };
     super::print(&text)
 }
 
 /// What each source has, or why it cannot be read.
 fn sources_table(sources: &[ArmSourceStatus]) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(vec!["Source", "Arms", "Available", "Note"]);
-    fit(&mut table);
+    let mut table = new_table(&["Source", "Arms", "Available", "Note"]);
     for status in sources {
         table.add_row(vec![
             visible(&status.source),
@@ -60,8 +53,6 @@ fn table(list: &ArmList, colours: Colours) -> String {
     let has_types =
         list.arms.iter().any(|listed| !listed.arm.inputs.is_empty() || !listed.arm.outputs.is_empty());
     let has_sources = !list.sources.is_empty();
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     let mut header = vec!["Arm", "What it does", "Capabilities", "Keywords", "Cost 1-5"];
     if has_types {
         header.push("Takes → makes");
@@ -69,11 +60,10 @@ fn table(list: &ArmList, colours: Colours) -> String {
     if has_sources {
         header.push("Source");
     }
-    table.set_header(header);
+    let mut table = new_table(&header);
     if colours.are_on() {
         table.enforce_styling();
     }
-    fit(&mut table);
     let words = |words: &[String]| visible(&words.join(", "));
     for ListedArm { arm, source, .. } in &list.arms {
         let mut id = Cell::new(visible(&arm.id));

@@ -23,7 +23,7 @@ const INTERRUPTED: u8 = 130;
 
 /// How a plan is made and printed.
 #[derive(Debug, Args)]
-pub(super) struct MakeArguments {
+pub(super) struct GenerateArguments {
     /// Extras to add to the JSON: a comma-separated list of schedule, usage, repairs, id, warnings, questions
     #[arg(long, value_name = "EXTRAS", value_parser = include)]
     include: Option<Include>,
@@ -32,8 +32,8 @@ pub(super) struct MakeArguments {
 }
 
 /// Makes the plan for what `job` reads, and prints it.
-pub(super) async fn make(
-    arguments: &MakeArguments,
+pub(super) async fn generate_and_print(
+    arguments: &GenerateArguments,
     settings: &Settings,
     job: impl FnOnce(&PlannerService) -> Result<PlanJob, String>,
 ) -> ExitCode {
@@ -51,7 +51,7 @@ pub(super) async fn make(
 
 /// The plan as it is printed; `None` when a person interrupted it.
 async fn output(
-    arguments: &MakeArguments,
+    arguments: &GenerateArguments,
     settings: &Settings,
     job: impl FnOnce(&PlannerService) -> Result<PlanJob, String>,
 ) -> Result<Option<String>, String> {

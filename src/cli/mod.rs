@@ -107,10 +107,10 @@ pub(crate) fn run(
         Command::Healthcheck { url: Some(url) } => return exit(block_on(1, healthcheck(url))),
         Command::Completions { shell } => return exit(print(&completions(*shell))),
         Command::Man => return exit(man::page(Arguments::command()).and_then(|page| print(&page))),
-        Command::Plan(arguments) if !arguments.have_a_goal() => {
+        Command::Plan(arguments) if !arguments.has_goal() => {
             usage_error("plan", "no goal: give one as an argument or on standard input")
         }
-        Command::Validate(arguments) if !arguments.have_a_plan() => {
+        Command::Validate(arguments) if !arguments.has_plan() => {
             usage_error("validate", "no plan: give a file as an argument, or a plan on standard input")
         }
         _ => {}

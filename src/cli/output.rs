@@ -60,10 +60,7 @@ impl OutputArguments<PlanFormat> {
             PlanFormat::Table | PlanFormat::Tree => render::tree(finished, colours),
             PlanFormat::Mermaid => render::mermaid(&finished.plan.plan),
             PlanFormat::Markdown => render::markdown(finished.plan),
-            PlanFormat::Json => {
-                let json = serde_json::to_string_pretty(finished.plan).map_err(|error| error.to_string())?;
-                render::visible_json(&json) + "\n"
-            }
+            PlanFormat::Json => render::json(finished.plan)?,
         })
     }
 }

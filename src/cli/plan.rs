@@ -12,7 +12,7 @@ use crate::domain::{Budget, MAX_GOAL_CHARS, PlanRequest};
 use crate::planner::PlanJob;
 
 use super::arms_file;
-use super::generate::{MakeArguments, make};
+use super::generate::{GenerateArguments, generate_and_print};
 use super::output::STANDARD;
 
 /// The longest goal in UTF-8 with its line ending.
@@ -47,12 +47,12 @@ pub(super) struct PlanArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_steps: Option<u32>,
     #[command(flatten)]
-    make: MakeArguments,
+    generate: GenerateArguments,
 }
 
 impl PlanArguments {
     /// Whether there is a goal, or one can be read from standard input without a person having to type it.
-    pub(super) fn have_a_goal(&self) -> bool {
+    pub(super) fn has_goal(&self) -> bool {
         !self.goal.is_empty() || !std::io::stdin().is_terminal()
     }
 }
@@ -64,7 +64,7 @@ pub(super) async fn plan(arguments: PlanArguments, settings: &Settings) -> ExitC
         max_cost_tier: arguments.max_cost_tier,
         max_steps: arguments.max_steps,
     };
-    make(&arguments.make, settings, |service| {
+    generate_and_print(&arguments.generate, settings, |service| {
         let request = PlanRequest {
             goal: goal(&arguments.goal)?,
             constraints: arguments.constraints.clone(),

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{Cell, ContentArrangement, Table};
+use clap::Args;
+use comfy_table::Cell;
 
 use crate::config::Settings;
 use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookList};
 use crate::planner::playbooks::EmbeddedPlanner;
 use crate::text::duration;
 
-use super::render::{fit, visible, visible_json};
+use super::output::ListFormat;
+use super::render::{json, new_table, visible};
 
 /// Most playbooks that are shown as fitting a goal.
 const MAX_RANKED: usize = 5;
@@ -26,16 +26,8 @@ pub(super) struct PlaybooksArguments {
     #[arg(long, value_name = "GOAL", conflicts_with = "format")]
     test: Option<String>,
     /// How to print them
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// As in the response of GET /playbooks
-    Json,
+    #[arg(short, long, value_enum, default_value_t = ListFormat::Table)]
+    format: ListFormat,
 }
 
 /// Prints the playbooks of `settings`.
@@ -50,22 +42,18 @@ pub(super) fn print(arguments: &PlaybooksArguments, settings: &Settings) -> Resu
     let named = named.transpose()?;
     super::print(&match (&arguments.test, named, arguments.format) {
         (Some(goal), named, _) => test(goal, named, settings),
-        (None, Some(playbook), Format::Table) => in_full(playbook),
-        (None, None, Format::Table) => table(library),
-        (None, named, Format::Json) => {
+        (None, Some(playbook), ListFormat::Table) => in_full(playbook),
+        (None, None, ListFormat::Table) => table(library),
+        (None, named, ListFormat::Json) => {
             let mut list = PlaybookList::of(library);
             list.playbooks.retain(|listed| named.is_none_or(|playbook| playbook.name == listed.name));
-            let json = serde_json::to_string_pretty(&list).map_err(|error| error.to_string())?;
-            visible_json(&json) + "\n"
+            json(&list)?
         }
     })
 }
 
 fn table(library: &Library) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(vec!["Playbook", "What it is for", "Steps", "From"]);
-    fit(&mut table);
+    let mut table = new_table(&["Playbook", "What it is for", "Steps", "From"]);
     for playbook in library.playbooks() {
         let from = if playbook.built_in { "built in" } else { "settings" };
         let from = if playbook.mode == Mode::Fixed { format!("{from}, fixed") } else { from.to_owned() };

@@ -11,7 +11,7 @@ use crate::planner::PlanJob;
 use crate::service::PlannerService;
 
 use super::arms_file;
-use super::generate::{MakeArguments, make};
+use super::generate::{GenerateArguments, generate_and_print};
 use super::output::{findings, name_of, read};
 
 /// Arguments of `planner-arm replan`.
@@ -46,12 +46,12 @@ pub(super) struct ReplanArguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     arms: Option<String>,
     #[command(flatten)]
-    make: MakeArguments,
+    generate: GenerateArguments,
 }
 
 /// Plans what is left, and prints the whole plan.
 pub(super) async fn replan(arguments: ReplanArguments, settings: &Settings) -> ExitCode {
-    make(&arguments.make, settings, |service| job(&arguments, service)).await
+    generate_and_print(&arguments.generate, settings, |service| job(&arguments, service)).await
 }
 
 fn job(arguments: &ReplanArguments, service: &PlannerService) -> Result<PlanJob, String> {

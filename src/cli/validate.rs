@@ -35,7 +35,7 @@ pub(super) struct ValidateArguments {
 
 impl ValidateArguments {
     /// Whether there is a plan to read without a person having to type it.
-    pub(super) fn have_a_plan(&self) -> bool {
+    pub(super) fn has_plan(&self) -> bool {
         self.file.is_some() || !std::io::stdin().is_terminal()
     }
 }

@@ -131,7 +131,7 @@ impl Report {
             ];
             table.add_row(self.with_labels(row, f1_of(score.labelled)));
         }
-        of_figures(table)
+        right_aligned(table)
     }
 
     fn summary_table(&self) -> Table {
@@ -156,7 +156,7 @@ impl Report {
             ];
             table.add_row(self.with_labels(row, f1_of(figures.labelled)));
         }
-        of_figures(table)
+        right_aligned(table)
     }
 
     /// The cells of a row, including those of labelled plans if any scenario has one.
@@ -212,7 +212,7 @@ impl Report {
 const LINE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// `table` with all columns but the first aligned right, at most as wide as the terminal.
-fn of_figures(mut table: Table) -> Table {
+fn right_aligned(mut table: Table) -> Table {
     table.load_style(LINE).set_content_arrangement(ContentArrangement::Dynamic);
     fit(&mut table);
     for (index, column) in table.column_iter_mut().enumerate() {

@@ -176,10 +176,10 @@ fn tables(written: Value, name: &str, faults: &mut Vec<String>) -> Option<Vec<Ta
     tables
 }
 
-/// What `table` says, read field by field so that every bad one is named, not only the first.
+/// `table` as a `T`, read field by field so that every invalid one is reported, not only the first.
 ///
-/// The `required` fields, all of them texts, are empty when they are missing, for the rules to find. In the
-/// place of an invalid one is `place`, which breaks no rule.
+/// The `required` fields, all of them texts, are empty when they are missing, and the rules report that. An invalid
+/// one, which is reported here, is replaced by the text `place`, so that the rules do not report it again.
 fn fields<T: DeserializeOwned>(
     table: &Table,
     required: &[&str],

@@ -39,16 +39,16 @@ pub(super) struct Summary {
     /// This cost for each valid plan; null without one.
     pub(super) cost_usd_per_plan: Option<f64>,
     /// Expected arms that the plans use.
-    pub(super) expected_arms: Part,
+    pub(super) expected_arms: Proportion,
     /// How much the plans are like the labelled ones, in the mean over the scenarios that have one; null without any.
     pub(super) labelled: Option<Similarity>,
     /// Constraints that the plans cover.
-    pub(super) constraints: Part,
+    pub(super) constraints: Proportion,
 }
 
 /// A part of a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Part {
+pub(super) struct Proportion {
     /// The part.
     pub(super) count: usize,
     /// The whole.
@@ -67,7 +67,7 @@ pub(super) struct KindSummary {
     pub(super) summary: Summary,
 }
 
-impl Part {
+impl Proportion {
     fn new(count: usize, total: usize) -> Self {
         Self { count, total, share: (total > 0).then(|| rounded(count as f64 / total as f64)) }
     }
@@ -98,12 +98,12 @@ impl Summary {
             completion_tokens: sum_long(|score| score.completion_tokens),
             cost_usd: cost.map(rounded_usd),
             cost_usd_per_plan: cost.filter(|_| valid > 0).map(|cost| rounded_usd(cost / valid as f64)),
-            expected_arms: Part::new(
+            expected_arms: Proportion::new(
                 sum(|score| score.arms.expected.len() - score.arms.missing.len()),
                 sum(|score| score.arms.expected.len()),
             ),
             labelled: Similarity::mean(scores.iter().map(|score| score.labelled)),
-            constraints: Part::new(
+            constraints: Proportion::new(
                 sum(|score| score.constraints.covered),
                 sum(|score| score.constraints.total),
             ),
@@ -181,8 +181,8 @@ mod tests {
         assert_eq!((all.calls, all.calls_per_plan), (6, Some(3.0)));
         assert_eq!((all.prompt_tokens, all.cost_usd, all.cost_usd_per_plan), (300, Some(0.3), Some(0.15)));
         assert_eq!((all.latency_p50_ms as u32, all.latency_p95_ms as u32), (29, 30));
-        assert_eq!(all.constraints, Part { count: 2, total: 3, share: Some(0.6667) });
-        assert_eq!(all.expected_arms, Part { count: 0, total: 0, share: None });
+        assert_eq!(all.constraints, Proportion { count: 2, total: 3, share: Some(0.6667) });
+        assert_eq!(all.expected_arms, Proportion { count: 0, total: 0, share: None });
 
         let kinds = Summary::by_kind(&scores);
         let figures: Vec<_> = kinds

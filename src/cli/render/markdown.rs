@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 
 use crate::domain::PlanResponse;
-use crate::planner::estimate;
+use crate::text::duration;
 
-use super::{duration, mermaid, numbers, visible};
+use super::{durations, mermaid, numbers, visible_line};
+
+/// Characters that mean something in Markdown or HTML.
+const MARKUP: [char; 13] = ['\\', '`', '*', '_', '[', ']', '<', '>', '#', '|', '~', '&', '@'];
 
 /// The plan as a checklist, with its acceptance criteria and a flowchart.
 pub(in crate::cli) fn markdown(plan: &PlanResponse) -> String {
-    let schedule = estimate::schedule(&plan.plan);
     let mut text = format!("{}\n\n", escaped(&plan.rationale));
     for step in &plan.plan {
         let _ = write!(
@@ -31,27 +33,22 @@ pub(in crate::cli) fn markdown(plan: &PlanResponse) -> String {
     }
     let _ = write!(
         text,
-        "\nAbout {} on the critical path {}; {} of work in total. Confidence {}.\n\n```mermaid\n{}```\n",
-        duration(schedule.critical_path_seconds),
-        numbers(&schedule.critical_path, " → "),
-        duration(plan.total_estimated_duration),
+        "\n{}. Confidence {}.\n\n```mermaid\n{}```\n",
+        durations(plan),
         plan.confidence,
         mermaid(&plan.plan),
     );
     text
 }
 
-/// `text` on one line, with characters escaped that mean something in Markdown or HTML.
+/// `text` on one line, with a backslash before each character of [`MARKUP`].
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in visible(text).chars() {
-        match c {
-            '\n' => safe.push(' '),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&' | '@' => {
-                safe.extend(['\\', c]);
-            }
-            c => safe.push(c),
+    for c in visible_line(text).chars() {
+        if MARKUP.contains(&c) {
+            safe.push('\\');
         }
+        safe.push(c);
     }
     safe
 }

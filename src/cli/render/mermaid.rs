@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::domain::SubTask;
-
 use crate::text::duration;
 
-use super::visible;
+use super::visible_line;
 
 /// The plan as a Mermaid flowchart, with one node for each step.
 pub(in crate::cli) fn mermaid(steps: &[SubTask]) -> String {
@@ -29,10 +28,10 @@ pub(in crate::cli) fn mermaid(steps: &[SubTask]) -> String {
     text
 }
 
-/// `text` with characters escaped that end or restyle a quoted Mermaid label.
+/// `text` on one line, with characters escaped that end or restyle a quoted Mermaid label.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in visible(text).chars() {
+    for c in visible_line(text).chars() {
         match c {
             '"' => safe.push_str("#quot;"),
             '#' => safe.push_str("#35;"),
@@ -40,7 +39,6 @@ fn escaped(text: &str) -> String {
             '<' => safe.push_str("#lt;"),
             '>' => safe.push_str("#gt;"),
             '`' => safe.push_str("#96;"),
-            '\n' => safe.push(' '),
             c => safe.push(c),
         }
     }

@@ -1,4 +1,4 @@
-//! Plans as a table, a tree, a Mermaid flowchart or JSON.
+//! Plans as a table, a tree, a Mermaid flowchart, Markdown or JSON.
 
 mod colours;
 mod markdown;
@@ -9,6 +9,7 @@ mod tree;
 use std::fmt::Write as _;
 
 use console::Term;
+use serde::Serialize;
 
 use crate::domain::{PlanResponse, SubTask};
 use crate::llm::fallback::UsageTotals;
@@ -19,7 +20,7 @@ use crate::text::{duration, is_direction_mark, thousands};
 pub(super) use colours::Colours;
 pub(super) use markdown::markdown;
 pub(super) use mermaid::mermaid;
-pub(super) use table::{fit, table};
+pub(super) use table::{fit, new_table, table};
 pub(super) use tree::tree;
 
 /// Columns if standard output is not a terminal.
@@ -40,15 +41,7 @@ impl FinishedPlan<'_> {
     /// The lines below the steps: rationale, duration, origin, what the LLM calls cost, warnings, repairs.
     fn summary(&self) -> String {
         let Self { plan, details, origin } = self;
-        let schedule = estimate::schedule(&plan.plan);
-        let mut text = format!("{}\n", visible(&plan.rationale));
-        let _ = writeln!(
-            text,
-            "About {} on the critical path {}; {} of work in total",
-            duration(schedule.critical_path_seconds),
-            numbers(&schedule.critical_path, " → "),
-            duration(plan.total_estimated_duration),
-        );
+        let mut text = format!("{}\n{}\n", visible(&plan.rationale), durations(plan));
         let _ = write!(text, "Confidence {} · complexity {}", plan.confidence, plan.complexity_score);
         if let Some(Origin { engine, model, usage_totals }) = origin {
             let _ = write!(text, " · by {} ({})", engine.as_str(), visible(model));
@@ -73,6 +66,17 @@ impl FinishedPlan<'_> {
         }
         text
     }
+}
+
+/// How long the plan takes: `About 3 min on the critical path 1 → 2; 5 min of work in total`.
+fn durations(plan: &PlanResponse) -> String {
+    let schedule = estimate::schedule(&plan.plan);
+    format!(
+        "About {} on the critical path {}; {} of work in total",
+        duration(schedule.critical_path_seconds),
+        numbers(&schedule.critical_path, " → "),
+        duration(plan.total_estimated_duration),
+    )
 }
 
 /// Tokens and cost of the LLM calls: `2,310 tokens, $0.0031`.
@@ -107,8 +111,7 @@ pub(super) fn is_too_narrow_for_a_table() -> bool {
 
 /// A step in one line, to be shown while the plan is made.
 pub(super) fn line(step: &SubTask, colours: Colours) -> String {
-    let arm = visible(&step.required_arm).replace('\n', " ");
-    let action = visible(&step.action).replace('\n', " ");
+    let (arm, action) = (visible_line(&step.required_arm), visible_line(&step.action));
     format!("{} {}  {action}", step.step, colours.paint(&step.required_arm, &arm))
 }
 
@@ -122,8 +125,19 @@ pub(super) fn visible(text: &str) -> String {
     text.chars().filter(|&c| !is_control(c) || c == '\n').collect()
 }
 
+/// `text` on one line, without characters that control a terminal.
+fn visible_line(text: &str) -> String {
+    visible(text).replace('\n', " ")
+}
+
+/// `value` as indented JSON that can be shown in a terminal, with a line feed at its end.
+pub(super) fn json(value: &impl Serialize) -> Result<String, String> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    Ok(visible_json(&json) + "\n")
+}
+
 /// `json` with characters escaped that JSON allows and that control a terminal.
-pub(super) fn visible_json(json: &str) -> String {
+fn visible_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
         // Line feeds are JSON's layout: in strings they are escaped already.

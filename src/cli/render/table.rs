@@ -12,20 +12,10 @@ const MIN_WIDTH: usize = 60;
 
 /// The plan as a table, with its summary below.
 pub(in crate::cli) fn table(finished: &FinishedPlan<'_>, colours: Colours) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header([
-        "#",
-        "Arm",
-        "Action",
-        "Done when",
-        "After",
-        "Cost 1-5",
-        "Duration",
-    ]);
+    let mut table = new_table(&["#", "Arm", "Action", "Done when", "After", "Cost 1-5", "Duration"]);
     if colours.are_on() {
         table.enforce_styling();
     }
-    fit(&mut table);
     for step in &finished.plan.plan {
         let mut arm = Cell::new(visible(&step.required_arm));
         if let Some(colour) = colours.in_table(&step.required_arm) {
@@ -44,6 +34,15 @@ pub(in crate::cli) fn table(finished: &FinishedPlan<'_>, colours: Colours) -> St
         ]);
     }
     format!("{table}\n{}", finished.summary())
+}
+
+/// A table with this header, as wide as the terminal at most.
+pub(in crate::cli) fn new_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    fit(&mut table);
+    table
 }
 
 /// Makes `table` as wide as the terminal at most.

@@ -11,7 +11,6 @@ use textwrap::Options;
 
 use crate::domain::SubTask;
 use crate::planner::graph;
-
 use crate::text::duration;
 
 use super::{Colours, FinishedPlan, numbers, visible, width};
