@@ -1,5 +1,6 @@
 //! `planner-arm arms`: the arms that steps can be assigned to.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use clap::Args;
@@ -11,7 +12,7 @@ use crate::service::read_arms;
 use crate::telemetry;
 
 use super::output::{ListFormat, OutputArguments};
-use super::render::{Colours, json, new_table, visible};
+use super::render::{Colours, is_too_narrow_for_a_table, json, new_table, visible};
 
 /// Arguments of `planner-arm arms`.
 #[derive(Debug, Args)]
@@ -28,7 +29,9 @@ pub(super) async fn print(arguments: ArmsArguments, settings: Settings) -> Resul
         ListFormat::Table => {
             let colours = Colours::on(&std::io::stdout(), arguments.output.color);
             let sources = if list.sources.is_empty() { String::new() } else { sources_table(&list.sources) };
-            table(&list, colours) + &sources
+            let arms =
+                if is_too_narrow_for_a_table() { plain(&list, colours) } else { table(&list, colours) };
+            arms + &sources
         }
         ListFormat::Json => json(&list)?,
     };
@@ -47,6 +50,29 @@ fn sources_table(sources: &[ArmSourceStatus]) -> String {
         ]);
     }
     format!("{table}\n")
+}
+
+/// A list, for terminals in which a table would break words.
+fn plain(list: &ArmList, colours: Colours) -> String {
+    let mut text = String::new();
+    for ListedArm { arm, source, .. } in &list.arms {
+        let id = visible(&arm.id);
+        let _ = writeln!(text, "{} · cost tier {}", colours.paint(&arm.id, &id), arm.cost_tier);
+        let origin = if list.sources.is_empty() { "" } else { source.as_str() };
+        for (title, words) in [
+            ("", arm.description.as_str()),
+            ("Capabilities: ", &arm.capabilities.join(", ")),
+            ("Keywords: ", &arm.keywords.join(", ")),
+            ("Takes: ", &arm.inputs.join(", ")),
+            ("Makes: ", &arm.outputs.join(", ")),
+            ("Source: ", origin),
+        ] {
+            if !words.is_empty() {
+                let _ = writeln!(text, "  {title}{}", visible(words));
+            }
+        }
+    }
+    text
 }
 
 fn table(list: &ArmList, colours: Colours) -> String {

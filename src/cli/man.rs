@@ -36,7 +36,7 @@ const OTHER_VARIABLES: [(&str, &str); 16] = [
         "Attributes of this process in every trace: a comma-separated list of NAME=VALUE.",
     ),
     ("OTEL_TRACES_SAMPLER", "Which traces are sent. Default: parentbased_always_on."),
-    ("OTEL_TRACES_SAMPLER_ARG", "The ratio of a sampler by ratio, 0 to 1. Default: 1."),
+    ("OTEL_TRACES_SAMPLER_ARG", "The ratio for samplers that take one, 0 to 1. Default: 1."),
     ("OTEL_BSP_SCHEDULE_DELAY", "Milliseconds between batches. Default: 5000."),
     (
         "OTEL_BSP_MAX_QUEUE_SIZE",
@@ -48,7 +48,7 @@ const OTHER_VARIABLES: [(&str, &str); 16] = [
         "Whether arms are shown in colours, unless --color is given.",
     ),
     ("HTTPS_PROXY, HTTP_PROXY", "The proxy through which the LLM server is called."),
-    ("NO_PROXY", "Hosts that are called without it."),
+    ("NO_PROXY", "Hosts that are called without the proxy."),
 ];
 
 /// The page of `command` in roff, for `man`.

@@ -20,12 +20,13 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use crate::config::table::{SETTINGS, help};
 use crate::config::{
-    CONFIG_FILE, EXIT_CODE, LocalLlm, Settings, SettingsError, process_variables, unknown_variables,
+    CONFIG_FILE, EXIT_CODE, LocalLlm, PREFIX, Settings, SettingsError, process_variables, unknown_variables,
 };
 use crate::llm::local;
 use crate::server::process::{exit_as, healthcheck};
@@ -40,7 +41,7 @@ use render::visible;
 #[derive(Debug, Parser)]
 #[command(name = "planner-arm", version)]
 struct Arguments {
-    /// The settings file, in place of the one that `PLANNER_CONFIG_FILE` names
+    /// The settings file to use instead of the one that `PLANNER_CONFIG_FILE` names
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<String>,
     #[command(subcommand)]
@@ -58,23 +59,23 @@ enum Command {
     Mcp,
     /// Make one plan and print it
     Plan(plan::PlanArguments),
-    /// Check a plan, without a language model, and print it; the exit code is 1 when it is not valid
+    /// Check a plan without a language model and print it; the exit code is 1 if it is not valid
     Validate(validate::ValidateArguments),
-    /// Plan what is left of a plan, or change it according to feedback
+    /// Plan the remaining steps of a plan, or change them as feedback asks
     Replan(replan::ReplanArguments),
     /// Evaluate the configured engine on a set of scenarios and print a report
     Eval(eval::EvalArguments),
-    /// Print the arms that steps can be assigned to, those of sources included
+    /// Print the arms that steps can be assigned to, including those of arm sources
     Arms(arms::ArmsArguments),
-    /// Print the playbooks that plans can follow, one of them, or those that fit a goal
+    /// Print all playbooks, one playbook, or those that fit a goal
     Playbooks(playbooks::PlaybooksArguments),
     /// Check whether a running service is healthy; the exit code is 0 or 1
     Healthcheck {
         /// The URL to request [default: /health at `PLANNER_HOST` and `PLANNER_PORT`]
         url: Option<String>,
     },
-    /// Print the settings in force, secrets masked (`config --help` explains each)
-    #[command(after_long_help = config::help())]
+    /// Print the settings in force, with secrets masked (`config --help` explains each setting)
+    #[command(after_long_help = help(SETTINGS, PREFIX))]
     Config,
     /// Print a shell completion script
     Completions {
@@ -92,7 +93,8 @@ pub(crate) fn run(
     serve: impl AsyncFnOnce(Settings) -> Result<(), String>,
     serve_mcp: impl AsyncFnOnce(Settings) -> Result<(), String>,
 ) -> ExitCode {
-    let Arguments { config, command } = Arguments::parse();
+    let Arguments { config, command } =
+        Arguments::try_parse().unwrap_or_else(|error| with_hint_on_quotes(error).exit());
     let command = command.unwrap_or(Command::Serve);
     let mut variables = process_variables();
     if let Some(file) = config {
@@ -145,7 +147,7 @@ async fn read_arm_sources(service: &Arc<PlannerService>) {
     service.read_arm_sources().await;
     for status in &service.arms().sources {
         if let Some(error) = &status.error {
-            eprintln!("planner-arm: the source of arms {}: {}", visible(&status.source), visible(error));
+            eprintln!("planner-arm: arm source {}: {}", visible(&status.source), visible(error));
         }
     }
 }
@@ -198,6 +200,17 @@ fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "planner-arm", &mut script);
     String::from_utf8(script).expect("clap writes texts")
+}
+
+/// Adds to an error about a word that no argument takes what is usually the reason: a text without quotes.
+fn with_hint_on_quotes(mut error: clap::Error) -> clap::Error {
+    let is_word =
+        |argument: &ContextValue| matches!(argument, ContextValue::String(word) if !word.starts_with('-'));
+    if error.kind() == ErrorKind::UnknownArgument && error.get(ContextKind::InvalidArg).is_some_and(is_word) {
+        let hint = "put a text of several words in quotes, as in --goal \"fix the bug\"".into();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
+    }
+    error
 }
 
 /// Exits as clap does for invalid arguments of the command `name`.

@@ -19,7 +19,7 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// How something is printed.
 #[derive(Debug, Args)]
 pub(super) struct OutputArguments<F: ValueEnum + Clone + Send + Sync + 'static> {
-    /// How to print it
+    /// Output format
     #[arg(short, long, value_enum, default_value = "table")]
     pub(super) format: F,
     /// Whether to colour arms (auto: in a terminal, unless `NO_COLOR` is set)
@@ -30,7 +30,7 @@ pub(super) struct OutputArguments<F: ValueEnum + Clone + Send + Sync + 'static> 
 /// How a plan is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PlanFormat {
-    /// A table; in a terminal with less than 72 columns, a tree
+    /// A table, or a tree if the terminal has fewer than 80 columns
     Table,
     /// Each step below its dependencies
     Tree,
@@ -45,9 +45,9 @@ pub(super) enum PlanFormat {
 /// How a list is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ListFormat {
-    /// For people
+    /// A table for people
     Table,
-    /// As the API answers
+    /// JSON, as the API returns it
     Json,
 }
 

@@ -22,10 +22,10 @@ const MAX_RANKED: usize = 5;
 pub(super) struct PlaybooksArguments {
     /// The playbook to show in full
     name: Option<String>,
-    /// Show which playbooks fit this goal, and how well; with NAME, whether that one does
-    #[arg(long, value_name = "GOAL", conflicts_with = "format")]
-    test: Option<String>,
-    /// How to print them
+    /// Show which playbooks fit this goal of one or more words, and how well; after NAME, whether that one does
+    #[arg(long, value_name = "GOAL", num_args = 1.., conflicts_with = "format")]
+    test: Vec<String>,
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = ListFormat::Table)]
     format: ListFormat,
 }
@@ -37,14 +37,16 @@ pub(super) fn print(arguments: &PlaybooksArguments, settings: &Settings) -> Resu
         return Err(fault.message);
     }
     let named = arguments.name.as_ref().map(|name| {
-        library.named(name).ok_or_else(|| "`none` is not a playbook: it makes plans follow none".to_owned())
+        library
+            .named(name)
+            .ok_or_else(|| "`none` is not a playbook: it means that no playbook is followed".to_owned())
     });
     let named = named.transpose()?;
-    super::print(&match (&arguments.test, named, arguments.format) {
-        (Some(goal), named, _) => test(goal, named, settings),
-        (None, Some(playbook), ListFormat::Table) => in_full(playbook),
-        (None, None, ListFormat::Table) => table(library),
-        (None, named, ListFormat::Json) => {
+    super::print(&match (arguments.test.as_slice(), named, arguments.format) {
+        ([_, ..], named, _) => test(&arguments.test.join(" "), named, settings),
+        ([], Some(playbook), ListFormat::Table) => in_full(playbook),
+        ([], None, ListFormat::Table) => table(library),
+        ([], named, ListFormat::Json) => {
             let mut list = PlaybookList::of(library);
             list.playbooks.retain(|listed| named.is_none_or(|playbook| playbook.name == listed.name));
             json(&list)?

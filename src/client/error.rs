@@ -11,7 +11,7 @@ pub enum SetupError {
     #[error("the planner arm's URL must be an http or https URL without user, password and query")]
     Url,
     /// The token cannot be sent in a header.
-    #[error("the planner arm's token must be of visible ASCII characters")]
+    #[error("the planner arm's token must consist of visible ASCII characters")]
     Token,
     /// TLS cannot be set up.
     #[error("{0}")]
@@ -129,7 +129,7 @@ impl Outage {
             Self::Unreachable => "the planner arm cannot be reached",
             Self::TimedOut => "the planner arm did not respond in time",
             Self::RateLimited => "the planner arm limits the rate of requests",
-            Self::BadGateway => "the gateway before the planner arm failed",
+            Self::BadGateway => "the gateway in front of the planner arm failed",
             Self::Unavailable => "the planner arm is unavailable",
             Self::Overloaded => "the planner arm is overloaded",
             Self::ShuttingDown => "the planner arm is shutting down",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ::config::{Config, ConfigError, File, FileFormat};
+use ::config::{Config, ConfigError, File};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
@@ -13,6 +13,7 @@ use crate::domain::prices::{Price, PriceList};
 use crate::domain::{CriticsMode, EngineKind, PlanRules};
 use crate::policies::{Policies, PolicySource};
 
+use super::file;
 use super::reader::SettingsReader;
 use super::table::{SETTINGS, unknown};
 use super::{
@@ -65,13 +66,9 @@ fn layers(variables: &HashMap<String, String>, faults: &mut Vec<String>) -> Conf
 /// The settings in the file, misspelled ones included, which are a fault as well.
 fn read_file(path: &str, faults: &mut Vec<String>) -> Option<Config> {
     let mut refuse = |why: &str| faults.push(format!("{CONFIG_FILE} is \"{path}\"{why}"));
-    let format = match Path::new(path).extension().and_then(|ending| ending.to_str()) {
-        Some("toml") => FileFormat::Toml,
-        Some("yaml" | "yml") => FileFormat::Yaml,
-        _ => {
-            refuse("; it must end in .toml, .yaml or .yml");
-            return None;
-        }
+    let Some(format) = file::format(Path::new(path)) else {
+        refuse("; it must end in .toml, .yaml or .yml");
+        return None;
     };
     let config = match Config::builder().add_source(File::new(path, format)).build() {
         Ok(config) => config,
@@ -80,7 +77,7 @@ fn read_file(path: &str, faults: &mut Vec<String>) -> Option<Config> {
                 ConfigError::FileParse { cause, .. } => {
                     // The parsers quote the line, which may hold a secret, and `config` erases their types.
                     let place = line_and_column(&cause.to_string());
-                    let place = place.map(|(line, column)| format!(" in line {line}, column {column}"));
+                    let place = place.map(|(line, column)| format!(" at line {line}, column {column}"));
                     refuse(&format!(", which has a syntax error{}", place.unwrap_or_default()));
                 }
                 _ => refuse(", which cannot be read; check the path and its permissions"),
@@ -299,7 +296,7 @@ fn engine(reader: &mut SettingsReader, environment: Environment, base_url: Optio
         reader.fault(
             "openai_api_key",
             "is not set",
-            "must be, unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded",
+            "is required unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded",
         );
     }
     EngineChoice { engine, is_engine_chosen: choice.is_some(), wants_local_llm }

@@ -1,6 +1,7 @@
 //! Settings: a file, then the environment, then checks that report everything that is wrong at once.
 
 mod arm_sources;
+pub(crate) mod file;
 mod llm;
 mod load;
 mod local;

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::config::{Config, File, FileFormat, Value};
+use ::config::Value;
 
 use crate::domain::PlanRules;
 use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookStep};
 
-use super::load::line_and_column;
+use super::file;
 use super::reader::SettingsReader;
 
 /// The playbooks in force; `None` when one is invalid.
@@ -75,7 +75,7 @@ fn in_directory(reader: &mut SettingsReader) -> Vec<ReadPlaybook> {
     };
     files
         .into_iter()
-        .map(|file| (format!("the playbook file \"{}\"", file.display()), in_file(&file)))
+        .map(|path| (format!("the playbook file \"{}\"", path.display()), file::read(&path)))
         .collect()
 }
 
@@ -84,49 +84,12 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        if format(&path).is_some() {
+        if file::format(&path).is_some() {
             files.push(path);
         }
     }
     files.sort();
     Ok(files)
-}
-
-fn format(path: &Path) -> Option<FileFormat> {
-    match path.extension()?.to_str()? {
-        "toml" => Some(FileFormat::Toml),
-        "yaml" | "yml" => Some(FileFormat::Yaml),
-        _ => None,
-    }
-}
-
-fn in_file(path: &Path) -> Result<Playbook, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read ({error})"))?;
-    if format(path) == Some(FileFormat::Toml) {
-        return toml::from_str(&text).map_err(|error| {
-            let place = error.span().map(|span| place_in(&text, span.start)).unwrap_or_default();
-            format!("{place}{}", error.message())
-        });
-    }
-    let read = Config::builder().add_source(File::from_str(&text, FileFormat::Yaml)).build();
-    read.and_then(Config::try_deserialize).map_err(|error| {
-        let message = error.to_string();
-        match line_and_column(&message) {
-            Some((line, column)) => format!("line {line}, column {column}: it is not valid YAML"),
-            None => message,
-        }
-    })
-}
-
-/// `line 3, column 7: ` for the byte `at` of `text`.
-fn place_in(text: &str, at: usize) -> String {
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    format!(
-        "line {}, column {}: ",
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1
-    )
 }
 
 /// What is wrong when a playbook that is followed to the letter has more steps than plans may have.

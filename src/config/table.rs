@@ -69,11 +69,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("ENGINE", Word(&["auto", "openai", "embedded"]), Value("auto"),
         "What makes the plans: openai is any OpenAI-compatible LLM server, embedded is the embedded planner (playbooks); auto is the LLM when a key or a base URL is set, a model was found on this machine, or outside development, else the embedded planner."),
     setting("OPENAI_API_KEY", Secret("key"), NotSet,
-        "The key of the LLM server; OPENAI_API_KEY is read when this one is not set."),
+        "The key for the LLM server; OPENAI_API_KEY is read if this one is not set."),
     setting("LLM_BASE_URL", Url, Value(OPENAI_BASE_URL),
-        "The base URL of the LLM server: any path, and a query, which is kept on every call."),
+        "The base URL of the LLM server; it may have any path, and a query, which is kept on every call."),
     setting("LLM_HEADERS", Text, NotSet,
-        "Headers of every call to the LLM server, as `Name: value` pairs, one per line or separated by `;`; the values are secrets, and api-key replaces Authorization."),
+        "Additional headers for every call to the LLM server, as `Name: value` pairs, one per line or separated by `;`; the values are secrets, and api-key replaces Authorization."),
     setting("LLM_CA_FILE", Text, NotSet,
         "A PEM file of certificate authorities to trust for the LLM server, in addition to those of the system."),
     setting("LLM_MODEL", Name, Value("gpt-3.5-turbo"),
@@ -81,9 +81,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("DETECT_LOCAL_LLM", Flag, Computed("true in development, else false"),
         "Whether a model on this machine (Ollama, llama.cpp, LM Studio) is looked for and used if engine is auto and neither a key nor a base URL is set."),
     setting("LLM_FALLBACK_MODELS", List, NotSet,
-        "Models that are asked next when it fails, in this order."),
+        "Models that are asked if the first one fails, in this order."),
     setting("LLM_MAX_ATTEMPTS", Whole(1, 10), Value("3"),
-        "Calls of one model for one request that may fail, and answers that it may be asked for."),
+        "For each request and model: how many calls may fail, and how many answers the model may be asked for."),
     setting("LLM_BREAKER_THRESHOLD", Whole(1, 100), Value("5"),
         "Failed requests in a row that open the circuit breaker of a model."),
     setting("LLM_BREAKER_RESET_SECONDS", Number(1.0, 600.0), Value("30"),
@@ -93,19 +93,19 @@ pub const SETTINGS: &[Setting] = &[
     setting("PLANNING_TEMPERATURE", Number(0.0, 2.0), Value("0.3"),
         "The sampling temperature of the LLM; lower gives more uniform plans."),
     setting("MAX_TOKENS", Whole(1, 128_000), Value("2000"),
-        "Maximum number of tokens of one answer."),
+        "Maximum number of tokens in one answer."),
     setting("MIN_PLAN_STEPS", Whole(1, 50), Value("3"),
-        "Minimum number of steps of a plan."),
+        "Minimum number of steps in a plan."),
     setting("MAX_PLAN_STEPS", Whole(1, 50), Value("7"),
-        "Maximum number of steps of a plan."),
+        "Maximum number of steps in a plan."),
     setting("REQUIRE_VERIFICATION_STEP", Flag, Value("true"),
         "Whether the last step of a plan must verify the result."),
     setting("CRITICS", Word(&["off", "warn", "enforce"]), Value("enforce"),
-        "What happens to doubts about a valid plan: off looks for none, warn reports them as warnings, enforce asks the LLM about them once; budgets and policies hold in any case."),
+        "What happens to doubts about a valid plan: off does not look for any, warn reports them as warnings, enforce asks the LLM about them once; budgets and policies hold in any case."),
     setting("TIMEOUT_SECONDS", Number(0.1, 600.0), Value("10"),
         "Seconds for one whole request, retries and waits included."),
     setting("FALLBACK_ENGINE", Word(&["none", "embedded"]), Value("none"),
-        "What answers when every model has failed: none returns the error, embedded is the embedded planner (playbooks)."),
+        "What answers if every model has failed: none returns the error, embedded is the embedded planner (playbooks)."),
     setting("HOST", Text, Value("0.0.0.0"),
         "The address to listen on."),
     setting("PORT", Whole(0, 65_535), Value("8001"),
@@ -126,7 +126,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("MAX_CONCURRENT_PLANS", Whole(1, 1_000_000), Value("1024"),
         "Maximum number of plans in flight; more are refused at once with 503."),
     setting("MAX_PROMPT_ARMS", Whole(1, 1_000), Value("100"),
-        "With more arms than this, the prompt and the schema carry those that fit the goal best."),
+        "If there are more arms than this, the prompt and the schema contain only those that fit the goal best."),
     setting("CACHE_TTL_SECONDS", Number(0.0, 31_536_000.0), Value("3600"),
         "Seconds for which a plan may be reused; 0 turns the cache off."),
     setting("CACHE_MAX_ENTRIES", Whole(0, 10_000_000), Value("10000"),
@@ -138,7 +138,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("SHUTDOWN_DELAY_SECONDS", Number(0.0, 3_600.0), Value("0"),
         "Seconds for which plans are still accepted after SIGTERM while /ready fails, for load balancers to notice."),
     setting("SHUTDOWN_GRACE_SECONDS", Number(0.0, 3_600.0), Value("15"),
-        "Seconds that plans in flight may take to finish after that."),
+        "Seconds that plans in flight may take to finish once the shutdown delay is over."),
     setting("WORKER_THREADS", Whole(1, 256), Computed("the number of processor cores"),
         "Threads that serve requests."),
     setting("ARMS", FileOnly, Computed("planner, retriever, coder, executor, judge, guardian"),
@@ -150,11 +150,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("ARM_STALE_SECONDS", Number(1.0, 86_400.0), Value("300"),
         "Seconds for which the arms of a source that is unavailable are still offered."),
     setting("PLAYBOOKS", FileOnly, Computed("the built-in ones"),
-        "Playbooks of your own, which add to the built-in ones or replace those of the same name."),
+        "Playbooks of your own; they add to the built-in ones, or replace those of the same name."),
     setting("PLAYBOOKS_DIR", Text, NotSet,
-        "A directory with more of them, one in each .toml, .yaml or .yml file."),
+        "A directory with playbooks of your own, one in each .toml, .yaml or .yml file."),
     setting("PRICES", FileOnly, Computed("OpenAI's list prices"),
-        "What models cost, which adds to the built-in prices or replaces them."),
+        "What models cost; adds to the built-in prices or replaces them."),
     setting("POLICIES", FileOnly, NotSet,
         "Rules that every plan must keep, as CEL expressions."),
 ];
@@ -176,6 +176,19 @@ pub(crate) const fn setting(
     about: &'static str,
 ) -> Setting {
     Setting { name, kind, default, about }
+}
+
+/// What each of `settings` does, for `--help`.
+pub(crate) fn help(settings: &[Setting], prefix: &str) -> String {
+    let lines = settings.iter().map(|setting| {
+        let name = if setting.is_file_only() {
+            format!("{} (in the settings file only)", setting.key())
+        } else {
+            setting.variable(prefix)
+        };
+        format!("  {name}\n          {}\n", setting.description())
+    });
+    format!("Settings:\n{}", lines.collect::<String>())
 }
 
 impl Setting {

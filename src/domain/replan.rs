@@ -172,7 +172,7 @@ fn check_plan(plan: &[SubTask], faults: &mut Faults) {
         }
         let is_earlier = step.depends_on.iter().all(|needed| (*needed as usize) < number);
         if !is_earlier || !step.depends_on.is_sorted_by(|a, b| a < b) {
-            fault("depends_on", "must name earlier steps, ascending and each once".into());
+            fault("depends_on", "must list earlier steps, in ascending order and each once".into());
         }
         if let Some(earlier) = first.get(step.action.trim()) {
             fault("action", format!("is the same as that of step {earlier}; say what is different"));

@@ -49,7 +49,7 @@ pub struct PlanRequest {
     #[validate(custom(function = "context_fits", message = "must be at most 64 KiB as compact JSON"))]
     #[schema(schema_with = context_schema)]
     pub context: Map<String, Value>,
-    /// The caller's name for this request, at most 128 characters; a UUID is made when absent or null.
+    /// The caller's id for this request, at most 128 characters; a UUID is generated if absent or null.
     #[serde(default)]
     #[validate(length(max = "MAX_REQUEST_ID_CHARS", message = "must be at most 128 characters long"))]
     #[schema(max_length = 128)]

@@ -74,9 +74,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     request_body(content = PlanRequest, content_type = "application/json"),
     params(
         ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id|warnings|questions)?\s*(,|$))*$", description = "Comma-separated list of extras: schedule, usage, repairs, id, warnings, questions", example = "schedule,repairs"),
-        ("X-Request-ID" = Option<String>, Header, nullable = false, description = "The caller's name for this request, at most 128 characters"),
+        ("X-Request-ID" = Option<String>, Header, nullable = false, description = "The caller's id for this request, at most 128 characters"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, nullable = false, minimum = 1, format = "milliseconds", description = "Lowers the deadline, in milliseconds above 0"),
-        ("Cache-Control" = Option<String>, Header, nullable = false, description = "With no-cache a cached plan is not used"),
+        ("Cache-Control" = Option<String>, Header, nullable = false, description = "With `no-cache`, no cached plan is used"),
     ),
     responses((
         status = 200,

@@ -158,7 +158,7 @@ impl CallFailure {
             }
             Self::Tls(failure) => failure.sentence(),
             Self::NotHttp => {
-                "the LLM server's answer is not HTTP; check scheme and port in PLANNER_LLM_BASE_URL (a server with TLS needs https://)"
+                "the LLM server's answer is not HTTP; check the scheme and the port in PLANNER_LLM_BASE_URL (a server with TLS needs https://)"
             }
             Self::Timeout => "the LLM did not answer in time",
             Self::RateLimited => "the LLM server limits the rate of calls; retry later",
@@ -185,7 +185,9 @@ impl CallFailure {
             Self::Redirect => {
                 "the LLM server redirects to another URL; set PLANNER_LLM_BASE_URL to the final one"
             }
-            Self::ContextTooLong => "the request is longer than the model's context; shorten goal or context",
+            Self::ContextTooLong => {
+                "the request is longer than the model's context; shorten the goal or the context"
+            }
             Self::MaxTokensTooLarge => {
                 "the model cannot write as many tokens as requested; lower PLANNER_MAX_TOKENS"
             }

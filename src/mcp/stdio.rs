@@ -48,9 +48,7 @@ pub(crate) async fn serve(
 /// The library's own message would quote the client.
 fn start_error(error: &ServerInitializeError) -> String {
     match error {
-        ServerInitializeError::TransportError { .. } => {
-            "the client cannot be written to; is it still running?"
-        }
+        ServerInitializeError::TransportError { .. } => "cannot write to the client; is it still running?",
         _ => "the client did not start with initialize or a request; is it an MCP client?",
     }
     .into()

@@ -68,9 +68,9 @@ type Id = Result<Path<String>, PathRejection>;
     request_body(content = Submission, content_type = "application/json"),
     params((
         "Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255,
-        description = "The caller's name for this submission. The same task submitted again under the same key is \
-                       stored once, and answered with the same id; another one is refused with 422. A key counts for \
-                       as long as its task is stored.",
+        description = "The caller's key for this submission. The same task submitted again with the same key is \
+                       stored once, and answered with the same id; a different task is rejected with 422. A key is \
+                       valid for as long as its task is stored.",
     )),
     responses((
         status = 202,
@@ -178,7 +178,7 @@ impl IntoResponse for Accepted {
         ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200, description = "Maximum number of tasks in the answer; 50 by default"),
         ("after" = Option<String>, Query, nullable = false, description = "The id of a task: only older ones are listed"),
     ),
-    responses((status = 200, description = "Some tasks, without their plans", body = TaskList)),
+    responses((status = 200, description = "One page of tasks, without their plans", body = TaskList)),
 )]
 pub(super) async fn list_tasks(
     State(orchestrator): Shared,

@@ -5,19 +5,20 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing::info;
 
+use crate::config::table::help;
 use crate::config::{EXIT_CODE, health_url, warn_about_unknown};
 use crate::server::lifecycle::Phase;
 use crate::server::process::{exit_as, healthcheck};
 use crate::server::{self, StopSignals};
 use crate::telemetry;
 
-use super::{Orchestrator, Settings};
+use super::{Orchestrator, PREFIX, SETTINGS, Settings};
 
 /// The reference orchestrator of OctoLLM: accepts tasks, has the planner arm plan them, and stores the plans.
 ///
-/// Settings are environment variables with the prefix `ORCHESTRATOR_`; docs/orchestrator.md explains each.
+/// Settings are environment variables with the prefix `ORCHESTRATOR_`.
 #[derive(Debug, Parser)]
-#[command(name = "orchestrator", version)]
+#[command(name = "orchestrator", version, after_long_help = help(SETTINGS, PREFIX))]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -63,7 +64,7 @@ async fn serve(settings: &Settings) -> Result<(), String> {
     let _log = telemetry::init(settings.log_level, settings.log_format, "orchestrator");
     warn_about_unknown(&settings.unknown_variables);
     server::raise_open_file_limit();
-    let listener = server::bind(&settings.host, settings.port, super::PREFIX).await?;
+    let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
     // From here on, as the database may take a while.
     let signals = StopSignals::listen()?;
     let orchestrator = tokio::select! {

@@ -100,7 +100,10 @@ impl Orchestrator {
         });
         let extended = orchestrator.store.begin_run(BEAT).await;
         if let Ok(tasks @ 1..) = orchestrator.record(Operation::BeginRun, extended) {
-            info!(tasks, "time without a running orchestrator was added back to unfinished tasks");
+            info!(
+                tasks,
+                "the time without a running orchestrator was added to the time budgets of unfinished tasks"
+            );
         }
         Ok(orchestrator)
     }

@@ -46,7 +46,7 @@ pub(super) struct Health {
     path = "/health",
     tag = "operations",
     operation_id = "health",
-    responses((status = 200, description = "It lives", body = Health)),
+    responses((status = 200, description = "The process is alive", body = Health)),
 )]
 pub(super) async fn health() -> Json<Health> {
     Json(Health { status: "healthy", version: env!("CARGO_PKG_VERSION"), timestamp: now() })

@@ -127,7 +127,7 @@ impl Worker {
                 return;
             }
             () = is_cancelled(claim, cancellations) => {
-                info!(task_id = claim.task_id, "planning abandoned, as the task was cancelled");
+                info!(task_id = claim.task_id, "planning abandoned because the task was cancelled");
                 return;
             }
             // Another orchestrator, or this one after its restart, claims it.
@@ -248,7 +248,7 @@ impl Worker {
             let expired = self.orchestrator.store.expire(&reason, &unstored).await;
             if let Ok(tasks @ 1..) = self.orchestrator.record(Operation::Expire, expired) {
                 self.orchestrator.metrics.finished("failed", tasks);
-                warn!(tasks, reason, "tasks failed as their time budget was used up");
+                warn!(tasks, reason, "tasks failed because their time budget was used up");
             }
         }
     }

@@ -21,13 +21,13 @@ pub enum ParseError {
     #[error("the beginning of the answer is missing")]
     NoBeginning,
     /// No JSON in it.
-    #[error("the answer has no JSON in it that can be read")]
+    #[error("the answer contains no JSON that can be parsed")]
     NotJson,
     /// The example that the prompt gave.
     #[error("the answer is the example of the prompt")]
     Example,
     /// JSON, and no list of steps in it.
-    #[error("the answer's JSON has no list of steps in it")]
+    #[error("the answer's JSON contains no list of steps")]
     NoSteps,
 }
 
@@ -53,10 +53,10 @@ impl ParseError {
                 Self::Truncated => "ends before its last step does; send the whole plan",
                 Self::NoBeginning => "begins in the middle of a plan; send the whole plan",
                 Self::NotJson => {
-                    "has a plan in it that cannot be read; send it as JSON, with every step whole"
+                    "contains a plan that cannot be parsed; send it as JSON, with every step complete"
                 }
                 Self::Example | Self::NoSteps => {
-                    "has no list of steps in it; send an object with the steps under plan"
+                    "contains no list of steps; send an object with the steps under `plan`"
                 }
             },
         )

@@ -140,7 +140,7 @@ pub enum PlanFault {
         step: StepRef,
     },
     /// A step with steps inside.
-    #[error("step {step} has steps inside")]
+    #[error("step {step} has substeps")]
     NestedSteps {
         /// The step.
         step: StepRef,
@@ -262,7 +262,7 @@ impl PlanFault {
                 )
             }
             Self::NoDependencies => {
-                "says for no step what it depends on; give each a `depends_on`, `[]` if it depends on none"
+                "does not say for any step what it depends on; give each a `depends_on`, `[]` if it depends on none"
                     .into()
             }
             Self::MissingSteps { numbers } => {
@@ -283,7 +283,7 @@ impl PlanFault {
             Self::UnplacedReference { .. } => {
                 "lacks a step that this step mentions; add it, or do not mention it".into()
             }
-            Self::NestedSteps { .. } => "has steps inside; make each of them a step of the plan".into(),
+            Self::NestedSteps { .. } => "has substeps; make each of them a step of the plan".into(),
             Self::Criticized(finding) => finding.to_caller.clone(),
         };
         FieldError { field: self.field(), message }

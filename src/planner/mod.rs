@@ -279,7 +279,10 @@ impl PlannerArm {
             Engine::Llm { chain, fallback } => {
                 match (self.plan_by_llms(chain, set, job, deadline, stream).await, fallback) {
                     ((origin, Err(error)), true) => {
-                        warn!(reason = error.reason(), "no LLM gave a plan; the embedded planner answers");
+                        warn!(
+                            reason = error.reason(),
+                            "no LLM returned a plan; the embedded planner answers"
+                        );
                         self.arms.metrics().record_fallback(EMBEDDED_MODEL);
                         self.plan_by_playbooks(set, job, origin.usage_totals)
                     }

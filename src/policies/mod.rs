@@ -199,6 +199,6 @@ fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<Expression, Vec<St
     patterns.extend(regexes.into_iter().map(Pattern));
     match shape {
         Shape::Bool | Shape::Any => Ok(expression),
-        other => Err(vec![format!("must be a boolean, and is {}", other.noun())]),
+        other => Err(vec![format!("must be a boolean, not {}", other.noun())]),
     }
 }

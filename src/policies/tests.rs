@@ -169,7 +169,7 @@ fn faults_are_found_at_start_and_say_where_they_are() {
         ),
         ("goal.contains('a', 'b')", "line 1, column 14: `contains` is not called like this"),
         ("goal.contains(1)", "line 1, column 15: `contains` needs a text, and this is an int"),
-        ("plan.size()", "must be a boolean, and is an int"),
+        ("plan.size()", "must be a boolean, not an int"),
         ("plan.size() && true", "line 1, column 10: this is an int, and must be a boolean"),
         ("plan[0].step == '1'", "line 1, column 14: an int never equals a text"),
         (

@@ -83,10 +83,10 @@ pub(crate) async fn serve(
         lifecycle.enter(Phase::Draining);
         info!(
             grace_seconds = grace.as_secs_f64(),
-            "shutting down: plans in flight finish, new ones are refused"
+            "shutting down: requests in flight may finish, new ones are refused"
         );
         if timeout(grace, lifecycle.idle()).await.is_err() {
-            warn!("the grace period is over; plans still in flight end with an error");
+            warn!("the grace period is over; requests still in flight end with an error");
             lifecycle.enter(Phase::Aborting);
         }
     };

@@ -65,7 +65,7 @@ pub(super) fn from_settings(
         let highest_price = settings.prices.highest_price();
         let names = std::iter::once(&settings.llm_model).chain(&settings.llm_fallback_models);
         for model in names.filter(|name| settings.prices.get(name).is_none()) {
-            warn!(%model, price = %highest_price, "the price of this model is unknown; its calls count against the budget at the highest known price until the setting `prices` has it");
+            warn!(%model, price = %highest_price, "the price of this model is unknown; its calls count against the budget at the highest known price until you add it to the setting `prices`");
         }
         chain = chain.with_spend_limit(spend, highest_price, settings.max_tokens);
     }

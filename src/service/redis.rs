@@ -41,7 +41,7 @@ impl Redis {
         let manager = |client| ConnectionManager::new_lazy_with_config(client, config);
         let connection = Client::open(url.expose_secret()).and_then(manager).map_err(|error| {
             // The error's own text may quote the URL.
-            format!("PLANNER_REDIS_URL cannot be used ({:?}); check its form", error.kind())
+            format!("PLANNER_REDIS_URL cannot be used ({:?}); check its format", error.kind())
         })?;
         let redis = Arc::new(Self {
             connection,

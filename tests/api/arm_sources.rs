@@ -109,7 +109,7 @@ async fn a_source_that_is_gone_keeps_its_arms_for_a_while_and_has_them_again_whe
     let (status, document) = problem(app.plan(&json!({"goal": "g", "arms": ["fax"]})).await).await;
     assert_eq!((status, &document["errors"][0]["field"]), (422, &json!("arms[0]")));
     let why = document["errors"][0]["message"].as_str().expect("a reason");
-    assert!(why.contains("unavailable at present"), "{why}");
+    assert!(why.contains("currently unavailable"), "{why}");
     assert_eq!(app.plan(&json!({"goal": "Send a fax"})).await.status(), 200, "plans are made without it");
     // A step that it has done stays done.
     let mut so_far = good_plan()["plan"].clone();

@@ -66,7 +66,7 @@ async fn a_plan_is_printed_as_a_table() {
     assert_eq!(code, 0, "{err}");
     let words: String = out.split(|c: char| !c.is_alphanumeric()).collect::<Vec<_>>().join(" ");
     assert!(words.contains("Constraint met"), "{out}");
-    for part in ["Arm", "Done when", "judge", "Python", "critical path", "by embedded (embedded)"] {
+    for part in ["Arm", "Done when", "judge", "Python", "critical path", "by the embedded planner"] {
         assert!(out.contains(part), "{part}\n{out}");
     }
 }
@@ -376,7 +376,7 @@ async fn cost_tiers_are_numbers_and_never_read_as_money() {
     for arguments in [&["arms"][..], &["plan", "Ship it"], &["plan", "Ship it", "-f", "tree"]] {
         let (code, out, _) = run(&[EMBEDDED], arguments).await;
         assert_eq!(code, 0);
-        assert!(!out.contains('$') && (out.contains("Cost 1-5") || out.contains("tier")), "{out}");
+        assert!(!out.contains('$') && (out.contains("1-5") || out.contains("tier")), "{out}");
     }
 }
 
@@ -450,4 +450,35 @@ async fn the_manual_page_and_the_help_say_what_each_setting_does() {
         assert!(help.contains(&about), "{}\n{help}", setting.name);
         assert_eq!(page.contains(&about), !setting.is_file_only(), "{}\n{page}", setting.name);
     }
+}
+
+#[tokio::test]
+async fn an_invalid_file_of_arms_is_reported_with_the_place_in_it() {
+    for (name, text, fault) in [
+        ("arms.yaml", "arms:\n  - {id: a\n  - {id: b}\n", "line 3, column "),
+        ("arms.toml", "[[arms]]\nid = = 3\n", "line 2, column 6: "),
+        ("arms.json", "[{\"id\": \"a\"},\n {\"id\": }]", "line 2, column 9: it is not valid JSON"),
+        ("arms.yaml", "tools: []\n", "it has no list of arms; write "),
+        ("arms.json", "{\"arms\": 1}", "it has no list of arms; write "),
+    ] {
+        let file = TempFile::new(name, text);
+        let (code, _, err) = run(&[EMBEDDED], &["plan", "Ship it", "--arms", &file.path]).await;
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains(&format!("is invalid: {fault}")) && err.lines().count() == 1, "{err}");
+    }
+}
+
+#[tokio::test]
+async fn several_words_are_one_goal_or_get_a_hint_on_quotes() {
+    let quoted = run(&[EMBEDDED], &["playbooks", "--test", "fix the bug"]).await;
+    assert_eq!(run(&[EMBEDDED], &["playbooks", "--test", "fix", "the", "bug"]).await, quoted);
+    assert!(quoted.1.contains("bug-fix guides the plan"), "{}", quoted.1);
+    for option in ["--goal", "--feedback"] {
+        let (code, _, err) =
+            run(&[EMBEDDED], &["replan", "plan.json", option, "make", "it", "shorter"]).await;
+        assert_eq!(code, 2);
+        assert!(err.contains("tip: put a text of several words in quotes"), "{err}");
+    }
+    let (_, _, err) = run(&[EMBEDDED], &["replan", "plan.json", "--gaol", "make"]).await;
+    assert!(!err.contains("quotes") && err.contains("--goal"), "{err}");
 }

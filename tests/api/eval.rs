@@ -157,7 +157,7 @@ async fn plans_of_the_fallback_engine_are_shown_but_not_counted() {
     let (code, out, err) = run(&settings, &["eval", &file.path]).await;
     assert_eq!(code, 1);
     assert!(err.contains("0 of 2 plans are valid"), "{err}");
-    assert!(out.contains("logs: A fallback answered: embedded (embedded)."), "{out}");
+    assert!(out.contains("logs: A fallback answered: the embedded planner."), "{out}");
     assert!(out.contains("(gpt-3.5-turbo), 2 answered by a fallback"), "{out}");
 }
 

@@ -256,7 +256,7 @@ async fn every_fault_is_reported_together() {
             odd,
             vec![
                 ("goal", "must be 1 to 10,000 characters long and not blank"),
-                ("plan[1].depends_on", "must name earlier steps, ascending and each once"),
+                ("plan[1].depends_on", "must list earlier steps, in ascending order and each once"),
                 ("plan[2].action", "is the same as that of step 2; say what is different"),
                 ("plan[3].step", "must be 4: steps are numbered from 1 in the order in which they run"),
                 ("plan[4].acceptance_criteria", "must have at least one entry and no blank ones"),

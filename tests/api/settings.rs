@@ -217,7 +217,7 @@ fn all_bad_settings_are_named_at_once() {
     insta::assert_snapshot!(error, @r#"
     4 settings are invalid:
       - PLANNER_MIN_PLAN_STEPS is 9; it must not be above PLANNER_MAX_PLAN_STEPS, which is 7
-      - PLANNER_OPENAI_API_KEY is not set; it must be, unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded
+      - PLANNER_OPENAI_API_KEY is not set; it is required unless PLANNER_LLM_BASE_URL names another server or PLANNER_ENGINE is embedded
       - PLANNER_TIMEOUT_SECONDS is "0"; it must be a number from 0.1 to 600
       - PLANNER_PORT is "x"; it must be a whole number from 0 to 65535
     "#);
@@ -352,13 +352,13 @@ fn faults_in_a_file_have_positions() {
     let syntax =
         from_file("planner.toml", "openai_api_key = sk-canary", &[]).expect_err("bad syntax").concat();
     assert!(
-        syntax.contains("has a syntax error in line 1, column 18") && !syntax.contains("canary"),
+        syntax.contains("has a syntax error at line 1, column 18") && !syntax.contains("canary"),
         "{syntax}"
     );
     let yaml = from_file("planner.yaml", "port: 1\nauth_tokens: [canary\nhost: x\n", &[])
         .expect_err("bad syntax")
         .concat();
-    assert!(yaml.contains("has a syntax error in line 3, column 5") && !yaml.contains("canary"), "{yaml}");
+    assert!(yaml.contains("has a syntax error at line 3, column 5") && !yaml.contains("canary"), "{yaml}");
     let missing = fault(&[("PLANNER_CONFIG_FILE", "/nowhere/planner.yaml")]);
     assert!(missing.contains("/nowhere/planner.yaml") && missing.contains("cannot be read"), "{missing}");
     let ending = fault(&[("PLANNER_CONFIG_FILE", "settings.ini")]);

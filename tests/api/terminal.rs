@@ -177,4 +177,7 @@ async fn log_lines_appear_above_the_steps_and_a_narrow_terminal_gets_a_tree() {
     let screen = terminal.shows("the plan", |screen| screen.contains("by openai")).await;
     assert!(screen.contains("● on the critical path") && !screen.contains('┌'), "{screen}");
     assert!(!screen.contains("planning with"), "{screen}");
+    terminal.types(&[&format!("clear; {} arms", env!("CARGO_BIN_EXE_planner-arm")), "Enter"]);
+    let screen = terminal.shows("the arms", |screen| screen.contains("guardian · cost tier 1")).await;
+    assert!(screen.contains("  Capabilities: pii_detection") && !screen.contains('┌'), "{screen}");
 }

@@ -113,13 +113,13 @@ async fn every_fault_is_reported_together() {
 async fn a_text_without_a_plan_is_refused() {
     let app = TestApp::embedded().await;
     for (body, field, message) in [
-        (json!({}), "body", "has no list of steps in it; send an object with the steps under plan"),
-        (json!([1, 2]), "body", "has no list of steps in it; send an object with the steps under plan"),
-        (json!(""), "body", "has no list of steps in it; send an object with the steps under plan"),
+        (json!({}), "body", "contains no list of steps; send an object with the steps under `plan`"),
+        (json!([1, 2]), "body", "contains no list of steps; send an object with the steps under `plan`"),
+        (json!(""), "body", "contains no list of steps; send an object with the steps under `plan`"),
         (
             json!("Just do it."),
             "body",
-            "has no list of steps in it; send an object with the steps under plan",
+            "contains no list of steps; send an object with the steps under `plan`",
         ),
         (json!("{\"plan\": ["), "body", "ends before its last step does; send the whole plan"),
     ] {

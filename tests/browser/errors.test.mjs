@@ -201,8 +201,8 @@ test("a plan that is not the configured model's says so", async () => {
   const fallback = await started({ LLM_BASE_URL: llm.url, LLM_MAX_ATTEMPTS: 1, FALLBACK_ENGINE: "embedded", LLM_MODEL: "first" });
   const other = await started({ LLM_BASE_URL: llm.url, LLM_MAX_ATTEMPTS: 1, LLM_FALLBACK_MODELS: "second", LLM_MODEL: "first" });
   for (const [where, says, wanted] of [
-    [fallback, () => [500], "Made by the embedded planner, from playbooks, because the configured model “first” did not give a plan."],
-    [other, (call) => (call === 1 ? [500] : pieces(SEVEN)), "Made by the fallback model “second”, because the configured model “first” did not give a plan."],
+    [fallback, () => [500], "Made by the embedded planner, from playbooks, because the configured model “first” did not return a plan."],
+    [other, (call) => (call === 1 ? [500] : pieces(SEVEN)), "Made by the fallback model “second”, because the configured model “first” did not return a plan."],
   ]) {
     const page = await visit(chromium, where.url);
     llm.calls = 0;

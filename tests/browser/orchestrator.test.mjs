@@ -63,7 +63,7 @@ for (const colorScheme of ["light", "dark"]) {
     await row(page, "Publish the manual", "cancelled");
     const planned = await row(page, GOAL, "completed");
     await planned.locator("summary").click();
-    await planned.getByText("confidence").waitFor();
+    await planned.getByText(/^about .+ if steps run in parallel, .+ one after the other, confidence /).waitFor();
     assert.deepEqual(await scan(page), []);
     const [red] = /\d+/.exec(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
     assert.equal(Number(red) < 64, colorScheme === "dark");

@@ -67,10 +67,10 @@ pub(super) struct EvalArguments {
     /// Write the report as JSON to this file; `-` writes it to standard output instead of the tables
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     json: Option<String>,
-    /// Fail when a smaller share of the scenarios gets a valid plan, 0.0 to 1.0
+    /// Fail if less than this share of the scenarios gets a valid plan, 0.0 to 1.0
     #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = share)]
     min_success: f64,
-    /// Fail when the plans have more warnings than this, all together
+    /// Fail if all plans together have more warnings than this
     #[arg(long, value_name = "N")]
     max_warnings: Option<usize>,
     /// How many plans to make at the same time
@@ -85,7 +85,7 @@ pub(super) async fn eval(arguments: EvalArguments, mut settings: Settings) -> Re
     let json_file = arguments.json.as_deref().filter(|&file| file != STANDARD);
     if json_file.is_some_and(|file| Some(file) == arguments.file.as_deref() || is_toml(file)) {
         return Err(
-            "--json names the file that the report is written to; give the scenario file as an argument of its own"
+            "--json names the file that the report is written to; give the scenario file as a separate argument"
                 .into()
         );
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
-use crate::cli::render::{dollars, fit, visible};
+use crate::cli::render::{dollars, fit, maker, visible};
 
 use super::labels::Similarity;
 use super::score::{EvalTarget, Score};
@@ -169,12 +169,11 @@ impl Report {
         let all = &self.summary;
         let _ = write!(
             text,
-            "{} of {} plans are valid ({}), made by {} ({})",
+            "{} of {} plans are valid ({}), made by {}",
             all.valid,
             all.scenarios,
             percent(all.valid, all.scenarios),
-            self.engine,
-            visible(&self.model),
+            maker(self.engine, &self.model),
         );
         if all.fallbacks > 0 {
             let _ = write!(text, ", {} answered by a fallback", all.fallbacks);
@@ -208,13 +207,15 @@ impl Report {
     }
 }
 
-/// Only a line below the header, so that all columns fit into 80.
+/// Columns that the figures need: a terminal with fewer wraps the lines, as narrower columns would break words.
+const REPORT_WIDTH: usize = 80;
+/// Only a line below the header, so that all columns fit into [`REPORT_WIDTH`].
 const LINE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// `table` with all columns but the first aligned right, at most as wide as the terminal.
+/// `table` with all columns but the first aligned right, as wide as the terminal or [`REPORT_WIDTH`] at most.
 fn right_aligned(mut table: Table) -> Table {
     table.load_style(LINE).set_content_arrangement(ContentArrangement::Dynamic);
-    fit(&mut table);
+    fit(&mut table, REPORT_WIDTH);
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 0));
         column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
@@ -232,7 +233,7 @@ fn remarks(score: &Score) -> Vec<String> {
         remarks.push(format!("The plan is not valid: {}.", score.broken_promises.join("; ")));
     }
     if score.fallback && score.error.is_none() {
-        remarks.push(format!("A fallback answered: {} ({}).", score.engine, score.model));
+        remarks.push(format!("A fallback answered: {}.", maker(score.engine, &score.model)));
     }
     if score.error.is_none() && !score.arms.missing.is_empty() {
         remarks.push(format!("No step for {}.", score.arms.missing.join(", ")));
@@ -303,7 +304,7 @@ mod tests {
             "b[31m: The plan is not valid: step 1: no action; 2 steps, not 3 to 7.",
             "b[31m: No step for coder.",
             "c: It is not a plan.",
-            "1 of 3 plans are valid (33.3 %), made by embedded (embedded)",
+            "1 of 3 plans are valid (33.3 %), made by the embedded planner",
             "0 of 1 expected arms are used (0 %)",
             "0 LLM calls, 0.0 for each valid plan\ncost $0, $0 for each valid plan\n",
         ] {

@@ -39,7 +39,7 @@ impl Colours {
     }
 
     /// `text` in the colour of `arm`.
-    pub(super) fn paint<'a>(self, arm: &str, text: &'a str) -> Cow<'a, str> {
+    pub(in crate::cli) fn paint<'a>(self, arm: &str, text: &'a str) -> Cow<'a, str> {
         if !self.0 {
             return text.into();
         }

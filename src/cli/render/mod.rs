@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use console::Term;
 use serde::Serialize;
 
-use crate::domain::{PlanResponse, SubTask};
+use crate::domain::{EngineKind, PlanResponse, SubTask};
 use crate::llm::fallback::UsageTotals;
 use crate::planner::normalize::PlanDetails;
 use crate::planner::{Origin, estimate};
@@ -25,8 +25,8 @@ pub(super) use tree::tree;
 
 /// Columns if standard output is not a terminal.
 const DEFAULT_WIDTH: usize = 120;
-/// Columns below which a table breaks words and a tree reads better.
-const MIN_TABLE_WIDTH: usize = 72;
+/// Columns below which a table breaks words, and a tree or a list reads better.
+const MIN_TABLE_WIDTH: usize = 80;
 
 /// A plan with its details and its origin.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ impl FinishedPlan<'_> {
         let mut text = format!("{}\n{}\n", visible(&plan.rationale), durations(plan));
         let _ = write!(text, "Confidence {} · complexity {}", plan.confidence, plan.complexity_score);
         if let Some(Origin { engine, model, usage_totals }) = origin {
-            let _ = write!(text, " · by {} ({})", engine.as_str(), visible(model));
+            let _ = write!(text, " · by {}", maker(engine.as_str(), model));
             if usage_totals.attempts > 0 {
                 let _ = write!(text, "\n{}", usage(usage_totals));
             }
@@ -77,6 +77,15 @@ fn durations(plan: &PlanResponse) -> String {
         numbers(&schedule.critical_path, " → "),
         duration(plan.total_estimated_duration),
     )
+}
+
+/// What made a plan: `openai (gpt-4o-mini)`, `the embedded planner`.
+pub(super) fn maker(engine: &str, model: &str) -> String {
+    if engine == EngineKind::Embedded.as_str() {
+        "the embedded planner".into()
+    } else {
+        format!("{engine} ({})", visible(model))
+    }
 }
 
 /// Tokens and cost of the LLM calls: `2,310 tokens, $0.0031`.
@@ -164,7 +173,6 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::domain::EngineKind;
     use crate::domain::{Repair, RepairCode, Warning, WarningCode};
     use crate::llm::fallback::UsageTotals;
 

@@ -12,7 +12,8 @@ const MIN_WIDTH: usize = 60;
 
 /// The plan as a table, with its summary below.
 pub(in crate::cli) fn table(finished: &FinishedPlan<'_>, colours: Colours) -> String {
-    let mut table = new_table(&["#", "Arm", "Action", "Done when", "After", "Cost 1-5", "Duration"]);
+    // The tier in two lines leaves more room for the texts.
+    let mut table = new_table(&["#", "Arm", "Action", "Done when", "After", "Cost\n1-5", "Duration"]);
     if colours.are_on() {
         table.enforce_styling();
     }
@@ -41,13 +42,14 @@ pub(in crate::cli) fn new_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
-    fit(&mut table);
+    fit(&mut table, MIN_WIDTH);
     table
 }
 
-/// Makes `table` as wide as the terminal at most.
-pub(in crate::cli) fn fit(table: &mut Table) {
-    table.set_width(u16::try_from(width().max(MIN_WIDTH)).unwrap_or(u16::MAX));
+/// Makes `table` as wide as the terminal at most, but not narrower than `min_width` columns: a terminal with fewer
+/// wraps its lines.
+pub(in crate::cli) fn fit(table: &mut Table, min_width: usize) {
+    table.set_width(u16::try_from(width().max(min_width)).unwrap_or(u16::MAX));
 }
 
 #[cfg(test)]
@@ -62,7 +64,8 @@ mod tests {
         for part in [
             "Write it",
             "• It [31mworks",
-            "Cost 1-5",
+            "┆ Cost ┆",
+            "┆ 1-5  ┆",
             "About 3 min on the critical path 1 → 2; 3 min of work in total",
             "by openai (gpt)",
             "2,310 tokens, price unknown",

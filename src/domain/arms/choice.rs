@@ -117,12 +117,13 @@ fn bytes_as_sent(choice: &ArmChoice) -> usize {
 
 fn unknown(id: &str, registry: Option<&ArmRegistry>) -> String {
     if registry.is_some_and(|registry| registry.is_unavailable(id)) {
-        return "is unavailable at present; GET /arms says why".into();
+        return "is currently unavailable; GET /arms and `planner-arm arms` say why".into();
     }
     let nearest = registry.and_then(|registry| registry.named(id));
     let nearest = nearest.map(|arm| format!("; did you mean `{}`?", arm.id)).unwrap_or_default();
     format!(
-        "is not the id of an arm here{nearest}; GET /arms lists them, and an object with an id defines another"
+        "is not an arm of this installation{nearest}; GET /arms and `planner-arm arms` list them, and an object with an \
+         id defines another"
     )
 }
 

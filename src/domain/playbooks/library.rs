@@ -108,7 +108,8 @@ impl Library {
         let names = self.playbooks().map(|playbook| playbook.name.as_str());
         let hint = nearest(name, names).map_or(String::new(), |known| format!("; did you mean `{known}`?"));
         let message = format!(
-            "`{}` is not a playbook of this installation{hint} (GET /playbooks lists them; `none` follows none)",
+            "`{}` is not a playbook of this installation{hint} (GET /playbooks and `planner-arm playbooks` list them; \
+             `none` means that none is followed)",
             shorten(name, 40)
         );
         Some(FieldError { field: "playbook".into(), message })

@@ -29,9 +29,9 @@ function showOrigin(plan, notes, configured) {
     // What there is to say about a service without a model, its banner says.
     text = !configured || configured === "embedded"
       ? ""
-      : `Made by the embedded planner, from playbooks, because the configured model “${configured}” did not give a plan.`;
+      : `Made by the embedded planner, from playbooks, because the configured model “${configured}” did not return a plan.`;
   } else if (configured && model && model !== configured) {
-    text = `Made by the fallback model “${model}”, because the configured model “${configured}” did not give a plan.`;
+    text = `Made by the fallback model “${model}”, because the configured model “${configured}” did not return a plan.`;
   }
   byId("origin").textContent = text;
   byId("origin").hidden = !text;

@@ -46,6 +46,15 @@ function duration(seconds) {
   return parts.filter(Boolean).slice(0, 2).join(" ") || "0 s";
 }
 
+/** Seconds that `steps` take if those that do not depend on each other run in parallel. */
+function criticalSeconds(steps) {
+  const ends = new Map();
+  for (const { step, depends_on, estimated_duration_seconds } of steps) {
+    ends.set(step, Math.max(0, ...depends_on.map((earlier) => ends.get(earlier))) + estimated_duration_seconds);
+  }
+  return Math.max(...ends.values());
+}
+
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function step({ step, action, required_arm, acceptance_criteria, depends_on, estimated_duration_seconds }) {
@@ -64,7 +73,9 @@ function inside({ task_id, result, error, processing_time_ms }) {
     parts.push(element("ol", { class: "steps" }, ...result.plan.map(step)));
     parts.push(element("p", {}, quoted(result.rationale)));
     const confidence = `confidence ${Math.round(result.confidence * 100)} %`;
-    parts.push(element("p", { class: "more" }, `${duration(result.total_estimated_duration)} in all, ${confidence}`));
+    const least = `about ${duration(criticalSeconds(result.plan))} if steps run in parallel`;
+    const most = `${duration(result.total_estimated_duration)} one after the other`;
+    parts.push(element("p", { class: "more" }, `${least}, ${most}, ${confidence}`));
   } else if (!error) {
     parts.push(element("p", { class: "more" }, "No plan."));
   }

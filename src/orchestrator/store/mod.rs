@@ -70,7 +70,7 @@ pub enum StoreError {
     #[error("the database does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database refuses these data, or holds some that cannot be read.
-    #[error("the database refuses the data, or they cannot be read")]
+    #[error("the database rejects the data, or it cannot be read")]
     InvalidData(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

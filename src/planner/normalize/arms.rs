@@ -171,8 +171,8 @@ fn found_by(how: MatchedBy) -> &'static str {
         MatchedBy::Id => "is the same name in another spelling",
         MatchedBy::Alias => "has it as an alias",
         MatchedBy::Capability => "has it as a capability",
-        MatchedBy::Spelling => "differs by a typing error",
-        MatchedBy::Part => "was found by a part of the name",
-        MatchedBy::Relevance => "was found by what it does",
+        MatchedBy::Spelling => "differs by a typo",
+        MatchedBy::Part => "matches a part of the name",
+        MatchedBy::Relevance => "matches by what it does",
     }
 }

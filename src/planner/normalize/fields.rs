@@ -85,7 +85,7 @@ impl Normalizer<'_> {
             self.record(
                 RepairCode::FieldFilled,
                 Some(index),
-                format!("The {what} was missing; {usual} is usual."),
+                format!("The {what} was missing; {usual} is assumed."),
             );
             return usual;
         };

@@ -94,7 +94,7 @@ impl Normalizer<'_> {
                         new.push(target);
                         continue;
                     }
-                    _ => "A dependency named twice was left out once.",
+                    _ => "A repeated dependency was left out.",
                 };
                 self.record(RepairCode::DependencyDropped, Some(index), why);
             }

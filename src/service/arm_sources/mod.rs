@@ -176,10 +176,14 @@ impl ArmSources {
                 let changes = changes(&known.arms, &arms);
                 if known.read_at.is_none() || changes != (0, 0) || known.error.is_some() {
                     let (added, removed) = changes;
-                    info!(source, arms = arms.len(), added, removed, "the arms of a source were read");
+                    info!(source, arms = arms.len(), added, removed, "the arms of an arm source were read");
                 }
                 if !left_out.is_empty() && left_out != known.left_out {
-                    warn!(source, left_out = left_out.join(", "), "some tools of a source cannot be arms");
+                    warn!(
+                        source,
+                        left_out = left_out.join(", "),
+                        "some tools of an arm source cannot be arms"
+                    );
                 }
                 known.read_at = Some((Instant::now(), SystemTime::now()));
                 (known.arms, known.left_out, known.error, known.is_withdrawn) = (arms, left_out, None, false);
@@ -187,7 +191,7 @@ impl ArmSources {
             Err(error) => {
                 self.metrics.arm_sources.record_failure(&source);
                 if known.error.is_none() {
-                    warn!(source, error, kept = known.arms.len(), "a source of arms cannot be read");
+                    warn!(source, error, kept = known.arms.len(), "an arm source cannot be read");
                 }
                 known.error = Some(error);
             }
@@ -218,7 +222,7 @@ impl ArmSources {
         let known = &mut known[place];
         known.is_withdrawn = true;
         let (source, arms) = (&known.name, known.arms.len());
-        warn!(source, arms, "a source of arms has not been read for too long; its arms are unavailable");
+        warn!(source, arms, "an arm source has not been read for too long; its arms are unavailable");
     }
 
     /// Gives the planner of `service` the arms there are now, if they are others.

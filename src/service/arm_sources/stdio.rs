@@ -141,11 +141,7 @@ impl StdioServer {
             tokio::spawn(async move {
                 let mut lines = BufReader::new(BoundedLines::new(errors)).lines();
                 while let Ok(Some(line)) = lines.next_line().await {
-                    debug!(
-                        source,
-                        line = describe::quoted(&line),
-                        "a source of arms writes to standard error"
-                    );
+                    debug!(source, line = describe::quoted(&line), "an arm source writes to standard error");
                 }
             });
         }

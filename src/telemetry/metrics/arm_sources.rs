@@ -1,19 +1,19 @@
-//! Metrics of the sources of arms.
+//! Metrics of arm sources.
 
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
 use super::metric_set;
 
 metric_set! {
-    /// Whether the configured sources of arms can be read, and what they have.
+    /// Whether the configured arm sources can be read, and what they have.
     pub struct ArmSourceMetrics {
-        /// Whether the last refresh of a source of arms succeeded: 1 or 0.
+        /// Whether the last refresh of an arm source succeeded: 1 or 0.
         up: IntGaugeVec = gauges("planner_arm_source_up", &["source"]);
-        /// Arms of a source that are offered to plans.
+        /// Arms of an arm source that are offered to plans.
         arms: IntGaugeVec = gauges("planner_arm_source_arms", &["source"]);
-        /// Seconds since a source of arms was last read; absent until then.
+        /// Seconds since an arm source was last read; absent until then.
         age: GaugeVec = float_gauges("planner_arm_source_age_seconds", &["source"]);
-        /// Refreshes of a source of arms that failed.
+        /// Refreshes of an arm source that failed.
         failures: IntCounterVec = counters("planner_arm_source_refresh_failures_total", &["source"]);
     }
 }

@@ -13,7 +13,7 @@ metric_set! {
         answers: IntCounterVec = counters("planner_cache_answers_total", &["use"]);
         /// Plans in the memory cache.
         entries: IntGauge = gauge("planner_cache_entries");
-        /// Whether Redis answers: 1 or 0; absent where no Redis is configured.
+        /// Whether Redis answers: 1 or 0; absent if no Redis is configured.
         redis_up: IntGaugeVec = gauges("planner_redis_up", &[]);
         /// Redis commands that failed or took too long, by purpose.
         redis_failures: IntCounterVec = counters("planner_redis_failures_total", &["for"]);

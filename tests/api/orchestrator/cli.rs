@@ -178,3 +178,13 @@ async fn health_checks_and_scrapes_are_logged_at_debug_level() {
         running.kill().await.expect("it ran until now");
     }
 }
+
+#[tokio::test]
+async fn the_help_says_what_each_setting_does() {
+    let (code, help, _) = run(&[], &["--help"]).await;
+    assert_eq!(code, 0);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for setting in planner_arm::orchestrator::SETTINGS {
+        assert!(help.contains(&format!("ORCHESTRATOR_{} {}", setting.name, setting.about)), "{help}");
+    }
+}

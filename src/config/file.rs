@@ -1,0 +1,53 @@
+//! Files of lists that the settings name or commands are given: TOML, YAML or JSON, by the ending.
+
+use std::path::Path;
+
+use ::config::{Config, File, FileFormat};
+use serde::de::DeserializeOwned;
+
+use super::load::line_and_column;
+
+/// The format of the settings in the file at `path`; `None` for any other file.
+pub(super) fn format(path: &Path) -> Option<FileFormat> {
+    match path.extension()?.to_str()? {
+        "toml" => Some(FileFormat::Toml),
+        "yaml" | "yml" => Some(FileFormat::Yaml),
+        _ => None,
+    }
+}
+
+/// What is in the file at `path`, which is JSON unless its name ends in .toml, .yaml or .yml. The error names the line
+/// and the column where that helps.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read ({error})"))?;
+    match format(path) {
+        Some(FileFormat::Toml) => toml::from_str(&text).map_err(|error| {
+            let place = error.span().map(|span| place_in(&text, span.start)).unwrap_or_default();
+            format!("{place}{}", error.message())
+        }),
+        Some(format) => {
+            let read = Config::builder().add_source(File::from_str(&text, format)).build();
+            read.and_then(Config::try_deserialize).map_err(|error| {
+                let message = error.to_string();
+                match line_and_column(&message) {
+                    Some((line, column)) => format!("line {line}, column {column}: it is not valid YAML"),
+                    None => message,
+                }
+            })
+        }
+        None => serde_json::from_str(&text).map_err(|error| {
+            format!("line {}, column {}: it is not valid JSON", error.line(), error.column())
+        }),
+    }
+}
+
+/// `line 3, column 7: ` for the byte `at` of `text`.
+fn place_in(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    format!(
+        "line {}, column {}: ",
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1
+    )
+}
