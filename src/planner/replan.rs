@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use crate::domain::arms::ArmRegistry;
 use crate::domain::{
-    FieldError, InvalidRequest, MAX_PLAN_SO_FAR, Progress, Repair, RepairCode, ReplanRequest, StepStatus,
-    SubTask,
+    FieldError, InvalidRequest, MAX_PLAN_SO_FAR, PlanRequest, Progress, Repair, RepairCode, ReplanRequest,
+    StepStatus, SubTask,
 };
 
 use super::budget::replan_budget_faults;
+use super::critics::Finding;
 use super::draft::{Draft, DraftStep};
 use super::error::PlanFault;
 use super::normalize::{Plan, ProposalContext, free_numbers, normalize_in_context};
@@ -43,6 +44,7 @@ impl PlannerArm {
         let registry = chosen.as_ref().unwrap_or(&registry);
         let least = progress.rules(self.rules(), registry).min_steps;
         let mut faults = replan_budget_faults(&budget, &progress, least);
+        faults.extend(self.finished_step_faults(&request, &progress, registry));
         if !progress.fits(self.rules(), registry) {
             let message = "has no room within 100 steps for what is left and its verification; plan that with POST /plan";
             faults.push(FieldError::new("plan", message));
@@ -51,6 +53,25 @@ impl PlannerArm {
             return Err(InvalidRequest { faults, request_id: request.request_id });
         }
         Ok(PlanJob { progress: Some(Arc::new(progress)), ..PlanJob::from(request) })
+    }
+
+    /// What makes every plan with the finished steps of `progress` invalid, before an LLM is asked for one in vain.
+    fn finished_step_faults(
+        &self,
+        request: &PlanRequest,
+        progress: &PlanProgress,
+        registry: &ArmRegistry,
+    ) -> Vec<FieldError> {
+        let steps: Vec<SubTask> = progress.steps().iter().map(|entry| entry.step.clone()).collect();
+        let findings = self.arms.shared.critics.review_done(request, &steps, progress.done(), registry);
+        let fault = |finding: Finding| {
+            let message = format!(
+                "is done, and because of it {}; report the step as failed so that it is planned again, or change the policy",
+                finding.to_caller
+            );
+            FieldError::new(finding.place(), message)
+        };
+        findings.into_iter().map(fault).collect()
     }
 }
 

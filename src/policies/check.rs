@@ -32,6 +32,14 @@ pub(super) fn pattern_index(variable: &str) -> Option<usize> {
     variable.strip_prefix(PATTERN)?.parse().ok()
 }
 
+/// What is known of an expression that was checked.
+pub(super) struct Checked {
+    /// What it evaluates to.
+    pub(super) shape: Shape,
+    /// How often it names the whole plan or its schedule.
+    pub(super) mentions_of_plan: usize,
+}
+
 /// Checks and rewrites `expr`, and adds its regular expressions to `patterns`, of which the first has the index `first`.
 ///
 /// # Errors
@@ -41,15 +49,24 @@ pub(super) fn check(
     source: &SourceInfo,
     first: usize,
     patterns: &mut Vec<Regex>,
-) -> Result<Shape, Vec<String>> {
-    let mut checker =
-        Checker { source, first, patterns, faults: Vec::new(), scope: Vec::new(), nodes: 0, nesting: 0 };
+) -> Result<Checked, Vec<String>> {
+    let mut checker = Checker {
+        source,
+        first,
+        patterns,
+        faults: Vec::new(),
+        scope: Vec::new(),
+        nodes: 0,
+        nesting: 0,
+        mentions_of_plan: 0,
+    };
     let shape = checker.check(expr);
     if checker.nodes > MAX_NODES {
         let nodes = checker.nodes;
         checker.faults.push(format!("it has {nodes} parts; at most {MAX_NODES} are allowed"));
     }
-    if checker.faults.is_empty() { Ok(shape) } else { Err(checker.faults) }
+    let mentions_of_plan = checker.mentions_of_plan;
+    if checker.faults.is_empty() { Ok(Checked { shape, mentions_of_plan }) } else { Err(checker.faults) }
 }
 
 /// Line and column, from 1, of the character at `offset`.
@@ -69,6 +86,7 @@ struct Checker<'a> {
     scope: Vec<(String, Shape)>,
     nodes: u32,
     nesting: usize,
+    mentions_of_plan: usize,
 }
 
 impl Checker<'_> {
@@ -119,6 +137,7 @@ impl Checker<'_> {
         if let Some((_, shape)) = self.scope.iter().rev().find(|(known, _)| known == name) {
             return shape.clone();
         }
+        self.mentions_of_plan += usize::from(matches!(name, "plan" | "schedule"));
         Shape::of_variable(name).unwrap_or_else(|| {
             self.fault(id, format!("unknown variable `{name}`; there are {}", VARIABLES.join(", ")));
             Shape::Any

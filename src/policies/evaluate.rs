@@ -25,6 +25,8 @@ pub struct Violation {
     pub message: String,
     /// The numbers of the steps that break it, where it is about each step.
     pub steps: Vec<u32>,
+    /// Whether each of these steps breaks it in any other plan too.
+    pub is_of_each_step: bool,
 }
 
 /// Why an expression has no boolean value.
@@ -150,7 +152,7 @@ fn violation(
     context: &Context<'_, '_>,
     fuel: &Fuel,
 ) -> Option<Violation> {
-    let Policy { source, when, require } = policy;
+    let Policy { source, when, require, is_of_each_step } = policy;
     let applies = when.as_ref().map_or(Ok(true), |when| holds(when, context, fuel));
     let held = match applies {
         Ok(false) => return None,
@@ -158,7 +160,10 @@ fn violation(
         Err(failure) => Err(failure),
     };
     let PolicySource { name, message, severity, .. } = source;
-    let of = |message, steps| Some(Violation { policy: name.clone(), severity: *severity, message, steps });
+    let of = |message, steps| {
+        let (policy, severity, is_of_each_step) = (name.clone(), *severity, *is_of_each_step);
+        Some(Violation { policy, severity, message, steps, is_of_each_step })
+    };
     match held {
         Ok(true) => None,
         Ok(false) => of(message.clone(), culprits(require, variables, context, fuel)),
@@ -183,6 +188,11 @@ fn culprits(
     };
     let numbered = (1..).zip(variables.steps());
     numbered.filter_map(|(number, step)| breaks(step).then_some(number)).collect()
+}
+
+/// Whether `expression` has the form `plan.all(variable, body)`.
+pub(super) fn is_for_each_step(expression: &Expression) -> bool {
+    for_each_step(expression).is_some()
 }
 
 /// The variable and the body of `plan.all(variable, body)`.

@@ -21,6 +21,8 @@ use serde_json::Map;
 use crate::domain::arms::{Arm, ArmRegistry};
 use crate::domain::{PlanRules, Schedule, SubTask};
 
+use check::Checked;
+use evaluate::is_for_each_step;
 use shape::Shape;
 use values::Pattern;
 
@@ -93,6 +95,9 @@ struct Policy {
     source: PolicySource,
     when: Option<Expression>,
     require: Expression,
+    /// Whether it is about each step by itself: `plan.all(step, …)`, where nothing else depends on the other steps but
+    /// for the step's ancestors. A step that breaks it does so in any plan with the same ancestors.
+    is_of_each_step: bool,
 }
 
 /// The sources, which say all.
@@ -133,8 +138,13 @@ impl Policies {
                     .ok()
             };
             let when = source.when.as_deref().map(|text| compile("when", text));
-            if let (Some(require), None | Some(Some(_))) = (compile("require", &source.require), &when) {
-                all.policies.push(Policy { source: source.clone(), when: when.flatten(), require });
+            if let (Some((require, mentions)), None | Some(Some(_))) =
+                (compile("require", &source.require), &when)
+            {
+                let (when, mentions_before) = when.flatten().unzip();
+                let is_of_each_step =
+                    mentions + mentions_before.unwrap_or(0) == 1 && is_for_each_step(&require);
+                all.policies.push(Policy { source: source.clone(), when, require, is_of_each_step });
             }
         }
         if faults.is_empty() {
@@ -180,8 +190,8 @@ impl Place<'_> {
     }
 }
 
-/// Parses and checks one expression, which must be a boolean.
-fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<Expression, Vec<String>> {
+/// Parses and checks one expression, which must be a boolean; with it, how often it names the whole plan.
+fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<(Expression, usize), Vec<String>> {
     if text.chars().count() > MAX_EXPRESSION_CHARS {
         return Err(vec![format!("is longer than {MAX_EXPRESSION_CHARS} characters")]);
     }
@@ -195,10 +205,11 @@ fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<Expression, Vec<St
         faults.collect::<Vec<_>>()
     })?;
     let mut regexes = Vec::new();
-    let shape = check::check(&mut expression, &source, patterns.len(), &mut regexes)?;
+    let Checked { shape, mentions_of_plan } =
+        check::check(&mut expression, &source, patterns.len(), &mut regexes)?;
     patterns.extend(regexes.into_iter().map(Pattern));
     match shape {
-        Shape::Bool | Shape::Any => Ok(expression),
+        Shape::Bool | Shape::Any => Ok((expression, mentions_of_plan)),
         other => Err(vec![format!("must be a boolean, not {}", other.noun())]),
     }
 }

@@ -80,6 +80,7 @@ fn a_guardian_before_any_deployment_is_one_line_and_names_the_step_that_breaks_i
         severity: Severity::Error,
         message: "Keep the rule".into(),
         steps: vec![3],
+        is_of_each_step: true,
     };
     assert_eq!(violations_of(&policies, &unguarded), [expected]);
 }

@@ -133,6 +133,55 @@ async fn policies_hold_for_replans_and_for_the_embedded_planner() {
     assert!(json_of(response).await["errors"].to_string().contains("Nothing may be planned"));
 }
 
+/// What the LLM may still plan for `good_plan()`, steps 1 to 4 of which are `progress`, is known before it is asked.
+#[tokio::test]
+async fn a_finished_step_that_breaks_a_policy_is_reported_before_any_call() {
+    let rest = json!({ "plan": [step(5, "judge", "Test and verify the result", &[4], 2, 30)], "rationale": "r", "confidence": 0.9 });
+    let statuses = |fourth: &str| {
+        let progress = |number| json!({ "step": number, "status": if number == 4 { fourth } else { "done" }, "reason": "it broke" });
+        json!({ "goal": "Ship it", "plan": good_plan()["plan"], "progress": Value::from([1, 2, 3, 4].map(progress).to_vec()) })
+    };
+    let of_executor = |severity: &str, when: &str, require: &str| {
+        format!(
+            "policies: [{{name: p, severity: {severity}, when: {when:?}, require: {require:?}, message: No executor}}]"
+        )
+    };
+    let each = "plan.all(s, s.required_arm != 'executor')";
+    for (policy, fourth, is_refused) in [
+        (of_executor("error", "true", each), "done", true),
+        (of_executor("error", "goal.contains('Ship') && !has(context.x)", each), "done", true),
+        (of_executor("error", "true", "plan.all(plan, plan.ancestors.size() < 2)"), "done", true),
+        // Not this plan's, a warning, or something that the rest of the plan may mend.
+        (of_executor("error", "goal.contains('other')", each), "done", false),
+        (of_executor("warning", "true", each), "done", false),
+        (of_executor("error", "true", each), "failed", false),
+        (of_executor("error", "plan.size() > 7", each), "done", false),
+        (
+            of_executor(
+                "error",
+                "true",
+                "plan.all(s, s.required_arm != 'executor' || plan.exists(t, s in t.ancestors))",
+            ),
+            "done",
+            false,
+        ),
+    ] {
+        let llm = FakeLlm::start([Reply::plan(&rest)]).await;
+        let app = app_with(&file(&policy), &llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
+        let response = app.plan_at("/replan", &statuses(fourth)).await;
+        let (status, answer) = (response.status().as_u16(), json_of(response).await);
+        assert_eq!(
+            (status == 422, llm.number_of_calls() == 0),
+            (is_refused, is_refused),
+            "{policy}\n{answer}"
+        );
+        if is_refused {
+            let message = "is done, and because of it the policy `p` does not hold: No executor; report the step as failed so that it is planned again, or change the policy";
+            assert_eq!(answer["errors"], json!([{ "field": "plan[3]", "message": message }]), "{policy}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn plans_of_other_policies_are_not_taken_from_the_cache() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;

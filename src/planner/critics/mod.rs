@@ -35,6 +35,11 @@ pub trait Critic: Debug + Send + Sync {
         true
     }
 
+    /// What is wrong with steps that are done, whatever the rest of the plan: hard findings that no other plan mends.
+    fn review_done(&self, _review: &Review<'_>) -> Vec<Finding> {
+        Vec::new()
+    }
+
     /// Rules that the LLM is told from the start.
     fn stated(&self) -> Vec<String> {
         Vec::new()
@@ -61,8 +66,13 @@ pub struct Review<'a> {
 impl<'a> Review<'a> {
     /// The steps that can still be changed.
     pub fn open_steps(&self) -> impl Iterator<Item = &'a SubTask> {
-        let done = self.done;
-        self.steps.iter().filter(move |step| done.binary_search_by_key(&step.step, |done| done.step).is_err())
+        let review = *self;
+        self.steps.iter().filter(move |step| !review.is_done(step.step))
+    }
+
+    /// Whether the step with this number is done.
+    fn is_done(&self, number: u32) -> bool {
+        self.done.binary_search_by_key(&number, |done| done.step).is_ok()
     }
 }
 
@@ -177,6 +187,19 @@ impl Critics {
     /// Rules that the LLM is told from the start.
     pub(super) fn stated(&self) -> Vec<String> {
         self.critics.iter().flat_map(|critic| critic.stated()).collect()
+    }
+
+    /// What is wrong with the steps of a plan that are `done`, whatever follows them.
+    pub(super) fn review_done(
+        &self,
+        request: &PlanRequest,
+        steps: &[SubTask],
+        done: &[SubTask],
+        registry: &ArmRegistry,
+    ) -> Vec<Finding> {
+        let schedule = estimate::schedule(steps);
+        let review = Review { request, steps, done, rationale: "", schedule: &schedule, registry };
+        self.critics.iter().flat_map(|critic| critic.review_done(&review)).collect()
     }
 
     /// Everything that the critics find in `plan`, some steps of which may be `done`.

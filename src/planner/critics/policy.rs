@@ -25,14 +25,19 @@ impl PolicyCritic {
 
 impl Critic for PolicyCritic {
     fn review(&self, review: &Review<'_>) -> Vec<Finding> {
-        let violations = self.0.violations(&PolicyInput {
-            goal: &review.request.goal,
-            constraints: &review.request.constraints,
-            context: &review.request.context,
-            steps: review.steps,
-            schedule: review.schedule,
-            arms: review.registry.arms(),
-        });
+        self.0.violations(&input(review)).iter().flat_map(findings).collect()
+    }
+
+    fn review_done(&self, review: &Review<'_>) -> Vec<Finding> {
+        if review.done.is_empty() {
+            return Vec::new();
+        }
+        let mut violations = self.0.violations(&input(review));
+        violations.retain(|violation| violation.is_of_each_step && violation.severity == Severity::Error);
+        for violation in &mut violations {
+            violation.steps.retain(|step| review.is_done(*step));
+        }
+        violations.retain(|violation| !violation.steps.is_empty());
         violations.iter().flat_map(findings).collect()
     }
 
@@ -51,9 +56,20 @@ impl Critic for PolicyCritic {
     }
 }
 
+fn input<'a>(review: &Review<'a>) -> PolicyInput<'a> {
+    PolicyInput {
+        goal: &review.request.goal,
+        constraints: &review.request.constraints,
+        context: &review.request.context,
+        steps: review.steps,
+        schedule: review.schedule,
+        arms: review.registry.arms(),
+    }
+}
+
 /// One for each step that breaks the policy, or one for the whole plan.
 fn findings(violation: &Violation) -> Vec<Finding> {
-    let Violation { policy, severity, message, steps } = violation;
+    let Violation { policy, severity, message, steps, .. } = violation;
     let message = message.trim_end_matches('.');
     let finding = |step: Option<u32>| Finding {
         code: WarningCode::Policy.into(),
