@@ -12,6 +12,7 @@ mod playbooks;
 mod progress;
 mod render;
 mod replan;
+mod request;
 mod validate;
 
 use std::collections::HashMap;

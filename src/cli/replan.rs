@@ -10,9 +10,9 @@ use crate::config::Settings;
 use crate::planner::PlanJob;
 use crate::service::PlannerService;
 
-use super::arms_file;
 use super::generate::{GenerateArguments, generate_and_print};
 use super::output::{findings, name_of, read};
+use super::request::{RequestArguments, merge};
 
 /// Arguments of `planner-arm replan`.
 #[derive(Debug, Args)]
@@ -24,12 +24,6 @@ pub(super) struct ReplanArguments {
     /// What the plan is for; required unless the file says it
     #[arg(short, long, value_name = "GOAL")]
     goal: Option<String>,
-    /// A rule that the plan must respect; may be repeated
-    #[arg(short, long = "constraint", value_name = "C")]
-    constraints: Vec<String>,
-    /// Background for the planner: a JSON object, or a file that contains one
-    #[arg(long, value_name = "FILE|JSON", value_hint = ValueHint::FilePath)]
-    context: Option<String>,
     /// Steps that are done, as in `1,2`; they stay as they are
     #[arg(long, value_name = "STEPS", value_delimiter = ',')]
     done: Vec<u32>,
@@ -42,9 +36,8 @@ pub(super) struct ReplanArguments {
     /// What should change, in words; then no step needs to have failed
     #[arg(long, value_name = "TEXT")]
     feedback: Option<String>,
-    /// The arms that the plan may use: a file with ids or definitions, in JSON, YAML or TOML
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    arms: Option<String>,
+    #[command(flatten)]
+    request: RequestArguments,
     #[command(flatten)]
     generate: GenerateArguments,
 }
@@ -73,18 +66,12 @@ fn body(arguments: &ReplanArguments) -> Result<Map<String, Value>, String> {
             return Err(format!("{file} is not valid JSON ({error}); check it with planner-arm validate"));
         }
     };
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value);
+    for (name, given) in [("goal", &arguments.goal), ("feedback", &arguments.feedback)] {
+        if let Some(given) = given {
+            body.insert(name.to_owned(), json!(given));
         }
-    };
-    set("goal", arguments.goal.as_ref().map(|goal| json!(goal)));
-    set("constraints", (!arguments.constraints.is_empty()).then(|| json!(arguments.constraints)));
-    set("context", arguments.context.as_deref().map(super::plan::context).transpose()?.map(Value::Object));
-    set("feedback", arguments.feedback.as_ref().map(|feedback| json!(feedback)));
-    if let Some(path) = &arguments.arms {
-        set("arms", Some(json!(arms_file::read(path)?)));
     }
+    merge(arguments.request.fields()?, &mut body);
     if body.get("goal").is_none_or(Value::is_null) {
         return Err(format!("{file} does not say what the plan is for; add --goal \"…\""));
     }

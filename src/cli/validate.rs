@@ -4,20 +4,19 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::config::Settings;
-use crate::domain::arms::choice::faults_of_choices;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::validate::take_request;
-use crate::domain::{PlanRequest, PlanResponse};
+use crate::domain::{InvalidRequest, PlanRequest, PlanResponse};
 use crate::planner::normalize::PlanDetails;
 use crate::service::PlannerService;
 use crate::telemetry;
 
-use super::arms_file;
 use super::output::{OutputArguments, PlanFormat, STANDARD, findings, name_of, read};
 use super::render::FinishedPlan;
+use super::request::{RequestArguments, merge};
 
 /// Arguments of `planner-arm validate`.
 #[derive(Debug, Args)]
@@ -26,9 +25,11 @@ pub(super) struct ValidateArguments {
     /// when standard input is not a terminal, reads it from standard input
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<String>,
-    /// The arms that the plan may use: a file with ids or definitions, in JSON, YAML or TOML
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    arms: Option<String>,
+    /// What the plan is for
+    #[arg(short, long, value_name = "GOAL")]
+    goal: Option<String>,
+    #[command(flatten)]
+    request: RequestArguments,
     #[command(flatten)]
     output: OutputArguments<PlanFormat>,
 }
@@ -79,24 +80,30 @@ async fn checked(
 ) -> Result<PlanResponse, Problem> {
     let service = PlannerService::from_settings(settings).map_err(internal)?;
     super::read_arm_sources(&service).await;
-    let registry = service.planner.registry();
+    let mut options = arguments.request.fields().map_err(internal)?;
+    options.extend(arguments.goal.as_ref().map(|goal| ("goal".to_owned(), json!(goal))));
+    check(&options, &service)?;
     // Text that is not a JSON object may still be a plan.
-    let (text, mut request) = match serde_json::from_str(&text) {
-        Ok(Value::Object(mut body)) => {
-            let request = take_request(&mut body, &registry)?;
-            (Value::Object(body).to_string(), request)
-        }
-        _ => (text, PlanRequest::default()),
+    let (text, mut body) = match serde_json::from_str(&text) {
+        Ok(Value::Object(body)) => (None, body),
+        _ => (Some(text), Map::new()),
     };
-    if let Some(file) = &arguments.arms {
-        let choices = arms_file::read(file).map_err(internal)?;
-        let faults = faults_of_choices(&choices, Some(&registry));
-        if !faults.is_empty() {
-            return Err(faults.into());
-        }
-        request.arms = Some(choices);
-    }
+    merge(options, &mut body);
+    let request = take_request(&mut body, &service.planner.registry())?;
+    let text = text.unwrap_or_else(|| Value::Object(body).to_string());
     service.validate(text, request).await
+}
+
+/// Checks what the options say of the request, which is not read as part of the plan if it is invalid.
+fn check(options: &Map<String, Value>, service: &PlannerService) -> Result<(), Problem> {
+    // A goal is required of a request, and optional here.
+    let mut request = Map::from_iter([("goal".to_owned(), json!("?"))]);
+    request.extend(options.clone());
+    let request = Value::Object(request).to_string();
+    match PlanRequest::from_json_for(request.as_bytes(), &service.planner.installation()) {
+        Ok(_) => Ok(()),
+        Err(InvalidRequest { faults, .. }) => Err(internal(Problem::from(faults).detail)),
+    }
 }
 
 /// A problem that has nothing to do with the plan.

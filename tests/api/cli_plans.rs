@@ -134,6 +134,81 @@ async fn a_plan_is_validated_for_the_settings_and_arms_in_force() {
     assert_eq!(llm.number_of_calls(), 0);
 }
 
+const POLICIES: &str = "
+policies:
+  - name: guarded-runs
+    require: plan.all(s, s.required_arm != 'executor' || s.ancestors.exists(a, a.required_arm == 'guardian'))
+    message: A guardian step must come before any step of the executor
+  - {name: short, require: schedule.critical_path_seconds < 60, message: At most a minute}
+  - {name: cheap, require: \"plan.all(s, s.estimated_cost_tier < 5)\", message: Not so expensive}
+";
+
+#[tokio::test]
+async fn policies_are_tested_with_a_stored_plan() {
+    let policies = TempFile::new("planner.yaml", POLICIES);
+    let plan = file_of(&good_plan());
+    let arguments = ["validate", &plan.path, "--config", &policies.path];
+    let (code, out, err) = run(&[EMBEDDED], &arguments).await;
+    assert_eq!((code, out.as_str()), (1, ""));
+    let findings: Vec<&str> = err.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
+    assert_eq!(
+        findings,
+        [
+            "plan[3] the policy `guarded-runs` does not hold: A guardian step must come before any step of the executor",
+            "plan the policy `short` does not hold: At most a minute",
+        ]
+    );
+    let mut kept = good_plan();
+    kept["plan"][0]["required_arm"] = json!("guardian");
+    for step in kept["plan"].as_array_mut().expect("steps") {
+        step["estimated_duration_seconds"] = json!(10);
+    }
+    let plan = file_of(&kept);
+    let (code, out, err) = run(&[EMBEDDED], &["validate", &plan.path, "--config", &policies.path]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("guardian"), "{out}");
+}
+
+/// The options of a request are those of `plan`, on every command that takes a plan.
+#[tokio::test]
+async fn a_plan_in_a_file_is_for_the_request_in_the_options() {
+    let plan = file_of(&good_plan());
+    for (options, said) in [
+        (&["--max-duration", "10"][..], "the critical path takes 200 s; the budget allows 10 s"),
+        (&["--max-cost-tier", "2"], "has cost tier 3; the budget allows 2"),
+        (&["--max-steps", "3"], "3"),
+        (&["--constraint", ""], "constraints[0] must be 1 to 2,000 characters long"),
+        (&["--goal", " "], "goal must be 1 to 10,000 characters long and not blank"),
+        (&["--context", "[1]"], "--context must be a JSON object, not an array"),
+    ] {
+        let (code, out, err) = run(&[EMBEDDED], &[&["validate", &plan.path], options].concat()).await;
+        assert_eq!((code, out.as_str()), (1, ""), "{options:?}");
+        assert!(err.contains(said), "{said}\n{err}");
+    }
+    // The list of steps alone is a plan, too.
+    let steps = good_plan()["plan"].to_string();
+    let arguments =
+        ["validate", "-", "--goal", "Ship it", "--constraint", "Complete in <1 minute", "-f", "json"];
+    let (code, out, err) = fed(steps.as_bytes(), &arguments).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let valid: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(valid["warnings"][0]["code"], "time_limit", "{valid}");
+
+    // Each limit counts by itself, and counts more than that of the file.
+    let mut request = json!({ "goal": "Ship it", "plan": good_plan()["plan"], "budget": {"max_cost_tier": 1, "max_steps": 9} });
+    let (code, _, err) =
+        run(&[EMBEDDED], &["validate", &file_of(&request).path, "--max-cost-tier", "5"]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    request["progress"] = json!([{ "step": 1, "status": "done" }]);
+    let file = file_of(&request);
+    let plan = json_from(&["replan", &file.path, "--max-cost-tier", "3", "--max-duration", "100"]).await;
+    let whole: PlanResponse = serde_json::from_value(plan).expect("a plan");
+    assert!(whole.plan.iter().all(|step| step.estimated_cost_tier <= 3) && whole.plan.len() <= 9);
+    let (code, _, err) = run(&[EMBEDDED], &["replan", &file.path, "--max-steps", "1"]).await;
+    assert_eq!(code, 1);
+    assert!(err.contains("budget.max_steps must be at least"), "{err}");
+}
+
 #[tokio::test]
 async fn a_plan_is_revised_with_feedback_by_a_model() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
