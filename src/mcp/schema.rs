@@ -15,6 +15,9 @@ use crate::domain::problem::ProblemDocument;
 /// empty: values over the others are rare, and are refused.
 const INPUT_KEYWORDS: [&str; 6] = ["required", "enum", "minimum", "maximum", "minLength", "minItems"];
 
+/// A larger maximum is left out for the same reason.
+const LARGE: u64 = 100;
+
 /// The fields of problems that results are described with.
 const PROBLEM_FIELDS: [&str; 4] = ["code", "detail", "errors", "retry_after_seconds"];
 
@@ -126,6 +129,7 @@ fn portable(schema: &Value, definitions: &Definitions, purpose: Purpose) -> Valu
                 .map(|(name, schema)| (name.clone(), portable(schema, definitions, purpose)))
                 .collect(),
             ("items", items) => portable(items, definitions, purpose),
+            ("maximum", maximum) if maximum.as_u64().is_some_and(|maximum| maximum > LARGE) => continue,
             (keyword, _) if purpose == Purpose::Input && INPUT_KEYWORDS.contains(&keyword) => value.clone(),
             _ => continue,
         };

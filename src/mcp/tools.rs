@@ -105,7 +105,7 @@ fn about_create_plan(service: &PlannerService) -> String {
 }
 
 const ABOUT_VALIDATE_PLAN: &str = "Validates a plan without a language model, for example after you have changed \
-     it. Faults with one correction are repaired and listed in repairs; every other fault is reported with its field and \
+     it. With the goal, constraints and budget it is also checked against these. Faults with one correction are repaired and listed in repairs; every other fault is reported with its field and \
      what to do about it.";
 
 const ABOUT_REPLAN: &str = "Makes a new plan of what is left of a plan: give the plan, the progress of its steps (a failed one \
@@ -123,18 +123,32 @@ fn create_plan_input() -> Map<String, Value> {
 
 /// Leaves the fields of a definition that a model can fill in; the others are accepted too.
 fn describe_arms_briefly(schema: &mut Map<String, Value>) {
-    let choices = schema["properties"]["arms"]["items"]["anyOf"].as_array_mut().into_iter().flatten();
-    for definition in choices.filter_map(|choice| choice.get_mut("properties")?.as_object_mut()) {
-        definition.retain(|name, _| ["id", "description", "capabilities"].contains(&name.as_str()));
+    let definitions = schema["properties"]["arms"]["items"]["anyOf"].as_array_mut().into_iter().flatten();
+    for fields in definitions.filter_map(|definition| definition.get_mut("properties")?.as_object_mut()) {
+        fields.retain(|name, _| ["id", "description", "capabilities"].contains(&name.as_str()));
     }
 }
 
-/// A plan, as far as its author writes it: the rest is computed.
+/// What a plan is for, as `create_plan` describes it in full.
+fn request_fields() -> Map<String, Value> {
+    let mut schema = create_plan_input();
+    let fields = schema::properties_of(&mut schema);
+    fields.remove("playbook");
+    for (name, _) in [CONSTRAINTS, CONTEXT, ARMS, BUDGET] {
+        fields[name]["description"] = json!("As for create_plan");
+    }
+    let definitions = fields["arms"]["items"]["anyOf"].as_array_mut().into_iter().flatten();
+    for definition in definitions.filter(|definition| definition["type"] == "object") {
+        *definition = json!({ "type": "object" });
+    }
+    std::mem::take(fields)
+}
+
+/// A plan, as far as its author writes it (the rest is computed), and what it is for.
 fn validate_plan_input() -> Map<String, Value> {
     let fields = [("plan", "The steps in order"), ("rationale", "Why this plan"), ("confidence", "0 to 1")];
     let mut schema = schema::input::<PlanResponse>(&fields);
-    let arms = schema::properties_of(&mut create_plan_input())["arms"].take();
-    schema::properties_of(&mut schema).insert("arms".into(), arms);
+    schema::properties_of(&mut schema).extend(request_fields());
     schema.insert("required".into(), json!(["plan"]));
     // The rest of a step can be repaired, and hosts hold models to the schema.
     schema["properties"]["plan"]["items"]["required"] =
@@ -147,9 +161,8 @@ fn replan_input() -> Map<String, Value> {
     let plan = ("plan", "The steps as create_plan returned them");
     let progress = ("progress", "The status of steps; those not listed have not started");
     let feedback = ("feedback", "What the user wants changed; then no step needs to have failed");
-    let mut schema =
-        schema::input::<ReplanRequest>(&[GOAL, plan, progress, feedback, CONSTRAINTS, CONTEXT, ARMS, BUDGET]);
-    describe_arms_briefly(&mut schema);
+    let mut schema = schema::input::<ReplanRequest>(&[plan, progress, feedback]);
+    schema::properties_of(&mut schema).extend(request_fields());
     schema.insert("required".into(), json!(["goal", "plan"]));
     schema
 }

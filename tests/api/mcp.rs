@@ -193,6 +193,44 @@ async fn a_plan_is_validated_without_an_llm() {
 }
 
 #[tokio::test]
+async fn a_host_plans_edits_validates_replans_and_validates_again() {
+    let app = TestApp::embedded().await;
+    let request = json!({"goal": "Fix the login bug and add tests", "constraints": ["Use Python only"],
+        "budget": {"max_duration_seconds": 20_000, "max_steps": 9}});
+    let with = |fields: &Value| {
+        let mut all = request.clone();
+        all.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        all
+    };
+    let mut plan = planned(&app, "create_plan", &request).await;
+    plan["plan"][2]["action"] = json!("Fix the check of the session's age");
+    plan["plan"][2]["required_arm"] = json!("Coder Agent");
+    plan["plan"][2]["estimated_duration_seconds"] = json!(50_000);
+    // The tools take what they return, as they do from a host that has only the result.
+    let problem = refused(&app, "validate_plan", &with(&json!({"plan": plan["plan"]}))).await;
+    assert!(
+        problem["detail"].as_str().is_some_and(|text| text.contains("the budget allows 20,000 s")),
+        "{problem}"
+    );
+    plan["plan"][2]["estimated_duration_seconds"] = json!(600);
+    let edited = planned(&app, "validate_plan", &with(&plan)).await;
+    assert_eq!(
+        (&edited["plan"][2]["required_arm"], &edited["repairs"][0]["code"]),
+        (&json!("coder"), &json!("arm_mapped"))
+    );
+
+    let progress = json!([{"step": 1, "status": "done", "note": "It is in auth.py"}, {"step": 2, "status": "done"},
+        {"step": 3, "status": "failed", "reason": "the file is generated"}]);
+    let revised =
+        planned(&app, "replan", &with(&json!({"plan": edited["plan"], "progress": progress}))).await;
+    assert_eq!([&revised["plan"][0], &revised["plan"][1]], [&edited["plan"][0], &edited["plan"][1]]);
+    let action = revised["plan"][2]["action"].as_str().expect("a text");
+    assert_eq!(action, "Find out why “Fix the check of the session's age” failed: the file is generated");
+    let exported = planned(&app, "validate_plan", &with(&revised)).await;
+    assert_eq!((&exported["plan"], &exported["repairs"]), (&revised["plan"], &json!([])));
+}
+
+#[tokio::test]
 async fn what_is_left_of_a_plan_is_planned_again() {
     let app = TestApp::embedded().await;
     let mut body = json!({"goal": "Debug the login and add tests", "plan": good_plan()["plan"],

@@ -99,6 +99,12 @@ async fn tools_keep_to_their_schemas() {
         (validate, good_plan(), true),
         (validate, json!({"plan": good_plan()["plan"]}), true),
         (validate, json!({"plan": bare_steps()}), true),
+        (
+            validate,
+            json!({"plan": bare_steps(), "goal": "g", "constraints": ["c"], "context": {"a": 1}, "arms": ["coder", "executor", "judge", "retriever"], "budget": {"max_steps": 9}}),
+            true,
+        ),
+        (validate, json!({"plan": bare_steps(), "budget": {"max_steps": 0}}), false),
         (validate, json!({"rationale": "r"}), false),
         (validate, json!({"plan": [{"step": 0}]}), false),
         (replan, json!({"goal": "g", "plan": good_plan()["plan"], "progress": done}), true),
@@ -117,7 +123,7 @@ async fn tools_keep_to_their_schemas() {
             plans.push(said.clone());
         }
     }
-    assert_eq!(plans.len(), 5);
+    assert_eq!(plans.len(), 6);
     // What is neither a plan nor a problem is not let pass.
     let output = check(create, "outputSchema");
     for key in ["plan", "confidence", "total_estimated_duration"] {
