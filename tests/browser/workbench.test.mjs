@@ -155,6 +155,7 @@ test("what would not be valid is said in the editor, and nothing is lost", async
   const page = await seven({ allow: [/^console: Failed to load resource/] });
   await open(page, 5);
   await page.getByRole("button", { name: "Edit this step" }).click();
+  assert.equal(await page.getByRole("button", { name: "Next →" }).isVisible(), false, "an edit ends with one of its own buttons");
   // Steps that wait for this one are not offered.
   assert.deepEqual((await texts(page, ".needs label")).map((text) => text[0]), ["1", "2", "3", "4", "6"]);
   await page.getByRole("textbox", { name: /^Duration/ }).fill("soon");
@@ -171,6 +172,26 @@ test("what would not be valid is said in the editor, and nothing is lost", async
   assert.match(await drawer(page).innerText(), /Run all tests and record their output/);
   await close(page);
   assert.deepEqual((await shown(page)).plan.length, 7);
+  await page.watched();
+});
+
+test("an edited plan is checked against the goal, constraints and limits of its request", async () => {
+  const page = await visit(chromium, app.url, { allow: [/^console: Failed to load resource/], fragment: "#goal=Fix+the+sign-in&constraint=Use+Python+only&context=%7B%22n%22%3A+1%7D&max_duration_seconds=3600&playbook=none" });
+  llm.says = () => pieces(SEVEN);
+  await plan(page, "Fix the sign-in");
+  await ready(page);
+  await open(page, 2);
+  await page.getByRole("button", { name: "Edit this step" }).click();
+  await page.getByRole("textbox", { name: /^Duration/ }).fill("1 h");
+  const asked = sent(page, "/validate");
+  await page.getByRole("button", { name: "Save the step" }).click();
+  const { plan: steps, rationale, confidence, ...request } = await asked;
+  assert.deepEqual(request, { goal: "Fix the sign-in", constraints: ["Use Python only"], context: { n: 1 }, budget: { max_duration_seconds: 3600 } });
+  await page.getByText("This plan would not be valid:").waitFor();
+  assert.match(await page.locator(".faults li").innerText(), /the budget allows 3,600 s: shorten or parallelise/);
+  await page.getByRole("textbox", { name: /^Duration/ }).fill("5 min");
+  await page.getByRole("button", { name: "Save the step" }).click();
+  await page.getByRole("heading", { name: "Changes from version 1" }).waitFor();
   await page.watched();
 });
 

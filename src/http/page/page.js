@@ -269,10 +269,11 @@ function edit(number) {
   const { version, request } = session;
   const save = async (changed, label) => {
     const { rationale, confidence } = version.plan;
-    const more = request.arms ? { arms: request.arms } : {};
+    // A plan that is edited need not follow a playbook.
+    const body = bodyOf({ ...request, playbook: "" }, { plan: changed, rationale, confidence });
     let plan;
     try {
-      plan = await validate({ ...more, plan: changed, rationale, confidence }, token.current());
+      plan = await validate(body, token.current());
     } catch (error) {
       if (error.code !== "unauthorized") throw error;
       return token.askFor(() => save(changed, label));

@@ -34,8 +34,11 @@ export async function* ask(path, body, { fresh, token, signal }) {
   yield* events(response, id, signal);
 }
 
-/** The valid plan that `plan` is, with its schedule, repairs and warnings; throws `Trouble` with everything wrong. */
-export async function validate(plan, token) {
+/**
+ * The valid plan in `body`, JSON of a plan and the request that it is for, with its schedule, repairs and warnings; throws
+ * `Trouble` with everything wrong.
+ */
+export async function validate(body, token) {
   const id = newId();
   return planIn(await post("validate", JSON.stringify(plan), { token, id }), id);
 }
