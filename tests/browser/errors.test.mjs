@@ -81,7 +81,7 @@ test("a goal that is too long is pasted as it is, and said to be too long", asyn
 test("errors of the LLM are sentences that say what to do", async () => {
   const page = await visit(chromium, app.url);
   for (const [status, wanted] of [
-    [401, /^The LLM failed \| The LLM server refused the key; check PLANNER_OPENAI_API_KEY\. \| Retrying does not help until this is fixed\. \| Request id: page-/],
+    [401, /^The LLM failed \| The LLM server refused the key; check PLANNER_OPENAI_API_KEY\. \| Retry once this is fixed\. \| Request id: page-/],
     [500, /^The LLM is unavailable \| .+\. \| The language model is busy or down\..* \| Request id: page-/],
   ]) {
     llm.says = () => [status];

@@ -6,6 +6,7 @@ import { curl, json, markdown, mermaid } from "../../src/http/page/formats.js";
 import { arrange, edges, levels, times } from "../../src/http/page/layout.js";
 import { bodyOf, fromFragment, requestFor, toFragment } from "../../src/http/page/request.js";
 import { read } from "../../src/http/page/talk.js";
+import { many } from "./support.mjs";
 import { about, dollars, seconds, time } from "../../src/http/page/words.js";
 
 const bytes = (text) => new TextEncoder().encode(text);
@@ -125,7 +126,7 @@ test("edges that a longer way implies are told from those that nothing else says
 });
 
 test("no two steps touch, whoever needs another stands right of it, and edges pass between steps", () => {
-  for (const steps of plans(200)) {
+  for (const steps of plans(80)) {
     const size = { width: 184, height: 132, gapX: 44, gapY: 18, lane: 12 };
     const drawn = arrange(steps, size), level = levels(steps);
     const at = steps.map(({ step }) => drawn.nodes.get(step));
@@ -139,6 +140,16 @@ test("no two steps touch, whoever needs another stands right of it, and edges pa
       const straights = [...d.matchAll(/ (\d+)H(\d+)/g)].map(([, y, right]) => ({ y: Number(y), left: Number(right) - size.width }));
       assert.equal(straights.length, level.get(to) - level.get(from) - 1, `${from}-${to} passes each level between`);
       for (const { y, left } of straights) assert.ok(at.every((node) => node.x !== left || y <= node.y || y >= node.y + size.height), `${from}-${to} crosses a step`);
+    }
+  }
+});
+
+test("a plan that is four steps high is drawn no higher, whatever the order of its dependencies", () => {
+  for (const count of [12, 20, 24, 50]) {
+    for (const order of [(a, b) => a - b, (a, b) => b - a]) {
+      const steps = many(count).map((step) => ({ ...step, depends_on: step.depends_on.toSorted(order) }));
+      const { height } = arrange(steps, { width: 176, height: 132, gapX: 32, gapY: 18, lane: 12 });
+      assert.ok(height < 4.5 * (132 + 18), `${count} steps take ${height} pixels`);
     }
   }
 });

@@ -53,6 +53,7 @@ export class Detail {
     byId("detail-body").replaceChildren(...inWords(step, version, "h2", more));
     byId("detail-body").scrollTop = 0;
     dialog.style.setProperty("--hue", this.host.hue(step.required_arm));
+    byId("detail-turn").hidden = false;
     byId("detail-before").disabled = place === 0;
     byId("detail-after").disabled = place === steps.length - 1;
     if (!dialog.open) dialog.showModal();
@@ -60,7 +61,7 @@ export class Detail {
 
   turn(by) {
     const steps = this.host.steps();
-    if (byId("detail-body").querySelector(".editor")) return;
+    if (byId("detail-turn").hidden) return;
     const next = steps[steps.findIndex(({ step }) => step === this.number) + by];
     if (next) this.open(next.step);
   }

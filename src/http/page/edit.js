@@ -134,7 +134,7 @@ export function editor(steps, number, { arms, save, close }) {
 export function showEditor(form) {
   byId("detail-place").textContent = "";
   byId("detail-body").replaceChildren(form);
-  for (const id of ["detail-before", "detail-after"]) byId(id).disabled = true;
+  byId("detail-turn").hidden = true;
   if (!byId("detail").open) byId("detail").showModal();
   form.querySelector("textarea").focus();
 }

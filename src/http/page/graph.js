@@ -179,7 +179,7 @@ const flag = () => element("span", { class: "flag" },
 /** How a step went, as a sign and a word. */
 export function mark(status) {
   const [sign, word] = MARKS[status];
-  return element("span", { class: `mark ${status}` }, element("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+  return element("span", { class: `mark ${status}` }, element("span", { "aria-hidden": "true" }, sign), element("span", { class: "mark-word" }, ` ${word}`));
 }
 
 /** The first finding about a step, and how many more there are. */

@@ -27,26 +27,34 @@ export function levels(steps) {
   return level;
 }
 
-/**
- * Levels from left to right. `size` has the width and height of a node, and the gaps between nodes. Gives the `nodes`,
- * `{x, y}` of the upper left corner by step, and the edges, `{from, to, d}`, `direct` and `implied`.
- */
-export function arrange(steps, { width, height, gapX, gapY, lane }) {
-  const { direct, implied } = edges(steps);
-  const level = levels(steps);
+/** How dagre aligns nodes: by the median of four ways, or by one of them alone, which takes far less height now and then. */
+const ALIGNMENTS = [undefined, "UL", "UR", "DL", "DR"];
+
+/** The steps and the `direct` edges as dagre lays them out with `align`; all of it is between `top` and `top + height`. */
+function laidOut(steps, direct, level, { width, height, gapX, gapY, lane }, align) {
   const graph = new Graph();
   // dagre ranks edges too, between the ranks of their ends: hence twice the level. What else it ranks is its own root.
   const ranker = (ranked) => {
     for (const name of ranked.nodes()) ranked.node(name).rank = level.has(Number(name)) ? 2 * level.get(Number(name)) : -1;
   };
-  graph.setGraph({ rankdir: "LR", nodesep: gapY, edgesep: lane, ranksep: gapX, ranker });
+  graph.setGraph({ rankdir: "LR", nodesep: gapY, edgesep: lane, ranksep: gapX, ranker, align });
   for (const { step } of steps) graph.setNode(String(step), { width, height });
   for (const [from, to] of direct) graph.setEdge(String(from), String(to), { labelpos: "c" });
   layout(graph);
-
   // An edge may pass above all steps or below them, which dagre does not count.
   const ys = graph.edges().flatMap((edge) => graph.edge(edge).points.map((point) => point.y));
   const top = Math.floor(Math.min(0, ...ys));
+  return { graph, top, height: Math.ceil(Math.max(graph.graph().height, ...ys) - top) };
+}
+
+/**
+ * Levels from left to right. `size` has the width and height of a node, and the gaps between nodes. Gives the `nodes`,
+ * `{x, y}` of the upper left corner by step, and the edges, `{from, to, d}`, `direct` and `implied`.
+ */
+export function arrange(steps, sizes) {
+  const { width, height, gapX } = sizes, { direct, implied } = edges(steps), level = levels(steps);
+  const tried = ALIGNMENTS.map((align) => laidOut(steps, direct, level, sizes, align));
+  const { graph, top, height: whole } = tried.reduce((best, one) => (one.height < 0.9 * best.height ? one : best));
   const x = (step) => level.get(step) * (width + gapX);
   const y = (step) => Math.round(graph.node(step).y - top);
   const line = ([from, to]) => {
@@ -71,7 +79,7 @@ export function arrange(steps, { width, height, gapX, gapY, lane }) {
   };
   return {
     width: (Math.max(...level.values()) + 1) * (width + gapX) - gapX,
-    height: Math.ceil(Math.max(graph.graph().height, ...ys) - top),
+    height: whole,
     nodes: new Map(steps.map(({ step }) => [step, { x: x(step), y: y(step) - height / 2 }])),
     direct: direct.map(line),
     implied: implied.map(arc),

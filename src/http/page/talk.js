@@ -40,7 +40,7 @@ export async function* ask(path, body, { fresh, token, signal }) {
  */
 export async function validate(body, token) {
   const id = newId();
-  return planIn(await post("validate", JSON.stringify(plan), { token, id }), id);
+  return planIn(await post("validate", body, { token, id }), id);
 }
 
 async function post(path, body, { headers = {}, token, signal, id }) {
@@ -138,7 +138,7 @@ const ADVICE = {
   invalid_request: "Correct the marked fields.",
   payload_too_large: "Shorten the context.",
   rate_limited: "Your limit of plans per minute is used up for now.",
-  llm_failed: "Retrying does not help until this is fixed.",
+  llm_failed: "Retry once this is fixed.",
   plan_invalid: "Retry, or make the goal more precise.",
   internal_error: "Retry. If it happens again, report it with the request id.",
   llm_unavailable: "The language model is busy or down.",
