@@ -219,7 +219,8 @@ test("a model that was found on this machine is named, and so is what connects o
   assert.equal(await page.locator("#banner").isVisible(), false, "a configured model needs no words");
   for (const [health, wanted] of [
     [{ model: "llama3.2:3b", notice: "The model `llama3.2:3b` was found at 127.0.0.1:11434." }, /^The model llama3\.2:3b was found at 127\.0\.0\.1:11434\.$/],
-    [{ model: "embedded", notice: "No model is connected." }, /^No language model is connected\. .+PLANNER_OPENAI_API_KEY.+PLANNER_LLM_BASE_URL.+restart the service\.$/],
+    [{ model: "embedded", notice: "No language model is connected: to connect one, start Ollama." }, /^No language model is connected: to connect one, start Ollama\. Then restart the service\.$/],
+    [{ model: "embedded" }, /^Plans are made from playbooks by the embedded planner, as PLANNER_ENGINE asks\. .+PLANNER_OPENAI_API_KEY.+PLANNER_LLM_BASE_URL.+restart the service\.$/],
   ]) {
     await page.route("**/health", (route) => route.fulfill({ json: { status: "healthy", version: "1.0.0", ...health } }));
     await page.reload();

@@ -264,7 +264,7 @@ test("copies work where they are pasted: curl, JSON and Mermaid", async () => {
   const args = ["plan", goal, "--constraint", "Use Python only", "--constraint", "  Don't stop  ", "--context", context, "--format", "mermaid"];
   const env = { PATH: process.env.PATH, PLANNER_ENGINE: "embedded" };
   assert.equal(await copied("Mermaid"), execFileSync(BINARY, args, { encoding: "utf8", env, stdio: ["ignore", "pipe", "ignore"] }));
-  assert.match(await page.locator("#banner").innerText(), /^No language model is connected\..+PLANNER_OPENAI_API_KEY.+PLANNER_LLM_BASE_URL/);
+  assert.match(await page.locator("#banner").innerText(), /^Plans are made from playbooks by the embedded planner.+PLANNER_OPENAI_API_KEY.+PLANNER_LLM_BASE_URL/);
   await shot(page, "embedded");
   await page.watched();
 });

@@ -86,10 +86,10 @@ async function learn() {
   const isEmbedded = well.model === "embedded";
   byId("banner").hidden = !isEmbedded && !well.notice;
   byId("banner").classList.toggle("found", !isEmbedded);
-  byId("banner-none").hidden = !isEmbedded;
-  // A model that was found on this machine rather than configured.
-  byId("banner-notice").hidden = isEmbedded;
-  byId("banner-notice").replaceChildren(quoting(well.notice ?? ""));
+  // The service says which model it found on this machine, or how to connect one.
+  byId("banner-chosen").hidden = Boolean(well.notice);
+  byId("banner-notice").hidden = !well.notice;
+  byId("banner-notice").replaceChildren(quoting((well.notice ?? "").replace(/PLANNER_[\w=]+/g, "`$&`")), isEmbedded ? " Then restart the service." : "");
 }
 
 function begin({ request, told }) {
