@@ -151,6 +151,21 @@ test("a revision that fails leaves the plan as it was, and Retry asks again", as
   await page.watched();
 });
 
+test("a finished step that rules out a replan is named, and the plan stays", async () => {
+  const page = await seven({ allow: [/^console: Failed to load resource/] });
+  await mark(page, 1, "Done");
+  const message = "is done, and because of it the policy `guarded` does not hold: Ask first; report the step as failed";
+  await page.route("**/replan?*", (route) => route.fulfill({ status: 422, contentType: "application/problem+json", json: {
+    title: "Invalid request", status: 422, detail: `The request is invalid: plan[0] ${message}.`, code: "invalid_request", errors: [{ field: "plan[0]", message }],
+  } }));
+  await page.getByLabel("What should be different?").fill("Add a rollback");
+  await page.getByRole("button", { name: "Revise the plan" }).click();
+  await page.getByRole("button", { name: "Retry" }).waitFor();
+  assert.deepEqual((await texts(page, "#alert p")).slice(0, -1), [`The request is invalid: plan[0] ${message}.`]);
+  assert.equal(await page.locator(".node").count(), 7, "the plan is still there");
+  await page.watched();
+});
+
 test("what would not be valid is said in the editor, and nothing is lost", async () => {
   const page = await seven({ allow: [/^console: Failed to load resource/] });
   await open(page, 5);

@@ -196,11 +196,13 @@ function fail(trouble) {
   }
   const marked = trouble.faults.filter(({ field, message }) => form.mark(field, message));
   if (marked.length) form.fold(null);
+  // A fault that is not of a field of the form says itself what to do.
+  const advice = marked.length || trouble.code !== "invalid_request" ? trouble.advice : "";
   const again = button("Retry", () => start(last), { class: "primary", id: "retry" });
   byId("alert").replaceChildren(element("div", { class: "card alert" },
     element("h2", {}, trouble.title),
     element("p", {}, trouble.message),
-    trouble.advice ? element("p", {}, trouble.advice) : null,
+    advice ? element("p", {}, advice) : null,
     trouble.id ? element("p", { class: "hint" }, "Request id: ", element("code", {}, trouble.id)) : null,
     marked.length ? null : element("div", { class: "actions" }, again)));
 }
