@@ -125,7 +125,7 @@ fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
     const ATTEMPTS: (&str, &str) = ("X-Planner-Attempts", "Calls made to LLMs");
     match code {
         ErrorCode::Unauthorized => &[("WWW-Authenticate", "Always Bearer")],
-        ErrorCode::MethodNotAllowed => &[("Allow", "The methods that the path supports")],
+        ErrorCode::MethodNotAllowed => &[("Allow", "Methods that the path supports")],
         ErrorCode::RateLimited | ErrorCode::Overloaded => &[RETRY, LEFT, POLICY],
         ErrorCode::ShuttingDown => &[RETRY],
         ErrorCode::LlmUnavailable | ErrorCode::BudgetExhausted => {

@@ -79,7 +79,7 @@ fn complete(description: &mut utoipa::openapi::OpenApi) {
 
 fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
     match code {
-        ErrorCode::MethodNotAllowed => &[("Allow", "The methods that the path supports")],
+        ErrorCode::MethodNotAllowed => &[("Allow", "Methods that the path supports")],
         ErrorCode::Overloaded | ErrorCode::DatabaseUnavailable => &[("Retry-After", "Seconds to wait")],
         _ => &[],
     }

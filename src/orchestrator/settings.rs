@@ -55,7 +55,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("PLANNER_ARM_TIMEOUT", Number(1.0, 60.0), Value("10"),
         "Time limit for one call to the planner arm, in seconds."),
     setting("PLANNER_ARM_MAX_RETRIES", Whole(1, 10), Value("3"),
-        "Retries of a call that failed."),
+        "Maximum number of retries of a failed call."),
     setting("PLANNER_ARM_CIRCUIT_BREAKER_THRESHOLD", Whole(1, 20), Value("5"),
         "Failed calls in a row that open the circuit breaker."),
     setting("PLANNER_ARM_CIRCUIT_BREAKER_RESET_TIMEOUT", Number(1.0, 600.0), Value("60"),

@@ -212,7 +212,7 @@ async fn every_fault_of_a_file_is_reported_and_nothing_runs() {
     for said in [
         "bad.toml\" is invalid; nothing was run:",
         "- scenario \"a\": goal must be 1 to 10,000 characters long and not blank",
-        "- scenario \"a\": arms expects `root`, which is none of planner",
+        "- scenario \"a\": arms expects `root`, which is not one of planner",
         "- scenario 2: unknown field `nom`",
         "- scenario 2: name is missing or blank",
         "- scenario 2: kind is missing or blank",
@@ -285,7 +285,7 @@ async fn plans_are_compared_with_labelled_ones() {
     let (code, _, err) = run(&[EMBEDDED], &["eval", &file.path]).await;
     assert_eq!(code, 1);
     for said in [
-        "steps[0].arm expects `root`, which is none of planner",
+        "steps[0].arm expects `root`, which is not one of planner",
         "steps[0].depends_on must name earlier steps",
     ] {
         assert!(err.contains(said), "{err}");

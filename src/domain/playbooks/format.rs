@@ -203,12 +203,12 @@ impl PlaybookStep {
             }
         }
         for slot in unknown_slots(&self.action) {
-            fault(".action", &format!("has the unknown slot `{{{slot}}}`; there are {}", slots()));
+            fault(".action", &format!("has the unknown slot `{{{slot}}}`; the slots are {}", slots()));
         }
         for slot in self.acceptance_criteria.iter().flat_map(|text| unknown_slots(text)) {
             fault(
                 ".acceptance_criteria",
-                &format!("has the unknown slot `{{{slot}}}`; there are {}", slots()),
+                &format!("has the unknown slot `{{{slot}}}`; the slots are {}", slots()),
             );
         }
     }
