@@ -51,7 +51,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL", SecretUrl, Value("sqlite://orchestrator.db"),
         "Where tasks and plans are stored: an SQLite file or a PostgreSQL database."),
     setting("PLANNER_ARM_URL", Url, Value("http://planner-arm:8001"),
-        "The URL of the planner arm."),
+        "The address of the planner arm."),
     setting("PLANNER_ARM_TIMEOUT", Number(1.0, 60.0), Value("10"),
         "Time limit for one call to the planner arm, in seconds."),
     setting("PLANNER_ARM_MAX_RETRIES", Whole(1, 10), Value("3"),
