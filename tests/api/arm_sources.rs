@@ -241,7 +241,23 @@ async fn of_arms_with_one_id_that_of_the_settings_is_taken_then_that_of_the_firs
     assert_eq!((fax(&list).len(), &fax(&list)[0]["source"]), (1, &json!("b")));
 }
 
-/// A server with an `OpenAPI` document and the capabilities of an arm, both behind a token.
+/// A document in YAML, with what JSON does not have: a comment, numbers as keys, an alias.
+const TELEX: &str = "\
+openapi: 3.1.0  # in YAML
+paths:
+  /telex:
+    post:
+      operationId: sendTelex
+      summary: Sends a telex.
+      description: >
+        To any
+        number.
+      responses: &answer
+        200: {content: {text/plain: {}}}
+    put: {operationId: changeTelex, responses: *answer}
+";
+
+/// A server with documents, one of them and the capabilities of an arm behind a token.
 async fn documents() -> String {
     let document = json!({"openapi": "3.1.0", "paths": {
         "/faxes": {
@@ -269,6 +285,8 @@ async fn documents() -> String {
         .route("/openapi.json", behind_a_token(document))
         .route("/capabilities", behind_a_token(capabilities))
         .route("/text", routing::get(async || "hello"))
+        .route("/openapi.yaml", routing::get(async || TELEX))
+        .route("/broken.yaml", routing::get(async || "paths: [a, b"))
         .route("/moved", routing::get(async || (http::StatusCode::FOUND, [("location", "/text")])));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -284,7 +302,9 @@ async fn operations_of_a_document_and_other_arms_are_arms() {
         {"capabilities": format!("{base}/capabilities?secret=canary"), "token_env": "FAX_TOKEN"},
         {"capabilities": format!("{base}/capabilities"), "name": "no token"},
         {"openapi": format!("{base}/text")},
+        {"openapi": format!("{base}/broken.yaml")},
         {"openapi": format!("{base}/moved")},
+        {"openapi": format!("{base}/openapi.yaml")},
     ]));
     let app = TestApp::start(&[
         ("PLANNER_ENGINE", "embedded"),
@@ -293,7 +313,10 @@ async fn operations_of_a_document_and_other_arms_are_arms() {
     ])
     .await;
     let list = arms(&app).await;
-    assert_eq!(foreign(&list), [("GET /faxes", true), ("sendFax", true), ("painter", true)]);
+    assert_eq!(
+        foreign(&list),
+        ["GET /faxes", "sendFax", "painter", "changeTelex", "sendTelex"].map(|id| (id, true))
+    );
     assert!(!list.to_string().contains("canary"), "{list}");
     let arm = |id: &str| {
         list["arms"].as_array().expect("arms").iter().find(|arm| arm["id"] == id).expect("an arm").clone()
@@ -303,6 +326,9 @@ async fn operations_of_a_document_and_other_arms_are_arms() {
     assert_eq!((&fax["inputs"], &fax["outputs"]), (&json!(["text"]), &json!(["image"])));
     // JSON may carry anything.
     assert_eq!(arm("GET /faxes")["outputs"], json!([]));
+    let telex = arm("sendTelex");
+    assert_eq!(telex["description"], "Sends a telex. To any number.");
+    assert_eq!((&telex["outputs"], &arm("changeTelex")["outputs"]), (&json!(["text"]), &json!(["text"])));
     let painter = arm("painter");
     assert_eq!(
         (&painter["capabilities"], &painter["cost_tier"]),
@@ -314,8 +340,9 @@ async fn operations_of_a_document_and_other_arms_are_arms() {
         .iter()
         .filter_map(|source| source["error"].as_str())
         .collect();
-    assert_eq!(errors.len(), 3, "{errors:?}");
-    for (error, part) in errors.iter().zip(["token_env", "JSON", "redirects are not followed"]) {
+    let parts = ["token_env", "OpenAPI", "neither JSON nor YAML", "redirects are not followed"];
+    assert_eq!(errors.len(), parts.len(), "{errors:?}");
+    for (error, part) in errors.iter().zip(parts) {
         assert!(error.contains(part), "{part} in {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The operations in an `OpenAPI` document.
+//! The operations in an `OpenAPI` document, in JSON or YAML.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,16 @@ use serde_json::{Map, Value};
 use super::reader::FoundTool;
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// The document in the text of an answer.
+///
+/// YAML is read within the limits of `serde_saphyr`, as a few lines of nested aliases or lists could otherwise take any
+/// amount of memory.
+pub(super) fn document(text: &[u8]) -> Result<Value, String> {
+    let json = serde_json::from_slice(text);
+    let either = json.or_else(|_| serde_saphyr::from_slice(text));
+    either.map_err(|_| "answers with neither JSON nor YAML".into())
+}
 
 /// The operations of `document`, in its order.
 pub(super) fn operations(document: &Value) -> Result<Vec<FoundTool>, String> {
@@ -56,4 +66,25 @@ fn media_types<'a>(bodies: impl Iterator<Item = &'a Value>) -> Vec<String> {
         }
     }
     types.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn yaml_that_would_take_any_amount_of_memory_is_refused() {
+        let mut laughs = String::from("a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+        for n in 1..10 {
+            let earlier = vec![format!("*a{}", n - 1); 9].join(", ");
+            let _ = writeln!(laughs, "a{n}: &a{n} [{earlier}]");
+        }
+        let deep = format!("{}a", "- ".repeat(100_000));
+        for text in [laughs, deep, "[".repeat(100_000), "{a: ".repeat(100_000)] {
+            let found = document(text.as_bytes());
+            assert_eq!(found, Err("answers with neither JSON nor YAML".to_owned()), "{}", &text[..40]);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use serde::Deserialize;
 use serde_json::Value;
@@ -97,20 +98,30 @@ async fn read_over_http(source: &ArmSource, client: &reqwest::Client) -> Result<
             Ok(arms(source, mcp::tools_at(url, source.token.as_ref(), client.clone()).await?))
         }
         ArmSourceKind::OpenApi(url) => {
-            let document = json_at(source, url, client).await?;
+            let text =
+                body_at(source, url, client, "application/json, application/yaml;q=0.9, */*;q=0.1").await?;
+            // A long document in YAML would hold up requests.
+            let document = tokio::task::spawn_blocking(move || openapi::document(&text)).await;
+            let document = document.unwrap_or_else(|_| Err("cannot be parsed".into()))?;
             Ok(arms(source, openapi::operations(&document)?))
         }
         ArmSourceKind::Capabilities(url) => {
-            let answer = json_at(source, url, client).await?;
+            let text = body_at(source, url, client, "application/json").await?;
+            let answer = serde_json::from_slice(&text).map_err(|_| "does not answer with JSON")?;
             self_described_arm(source, answer)
         }
         ArmSourceKind::McpCommand { .. } => unreachable!("a command is not read over HTTP"),
     }
 }
 
-/// The JSON that a GET of `url` answers with.
-async fn json_at(source: &ArmSource, url: &Url, client: &reqwest::Client) -> Result<Value, String> {
-    let mut request = client.get(url.clone()).header(ACCEPT, "application/json");
+/// What a GET of `url` answers with, preferably in one of the `accepted` media types.
+async fn body_at(
+    source: &ArmSource,
+    url: &Url,
+    client: &reqwest::Client,
+    accepted: &'static str,
+) -> Result<Bytes, String> {
+    let mut request = client.get(url.clone()).header(ACCEPT, accepted);
     if let Some(token) = source.token.as_ref().and_then(bearer) {
         request = request.header(AUTHORIZATION, token);
     }
@@ -119,8 +130,7 @@ async fn json_at(source: &ArmSource, url: &Url, client: &reqwest::Client) -> Res
         return Err(describe::status(response.status().as_u16()));
     }
     let body = body_within(&mut response, MAX_BYTES).await.map_err(|error| describe::http(&error))?;
-    let body = body.ok_or(describe::TOO_LARGE)?;
-    serde_json::from_slice(&body).map_err(|_| "does not answer with JSON".into())
+    body.ok_or_else(|| describe::TOO_LARGE.into())
 }
 
 /// The tools that `source` takes as arms.
