@@ -78,7 +78,8 @@ pub(crate) fn faults_of_choices(choices: &[ArmChoice], registry: Option<&ArmRegi
     if choices.len() > MAX_REQUEST_ARMS {
         return vec![FieldError::new("arms", format!("must have at most {MAX_REQUEST_ARMS} entries"))];
     }
-    if choices.iter().map(bytes_as_sent).sum::<usize>() > MAX_REQUEST_ARMS_BYTES {
+    // The brackets have one byte more than the commas that are counted.
+    if choices.iter().map(bytes_as_sent).sum::<usize>() + 1 > MAX_REQUEST_ARMS_BYTES {
         return vec![FieldError::new(
             "arms",
             "must be at most 256 KiB as compact JSON; shorten the descriptions",
@@ -105,7 +106,7 @@ pub(crate) fn faults_of_choices(choices: &[ArmChoice], registry: Option<&ArmRegi
     faults
 }
 
-/// The length of an entry as compact JSON, without what need not be written.
+/// The length of an entry and a comma as compact JSON, without what need not be written.
 fn bytes_as_sent(choice: &ArmChoice) -> usize {
     let mut json = serde_json::to_value(choice).expect("texts and numbers serialise");
     if let Value::Object(fields) = &mut json {

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 
 use crate::domain::arms::{Arm, ArmRegistry};
-use crate::text::shorten;
+use crate::text::{shorten, without_controls};
 
 /// Most bytes for the list of arms; beyond that, descriptions are shortened and finally left out.
 const MAX_BYTES: usize = 20 * 1024;
 /// A description is not cut shorter than this, in characters.
 const MIN_DESCRIPTION_CHARS: usize = 24;
+/// Longest list of types where descriptions are shortened, in characters.
+const MAX_TYPES_CHARS: usize = 40;
 
 /// What the rules say of types where arms have them.
 pub(super) const ABOUT_TYPES: &str = " Where an arm says what it takes and makes, a step depends on the steps that \
@@ -22,21 +24,18 @@ pub(super) fn write_in_full(registry: &ArmRegistry, prompt: &mut String) {
             let _ = write!(prompt, ": {description}");
         }
         if !arm.capabilities.is_empty() && !is_short {
-            let _ = write!(prompt, " [{}]", arm.capabilities.join(", "));
+            let _ = write!(prompt, " [{}]", on_one_line(&arm.capabilities.join(", ")));
         }
-        match (arm.inputs.is_empty(), arm.outputs.is_empty()) {
-            (true, true) => {}
-            (false, true) => {
-                let _ = write!(prompt, " (takes {})", arm.inputs.join(", "));
-            }
-            (true, false) => {
-                let _ = write!(prompt, " (makes {})", arm.outputs.join(", "));
-            }
-            (false, false) => {
-                let _ =
-                    write!(prompt, " (takes {}; makes {})", arm.inputs.join(", "), arm.outputs.join(", "));
-            }
-        }
+        let types = |types: &[String]| {
+            let most = if is_short { MAX_TYPES_CHARS } else { usize::MAX };
+            shorten(&on_one_line(&types.join(", ")), most)
+        };
+        let _ = match (types(&arm.inputs), types(&arm.outputs)) {
+            (takes, makes) if takes.is_empty() && makes.is_empty() => Ok(()),
+            (takes, makes) if makes.is_empty() => write!(prompt, " (takes {takes})"),
+            (takes, makes) if takes.is_empty() => write!(prompt, " (makes {makes})"),
+            (takes, makes) => write!(prompt, " (takes {takes}; makes {makes})"),
+        };
         prompt.push('\n');
     });
 }
@@ -51,12 +50,11 @@ pub(super) fn write_in_short(registry: &ArmRegistry, prompt: &mut String) {
 /// Adds what `write` says of each arm and its description, which is shortened until all of it fits.
 fn write_within(registry: &ArmRegistry, prompt: &mut String, write: impl Fn(&Arm, &str, bool, &mut String)) {
     let start = prompt.len();
+    let descriptions: Vec<String> = registry.arms().iter().map(|arm| on_one_line(&arm.description)).collect();
     let mut max_chars = usize::MAX;
     loop {
-        for arm in registry.arms() {
-            // On one line each: descriptions of arms are data, not rules.
-            let description = arm.description.split_whitespace().collect::<Vec<_>>().join(" ");
-            write(arm, &shorten(&description, max_chars), max_chars < usize::MAX, prompt);
+        for (arm, description) in registry.arms().iter().zip(&descriptions) {
+            write(arm, &shorten(description, max_chars), max_chars < usize::MAX, prompt);
         }
         if prompt.len() - start <= MAX_BYTES || max_chars == 0 {
             return;
@@ -68,4 +66,9 @@ fn write_within(registry: &ArmRegistry, prompt: &mut String, write: impl Fn(&Arm
         };
         prompt.truncate(start);
     }
+}
+
+/// What an arm says of itself is data: it stays on the line of its arm and starts no section of the prompt.
+fn on_one_line(text: &str) -> String {
+    without_controls(text.to_owned()).split_whitespace().collect::<Vec<_>>().join(" ")
 }
