@@ -252,3 +252,32 @@ async fn the_command_line_follows_a_named_playbook() {
     let output = outcome(&[("PLANNER_ENGINE", "embedded")], &["plan", "--playbook", "evnt", "Summer"]).await;
     assert!(output.stderr.contains("did you mean `event`?"), "{}", output.stderr);
 }
+
+#[tokio::test]
+async fn a_playbook_may_name_arms_as_people_call_them() {
+    for (arm, is_followed) in [
+        ("oven-7", true),
+        ("Oven 7", true),
+        ("the baking tool", true),
+        ("bakes bread", true),
+        ("juggler", false),
+    ] {
+        let playbook = json!({"name": "baking", "description": "Bake something.", "match": {"keywords": ["bake"]}, "steps": [
+            {"action": "Bake {object}", "arm": arm, "acceptance_criteria": ["It is done"], "cost_tier": 1, "duration_seconds": 60},
+            {"action": "Taste {object}", "capability": "validation", "depends_on": [1], "acceptance_criteria": ["It is good"], "cost_tier": 1, "duration_seconds": 60}]});
+        let arms = json!([
+            {"id": "oven-7", "description": "Bakes bread and cakes", "aliases": ["baking"]},
+            {"id": "phone", "description": "Calls a customer"},
+            {"id": "taster", "capabilities": ["validation"]}]);
+        let text = json!({"arms": arms, "playbooks": [playbook], "min_plan_steps": 2}).to_string();
+        let file = TempFile::new("planner.yaml", &text);
+        let app =
+            TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_CONFIG_FILE", &file.path)]).await;
+        let response = app.plan(&json!({"goal": "Bake a rye bread"})).await;
+        assert_eq!(header(&response, "x-planner-playbook") == "baking", is_followed, "{arm}");
+        if is_followed {
+            let plan = json_of(response).await;
+            assert_eq!(plan["plan"][0]["required_arm"], "oven-7", "{arm}: {plan}");
+        }
+    }
+}

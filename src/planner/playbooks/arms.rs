@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::arms::{ArmRegistry, fold_name};
+use crate::domain::arms::{ArmQuery, ArmRegistry, Resolution, fold_name};
 use crate::domain::playbooks::{PhraseSet, PhraseSetBuilder, Playbook, PlaybookStep};
 use crate::text::fold;
 
@@ -55,8 +55,12 @@ impl Staff {
 
     /// The arm for a playbook's step.
     pub(super) fn for_step(&self, step: &PlaybookStep) -> Option<usize> {
-        if let Some(arm) = &step.arm {
-            return self.place(arm);
+        if let Some(name) = &step.arm {
+            // Found as an arm that an LLM names, by its name alone.
+            return match self.registry.resolve(&ArmQuery { name, ..ArmQuery::default() }) {
+                Resolution::Exact(arm) | Resolution::Found(arm, _) => self.place(&arm.id),
+                Resolution::Unclear(_) => None,
+            };
         }
         step.capability.iter().find_map(|capability| self.capabilities.get(&fold(capability)).copied())
     }
