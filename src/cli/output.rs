@@ -59,7 +59,7 @@ impl OutputArguments<PlanFormat> {
             PlanFormat::Table if !render::is_too_narrow_for_a_table() => render::table(finished, colours),
             PlanFormat::Table | PlanFormat::Tree => render::tree(finished, colours),
             PlanFormat::Mermaid => render::mermaid(&finished.plan.plan),
-            PlanFormat::Markdown => render::markdown(finished.plan),
+            PlanFormat::Markdown => render::markdown(finished),
             PlanFormat::Json => render::json(finished.plan)?,
         })
     }

@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::PlanResponse;
 use crate::text::duration;
 
-use super::{durations, mermaid, numbers, visible_line};
+use super::{FinishedPlan, about, durations, mermaid, numbers, visible_line};
 
 /// Characters that mean something in Markdown or HTML.
 const MARKUP: [char; 13] = ['\\', '`', '*', '_', '[', ']', '<', '>', '#', '|', '~', '&', '@'];
 
-/// The plan as a checklist, with its acceptance criteria and a flowchart.
-pub(in crate::cli) fn markdown(plan: &PlanResponse) -> String {
+/// The plan as a checklist, with its acceptance criteria, its warnings and a flowchart.
+pub(in crate::cli) fn markdown(finished: &FinishedPlan<'_>) -> String {
+    let FinishedPlan { plan, details, .. } = finished;
     let mut text = format!("{}\n\n", escaped(&plan.rationale));
     for step in &plan.plan {
         let _ = write!(
@@ -31,13 +31,14 @@ pub(in crate::cli) fn markdown(plan: &PlanResponse) -> String {
             let _ = writeln!(text, "  - {}", escaped(criterion));
         }
     }
-    let _ = write!(
-        text,
-        "\n{}. Confidence {}.\n\n```mermaid\n{}```\n",
-        durations(plan),
-        plan.confidence,
-        mermaid(&plan.plan),
-    );
+    let _ = writeln!(text, "\n{}. Confidence {}.\n", durations(plan), plan.confidence);
+    for warning in &details.warnings {
+        let _ = writeln!(text, "- Warning: {}", escaped(&about(warning.step, &warning.message)));
+    }
+    if !details.warnings.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "```mermaid\n{}```", mermaid(&plan.plan));
     text
 }
 
@@ -55,7 +56,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{plan, step};
+    use super::super::tests::{finished, plan, step};
     use super::*;
 
     #[test]
@@ -64,7 +65,8 @@ mod tests {
         first.acceptance_criteria = vec!["`x` is [set]".into()];
         let mut second = step(2, "End", &[1]);
         second.acceptance_criteria = vec!["It is over".into()];
-        let text = markdown(&plan(vec![first, second]));
+        let plan = plan(vec![first, second]);
+        let text = markdown(&finished(&plan));
         let items = text.split_once("\n\n```mermaid\nflowchart LR\n").expect("a flowchart").0;
         assert_eq!(
             items,
@@ -73,7 +75,8 @@ mod tests {
              - \\`x\\` is \\[set\\]\n\
              - [ ] **2. End** (coder, 1 min 30 s, cost tier 3, after 1)\n  \
              - It is over\n\n\
-             About 3 min on the critical path 1 → 2; 3 min of work in total. Confidence 0.9."
+             About 3 min on the critical path 1 → 2; 3 min of work in total. Confidence 0.9.\n\n\
+             - Warning: step 1: The action does not say what to do."
         );
         assert!(text.ends_with("    s1 --> s2\n```\n"), "{text}");
     }

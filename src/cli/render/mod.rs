@@ -57,15 +57,18 @@ impl FinishedPlan<'_> {
             let _ = writeln!(text, "Question: {}", visible(question));
         }
         for warning in &details.warnings {
-            let place = warning.step.map(|step| format!("step {step}: ")).unwrap_or_default();
-            let _ = writeln!(text, "Warning: {place}{}", visible(&warning.message));
+            let _ = writeln!(text, "Warning: {}", visible(&about(warning.step, &warning.message)));
         }
         for repair in &details.repairs {
-            let place = repair.step.map(|step| format!("step {step}: ")).unwrap_or_default();
-            let _ = writeln!(text, "Repaired: {place}{}", visible(&repair.message));
+            let _ = writeln!(text, "Repaired: {}", visible(&about(repair.step, &repair.message)));
         }
         text
     }
+}
+
+/// `message` with the step that it is about, where it is about one: `step 2: The cost tier was lowered.`
+fn about(step: Option<u32>, message: &str) -> String {
+    step.map_or_else(|| message.to_owned(), |step| format!("step {step}: {message}"))
 }
 
 /// How long the plan takes: `About 3 min on the critical path 1 → 2; 5 min of work in total`.

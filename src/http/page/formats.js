@@ -36,10 +36,11 @@ export function markdown({ goal, constraints }, plan, marks = {}) {
     return [`${step.step}. [${box}] **${plain(step.action)}**  `, `   ${details.filter(Boolean).join(" · ")}`, ...failed,
       ...step.acceptance_criteria.map((criterion) => `   - [${box}] ${plain(criterion)}`)].join("\n");
   });
+  const warnings = (plan.warnings ?? []).map(({ step, message }) => `- ${step ? `Step ${step}: ` : ""}${plain(message)}`);
   return [
     `# ${plain(goal)}`, `${facts.join(" · ")}.`,
     ...(constraints.length ? ["## Constraints", constraints.map((text) => `- ${plain(text)}`).join("\n")] : []),
-    "## Steps", steps.join("\n"), "## Graph", `\`\`\`mermaid\n${mermaid(plan.plan)}\`\`\``,
+    "## Steps", steps.join("\n"), ...(warnings.length ? ["## Warnings", warnings.join("\n")] : []), "## Graph", `\`\`\`mermaid\n${mermaid(plan.plan)}\`\`\``,
     ...(plan.rationale ? ["## Rationale", plain(plan.rationale)] : []),
   ].join("\n\n") + "\n";
 }
