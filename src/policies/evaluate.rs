@@ -168,7 +168,8 @@ fn violation(
         Ok(true) => None,
         Ok(false) => of(message.clone(), culprits(require, variables, context, fuel)),
         Err(failure) => {
-            of(format!("the policy `{name}` cannot be evaluated: {}", failure.reason(source)), Vec::new())
+            let (rule, reason) = (message.trim_end_matches('.'), failure.reason(source));
+            of(format!("{rule} (it cannot be evaluated: {reason})"), Vec::new())
         }
     }
 }

@@ -147,7 +147,7 @@ fn what_cannot_be_evaluated_does_not_hold_and_says_why() {
             "found no matching overload for 'contains' applied to 'int.(string)'",
         ),
     ] {
-        let expected = format!("the policy `rule` cannot be evaluated: {why}");
+        let expected = format!("Keep the rule (it cannot be evaluated: {why})");
         assert_eq!(holds(require), Err(expected), "{require}");
     }
     assert_eq!(holds("has(context.absent) && context.absent == 1"), Ok(false));
@@ -262,7 +262,7 @@ fn no_expression_takes_long_whatever_the_request() {
         let took = began.elapsed();
         let is_cheap = require.starts_with("true ||");
         let expected: &[&str] =
-            if is_cheap { &[] } else { &["the policy `rule` cannot be evaluated: it costs too much"] };
+            if is_cheap { &[] } else { &["Keep the rule (it cannot be evaluated: it costs too much)"] };
         let messages: Vec<&str> = violations.iter().map(|violation| violation.message.as_str()).collect();
         assert_eq!(messages, expected, "{require}");
         // That is 20 ms in a release; this is a build without optimisations, on a busy machine.
