@@ -11,6 +11,7 @@ use redis::Script;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::domain::RedisOperation;
 use crate::llm::BoxFuture;
@@ -23,24 +24,30 @@ use super::redis::Redis;
 const PERIOD: u64 = 300;
 /// Periods for which an amount counts in addition to the one that it was spent in.
 const PERIODS: u64 = 24 * 60 * 60 / PERIOD;
-/// Where Redis keeps the amounts: a hash from periods to billionths of a US dollar.
+/// Where Redis keeps the amounts: a hash from periods to billionths of a US dollar, and a number of its own, by which it
+/// is seen that Redis has lost the amounts.
 const KEY: &str = "planner:spend";
 
 /// Counts what this replica has to report, then reserves an amount unless the limit is used up. Returns what is spent,
-/// the seconds until something is left (0: it was reserved), and the current period.
+/// the seconds until something is left (0: it was reserved), the current period, and the number of the hash.
 ///
-/// Arguments: seconds of a period, periods, limit, amount (0: only report), and pairs of period and amount to report.
+/// Arguments: seconds of a period, periods, limit, amount (0: only report), a number for a new hash, and pairs of period
+/// and amount to report.
 static SHARED_SPEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         local now = tonumber(redis.call('TIME')[1])
         local seconds, periods, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
         local period = math.floor(now / seconds)
-        for i = 5, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
+        redis.call('HSETNX', KEYS[1], 'id', ARGV[5])
+        local id = redis.call('HGET', KEYS[1], 'id')
+        for i = 6, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
         local all, spent, in_order = redis.call('HGETALL', KEYS[1]), 0, {}
         for i = 1, #all, 2 do
             local of, amount = tonumber(all[i]), tonumber(all[i + 1])
-            if of + periods < period then
+            if not of then
+                -- The number of the hash.
+            elseif of + periods < period then
                 redis.call('HDEL', KEYS[1], all[i])
             else
                 spent = spent + amount
@@ -52,12 +59,12 @@ static SHARED_SPEND: LazyLock<Script> = LazyLock::new(|| {
             local left = spent
             for _, entry in ipairs(in_order) do
                 left = left - entry[2]
-                if left < limit then return {spent, (entry[1] + periods + 1) * seconds - now, period} end
+                if left < limit then return {spent, (entry[1] + periods + 1) * seconds - now, period, id} end
             end
         end
         redis.call('HINCRBY', KEYS[1], period, ARGV[4])
         redis.call('EXPIRE', KEYS[1], seconds * (periods + 2))
-        return {spent + tonumber(ARGV[4]), 0, period}
+        return {spent + tonumber(ARGV[4]), 0, period, id}
         ",
     )
 });
@@ -84,6 +91,8 @@ struct Ledger {
     unreported: BTreeMap<u64, i64>,
     /// The last known sum of all other replicas, and when it was.
     others: (u64, i64),
+    /// The number of the hash that Redis had last.
+    hash: Option<u64>,
 }
 
 /// The time of day, from a clock that tests can stop.
@@ -109,6 +118,16 @@ impl Ledger {
         *self.own.entry(period).or_default() += amount;
         if !is_reported {
             *self.unreported.entry(period).or_default() += amount;
+        }
+    }
+
+    /// Has everything reported again, apart from what was just `sent`, if Redis has another hash than the last time: it
+    /// was restarted without its data.
+    fn check_hash(&mut self, hash: u64, sent: &BTreeMap<u64, i64>) {
+        if self.hash.replace(hash).is_some_and(|last| last != hash) {
+            let amount_left =
+                |(period, amount): (&u64, &i64)| (*period, amount - sent.get(period).unwrap_or(&0));
+            self.unreported = self.own.iter().map(amount_left).collect();
         }
     }
 
@@ -182,25 +201,28 @@ impl State {
         let redis = self.redis.as_ref()?;
         let unreported = std::mem::take(&mut self.ledger().unreported);
         let mut script = SHARED_SPEND.key(KEY);
-        script.arg(PERIOD).arg(PERIODS).arg(self.limit).arg(amount);
+        let new_hash = Uuid::new_v4().as_u64_pair().0 >> 1;
+        script.arg(PERIOD).arg(PERIODS).arg(self.limit).arg(amount).arg(new_hash);
         for (period, amount) in &unreported {
             script.arg(*period).arg(*amount);
         }
-        let ask = async |mut redis| script.invoke_async::<(i64, u64, u64)>(&mut redis).await;
+        let ask = async |mut redis| script.invoke_async::<(i64, u64, u64, u64)>(&mut redis).await;
         let answer = redis.query(RedisOperation::Spend, ask).await;
         let mut ledger = self.ledger();
-        let Some((spent, wait, period)) = answer else {
+        let Some((spent, wait, period, hash)) = answer else {
             for (period, amount) in unreported {
                 *ledger.unreported.entry(period).or_default() += amount;
             }
             return None;
         };
         ledger.forget_before(period);
+        ledger.check_hash(hash, &unreported);
         let is_reserved = wait == 0;
         if is_reserved && amount > 0 {
             ledger.add(period, amount as i64, true);
         }
-        ledger.others = (period, spent - ledger.own.values().sum::<i64>());
+        let reported = ledger.own.values().sum::<i64>() - ledger.unreported.values().sum::<i64>();
+        ledger.others = (period, spent - reported);
         Some(if is_reserved {
             Ok(Reservation { nano_usd: amount, period })
         } else {
@@ -335,6 +357,20 @@ mod tests {
         spend.reserve(1).await.expect_err("others have spent all");
         advance(24 * 60 * 60 + PERIOD).await;
         spend.reserve(1).await.expect("a day has passed");
+    }
+
+    #[test]
+    fn what_redis_has_lost_is_reported_again() {
+        let mut ledger = Ledger::default();
+        ledger.add(1, 5, true);
+        ledger.check_hash(7, &BTreeMap::new());
+        ledger.check_hash(7, &BTreeMap::new());
+        assert_eq!(ledger.unreported, BTreeMap::new(), "it is the same hash");
+        // Another amount of the first period is sent to the new hash before it is seen to be new.
+        ledger.add(1, 3, true);
+        ledger.add(2, 2, true);
+        ledger.check_hash(8, &BTreeMap::from([(1, 3)]));
+        assert_eq!(ledger.unreported, BTreeMap::from([(1, 5), (2, 2)]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! Against a real Redis, which `PLANNER_TEST_REDIS_URL` names and whose keys are written.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -121,11 +122,24 @@ async fn replicas_share_the_budget_for_llm_calls() {
         sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(statuses, [200, 200, 200, 503]);
-    let spent: Vec<i64> =
-        redis::cmd("HVALS").arg("planner:spend").query_async(&mut connection).await.expect("spend");
-    assert_eq!(spent.iter().sum::<i64>(), 3 * 975_000);
+    let spent = async |connection: &mut redis::aio::MultiplexedConnection| -> i64 {
+        let mut spent: BTreeMap<String, i64> =
+            redis::cmd("HGETALL").arg("planner:spend").query_async(connection).await.expect("spend");
+        spent.remove("id");
+        spent.values().sum()
+    };
+    assert_eq!(spent(&mut connection).await, 3 * 975_000);
     for replica in &replicas {
         let known = replica.metric("planner_llm_spend_usd").await;
         assert!((0.002_9..0.01).contains(&known), "{known}");
     }
+
+    // When Redis loses its data, each replica reports again what it has spent.
+    let () = redis::cmd("DEL").arg("planner:spend").query_async(&mut connection).await.expect("no spend");
+    for replica in replicas.iter().chain(&replicas) {
+        replica.plan(&json!({ "goal": "Fix it" })).await;
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(replicas[0].plan(&json!({ "goal": "Fix it" })).await.status(), 503);
+    assert!(spent(&mut connection).await >= 3 * 975_000);
 }
