@@ -17,7 +17,7 @@ use super::validate::PlanValidator;
 
 /// What is kept of sets that requests brought, in bytes of their arms; each takes several times that, with its prompts,
 /// schemas and index.
-const KEPT_BYTES: u64 = 2 * 1024 * 1024;
+const KEPT_BYTES: u64 = 1024 * 1024;
 /// What a set takes in any case, counted in the same way.
 const BYTES_OF_SET: usize = 1024;
 /// Most that are built at once, so that a flood of them does not starve other work.
@@ -146,7 +146,12 @@ impl ArmSets {
         let _builder = BUILDERS.acquire().await;
         let registry = Arc::new(default.validator.registry.chosen(choices));
         let (shared, sets) = (self.shared.clone(), self.of_requests.clone());
-        let build = move || sets.get_with(key, || Arc::new(ArmSet::new(shared.validator(registry))));
+        let build = move || {
+            let set = sets.get_with(key, || Arc::new(ArmSet::new(shared.validator(registry))));
+            // Otherwise sets beyond the limit stay for some time.
+            sets.run_pending_tasks();
+            set
+        };
         let building = tokio::task::spawn_blocking(build);
         building.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use crate::domain::SubTask;
+use crate::domain::arms::choice;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::planner::PlanJob;
 use crate::server::body::OVERLOAD_WAIT;
@@ -28,11 +29,11 @@ pub(crate) struct ValidatedRequest {
     pub(crate) job: PlanJob,
 }
 
-/// A request that holds a permit to plan until it is dropped.
+/// A request that holds its permits to plan until it is dropped.
 pub(crate) struct AdmittedRequest {
     service: Arc<PlannerService>,
     request: ValidatedRequest,
-    _permit: (OwnedSemaphorePermit, InFlight),
+    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit, InFlight),
 }
 
 impl ValidatedRequest {
@@ -59,12 +60,15 @@ impl ValidatedRequest {
         if service.lifecycle.phase() >= Phase::Draining {
             return Err(shutting_down());
         }
-        let permit = permit.ok_or_else(|| {
-            let detail = "Too many plans are being made at this moment; retry shortly.";
-            Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT)
+        let overloaded = |detail| Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT);
+        let permit = permit
+            .ok_or_else(|| overloaded("Too many plans are being made at this moment; retry shortly."))?;
+        let bytes = self.job.request.arms.as_deref().map_or(0, choice::text_bytes) as u32;
+        let arms_permit = service.arm_bytes.clone().try_acquire_many_owned(bytes).map_err(|_| {
+            overloaded("Too many plans with arms of their own are being made at this moment; retry shortly.")
         })?;
         let in_flight = service.metrics.plan_in_flight();
-        Ok(AdmittedRequest { service, request: self, _permit: (permit, in_flight) })
+        Ok(AdmittedRequest { service, request: self, _permits: (permit, arms_permit, in_flight) })
     }
 }
 
@@ -83,4 +87,39 @@ impl AdmittedRequest {
 pub(crate) fn shutting_down() -> Problem {
     Problem::new(ErrorCode::ShuttingDown, "This replica is shutting down; send the request to another.")
         .retry_after(OVERLOAD_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::service::MAX_ARM_BYTES;
+
+    fn request(service: &PlannerService, body: &Value) -> ValidatedRequest {
+        let job = service.planner.read_request(body.to_string().as_bytes()).expect("a valid request");
+        let (caller, include) = (Caller::at(None), Include::default());
+        ValidatedRequest { caller, include, deadline: Instant::now(), no_cache: false, job }
+    }
+
+    #[tokio::test]
+    async fn requests_with_too_many_arms_together_are_shed_and_no_others() {
+        let variables = HashMap::from([("PLANNER_ENGINE".to_owned(), "embedded".to_owned())]);
+        let settings = Settings::load(&variables).unwrap_or_else(|error| panic!("{error}"));
+        let service = PlannerService::from_settings(&settings).expect("a service");
+        let permits = service.arm_bytes.try_acquire_many(MAX_ARM_BYTES as u32 - 20).expect("all but some");
+        let of_ten_bytes = json!({"goal": "g", "arms": [{"id": "a", "description": "ten bytes"}]});
+        let first = request(&service, &of_ten_bytes).admit(&service).await.1;
+        let second = request(&service, &of_ten_bytes).admit(&service).await.1;
+        assert!(first.is_ok() && second.is_ok());
+        let refused = request(&service, &of_ten_bytes).admit(&service).await.1.err().expect("no room");
+        assert_eq!((refused.code, refused.retry_after), (ErrorCode::Overloaded, Some(OVERLOAD_WAIT)));
+        assert!(request(&service, &json!({"goal": "g"})).admit(&service).await.1.is_ok(), "it has no arms");
+        drop(first);
+        assert!(request(&service, &of_ten_bytes).admit(&service).await.1.is_ok());
+        drop(permits);
+    }
 }

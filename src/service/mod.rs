@@ -55,6 +55,9 @@ pub use track_record::TrackRecord;
 /// Plans that are validated at once. They have permits of their own, so that a flood of them cannot take those of
 /// `/plan`, and few, since nothing else limits them.
 const MAX_VALIDATIONS: usize = 32;
+/// What the arms that requests for plans in flight have brought may take together, in bytes of their texts: each takes
+/// some 15 times that, for as long as an LLM is slow.
+const MAX_ARM_BYTES: usize = 8 * 1024 * 1024;
 /// How often callers with a fully restored rate limit are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
@@ -73,6 +76,8 @@ pub struct PlannerService {
     spend: Option<Arc<Spend>>,
     auth_tokens: Vec<Token>,
     validations: Semaphore,
+    /// A permit for each byte of arms in requests for plans.
+    arm_bytes: Arc<Semaphore>,
     pub(crate) timeout: Duration,
     pub(crate) ready_requires_llm: bool,
     pub(crate) cors_allowed_origins: Vec<HeaderValue>,
@@ -139,6 +144,7 @@ impl PlannerService {
             redis,
             spend: None,
             validations: Semaphore::new(MAX_VALIDATIONS),
+            arm_bytes: Arc::new(Semaphore::new(MAX_ARM_BYTES)),
             auth_tokens: settings.auth_tokens.iter().cloned().map(Token::from).collect(),
             timeout: settings.timeout,
             ready_requires_llm: settings.ready_requires_llm,

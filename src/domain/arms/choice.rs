@@ -106,6 +106,15 @@ pub(crate) fn faults_of_choices(choices: &[ArmChoice], registry: Option<&ArmRegi
     faults
 }
 
+/// How long the texts of all definitions in a request are together, in bytes.
+pub(crate) fn text_bytes(choices: &[ArmChoice]) -> usize {
+    let of_one = |choice: &ArmChoice| match choice {
+        ArmChoice::Definition(arm) => arm.text_bytes(),
+        ArmChoice::Id(_) | ArmChoice::Invalid(_) => 0,
+    };
+    choices.iter().map(of_one).sum()
+}
+
 /// The length of an entry and a comma as compact JSON, without what need not be written.
 fn bytes_as_sent(choice: &ArmChoice) -> usize {
     let mut json = serde_json::to_value(choice).expect("texts and numbers serialise");

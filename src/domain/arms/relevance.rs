@@ -37,11 +37,15 @@ const FUNCTION_WORDS: &[&str] = &[
 /// A term by its hash.
 type Term = u64;
 
-/// The terms of all arms.
-#[derive(Debug, Clone)]
+/// The terms of all arms. In arrays, as a map of lists takes twice the memory, and requests bring arms of their own.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Relevance {
-    /// For each term, the arms that have it and what it counts for there.
-    postings: HashMap<Term, Vec<(u32, f32)>>,
+    /// Each once, ascending.
+    terms: Vec<Term>,
+    /// Where the postings of each term end; they begin where those of the term before end.
+    ends: Vec<u32>,
+    /// The arms that have a term, and what it counts for there.
+    postings: Vec<(u32, f32)>,
     arms: usize,
 }
 
@@ -82,43 +86,44 @@ fn mean_length(lengths: &[[f32; 3]], field: usize) -> f32 {
 impl Relevance {
     pub(super) fn new(arms: &[Arm]) -> Self {
         let mut lengths = vec![[0.0_f32; 3]; arms.len()];
-        let mut found: Vec<(Term, u32, usize)> = Vec::new();
+        let mut found: Vec<(Term, u32, u8)> = Vec::new();
         for (at, arm) in arms.iter().enumerate() {
             for (field, text) in fields_of(arm).iter().enumerate() {
                 terms(text, &mut |term, share| {
                     lengths[at][field] += share;
-                    found.push((term, at as u32, field));
+                    found.push((term, at as u32, field as u8));
                 });
             }
         }
         let means = [0, 1, 2].map(|field| mean_length(&lengths, field));
-        let mut postings: HashMap<Term, Vec<(u32, f32)>> = HashMap::new();
-        for (term, arm, field) in found {
-            let length = lengths[arm as usize][field];
-            let frequency = FIELD_WEIGHTS[field] / (1.0 - B + B * length / means[field]);
-            let arms = postings.entry(term).or_default();
-            match arms.last_mut() {
-                Some((last, sum)) if *last == arm => *sum += frequency,
-                _ => arms.push((arm, frequency)),
+        found.sort_by_key(|(term, ..)| *term);
+        let mut relevance = Self { arms: arms.len(), ..Self::default() };
+        for of_term in found.chunk_by(|a, b| a.0 == b.0) {
+            let start = relevance.postings.len();
+            for &(_, arm, field) in of_term {
+                let field = usize::from(field);
+                let length = lengths[arm as usize][field];
+                let frequency = FIELD_WEIGHTS[field] / (1.0 - B + B * length / means[field]);
+                match relevance.postings[start..].last_mut() {
+                    Some((last, sum)) if *last == arm => *sum += frequency,
+                    _ => relevance.postings.push((arm, frequency)),
+                }
             }
+            weigh_by_rarity(&mut relevance.postings[start..], arms.len() as f32);
+            relevance.terms.push(of_term[0].0);
+            relevance.ends.push(relevance.postings.len() as u32);
         }
-        let mut relevance = Self { postings, arms: arms.len() };
-        relevance.weigh_by_rarity();
+        relevance.terms.shrink_to_fit();
+        relevance.ends.shrink_to_fit();
+        relevance.postings.shrink_to_fit();
         relevance
     }
 
-    /// Makes scores of the frequencies: terms that few arms have count for more.
-    fn weigh_by_rarity(&mut self) {
-        let all = self.arms as f32;
-        // What a word counts for that only one arm has, as its whole name.
-        let max = (1.0 + (all - 0.5) / 1.5).ln() * NAME * (K1 + 1.0) / (NAME + K1);
-        for arms in self.postings.values_mut() {
-            let having = arms.len() as f32;
-            let rarity = (1.0 + (all - having + 0.5) / (having + 0.5)).ln();
-            for (_, frequency) in arms.iter_mut() {
-                *frequency = rarity * *frequency * (K1 + 1.0) / (*frequency + K1) / max;
-            }
-        }
+    /// The arms that have `term`, and what it counts for there.
+    fn postings_of(&self, term: Term) -> &[(u32, f32)] {
+        let Ok(place) = self.terms.binary_search(&term) else { return &[] };
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.postings[start as usize..self.ends[place] as usize]
     }
 
     /// How well each arm fits `query`.
@@ -128,11 +133,22 @@ impl Relevance {
         let mut terms: Vec<(&Term, &f32)> = query.0.iter().collect();
         terms.sort_unstable_by_key(|(term, _)| **term);
         for (term, weight) in terms {
-            for (arm, score) in self.postings.get(term).into_iter().flatten() {
+            for (arm, score) in self.postings_of(*term) {
                 scores[*arm as usize] += weight * score;
             }
         }
         scores
+    }
+}
+
+/// Makes scores of the frequencies of one term in some of `all` arms: terms that few arms have count for more.
+fn weigh_by_rarity(frequencies: &mut [(u32, f32)], all: f32) {
+    // What a word counts for that only one arm has, as its whole name.
+    let max = (1.0 + (all - 0.5) / 1.5).ln() * NAME * (K1 + 1.0) / (NAME + K1);
+    let having = frequencies.len() as f32;
+    let rarity = (1.0 + (all - having + 0.5) / (having + 0.5)).ln();
+    for (_, frequency) in frequencies {
+        *frequency = rarity * *frequency * (K1 + 1.0) / (*frequency + K1) / max;
     }
 }
 

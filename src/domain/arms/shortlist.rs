@@ -31,10 +31,15 @@ impl ArmRegistry {
 
     /// How long the texts of all arms are together, in bytes.
     pub fn text_bytes(&self) -> usize {
-        let lists = |arm: &Arm| {
-            let lists = [&arm.capabilities, &arm.keywords, &arm.aliases, &arm.inputs, &arm.outputs];
-            lists.into_iter().flatten().map(String::len).sum::<usize>()
-        };
-        self.arms.iter().map(|arm| arm.id.len() + arm.description.len() + lists(arm)).sum()
+        self.arms.iter().map(Arm::text_bytes).sum()
+    }
+}
+
+impl Arm {
+    /// How long its texts are together, in bytes.
+    pub(super) fn text_bytes(&self) -> usize {
+        let lists = [&self.capabilities, &self.keywords, &self.aliases, &self.inputs, &self.outputs];
+        let lists = lists.into_iter().flatten().map(String::len).sum::<usize>();
+        self.id.len() + self.description.len() + lists
     }
 }
