@@ -150,6 +150,27 @@ async fn a_model_is_measured_with_its_calls_tokens_and_repairs() {
 }
 
 #[tokio::test]
+async fn more_warnings_than_allowed_fail() {
+    let file = TempFile::new("two.toml", TWO);
+    let mut vague = good_plan();
+    for step in vague["plan"].as_array_mut().expect("steps") {
+        step["acceptance_criteria"] = json!(["It works"]);
+    }
+    let llm = FakeLlm::start([Reply::plan(&vague)]).await;
+    let settings = [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_CRITICS", "warn")];
+    let (_, found, _) = report(&settings, &[&file.path]).await;
+    let all = found["summary"]["warnings"].as_u64().expect("a number");
+    assert!(all >= 2, "{found}");
+    for (most, expected) in [(all, 0), (all - 1, 1)] {
+        let most = most.to_string();
+        let (code, _, err) = run(&settings, &["eval", &file.path, "--max-warnings", &most]).await;
+        assert_eq!(code, expected, "{err}");
+        let message = format!("the plans have {all} warnings, which is above --max-warnings {most}");
+        assert_eq!(err.contains(&message), expected == 1, "{err}");
+    }
+}
+
+#[tokio::test]
 async fn plans_of_the_fallback_engine_are_shown_but_not_counted() {
     let file = TempFile::new("two.toml", TWO);
     let llm = FakeLlm::start([Reply::status(401)]).await;
