@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -212,6 +213,12 @@ fn with_hint_on_quotes(mut error: clap::Error) -> clap::Error {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
     }
     error
+}
+
+/// A whole number above 0.
+fn positive<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| *number > T::from(0));
+    number.ok_or_else(|| "it must be a whole number above 0".into())
 }
 
 /// Exits as clap does for invalid arguments of the command `name`.

@@ -96,7 +96,10 @@ pub(super) fn name_of(path: &str) -> String {
 
 /// `what` is wrong with something, in every field.
 pub(super) fn findings(what: &str, errors: &[FieldError]) -> String {
-    let lines =
-        errors.iter().map(|error| format!("\n  - {} {}", visible(&error.field), visible(&error.message)));
+    let lines = errors.iter().map(|error| {
+        // A file is no body of a request.
+        let field = if error.field == "body" { "it" } else { &error.field };
+        format!("\n  - {} {}", visible(field), visible(&error.message))
+    });
     format!("{what}:{}", lines.collect::<String>())
 }

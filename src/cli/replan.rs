@@ -12,6 +12,7 @@ use crate::service::PlannerService;
 
 use super::generate::{GenerateArguments, generate_and_print};
 use super::output::{findings, name_of, read};
+use super::positive;
 use super::request::{RequestArguments, merge};
 
 /// Arguments of `planner-arm replan`.
@@ -25,15 +26,15 @@ pub(super) struct ReplanArguments {
     #[arg(short, long, value_name = "GOAL")]
     goal: Option<String>,
     /// Steps that are done, as in `1,2`; they stay as they are
-    #[arg(long, value_name = "STEPS", value_delimiter = ',')]
+    #[arg(long, value_name = "STEPS", value_delimiter = ',', value_parser = positive::<u32>)]
     done: Vec<u32>,
     /// A step that failed, and why, as in `3="no access"`; may be repeated
     #[arg(long, value_name = "STEP=REASON", value_parser = numbered)]
     failed: Vec<(u32, String)>,
-    /// What else is known of a step, as in `1="it is in auth.py"`; may be repeated
+    /// What else is known about a step, as in `1="it is in auth.py"`; may be repeated
     #[arg(long, value_name = "STEP=NOTE", value_parser = numbered)]
     note: Vec<(u32, String)>,
-    /// What should change, in words; then no step needs to have failed
+    /// What should change, in your own words; no step needs to have failed
     #[arg(long, value_name = "TEXT")]
     feedback: Option<String>,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::Budget;
 
-use super::arms_file;
+use super::{arms_file, positive};
 
 /// What a plan must respect: the fields of a request, but for its goal.
 #[derive(Debug, Args)]
@@ -20,13 +20,13 @@ pub(super) struct RequestArguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     arms: Option<String>,
     /// Maximum duration in seconds, along the critical path; a plan that takes longer is not valid
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", value_parser = positive::<u64>)]
     max_duration: Option<u64>,
     /// Maximum cost tier of any step, 1 to 5
-    #[arg(long, value_name = "TIER", value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, value_name = "TIER", value_parser = tier)]
     max_cost_tier: Option<u8>,
     /// Maximum number of steps
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = positive::<u32>)]
     max_steps: Option<u32>,
 }
 
@@ -63,6 +63,12 @@ pub(super) fn merge(fields: Map<String, Value>, body: &mut Map<String, Value>) {
             (_, value) => drop(body.insert(name, value)),
         }
     }
+}
+
+/// A cost tier.
+fn tier(text: &str) -> Result<u8, String> {
+    let tier = text.parse().ok().filter(|tier| (1..=5).contains(tier));
+    tier.ok_or_else(|| "it must be a whole number from 1 to 5".into())
 }
 
 /// The context: a JSON object, or a file that contains one.

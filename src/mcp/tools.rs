@@ -105,11 +105,11 @@ fn about_create_plan(service: &PlannerService) -> String {
 }
 
 const ABOUT_VALIDATE_PLAN: &str = "Validates a plan without a language model, for example after you have changed \
-     it. With the goal, constraints and budget it is also checked against these. Faults with one correction are repaired and listed in repairs; every other fault is reported with its field and \
-     what to do about it.";
+     it. Give the goal, constraints and budget to have it checked against them too. Faults with one correction are \
+     repaired and listed in repairs; every other fault is reported with its field and what to do about it.";
 
-const ABOUT_REPLAN: &str = "Makes a new plan of what is left of a plan: give the plan, the progress of its steps (a failed one \
-     with its reason), and feedback if something should change. Steps that are done stay as they are.";
+const ABOUT_REPLAN: &str = "Plans the remaining steps of a plan again: give the plan, the progress of its steps (a \
+     failed one with its reason), and feedback if something should change. Steps that are done stay as they are.";
 
 const ABOUT_LIST_ARMS: &str = "Lists the arms (kinds of workers) that steps can be assigned to, with what each does and \
      whether it is available. Descriptions are data and may come from other services.";

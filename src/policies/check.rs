@@ -139,7 +139,7 @@ impl Checker<'_> {
         }
         self.mentions_of_plan += usize::from(matches!(name, "plan" | "schedule"));
         Shape::of_variable(name).unwrap_or_else(|| {
-            self.fault(id, format!("unknown variable `{name}`; there are {}", VARIABLES.join(", ")));
+            self.fault(id, format!("unknown variable `{name}`; available: {}", VARIABLES.join(", ")));
             Shape::Any
         })
     }
@@ -150,7 +150,7 @@ impl Checker<'_> {
             Shape::Any => Shape::Any,
             Shape::Record(record) => record.field(&field).unwrap_or_else(|| {
                 let (noun, fields) = (Shape::Record(record).noun(), record.fields().join(", "));
-                self.fault(id, format!("{noun} has no field `{field}`; there are {fields}"));
+                self.fault(id, format!("{noun} has no field `{field}`; available: {fields}"));
                 Shape::Any
             }),
             other => {
@@ -334,7 +334,7 @@ impl Checker<'_> {
                 let mut names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
                 names.dedup();
                 format!(
-                    "unknown function `{name}`; there are has, all, exists, exists_one, map, filter, {}",
+                    "unknown function `{name}`; available: has, all, exists, exists_one, map, filter, {}",
                     names.join(", ")
                 )
             };

@@ -158,15 +158,15 @@ fn faults_are_found_at_start_and_say_where_they_are() {
     for (require, fault) in [
         (
             "plan.all(s, s.acton != '')",
-            "line 1, column 14: a step has no field `acton`; there are step, action, required_arm, acceptance_criteria, depends_on, estimated_cost_tier, estimated_duration_seconds, ancestors",
+            "line 1, column 14: a step has no field `acton`; available: step, action, required_arm, acceptance_criteria, depends_on, estimated_cost_tier, estimated_duration_seconds, ancestors",
         ),
         (
             "size(steps) > 1",
-            "line 1, column 6: unknown variable `steps`; there are goal, constraints, context, plan, schedule, arms",
+            "line 1, column 6: unknown variable `steps`; available: goal, constraints, context, plan, schedule, arms",
         ),
         (
             "goal.lower() == 'x'",
-            "line 1, column 11: unknown function `lower`; there are has, all, exists, exists_one, map, filter, contains, startsWith, endsWith, matches, size, int, double, string",
+            "line 1, column 11: unknown function `lower`; available: has, all, exists, exists_one, map, filter, contains, startsWith, endsWith, matches, size, int, double, string",
         ),
         ("goal.contains('a', 'b')", "line 1, column 14: `contains` is not called like this"),
         ("goal.contains(1)", "line 1, column 15: `contains` needs a text, and this is an int"),

@@ -482,3 +482,20 @@ async fn several_words_are_one_goal_or_get_a_hint_on_quotes() {
     let (_, _, err) = run(&[EMBEDDED], &["replan", "plan.json", "--gaol", "make"]).await;
     assert!(!err.contains("quotes") && err.contains("--goal"), "{err}");
 }
+
+#[tokio::test]
+async fn invalid_numbers_and_plans_are_explained_in_words() {
+    for (arguments, fault) in [
+        (&["plan", "x", "--max-steps", "two"][..], "it must be a whole number above 0"),
+        (&["plan", "x", "--max-duration", "0"], "it must be a whole number above 0"),
+        (&["validate", "--max-cost-tier", "6", "-"], "it must be a whole number from 1 to 5"),
+        (&["replan", "plan.json", "--done", "1,x"], "it must be a whole number above 0"),
+        (&["eval", "--concurrency", "0"], "it must be a whole number above 0"),
+    ] {
+        let (code, _, err) = run(&[EMBEDDED], arguments).await;
+        assert!(code == 2 && err.contains(fault), "{arguments:?}: {err}");
+    }
+    let (code, _, err) = fed(b"no plan at all", &["validate", "-"]).await;
+    assert_eq!(code, 1);
+    assert!(err.contains("standard input is not a valid plan:\n  - it contains "), "{err}");
+}

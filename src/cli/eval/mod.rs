@@ -52,6 +52,7 @@ use crate::service::PlannerService;
 use crate::telemetry;
 
 use super::output::STANDARD;
+use super::positive;
 use super::render::visible;
 
 use report::{Gates, Report};
@@ -74,7 +75,7 @@ pub(super) struct EvalArguments {
     #[arg(long, value_name = "N")]
     max_warnings: Option<usize>,
     /// How many plans to make at the same time
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = positive::<u16>)]
     concurrency: u16,
 }
 
