@@ -242,8 +242,9 @@ const INVALID_SCHEMA: [&str; 6] = [
     "unsupported schema",
     "schema is too",
 ];
-const ANY_SCHEMA: [&str; 3] = ["json_schema", "json schema", "structured output"];
-const ANY_FORMAT: [&str; 4] = ["response_format", "json_object", "json mode", "guided_json"];
+/// Who says that a JSON object is possible refuses the schema; who says that it is not is asked for text next.
+const ANY_SCHEMA: [&str; 4] = ["json_schema", "json schema", "structured output", "json_object"];
+const ANY_FORMAT: [&str; 4] = ["response_format", "responseformat", "json mode", "guided_json"];
 
 /// The feature that a server refuses, from the words (in lower case) of its 400.
 pub(super) fn refused_feature(words: &str) -> Option<Feature> {
@@ -297,7 +298,8 @@ mod tests {
                 "invalid parameter: 'response_format' of type 'json_schema' is not supported with this model",
                 Some(Feature::JsonSchema),
             ),
-            ("'response_format.type' must be 'json_object' or 'text'", Some(Feature::ResponseFormat)),
+            ("'response_format.type' must be 'json_object' or 'text'", Some(Feature::JsonSchema)),
+            ("argument not supported on this model: responseformat", Some(Feature::ResponseFormat)),
             (
                 "invalid schema for response_format 'plan': in context=(), 'minitems' is not permitted",
                 Some(Feature::TightSchema),

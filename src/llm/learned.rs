@@ -10,7 +10,8 @@ use super::capabilities::{AnswerLimit, ServerCapabilities};
 
 /// After this time the strictest call is tried again: a refusal may have been temporary.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
-/// A server that refused every form of a call without a reason is not tried with other forms for this time.
+/// A server that refused every form of a call without a reason is not tried with other forms for this time, unless
+/// that costs no further calls.
 const GUESS_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// The capabilities of one model, shared by all calls to it.
@@ -68,21 +69,22 @@ impl LearnedCapabilities {
     /// call gets a weaker one. Returns the part that is left out; `None` when there is no weaker form, or when none
     /// helped a short while ago.
     ///
-    /// `is_short_cut`: the next call skips a form, as it counts as an attempt.
-    pub(super) fn guess(&self, used: ServerCapabilities, is_short_cut: bool) -> Option<Feature> {
+    /// `is_attempt`: the next call counts as an attempt and is made in any case. It skips a form.
+    pub(super) fn guess(&self, used: ServerCapabilities, is_attempt: bool) -> Option<Feature> {
         let mut state = self.state();
-        if state.no_guesses_until.is_some_and(|until| Instant::now() < until) {
+        if !is_attempt && state.no_guesses_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
         let Some(part) = used.strictest_part() else {
             if let Some(before) = state.before_guesses.take().filter(|_| state.now == used) {
                 state.now = before;
-                state.no_guesses_until = Some(Instant::now() + GUESS_AGAIN_AFTER);
+                if !is_attempt {
+                    state.no_guesses_until = Some(Instant::now() + GUESS_AGAIN_AFTER);
+                }
             }
             return None;
         };
-        let refused =
-            if is_short_cut && part == Feature::JsonSchema { Feature::ResponseFormat } else { part };
+        let refused = if is_attempt && part == Feature::JsonSchema { Feature::ResponseFormat } else { part };
         let before = state.now;
         if before == used {
             state.before_guesses.get_or_insert(before);
@@ -149,6 +151,17 @@ mod tests {
         assert_eq!(text.strictest_part(), None, "the short cut");
         assert_eq!(learned.guess(text, true), None);
         assert_eq!(learned.current(), plain, "what was answered before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_met_nothing_but_failures_does_not_keep_the_next_from_guessing() {
+        let learned = LearnedCapabilities::default();
+        let all = learned.current();
+        for part in [Some(Feature::TightSchema), Some(Feature::JsonSchema), None] {
+            assert_eq!(learned.guess(learned.current(), true), part);
+        }
+        assert_eq!(learned.current(), all, "nothing helped");
+        assert_eq!(learned.guess(all, true), Some(Feature::TightSchema), "the next request");
     }
 
     #[test]

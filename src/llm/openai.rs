@@ -154,8 +154,12 @@ impl OpenAiModel {
                 // If a call without a stream is refused with a message about streams, a stream has to be requested.
                 let is_whole = refused == Feature::Stream && !request.streaming.is_on();
                 let refused = if is_whole { Feature::WholeAnswer } else { refused };
-                let is_other = self.capabilities.refused(used, refused);
-                if is_other { CallFailure::Unsupported(refused) } else { CallFailure::BadRequest }
+                if self.capabilities.refused(used, refused) {
+                    CallFailure::Unsupported(refused)
+                } else {
+                    // It names what the call does not have (any more).
+                    self.guess_or(CallFailure::BadRequest, used)
+                }
             }
             CallFailure::MaxTokensTooLarge => {
                 let message = error.upstream.as_ref().map_or("", |upstream| &upstream.answer.message);
@@ -163,13 +167,11 @@ impl OpenAiModel {
                     Some(limit) if self.capabilities.limited(used, limit) => {
                         CallFailure::Unsupported(Feature::AnswerLength)
                     }
+                    _ if is_out_of_credit(&error) => CallFailure::QuotaExhausted,
                     _ => CallFailure::MaxTokensTooLarge,
                 }
             }
-            // Without a reason: it may be the form of the answer.
-            failure @ (CallFailure::BadRequest | CallFailure::NotFound) => {
-                self.capabilities.guess(used, false).map_or(failure, CallFailure::Unsupported)
-            }
+            failure @ (CallFailure::BadRequest | CallFailure::NotFound) => self.guess_or(failure, used),
             CallFailure::ServerError if is_perhaps_a_refusal(&error) => {
                 self.capabilities.guess(used, true);
                 CallFailure::ServerError
@@ -177,6 +179,11 @@ impl OpenAiModel {
             failure => failure,
         };
         CallError { failure, ..error }
+    }
+
+    /// What a refusal without a reason becomes: it may be because of the form of the answer.
+    fn guess_or(&self, failure: CallFailure, used: ServerCapabilities) -> CallFailure {
+        self.capabilities.guess(used, false).map_or(failure, CallFailure::Unsupported)
     }
 
     /// `error` without anything that was sent, and with the model's name.
@@ -198,6 +205,11 @@ impl OpenAiModel {
 /// Whether a server failed with a status that some have for calls that they do not support.
 fn is_perhaps_a_refusal(error: &CallError) -> bool {
     error.upstream.as_ref().is_some_and(|upstream| matches!(upstream.answer.status, 500 | 501))
+}
+
+/// Whether the credit pays for no answer of any use.
+fn is_out_of_credit(error: &CallError) -> bool {
+    error.upstream.as_ref().is_some_and(|upstream| upstream.answer.status == 402)
 }
 
 fn length_of(messages: &[Message]) -> usize {

@@ -21,6 +21,8 @@ pub(super) fn limit_in_message(message: &str, asked: u32, prompt_bytes: usize) -
             (others.max().unwrap_or(asked), sum - asked)
         }
         (None, []) => return None,
+        // Gemini names the first number that is too large.
+        (None, [longest]) if message.contains("(exclusive)") => (longest - 1, 0),
         (None, [longest]) => (*longest, 0),
         // Context and sum, or context and prompt.
         (None, [a, b]) if *a.min(b) > asked => (*a.min(b), a.max(b) - asked),
@@ -83,6 +85,16 @@ mod tests {
             // DeepSeek.
             ("Invalid max_tokens value, the valid range of max_tokens is [1, 1024]", answer(1_024)),
             ("maximum context length is 2048 tokens, however you requested 2700 tokens", context(1_348)),
+            // Gemini.
+            (
+                "it has a maxOutputTokens value of 2000 but the supported range is from 1 (inclusive) to 1025 (exclusive)",
+                answer(1_024),
+            ),
+            // Bedrock.
+            (
+                "The maximum tokens you requested exceeds the model limit of 1024. Try again with a maximum tokens value that is lower than 1024.",
+                answer(1_024),
+            ),
             // OpenRouter.
             (
                 "This endpoint's maximum context length is 2048 tokens. However, you requested about 2700 tokens (700 of text input, 2000 in the output).",

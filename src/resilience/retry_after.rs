@@ -11,10 +11,11 @@ const FIRST_EPOCH_SECONDS: f64 = 1e9;
 const FIRST_EPOCH_MILLISECONDS: f64 = 1e12;
 
 /// The wait in `retry-after-ms`, or in `Retry-After` in seconds, as a date (RFC 9110, section 10.2.3) or with a unit
-/// (`60s`, `2 seconds`).
+/// (`60s`, `2 seconds`, `PT2S`, `0:00:02`).
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let milliseconds =
-        ["retry-after-ms", "x-retry-after-ms"].into_iter().find_map(|name| text(headers, name));
+    let milliseconds = ["retry-after-ms", "x-retry-after-ms", "x-ms-retry-after-ms"]
+        .into_iter()
+        .find_map(|name| text(headers, name));
     if let Some(wait) = milliseconds.and_then(|ms| wait_of(ms.parse::<f64>().ok()? / 1_000.0)) {
         return Some(wait);
     }
@@ -23,7 +24,8 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// The wait until a rate limit is reset, as large providers send it in headers when there is no `Retry-After`:
 /// `x-ratelimit-reset-requests: 6m0s` (OpenAI, Groq), `anthropic-ratelimit-tokens-reset: 2025-01-01T00:00:00Z`,
-/// `x-ratelimit-reset: 1735689600` (`OpenRouter`, GitHub), `ratelimit-reset: 30` (IETF draft).
+/// `x-ratelimit-reset: 1735689600` (`OpenRouter`, GitHub), `ratelimit-reset: 30` or `ratelimit: "x";r=0;t=30` (drafts
+/// of the IETF).
 ///
 /// Of several limits those count that are used up, by their `remaining` headers; without any, the one that is reset
 /// first.
@@ -37,15 +39,24 @@ pub fn rate_limit_reset(headers: &HeaderMap) -> Option<Duration> {
     });
     let (used_up, others): (Vec<_>, Vec<_>) = limits.partition(|(_, is_used_up)| *is_used_up);
     let waits = |limits: Vec<(Duration, bool)>| limits.into_iter().map(|(wait, _)| wait);
-    waits(used_up).max().or_else(|| waits(others).min())
+    waits(used_up).max().or_else(|| waits(others).min()).or_else(|| parameter(text(headers, "ratelimit")?))
+}
+
+/// The reset in a list of limits and their parameters: `"default";r=0;t=30`, `limit=10, remaining=0, reset=30`.
+fn parameter(limits: &str) -> Option<Duration> {
+    let mut parameters = limits.split([',', ';']).map(str::trim);
+    let seconds =
+        parameters.find_map(|part| part.strip_prefix("t=").or_else(|| part.strip_prefix("reset=")))?;
+    wait_of(seconds.parse().ok()?)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
 }
 
-/// The wait until a moment that is given in seconds from now or from 1970, with units, or as a date.
-fn moment(value: &str) -> Option<Duration> {
+/// The wait until a moment that is given in seconds from now or from 1970, with units, as a clock shows it, or as a
+/// date.
+pub(crate) fn moment(value: &str) -> Option<Duration> {
     let until = |moment: SystemTime| {
         wait_of(moment.duration_since(SystemTime::now()).unwrap_or_default().as_secs_f64())
     };
@@ -57,10 +68,18 @@ fn moment(value: &str) -> Option<Duration> {
             number => wait_of(number),
         };
     }
-    leading_duration(value).or_else(|| {
+    let iso8601 = value.strip_prefix("PT").or_else(|| value.strip_prefix("pt"));
+    leading_duration(iso8601.unwrap_or(value)).or_else(|| clock(value)).or_else(|| {
         let date = httpdate::parse_http_date(value).ok();
         until(date.or_else(|| humantime::parse_rfc3339_weak(value).ok())?)
     })
+}
+
+/// `0:01:30` and `1:30`.
+fn clock(value: &str) -> Option<Duration> {
+    let parts: Vec<f64> =
+        value.split(':').map(|part| part.parse::<u32>().map(f64::from)).collect::<Result<_, _>>().ok()?;
+    (2..=3).contains(&parts.len()).then(|| wait_of(parts.iter().fold(0.0, |sum, part| sum * 60.0 + part)))?
 }
 
 /// The duration at the beginning of a text: `1h2m3.5s`, `120ms`, `7 seconds`.
@@ -110,6 +129,9 @@ mod tests {
             ("retry-after", "60s", Some(60_000)),
             ("retry-after", "2 seconds", Some(2_000)),
             ("retry-after", "1 Minute 5 s", Some(65_000)),
+            ("retry-after", "PT1M30S", Some(90_000)),
+            ("retry-after", "0:01:30", Some(90_000)),
+            ("x-ms-retry-after-ms", "1500", Some(1_500)),
             ("retry-after", "1e300", Some(86_400_000)),
             ("retry-after", "9999999999999999", Some(86_400_000)),
             ("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT", Some(86_400_000)),
@@ -155,6 +177,8 @@ mod tests {
             ),
             (vec![("anthropic-ratelimit-tokens-reset", "2001-01-01T00:00:00Z")], Some(Duration::ZERO)),
             (vec![("ratelimit-reset", "30")], Some(seconds(30))),
+            (vec![("ratelimit", "\"default\";r=0;t=30")], Some(seconds(30))),
+            (vec![("ratelimit", "limit=10, remaining=0, reset=30")], Some(seconds(30))),
             (vec![("x-ratelimit-remaining", "0")], None),
             (vec![("x-ratelimit-reset", "later")], None),
             (vec![("x-password-reset", "30")], None),

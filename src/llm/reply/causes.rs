@@ -8,7 +8,7 @@ use crate::llm::capabilities::refuses;
 
 /// The fields of errors, in any of their shapes, whose words tell the cause. Fields that may repeat the request
 /// (`input`, `body`) are not among them.
-const CAUSE_FIELDS: [&str; 15] = [
+const CAUSE_FIELDS: [&str; 17] = [
     "error",
     "errors",
     "detail",
@@ -24,24 +24,38 @@ const CAUSE_FIELDS: [&str; 15] = [
     "metadata",
     "raw",
     "innererror",
+    // MiniMax.
+    "base_resp",
+    "status_msg",
 ];
 /// How deep errors may be nested; errors of routers are four levels deep.
 const MAX_DEPTH: u8 = 6;
 
 /// No money is left, regardless of the status.
-const NO_BALANCE: [&str; 12] = [
+const NO_BALANCE: [&str; 9] = [
     "insufficient_quota",
     "insufficient quota",
-    "insufficient credit",
-    "insufficient balance",
-    "insufficient_balance",
-    "insufficient fund",
-    "not enough credit",
     "credit balance",
-    "out of credits",
     "billing_hard_limit",
     "billing_not_active",
-    "in arrears",
+    "arrear",
+    "budget_exceeded",
+    "budget has been exceeded",
+    "欠费",
+];
+/// What is paid with, and words that say that none is left.
+const MONEY: [&str; 4] = ["credit", "balance", "fund", "余额"];
+const NONE_LEFT: [&str; 10] = [
+    "insufficient",
+    "not enough",
+    "depleted",
+    "exhausted",
+    "run out",
+    "out of",
+    "used all",
+    "used up",
+    "too low",
+    "不足",
 ];
 /// Words about limits of an account that may not continue. Messages about rates have some of them, too.
 const ACCOUNT_LIMITS: [&str; 11] = [
@@ -76,10 +90,16 @@ const TOO_LONG: [&str; 16] = [
     "reduce the length",
 ];
 /// The names of the limit of an answer.
-const ANSWER_LIMITS: [&str; 4] =
-    ["max_tokens", "max_completion_tokens", "max_new_tokens", "max_output_tokens"];
+const ANSWER_LIMITS: [&str; 6] = [
+    "max_tokens",
+    "max_completion_tokens",
+    "max_new_tokens",
+    "max_output_tokens",
+    "maxoutputtokens",
+    "maximum tokens",
+];
 /// Words that say that its value is too large.
-const TOO_LARGE: [&str; 10] = [
+const TOO_LARGE: [&str; 14] = [
     "too large",
     "too high",
     "too big",
@@ -89,9 +109,13 @@ const TOO_LARGE: [&str; 10] = [
     "greater than",
     "range",
     "maximum",
+    "limit",
+    "afford",
     " > ",
+    "<=",
+    "≤",
 ];
-const FILTERED: [&str; 12] = [
+const FILTERED: [&str; 13] = [
     "content_filter",
     "content_policy",
     "content policy",
@@ -104,6 +128,7 @@ const FILTERED: [&str; 12] = [
     "safety system",
     "inappropriate content",
     "high risk",
+    "敏感",
 ];
 const PLACES: [&str; 5] = ["country", "region", "territory", "user location", "your location"];
 const NOT_SERVED: [&str; 7] =
@@ -126,6 +151,8 @@ const NO_ACCESS: [&str; 5] = [
 ];
 const NO_MODEL: [&str; 5] =
     ["model_not_found", "not a valid model", "invalid model", "unknown model", "no such model"];
+/// What is refused "for this model" is something else than the model.
+const THIS_MODEL: [&str; 4] = ["on this model", "with this model", "for this model", "by this model"];
 /// Only together with the word "model".
 const NO_LONGER_THERE: [&str; 9] = [
     "not found",
@@ -178,6 +205,10 @@ impl CauseWords {
     pub(super) fn cause(&self, status: StatusCode) -> Option<CallFailure> {
         let is_limit = status == StatusCode::TOO_MANY_REQUESTS;
         let is_refusal = status.is_client_error() && !is_limit;
+        // What is left of the credit may pay for a shorter answer.
+        if self.mention(&ANSWER_LIMITS) && self.mention(&["afford"]) {
+            return Some(CallFailure::MaxTokensTooLarge);
+        }
         if self.mention_no_money(status) {
             return Some(CallFailure::QuotaExhausted);
         }
@@ -210,10 +241,13 @@ impl CauseWords {
         // Gemini calls a limit per minute a quota, too.
         let is_quota_per_minute = self.mention(&["resource_exhausted"]);
         let is_suspended = self.mention(&["suspended"]) && self.mention(&ACCOUNT_LIMITS);
+        let is_monthly = self.mention(&["monthly", "per month"]) && self.mention(&ACCOUNT_LIMITS);
         self.mention(&NO_BALANCE)
+            || self.mention(&MONEY) && self.mention(&NONE_LEFT)
             || is_suspended
+            || is_monthly
             || self.mention(&["exceeded your current quota"]) && !is_quota_per_minute
-            || status == StatusCode::FORBIDDEN && self.mention(&ACCOUNT_LIMITS)
+            || status == StatusCode::FORBIDDEN && self.mention(&ACCOUNT_LIMITS) && !self.mention(&FILTERED)
     }
 
     /// Whether prompt, answer or both are too long.
@@ -235,11 +269,11 @@ impl CauseWords {
 
     /// Whether they say that the model does not exist.
     pub(super) fn deny_the_model(&self) -> bool {
-        self.mention_model() && self.mention(&NO_LONGER_THERE)
+        self.mention_model() && self.mention(&NO_LONGER_THERE) && !self.mention(&THIS_MODEL)
     }
 
-    pub(super) fn are_about_something_else_than_the_key(&self) -> bool {
-        self.0.split_whitespace().count() > 1 && !self.mention(&KEY_WORDS)
+    pub(super) fn mention_the_key(&self) -> bool {
+        self.mention(&KEY_WORDS)
     }
 
     /// The status that they mean.

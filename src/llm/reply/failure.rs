@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::domain::problem::Upstream;
 use crate::llm::capabilities::{refused_feature, refused_form};
 use crate::llm::{CallError, CallFailure, TlsFailure, UpstreamError};
-use crate::resilience::retry_after::leading_duration;
+use crate::resilience::retry_after::{leading_duration, moment};
 use crate::resilience::{rate_limit_reset, retry_after};
 
 use super::causes::{CauseWords, names_parameter};
@@ -22,8 +22,19 @@ const MAX_MESSAGE_BYTES: usize = 4_096;
 /// The longest code for programs.
 const MAX_CODE_LENGTH: usize = 64;
 /// The keys of what an error says to people.
-const MESSAGE_FIELDS: [&str; 9] =
-    ["error", "errors", "detail", "details", "message", "msg", "reason", "metadata", "raw"];
+const MESSAGE_FIELDS: [&str; 11] = [
+    "error",
+    "errors",
+    "detail",
+    "details",
+    "message",
+    "msg",
+    "reason",
+    "metadata",
+    "raw",
+    "base_resp",
+    "status_msg",
+];
 
 /// What HTTP servers (nginx, Go, Apache) answer on a port for TLS to a request without it.
 const TLS_REQUIRED: [&str; 3] = [
@@ -64,8 +75,12 @@ fn call_error(status: StatusCode, error: &Value) -> CallError {
 pub(in crate::llm) fn failed_generation(body: &[u8]) -> Option<String> {
     let error: Value = serde_json::from_slice(body).ok()?;
     let places = [&error["error"], &error, &error["error"]["metadata"]];
-    let text = places.iter().find_map(|place| place["failed_generation"].as_str())?;
-    (!text.trim().is_empty()).then(|| text.to_owned())
+    let text = places.iter().find_map(|place| match &place["failed_generation"] {
+        Value::String(text) => Some(text.clone()),
+        parsed @ (Value::Object(_) | Value::Array(_)) => Some(parsed.to_string()),
+        _ => None,
+    })?;
+    (!text.trim().is_empty()).then_some(text)
 }
 
 /// Whether this is what a port for TLS answers to plain HTTP, as text or as a page.
@@ -153,7 +168,7 @@ pub(super) fn failure_of(status: StatusCode, error: &Value) -> CallFailure {
         300..=399 => CallFailure::Redirect,
         402 => CallFailure::QuotaExhausted,
         403 if words.mention_model() => CallFailure::NoAccess,
-        403 if words.are_about_something_else_than_the_key() => CallFailure::Forbidden,
+        403 if !words.mention_the_key() => CallFailure::Forbidden,
         401 | 403 => CallFailure::BadKey,
         // Some servers fail on a schema instead of refusing it.
         500 | 501 => refused_form(words.as_str()).map_or(CallFailure::ServerError, CallFailure::Unsupported),
@@ -179,11 +194,11 @@ fn refusal(status: StatusCode, error: &Value, words: &CauseWords) -> CallFailure
 }
 
 /// The wait that the body asks for: "Please try again in 1m2.5s" (OpenAI), "retry after 7 seconds"
-/// (Azure), `"retryDelay": "30s"` (Gemini).
+/// (Azure), `"retryDelay": "30s"` (Gemini), `"retry_after": 30`, or the headers of the server behind a router.
 fn retry_after_in_body(error: &Value) -> Option<Duration> {
     let words = CauseWords::of(error);
     let words = words.as_str();
-    let sentence = ["try again in ", "retry in ", "retry after "]
+    let sentence = ["try again in ", "retry in ", "retry after ", "wait "]
         .into_iter()
         .find_map(|phrase| leading_duration(&words[words.find(phrase)? + phrase.len()..]));
     sentence.or_else(|| delay_in(error, MAX_DEPTH))
@@ -193,9 +208,22 @@ fn delay_in(error: &Value, depth: u8) -> Option<Duration> {
     match error {
         Value::Array(entries) if depth > 0 => entries.iter().find_map(|entry| delay_in(entry, depth - 1)),
         Value::Object(fields) if depth > 0 => {
-            let own = fields.get("retryDelay").and_then(Value::as_str).and_then(leading_duration);
+            let own = fields.iter().filter(|(name, _)| names_a_wait(name)).find_map(|(_, wait)| match wait {
+                Value::String(text) => moment(text.trim()),
+                Value::Number(number) => moment(&number.to_string()),
+                _ => None,
+            });
             own.or_else(|| fields.values().find_map(|field| delay_in(field, depth - 1)))
         }
         _ => None,
     }
+}
+
+/// Whether a field of this name holds a wait in seconds, or when it ends: `retryDelay`, `retry_after_seconds`,
+/// `X-RateLimit-Reset`.
+fn names_a_wait(name: &str) -> bool {
+    let name: String =
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    matches!(name.as_str(), "retrydelay" | "retryafter" | "retryafterseconds")
+        || name.contains("ratelimitreset")
 }

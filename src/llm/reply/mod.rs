@@ -11,6 +11,7 @@ mod stream;
 mod strict;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -21,8 +22,9 @@ pub(super) use body::IncomingBody;
 use failure::error_in_success;
 pub(super) use failure::{error_response, failed_generation};
 use lenient::Lenient;
-use shape::{Choice, Identity, ReplyBody, Usage};
+use shape::{Choice, Identity, ReplyBody};
 use strict::StrictCompletion;
+use usage::Usage;
 
 /// A chat completion, of which only the text is needed.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ fn lenient_completion(body: &[u8]) -> Result<Completion, CallError> {
     let elsewhere = || Usage::anywhere_in(&serde_json::from_slice(body).unwrap_or_default());
     let completion = match (!is_counted).then(elsewhere).flatten() {
         Some(usage) => {
-            Completion { prompt_tokens: usage.prompt(), completion_tokens: usage.completion(), ..completion }
+            Completion { prompt_tokens: usage.prompt, completion_tokens: usage.completion, ..completion }
         }
         None => completion,
     };
@@ -174,8 +176,8 @@ impl LenientCompletion {
         Ok(Completion {
             content: content.unwrap_or_default(),
             truncated,
-            prompt_tokens: usage.prompt(),
-            completion_tokens: usage.completion(),
+            prompt_tokens: usage.prompt,
+            completion_tokens: usage.completion,
             alternatives: texts.collect(),
             finish: finish_reason,
             ..Completion::default()

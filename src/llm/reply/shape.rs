@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 
 use super::failure::status_field;
 use super::lenient::{Count, FromJson, Identifier, Lenient};
-
-/// How deep the token counts of an answer may be.
-const MAX_USAGE_DEPTH: u8 = 4;
+use super::usage::Usage;
 
 /// A body, every field of which may be of any type.
 #[derive(Debug, Default, Deserialize)]
@@ -27,6 +25,7 @@ pub(super) struct ReplyBody {
     pub(super) kind: Option<Value>,
     pub(super) code: Option<Value>,
     pub(super) status: Option<Value>,
+    pub(super) base_resp: Option<Value>,
 }
 
 /// The id of an answer and its model. Read separately, as each chunk of a stream repeats them.
@@ -35,17 +34,6 @@ pub(super) struct ReplyBody {
 pub(super) struct Identity {
     pub(super) id: Lenient<Identifier>,
     pub(super) model: Lenient<Identifier>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-#[expect(clippy::struct_field_names, reason = "the names in JSON")]
-pub(super) struct Usage {
-    prompt_tokens: Lenient<Count>,
-    completion_tokens: Lenient<Count>,
-    // Anthropic's names.
-    input_tokens: Lenient<Count>,
-    output_tokens: Lenient<Count>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,7 +112,7 @@ macro_rules! from_json_objects {
     )*};
 }
 
-from_json_objects!(Usage, Choice, ToolCall, Function);
+from_json_objects!(Choice, ToolCall, Function);
 
 impl FromJson for ReplyMessage {
     fn from_text(text: String) -> Option<Self> {
@@ -215,48 +203,18 @@ impl ReplyMessage {
     }
 }
 
-impl Usage {
-    pub(super) fn prompt(&self) -> u64 {
-        self.prompt_tokens.0.or(self.input_tokens.0).map_or(0, |count| count.0)
-    }
-
-    pub(super) fn completion(&self) -> u64 {
-        self.completion_tokens.0.or(self.output_tokens.0).map_or(0, |count| count.0)
-    }
-
-    /// The counts under `usage` in a body: next to the choices, in one of them, or in a server's own extension.
-    pub(super) fn anywhere_in(body: &Value) -> Option<Self> {
-        Self::within(body, MAX_USAGE_DEPTH)
-    }
-
-    fn within(place: &Value, depth: u8) -> Option<Self> {
-        let depth = depth.checked_sub(1)?;
-        match place {
-            Value::Array(entries) => entries.iter().find_map(|entry| Self::within(entry, depth)),
-            Value::Object(fields) => {
-                let own = fields.get("usage").and_then(|usage| Self::deserialize(usage).ok());
-                let is_counted = |usage: &Self| usage.prompt() > 0 || usage.completion() > 0;
-                // The answer itself may be JSON with a key of this name.
-                let others = fields.iter().filter(|(key, _)| !matches!(key.as_str(), "message" | "delta"));
-                own.filter(is_counted)
-                    .or_else(|| others.into_iter().find_map(|(_, field)| Self::within(field, depth)))
-            }
-            _ => None,
-        }
-    }
-}
-
 impl ReplyBody {
     /// The fields that describe an error, if it reports one.
     pub(super) fn reported_error(&self) -> Option<Value> {
         let fields = json!({
             "error": self.error, "errors": self.errors, "detail": self.detail, "message": self.message,
-            "type": self.kind, "code": self.code, "status": self.status,
+            "type": self.kind, "code": self.code, "status": self.status, "base_resp": self.base_resp,
         });
         let is_error = |value: &Option<Value>| value.as_ref().is_some_and(|value| value == "error");
         let is_present =
             |value: &Value| !matches!(value, Value::Null | Value::Bool(false)) && !is_empty(value);
         let is_reported = ["error", "errors", "detail"].iter().any(|name| is_present(&fields[name]))
+            || fields["base_resp"]["status_code"].as_i64().is_some_and(|code| code != 0)
             || is_error(&self.object)
             || is_error(&self.kind)
             || status_field(&fields).is_some();

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::llm::{CallError, CallFailure};
 
 use super::LenientCompletion;
-use super::shape::{Choice, Identity, ReplyMessage, ToolCall, Usage};
+use super::shape::{Choice, Identity, ReplyMessage, ToolCall};
+use super::usage::{Usage, may_be_counted};
 
 /// From this length on, a piece that begins with the whole previous piece is not a coincidence.
 const CUMULATIVE_FROM: usize = 8;
@@ -124,10 +125,10 @@ impl StreamAssembler {
         if self.identity.is_none() && chunks.iter().any(LenientCompletion::has_choices) {
             self.identity = serde_json::from_str(data).ok();
         }
-        if data.contains("\"usage\"")
+        if may_be_counted(data)
             && let Some(usage) = serde_json::from_str(data).ok().and_then(|chunk| Usage::anywhere_in(&chunk))
         {
-            self.usage = json!({ "prompt_tokens": usage.prompt(), "completion_tokens": usage.completion() });
+            self.usage = json!({ "prompt_tokens": usage.prompt, "completion_tokens": usage.completion });
         }
         for LenientCompletion(chunk) in chunks {
             if let Some(error) = chunk.reported_error() {

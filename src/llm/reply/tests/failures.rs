@@ -11,7 +11,9 @@ fn statuses_and_bodies_become_failures() {
     let error = |message: &str| json!({"error": {"message": message}});
     for (status, said, failure) in [
         (401, json!({}), F::BadKey),
-        (403, json!(null), F::BadKey),
+        (403, json!(null), F::Forbidden),
+        (403, json!({"message": "Forbidden"}), F::Forbidden),
+        (403, error("Your API key was revoked"), F::BadKey),
         (403, error("Your API key lacks the scope model.request"), F::NoAccess),
         (403, error("The request was forbidden by an administrator."), F::Forbidden),
         (403, error("Key limit exceeded (daily limit). Manage it in the settings."), F::QuotaExhausted),
@@ -145,6 +147,31 @@ fn statuses_and_bodies_become_failures() {
         (498, json!({}), F::ServerError),
         (499, json!({}), F::ServerError),
         (302, json!({}), F::Redirect),
+        (400, json!({"error": {"code": "Arrearage", "message": "Access denied."}}), F::QuotaExhausted),
+        (400, error("Budget has been exceeded! Current cost: 10.2, Max budget: 10.0"), F::QuotaExhausted),
+        (429, error("余额不足或无可用资源包,请充值。"), F::QuotaExhausted),
+        (429, error("Your prepayment credits are depleted."), F::QuotaExhausted),
+        (429, error("Monthly usage limit reached for your plan"), F::QuotaExhausted),
+        (429, error("Rate limit exceeded. Add 10 credits to unlock 1000 requests per day"), F::RateLimited),
+        (
+            402,
+            error("This request requires more credits, or fewer max_tokens. You can only afford 1024."),
+            F::MaxTokensTooLarge,
+        ),
+        (
+            403,
+            error("m requires moderation. Your input was flagged. No credits were charged."),
+            F::ContentFilter,
+        ),
+        (400, error("输入内容可能包含不安全或敏感内容"), F::ContentFilter),
+        (422, error("`inputs` tokens + `max_new_tokens` must be <= 2048"), F::MaxTokensTooLarge),
+        (400, error("The maximum tokens you requested exceeds the model limit of 9"), F::MaxTokensTooLarge),
+        (
+            400,
+            error("Argument not supported on this model: responseFormat"),
+            F::Unsupported(Feature::ResponseFormat),
+        ),
+        (400, error("Argument not supported on this model: logprobs"), F::BadRequest),
     ] {
         let status = StatusCode::from_u16(status).expect("a status");
         assert_eq!(failure_of(status, &said), failure, "{status} {said}");
@@ -180,6 +207,11 @@ fn without_a_header_the_wait_is_read_from_the_body() {
         (error("Please retry after 7 seconds."), Some(7_000)),
         (error("Please try again in 1 minute."), Some(60_000)),
         (gemini, Some(30_000)),
+        (error("You must wait 2 seconds before retrying."), Some(2_000)),
+        (json!({"error": {"message": "slow down"}, "retry_after": 2}), Some(2_000)),
+        (json!({"error": {"message": "slow down", "retry_after_seconds": 1.5}}), Some(1_500)),
+        (json!({"error": {"metadata": {"headers": {"X-RateLimit-Reset": "2"}}}}), Some(2_000)),
+        (json!({"error": {"retry_after": "soon", "limit": 5}}), None),
         (error("Please try again in a while."), None),
         (error("Please try again in 5 parsecs."), None),
         (error("Please try again in 1.2.3s."), None),

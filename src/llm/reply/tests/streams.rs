@@ -249,6 +249,13 @@ fn token_counts_are_found_wherever_they_are() {
         json!({"choices": [counted]}).to_string(),
         json!({"choices": [choice], "x_server": {"usage": counts}}).to_string(),
         json!({"choices": [choice], "usage": {"input_tokens": 7, "output_tokens": 2}}).to_string(),
+        json!({"choices": [choice], "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 2}})
+            .to_string(),
+        json!({"choices": [choice], "usage": {"promptTokens": "7", "completionTokens": "2"}}).to_string(),
+        json!({"choices": [choice], "usage": {"prompt_tokens": 7, "total_tokens": 9}}).to_string(),
+        json!({"choices": [choice], "meta": {"tokens": {"input_tokens": 7, "output_tokens": 2}}}).to_string(),
+        json!({"choices": [choice], "prompt_eval_count": 7, "eval_count": 2}).to_string(),
+        json!({"choices": [choice], "timings": {"prompt_n": 7, "predicted_n": 2}}).to_string(),
         format!("data: {hello}\n\ndata: {}\n\n", json!({"choices": [counted]})),
         format!(
             "data: {hello}\n\ndata: {}\n\n",
