@@ -18,6 +18,7 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::json;
 
 use crate::service::PlannerService;
 
@@ -68,8 +69,14 @@ impl ServerHandler for McpServer {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
+        let call = request.params.as_ref().filter(|_| request.method == "tools/call");
+        if let Some(call) = call.and_then(arguments::call_in_text)
+            && let CallToolResponse::Complete(result) = self.call_tool(call, context).await?
+        {
+            return Ok(CustomResult::new(json!(result)));
+        }
         Err(match request.method.as_str() {
             "tools/call" => ErrorData::invalid_params(
                 "`params` of tools/call must be an object with `name`, a string, and `arguments`, an object.",
@@ -100,6 +107,7 @@ impl ServerHandler for McpServer {
         let mut arguments = request.arguments.unwrap_or_default();
         if let Some(tool) = self.get_tool(tool) {
             arguments::decode(&mut arguments, &tool.input_schema);
+            arguments::name_arms(&mut arguments, &self.service.planner.registry());
         }
         ToolCall::new(self.service.clone(), tool, &context).answer(arguments, context).await
     }

@@ -1,9 +1,9 @@
 //! JSON Schemas of what the tools take and return, made from those of the API's own types.
 //!
 //! Agent hosts hand them to their models' APIs, and each of these accepts another part of JSON Schema; one construct
-//! outside of it makes a host refuse all tools. So they use only what OpenAI, Anthropic and Gemini all accept: one
-//! `type` for each schema, no references, no choice at the top, and only the keywords below. They are short, since
-//! models read them with every message.
+//! outside of it makes a host refuse all tools. So arguments use only what OpenAI, Anthropic and Gemini all accept: one
+//! `type` for each schema, no references, no choices, and only the keywords below. Results, which models' APIs do not
+//! see, may be null. All are short, since models read them with every message.
 
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -117,8 +117,14 @@ fn portable(schema: &Value, definitions: &Definitions, purpose: Purpose) -> Valu
         return portable(alternative, definitions, purpose);
     }
     if alternatives.len() > 1 {
-        let alternatives = alternatives.iter().map(|schema| portable(schema, definitions, purpose));
-        return json!({ "anyOf": alternatives.collect::<Vec<_>>() });
+        let mut alternatives: Vec<Value> =
+            alternatives.iter().map(|schema| portable(schema, definitions, purpose)).collect();
+        // The richest says most; the others are accepted all the same.
+        let object = alternatives.iter().position(|alternative| alternative["type"] == "object");
+        return match object.filter(|_| purpose == Use::Input) {
+            Some(object) => alternatives.swap_remove(object),
+            None => json!({ "anyOf": alternatives }),
+        };
     }
     let mut portable_schema = Map::new();
     for (keyword, value) in schema.as_object().into_iter().flatten() {

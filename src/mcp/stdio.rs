@@ -3,9 +3,11 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use rmcp::ServiceExt;
-use rmcp::service::ServerInitializeError;
+use rmcp::model::JsonRpcMessage;
+use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
 use rmcp::transport::io::stdio_pipes;
+use rmcp::transport::{IntoTransport, Transport};
+use rmcp::{RoleServer, ServiceExt};
 
 use crate::server::lifecycle::Phase;
 use crate::service::PlannerService;
@@ -23,8 +25,9 @@ pub(crate) async fn serve(
 ) -> Result<(), String> {
     let mut stop = pin!(stop);
     service.lifecycle.enter(Phase::Serving);
+    let client = FromFirstRequest { pipes: stdio_pipes().into_transport(), has_begun: false };
     let started = tokio::select! {
-        started = McpServer::new(service.clone()).serve(stdio_pipes()) => started,
+        started = McpServer::new(service.clone()).serve(client) => started,
         () = &mut stop => return Ok(()),
     };
     let serving = match started {
@@ -43,6 +46,38 @@ pub(crate) async fn serve(
         }
     };
     ended.map(drop).map_err(|error| format!("serving ended with an internal error: {error}"))
+}
+
+/// A transport without what comes before the first request and cannot be answered: a notification or a response would
+/// end the library's start.
+struct FromFirstRequest<T> {
+    pipes: T,
+    has_begun: bool,
+}
+
+impl<T: Transport<RoleServer>> Transport<RoleServer> for FromFirstRequest<T> {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.pipes.send(message)
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let message = self.pipes.receive().await?;
+            self.has_begun |= matches!(message, JsonRpcMessage::Request(_));
+            if self.has_begun {
+                return Some(message);
+            }
+        }
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.pipes.close()
+    }
 }
 
 /// The library's own message would quote the client.

@@ -24,8 +24,10 @@ pub(super) const LIST_ARMS: &str = "list_arms";
 const GOAL: (&str, &str) = ("goal", "The goal, in the user's words");
 const CONSTRAINTS: (&str, &str) = ("constraints", "Rules that the plan must respect");
 const CONTEXT: (&str, &str) = ("context", "Known facts: files, versions, links");
-const ARMS: (&str, &str) =
-    ("arms", "The arms that may be used: ids from list_arms, or definitions of others; omit for all");
+const ARMS: (&str, &str) = (
+    "arms",
+    "The arms that may be used, by their ids from list_arms, or definitions of others; omit for all",
+);
 const BUDGET: (&str, &str) = ("budget", "Limits that the plan must keep");
 const PLAYBOOK: (&str, &str) = ("playbook", "Name of the playbook to follow, or none");
 
@@ -123,10 +125,10 @@ fn create_plan_input() -> Map<String, Value> {
 
 /// Leaves the fields of a definition that a model can fill in; the others are accepted too.
 fn describe_arms_briefly(schema: &mut Map<String, Value>) {
-    let definitions = schema["properties"]["arms"]["items"]["anyOf"].as_array_mut().into_iter().flatten();
-    for fields in definitions.filter_map(|definition| definition.get_mut("properties")?.as_object_mut()) {
-        fields.retain(|name, _| ["id", "description", "capabilities"].contains(&name.as_str()));
-    }
+    let definition = schema["properties"]["arms"]["items"]["properties"].as_object_mut();
+    definition
+        .expect("definitions of arms")
+        .retain(|name, _| ["id", "description", "capabilities"].contains(&name.as_str()));
 }
 
 /// What a plan is for, as `create_plan` describes it in full.
@@ -137,10 +139,9 @@ fn request_fields() -> Map<String, Value> {
     for (name, _) in [CONSTRAINTS, CONTEXT, ARMS, BUDGET] {
         fields[name]["description"] = json!("As for create_plan");
     }
-    let definitions = fields["arms"]["items"]["anyOf"].as_array_mut().into_iter().flatten();
-    for definition in definitions.filter(|definition| definition["type"] == "object") {
-        *definition = json!({ "type": "object" });
-    }
+    // Some hosts refuse objects without fields.
+    let definition = fields["arms"]["items"]["properties"].as_object_mut().expect("definitions of arms");
+    definition.retain(|name, _| name == "id");
     std::mem::take(fields)
 }
 

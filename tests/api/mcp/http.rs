@@ -18,7 +18,7 @@ async fn protocol_faults_are_protocol_errors() {
         (request("coffee/make", &json!({})), -32601),
         (request("prompts/list", &json!({})), -32601),
         (request(&"x".repeat(5_000), &json!({})), -32601),
-        (request("tools/call", &json!({"name": "create_plan", "arguments": "{\"goal\": \"g\"}"})), -32602),
+        (request("tools/call", &json!({"name": "create_plan", "arguments": "goal: g"})), -32602),
         (request("tools/call", &json!({"name": 7})), -32602),
         (json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call"}), -32602),
         (json!({"jsonrpc": "2.0", "id": 7, "method": "initialize"}), -32602),
@@ -151,9 +151,20 @@ async fn arguments_encoded_as_strings_are_decoded() {
     assert_eq!(planned(&app, "create_plan", &encoded).await, planned(&app, "create_plan", &plain).await);
     let steps = json!({"plan": good_plan()["plan"].to_string()});
     assert_eq!(planned(&app, "validate_plan", &steps).await["plan"], good_plan()["plan"]);
+    let whole = request("tools/call", &json!({"name": "create_plan", "arguments": plain.to_string()}));
+    let answer = json_of(post(&app, &whole).send().await.expect("an answer")).await;
+    let plan = &planned(&app, "create_plan", &plain).await["plan"];
+    assert_eq!(&answer["result"]["structuredContent"]["plan"], plan);
+    // An arm with nothing but its id is the arm of the installation, which can verify.
+    let by_id = json!({"goal": "Write a haiku", "arms": [{"id": "coder"}, {"id": "judge"}], "budget": {"max_steps": "3"}});
+    let plan = planned(&app, "create_plan", &by_id).await;
     assert_eq!(
-        super::fields(&refused(&app, "create_plan", &json!({"goal": "g", "constraints": "none"})).await),
-        ["constraints"]
+        plan["plan"].as_array().and_then(|steps| steps.last()).expect("steps")["required_arm"],
+        "judge"
+    );
+    assert_eq!(
+        super::fields(&refused(&app, "create_plan", &json!({"goal": "g", "context": "a text"})).await),
+        ["context"]
     );
 }
 
