@@ -20,7 +20,7 @@ use crate::server::body::{read_body, require_json};
 use crate::server::lifecycle::Phase;
 use crate::server::request::{RequestContext, deadline, prefers_events, wants_no_cache};
 use crate::service::PlannerService;
-use crate::service::admission::{ValidatedRequest, shutting_down};
+use crate::service::admission::{ValidatedRequest, shed, shutting_down};
 use crate::service::auth::Caller;
 use crate::service::reply::{Include, PlanMetadata, PlanReply};
 
@@ -118,6 +118,7 @@ pub(super) fn answer(
     let body = request.into_body();
     async move {
         let options = options?;
+        shed(&service)?;
         let is_stream = options.is_stream;
         let request = options.with_body(&service, &context, body, read).await?;
         let (rate_limit, admitted) = request.admit(&service).await;

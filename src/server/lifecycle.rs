@@ -66,6 +66,11 @@ impl Lifecycle {
         self.permits.clone().try_acquire_owned().ok()
     }
 
+    /// Whether a plan that begins now would get a permit.
+    pub fn has_permits(&self) -> bool {
+        self.permits.available_permits() > 0
+    }
+
     /// Waits for a permit for one plan.
     pub async fn next_permit(&self) -> OwnedSemaphorePermit {
         self.permits.clone().acquire_owned().await.expect("the semaphore is never closed")

@@ -19,6 +19,8 @@ use super::auth::Caller;
 use super::rate_limit::RateLimitStatus;
 use super::reply::{Include, PlanReply};
 
+const TOO_MANY_PLANS: &str = "Too many plans are being made at this moment; retry shortly.";
+
 /// A valid request for a plan.
 pub(crate) struct ValidatedRequest {
     pub(crate) caller: Caller,
@@ -60,9 +62,7 @@ impl ValidatedRequest {
         if service.lifecycle.phase() >= Phase::Draining {
             return Err(shutting_down());
         }
-        let overloaded = |detail| Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT);
-        let permit = permit
-            .ok_or_else(|| overloaded("Too many plans are being made at this moment; retry shortly."))?;
+        let permit = permit.ok_or_else(|| overloaded(TOO_MANY_PLANS))?;
         let bytes = self.job.request.arms.as_deref().map_or(0, choice::text_bytes) as u32;
         let arms_permit = service.arm_bytes.clone().try_acquire_many_owned(bytes).map_err(|_| {
             overloaded("Too many plans with arms of their own are being made at this moment; retry shortly.")
@@ -81,6 +81,19 @@ impl AdmittedRequest {
             () = self.service.lifecycle.reached(Phase::Aborting) => shutting_down().into(),
         }
     }
+}
+
+/// Refuses a request that would not be admitted at this moment, so that its body need not be read.
+pub(crate) fn shed(service: &PlannerService) -> Result<(), Problem> {
+    match service.lifecycle.phase() {
+        phase if phase >= Phase::Draining => Err(shutting_down()),
+        _ if !service.lifecycle.has_permits() => Err(overloaded(TOO_MANY_PLANS)),
+        _ => Ok(()),
+    }
+}
+
+fn overloaded(detail: &str) -> Problem {
+    Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT)
 }
 
 /// The problem for a request that arrives, or is not finished, while the service shuts down.

@@ -225,7 +225,11 @@ async fn plans_beyond_the_permits_are_shed() {
     let goal = json!({"goal": "g"});
     let (first, second) = tokio::join!(app.plan(&goal), async {
         llm.called(1).await;
-        app.plan(&goal).await
+        let refused = app.plan(&goal).await;
+        // Before the body is read.
+        let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{";
+        assert!(send_raw(&app, head).await.starts_with("HTTP/1.1 503"));
+        refused
     });
     assert_eq!(first.status(), 200);
     assert_eq!(header(&second, "retry-after"), "1");
