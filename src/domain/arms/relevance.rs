@@ -49,16 +49,25 @@ pub(super) struct Relevance {
     arms: usize,
 }
 
-/// A text to compare arms with, and what each of its terms counts for.
+/// A text to compare arms with: what each of its terms counts for, and whether it is a word.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Query(HashMap<Term, f32>);
+pub(super) struct Query(HashMap<Term, (f32, bool)>);
+
+/// How well an arm fits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Fit {
+    pub(super) score: f32,
+    /// Whether it has a word of the text, and not only groups of characters.
+    pub(super) has_word: bool,
+}
 
 impl Query {
     /// Adds the terms of `text`, each with `weight`.
     pub(super) fn add(&mut self, text: &str, weight: f32) {
         terms(text, &mut |term, share| {
-            let entry = self.0.entry(term).or_default();
-            *entry = entry.max(weight * share);
+            let (counts_for, is_word) = self.0.entry(term).or_default();
+            *counts_for = counts_for.max(weight * share);
+            *is_word = share > GRAM;
         });
     }
 }
@@ -127,17 +136,19 @@ impl Relevance {
     }
 
     /// How well each arm fits `query`.
-    pub(super) fn scores(&self, query: &Query) -> Vec<f32> {
-        let mut scores = vec![0.0; self.arms];
+    pub(super) fn fits(&self, query: &Query) -> Vec<Fit> {
+        let mut fits = vec![Fit::default(); self.arms];
         // In one order, so that sums are the same each time.
-        let mut terms: Vec<(&Term, &f32)> = query.0.iter().collect();
+        let mut terms: Vec<(&Term, &(f32, bool))> = query.0.iter().collect();
         terms.sort_unstable_by_key(|(term, _)| **term);
-        for (term, weight) in terms {
+        for (term, (weight, is_word)) in terms {
             for (arm, score) in self.postings_of(*term) {
-                scores[*arm as usize] += weight * score;
+                let fit = &mut fits[*arm as usize];
+                fit.score += weight * score;
+                fit.has_word |= is_word;
             }
         }
-        scores
+        fits
     }
 }
 

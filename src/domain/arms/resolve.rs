@@ -73,6 +73,8 @@ pub struct RankedArm<'a> {
     pub place: usize,
     /// Above 0: about how many rare words of the text are in the arm's name.
     pub score: f32,
+    /// Whether they share a word, and not only groups of characters.
+    pub has_word: bool,
 }
 
 /// What names are looked up in; built once for a registry.
@@ -165,6 +167,18 @@ impl Index {
         };
         (0..self.names.len()).filter(|at| self.names[*at].iter().any(holds)).collect()
     }
+
+    /// The further arms whose names are in `name`, behind that of the arm `first`.
+    fn named_behind(&self, first: usize, name: &str) -> Vec<usize> {
+        let folded = fold_name(name);
+        let name = bare(&folded);
+        let end = |own: &String| Some(find_words(name, bare(own))? + bare(own).len());
+        let Some(rest) = self.names[first].iter().find_map(end).map(|end| name[end..].trim()) else {
+            return Vec::new();
+        };
+        let is_named = |at: &usize| self.names[*at].iter().any(|own| find_words(rest, bare(own)).is_some());
+        (0..self.names.len()).filter(|at| *at != first && is_named(at)).collect()
+    }
 }
 
 impl ArmRegistry {
@@ -176,7 +190,13 @@ impl ArmRegistry {
         let index = self.index();
         let (named, how) = index.by_name(query.name);
         if let [only] = named.as_slice() {
-            return Resolution::Found(&self.arms[*only], how);
+            let others =
+                if how == MatchedBy::Part { index.named_behind(*only, query.name) } else { Vec::new() };
+            if others.is_empty() {
+                return Resolution::Found(&self.arms[*only], how);
+            }
+            let all = std::iter::once(*only).chain(others).take(MOST_CANDIDATES);
+            return Resolution::Unclear(all.map(|at| &self.arms[at]).collect());
         }
         // Among arms that the name fits alike, the rest of the step decides.
         let name = if named.is_empty() { query.name } else { "" };
@@ -184,12 +204,25 @@ impl ArmRegistry {
             self.rank(&ArmQuery { name, ..*query }, |at| named.is_empty() || named.contains(&at));
         ranked.retain(|ranked| ranked.score >= FAINT_SCORE);
         match ranked.as_slice() {
-            [best, rest @ ..] if is_clear(best.score, rest.first().map_or(0.0, |next| next.score)) => {
+            [best, rest @ ..]
+                if is_clear(best.score, rest.first().map_or(0.0, |next| next.score))
+                    && best.has_word
+                    && !self.name_points_elsewhere(&ArmQuery { name, action: "", ..*query }, best) =>
+            {
                 Resolution::Found(best.arm, MatchedBy::Relevance)
             }
             [] => Resolution::Unclear(self.first_by_id(named)),
             _ => Resolution::Unclear(ranked.iter().take(MAX_CANDIDATES).map(|ranked| ranked.arm).collect()),
         }
+    }
+
+    /// Whether the name alone clearly fits another arm than the one that was found by name and text.
+    fn name_points_elsewhere(&self, name: &ArmQuery<'_>, found: &RankedArm<'_>) -> bool {
+        let by_name = self.best_arms_for(name);
+        let Some(best) = by_name.first().filter(|best| best.score >= FAINT_SCORE) else { return false };
+        let score =
+            by_name.iter().find(|ranked| ranked.place == found.place).map_or(0.0, |ranked| ranked.score);
+        best.score - score >= CLEAR_MARGIN * best.score
     }
 
     /// The arm that `name` means on its own.
@@ -223,10 +256,13 @@ impl ArmRegistry {
         let mut terms = Query::default();
         terms.add(query.action, ACTION_WEIGHT);
         terms.add(query.name, NAME_WEIGHT);
-        let scores = self.index().relevance.scores(&terms);
-        let arms = self.arms.iter().zip(scores).enumerate().filter(|(place, _)| wanted(*place));
+        let fits = self.index().relevance.fits(&terms);
+        let arms = self.arms.iter().zip(fits).enumerate().filter(|(place, _)| wanted(*place));
         let mut ranked: Vec<RankedArm<'_>> = arms
-            .map(|(place, (arm, score))| RankedArm { arm, place, score: score * fit_of_types(arm, query) })
+            .map(|(place, (arm, fit))| {
+                let score = fit.score * fit_of_types(arm, query);
+                RankedArm { arm, place, score, has_word: fit.has_word }
+            })
             .filter(|ranked| ranked.score > 0.0)
             .collect();
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.arm.id.cmp(&b.arm.id)));

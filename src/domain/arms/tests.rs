@@ -64,7 +64,6 @@ fn an_arm_is_found_by_each_rule_in_turn() {
         ("tranlsator", "", "translator", MatchedBy::Spelling),
         // One name within the other.
         ("the calendar of the team", "", "calendar", MatchedBy::Part),
-        ("translator or calendar", "", "translator", MatchedBy::Part),
         ("converter of currency-converter kind", "", "currency-converter", MatchedBy::Part),
         // What it does.
         ("money exchange", "Convert 20 euros to dollars", "currency-converter", MatchedBy::Relevance),
@@ -91,6 +90,8 @@ fn what_is_not_clear_names_the_candidates_and_nothing_is_found_by_elimination() 
         candidates.sort();
         assert_eq!(candidates, ["Route Planner (by Bicycle)", "Route Planner (by Car)"], "{action}");
     }
+    let named = all.resolve(&query("translator or calendar", "Write the date into the calendar"));
+    assert_eq!(ids(named), ["translator", "calendar"]);
     assert!(ids(all.resolve(&query("qqqq", "zzzz"))).is_empty());
     assert!(ids(all.resolve(&query("", ""))).is_empty());
     let solo = registry(vec![arm("solo", "Plays the violin")]);
@@ -185,5 +186,18 @@ proptest! {
                 prop_assert!(candidates.len() <= 3 && candidates.into_iter().all(is_ours));
             }
         }
+    }
+}
+
+#[test]
+fn a_name_that_points_to_another_arm_than_the_text_is_unclear() {
+    let registry = ArmRegistry::default();
+    for (name, action) in [
+        ("récupérateur", "Collect the release notes of both libraries"),
+        ("codificador", "Validate and verify the review"),
+        ("coder and judge", "Go on"),
+    ] {
+        let found = registry.resolve(&query(name, action));
+        assert!(matches!(found, Resolution::Unclear(_)), "{name}: {found:?}");
     }
 }
