@@ -3,6 +3,7 @@
 use std::process::{Output, Stdio};
 
 use planner_arm::domain::PlanResponse;
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -241,6 +242,20 @@ async fn the_failure_of_an_llm_is_one_message_without_log_lines() {
     assert!(err.contains("The LLM server refused the key; check PLANNER_OPENAI_API_KEY."), "{err}");
     let (_, _, err) = run(&[url, ("PLANNER_LOG_LEVEL", "debug")], &["plan", "g"]).await;
     assert!(err.contains("WARN planner_arm::llm"), "{err}");
+}
+
+#[tokio::test]
+async fn the_servers_own_words_are_printed_without_what_was_sent() {
+    let goal = "Move the customer database to Oslo";
+    let message = format!("Model is under maintenance until Friday (key sk-canary, prompt: {goal})");
+    let body = json!({"error": {"message": message, "code": "maintenance"}});
+    let llm = FakeLlm::start([Reply::Status(400, Vec::new(), body)]).await;
+    let variables =
+        [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_OPENAI_API_KEY", "sk-canary")];
+    let (code, out, err) = run(&variables, &["plan", goal]).await;
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("Model is under maintenance until Friday"), "{err}");
+    assert!(!err.contains("canary") && !err.contains("customer database"), "{err}");
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use http::StatusCode;
 use planner_arm::service::PlannerService;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::privacy::Process;
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, settings};
 
 #[tokio::test]
@@ -51,6 +52,19 @@ async fn a_replica_is_not_ready_before_it_serves() {
     let request = http::Request::get("/ready").body(axum::body::Body::empty()).expect("a request");
     let response = tower::ServiceExt::oneshot(router, request).await.expect("an answer");
     assert_eq!(response.status(), 503);
+}
+
+#[tokio::test]
+async fn probes_are_not_logged_at_info() {
+    let process = Process::start(&[("PLANNER_ENGINE", "embedded")]).await;
+    for path in ["/health", "/ready", "/metrics", "/arms"] {
+        let response = reqwest::get(format!("{}{path}", process.url)).await.expect("an answer");
+        assert_eq!(response.status(), 200, "{path}");
+    }
+    let (_, lines) = process.stop().await;
+    let logged: Vec<&Value> =
+        lines.iter().map(|line| &line["route"]).filter(|route| !route.is_null()).collect();
+    assert_eq!(logged, ["/arms"]);
 }
 
 #[tokio::test]
