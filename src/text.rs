@@ -75,7 +75,8 @@ pub fn is_invisible(c: char) -> bool {
 }
 
 /// `text` without control characters, which break terminals, logs and databases: white space replaces
-/// those that are white space, the others are left out. So are marks that change the direction of what follows.
+/// those that are white space, the others are left out. So are sequences for terminals as a whole (`ESC [ 31 m`), and
+/// marks that change the direction of what follows.
 pub fn without_controls(text: String) -> String {
     let is_mark = |c: char| is_direction_mark(c) || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}');
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
@@ -84,14 +85,26 @@ pub fn without_controls(text: String) -> String {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        if !c.is_control() && !is_mark(c) {
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}'
+            && let Some(rest) = after_sequence(chars.as_str())
+        {
+            chars = rest.chars();
+        } else if !c.is_control() && !is_mark(c) {
             clean.push(c);
         } else if c.is_whitespace() && !clean.ends_with(' ') {
             clean.push(' ');
         }
     }
     clean
+}
+
+/// What follows the parameters and the letter of a sequence for terminals whose escape character is read.
+fn after_sequence(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix('[')?;
+    let end = parameters.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ';' | '?'));
+    end.strip_prefix(|c: char| c.is_ascii_alphabetic())
 }
 
 /// `text` cut to at most `max` characters, at a word where there is one, with `…` when it was cut.
@@ -198,7 +211,7 @@ mod tests {
             ("plain", "plain"),
             ("Collect \u{0}tickets", "Collect tickets"),
             ("one\r\n\ttwo\u{2028}three", "one two three"),
-            ("\u{1b}[31mred\u{7f}\u{85}", "[31mred "),
+            ("\u{1b}[1;31mred\u{1b}[0m\u{7f}\u{85}\u{1b}[]", "red []"),
             ("a\u{202e}b\u{feff}", "ab"),
             ("naïve 👩\u{200d}💻", "naïve 👩\u{200d}💻"),
         ] {

@@ -24,6 +24,8 @@ pub enum WarningCode {
     ConstraintUnaddressed,
     /// A duration does not fit what the step does.
     DurationImplausible,
+    /// The LLM wrote something for which a plan has no place.
+    FieldsIgnored,
     /// No step mentions a part of the goal.
     GoalUncovered,
     /// A policy of severity `warning` does not hold.
@@ -38,10 +40,11 @@ pub enum WarningCode {
 
 impl WarningCode {
     /// Every code, for metrics and documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ArmGuessed,
         Self::ConstraintUnaddressed,
         Self::DurationImplausible,
+        Self::FieldsIgnored,
         Self::GoalUncovered,
         Self::Policy,
         Self::TimeLimit,
@@ -55,6 +58,7 @@ impl WarningCode {
             Self::ArmGuessed => "arm_guessed",
             Self::ConstraintUnaddressed => "constraint_unaddressed",
             Self::DurationImplausible => "duration_implausible",
+            Self::FieldsIgnored => "fields_ignored",
             Self::GoalUncovered => "goal_uncovered",
             Self::Policy => "policy",
             Self::TimeLimit => "time_limit",

@@ -15,6 +15,8 @@ pub struct Draft {
     pub confidence: Option<f64>,
     /// What the engine would like to know.
     pub open_questions: Vec<String>,
+    /// Keys of what else was written and has no place in a plan.
+    pub unused: Vec<String>,
 }
 
 /// One proposed step.
@@ -45,6 +47,7 @@ impl From<PlanResponse> for Draft {
             rationale: Some(response.rationale),
             confidence: Some(response.confidence),
             open_questions: response.open_questions.unwrap_or_default(),
+            unused: Vec::new(),
         }
     }
 }

@@ -174,7 +174,7 @@ pub(super) fn normalize_in_context(
     }
     let mut normalizer = Normalizer::new(registry, context.done, context.strictness);
     normalizer.guesses_arms = context.guesses_arms;
-    let Draft { steps: drafts, nulls, rationale, confidence, open_questions } = draft;
+    let Draft { steps: drafts, nulls, rationale, confidence, open_questions, unused } = draft;
     normalizer.number(&drafts, nulls);
     normalizer.check_gaps(&drafts, rules.max_steps);
     normalizer.resolve_doubts(context.doubts);
@@ -197,6 +197,7 @@ pub(super) fn normalize_in_context(
     }
     let rationale = normalizer.rationale(rationale);
     let confidence = normalizer.confidence(confidence);
+    normalizer.warn_of_unused(unused);
     let plan = normalizer.finish(steps, rationale, confidence)?;
     Ok(Plan { open_questions: fields::questions(open_questions), ..plan })
 }

@@ -142,28 +142,19 @@ impl PlanValidator {
         )
     }
 
-    /// The plan in the first of an answer's texts that holds one, or in all of them together.
+    /// The plan in an answer's texts.
     fn read(&self, completion: &Completion) -> Result<Reading, ParseError> {
         if completion.truncated {
             // Even where its JSON happens to be whole, what was to follow is missing.
             return Err(ParseError::Truncated);
         }
-        let is_plan = |reading: &Reading| reading.draft.steps.len() > 1;
-        let first = parse::read_for(&completion.content, &self.registry);
-        if completion.alternatives.is_empty() || first.as_ref().is_ok_and(is_plan) {
-            return first;
+        let first = completion.content.as_str();
+        if completion.alternatives.is_empty() {
+            return parse::read_for(first, &self.registry);
         }
-        let others = completion.alternatives.iter().map(String::as_str);
-        let mut readings = others.clone().filter_map(|text| parse::read_for(text, &self.registry).ok());
-        if let Some(reading) = readings.find(is_plan) {
-            return Ok(reading);
-        }
-        // Calls of a tool that takes one step each.
-        let texts = std::iter::once(completion.content.as_str()).chain(others);
-        match parse::read_together(texts, &self.registry) {
-            Ok(reading) if is_plan(&reading) => Ok(reading),
-            _ => first,
-        }
+        let texts: Vec<&str> =
+            std::iter::once(first).chain(completion.alternatives.iter().map(String::as_str)).collect();
+        parse::read_several(&texts, &self.registry)
     }
 }
 

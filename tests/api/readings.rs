@@ -194,6 +194,24 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_a_step_waits_for_is_read_or_asked_about(words in "[a-z]{3,9}( [a-z]{1,9}){0,4}[.!?]?", place in 1..4_usize) {
+        let asked_for =
+            Keys { steps: "plan", action: "action", arm: "required_arm", criteria: "acceptance_criteria", depends_on: "depends_on", forward: false };
+        let mut plan: Value = serde_json::from_str(&answer(&asked_for)).expect("JSON");
+        plan["plan"][place]["depends_on"] = json!([words]);
+        if let Some((plan, repairs, doubts)) = plan_in(&plan.to_string()) {
+            let waits = !plan.plan[place].depends_on.is_empty();
+            let says_none = ["none", "nothing", "not", "null", "nil", "nan", "undefined", "false", "keine", "kein",
+                "nichts", "rien", "nada", "geen", "ingen", "inga", "brak", "yok", "start", "root", "initial",
+                "independent", "ninguna", "ninguno", "nessuna", "nessuno", "nenhuma", "nenhum", "aucun", "aucune"];
+            let first = words.split([' ', '.', '!', '?']).next().unwrap_or_default();
+            prop_assert!(waits || !doubts.is_empty() || !repairs.is_empty() || says_none.contains(&first), "{words}");
+        }
+    }
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

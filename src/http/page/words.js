@@ -65,7 +65,7 @@ const FINDINGS = {
   field_filled: "Missing value filled in", step_dropped: "Step removed", steps_merged: "Steps merged",
   steps_renumbered: "Steps renumbered", verification_added: "Verification added", verification_waits: "Verification waits for all steps",
   arm_guessed: "Arm guessed", constraint_unaddressed: "Constraint not addressed", duration_implausible: "Unlikely duration",
-  goal_uncovered: "Part of the goal not covered", policy: "Policy", time_limit: "Longer than allowed",
+  fields_ignored: "Fields ignored", goal_uncovered: "Part of the goal not covered", policy: "Policy", time_limit: "Longer than allowed",
   vague_action: "Vague action", vague_criterion: "Vague criterion",
 };
 export const finding = (code) => FINDINGS[code] ?? code.replaceAll("_", " ");

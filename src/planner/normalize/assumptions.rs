@@ -2,15 +2,19 @@
 
 use std::collections::HashSet;
 
-use crate::domain::RepairCode;
+use crate::domain::{RepairCode, Warning, WarningCode};
 use crate::planner::draft::DraftStep;
-use crate::planner::error::PlanFault;
+use crate::planner::error::{PlanFault, list};
 use crate::planner::parse::Doubt;
+use crate::text::{shorten, without_controls};
 
 use super::{Normalizer, Strictness};
 
 /// Missing numbers that are named.
 const MAX_NUMBERS_NAMED: usize = 10;
+/// Keys without a place in the plan that are named, and how much of each, in characters.
+const MAX_KEYS_NAMED: usize = 5;
+const MAX_KEY_LENGTH: usize = 40;
 
 impl Normalizer<'_> {
     /// Makes faults or assumptions of what was left open when the proposal was read.
@@ -63,6 +67,23 @@ impl Normalizer<'_> {
             }
         };
         self.record(code, index, message);
+    }
+
+    /// Warns of what was written and has no place in the plan, so that it is not lost unnoticed.
+    pub(super) fn warn_of_unused(&mut self, mut keys: Vec<String>) {
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.is_empty() {
+            return;
+        }
+        let quoted = |key: &String| format!("“{}”", shorten(&without_controls(key.clone()), MAX_KEY_LENGTH));
+        let mut named: Vec<String> = keys.iter().take(MAX_KEYS_NAMED).map(quoted).collect();
+        if keys.len() > MAX_KEYS_NAMED {
+            named.push("others".into());
+        }
+        let (verb, them) = if keys.len() == 1 { ("was", "it") } else { ("were", "them") };
+        let message = format!("{} {verb} ignored: a plan has no place for {them}.", list(&named));
+        self.warnings.push(Warning { code: WarningCode::FieldsIgnored, step: None, message });
     }
 
     /// Checks that no number is left out between the steps: where one is, a step may be missing.

@@ -125,12 +125,13 @@ impl Normalizer<'_> {
             // Makes 0 of -0.
             return written + 0.0;
         }
-        let within = match written {
+        match written {
             // `9` is how some write 9 of 10, and `88` how they write 88 %; just above 1 is overconfidence.
-            2.0..=10.0 => written / 10.0,
-            10.0..=100.0 => written / 100.0,
-            _ => written.clamp(0.0, 1.0),
-        };
+            2.0..=10.0 => return written / 10.0,
+            10.0..=100.0 => return written / 100.0,
+            _ => {}
+        }
+        let within = written.clamp(0.0, 1.0);
         self.record_for_plan(
             RepairCode::Clamped,
             format!("The confidence was {}, not from 0 to 1; it is now {within}.", said(written)),

@@ -6,7 +6,7 @@ use crate::domain::{Repair, RepairCode, SubTask, Warning, WarningCode};
 use crate::planner::draft::DraftStep;
 use crate::planner::error::PlanFault;
 
-use super::Normalizer;
+use super::{Normalizer, Strictness};
 
 /// What each proposed step needs.
 pub(super) struct Dependencies {
@@ -68,11 +68,13 @@ impl Normalizer<'_> {
         let mut needed_by = vec![usize::MAX; steps.len()];
         let mut all =
             Dependencies { new: Vec::with_capacity(steps.len()), done: Vec::with_capacity(steps.len()) };
+        // `[0]`, if no step is number 0, means that there are no dependencies, unless the first step says so otherwise.
+        let is_zero = |step: &DraftStep| step.depends_on == [Some(0)] && index_of(0).is_none();
+        let zero_is_none = steps.first().is_none_or(is_zero);
         for (index, step) in steps.iter().enumerate() {
             let mut new = Vec::with_capacity(step.depends_on.len().min(steps.len()));
             let mut done: Vec<u32> = Vec::new();
-            // `[0]`, if no step is number 0, means that there are no dependencies.
-            let is_none = step.depends_on == [Some(0)] && index_of(0).is_none();
+            let is_none = is_zero(step) && (index == 0 || zero_is_none);
             for &number in step.depends_on.iter().filter(|_| !is_none) {
                 let finished = number.filter(|&number| self.is_done(number)).map(|number| number as u32);
                 let target = number.and_then(index_of);
@@ -98,10 +100,24 @@ impl Normalizer<'_> {
                 };
                 self.record(RepairCode::DependencyDropped, Some(index), why);
             }
+            let loses_all = !is_none && !step.depends_on.is_empty() && new.is_empty() && done.is_empty();
+            if loses_all && index > 0 {
+                self.loses_its_dependencies(index);
+            }
             all.new.push(new);
             all.done.push(done);
         }
         all
+    }
+
+    /// None of what a step waits for exists: it would start at once. Where steps are missing, those are asked for.
+    fn loses_its_dependencies(&mut self, index: usize) {
+        let has_gap = self.faults.iter().any(|fault| matches!(fault, PlanFault::MissingSteps { .. }));
+        match self.strictness {
+            Strictness::Strict if has_gap => {}
+            Strictness::Strict => self.faults.push(PlanFault::UnclearDependency { step: self.at(index) }),
+            Strictness::Lenient => self.has_assumed = true,
+        }
     }
 
     /// Puts the steps into `order`, gives them the free numbers and points dependencies and repairs to these.

@@ -1,5 +1,9 @@
 //! Telling the names of arms from other texts, without deciding which arm is meant.
 
+use serde_json::Value;
+
+use super::keys::field;
+use super::values::text;
 use crate::domain::arms::ArmRegistry;
 use crate::text::fold;
 
@@ -41,6 +45,26 @@ impl ArmNames {
                 && text.split_whitespace().count() <= 3
                 && self.0.iter().any(|known| known.len() >= MIN_INNER_NAME && name.contains(known.as_str()))
     }
+}
+
+/// An arm's name: alone, the first of several, or inside an object.
+pub(super) fn arm(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(arms) => arm(arms.first()?),
+        Value::Object(object) => text(field(object, &["id", "name", "arm"])?),
+        other => text(other),
+    }
+}
+
+/// An arm's name, or several: which of them is meant is not clear then.
+pub(super) fn arms_in(value: &Value) -> Option<String> {
+    let mut names: Vec<String> = match value {
+        Value::Array(arms) => arms.iter().filter_map(arm).collect(),
+        Value::Object(members) if arm(value).is_none() => members.values().filter_map(arms_in).collect(),
+        other => return arm(other),
+    };
+    names.dedup();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn squashed(name: &str) -> String {

@@ -75,11 +75,14 @@ impl<'a> Columns<'a> {
     }
 
     /// Assigns what is left: references to steps become dependencies, steps inside of steps are doubts, and
-    /// the rest is not about the plan.
+    /// the rest has no place in a plan.
     pub(super) fn place_the_rest(self, list: &mut StepList, arms: &ArmNames) {
         let mut prose = Vec::new();
         for column in self.0 {
             if !column.place_parts(list, arms) && !column.place_references(list) {
+                if !keys::is_metadata(column.key) && column.values().any(says_something) {
+                    list.draft.unused.push(column.key.to_owned());
+                }
                 prose.extend(column.entries);
             }
         }
@@ -92,23 +95,9 @@ impl<'a> Columns<'a> {
 impl Column<'_> {
     /// Steps inside of steps become part of the action.
     fn place_parts(&self, list: &mut StepList, arms: &ArmNames) -> bool {
-        let may_be_texts = self.has_word(keys::PARTS_WORDS) && !keys::is_about_order(self.key);
         let mut found = false;
         for &(place, value) in &self.entries {
-            let items: Vec<&Value> = match value {
-                Value::Array(items) => items.iter().collect(),
-                Value::Object(members) => members.values().collect(),
-                _ => continue,
-            };
-            let references = list.references(place);
-            let is_part = |item: &&&Value| {
-                is_step(item, arms)
-                    || may_be_texts
-                        && item.as_str().is_some_and(|text| !text.trim().is_empty())
-                        && references.certain(item).is_none()
-            };
-            let parts: Vec<String> =
-                items.iter().filter(is_part).filter_map(|item| part_text(item)).collect();
+            let parts = parts_in(self.key, value, &list.references(place), arms);
             if parts.is_empty() {
                 continue;
             }
@@ -164,16 +153,21 @@ impl Column<'_> {
     }
 }
 
-/// Adds `edges`, each from a step to one that it names under `key`.
+/// Adds `edges`, each from a step to one that it names under `key`. Where the key's words point against the order in
+/// which all of the steps are written, or do not say, that order counts.
 pub(super) fn add_edges(list: &mut StepList, key: &str, edges: &[(i64, i64)]) {
     let is_later = |(step, other): &(i64, i64)| list.place_of(*other) > list.place_of(*step);
     let later = edges.iter().filter(|edge| is_later(edge)).count();
-    let direction = keys::direction(key).unwrap_or_else(|| {
-        if later > 0 && later < edges.len() {
+    let by_order = if later * 2 > edges.len() { Direction::Forward } else { Direction::Back };
+    let is_mixed = later > 0 && later < edges.len();
+    let direction = match keys::direction(key) {
+        Some(direction) if is_mixed || edges.is_empty() || direction == by_order => direction,
+        None if !is_mixed => by_order,
+        _ => {
             list.doubts.push(Doubt::UnclearEdges);
+            by_order
         }
-        if later * 2 > edges.len() { Direction::Forward } else { Direction::Back }
-    });
+    };
     for &(step, other) in edges {
         match direction {
             Direction::Back => list.add_dependency(step, other),
@@ -194,6 +188,11 @@ enum Entry {
 }
 
 fn entry(references: &References<'_>, value: &Value, own: i64, is_about_order: bool) -> Entry {
+    // As a number does, digits alone count something else.
+    let is_count = value.as_str().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_count && !is_about_order {
+        return Entry::Other;
+    }
     if let Some(steps) = references.certain(value) {
         return match steps.iter().all(|step| *step == own) {
             true if steps.is_empty() => Entry::Nothing,
@@ -215,6 +214,34 @@ fn entry(references: &References<'_>, value: &Value, own: i64, is_about_order: b
         (_, true) => Entry::Other,
         _ if steps.len() == read.len() => Entry::Steps(steps),
         _ => Entry::Mixed(steps, read.contains(&Reference::Unclear)),
+    }
+}
+
+/// The texts of the steps in the value of a key, or one object deeper.
+fn parts_in(key: &str, value: &Value, references: &References<'_>, arms: &ArmNames) -> Vec<String> {
+    let may_be_texts = keys::has_word(key, keys::PARTS_WORDS) && !keys::is_about_order(key);
+    let is_text = |item: &Value| item.as_str().is_some_and(|text| !text.trim().is_empty());
+    let is_part = |item: &&Value| {
+        is_step(item, arms) || may_be_texts && is_text(item) && references.certain(item).is_none()
+    };
+    match value {
+        Value::Array(items) => items.iter().filter(is_part).filter_map(part_text).collect(),
+        Value::Object(members) => {
+            let own = members.values().filter(is_part).filter_map(part_text);
+            let lists = members.iter().filter(|(_, value)| value.is_array());
+            own.chain(lists.flat_map(|(key, list)| parts_in(key, list, references, arms))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a value that has no place in a plan is worth a word.
+pub(super) fn says_something(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => items.iter().any(says_something),
+        Value::Object(members) => members.values().any(says_something),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -19,3 +19,15 @@ pub enum Doubt {
     /// The step at this place, from 0, has steps inside. Read as: they are part of its action.
     NestedSteps(usize),
 }
+
+impl Doubt {
+    /// The same about a step behind `steps` others.
+    pub(super) fn behind(self, steps: usize) -> Self {
+        match self {
+            Self::UnclearDependency(place) => Self::UnclearDependency(place + steps),
+            Self::UnplacedReference(place) => Self::UnplacedReference(place + steps),
+            Self::NestedSteps(place) => Self::NestedSteps(place + steps),
+            Self::NoDependencies | Self::UnclearEdges | Self::UnusedSteps => self,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::arm_names::ArmNames;
-use super::columns::add_edges;
+use super::columns::{add_edges, says_something};
 use super::doubt::Doubt;
 use super::keys::{self, Direction};
 use super::locate::repeats_a_step;
@@ -51,27 +51,43 @@ const STEP_WORDS: &[&str] = &["step", "task", "id", "node", "number", "name"];
 /// Words in keys of orders.
 const ORDER_WORDS: &[&str] =
     &["order", "sequence", "level", "group", "batch", "wave", "parallel", "schedul", "flow", "layer"];
+/// Those in keys of steps that belong together and do not wait for each other.
+const GROUP_WORDS: &[&str] = &["group", "batch", "wave", "parallel", "level", "layer"];
 
 /// Reads what the members of `object`, other than `plan`, in which the steps were found, say about the steps.
 pub(super) fn read_beside(list: &mut StepList, object: &Map<String, Value>, plan: &Value, arms: &ArmNames) {
     if list.draft.steps.len() > MAX_STEPS {
         return;
     }
-    let read_already = [keys::RATIONALE, keys::CONFIDENCE, keys::QUESTIONS];
+    let read_already = [keys::RATIONALE, keys::CONFIDENCE, keys::QUESTIONS, keys::DETAILS];
     let is_open = |key: &str| !read_already.iter().any(|names| keys::is_one_of(key, names));
     for (key, value) in object.iter().filter(|(key, value)| is_open(key) && !std::ptr::eq(*value, plan)) {
-        read_member(list, key, value, arms, MAX_DEPTH);
+        if !read_member(list, key, value, arms, MAX_DEPTH) && says_something(value) {
+            list.draft.unused.push(key.clone());
+        }
     }
 }
 
-fn read_member(list: &mut StepList, key: &str, value: &Value, arms: &ArmNames, depth: usize) {
+/// Whether the member says something about the steps, or is a text or a number about the whole plan.
+fn read_member(list: &mut StepList, key: &str, value: &Value, arms: &ArmNames, depth: usize) -> bool {
     match value {
         Value::Array(items) if !items.is_empty() => read_list(list, key, items, arms),
-        Value::Object(members) if !members.is_empty() && !read_map(list, key, members) && depth > 0 => {
-            if is_further_step(list, value, arms) {
+        Value::Object(members) if !members.is_empty() => {
+            if read_map(list, key, members) {
+                return true;
+            }
+            if depth == 0 {
+                return false;
+            }
+            let is_step = is_further_step(list, value, arms);
+            if is_step {
                 list.doubts.push(Doubt::UnusedSteps);
             }
-            members.iter().for_each(|(key, value)| read_member(list, key, value, arms, depth - 1));
+            let parts = members
+                .iter()
+                .filter(|(_, value)| value.is_array() || value.is_object() || value.is_string());
+            let read = parts.map(|(key, value)| read_member(list, key, value, arms, depth - 1));
+            read.fold(false, |any, one| any | one) || is_step
         }
         Value::String(text) if has_arrow(text) => {
             if let Some(edges) = in_text(&list.references(0), text) {
@@ -79,15 +95,16 @@ fn read_member(list: &mut StepList, key: &str, value: &Value, arms: &ArmNames, d
             } else if !list.references(0).mentioned(text).is_empty() {
                 list.doubts.push(Doubt::UnclearEdges);
             }
+            true
         }
-        _ => {}
+        _ => depth == MAX_DEPTH,
     }
 }
 
-fn read_list(list: &mut StepList, key: &str, items: &[Value], arms: &ArmNames) {
+fn read_list(list: &mut StepList, key: &str, items: &[Value], arms: &ArmNames) -> bool {
     if items.iter().any(|item| is_further_step(list, item, arms)) && edges_of(list, items).is_none() {
         list.doubts.push(Doubt::UnusedSteps);
-        return;
+        return true;
     }
     let is_order = keys::has_word(key, ORDER_WORDS);
     if !is_order && let Some(edges) = edges_of(list, items) {
@@ -97,11 +114,18 @@ fn read_list(list: &mut StepList, key: &str, items: &[Value], arms: &ArmNames) {
         list.has_dependencies = true;
     } else if let Some(levels) = levels(list, items) {
         read_levels(list, &levels, is_order);
+    } else if let Some(groups) = groups(list, key, items) {
+        for steps in &groups {
+            check_group(list, steps);
+        }
     } else if let Some(edges) = edges_of(list, items) {
         add_pairs(list, &edges);
     } else if let Some(steps) = list.references(0).certain(&Value::Array(items.to_vec())) {
         check_group(list, &steps);
+    } else {
+        return false;
     }
+    true
 }
 
 /// `before`, `after`: each edge from a step to one that waits for it.
@@ -192,18 +216,57 @@ fn has_arrow(text: &str) -> bool {
     ARROWS.iter().any(|arrow| text.contains(arrow))
 }
 
-/// `1 -> 2 -> 4; 1 -> 3`
+/// `1 -> 2 -> 4; 1 -> 3`, `1 -> (2, 3) -> 4`, mermaid's `graph TD; S1[Gather]-->S2`.
 fn in_text(references: &References<'_>, text: &str) -> Option<Vec<Edge>> {
+    let plain = ARROWS.iter().fold(text.to_owned(), |text, arrow| text.replace(arrow, "\u{1}"));
     let mut edges = Vec::new();
-    for part in text.split(['\n', ';', ',']).map(str::trim).filter(|part| !part.is_empty()) {
-        let plain = ARROWS.iter().fold(part.to_owned(), |part, arrow| part.replace(arrow, "\u{1}"));
-        let ends: Vec<i64> = plain
-            .split('\u{1}')
-            .map(|end| one(references, &Value::from(end.trim())))
-            .collect::<Option<_>>()?;
-        edges.extend(ends.windows(2).map(|pair| Edge::Pair(pair[0], pair[1])));
+    let mut seen: Vec<i64> = Vec::new();
+    for part in parts(&plain) {
+        if is_head_of_diagram(part) {
+            continue;
+        }
+        let ends: Vec<Vec<i64>> =
+            part.split('\u{1}').map(|end| group(references, end.trim())).collect::<Option<_>>()?;
+        // `1 -> 2, 3 -> 4` may be two edges, or a group without brackets.
+        let is_apart = !seen.is_empty() && !ends.iter().flatten().any(|end| seen.contains(end));
+        edges.extend(is_apart.then_some(Edge::Unclear));
+        seen.extend(ends.iter().flatten());
+        for pair in ends.windows(2) {
+            let all = pair[0].iter().flat_map(|first| pair[1].iter().map(|second| (*first, *second)));
+            edges.extend(all.map(|(first, second)| Edge::Pair(first, second)));
+        }
     }
     (!edges.is_empty()).then_some(edges)
+}
+
+/// The parts of a text between commas, semicolons and ends of lines that are not in brackets.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_i32;
+    let parts = text.split(move |c| {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        depth <= 0 && matches!(c, '\n' | ';' | ',')
+    });
+    parts.map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// `graph TD`, `flowchart LR`: what a diagram for mermaid begins with.
+fn is_head_of_diagram(part: &str) -> bool {
+    matches!(part.split(' ').next(), Some("graph" | "flowchart")) && part.split(' ').count() <= 2
+}
+
+/// The steps at one end of an arrow: one, which may have its title in brackets behind it, or a group in brackets.
+fn group(references: &References<'_>, end: &str) -> Option<Vec<i64>> {
+    if let Some(step) = one(references, &Value::from(end)) {
+        return Some(vec![step]);
+    }
+    match end.find(['(', '[', '{'])? {
+        0 => references.certain(&Value::from(end)),
+        at => one(references, &Value::from(end[..at].trim())).map(|step| vec![step]),
+    }
 }
 
 /// `{"2": [1], "3": [1, 2]}`: each step and those that it is related to.
@@ -296,6 +359,13 @@ fn read_levels(list: &mut StepList, levels: &[Vec<i64>], is_order: bool) {
             list.add_dependency(step, needed);
         }
     }
+}
+
+/// Some of the steps in groups, under a key that says so.
+fn groups(list: &StepList, key: &str, items: &[Value]) -> Option<Vec<Vec<i64>>> {
+    let references = list.references(0);
+    let is_group = keys::has_word(key, GROUP_WORDS) && items.iter().all(Value::is_array);
+    is_group.then(|| items.iter().map(|item| references.certain(item)).collect())?
 }
 
 /// Some steps in a list of their own: a chain that the dependencies have, or a group without any adds nothing.

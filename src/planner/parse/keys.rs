@@ -10,6 +10,9 @@ pub(super) const STEPS: &[&str] = &["plan", "steps", "subtasks", "tasks", "actio
 pub(super) const RATIONALE: &[&str] = &["rationale", "reasoning", "explanation"];
 pub(super) const CONFIDENCE: &[&str] = &["confidence", "confidencescore"];
 pub(super) const QUESTIONS: &[&str] = &["openquestions", "questions", "clarifyingquestions"];
+/// What a response says of a plan in addition, and what wraps one.
+pub(super) const DETAILS: &[&str] =
+    &["schedule", "repairs", "warnings", "usage", "metadata", "meta", "schema", "error", "errors"];
 pub(super) const NUMBER: &[&str] = &["step", "stepnumber", "number", "stepid", "id", "index", "order"];
 pub(super) const NAME: &[&str] =
     &["id", "stepid", "step", "taskid", "key", "name", "title", "action", "task", "description"];
@@ -72,8 +75,43 @@ pub(super) const ACTION_WORDS: &[&str] = &[
 /// Beginnings of words in keys whose value says why.
 pub(super) const RATIONALE_WORDS: &[&str] = &["rational", "reason", "explan", "why", "justif", "strateg"];
 /// Beginnings of words in keys whose value holds the parts of a step.
-pub(super) const PARTS_WORDS: &[&str] =
-    &["step", "substep", "subtask", "subaction", "child", "parts", "action", "task"];
+pub(super) const PARTS_WORDS: &[&str] = &[
+    "step",
+    "substep",
+    "subtask",
+    "subaction",
+    "child",
+    "parts",
+    "action",
+    "task",
+    "checklist",
+    "todo",
+    "procedur",
+    "schritt",
+    "teilschritt",
+    "unterschritt",
+    "aufgabe",
+    "paso",
+    "subpaso",
+    "étape",
+    "sousétape",
+    "passo",
+    "шаг",
+    "подшаг",
+    "步骤",
+    "子步骤",
+    "子任务",
+    "手順",
+];
+
+/// Keys of what describes a step for programs, and is not part of a plan.
+const METADATA: &[&str] =
+    &["status", "state", "type", "kind", "version", "priority", "uuid", "label", "created"];
+
+/// Whether what is under a key says nothing that a plan could keep: another name of the step, or metadata.
+pub(super) fn is_metadata(key: &str) -> bool {
+    is_one_of(key, NAME) || is_one_of(key, METADATA) || words(key).is_empty()
+}
 
 /// Which way a list of steps points from the step that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Strictly first, so that clean answers cost one pass. Then tolerantly: reasoning blocks, fences and
 //! prose around the JSON (`decode`, [`read`]), JSON that is broken (`lenient`), wrappers (`locate`), other names for
 //! keys and other shapes of steps (`keys`, `steps`, `columns`), references to steps in words (`references`),
-//! dependencies next to the steps (`edges`), numbers in words (`values`). None of that is a repair: the plan is what
+//! dependencies next to the steps (`edges`), numbers in words (`values`, `probability`), lists as texts (`lists`). None of that is a repair: the plan is what
 //! the LLM said. Whatever an answer says about steps is used, or is a [`Doubt`].
 //!
 //! Crates that repair JSON were tried on the answers in `tests/corpus`: of those that neither panic nor overflow
@@ -19,8 +19,11 @@ mod edges;
 pub mod incremental;
 mod keys;
 mod lenient;
+mod lists;
 mod locate;
+mod probability;
 mod references;
+mod several;
 mod steps;
 mod unique;
 mod values;
@@ -39,6 +42,7 @@ use decode::{decoded, without_reasoning};
 pub use doubt::Doubt;
 use lenient::{Document, MAX_PIECES, NoDocument, read_at};
 use locate::{Content, Proposal};
+pub use several::read_several;
 use unique::UniqueValue;
 
 /// How many places in an answer may turn out not to be the beginning of JSON.
@@ -83,21 +87,18 @@ pub fn read_for(answer: &str, registry: &ArmRegistry) -> Result<Reading, ParseEr
     }
 }
 
-/// The plan in several texts that each hold a part, as calls of a tool that takes one step each.
-///
-/// # Errors
-/// When there is none in them.
-pub fn read_together<'a>(
-    texts: impl Iterator<Item = &'a str>,
-    registry: &ArmRegistry,
-) -> Result<Reading, ParseError> {
-    let together: Vec<&str> = texts.collect();
-    read_tolerantly(&together.join("\n"), &ArmNames::new(registry))
-}
-
 fn read_strictly(answer: &str) -> Option<Reading> {
     let plan: StrictPlan = serde_json::from_str(answer).ok()?;
+    let criteria = plan.plan.iter().flat_map(|step| &step.acceptance_criteria);
+    if criteria.into_iter().any(|criterion| holds_list(criterion)) {
+        return None;
+    }
     Some(Reading { draft: plan.into(), doubts: Vec::new(), is_strict: true })
+}
+
+/// Whether a text is framed like markup or a list.
+fn holds_list(text: &str) -> bool {
+    text.starts_with('<') && text.ends_with('>') || text.starts_with('[') && text.ends_with(']')
 }
 
 fn read_tolerantly(answer: &str, arms: &ArmNames) -> Result<Reading, ParseError> {
@@ -311,6 +312,7 @@ impl From<StrictPlan> for Draft {
             rationale: Some(plan.rationale),
             confidence: Some(plan.confidence),
             open_questions: plan.open_questions,
+            unused: Vec::new(),
         }
     }
 }

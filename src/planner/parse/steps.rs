@@ -5,14 +5,16 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::arm_names::ArmNames;
+use super::arm_names::{ArmNames, arm, arms_in};
 use super::columns::Columns;
 use super::doubt::Doubt;
 use super::keys::{self, field, member};
-use super::references::{Reference, References};
-use super::values::{fraction, number, seconds, text, texts, whole};
+use super::lists::texts;
+use super::probability::fraction;
+use super::references::{Reference, References, is_zero};
+use super::values::{number, seconds, text, whole};
 use crate::planner::draft::{Draft, DraftStep};
-use crate::text::is_blank;
+use crate::text::{fold, is_blank};
 
 /// Longest text that may be an arm's name, in characters.
 const MAX_ARM_NAME: usize = 100;
@@ -82,9 +84,19 @@ impl StepList {
         for (place, object) in objects.iter().enumerate() {
             let Some(value) = field(object, keys::DEPENDS_ON) else { continue };
             self.has_dependencies = true;
-            let references = self.references(place).read(value);
-            if references.contains(&Reference::Unclear) {
+            let mut references = self.references(place).read(value);
+            let is_unclear = |reference: &Reference| match reference {
+                Reference::Step(_) => false,
+                Reference::Unclear => true,
+                // Nothing is before the first step, so nothing of the order is lost.
+                Reference::Other => place > 0,
+            };
+            if references.iter().any(is_unclear) {
                 self.doubts.push(Doubt::UnclearDependency(place));
+                references.retain(|reference| !is_unclear(reference));
+            } else if references.is_empty() && is_zero(value) {
+                // Who counts from 0 may mean the first step.
+                references.push(Reference::Step(0));
             }
             self.draft.steps[place].depends_on = references.into_iter().map(Reference::number).collect();
         }
@@ -176,7 +188,7 @@ pub(super) fn known_fields<'a>(item: &Value, object: &'a Map<String, Value>) -> 
             .or(Some(item).filter(|item| item.is_string()))
             .and_then(text)
             .unwrap_or_default(),
-        arm: arm_member.and_then(|(_, value)| arm(value)).unwrap_or_default(),
+        arm: arm_member.and_then(|(_, value)| arms_in(value)).unwrap_or_default(),
         criteria: criteria.map(|(_, value)| texts(value)).unwrap_or_default(),
         depends_on: Vec::new(),
         cost_tier: cost.and_then(|(_, value)| number(value)),
@@ -187,15 +199,6 @@ pub(super) fn known_fields<'a>(item: &Value, object: &'a Map<String, Value>) -> 
     let depends_on = member(object, keys::DEPENDS_ON);
     let members = [number_member, action, arm_member, criteria, cost, duration, minutes, depends_on];
     (step, members.into_iter().flatten().map(|(key, _)| key).collect())
-}
-
-/// An arm's name: alone, the first of several, or inside an object.
-pub(super) fn arm(value: &Value) -> Option<String> {
-    match value {
-        Value::Array(arms) => arm(arms.first()?),
-        Value::Object(object) => text(field(object, &["id", "name", "arm"])?),
-        other => text(other),
-    }
 }
 
 /// Whether `value` looks like a step, by the names of its keys or because an arm's name is in it.
@@ -268,7 +271,7 @@ fn fill_arms(steps: &mut [DraftStep], columns: &mut Columns<'_>, arms: &ArmNames
     if let Some(column) = best {
         for (place, value) in columns.take(column) {
             if steps[place].arm.is_empty() || needs_another && !arms.has(&steps[place].arm) {
-                steps[place].arm = arm(value).unwrap_or_default();
+                steps[place].arm = arms_in(value).unwrap_or_default();
             }
         }
     }
@@ -284,7 +287,7 @@ fn fill_arms(steps: &mut [DraftStep], columns: &mut Columns<'_>, arms: &ArmNames
     });
     for (place, value) in by_words.map(|column| columns.take(column)).unwrap_or_default() {
         if steps[place].arm.is_empty() {
-            steps[place].arm = arm(value).unwrap_or_default();
+            steps[place].arm = arms_in(value).unwrap_or_default();
         }
     }
 }
@@ -363,7 +366,12 @@ pub(super) fn names(
     let mut names = HashMap::new();
     let mut add = |name: &str, number: i64| {
         if !name.trim().is_empty() {
-            names.entry(name.trim().trim_end_matches('.').to_lowercase()).or_insert(number);
+            let name = name.trim().trim_end_matches('.').to_lowercase();
+            let folded = fold(&name);
+            names.entry(name).or_insert(number);
+            if folded.contains(char::is_alphabetic) {
+                names.entry(folded).or_insert(number);
+            }
         }
     };
     for ((object, step), number) in objects.iter().zip(steps).zip(numbers) {

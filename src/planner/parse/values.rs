@@ -1,11 +1,9 @@
-//! Values in the forms in which LLMs write them: numbers and durations in words, lists as text.
+//! Values in the forms in which LLMs write them: texts, numbers and durations in words.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use super::lenient::read_at;
+use serde_json::Value;
 
 /// A text, or a number as one; of several texts a list of them.
 pub(super) fn text(value: &Value) -> Option<String> {
@@ -17,90 +15,6 @@ pub(super) fn text(value: &Value) -> Option<String> {
             (!texts.is_empty()).then(|| texts.join(" "))
         }
         _ => None,
-    }
-}
-
-/// A list of texts: a single one may be without its list, or all of them on lines of one text; each may be
-/// an object with the text in it.
-pub(super) fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(items) => match items.as_slice() {
-            // One text may hold all.
-            [Value::String(only)] => encoded_list(only).unwrap_or_else(|| vec![only.clone()]),
-            items => items.iter().filter_map(text_in).collect(),
-        },
-        // `{"list": ["one", "two"]}`
-        Value::Object(members) if members.len() == 1 && members.values().all(Value::is_array) => {
-            members.values().flat_map(texts).collect()
-        }
-        Value::String(text) if encoded_list(text).is_some() => encoded_list(text).unwrap_or_default(),
-        Value::Object(members) => {
-            in_order(members).into_iter().filter_map(|(key, value)| member_text(key, value)).collect()
-        }
-        Value::String(text) if text.trim().contains('\n') => {
-            text.lines().map(without_bullet).filter(|line| !line.is_empty()).map(str::to_owned).collect()
-        }
-        other => text(other).into_iter().map(|text| without_bullet(&text).to_owned()).collect(),
-    }
-}
-
-/// The texts of a list that was written into a text: `"['one', 'two']"`.
-fn encoded_list(text: &str) -> Option<Vec<String>> {
-    let text = text.trim();
-    if !text.starts_with('[') {
-        return None;
-    }
-    let document = read_at(text, 0).ok().filter(|document| !document.is_cut && !document.is_abridged)?;
-    let rest = text[document.end..].trim();
-    let items =
-        document.value.as_array().filter(|items| !items.is_empty() && items.iter().all(Value::is_string))?;
-    // What follows may be the markup of a tool call, not a criterion.
-    (rest.is_empty() || rest.starts_with('<')).then(|| items.iter().filter_map(text_in).collect())
-}
-
-/// Keys under which a criterion that is an object says what it is.
-const TELLING_KEYS: [&str; 8] =
-    ["criterion", "description", "text", "statement", "condition", "requirement", "name", "title"];
-
-/// A text, or the one in an object that tells; where none does, all of them with their keys.
-fn text_in(value: &Value) -> Option<String> {
-    let Value::Object(members) = value else { return text(value) };
-    if let Some(telling) = TELLING_KEYS.iter().find_map(|key| text(members.get(*key)?)) {
-        return Some(telling);
-    }
-    let said: Vec<String> = members.iter().filter_map(|(key, value)| member_text(key, value)).collect();
-    (!said.is_empty()).then(|| said.join(", "))
-}
-
-/// `"1": "x"` says x, `"x": true` too, and `"x": "y"` says both.
-fn member_text(key: &str, value: &Value) -> Option<String> {
-    match value {
-        Value::Bool(true) => Some(key.to_owned()),
-        other if whole(&Value::from(key)).is_some() => text_in(other),
-        other => text(other).map(|text| format!("{key}: {text}")),
-    }
-}
-
-/// The members of an object used as a list, by the numbers in their keys where they have some.
-fn in_order(members: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut members: Vec<_> = members.iter().collect();
-    members.sort_by_key(|(key, _)| whole(&Value::from(key.as_str())));
-    members
-}
-
-/// A line of a list without what marks it as one: `- `, `* `, `• `, `1. `, `2) `, `[ ] `.
-fn without_bullet(line: &str) -> &str {
-    let line = line.trim();
-    let line = ["- ", "* ", "• ", "•", "– ", "· "]
-        .iter()
-        .find_map(|bullet| line.strip_prefix(bullet))
-        .unwrap_or(line);
-    let line = line.trim_start();
-    let line = line.strip_prefix("[ ]").or_else(|| line.strip_prefix("[x]")).unwrap_or(line).trim_start();
-    let digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
-    match digits.strip_prefix(['.', ')']) {
-        Some(rest) if digits.len() < line.len() && rest.starts_with(' ') => rest.trim_start(),
-        _ => line,
     }
 }
 
@@ -248,51 +162,6 @@ fn upper_end(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-/// What words for a probability mean, as the documentation says.
-const PROBABILITIES: [(&str, f64); 9] = [
-    ("very high", 0.95),
-    ("high", 0.85),
-    ("medium", 0.6),
-    ("moderate", 0.6),
-    ("very low", 0.1),
-    ("low", 0.3),
-    ("certain", 0.95),
-    ("likely", 0.75),
-    ("unlikely", 0.25),
-];
-
-/// A probability: `0.8`, `"0.8"`, `"0,8"`, `"80%"`, `"8/10"`, `"high"`.
-pub(super) fn fraction(value: &Value) -> Option<f64> {
-    let value = match value {
-        // `{"score": 0.8, "why": "…"}`
-        Value::Object(members) => members.values().find(|value| value.is_number())?,
-        other => other,
-    };
-    read_fraction(value).filter(|fraction| fraction.is_finite())
-}
-
-fn read_fraction(value: &Value) -> Option<f64> {
-    let Value::String(text) = value else { return value.as_f64() };
-    let text = plain_digits(text.trim());
-    let said = text.to_lowercase();
-    let said = said.split(['(', ',', ':']).next().unwrap_or_default().trim();
-    if let Some((_, probability)) = PROBABILITIES.iter().find(|(word, _)| *word == said) {
-        return Some(*probability);
-    }
-    let text = text.trim_start_matches(['~', '≈']);
-    let text = with_points(text);
-    let (number, rest) = split_number(&text)?;
-    // What is added in brackets says the same in words.
-    let rest = rest.split('(').next()?.trim().replace("out of", "/");
-    match rest.strip_prefix('/').map(|scale| split_number(scale)) {
-        Some(scale) => {
-            scale.filter(|(scale, more)| *scale > 0.0 && more.is_empty()).map(|(scale, _)| number / scale)
-        }
-        None if rest.is_empty() => Some(number),
-        None => (rest == "%").then_some(number / 100.0),
-    }
-}
-
 fn split_number(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
     let end = text
@@ -345,24 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_and_tiers_are_said_in_many_ways() {
-        for (said, meant) in [
-            (json!(0.8), Some(0.8)),
-            (json!("0.8"), Some(0.8)),
-            (json!("80%"), Some(0.8)),
-            (json!("80 %"), Some(0.8)),
-            (json!("8/10"), Some(0.8)),
-            (json!("0,85 (hoch)"), Some(0.85)),
-            (json!("9 out of 10"), Some(0.9)),
-            (json!("0.8 to 0.9"), None),
-            (json!("1e-1"), None),
-            (json!("high"), Some(0.85)),
-            (json!("Very high (well understood)"), Some(0.95)),
-            (json!("sure"), None),
-            (json!(format!("{0}/{0}", "9".repeat(400))), None),
-        ] {
-            assert_eq!(fraction(&said), meant, "{said}");
-        }
+    fn tiers_are_said_in_many_ways() {
         for (said, meant) in [
             (json!("tier 3"), Some(3.0)),
             (json!("Tier-3"), Some(3.0)),
@@ -403,31 +255,5 @@ mod tests {
         ] {
             assert_eq!(whole(&said), meant, "{said}");
         }
-    }
-
-    #[test]
-    fn lists_of_texts_have_many_forms() {
-        let two = vec!["one".to_owned(), "two".to_owned()];
-        for said in [
-            json!(["one", "two"]),
-            json!("- one\n- two"),
-            json!("1. one\n2. two\n"),
-            json!("[ ] one\n[x] two"),
-            json!({"1": "one", "2": "two"}),
-            json!("['one', 'two']"),
-            json!("[\"one\", \"two\"]\n</invoke>"),
-            json!(["[\"one\", \"two\"]"]),
-            json!({"list": ["one", "two"]}),
-            json!({"one": true, "two": true}),
-            json!([{"description": "one", "category": "x"}, {"text": "two", "id": "AC2"}]),
-            json!([{"criterion": "one"}, {"criterion": "two"}]),
-        ] {
-            assert_eq!(texts(&said), two, "{said}");
-        }
-        assert_eq!(texts(&json!("one")), ["one"]);
-        assert_eq!(texts(&json!("• one")), ["one"]);
-        assert_eq!(texts(&json!("-5 degrees\n--flag works")), ["-5 degrees", "--flag works"]);
-        assert_eq!(texts(&json!({"10": "ten", "9": "nine"})), ["nine", "ten"]);
-        assert_eq!(texts(&json!([{"coverage": "90 %", "lint": "clean"}])), ["coverage: 90 %, lint: clean"]);
     }
 }

@@ -171,10 +171,9 @@ impl EmbeddedPlanner {
         let rationale = rationale(request, matched, &playbooks, limit.filter(|_| is_scaled));
         let draft = Draft {
             steps,
-            nulls: Vec::new(),
             rationale: Some(rationale),
             confidence: Some(confidence(matched)),
-            open_questions: Vec::new(),
+            ..Draft::default()
         };
         Proposal { draft, playbooks }
     }
@@ -191,13 +190,12 @@ impl EmbeddedPlanner {
         let count = matched + unmatched;
         Some(Draft {
             steps: self.steps(nodes, limit, &budget).0,
-            nulls: Vec::new(),
             rationale: Some(format!(
                 "An arm was found by its description for {matched} of the {count} parts of the goal. Made by the \
                  embedded planner, without a language model."
             )),
             confidence: Some(tools_confidence(matched, count)),
-            open_questions: Vec::new(),
+            ..Draft::default()
         })
     }
 

@@ -120,10 +120,9 @@ impl EmbeddedPlanner {
         rest.respect(constraints.map(|text| criterion_of(&text)).chain(feedback));
         Draft {
             steps: rest.into_steps(),
-            nulls: Vec::new(),
             rationale: Some(rationale(progress, !first.is_empty())),
             confidence: Some(confidence(progress)),
-            open_questions: Vec::new(),
+            ..Draft::default()
         }
     }
 }
