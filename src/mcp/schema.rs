@@ -121,7 +121,7 @@ fn portable(schema: &Value, definitions: &Definitions, purpose: Purpose) -> Valu
             alternatives.iter().map(|schema| portable(schema, definitions, purpose)).collect();
         // The richest says most; the others are accepted all the same.
         let object = alternatives.iter().position(|alternative| alternative["type"] == "object");
-        return match object.filter(|_| purpose == Use::Input) {
+        return match object.filter(|_| purpose == Purpose::Input) {
             Some(object) => alternatives.swap_remove(object),
             None => json!({ "anyOf": alternatives }),
         };

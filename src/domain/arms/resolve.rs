@@ -195,7 +195,7 @@ impl ArmRegistry {
             if others.is_empty() {
                 return Resolution::Found(&self.arms[*only], how);
             }
-            let all = std::iter::once(*only).chain(others).take(MOST_CANDIDATES);
+            let all = std::iter::once(*only).chain(others).take(MAX_CANDIDATES);
             return Resolution::Unclear(all.map(|at| &self.arms[at]).collect());
         }
         // Among arms that the name fits alike, the rest of the step decides.

@@ -153,13 +153,13 @@ async fn arguments_encoded_as_strings_are_decoded() {
     assert_eq!(planned(&app, "validate_plan", &steps).await["plan"], good_plan()["plan"]);
     let whole = request("tools/call", &json!({"name": "create_plan", "arguments": plain.to_string()}));
     let answer = json_of(post(&app, &whole).send().await.expect("an answer")).await;
-    let plan = &planned(&app, "create_plan", &plain).await["plan"];
-    assert_eq!(&answer["result"]["structuredContent"]["plan"], plan);
+    let wanted = &planned(&app, "create_plan", &plain).await["plan"];
+    assert_eq!(&answer["result"]["structuredContent"]["plan"], wanted);
     // An arm with nothing but its id is the arm of the installation, which can verify.
     let by_id = json!({"goal": "Write a haiku", "arms": [{"id": "coder"}, {"id": "judge"}], "budget": {"max_steps": "3"}});
-    let plan = planned(&app, "create_plan", &by_id).await;
+    let named = planned(&app, "create_plan", &by_id).await;
     assert_eq!(
-        plan["plan"].as_array().and_then(|steps| steps.last()).expect("steps")["required_arm"],
+        named["plan"].as_array().and_then(|steps| steps.last()).expect("steps")["required_arm"],
         "judge"
     );
     assert_eq!(
