@@ -102,7 +102,7 @@ async fn tools_keep_to_their_schemas() {
         (validate, json!({"plan": bare_steps()}), true),
         (
             validate,
-            json!({"plan": bare_steps(), "goal": "g", "constraints": ["c"], "context": {"a": 1}, "arms": ["coder", "executor", "judge", "retriever"], "budget": {"max_steps": 9}}),
+            json!({"plan": bare_steps(), "goal": "g", "constraints": ["c"], "context": {"a": 1}, "arms": [{"id": "coder"}, {"id": "executor"}, {"id": "judge"}, {"id": "retriever"}], "budget": {"max_steps": 9}}),
             true,
         ),
         (validate, json!({"plan": bare_steps(), "budget": {"max_steps": 0}}), false),
