@@ -112,7 +112,7 @@ pub(super) async fn submit(
             }
             id.to_string()
         }
-        Stored::Before(id) => {
+        Stored::AlreadyStored(id) => {
             info!(task_id = id, "task submitted again");
             id
         }
@@ -232,7 +232,7 @@ pub(super) async fn cancel(
             let _ = orchestrator.cancelled.send(id);
             Ok(Json(task))
         }
-        Cancelled::Before(task) => Ok(Json(task)),
+        Cancelled::AlreadyCancelled(task) => Ok(Json(task)),
         Cancelled::Ended(task) => {
             let status = task.status.as_str();
             let detail =

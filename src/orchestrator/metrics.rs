@@ -54,9 +54,9 @@ pub(super) enum Operation {
     Finish,
     /// Mark tasks as failed whose time is up.
     Expire,
-    /// Note that this orchestrator runs.
-    Beat,
-    /// Note that it starts, and give tasks the time for which none ran.
+    /// Record that this orchestrator runs.
+    Heartbeat,
+    /// Record that it starts, and give tasks the time for which none ran.
     BeginRun,
 }
 
@@ -72,7 +72,7 @@ impl Operation {
             Self::Renew => "renew",
             Self::Finish => "finish",
             Self::Expire => "expire",
-            Self::Beat => "beat",
+            Self::Heartbeat => "heartbeat",
             Self::BeginRun => "begin_run",
         }
     }

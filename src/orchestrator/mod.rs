@@ -45,8 +45,8 @@ use worker::Worker;
 
 /// Most tasks that are read and stored at the same time: parsed, JSON takes twenty times its bytes.
 const MAX_SUBMISSIONS: usize = 16;
-/// How often an orchestrator notes in the database that it runs.
-const BEAT: Duration = Duration::from_secs(1);
+/// How often an orchestrator records in the database that it runs.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Cancelled tasks that workers may not know of yet; a worker that falls behind learns of it at its next renewal.
 const CANCELLATIONS: usize = 256;
 /// How long tasks in progress may take to be released once the grace time is up.
@@ -98,7 +98,7 @@ impl Orchestrator {
             submissions: Semaphore::new(MAX_SUBMISSIONS),
             store_is_healthy: AtomicBool::new(true),
         });
-        let extended = orchestrator.store.begin_run(BEAT).await;
+        let extended = orchestrator.store.begin_run(HEARTBEAT_INTERVAL).await;
         if let Ok(tasks @ 1..) = orchestrator.record(Operation::BeginRun, extended) {
             info!(
                 tasks,

@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use crate::domain;
 use crate::domain::faults::{Faults, MAX_FAULTS, each, read_json};
 use crate::domain::request::{goal_fits, null_as_default};
 use crate::domain::{
@@ -221,7 +220,7 @@ impl Submission {
         if faults.is_empty() { Ok(task) } else { Err(faults) }
     }
 
-    /// The same for each two submissions that make the same task.
+    /// A hash that two submissions share if they make the same task.
     pub(super) fn fingerprint(&self) -> String {
         // Keys of objects are sorted, and absent fields have their defaults.
         let json = serde_json::to_vec(self).expect("texts and JSON values serialise");
@@ -244,17 +243,14 @@ impl Submission {
         fields.chain(criteria.take(MAX_FAULTS + 1)).collect()
     }
 
-    /// Notes what the planner would refuse, by the names that it has here.
+    /// Adds what the planner would refuse to `faults`, by the names of the fields here.
     fn check_for_planner(&self, faults: &mut Faults) {
         let (goal, context) = (self.goal.clone(), self.context.as_deref());
-        let most = self.budget.max_time_seconds;
-        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria, most);
+        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria);
         for fault in request.check().err().unwrap_or_default() {
             match fault.field.as_str() {
                 // The text is cut to what is left: the rest alone is too long.
                 "context" => faults.add("constraints", TOO_LONG_FOR_PLANNER),
-                // It is the task's own limit, which is reported by its own name.
-                "budget.max_duration_seconds" => {}
                 _ => faults.add(fault.field, fault.message),
             }
         }
@@ -279,7 +275,6 @@ pub(super) fn plan_request(
     constraints: &Map<String, Value>,
     context: Option<&str>,
     acceptance_criteria: &[String],
-    max_time_seconds: u32,
 ) -> PlanRequest {
     // Null counts as absent.
     let constraints = constraints.iter().filter(|(_, value)| !value.is_null());
@@ -298,10 +293,6 @@ pub(super) fn plan_request(
         goal,
         constraints: listed,
         context: context_object(context, &others),
-        budget: Some(domain::Budget {
-            max_duration_seconds: Some(max_time_seconds.into()),
-            ..domain::Budget::default()
-        }),
         ..PlanRequest::default()
     }
 }
@@ -326,13 +317,13 @@ fn context_object(text: Option<&str>, more_constraints: &[String]) -> Map<String
         let note = format!("The text is cut: these are its first {kept} of {chars} characters.");
         object(Some(&text[..end]), Some(note))
     };
-    // The most that fits: more characters never take fewer bytes.
-    let (mut most, mut too_many) = (0, chars);
-    while too_many - most > 1 {
-        let middle = usize::midpoint(most, too_many);
-        if fits(&cut(middle)) { most = middle } else { too_many = middle }
+    // The longest that fits: more characters never take fewer bytes.
+    let (mut fitting, mut too_many) = (0, chars);
+    while too_many - fitting > 1 {
+        let middle = usize::midpoint(fitting, too_many);
+        if fits(&cut(middle)) { fitting = middle } else { too_many = middle }
     }
-    cut(most)
+    cut(fitting)
 }
 
 fn object_has_nul(fields: &Map<String, Value>) -> bool {

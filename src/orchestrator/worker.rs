@@ -17,7 +17,7 @@ use crate::server::lifecycle::Phase;
 
 use super::metrics::Operation;
 use super::store::{Claim, StoreError, TaskOutcome};
-use super::{BEAT, Orchestrator};
+use super::{HEARTBEAT_INTERVAL, Orchestrator};
 
 /// For how long a task is claimed: so long it waits when its orchestrator dies.
 const LEASE: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ impl Worker {
 
     /// Works until the service stops, and marks tasks as failed whose time is up.
     pub(super) async fn run(self: Arc<Self>) {
-        tokio::join!(self.claim_tasks(), self.keep_time());
+        tokio::join!(self.claim_tasks(), self.expire_tasks());
     }
 
     async fn claim_tasks(self: &Arc<Self>) {
@@ -93,9 +93,9 @@ impl Worker {
         }
         // One is enough for a probe; the others would be postponed.
         let is_probe = planner.breaker_state() != BreakerState::Closed;
-        let most = if is_probe { 1 } else { MAX_CLAIMS };
+        let limit = if is_probe { 1 } else { MAX_CLAIMS };
         let more = std::iter::from_fn(|| lifecycle.try_permit());
-        let permits: Vec<OwnedSemaphorePermit> = std::iter::once(first).chain(more).take(most).collect();
+        let permits: Vec<OwnedSemaphorePermit> = std::iter::once(first).chain(more).take(limit).collect();
         let unstored = self.unstored().clone();
         let claimed = store.claim(self.id, permits.len(), LEASE, &unstored).await;
         let Ok(claims) = self.orchestrator.record(Operation::Claim, claimed) else { return false };
@@ -232,17 +232,17 @@ impl Worker {
         }
     }
 
-    /// Notes that this orchestrator runs, and marks tasks as failed whose time is up.
-    async fn keep_time(&self) {
-        let mut sweeps = interval(BEAT);
-        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Marks tasks as failed whose time is up, and records that this orchestrator runs, at regular intervals.
+    async fn expire_tasks(&self) {
+        let mut ticks = interval(HEARTBEAT_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.orchestrator.lifecycle.reached(Phase::Draining) => return,
-                _ = sweeps.tick() => {}
+                _ = ticks.tick() => {}
             }
-            let noted = self.orchestrator.store.beat().await;
-            let _ = self.orchestrator.record(Operation::Beat, noted);
+            let recorded = self.orchestrator.store.record_heartbeat().await;
+            let _ = self.orchestrator.record(Operation::Heartbeat, recorded);
             let reason = self.last_error().unwrap_or_else(|| "too many tasks were ahead of it".into());
             let unstored = self.unstored().clone();
             let expired = self.orchestrator.store.expire(&reason, &unstored).await;

@@ -57,7 +57,7 @@ struct Sql {
     fail: &'static str,
     postpone: &'static str,
     expire: &'static str,
-    beat: &'static str,
+    heartbeat: &'static str,
     begin_run: &'static str,
     add_downtime: &'static str,
     waiting: &'static str,
@@ -145,7 +145,7 @@ impl Store {
         on!(self, connection => sqlx::query(self.sql.ping).fetch_one(connection).await.map(drop))
     }
 
-    /// Claims up to `most` tasks that are due, the most urgent and oldest, for the time of `lease`; none of
+    /// Claims up to `limit` tasks that are due, the most urgent and oldest first, for the time of `lease`; none of
     /// `except`.
     ///
     /// # Errors
@@ -153,29 +153,28 @@ impl Store {
     pub async fn claim(
         &self,
         worker: Uuid,
-        most: usize,
+        limit: usize,
         lease: Duration,
         except: &BTreeSet<String>,
     ) -> Result<Vec<Claim>, StoreError> {
-        type Row = (String, i32, String, String, Option<String>, String, i64, i32);
+        type Row = (String, i32, String, String, Option<String>, String, i64);
         let rows: Vec<Row> = on!(self, connection => sqlx::query_as(self.sql.claim)
             .bind(worker.to_string())
-            .bind(most as i64)
+            .bind(limit as i64)
             .bind(millis(lease))
             .bind(json(except))
             .fetch_all(connection)
             .await)?;
-        let claim = |(task_id, number, goal, constraints, context, criteria, left, most): Row| {
+        let claim = |(task_id, number, goal, constraints, context, criteria, time_left): Row| {
             let read = serde_json::from_str(&constraints).ok().zip(serde_json::from_str(&criteria).ok());
             Claim {
                 task_id,
                 worker,
                 number,
                 request: read.map(|(constraints, criteria): (_, Vec<String>)| {
-                    let most = u32::try_from(most).unwrap_or(u32::MAX);
-                    plan_request(goal, &constraints, context.as_deref(), &criteria, most)
+                    plan_request(goal, &constraints, context.as_deref(), &criteria)
                 }),
-                time_left: Duration::from_millis(u64::try_from(left).unwrap_or_default()),
+                time_left: Duration::from_millis(u64::try_from(time_left).unwrap_or_default()),
             }
         };
         Ok(rows.into_iter().map(claim).collect())
@@ -223,11 +222,11 @@ impl Store {
         let whole = json(plan);
         on!(self, connection => {
             let mut transaction = connection.begin().await?;
-            let ours = claim_query!(claim, self.sql.complete)
+            let is_ours = claim_query!(claim, self.sql.complete)
                 .execute(&mut *transaction)
                 .await?
                 .rows_affected() == 1;
-            if !ours {
+            if !is_ours {
                 return transaction.rollback().await.map(|()| false);
             }
             sqlx::query(self.sql.insert_result)
@@ -266,27 +265,28 @@ impl Store {
             .map(|done| done.rows_affected()))
     }
 
-    /// Notes that an orchestrator runs, while there are unfinished tasks.
+    /// Records that an orchestrator runs, while there are unfinished tasks.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn beat(&self) -> Result<(), StoreError> {
-        on!(self, connection => sqlx::query(self.sql.beat).execute(connection).await.map(drop))
+    pub async fn record_heartbeat(&self) -> Result<(), StoreError> {
+        on!(self, connection => sqlx::query(self.sql.heartbeat).execute(connection).await.map(drop))
     }
 
-    /// Notes that an orchestrator starts: adds to the budgets of unfinished tasks the time for which none ran, less
-    /// `beat`, the time between two [beats](Self::beat). So each start costs a task that much of its budget at least,
-    /// and one that keeps starting and crashing uses it up. Returns how many tasks got time.
+    /// Records that an orchestrator starts: adds to the time budgets of unfinished tasks the time for which none ran,
+    /// less `interval`, the time between two [heartbeats](Self::record_heartbeat). So each start costs a task that much
+    /// of its budget at least, and an orchestrator that keeps starting and crashing uses it up. Returns how many tasks
+    /// got time.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn begin_run(&self, beat: Duration) -> Result<u64, StoreError> {
+    pub async fn begin_run(&self, interval: Duration) -> Result<u64, StoreError> {
         on!(self, connection => {
             let mut transaction = connection.begin().await?;
             // First, since it makes another orchestrator that starts now wait.
             sqlx::query(self.sql.begin_run).execute(&mut *transaction).await?;
             let extended = sqlx::query(self.sql.add_downtime)
-                .bind(millis(beat))
+                .bind(millis(interval))
                 .execute(&mut *transaction)
                 .await?
                 .rows_affected();

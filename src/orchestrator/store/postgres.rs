@@ -55,7 +55,7 @@ pub(super) const SQL: Sql = Sql {
             started_at = COALESCE(started_at, now()), updated_at = now()
         FROM due WHERE tasks.id = due.id
         RETURNING tasks.id::text, claims, goal, constraints::text, context, acceptance_criteria::text,
-                  (extract(epoch FROM expires_at - now()) * 1000)::bigint, max_time_seconds",
+                  (extract(epoch FROM expires_at - now()) * 1000)::bigint",
     renew: "
         UPDATE tasks SET due_at = now() + $4 * interval '1 millisecond'
         WHERE id = $1::uuid AND claimed_by = $2::uuid AND claims = $3 AND status = 'processing'",
@@ -84,7 +84,7 @@ pub(super) const SQL: Sql = Sql {
                     || '; ' || COALESCE(error, $1)
         WHERE expires_at <= now() AND id NOT IN (SELECT jsonb_array_elements_text($2::jsonb)::uuid)
           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= now()))",
-    beat: "
+    heartbeat: "
         UPDATE heartbeat SET seen_at = now() WHERE EXISTS (SELECT 1 FROM tasks WHERE due_at IS NOT NULL)",
     begin_run: "UPDATE heartbeat SET seen_before = seen_at, seen_at = now()",
     add_downtime: "

@@ -49,8 +49,7 @@ pub(super) const SQL: Sql = Sql {
              ORDER BY priority DESC, created_at
              LIMIT $2
          )
-         RETURNING id, claims, goal, constraints, context, acceptance_criteria, expires_at - ", now!(), ",
-                   max_time_seconds"
+         RETURNING id, claims, goal, constraints, context, acceptance_criteria, expires_at - ", now!()
     ),
     renew: concat!(
         "UPDATE tasks SET due_at = ", now!(), " + $4
@@ -92,7 +91,7 @@ pub(super) const SQL: Sql = Sql {
         now!(),
         "))"
     ),
-    beat: concat!(
+    heartbeat: concat!(
         "UPDATE heartbeat SET seen_at = ", now!(), "
          WHERE EXISTS (SELECT 1 FROM tasks WHERE due_at IS NOT NULL)"
     ),

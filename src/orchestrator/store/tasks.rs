@@ -16,7 +16,7 @@ pub enum Stored {
     /// It is a new task.
     New,
     /// It was stored before under the same key, as the task of this id.
-    Before(String),
+    AlreadyStored(String),
     /// Another submission was stored under the same key.
     KeyInUse,
 }
@@ -27,7 +27,7 @@ pub enum Cancelled {
     /// It is cancelled now.
     Now(Task),
     /// It was cancelled before.
-    Before(Task),
+    AlreadyCancelled(Task),
     /// It is completed or failed, which it remains.
     Ended(Task),
 }
@@ -59,13 +59,13 @@ impl Store {
             .execute(connection)
             .await
             .map(|done| done.rows_affected() == 1))?;
-        let stored = if stored { Stored::New } else { self.stored_before(key, fingerprint).await? };
+        let stored = if stored { Stored::New } else { self.stored_under(key, fingerprint).await? };
         // It may have been deleted meanwhile.
         self.check_file().map(|()| stored)
     }
 
     /// What is stored under `key`.
-    async fn stored_before(
+    async fn stored_under(
         &self,
         key: Option<&str>,
         fingerprint: Option<String>,
@@ -74,7 +74,7 @@ impl Store {
             sqlx::query_as(self.sql.find_submission).bind(key).fetch_optional(connection).await
         })?;
         match found {
-            Some((id, stored)) if stored == fingerprint => Ok(Stored::Before(id)),
+            Some((id, stored)) if stored == fingerprint => Ok(Stored::AlreadyStored(id)),
             Some(_) => Ok(Stored::KeyInUse),
             None => Err(StoreError::Unavailable("the task of this key was deleted at this moment".into())),
         }
@@ -124,10 +124,10 @@ impl Store {
         {
             return Ok(None);
         }
-        let goes_on = rows.len() > query.limit;
+        let has_more = rows.len() > query.limit;
         rows.truncate(query.limit);
         let tasks: Vec<TaskSummary> = rows.into_iter().map(summary).collect::<Result<_, _>>()?;
-        let next = tasks.last().filter(|_| goes_on).map(|task| task.task_id.clone());
+        let next = tasks.last().filter(|_| has_more).map(|task| task.task_id.clone());
         Ok(Some(TaskList { tasks, next }))
     }
 
@@ -143,7 +143,7 @@ impl Store {
             .map(|done| done.rows_affected() == 1))?;
         Ok(self.find(id).await?.map(|task| match task.status {
             TaskStatus::Cancelled if is_cancelled => Cancelled::Now(task),
-            TaskStatus::Cancelled => Cancelled::Before(task),
+            TaskStatus::Cancelled => Cancelled::AlreadyCancelled(task),
             _ => Cancelled::Ended(task),
         }))
     }

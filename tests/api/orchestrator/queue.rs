@@ -251,22 +251,22 @@ async fn starts_extend_no_budget_and_shorten_no_wait(database: TestDatabase) {
     let claim = store.claim(Uuid::new_v4(), 1, LEASE, &none()).await.expect("claimed").remove(0);
     let wait = TaskOutcome::Postponed(Duration::from_secs(50), Some("the planner is down".into()));
     assert!(store.finish(&claim, &wait).await.expect("stored"));
-    let beat = Duration::from_secs(1);
+    let interval = Duration::from_secs(1);
     for _ in 0..20 {
-        assert_eq!(store.begin_run(beat).await.expect("an answer"), 0);
+        assert_eq!(store.begin_run(interval).await.expect("an answer"), 0);
     }
     assert_eq!(database.budget_seconds().await, 300);
     assert!(store.claim(Uuid::new_v4(), 1, LEASE, &none()).await.expect("an answer").is_empty());
     // Every start costs a second, however long nobody was there.
     for downtime in 1..=3 {
         database.make_older(60).await;
-        assert_eq!(store.begin_run(beat).await.expect("an answer"), 1);
+        assert_eq!(store.begin_run(interval).await.expect("an answer"), 1);
         let budget = database.budget_seconds().await;
         assert!((300 + 59 * downtime..=300 + 59 * downtime + 1).contains(&budget), "{budget}");
     }
     // While it runs, time counts.
-    store.beat().await.expect("noted");
-    assert_eq!(store.begin_run(beat).await.expect("an answer"), 0);
+    store.record_heartbeat().await.expect("recorded");
+    assert_eq!(store.begin_run(interval).await.expect("an answer"), 0);
 }
 
 async fn a_slow_probe_delays_the_others(database: TestDatabase) {
