@@ -169,7 +169,7 @@ impl Command {
 /// The settings in `variables`, with the model on this machine that they ask for where `command` needs one.
 fn settings(variables: &HashMap<String, String>, command: &Command) -> Result<Settings, SettingsError> {
     let settings = Settings::load(variables)?;
-    if !command.needs_engine() || !matches!(settings.local_llm, LocalLlm::Wanted(_)) {
+    if !command.needs_engine() || !matches!(settings.local_llm, LocalLlm::Requested(_)) {
         return Ok(settings);
     }
     let addresses = local::usual_addresses(settings.port);

@@ -123,7 +123,7 @@ fn read(reader: &mut SettingsReader, variables: &HashMap<String, String>) -> Opt
         engine(reader, environment, base_url.as_deref());
     let llm_model = reader.name("llm_model");
     let local_llm = if wants_local_llm {
-        LocalLlm::Wanted(reader.is_set("llm_model").then(|| llm_model.clone()))
+        LocalLlm::Requested(reader.is_set("llm_model").then(|| llm_model.clone()))
     } else {
         LocalLlm::Off
     };

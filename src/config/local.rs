@@ -16,7 +16,7 @@ pub enum LocalLlm {
     /// None is looked for.
     Off,
     /// Look for a model, with this name if there is one.
-    Wanted(Option<String>),
+    Requested(Option<String>),
     /// None was found.
     NotFound,
     /// This one makes them.
@@ -33,7 +33,7 @@ pub struct LocalModel {
 }
 
 impl Settings {
-    /// The settings after a model was looked for on this machine, as [`LocalLlm::Wanted`] asks.
+    /// The settings after a model was looked for on this machine, as [`LocalLlm::Requested`] asks.
     ///
     /// # Errors
     /// When there is none, and the environment requires one.
@@ -83,7 +83,7 @@ impl Settings {
                 "No language model is connected: plans come from the embedded planner. To connect one, {connect}, or \
                  start Ollama, llama.cpp or LM Studio on this machine."
             )),
-            LocalLlm::Off | LocalLlm::Wanted(_) => Some(format!(
+            LocalLlm::Off | LocalLlm::Requested(_) => Some(format!(
                 "No language model is connected: plans come from the embedded planner. To connect one, {connect}."
             )),
         }

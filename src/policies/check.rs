@@ -191,7 +191,7 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, id: u64, call: &mut CallExpr) -> Shape {
-        // Operators have other names.
+        // The names of operators do not start with a letter.
         if call.target.is_some() || call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             return self.function(id, call);
         }
@@ -221,17 +221,7 @@ impl Checker<'_> {
                 }
                 Shape::Bool
             }
-            (operators::IN, [element, list]) => {
-                match list {
-                    Shape::Any => wrap(&mut call.args[1], CHARGE, None),
-                    Shape::List(of) if element.may_equal(of) => {}
-                    Shape::List(of) => {
-                        self.fault(id, format!("{} is never in a list of {}", element.noun(), plural(of)));
-                    }
-                    other => self.fault(id, format!("`in` needs a list, and this is {}", other.noun())),
-                }
-                Shape::Bool
-            }
+            (operators::IN, [element, list]) => self.membership(id, &mut call.args[1], element, list),
             (operators::INDEX, [of, _]) => match of {
                 Shape::List(element) => (**element).clone(),
                 Shape::Any => Shape::Any,
@@ -243,13 +233,7 @@ impl Checker<'_> {
             (
                 operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
                 [left, right],
-            ) => {
-                let has_order = |shape: &Shape| !matches!(shape, Shape::List(_) | Shape::Record(_));
-                if !left.may_equal(right) || !has_order(left) || !has_order(right) {
-                    self.fault(id, format!("{} cannot be compared with {}", left.noun(), right.noun()));
-                }
-                Shape::Bool
-            }
+            ) => self.comparison(id, left, right),
             (operators::NEGATE, [operand]) => self.arithmetic(id, operand, operand),
             (_, [left, right]) => self.arithmetic(id, left, right),
             _ => {
@@ -257,6 +241,28 @@ impl Checker<'_> {
                 Shape::Any
             }
         }
+    }
+
+    /// `element in list`, where `list` is the shape of `list_expr`.
+    fn membership(&mut self, id: u64, list_expr: &mut Expression, element: &Shape, list: &Shape) -> Shape {
+        match list {
+            Shape::Any => wrap(list_expr, CHARGE, None),
+            Shape::List(of) if element.may_equal(of) => {}
+            Shape::List(of) => {
+                self.fault(id, format!("{} is never in a list of {}", element.noun(), plural(of)));
+            }
+            other => self.fault(id, format!("`in` needs a list, and this is {}", other.noun())),
+        }
+        Shape::Bool
+    }
+
+    /// Whether `left` is less or greater than `right`.
+    fn comparison(&mut self, id: u64, left: &Shape, right: &Shape) -> Shape {
+        let has_order = |shape: &Shape| !matches!(shape, Shape::List(_) | Shape::Record(_));
+        if !left.may_equal(right) || !has_order(left) || !has_order(right) {
+            self.fault(id, format!("{} cannot be compared with {}", left.noun(), right.noun()));
+        }
+        Shape::Bool
     }
 
     fn expect_bool(&mut self, id: u64, shape: &Shape) {

@@ -36,19 +36,19 @@ pub(super) enum Failure {
     Wrong(String),
     /// There is no such key.
     NoKey(String),
-    /// It does not fit this plan or this request.
-    NotHere(&'static str),
+    /// It has no value for this plan or this request.
+    NoValue(&'static str),
     CostsTooMuch,
 }
 
 impl Failure {
-    /// Worded by us and the policy: a message contains no text of a request.
+    /// In words of this program and of the policy: it contains no text of a request.
     fn reason(&self, source: &PolicySource) -> String {
         let is_written =
             |key: &str| source.require.contains(key) || source.when.iter().any(|when| when.contains(key));
         match self {
             Self::Wrong(reason) => reason.clone(),
-            Self::NotHere(reason) => (*reason).to_owned(),
+            Self::NoValue(reason) => (*reason).to_owned(),
             Self::NoKey(key) if is_written(key) => {
                 format!("there is no `{}`; test it with has() first", shorten(key, 40))
             }
@@ -116,13 +116,10 @@ impl Policies {
         if self.is_empty() {
             return Vec::new();
         }
-        let fuel = Fuel::new(FUEL_UNITS);
-        let ancestors = Ancestors::new();
-        let variables = Variables::new(input, &ancestors, &self.patterns, fuel.clone());
-        let mut context = Context::with_env(ENVIRONMENT.clone());
-        context.set_variable_resolver(&variables);
-        let check = |policy| violation(policy, &variables, &context, &fuel);
-        self.policies.iter().filter_map(check).collect()
+        self.with_context(input, |variables, context, fuel| {
+            let check = |policy| violation(policy, variables, context, fuel);
+            self.policies.iter().filter_map(check).collect()
+        })
     }
 
     /// Evaluates both expressions of each policy for the plan of `input`, with fuel of its own; why one has no value.
@@ -132,17 +129,27 @@ impl Policies {
             let expressions =
                 policy.when.iter().map(|when| ("when", when)).chain([("require", &policy.require)]);
             for (field, expression) in expressions {
-                let fuel = Fuel::new(FUEL_UNITS);
-                let ancestors = Ancestors::new();
-                let variables = Variables::new(input, &ancestors, &self.patterns, fuel.clone());
-                let mut context = Context::with_env(ENVIRONMENT.clone());
-                context.set_variable_resolver(&variables);
-                if let Err(failure) = holds(expression, &context, &fuel) {
+                let result = self.with_context(input, |_, context, fuel| holds(expression, context, fuel));
+                if let Err(failure) = result {
                     failures.push((index, field, failure));
                 }
             }
         }
         failures
+    }
+
+    /// Evaluates with the variables of `input` and new fuel.
+    fn with_context<T>(
+        &self,
+        input: &PolicyInput<'_>,
+        evaluate: impl FnOnce(&Variables<'_>, &Context<'_, '_>, &Fuel) -> T,
+    ) -> T {
+        let fuel = Fuel::new(FUEL_UNITS);
+        let ancestors = Ancestors::new();
+        let variables = Variables::new(input, &ancestors, &self.patterns, fuel.clone());
+        let mut context = Context::with_env(ENVIRONMENT.clone());
+        context.set_variable_resolver(&variables);
+        evaluate(&variables, &context, &fuel)
     }
 }
 
@@ -166,7 +173,7 @@ fn violation(
     };
     match held {
         Ok(true) => None,
-        Ok(false) => of(message.clone(), culprits(require, variables, context, fuel)),
+        Ok(false) => of(message.clone(), offending_steps(require, variables, context, fuel)),
         Err(failure) => {
             let (rule, reason) = (message.trim_end_matches('.'), failure.reason(source));
             of(format!("{rule} (it cannot be evaluated: {reason})"), Vec::new())
@@ -175,7 +182,7 @@ fn violation(
 }
 
 /// The numbers of the steps that break a policy of the form `plan.all(step, …)`; none for others.
-fn culprits(
+fn offending_steps(
     require: &Expression,
     variables: &Variables<'_>,
     context: &Context<'_, '_>,
@@ -228,17 +235,17 @@ fn holds(expression: &Expression, context: &Context<'_, '_>, fuel: &Fuel) -> Res
     }
 }
 
-/// Why, without any value in it: those may be long, or a caller's own.
+/// The failure of an evaluation, without any value in it: values may be long, or from a caller.
 fn failure(error: &ExecutionError) -> Failure {
     match error {
         ExecutionError::NoSuchKey(key) => Failure::NoKey(key.to_string()),
-        ExecutionError::IndexOutOfBounds(_) => Failure::NotHere("a list has no entry at this index"),
+        ExecutionError::IndexOutOfBounds(_) => Failure::NoValue("a list has no entry at this index"),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-            Failure::NotHere("it divides by zero")
+            Failure::NoValue("it divides by zero")
         }
-        ExecutionError::Overflow(..) => Failure::NotHere("a number is too large"),
+        ExecutionError::Overflow(..) => Failure::NoValue("a number is too large"),
         ExecutionError::FunctionError { .. } => {
-            Failure::NotHere("a function cannot do anything with this value")
+            Failure::NoValue("a function cannot do anything with this value")
         }
         ExecutionError::NoSuchOverload(overload) => Failure::Wrong(overload.to_string()),
         ExecutionError::UnexpectedType { got, want } => {

@@ -100,7 +100,7 @@ struct Policy {
     is_of_each_step: bool,
 }
 
-/// The sources, which say all.
+/// As written in the settings file.
 impl fmt::Debug for Policies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.sources()).finish()
@@ -124,16 +124,16 @@ impl Policies {
         }
         let mut all = Self::default();
         for (index, source) in sources.iter().enumerate() {
-            let place = Place { index, source };
+            let path = PolicyPath { index, source };
             let earlier = &sources[..index];
             if earlier.iter().any(|earlier| earlier.name == source.name) {
-                faults.push(place.fault("name", "is listed twice"));
+                faults.push(path.fault("name", "is listed twice"));
             }
-            place.check_texts(&mut faults);
+            path.check_texts(&mut faults);
             let mut compile = |field: &str, text: &str| {
                 compile(text, &mut all.patterns)
                     .map_err(|found| {
-                        faults.extend(found.into_iter().map(|fault| place.fault(field, &fault)));
+                        faults.extend(found.into_iter().map(|fault| path.fault(field, &fault)));
                     })
                     .ok()
             };
@@ -165,12 +165,12 @@ impl Policies {
 }
 
 /// The path of a policy, for faults.
-struct Place<'a> {
+struct PolicyPath<'a> {
     index: usize,
     source: &'a PolicySource,
 }
 
-impl Place<'_> {
+impl PolicyPath<'_> {
     fn fault(&self, field: &str, what: &str) -> String {
         let name = crate::text::shorten(&self.source.name, 40);
         format!("policies[{}].{field} (`{name}`): {what}", self.index)
@@ -178,13 +178,15 @@ impl Place<'_> {
 
     fn check_texts(&self, faults: &mut Vec<String>) {
         let PolicySource { name, message, .. } = self.source;
-        for (field, text, most) in [("name", name, MAX_NAME_CHARS), ("message", message, MAX_MESSAGE_CHARS)] {
+        for (field, text, max_chars) in
+            [("name", name, MAX_NAME_CHARS), ("message", message, MAX_MESSAGE_CHARS)]
+        {
             if text.trim().is_empty() {
                 faults.push(self.fault(field, "is blank"));
             } else if text.trim() != text || text.chars().any(char::is_control) {
                 faults.push(self.fault(field, "has white space around it or a control character in it"));
-            } else if text.chars().count() > most {
-                faults.push(self.fault(field, &format!("is longer than {most} characters")));
+            } else if text.chars().count() > max_chars {
+                faults.push(self.fault(field, &format!("is longer than {max_chars} characters")));
             }
         }
     }

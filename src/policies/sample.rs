@@ -6,9 +6,9 @@ use crate::domain::arms::ArmRegistry;
 use crate::domain::{PlanRules, Schedule, SubTask};
 
 use super::evaluate::Failure;
-use super::{Place, Policies, PolicyInput};
+use super::{Policies, PolicyInput, PolicyPath};
 
-/// Notes each policy that has a type error in it, or that costs too much for the longest plan.
+/// Adds a fault for each policy that has a type error in it, or that costs too much for the longest plan.
 pub(super) fn try_out(
     policies: &Policies,
     registry: &ArmRegistry,
@@ -33,15 +33,15 @@ pub(super) fn try_out(
     };
     let sources: Vec<_> = policies.sources().collect();
     for (index, field, failure) in policies.failures(&input) {
-        let place = Place { index, source: sources[index] };
+        let path = PolicyPath { index, source: sources[index] };
         match failure {
-            Failure::Wrong(reason) => faults.push(place.fault(field, &reason)),
+            Failure::Wrong(reason) => faults.push(path.fault(field, &reason)),
             Failure::CostsTooMuch => {
                 let what = format!("costs too much for a plan of {} steps", steps.len());
-                faults.push(place.fault(field, &what));
+                faults.push(path.fault(field, &what));
             }
-            // What a request must have for it, another one may.
-            Failure::NoKey(_) | Failure::NotHere(_) => {}
+            // The policy may still have a value for another request or plan.
+            Failure::NoKey(_) | Failure::NoValue(_) => {}
         }
     }
 }

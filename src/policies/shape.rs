@@ -17,12 +17,12 @@ pub(super) enum Shape {
     /// A text that may be long: a caller's, or one that was put together.
     LongText,
     List(Box<Shape>),
-    Record(Record),
+    Record(RecordKind),
 }
 
-/// What has a fixed set of fields.
+/// What has a fixed set of fields: a kind of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Record {
+pub(super) enum RecordKind {
     Step,
     Arm,
     Schedule,
@@ -35,9 +35,9 @@ impl Shape {
             "goal" => Self::LongText,
             "constraints" => Self::list(Self::LongText),
             "context" => Self::Any,
-            "plan" => Self::list(Self::Record(Record::Step)),
-            "schedule" => Self::Record(Record::Schedule),
-            "arms" => Self::list(Self::Record(Record::Arm)),
+            "plan" => Self::list(Self::Record(RecordKind::Step)),
+            "schedule" => Self::Record(RecordKind::Schedule),
+            "arms" => Self::list(Self::Record(RecordKind::Arm)),
             _ => return None,
         })
     }
@@ -92,7 +92,7 @@ impl Shape {
     }
 }
 
-impl Record {
+impl RecordKind {
     /// The names of its fields.
     pub(super) fn fields(self) -> &'static [&'static str] {
         match self {

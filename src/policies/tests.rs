@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::shape::Record;
+use super::shape::RecordKind;
 use super::*;
 
 fn step(number: u32, action: &str, arm: &str, depends_on: &[u32]) -> SubTask {
@@ -111,7 +111,7 @@ fn expressions_see_the_request_the_plan_its_schedule_and_the_arms() {
 #[test]
 fn every_field_that_the_check_knows_has_a_value() {
     for (variable, record) in
-        [("plan[0]", Record::Step), ("arms[0]", Record::Arm), ("schedule", Record::Schedule)]
+        [("plan[0]", RecordKind::Step), ("arms[0]", RecordKind::Arm), ("schedule", RecordKind::Schedule)]
     {
         for field in record.fields() {
             assert!(record.field(field).is_some(), "{field}");
@@ -121,7 +121,7 @@ fn every_field_that_the_check_knows_has_a_value() {
             );
         }
     }
-    assert_eq!(Record::Arm.fields(), Arm::FIELDS);
+    assert_eq!(RecordKind::Arm.fields(), Arm::FIELDS);
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl<'a> Variables<'a> {
     /// Each step of the plan.
     pub(super) fn steps(&self) -> impl Iterator<Item = BoxVal<'a>> + use<'a> {
         let (steps, ancestors) = (self.input.steps, self.ancestors);
-        (0..steps.len()).map(move |place| Record::boxed(Step { steps, ancestors, place }))
+        (0..steps.len()).map(move |place| RecordValue::boxed(Step { steps, ancestors, place }))
     }
 }
 
@@ -64,9 +64,9 @@ impl VariableResolver for Variables<'_> {
             "constraints" => texts(constraints),
             "context" => CowVal::Borrowed(&**self.context.get_or_init(|| object(context))),
             "plan" => CowVal::Borrowed(&**self.plan.get_or_init(|| list(self.steps()).into_owned())),
-            "schedule" => CowVal::Owned(Record::boxed(schedule)),
+            "schedule" => CowVal::Owned(RecordValue::boxed(schedule)),
             "arms" => {
-                let all = || list(arms.iter().map(Record::boxed)).into_owned();
+                let all = || list(arms.iter().map(RecordValue::boxed)).into_owned();
                 CowVal::Borrowed(&**self.arms.get_or_init(all))
             }
             FUEL => CowVal::Borrowed(&self.fuel),
@@ -75,7 +75,7 @@ impl VariableResolver for Variables<'_> {
     }
 }
 
-/// What has named fields, as [`Record::fields`](super::shape::Record::fields) lists them.
+/// What has named fields, as [`RecordKind::fields`](super::shape::RecordKind::fields) lists them.
 trait Fields<'v>: Copy + Send + Sync {
     const TYPE: &'static Type;
     /// The field that tells it from others.
@@ -84,21 +84,21 @@ trait Fields<'v>: Copy + Send + Sync {
 }
 
 /// A value with fields.
-struct Record<'v, T>(T, PhantomData<&'v ()>);
+struct RecordValue<'v, T>(T, PhantomData<&'v ()>);
 
-impl<'v, T: Fields<'v> + 'v> Record<'v, T> {
+impl<'v, T: Fields<'v> + 'v> RecordValue<'v, T> {
     fn boxed(of: T) -> BoxVal<'v> {
         Box::new(Self(of, PhantomData))
     }
 }
 
-impl<T> fmt::Debug for Record<'_, T> {
+impl<T> fmt::Debug for RecordValue<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Record")
     }
 }
 
-impl<'a, T: Fields<'a>> Val for Record<'a, T> {
+impl<'a, T: Fields<'a>> Val for RecordValue<'a, T> {
     fn get_type(&self) -> &Type {
         T::TYPE
     }
@@ -129,7 +129,7 @@ impl<'a, T: Fields<'a>> Val for Record<'a, T> {
     }
 }
 
-impl<'a, T: Fields<'a>> Indexer for Record<'a, T> {
+impl<'a, T: Fields<'a>> Indexer for RecordValue<'a, T> {
     fn get<'b, 'v>(&'b self, index: &dyn Val) -> Result<CowVal<'b, 'v>, ExecutionError>
     where
         Self: 'v,
@@ -174,7 +174,7 @@ impl<'v> Fields<'v> for Step<'v> {
             "estimated_duration_seconds" => int(step.estimated_duration_seconds),
             "ancestors" => {
                 let before = &ancestors.get_or_init(|| ancestors_of(steps))[place];
-                list(before.iter().map(|&place| Record::boxed(Step { place, ..self })))
+                list(before.iter().map(|&place| RecordValue::boxed(Step { place, ..self })))
             }
             _ => return None,
         })

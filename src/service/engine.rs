@@ -24,7 +24,7 @@ pub async fn detect_local_llm(
     settings: Settings,
     addresses: &[SocketAddr],
 ) -> Result<Settings, SettingsError> {
-    let LocalLlm::Wanted(name) = &settings.local_llm else { return Ok(settings) };
+    let LocalLlm::Requested(name) = &settings.local_llm else { return Ok(settings) };
     let found = find_model(addresses, name.as_deref()).await;
     settings.with_local_model(found)
 }
