@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::cli::run;
 use crate::support::mcp_server::McpServer;
-use crate::support::{FakeLlm, Reply, TempFile, TestApp, good_plan, json_of, problem};
+use crate::support::{FakeLlm, Reply, TempFile, TestApp, good_plan, json_of, problem, until};
 
 /// A settings file with these sources, which are read every second and stale after some.
 fn settings_file(sources: &Value) -> TempFile {
@@ -43,17 +43,13 @@ fn foreign(list: &Value) -> Vec<(&str, bool)> {
     arms.map(|arm| (arm["id"].as_str().expect("an id"), arm["available"] == true)).collect()
 }
 
-/// Waits until the list of arms is as it should be.
-async fn until(app: &TestApp, is_so: impl Fn(&Value) -> bool) -> Value {
-    let began = Instant::now();
-    loop {
+/// The list of arms once it is as `is_so` says.
+async fn arms_once(app: &TestApp, is_so: impl Fn(&Value) -> bool) -> Value {
+    until(async || {
         let list = arms(app).await;
-        if is_so(&list) {
-            return list;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "{list}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if is_so(&list) { Ok(list) } else { Err(list) }
+    })
+    .await
 }
 
 #[tokio::test]
@@ -68,7 +64,7 @@ async fn the_tools_of_an_mcp_server_are_arms() {
     let file = tools_alone(&json!([source]));
     let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_CONFIG_FILE", &file.path)]).await;
     // Unless that takes long, they are read before the first request.
-    let list = until(&app, |list| list["sources"][0]["available"] == true).await;
+    let list = arms_once(&app, |list| list["sources"][0]["available"] == true).await;
     assert_eq!(foreign(&list), [("books.send_invoice", true), ("books.send_fax", true)]);
     let invoice = list["arms"].as_array().expect("arms").iter().find(|arm| arm["id"] == "books.send_invoice");
     let invoice = invoice.expect("an arm");
@@ -97,14 +93,14 @@ async fn the_tools_of_an_mcp_server_are_arms() {
 async fn a_source_that_is_gone_keeps_its_arms_for_a_while_and_has_them_again_when_it_is_back() {
     let mut server = McpServer::start(&[("fax", "Sends a fax")]).await;
     let app = with_sources(&json!([{"mcp": server.url(), "name": "office"}])).await;
-    until(&app, |list| list["sources"][0]["available"] == true).await;
+    arms_once(&app, |list| list["sources"][0]["available"] == true).await;
     server.kill().await;
-    let list = until(&app, |list| !list["sources"][0]["error"].is_null()).await;
+    let list = arms_once(&app, |list| !list["sources"][0]["error"].is_null()).await;
     assert_eq!(foreign(&list), [("fax", true)], "they are kept for now");
     let error = list["sources"][0]["error"].as_str().expect("a reason");
     assert!(error.contains("cannot be reached") && !error.contains("http"), "{error}");
 
-    let list = until(&app, |list| list["sources"][0]["available"] == false).await;
+    let list = arms_once(&app, |list| list["sources"][0]["available"] == false).await;
     assert_eq!(foreign(&list), [("fax", false)]);
     let (status, document) = problem(app.plan(&json!({"goal": "g", "arms": ["fax"]})).await).await;
     assert_eq!((status, &document["errors"][0]["field"]), (422, &json!("arms[0]")));
@@ -123,7 +119,7 @@ async fn a_source_that_is_gone_keeps_its_arms_for_a_while_and_has_them_again_whe
 
     server.restart().await;
     server.set_tools(&[("fax", "Sends a fax"), ("telex", "Sends a telex")]);
-    let list = until(&app, |list| list["sources"][0]["available"] == true).await;
+    let list = arms_once(&app, |list| list["sources"][0]["available"] == true).await;
     assert_eq!(foreign(&list), [("fax", true), ("telex", true)]);
     assert_eq!(list["sources"][0]["error"], Value::Null);
     assert_eq!(app.plan(&json!({"goal": "g", "arms": ["telex"]})).await.status(), 200);
@@ -136,13 +132,13 @@ async fn an_llm_is_offered_the_tools_there_are_now_and_cached_plans_for_others_a
     let file = settings_file(&json!([{"mcp": server.url()}]));
     let more = [("PLANNER_CONFIG_FILE", file.path.as_str()), ("PLANNER_CACHE_TTL_SECONDS", "60")];
     let app = TestApp::with_llm(&llm, &more).await;
-    until(&app, |list| list["sources"][0]["available"] == true).await;
+    arms_once(&app, |list| list["sources"][0]["available"] == true).await;
     let goal = json!({"goal": "Send it"});
     app.planned(&goal).await;
     app.planned(&goal).await;
     assert_eq!(llm.calls().len(), 1, "the second is cached");
     server.set_tools(&[("telex", "Sends a telex")]);
-    until(&app, |list| foreign(list) == [("telex", true)]).await;
+    arms_once(&app, |list| foreign(list) == [("telex", true)]).await;
     app.planned(&goal).await;
     let prompts: Vec<String> = llm.calls().iter().map(|call| call.body.to_string()).collect();
     assert_eq!(prompts.len(), 2);
@@ -210,7 +206,7 @@ async fn of_too_many_tools_the_first_are_taken() {
     let tools: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "Does something")).collect();
     let server = McpServer::start(&tools).await;
     let app = with_sources(&json!([{"mcp": server.url()}])).await;
-    let list = until(&app, |list| list["sources"][0]["available"] == true).await;
+    let list = arms_once(&app, |list| list["sources"][0]["available"] == true).await;
     assert_eq!(list["sources"][0]["arms"], 1_000);
     assert!(
         list["sources"][0]["error"].as_str().is_some_and(|error| error.contains("first 1000")),
@@ -228,7 +224,7 @@ async fn of_arms_with_one_id_that_of_the_settings_is_taken_then_that_of_the_firs
     let is_read = |list: &Value| {
         list["sources"].as_array().expect("sources").iter().all(|source| source["available"] == true)
     };
-    let list = until(&app, is_read).await;
+    let list = arms_once(&app, is_read).await;
     let fax = |list: &Value| {
         let arms = list["arms"].as_array().expect("arms").clone();
         arms.into_iter().filter(|arm| arm["id"] == "fax").collect::<Vec<_>>()
@@ -237,7 +233,7 @@ async fn of_arms_with_one_id_that_of_the_settings_is_taken_then_that_of_the_firs
     assert_eq!(list["sources"][0]["error"], "1 left out: `judge` exists already");
     assert_eq!(list["sources"][1]["error"], "1 left out: `fax` exists already");
     first.kill().await;
-    let list = until(&app, |list| list["sources"][0]["available"] == false).await;
+    let list = arms_once(&app, |list| list["sources"][0]["available"] == false).await;
     assert_eq!((fax(&list).len(), &fax(&list)[0]["source"]), (1, &json!("b")));
 }
 
@@ -356,7 +352,7 @@ async fn our_own_service_is_a_source_too() {
     let is_read = |list: &Value| {
         list["sources"].as_array().expect("sources").iter().all(|source| source["available"] == true)
     };
-    let list = until(&app, is_read).await;
+    let list = arms_once(&app, is_read).await;
     let ids: Vec<&str> = foreign(&list).into_iter().map(|(id, _)| id).collect();
     assert_eq!(
         ids,

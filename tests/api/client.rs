@@ -10,7 +10,9 @@ use planner_arm::resilience::breaker::BreakerState;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, planner_answer, planner_problem};
+use crate::support::{
+    FakeLlm, Reply, TestApp, assert_valid_by_default, metric_in, planner_answer, planner_problem, until,
+};
 
 fn good() -> Reply {
     Reply::Body("application/json", planner_answer().to_string())
@@ -33,9 +35,7 @@ fn metric(client: &PlannerClient, name_and_labels: &str) -> u64 {
     let registry = prometheus::Registry::new();
     client.register(&registry).expect("its first registry");
     let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).expect("metrics");
-    text.lines()
-        .find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' ')?.parse().ok())
-        .unwrap_or(0)
+    metric_in(&text, name_and_labels) as u64
 }
 
 #[tokio::test]
@@ -210,9 +210,11 @@ async fn the_breaker_opens_lets_one_probe_through_and_closes() {
     assert_eq!(planner.calls().len(), 5, "no call was made");
     assert!(began.elapsed() < reset, "it fails at once");
 
-    while client.breaker_state() == BreakerState::Open {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(async || match client.breaker_state() {
+        BreakerState::Open => Err(BreakerState::Open),
+        _ => Ok(()),
+    })
+    .await;
     ask(&client).await.expect("the probe succeeds");
     assert_eq!((client.breaker_state(), planner.calls().len()), (BreakerState::Closed, 6));
     assert_eq!(metric(&client, "planner_client_requests_total{outcome=\"circuit_open\"}"), 1);

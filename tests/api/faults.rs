@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::privacy::{Process, client};
 use crate::support::fake_llm::{Act, FakeLlm, Setup, Transport, completion, drip, over_each_transport, send};
-use crate::support::{TestApp, good_plan, header, json_of, problem};
+use crate::support::{TestApp, good_plan, header, json_of, problem, until};
 use kinds::{good, lasting, passing, passing_late, says, silent};
 
 /// What no caller and no log may see: it is in the goal, in the key and in everything upstream says.
@@ -293,9 +293,11 @@ async fn an_outage_opens_the_breaker_and_one_probe_closes_it(transport: Transpor
         assert_eq!((status, code.as_str()), (503, "llm_unavailable"));
         assert_eq!((llm.calls().len(), told), (calls, wait), "an open breaker makes no call and says when");
     }
-    while json_of(app.get("/ready").await).await["checks"]["llm"] != json!(true) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || {
+        let ready = json_of(app.get("/ready").await).await;
+        if ready["checks"]["llm"] == json!(true) { Ok(()) } else { Err(ready) }
+    })
+    .await;
     let goal = goal();
     let mut together: FuturesUnordered<_> = (0..8).map(|_| app.plan(&goal)).collect();
     for _ in 0..7 {
@@ -409,11 +411,10 @@ async fn a_disconnect_between_two_calls_prevents_the_second(transport: Transport
     let llm = FakeLlm::over(transport, [send(429, "retry-after-ms: 300\r\n", "{}"), good()]).await;
     let app = app(&llm, &[]).await;
     let caller = caller(&app).await;
-    while app.metric(r#"planner_llm_calls_total{model="gpt-3.5-turbo",outcome="rate_limited"}"#).await < 1.0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let refused = r#"planner_llm_calls_total{model="gpt-3.5-turbo",outcome="rate_limited"}"#;
+    until(async || if app.count(refused).await == 0 { Err("no call") } else { Ok(()) }).await;
     drop(caller);
-    // That nothing happens can only be waited for.
+    // Longer than the wait before the second call.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(llm.calls().len(), 1);
 }

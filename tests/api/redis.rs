@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::privacy::{Process, client};
-use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of};
+use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, until};
 
 const CACHED: (&str, &str) = ("PLANNER_CACHE_TTL_SECONDS", "3600");
 
@@ -55,24 +55,21 @@ impl FakeRedis {
     }
 }
 
-/// Until the service has found its Redis.
-async fn is_available(url: &str) {
+/// Waits until the service has found its Redis.
+async fn redis_is_found(url: &str) {
     let client = client();
-    for _ in 0..500 {
+    until(async || {
         let ready = json_of(client.get(format!("{url}/ready")).send().await.expect("an answer")).await;
-        if ready["checks"]["redis"] == json!(true) {
-            return;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("Redis was not found");
+        if ready["checks"]["redis"] == json!(true) { Ok(()) } else { Err(ready) }
+    })
+    .await;
 }
 
 async fn with_redis(llm: &FakeLlm, redis: &str, more: &[(&str, &str)]) -> TestApp {
     let mut variables = vec![CACHED, ("PLANNER_REDIS_URL", redis)];
     variables.extend_from_slice(more);
     let app = TestApp::with_llm(llm, &variables).await;
-    is_available(&app.url("")).await;
+    redis_is_found(&app.url("")).await;
     app
 }
 
@@ -106,7 +103,7 @@ async fn a_redis_that_stops_answering_is_used_no_more_after_three_timeouts() {
         ("PLANNER_RATE_LIMIT_PER_MINUTE", "1000"),
     ];
     let process = Process::start(&variables).await;
-    is_available(&process.url).await;
+    redis_is_found(&process.url).await;
     redis.is_silent.store(true, Ordering::SeqCst);
     let client = client();
     let began = Instant::now();

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use config::{FileFormat, Format};
 use planner_arm::app;
@@ -21,6 +22,11 @@ use tokio::task::JoinHandle;
 
 pub use fake_llm::{FakeLlm, Reply};
 pub use plans::{assert_valid, assert_valid_by_default, good_plan, planner_answer, planner_problem, step};
+
+/// The longest wait for something that has to happen, on a busy machine.
+const WAIT_TIME: Duration = Duration::from_secs(60);
+/// How often it is looked whether it has happened.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The service on a port of its own.
 pub struct TestApp {
@@ -98,10 +104,7 @@ impl TestApp {
 
     /// The value of a metric without labels, or with exactly these.
     pub async fn metric(&self, name_and_labels: &str) -> f64 {
-        let text = self.get("/metrics").await.text().await.expect("metrics");
-        text.lines()
-            .find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' ')?.parse().ok())
-            .unwrap_or(0.0)
+        metric_in(&self.get("/metrics").await.text().await.expect("metrics"), name_and_labels)
     }
 
     /// The value of a metric that counts.
@@ -207,7 +210,30 @@ pub fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().expect("ASCII"))
 }
 
+/// The value in `metrics`, in Prometheus's text format, of a metric without labels or with exactly these; 0 without it.
+pub fn metric_in(metrics: &str, name_and_labels: &str) -> f64 {
+    let value = |line: &str| line.strip_prefix(name_and_labels)?.strip_prefix(' ')?.parse().ok();
+    metrics.lines().find_map(value).unwrap_or(0.0)
+}
+
 /// The body of a response as JSON.
 pub async fn json_of(response: reqwest::Response) -> Value {
     response.json().await.expect("JSON")
+}
+
+/// The value that `poll` returns once it is `Ok`, asked every few milliseconds.
+///
+/// # Panics
+/// With the last error when that takes too long.
+pub async fn until<T, E: std::fmt::Debug>(mut poll: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let give_up = tokio::time::Instant::now() + WAIT_TIME;
+    loop {
+        match poll().await {
+            Ok(value) => return value,
+            Err(seen) => {
+                assert!(tokio::time::Instant::now() < give_up, "waited in vain; last seen: {seen:?}");
+            }
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
 }

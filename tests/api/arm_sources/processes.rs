@@ -1,12 +1,10 @@
 //! Sources that are started as child processes.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use tokio::process::Command;
 
-use super::{arms, foreign, until, with_sources};
-use crate::support::{TempFile, TestApp, settings};
+use super::{arms, arms_once, foreign, with_sources};
+use crate::support::{TempFile, TestApp, settings, until};
 
 /// A command that notes its process id in `file` and is an MCP server.
 fn noted(file: &TempFile) -> Vec<String> {
@@ -16,24 +14,17 @@ fn noted(file: &TempFile) -> Vec<String> {
 
 /// The process id in `file`, once it is another than `former`.
 async fn process(file: &TempFile, former: Option<u32>) -> u32 {
-    let began = Instant::now();
-    loop {
+    until(async || {
         let id = std::fs::read_to_string(&file.path).ok().and_then(|text| text.trim().parse().ok());
-        if let Some(id) = id.filter(|id| Some(*id) != former) {
-            return id;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "it is not started");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        id.filter(|id| Some(*id) != former).ok_or("it is not started")
+    })
+    .await
 }
 
 /// Waits until a process is gone.
 async fn gone(id: u32) {
-    let began = Instant::now();
-    while std::path::Path::new(&format!("/proc/{id}")).exists() {
-        assert!(began.elapsed() < Duration::from_secs(10), "process {id} still runs");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_gone = || !std::path::Path::new(&format!("/proc/{id}")).exists();
+    until(async || is_gone().then_some(()).ok_or("it still runs")).await;
 }
 
 #[tokio::test]
@@ -41,7 +32,7 @@ async fn a_process_is_started_again_when_it_ends_and_ends_with_the_service() {
     let file = TempFile::new("pid", "");
     let source = json!({"mcp_command": noted(&file), "name": "own", "include": ["create_plan"]});
     let mut app = with_sources(&json!([source])).await;
-    let list = until(&app, |list| list["sources"][0]["available"] == true).await;
+    let list = arms_once(&app, |list| list["sources"][0]["available"] == true).await;
     assert_eq!(foreign(&list), [("create_plan", true)]);
     let first = process(&file, None).await;
     assert!(
@@ -62,7 +53,7 @@ async fn what_is_wrong_with_a_process_is_said() {
         {"mcp_command": ["echo", "hello"], "name": "talks"},
     ]))
     .await;
-    let list = until(&app, |list| {
+    let list = arms_once(&app, |list| {
         list["sources"]
             .as_array()
             .expect("sources")

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::support::fake_llm::{Act, FakeLlm, Transport, send_json};
-use crate::support::planner_answer;
+use crate::support::{planner_answer, until};
 
 use super::cli::binary;
-use super::support::{Api, TestDatabase, until};
+use super::support::{Api, TestDatabase};
 
 /// How hard a test is: tasks that are submitted, and orchestrators that are killed meanwhile.
 #[derive(Clone, Copy)]

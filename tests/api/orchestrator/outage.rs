@@ -10,9 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::support::{FakeLlm, Reply, TestApp, planner_answer, problem};
+use crate::support::{FakeLlm, Reply, TestApp, planner_answer, problem, until};
 
-use super::support::{Api, NOBODY, TestDatabase, TestOrchestrator, on_each_database, until};
+use super::support::{Api, NOBODY, TestDatabase, TestOrchestrator, on_each_database};
 
 on_each_database!(all_tasks_are_planned_after_an_outage_of_the_planner);
 

@@ -8,9 +8,9 @@ use planner_arm::orchestrator::{Store, Submission, TaskOutcome};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{FakeLlm, Reply, TestApp, planner_answer, planner_problem};
+use crate::support::{FakeLlm, Reply, TestApp, planner_answer, planner_problem, until};
 
-use super::support::{NOBODY, TestDatabase, TestOrchestrator, on_each_database, until};
+use super::support::{NOBODY, TestDatabase, TestOrchestrator, on_each_database};
 
 on_each_database!(
     tasks_run_by_priority_then_age,

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::support::plain_client;
+use crate::support::{metric_in, plain_client, until};
 
 /// Long enough for everything that is waited for; nothing takes a tenth of it.
 const OPERATION_TIME: Duration = Duration::from_secs(60);
@@ -353,23 +353,6 @@ impl Api {
 
     /// The value of a metric without labels, or with exactly these.
     pub async fn metric(&self, name_and_labels: &str) -> f64 {
-        let text = self.get("/metrics").await.text().await.expect("metrics");
-        text.lines()
-            .find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' ')?.parse().ok())
-            .unwrap_or(0.0)
-    }
-}
-
-/// What `look` gives once it gives something. What it saw last is told when that takes too long.
-pub async fn until<T, E: std::fmt::Debug>(mut look: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let give_up = tokio::time::Instant::now() + OPERATION_TIME;
-    loop {
-        match look().await {
-            Ok(value) => return value,
-            Err(seen) => {
-                assert!(tokio::time::Instant::now() < give_up, "waited in vain; last seen: {seen:?}");
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        metric_in(&self.get("/metrics").await.text().await.expect("metrics"), name_and_labels)
     }
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{FakeLlm, Reply, header, json_of, planner_answer, problem};
+use crate::support::{FakeLlm, Reply, header, json_of, planner_answer, problem, until};
 
-use super::support::{Api, NOBODY, TestDatabase, TestOrchestrator, on_each_database, settings, until};
+use super::support::{Api, NOBODY, TestDatabase, TestOrchestrator, on_each_database, settings};
 
 on_each_database!(
     a_task_submitted_twice_under_one_key_is_one_task,

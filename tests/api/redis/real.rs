@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::with_redis;
-use crate::support::{FakeLlm, Reply, good_plan, header, json_of};
+use crate::support::{FakeLlm, Reply, good_plan, header, json_of, until};
 
 /// A database of the server, and a goal that nobody has asked it for.
 fn real_redis(database: u8) -> (String, String) {
@@ -28,16 +28,12 @@ async fn replicas_share_plans() {
     let first = one.plan_at("/plan?include=repairs", &body).await;
     assert_eq!(header(&first, "x-planner-cache"), "miss");
     let first = json_of(first).await;
-    // It is kept behind the answer's back.
-    let mut second = two.plan_at("/plan?include=repairs", &body).await;
-    for _ in 0..100 {
-        if header(&second, "x-planner-cache") == "hit" {
-            break;
-        }
-        sleep(Duration::from_millis(10)).await;
-        second = two.plan_at("/plan?include=repairs", &body).await;
-    }
-    assert_eq!(header(&second, "x-planner-cache"), "hit");
+    // The plan is stored after the response was sent.
+    let second = until(async || {
+        let second = two.plan_at("/plan?include=repairs", &body).await;
+        if header(&second, "x-planner-cache") == "hit" { Ok(second) } else { Err(second) }
+    })
+    .await;
     assert_eq!(json_of(second).await, first, "its repairs among it");
     let other = with_redis(&llm, &redis, &[("PLANNER_MAX_PLAN_STEPS", "6")]).await;
     assert_eq!(
@@ -61,13 +57,11 @@ async fn an_invalid_plan_in_redis_is_a_miss() {
     };
     let before = keys(&mut connection).await;
     writer.planned(&body).await;
-    let key = loop {
+    let key = until(async || {
         let now = keys(&mut connection).await;
-        if let Some(key) = now.into_iter().find(|key| !before.contains(key)) {
-            break key;
-        }
-        sleep(Duration::from_millis(5)).await;
-    };
+        now.into_iter().find(|key| !before.contains(key)).ok_or("no new key")
+    })
+    .await;
     let ttl: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.expect("a time to live");
     assert!((1..=3_600_000).contains(&ttl), "{ttl}");
     let invalid = json!({ "plan": good_plan(), "repairs": [] }).to_string().replace("judge", "nobody");
@@ -114,24 +108,30 @@ async fn replicas_share_the_budget_for_llm_calls() {
     // Each plan costs 0.000975 US dollars.
     let settings = [("PLANNER_LLM_BUDGET_USD_PER_DAY", "0.0025"), ("PLANNER_CACHE_TTL_SECONDS", "0")];
     let replicas = [with_redis(&llm, &redis, &settings).await, with_redis(&llm, &redis, &settings).await];
-    let mut statuses = Vec::new();
-    for number in 0..4 {
-        let response = replicas[number % 2].plan(&json!({ "goal": "Fix it" })).await;
-        statuses.push(response.status().as_u16());
-        // What a call has cost is reported behind the answer's back.
-        sleep(Duration::from_millis(100)).await;
-    }
-    assert_eq!(statuses, [200, 200, 200, 503]);
     let spent = async |connection: &mut redis::aio::MultiplexedConnection| -> i64 {
         let mut spent: BTreeMap<String, i64> =
             redis::cmd("HGETALL").arg("planner:spend").query_async(connection).await.expect("spend");
         spent.remove("id");
         spent.values().sum()
     };
-    assert_eq!(spent(&mut connection).await, 3 * 975_000);
+    for (place, (status, expected)) in
+        [(200, 975_000), (200, 1_950_000), (200, 2_925_000), (503, 2_925_000)].into_iter().enumerate()
+    {
+        let response = replicas[place % 2].plan(&json!({ "goal": "Fix it" })).await;
+        assert_eq!(response.status(), status, "{place}");
+        // What a call has cost is recorded after the response was sent.
+        until(async || match spent(&mut connection).await {
+            spent if spent == expected => Ok(()),
+            spent => Err(spent),
+        })
+        .await;
+    }
     for replica in &replicas {
-        let known = replica.metric("planner_llm_spend_usd").await;
-        assert!((0.002_9..0.01).contains(&known), "{known}");
+        until(async || {
+            let known = replica.metric("planner_llm_spend_usd").await;
+            if (0.002_9..0.01).contains(&known) { Ok(()) } else { Err(known) }
+        })
+        .await;
     }
 
     // When Redis loses its data, each replica reports again what it has spent.
