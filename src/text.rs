@@ -40,7 +40,7 @@ pub fn phrase_stands_at(text: &str, phrase: &str, at: usize) -> bool {
 
 /// Whether the word that ends in `phrase` ends there, or with an English ending that leaves it the same verb
 /// or noun. Looks no further into `rest` than an ending is long.
-fn ends_word(phrase: &str, rest: &str) -> bool {
+pub fn ends_word(phrase: &str, rest: &str) -> bool {
     let Some(last) = phrase.chars().next_back() else { return false };
     let is_end = |rest: &str| rest.is_empty() || rest.starts_with(' ');
     let has_ending = |rest: &str, endings: &[&str]| {

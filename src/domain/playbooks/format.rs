@@ -56,7 +56,8 @@ pub enum Mode {
     Fixed,
 }
 
-/// Which goals a playbook is for. Phrases match whole words in any case, with English endings.
+/// Which goals a playbook is for. Phrases match whole words in any case, with English endings; with an asterisk before
+/// them also the end of a longer word.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {

@@ -4,12 +4,16 @@ use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use crate::text::{fold, phrase_stands_at};
+use crate::text::{ends_word, fold, phrase_stands_at};
+
+/// Before a phrase: it may also be the end of a longer word, as in German compounds.
+const ENDING: char = '*';
 
 /// Phrases, numbered in the order in which they were added; equal ones have one number.
 #[derive(Debug)]
 pub(crate) struct PhraseSet {
     automaton: AhoCorasick,
+    /// Folded, those that may end a word with an asterisk before them.
     phrases: Vec<String>,
 }
 
@@ -28,7 +32,8 @@ pub(crate) struct PhraseMatches(Vec<u32>);
 impl PhraseSetBuilder {
     /// The number of `phrase`, which may be written in any case.
     pub(crate) fn number(&mut self, phrase: &str) -> usize {
-        let folded = fold(phrase);
+        let folded =
+            if phrase.starts_with(ENDING) { format!("{ENDING}{}", fold(phrase)) } else { fold(phrase) };
         *self.numbers.entry(folded).or_insert_with_key(|folded| {
             self.phrases.push(folded.clone());
             self.phrases.len() - 1
@@ -44,7 +49,8 @@ impl PhraseSetBuilder {
     }
 
     pub(crate) fn build(self) -> PhraseSet {
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&self.phrases);
+        let words = self.phrases.iter().map(|phrase| phrase.trim_start_matches(ENDING));
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(words);
         PhraseSet { automaton: automaton.expect("phrases are few and short"), phrases: self.phrases }
     }
 }
@@ -55,7 +61,11 @@ impl PhraseSet {
         let mut first = vec![0; self.phrases.len()];
         for found in self.automaton.find_overlapping_iter(text) {
             let number = found.pattern().as_usize();
-            if first[number] == 0 && phrase_stands_at(text, &self.phrases[number], found.start()) {
+            let stands = match self.phrases[number].strip_prefix(ENDING) {
+                Some(ending) => ends_word(ending, &text[found.end()..]),
+                None => phrase_stands_at(text, &self.phrases[number], found.start()),
+            };
+            if first[number] == 0 && stands {
                 first[number] = u32::try_from(found.start() + 1).unwrap_or(u32::MAX);
             }
         }
@@ -95,5 +105,15 @@ mod tests {
         assert_eq!((found.at(run), found.at(look_up), found.at(fix)), (Some(22), Some(30), Some(49)));
         assert!(found.any(&[run]) && !set.find("prune").any(&[run, look_up, fix]));
         assert_eq!(set.phrase(look_up), "look up");
+    }
+
+    #[test]
+    fn a_phrase_with_an_asterisk_is_also_found_at_the_end_of_a_word() {
+        let mut builder = PhraseSetBuilder::default();
+        let [compound, whole] = ["*Kampagne", "kampagne"].map(|phrase| builder.number(phrase));
+        let set = builder.build();
+        let found = set.find("eine spendenkampagne");
+        assert_eq!((found.at(compound), found.at(whole)), (Some(12), None));
+        assert!(set.find("kampagne").any(&[compound]) && !set.find("kampagnenplan").any(&[compound]));
     }
 }

@@ -116,6 +116,12 @@ impl Staff {
         self.registry.arms()[arm].verifies()
     }
 
+    /// Whether an arm can work with what it makes itself, as far as it is known what it makes and needs.
+    pub(super) fn takes_own_results(&self, arm: usize) -> bool {
+        let arm = &self.registry.arms()[arm];
+        arm.feeds(arm) || arm.outputs.is_empty() || arm.inputs.is_empty()
+    }
+
     pub(super) fn cost_tier(&self, arm: usize) -> u8 {
         self.registry.arms()[arm].cost_tier
     }

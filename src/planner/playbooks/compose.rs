@@ -1,20 +1,21 @@
 //! From parts and their playbooks to the steps of one plan.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::domain::PlanRules;
 use crate::domain::playbooks::{Library, PlaybookStep};
 
 use super::Matched;
 use super::arms::Staff;
+use super::language::Language;
 use super::wording::Filler;
 
 mod instantiate;
 mod select;
 
-pub(super) use select::distinct;
+pub(super) use select::{close, distinct, fill};
 
-pub(super) const CHECK_SECONDS: u32 = 300;
+const CHECK_SECONDS: u32 = 300;
 
 /// A step in the making.
 #[derive(Debug, Clone, Default)]
@@ -25,16 +26,18 @@ pub(super) struct Node {
     pub(super) arm: usize,
     pub(super) criteria: Vec<String>,
     /// Places of the steps that must be done before.
-    pub(super) needs: Vec<usize>,
+    pub(super) needs: BTreeSet<usize>,
     pub(super) cost_tier: u8,
     pub(super) seconds: u32,
     /// The group of parts that it belongs to.
     group: usize,
+    /// The place of its step in the playbook of that group.
+    step: usize,
     /// 0: cannot be left out; then 1 to 3.
     rank: u8,
     /// Whether it is what a part asks for.
     pub(super) is_core: bool,
-    /// Whether it is the last check of its playbook.
+    /// Whether it is the last check of the plan.
     closes: bool,
     /// Nothing unchecked may come before it.
     needs_checks: bool,
@@ -77,24 +80,26 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
     // Every step takes at least a second.
     let max_steps =
         limit.map_or(rules.max_steps, |seconds| rules.max_steps.min(rules.min_steps.max(seconds as usize)));
-    let groups = grouped(parts);
-    let order = group_order(&groups);
+    let groups = ordered(&grouped(parts, frame.library));
     let mut nodes = Vec::new();
-    for (place, &group) in order.iter().enumerate() {
-        let is_last = place + 1 == order.len();
-        instantiate::instantiate(&groups[group], place, is_last, verifier.is_some(), frame, &mut nodes);
+    for place in 0..groups.len() {
+        instantiate::instantiate(&groups, place, verifier.is_some(), frame, &mut nodes);
     }
     join_groups(&mut nodes);
     protect(&mut nodes, parts, frame);
-    put_checks_first(&mut nodes);
+    put_final_steps_last(&mut nodes);
     let room = max_steps
         - usize::from(verifier.is_some() && !nodes.iter().any(|node| node.closes)).min(max_steps - 1);
-    let mut nodes = select::select(nodes, room);
+    select::select(&mut nodes, room);
+    select::sort(&mut nodes);
     select::merge(&mut nodes, room, staff);
-    let mut nodes = select::sorted(nodes);
-    select::pad(&mut nodes, rules.min_steps.saturating_sub(usize::from(verifier.is_some())), staff);
+    if parts.iter().all(|part| part.playbook.is_none()) {
+        select::prepare(&mut nodes, room, staff);
+    }
+    select::fill(&mut nodes, rules.min_steps.saturating_sub(usize::from(verifier.is_some())), staff);
     if let Some(verifier) = verifier {
-        select::close(&mut nodes, verifier, rules.min_steps, max_steps, parts, staff);
+        let has_room = nodes.len() < max_steps;
+        select::close(&mut nodes, verifier, rules.min_steps, has_room, frame.filler.goal, staff);
     }
     distinct(&mut nodes);
     nodes
@@ -103,45 +108,58 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
 /// Neighbouring parts that follow the same playbook.
 type Group<'a> = Vec<&'a Matched<'a>>;
 
-fn grouped<'a>(parts: &'a [Matched<'a>]) -> Vec<Group<'a>> {
+fn grouped<'a>(parts: &'a [Matched<'a>], library: &Library) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for part in parts {
-        let name = part.playbook.map(|playbook| &playbook.name);
+        let joins = |group: &Group<'_>| {
+            part.playbook.is_some_and(|playbook| {
+                group[0].playbook.is_some_and(|other| other.name == playbook.name)
+                    && instantiate::asked_for(part, playbook, library).is_empty()
+            })
+        };
         match groups.last_mut() {
-            Some(group) if name.is_some() && group[0].playbook.map(|playbook| &playbook.name) == name => {
-                group.push(part);
-            }
+            Some(group) if joins(group) => group.push(part),
             _ => groups.push(vec![part]),
         }
     }
     groups
 }
 
-/// The order of the groups: as written, but what cannot be undone or is public comes after all that it consumes.
-fn group_order(groups: &[Group<'_>]) -> Vec<usize> {
-    let results = |group: &Group<'_>, of: fn(&PlaybookStep) -> &Vec<String>| -> HashSet<String> {
-        group[0].playbook.iter().flat_map(|playbook| &playbook.steps).flat_map(of).cloned().collect()
-    };
-    let produced: Vec<_> = groups.iter().map(|group| results(group, |step| &step.produces)).collect();
-    let consumed: Vec<_> = groups.iter().map(|group| results(group, |step| &step.consumes)).collect();
-    let is_public = |group: usize| {
-        groups[group][0]
-            .playbook
-            .is_some_and(|playbook| playbook.steps.iter().any(PlaybookStep::needs_checks))
-    };
+/// The groups as written, but what cannot be undone or is public comes after all that it consumes and does not make
+/// itself.
+fn ordered<'a>(groups: &[Group<'a>]) -> Vec<Group<'a>> {
     let mut order: Vec<usize> = (0..groups.len()).collect();
-    for group in (0..groups.len()).filter(|group| is_public(*group)) {
+    for group in (0..groups.len()).filter(|group| is_final(&groups[*group])) {
         let feeds = |other: &usize| {
-            consumed[group].intersection(&produced[*other]).next().is_some()
-                && consumed[*other].intersection(&produced[group]).next().is_none()
+            let (produced, own) = (produced(&groups[*other]), produced(&groups[group]));
+            let is_fed = |step: &PlaybookStep| {
+                step.consumes.iter().any(|result| produced.contains(result) && !own.contains(result))
+            };
+            let feeds_back = |step: &PlaybookStep| step.consumes.iter().any(|result| own.contains(result));
+            steps(&groups[group]).any(is_fed) && !steps(&groups[*other]).any(feeds_back)
         };
         let at = order.iter().position(|other| *other == group).expect("each once");
         if let Some(last) = order.iter().rposition(feeds).filter(|last| *last > at) {
-            order.remove(at);
-            order.insert(last, group);
+            order[at..=last].rotate_left(1);
         }
     }
-    order
+    order.into_iter().map(|group| groups[group].clone()).collect()
+}
+
+/// The steps of the playbook that a group follows.
+fn steps<'a>(group: &Group<'a>) -> impl Iterator<Item = &'a PlaybookStep> {
+    group[0].playbook.into_iter().flat_map(|playbook| &playbook.steps)
+}
+
+/// The results of a group.
+fn produced<'a>(group: &Group<'a>) -> HashSet<&'a String> {
+    steps(group).flat_map(|step| &step.produces).collect()
+}
+
+/// Whether a group does what cannot be undone or what others notice.
+fn is_final(group: &Group<'_>) -> bool {
+    steps(group).any(PlaybookStep::needs_checks)
+        || group[0].playbook.is_none() && Language::get().is_final(&group[0].part.text)
 }
 
 /// Links the groups: what consumes a result waits for what produces it, all else for the group before. A group of which
@@ -152,20 +170,18 @@ fn join_groups(nodes: &mut [Node]) {
         let linked = link_results(nodes, group);
         // What the group is about, and what must be done for that within the group.
         let mut for_core: HashSet<usize> = members(nodes, group).filter(|&at| nodes[at].is_core).collect();
-        let cores: Vec<usize> = for_core.iter().copied().collect();
-        for core in cores {
+        for core in for_core.clone() {
             for_core.extend(ancestors(nodes, core));
         }
-        let is_linked = linked.iter().any(|at| for_core.contains(at));
-        if is_linked || both_find(nodes, group - 1, group) {
+        if linked.iter().any(|at| for_core.contains(at) || for_core.is_empty()) {
             continue;
         }
-        let leaves = leaves(nodes, group - 1);
+        let leaves = (0..group).rev().map(|before| leaves(nodes, before)).find(|leaves| !leaves.is_empty());
         let waiting: Vec<usize> = members(nodes, group)
             .filter(|at| nodes[*at].needs.is_empty() && (linked.is_empty() || for_core.contains(at)))
             .collect();
         for at in waiting {
-            nodes[at].needs.extend(&leaves);
+            nodes[at].needs.extend(leaves.iter().flatten());
         }
     }
 }
@@ -193,15 +209,6 @@ fn link_results(nodes: &mut [Node], group: usize) -> Vec<usize> {
         }
     }
     linked
-}
-
-/// Whether both groups find something out and do nothing that must be checked first: they can be done side by side.
-fn both_find(nodes: &[Node], a: usize, b: usize) -> bool {
-    let finds = |group: usize| {
-        let has = |test: fn(&Node) -> bool| members(nodes, group).any(|at| test(&nodes[at]));
-        !has(|node| node.needs_checks) && has(|node| node.produces.iter().any(|result| result == "findings"))
-    };
-    finds(a) && finds(b)
 }
 
 /// The steps of a group that no other step of it waits for.
@@ -232,33 +239,27 @@ fn protect(nodes: &mut Vec<Node>, parts: &[Matched<'_>], frame: &Frame<'_>) {
     });
     for (index, node) in nodes.iter_mut().enumerate().take(at) {
         if (node.is_core || node.needs_checks) && first != Some(index) {
-            node.needs.push(at);
+            node.needs.insert(at);
         }
     }
 }
 
-/// Steps that cannot be undone or that others notice wait for every check that does not itself wait for them.
-fn put_checks_first(nodes: &mut [Node]) {
-    for index in 0..nodes.len() {
-        if !nodes[index].needs_checks {
-            continue;
-        }
+/// Steps that cannot be undone or that others notice wait for every check that does not itself wait for them, and for
+/// everything that was asked for before them.
+fn put_final_steps_last(nodes: &mut [Node]) {
+    let finals: Vec<usize> = (0..nodes.len()).filter(|&at| nodes[at].needs_checks).collect();
+    for &index in &finals {
         let behind = waiting_for(nodes, index);
         let group = nodes[index].group;
-        let checks: Vec<usize> = (0..nodes.len())
-            .filter(|&at| {
-                at != index
-                    && nodes[at].checks
-                    && !nodes[at].closes
-                    && nodes[at].group <= group
-                    && !behind.contains(&at)
-            })
+        let comes_before =
+            |node: &Node| node.group < group || node.group == group && node.checks && !node.closes;
+        let before: Vec<usize> = (0..nodes.len())
+            .filter(|&at| at != index && comes_before(&nodes[at]) && !behind.contains(&at))
             .collect();
-        nodes[index].needs.extend(checks);
+        nodes[index].needs.extend(before);
     }
-    // Steps that kept steps depend on must be kept too.
-    let guarded: Vec<usize> = (0..nodes.len()).filter(|&at| nodes[at].needs_checks).collect();
-    for index in guarded {
+    // Checks that final steps depend on are kept.
+    for index in finals {
         for before in ancestors(nodes, index) {
             if nodes[before].checks {
                 nodes[before].rank = nodes[before].rank.min(1);
@@ -269,21 +270,13 @@ fn put_checks_first(nodes: &mut [Node]) {
 
 /// The steps that wait for `index`, directly or through others.
 fn waiting_for(nodes: &[Node], index: usize) -> HashSet<usize> {
-    let mut found = HashSet::new();
-    let mut open = vec![index];
-    while let Some(at) = open.pop() {
-        for (other, node) in nodes.iter().enumerate() {
-            if node.needs.contains(&at) && found.insert(other) {
-                open.push(other);
-            }
-        }
-    }
-    found
+    (0..nodes.len()).filter(|&at| ancestors(nodes, at).contains(&index)).collect()
 }
 
+/// The steps that `index` waits for, directly or through others.
 fn ancestors(nodes: &[Node], index: usize) -> HashSet<usize> {
     let mut found = HashSet::new();
-    let mut open = nodes[index].needs.clone();
+    let mut open: Vec<usize> = nodes[index].needs.iter().copied().collect();
     while let Some(at) = open.pop() {
         if found.insert(at) {
             open.extend(&nodes[at].needs);

@@ -61,6 +61,9 @@ impl Language {
                 |phrases: &mut Vec<String>| phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
             longest_first(&mut language.lead_ins);
             longest_first(&mut language.connectives);
+            for verbs in [&mut language.foreign_verbs, &mut language.final_verbs] {
+                *verbs = verbs.iter().map(|verb| without_accents(verb)).collect();
+            }
             language
         });
         &LANGUAGE
@@ -73,11 +76,11 @@ impl Language {
         }
         let mut words = text.split_whitespace().map(bare);
         let first = words.next()?;
-        if !self.verbs.contains(&first) && verb_forms(&first).any(|form| self.foreign_verbs.contains(&form)) {
-            return Some(Opening::Foreign);
-        }
         if self.verbs.contains(&first) {
             return Some(Opening::English);
+        }
+        if self.foreign_verb(&first).is_some() {
+            return Some(Opening::Foreign);
         }
         // "Quickly fix …", "automatically deploy …"
         (first.ends_with("ly") && words.next().is_some_and(|second| self.verbs.contains(&second)))
@@ -141,10 +144,9 @@ impl Language {
     /// Whether `text` asks for what cannot be undone, or what others notice.
     pub(super) fn is_final(&self, text: &str) -> bool {
         self.unspaced_final_verbs.iter().any(|verb| text.starts_with(verb.as_str()))
-            || text
-                .split_whitespace()
-                .next()
-                .is_some_and(|first| verb_forms(&bare(first)).any(|form| self.final_verbs.contains(&form)))
+            || text.split_whitespace().next().is_some_and(|first| {
+                verb_forms(&bare(first)).iter().any(|(form, _)| self.final_verbs.contains(form))
+            })
     }
 
     /// Whether `word` names a text, whose subject may follow "on".
@@ -173,8 +175,15 @@ impl Language {
 
     /// Whether a pronoun is attached to the verb of another language that `text` begins with.
     pub(super) fn attaches_pronoun(&self, text: &str) -> bool {
-        let first = text.split_whitespace().next().map(bare).unwrap_or_default();
-        verb_forms(&first).skip(1).any(|form| self.foreign_verbs.contains(&form))
+        self.foreign_verb(&first_word(text)).unwrap_or_default()
+    }
+
+    /// Whether a pronoun is attached to the foreign verb `word`; `None` if it is none.
+    fn foreign_verb(&self, word: &str) -> Option<bool> {
+        verb_forms(word)
+            .into_iter()
+            .find(|(form, _)| self.foreign_verbs.contains(form))
+            .map(|(_, has_pronoun)| has_pronoun)
     }
 
     /// `text` after its first word, or after a verb that no space follows.
@@ -213,16 +222,33 @@ fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
     ends_word.then_some(rest)
 }
 
-/// `word`, and the verb in it if a pronoun is attached: "importe-le" → "importe", "publícalo" → "publica".
-fn verb_forms(word: &str) -> impl Iterator<Item = String> {
-    let before_dash = word.split_once('-').map(|(verb, _)| verb.to_owned());
-    let before_pronoun = ["lo", "la", "los", "las"].iter().find_map(|pronoun| word.strip_suffix(pronoun));
-    // The pronoun moves the stress, so that the verb may have an accent which it has not by itself.
-    let unaccented = before_pronoun.map(|verb| {
-        let plain = |c| "áéíóú".chars().zip("aeiou".chars()).find(|(accented, _)| *accented == c);
-        verb.chars().map(|c| plain(c).map_or(c, |(_, plain)| plain)).collect()
-    });
-    [Some(word.to_owned()), before_dash, before_pronoun.map(str::to_owned), unaccented].into_iter().flatten()
+/// What may be the verb in `word`, as it is listed, and whether a pronoun is attached to it: "organiser" → "organise",
+/// "importe-le" → "importe", "publícalo" → "publica", "l'envoyer" → "envoye".
+fn verb_forms(word: &str) -> Vec<(String, bool)> {
+    let word = without_accents(word);
+    let behind_pronoun = word.split_once(['\'', '’']).map(|(_, verb)| verb);
+    let before_dash = word.split_once('-').map(|(verb, _)| verb);
+    let before_pronoun =
+        ["lo", "la", "los", "las", "le"].iter().find_map(|pronoun| word.strip_suffix(pronoun));
+    let attached = [behind_pronoun, before_dash, before_pronoun].into_iter().flatten();
+    let verbs = std::iter::once((word.as_str(), false)).chain(attached.map(|verb| (verb, true)));
+    verbs
+        .flat_map(|(verb, has_pronoun)| {
+            let stems = ["", "re", "r", "n"].iter().filter_map(move |ending| verb.strip_suffix(ending));
+            stems.map(move |stem| (stem.to_owned(), has_pronoun))
+        })
+        .collect()
+}
+
+/// `word` without the accents that move or go when a verb is inflected.
+fn without_accents(word: &str) -> String {
+    let plain = |c| "áéíóúèêâîôû".chars().zip("aeioueeaiou".chars()).find(|(accented, _)| *accented == c);
+    word.chars().map(|c| plain(c).map_or(c, |(_, plain)| plain)).collect()
+}
+
+/// The first word of `text` in lower case, without punctuation around it.
+pub(super) fn first_word(text: &str) -> String {
+    text.split_whitespace().next().map(bare).unwrap_or_default()
 }
 
 /// A word in lower case, without punctuation around it.

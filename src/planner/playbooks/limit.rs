@@ -1,5 +1,7 @@
 //! How long the caller lets the work take, where the text says so without ambiguity.
 
+use std::collections::BTreeSet;
+
 const LONGEST_LIMIT_SECONDS: f64 = 50.0 * 86_400.0;
 
 #[rustfmt::skip]
@@ -180,7 +182,7 @@ fn seconds_of(unit: &str) -> Option<f64> {
 
 /// `seconds`, scaled in proportion so that the longest chain of steps, each after those that it `needs`, stays below
 /// `limit`; each at least one second.
-pub(super) fn fitted(mut seconds: Vec<u32>, needs: &[&[usize]], limit: Option<u32>) -> Vec<u32> {
+pub(super) fn fitted(mut seconds: Vec<u32>, needs: &[&BTreeSet<usize>], limit: Option<u32>) -> Vec<u32> {
     let Some(limit) = limit else { return seconds };
     // One second less, so that "in less than" holds as well.
     let budget = u64::from(limit.saturating_sub(1).max(1));
@@ -205,7 +207,7 @@ pub(super) fn fitted(mut seconds: Vec<u32>, needs: &[&[usize]], limit: Option<u3
 }
 
 /// The length of the longest chain of steps in seconds, and its steps, the last one first.
-fn longest_chain(seconds: &[u32], needs: &[&[usize]]) -> (u64, Vec<usize>) {
+fn longest_chain(seconds: &[u32], needs: &[&BTreeSet<usize>]) -> (u64, Vec<usize>) {
     let mut ends: Vec<(u64, Option<usize>)> = Vec::with_capacity(seconds.len());
     for (duration, needs) in seconds.iter().zip(needs) {
         let before = needs.iter().map(|need| (ends[*need].0, Some(*need))).max().unwrap_or_default();

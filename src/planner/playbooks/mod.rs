@@ -210,7 +210,7 @@ impl EmbeddedPlanner {
     /// The steps of a plan, and whether their durations were scaled to a limit.
     fn steps(&self, mut nodes: Vec<Node>, limit: Option<u32>, budget: &Budget) -> (Vec<DraftStep>, bool) {
         let usual: Vec<u32> = nodes.iter().map(|node| node.seconds).collect();
-        let needs: Vec<&[usize]> = nodes.iter().map(|node| node.needs.as_slice()).collect();
+        let needs: Vec<_> = nodes.iter().map(|node| &node.needs).collect();
         let seconds = limit::fitted(usual.clone(), &needs, limit);
         let is_scaled = seconds != usual;
         if let Some(most) = budget.max_cost_tier {

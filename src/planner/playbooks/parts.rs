@@ -3,7 +3,7 @@
 use crate::text::{is_ideograph, is_invisible};
 
 use super::language::{Language, Opening};
-use super::wording::one_line;
+use super::wording::{lower_first, one_line, quoted, without_quotations};
 
 /// Most parts of a goal; what follows belongs to the last of them.
 const MAX_PARTS: usize = 48;
@@ -34,6 +34,25 @@ pub(super) struct Part {
     pub(super) object: String,
     /// How it begins; `None`: not with a verb.
     pub(super) opening: Option<Opening>,
+}
+
+impl Part {
+    /// Several parts as one, for the steps that they share.
+    pub(super) fn of_all<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
+        let mut all: Option<Self> = None;
+        for part in parts {
+            let Some(whole) = &mut all else {
+                all = Some(part.clone());
+                continue;
+            };
+            whole.text = format!("{}; {}", whole.text, lower_first(&part.text));
+            let object = format!("{} and {}", whole.object, part.object);
+            if !whole.object.contains(&part.object) && object.chars().count() <= OBJECT_CHARS {
+                whole.object = object;
+            }
+        }
+        all.expect("at least one part")
+    }
 }
 
 /// The parts of `goal`.
@@ -81,8 +100,7 @@ pub(super) fn split(goal: &str) -> Goal {
     share_objects(&mut texts, language);
     put_first(&mut texts, language);
     // "It" may be what was said before.
-    let mut before: Vec<String> =
-        background.last().map(|said| super::wording::quoted(said)).into_iter().collect();
+    let mut before: Vec<String> = background.last().map(|said| quoted(said)).into_iter().collect();
     let parts = texts.into_iter().map(|text| part(text, language, &mut before)).collect();
     Goal { parts, background }
 }
@@ -90,44 +108,39 @@ pub(super) fn split(goal: &str) -> Goal {
 /// The sentences, lines and list items of `goal`, each on one line.
 fn sentences(goal: &str) -> Vec<String> {
     let language = Language::get();
-    let mut sentences = vec![String::new()];
-    let mut depth = 0_u32;
-    let mut in_quotes = false;
-    let mut chars = goal.chars().peekable();
-    while let Some(c) = chars.next() {
-        let current = sentences.last_mut().expect("never empty");
-        let next = chars.peek().copied();
-        let ends_word = next.is_none_or(|next| next.is_whitespace() || matches!(next, '"' | '”' | '»' | ')'));
-        match c {
-            '"' => in_quotes = !in_quotes,
-            '“' | '„' | '«' | '(' | '[' => depth += 1,
-            '”' | '»' | ')' | ']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        let is_open = depth > 0 || in_quotes;
+    let masked = without_quotations(goal, true);
+    let mut sentences = Vec::new();
+    let mut start = 0;
+    for (at, c) in goal.char_indices().filter(|(at, c)| masked[*at..].starts_with(*c)) {
+        let end = at + c.len_utf8();
+        let (before, behind) = (&goal[start..at], &goal[end..]);
+        let ends_word = behind.chars().next().is_none_or(char::is_whitespace);
         let is_break = match c {
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' => {
-                (depth, in_quotes) = (0, false);
-                true
-            }
-            ';' | '；' | '。' | '！' | '？' => !is_open,
-            '!' | '?' => !is_open && ends_word,
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' | '。' | '！' | '？' => true,
+            '!' | '?' => ends_word,
             '.' => {
-                let word = current.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
+                let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
                 let is_number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
-                !is_open && ends_word && !is_number && !language.is_abbreviation(word)
+                ends_word && !is_number && !language.is_abbreviation(word)
+            }
+            // A sentence that ends in a quotation.
+            ' ' => {
+                let quoted = before.strip_suffix(['"', '”', '»']);
+                quoted.is_some_and(|quoted| quoted.ends_with(['.', '!', '?']))
+                    && behind.starts_with(char::is_uppercase)
             }
             _ => false,
         };
-        if matches!(c, '?' | '？') || !is_break {
-            let shown = if c.is_control() || is_invisible(c) { ' ' } else { c };
-            current.push(shown);
-        }
         if is_break {
-            sentences.push(String::new());
+            let keeps_mark = matches!(c, '?' | '？');
+            sentences.push(&goal[start..if keeps_mark { end } else { at }]);
+            start = end;
         }
     }
-    sentences.into_iter().map(|text| one_line(&text)).filter(|text| !text.is_empty()).collect()
+    sentences.push(&goal[start..]);
+    let visible =
+        |text: &str| text.chars().map(|c| if is_invisible(c) { ' ' } else { c }).collect::<String>();
+    sentences.into_iter().map(|text| one_line(&visible(text))).filter(|text| !text.is_empty()).collect()
 }
 
 /// A line without its bullet or number.
@@ -166,31 +179,17 @@ fn put_first(texts: &mut [String], language: &Language) {
 
 /// Splits a sentence where a comma, a colon or a joining word is followed by what opens a part of its own.
 fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
+    let masked = without_quotations(sentence, true);
     let mut start = 0;
-    let mut depth = 0_u32;
-    let mut in_quotes = false;
-    let mut at = 0;
-    let may_split = language.opening(sentence).is_some() || sentence.chars().any(is_ideograph);
-    while at < sentence.len() {
-        let c = sentence[at..].chars().next().expect("within the text");
-        match c {
-            '"' => in_quotes = !in_quotes,
-            '“' | '„' | '«' | '(' | '[' => depth += 1,
-            '”' | '»' | ')' | ']' => depth = depth.saturating_sub(1),
-            _ => {}
+    if language.opening(sentence).is_some() || sentence.chars().any(is_ideograph) {
+        for (at, _) in sentence.char_indices().filter(|(at, c)| masked[*at..].starts_with(*c)) {
+            if at > start
+                && let Some(length) = separator(sentence, at, language)
+            {
+                texts.push(trimmed(&sentence[start..at]));
+                start = at + length;
+            }
         }
-        if depth == 0
-            && !in_quotes
-            && may_split
-            && at > start
-            && let Some(length) = separator(sentence, at, language)
-        {
-            texts.push(trimmed(&sentence[start..at]));
-            start = at + length;
-            at = start;
-            continue;
-        }
-        at += c.len_utf8();
     }
     let last = trimmed(&sentence[start..]);
     if last.chars().any(char::is_alphanumeric) {
@@ -203,8 +202,8 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     let rest = &sentence[at..];
     let is_word_start = sentence[..at].ends_with(char::is_whitespace);
     let (mut length, is_comma) = match rest.chars().next()? {
-        ',' | ':' if rest[1..].starts_with(' ') => (1, true),
-        c @ ('，' | '、') => (c.len_utf8(), true),
+        ',' | ':' if rest[1..].starts_with(|c| c == ' ' || is_ideograph(c)) => (1, true),
+        c @ ('，' | '、' | ';' | '；') => (c.len_utf8(), true),
         '&' if rest[1..].starts_with(' ') => (1, false),
         c if is_ideograph(c) => {
             let joint = language.unspaced_joints.iter().find(|joint| rest.starts_with(joint.as_str()))?;
@@ -230,24 +229,34 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
         joins = true;
     }
     let behind = &rest[length..];
-    (joins && length > 0 && language.opens_part(behind)).then_some(length)
+    let opens = rest.starts_with([';', '；']) && language.opening(behind).is_some();
+    (joins && length > 0 && (opens || language.opens_part(behind))).then_some(length)
 }
 
 fn trimmed(text: &str) -> String {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | '、' | ':'));
+    let text =
+        text.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | '、' | ':' | ';' | '；'));
     let last = text.rsplit(' ').next().unwrap_or_default();
     // "at 9 a.m." keeps its stop.
     let keeps_stop = last.trim_end_matches('.').contains('.') || Language::get().is_abbreviation(last);
     if keeps_stop { text.to_owned() } else { text.trim_end_matches('.').trim_end().to_owned() }
 }
 
-/// Verbs without an object get that of the next part: "Build and deploy a REST API".
-fn share_objects(texts: &mut [String], language: &Language) {
+/// Verbs without an object get that of the next part: "Build and deploy a REST API". Without one there, both are one
+/// part: "Reply and sort it out".
+fn share_objects(texts: &mut Vec<String>, language: &Language) {
     for index in (0..texts.len().saturating_sub(1)).rev() {
-        let is_bare_verb =
-            !texts[index].contains(' ') && language.opening(&texts[index]) == Some(Opening::English);
-        if is_bare_verb && let Some((_, object)) = texts[index + 1].split_once(' ') {
-            texts[index] = format!("{} {object}", texts[index]);
+        if texts[index].contains(' ') || language.opening(&texts[index]) != Some(Opening::English) {
+            continue;
+        }
+        match texts[index + 1].split_once(' ') {
+            Some((_, object)) if !language.is_pronoun(object.split(' ').next().unwrap_or_default()) => {
+                texts[index] = format!("{} {object}", texts[index]);
+            }
+            _ => {
+                let next = texts.remove(index + 1);
+                texts[index] = format!("{} and {next}", texts[index]);
+            }
         }
     }
 }
@@ -258,6 +267,13 @@ const QUESTION_WORDS: [&str; 7] = ["why", "what", "how", "who", "where", "when",
 /// The part in `text`; `before` has the objects of earlier parts.
 fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part {
     let opening = language.opening(&text);
+    // "Review the lease and sign"
+    if opening == Some(Opening::English)
+        && !text.contains(' ')
+        && let Some(first) = before.first()
+    {
+        text = format!("{text} {first}");
+    }
     let mut object = object_of(&text, opening, language);
     let name = object.trim_matches(['“', '”']).to_owned();
     let first = name.split(' ').next().unwrap_or_default();
@@ -265,6 +281,12 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
     let has_pronoun = ["it", "them"].contains(&first)
         || opening == Some(Opening::Foreign) && language.attaches_pronoun(&text);
     if !has_pronoun && !language.is_pronoun(&name) {
+        // "Read the papers, compare their methods"
+        if let Some(last) = before.last()
+            && let Some(of_them) = name.strip_prefix("their ").or(name.strip_prefix("its "))
+        {
+            object = format!("the {of_them} of {last}");
+        }
         if !QUESTION_WORDS.contains(&first) {
             before.push(object.clone());
         }
@@ -275,9 +297,9 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
             _ => last.clone(),
         };
         // "document it" → "document the REST API"
-        if let Some(at) = text
-            .find(&format!(" {name}"))
-            .filter(|_| opening == Some(Opening::English) && language.is_pronoun(&name))
+        if opening == Some(Opening::English)
+            && let Some(at) =
+                text.find(&format!(" {name}")).filter(|_| language.is_pronoun(&name) && name != "one")
         {
             text.replace_range(at + 1..at + 1 + name.len(), &object);
         }
@@ -292,9 +314,9 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
         Some(Opening::Foreign) => {
             let behind = language.behind_verb(text);
             let object = behind.split([',', '，', ':']).next().unwrap_or_default().trim();
-            return super::wording::quoted(if object.is_empty() { text } else { object });
+            return quoted(if object.is_empty() { text } else { object });
         }
-        None => return super::wording::quoted(text),
+        None => return quoted(text),
     }
     let words: Vec<&str> = text.split(' ').collect();
     let verbs = if words[0].to_lowercase().ends_with("ly") { 2 } else { 1 };
@@ -311,6 +333,7 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
             || rest[at - 1].ends_with([',', ':'])
     });
     let rest = &rest[..end.map_or(rest.len(), |(at, _)| at)];
+    let rest = rest.strip_suffix(&["for"]).unwrap_or(rest);
     let object = rest.join(" ");
     let object = object.trim_end_matches([',', ':', '.']);
     let known = match object.split_once(' ') {
@@ -320,7 +343,7 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
         _ => object.to_owned(),
     };
     if known.is_empty() {
-        return super::wording::quoted(text);
+        return quoted(text);
     }
     crate::text::shorten(&known, OBJECT_CHARS)
 }

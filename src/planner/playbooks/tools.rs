@@ -6,9 +6,9 @@ use crate::domain::arms::{Arm, ArmQuery, ArmRegistry, RankedArm};
 use crate::text::shorten;
 
 use super::arms::Staff;
-use super::compose::{self, CHECK_SECONDS, Node};
+use super::compose::{self, Node};
 use super::language::Language;
-use super::wording::{capitalized, one_line, quoted};
+use super::wording::{capitalized, one_line, quoted, without_quotations};
 
 /// Relevance below which an arm has nothing to do with a part.
 const LEAST_RELEVANCE: f32 = 1.6;
@@ -16,9 +16,8 @@ const LEAST_RELEVANCE: f32 = 1.6;
 const SHARE_OF_BEST: f32 = 0.85;
 /// A part may need one arm, and one more for each this many words.
 const WORDS_PER_ARM: usize = 6;
-/// Longest part of a goal in one action, in characters, and longest quotation that is looked through.
+/// Longest part of a goal in one action, in characters.
 const ACTION_CHARS: usize = 300;
-const QUOTATION_CHARS: usize = 2_000;
 /// More parts of one goal are not read.
 const MOST_PARTS: usize = 64;
 /// What is shorter before a full stop is an abbreviation ("No.", "Mr.") or a number, in characters.
@@ -26,17 +25,6 @@ const SHORTEST_LAST_WORD: usize = 3;
 
 /// How long the call of a tool takes, in seconds.
 const TOOL_SECONDS: u32 = 60;
-/// Ways to look at a step once more, for plans that must have more steps than the goal asks for: what precedes
-/// the step, and a criterion.
-const FACETS: &[(&str, &str)] = &[
-    ("Review the result of", "Every acceptance criterion of that step is met, or its failure is explained"),
-    ("List open risks and assumptions of", "Each risk has a likelihood, an effect and a way to meet it"),
-    (
-        "Try edge cases against the result of",
-        "At least three edge cases are tried and their outcomes recorded",
-    ),
-    ("Describe how to use and maintain the result of", "Somebody who was not involved can use the result"),
-];
 
 /// One use of an arm.
 #[derive(Debug)]
@@ -60,7 +48,7 @@ pub(super) struct ToolPlan {
 pub(super) fn plan(goal: &str, registry: &ArmRegistry, staff: &Staff, rules: &PlanRules) -> Option<ToolPlan> {
     let verifier = staff.verifier().filter(|_| rules.require_verification && rules.max_steps > 1);
     let fixed = usize::from(verifier.is_some());
-    let masked = without_quotations(goal);
+    let masked = without_quotations(goal, false);
     let read = read(goal, &masked, registry);
     let (mut uses, mut aside) = (read.uses, read.aside);
     if uses.is_empty() {
@@ -74,9 +62,9 @@ pub(super) fn plan(goal: &str, registry: &ArmRegistry, staff: &Staff, rules: &Pl
     for (at, text) in aside {
         nodes[at.min(last)].criteria.push(format!("Takes into account: {}", quoted(text)));
     }
-    fill(&mut nodes, rules.min_steps.saturating_sub(fixed), registry, staff);
+    compose::fill(&mut nodes, rules.min_steps.saturating_sub(fixed), staff);
     if let Some(verifier) = verifier {
-        nodes.push(closing(verifier, goal, &nodes, staff));
+        compose::close(&mut nodes, verifier, rules.min_steps, true, goal, staff);
     }
     compose::distinct(&mut nodes);
     Some(ToolPlan { nodes, matched: read.matched, unmatched: read.unmatched })
@@ -206,36 +194,6 @@ fn knows_types(before: &Arm, after: &Arm) -> bool {
     !before.outputs.is_empty() && !after.inputs.is_empty()
 }
 
-/// Adds looks at the work until there are `fewest` steps.
-fn fill(nodes: &mut Vec<Node>, fewest: usize, registry: &ArmRegistry, staff: &Staff) {
-    let work = nodes.len();
-    for index in 0..fewest.saturating_sub(work) {
-        let (place, round) = (index % work, index / work);
-        let (lead, criterion) = FACETS[round % FACETS.len()];
-        let action = format!("{lead} step {} ({})", place + 1, quoted(&nodes[place].action));
-        let criteria = vec![criterion.into(), "The outcome is written down".into()];
-        let mut node = Node::new(action, nodes[place].arm, criteria, CHECK_SECONDS, staff);
-        let arm = &registry.arms()[node.arm];
-        if arm.feeds(arm) || !knows_types(arm, arm) {
-            node.needs.push(place);
-        }
-        nodes.push(node);
-    }
-}
-
-/// The last step, which waits for what nothing else waits for.
-fn closing(verifier: usize, goal: &str, nodes: &[Node], staff: &Staff) -> Node {
-    let is_leaf = |at: &usize| !nodes.iter().any(|node| node.needs.contains(at));
-    let criteria = vec![
-        "The result as a whole does what was asked".into(),
-        "Every acceptance criterion of the earlier steps is met, or its failure is reported".into(),
-    ];
-    let action = format!("Verify that the whole result does what was asked: {}", quoted(goal));
-    let mut node = Node::new(action, verifier, criteria, CHECK_SECONDS, staff);
-    node.needs.extend((0..nodes.len()).filter(is_leaf));
-    node
-}
-
 /// A part of a goal, as written and without its quotations.
 struct Part<'a> {
     text: &'a str,
@@ -282,39 +240,4 @@ fn parts<'a>(goal: &'a str, masked: &'a str) -> Vec<Part<'a>> {
     }
     push(start.min(goal.len()), goal.len());
     parts
-}
-
-/// `text` with spaces for what is quoted in it, byte for byte as long.
-fn without_quotations(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let (mut rest, mut before) = (text, ' ');
-    while let Some(c) = rest.chars().next() {
-        let behind = &rest[c.len_utf8()..];
-        let closing = match c {
-            '"' => Some('"'),
-            '“' => Some('”'),
-            '«' => Some('»'),
-            '‘' => Some('’'),
-            '「' => Some('」'),
-            '\'' if !before.is_alphanumeric() => Some('\''),
-            _ => None,
-        };
-        let end = closing.and_then(|closing| {
-            let mut inside = behind.char_indices().take(QUOTATION_CHARS);
-            // An apostrophe within a word closes nothing.
-            inside.find_map(|(at, c)| {
-                let end = at + c.len_utf8();
-                (c == closing && !behind[end..].starts_with(|c: char| c.is_alphanumeric() && closing == '\''))
-                    .then_some(end)
-            })
-        });
-        let taken = c.len_utf8() + end.unwrap_or(0);
-        if end.is_some() {
-            masked.extend(std::iter::repeat_n(' ', taken));
-        } else {
-            masked.push(c);
-        }
-        (before, rest) = (c, &rest[taken..]);
-    }
-    masked
 }

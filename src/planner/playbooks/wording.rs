@@ -11,6 +11,8 @@ const QUOTED_CHARS: usize = 200;
 /// Longest name in a list, in characters, and most of them.
 const NAME_CHARS: usize = 30;
 const MAX_NAMES: usize = 5;
+/// Longest quotation that is looked through, in characters.
+const QUOTATION_CHARS: usize = 2_000;
 
 /// `text` on one line, without control characters.
 pub(super) fn one_line(text: &str) -> String {
@@ -104,4 +106,42 @@ pub(super) fn lower_first(text: &str) -> String {
         Some(first) if !is_name => first.to_lowercase().chain(chars).collect(),
         _ => text.to_owned(),
     }
+}
+
+/// `text` with spaces for what is quoted in it, or in brackets too, byte for byte as long.
+pub(super) fn without_quotations(text: &str, or_in_brackets: bool) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let (mut rest, mut before) = (text, ' ');
+    while let Some(c) = rest.chars().next() {
+        let behind = &rest[c.len_utf8()..];
+        let closing = match c {
+            '"' => Some('"'),
+            '“' => Some('”'),
+            '«' => Some('»'),
+            '‘' => Some('’'),
+            '「' => Some('」'),
+            '„' => Some('“'),
+            '(' if or_in_brackets => Some(')'),
+            '[' if or_in_brackets => Some(']'),
+            '\'' if !before.is_alphanumeric() => Some('\''),
+            _ => None,
+        };
+        let end = closing.and_then(|closing| {
+            let mut inside = behind.char_indices().take(QUOTATION_CHARS);
+            // An apostrophe within a word closes nothing.
+            inside.find_map(|(at, c)| {
+                let end = at + c.len_utf8();
+                (c == closing && !behind[end..].starts_with(|c: char| c.is_alphanumeric() && closing == '\''))
+                    .then_some(end)
+            })
+        });
+        let taken = c.len_utf8() + end.unwrap_or(0);
+        if end.is_some() {
+            masked.extend(std::iter::repeat_n(' ', taken));
+        } else {
+            masked.push(c);
+        }
+        (before, rest) = (c, &rest[taken..]);
+    }
+    masked
 }

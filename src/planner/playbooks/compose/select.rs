@@ -1,60 +1,66 @@
 //! Fits the steps to the number that a plan may have, and puts them in order.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashSet};
 
-use super::super::Matched;
+use crate::planner::graph::topological_order;
+
 use super::super::arms::Staff;
 use super::super::wording::{lower_first, quoted};
 use super::{CHECK_SECONDS, Node, ancestors};
 
 /// Leaves out the least important steps until there are at most `room`; steps that waited for one of them wait for what
 /// that one waited for.
-pub(super) fn select(mut nodes: Vec<Node>, room: usize) -> Vec<Node> {
-    let mut kept: Vec<bool> = vec![true; nodes.len()];
-    let mut count = nodes.len();
-    // Checks that guard something go last of their rank.
-    let guards = |nodes: &[Node], at: usize| {
-        nodes[at].checks && nodes.iter().any(|node| node.needs_checks && node.needs.contains(&at))
-    };
-    while count > room {
+pub(super) fn select(nodes: &mut Vec<Node>, room: usize) {
+    while nodes.len() > room {
+        // Checks that guard something go last of their rank.
+        let guards = |at: usize| {
+            nodes[at].checks && nodes.iter().any(|node| node.needs_checks && node.needs.contains(&at))
+        };
         let spare = (0..nodes.len())
-            .filter(|&at| kept[at] && nodes[at].rank > 0)
-            .max_by_key(|&at| (nodes[at].rank, !guards(&nodes, at), nodes[at].group, std::cmp::Reverse(at)));
+            .filter(|&at| nodes[at].rank > 0)
+            .max_by_key(|&at| (nodes[at].rank, !guards(at), nodes[at].group, Reverse(at)));
         let Some(spare) = spare else { break };
-        kept[spare] = false;
-        count -= 1;
-        let needs = nodes[spare].needs.clone();
-        for node in nodes.iter_mut().filter(|node| node.needs.contains(&spare)) {
-            node.needs.retain(|need| *need != spare);
-            node.needs.extend(&needs);
+        let needs: Vec<usize> = nodes[spare].needs.iter().copied().collect();
+        remove(nodes, spare, &needs);
+    }
+}
+
+/// Takes the node at `at` out; what waited for it waits for `instead`.
+fn remove(nodes: &mut Vec<Node>, at: usize, instead: &[usize]) -> Node {
+    let removed = nodes.remove(at);
+    for node in nodes.iter_mut() {
+        if node.needs.remove(&at) {
+            node.needs.extend(instead);
         }
+        node.needs = node.needs.iter().map(|need| need - usize::from(*need > at)).collect();
     }
-    renumbered(nodes, &kept)
+    removed
 }
 
-/// The nodes that are `kept`, with their needs by their new places.
-fn renumbered(nodes: Vec<Node>, kept: &[bool]) -> Vec<Node> {
-    let mut place = 0;
-    let places: Vec<Option<usize>> = kept
-        .iter()
-        .map(|kept| {
-            kept.then(|| {
-                place += 1;
-                place - 1
-            })
-        })
-        .collect();
-    let mut nodes: Vec<Node> =
-        nodes.into_iter().zip(kept).filter(|(_, kept)| **kept).map(|(node, _)| node).collect();
-    for node in &mut nodes {
-        node.needs = node.needs.iter().filter_map(|need| places[*need]).collect();
-        node.needs.sort_unstable();
-        node.needs.dedup();
+/// Puts the nodes in an order in which each comes after what it needs, otherwise unchanged, and removes dependencies that
+/// follow from others.
+pub(super) fn sort(nodes: &mut Vec<Node>) {
+    let needs: Vec<Vec<usize>> = nodes.iter().map(|node| node.needs.iter().copied().collect()).collect();
+    let rank: Vec<i64> = (0..nodes.len() as i64).collect();
+    let order = topological_order(&needs, &rank).expect("no step waits for one that waits for it");
+    let mut place = vec![0; nodes.len()];
+    for (at, &index) in order.iter().enumerate() {
+        place[index] = at;
     }
-    nodes
+    for index in 0..nodes.len() {
+        let implied: HashSet<usize> = needs[index].iter().flat_map(|need| ancestors(nodes, *need)).collect();
+        nodes[index].needs.retain(|need| !implied.contains(need));
+    }
+    for node in nodes.iter_mut() {
+        node.needs = node.needs.iter().map(|need| place[*need]).collect();
+    }
+    let mut by_place: Vec<(usize, Node)> = place.into_iter().zip(nodes.drain(..)).collect();
+    by_place.sort_by_key(|(place, _)| *place);
+    nodes.extend(by_place.into_iter().map(|(_, node)| node));
 }
 
-/// Puts neighbours together where there are more parts than steps, never two that cannot be undone.
+/// Puts neighbours of the sorted `nodes` together where there are more parts than steps, never two that cannot be undone.
 pub(super) fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
     while nodes.len() > room.max(1) {
         let pair = (0..nodes.len() - 1).min_by_key(|&at| {
@@ -67,14 +73,10 @@ pub(super) fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
             )
         });
         let Some(at) = pair else { return };
-        let second = nodes.remove(at + 1);
+        let second = remove(nodes, at + 1, &[at]);
         let first = &mut nodes[at];
         first.action = format!("{}; {}", first.action, lower_first(&second.action));
-        for criterion in second.criteria {
-            if !first.criteria.contains(&criterion) {
-                first.criteria.push(criterion);
-            }
-        }
+        first.criteria.extend(second.criteria);
         if second.is_core && !first.is_core || staff.verifies(first.arm) && !staff.verifies(second.arm) {
             first.arm = second.arm;
         }
@@ -82,133 +84,92 @@ pub(super) fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
         first.cost_tier = first.cost_tier.max(second.cost_tier);
         first.is_core |= second.is_core;
         first.needs_checks |= second.needs_checks;
-        first.needs.extend(second.needs);
-        for (index, node) in nodes.iter_mut().enumerate() {
-            for need in &mut node.needs {
-                *need -= usize::from(*need > at);
-            }
-            node.needs.retain(|need| *need != index);
-            node.needs.sort_unstable();
-            node.needs.dedup();
-        }
+        first.needs.extend(second.needs.into_iter().filter(|need| *need != at));
     }
 }
 
-/// The nodes in an order in which each comes after what it needs, otherwise unchanged.
-pub(super) fn sorted(nodes: Vec<Node>) -> Vec<Node> {
-    let mut order: Vec<usize> = Vec::with_capacity(nodes.len());
-    let mut placed = vec![false; nodes.len()];
-    while order.len() < nodes.len() {
-        let next =
-            (0..nodes.len()).find(|&at| !placed[at] && nodes[at].needs.iter().all(|need| placed[*need]));
-        // A cycle cannot come about; if it did, the order of the text would break it.
-        let next = next.unwrap_or_else(|| placed.iter().position(|placed| !placed).expect("one is left"));
-        placed[next] = true;
-        order.push(next);
-    }
-    let mut place = vec![0; nodes.len()];
-    for (at, &index) in order.iter().enumerate() {
-        place[index] = at;
-    }
-    let mut by_place: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
-    let mut sorted: Vec<Node> =
-        order.iter().map(|&index| by_place[index].take().expect("each once")).collect();
-    for (at, node) in sorted.iter_mut().enumerate() {
-        node.needs = node.needs.iter().map(|need| place[*need]).filter(|need| *need < at).collect();
-        node.needs.sort_unstable();
-        node.needs.dedup();
-    }
-    reduced(&mut sorted);
-    sorted
-}
+/// What is done before work about which nothing is known: action, criterion, and a word that says who does it.
+const BEFORE: [(&str, &str, &str); 3] = [
+    (
+        "Settle what is wanted, what is given, and how to tell that it is done",
+        "The result, its limits, the date and the budget are written down",
+        "plan",
+    ),
+    (
+        "Look up how it is usually done, what it takes, and which rules and risks matter",
+        "Each answer has a reliable source",
+        "search",
+    ),
+    (
+        "Plan the work: who does what, when, and with what",
+        "Each task has somebody responsible and a date",
+        "plan",
+    ),
+];
 
-/// Removes dependencies that follow from others.
-fn reduced(nodes: &mut [Node]) {
-    for index in 0..nodes.len() {
-        let needs = nodes[index].needs.clone();
-        let implied: HashSet<usize> = needs.iter().flat_map(|need| ancestors(nodes, *need)).collect();
-        nodes[index].needs.retain(|need| !implied.contains(need));
-    }
-}
-
-/// Adds general steps around the first ones until there are `min` of them.
-pub(super) fn pad(nodes: &mut Vec<Node>, min: usize, staff: &Staff) {
-    const BEFORE: [(&str, &str); 2] = [
-        (
-            "Clarify what is wanted, what is given and when it is done",
-            "What is wanted and how it will be checked is written down",
-        ),
-        ("Gather what is needed for it", "Everything that is needed is at hand"),
-    ];
-    const AROUND: [(&str, &str); 4] = [
-        ("Look for what could go wrong with", "Each risk has an answer"),
-        ("Record the result of", "The result can be found again"),
-        ("Ask those concerned about", "Their answers are taken into account"),
-        ("Check the outcome of", "Deviations are named"),
-    ];
-    let closing = nodes.last().is_some_and(|node| node.closes);
-    let mut missing = min.saturating_sub(nodes.len() - usize::from(closing));
-    let general = |action: String, criterion: &str, needs: Vec<usize>, staff: &Staff| {
-        let arm = staff.for_text(&action);
-        Node {
-            needs,
-            cost_tier: 1,
-            ..Node::new(action, arm, vec![criterion.to_owned()], CHECK_SECONDS, staff)
-        }
-    };
-    for (action, criterion) in BEFORE.into_iter().rev() {
-        if missing == 0 {
-            return;
-        }
-        if missing == 1 && action.starts_with("Gather") && !closing && min < 4 {
-            continue;
-        }
+/// Puts as many general steps before the sorted `nodes` as there is `room` for.
+pub(super) fn prepare(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
+    for (action, criterion, word) in BEFORE.into_iter().take(room.saturating_sub(nodes.len())).rev() {
         for node in nodes.iter_mut() {
-            node.needs.iter_mut().for_each(|need| *need += 1);
+            node.needs = node.needs.iter().map(|need| need + 1).collect();
             if node.needs.is_empty() {
-                node.needs.push(0);
+                node.needs.insert(0);
             }
         }
-        nodes.insert(0, general(action.into(), criterion, Vec::new(), staff));
-        missing -= 1;
-    }
-    let work = nodes.len() - usize::from(closing);
-    for index in 0..missing {
-        let (lead, criterion) = AROUND[index % AROUND.len()];
-        let of = index % work;
-        let at = nodes.len() - usize::from(closing);
-        let step = general(format!("{lead} {}", quoted(&nodes[of].action)), criterion, vec![of], staff);
-        nodes.insert(at, step);
-        if closing {
-            let last = nodes.len() - 1;
-            nodes[last].needs.push(at);
-        }
+        let arm = staff.for_text(word);
+        let criteria = vec![criterion.to_owned()];
+        let node = Node::new(action.to_owned(), arm, criteria, 2 * CHECK_SECONDS, staff);
+        nodes.insert(0, Node { cost_tier: 1, ..node });
     }
 }
 
-/// Ends the plan with a step of the verifying arm that waits for everything.
-pub(super) fn close(
+/// Further looks at a step, for plans that must have more steps than the goal asks for: how the action begins, and a
+/// criterion.
+const FACETS: [(&str, &str); 4] = [
+    ("Review the result of", "Every acceptance criterion of that step is met, or its failure is explained"),
+    ("List open risks and assumptions of", "Each risk has a likelihood, an effect and a way to meet it"),
+    (
+        "Try edge cases against the result of",
+        "At least three edge cases are tried and their outcomes recorded",
+    ),
+    ("Describe how to use and maintain the result of", "Somebody who was not involved can use the result"),
+];
+
+/// Adds looks at the work until there are `fewest` steps.
+pub(in super::super) fn fill(nodes: &mut Vec<Node>, fewest: usize, staff: &Staff) {
+    let closing = if nodes.len() > 1 { nodes.pop_if(|last| last.closes) } else { None };
+    let work = nodes.len();
+    for index in 0..fewest.saturating_sub(work + usize::from(closing.is_some())) {
+        let (place, round) = (index % work, index / work);
+        let (lead, criterion) = FACETS[round % FACETS.len()];
+        let action = format!("{lead} step {} ({})", place + 1, quoted(&nodes[place].action));
+        let criteria = vec![criterion.to_owned(), "The outcome is written down".to_owned()];
+        let node = Node::new(action, nodes[place].arm, criteria, CHECK_SECONDS, staff);
+        let needs = if staff.takes_own_results(node.arm) { [place].into() } else { BTreeSet::new() };
+        nodes.push(Node { needs, ..node });
+    }
+    nodes.extend(closing);
+}
+
+/// Ends the plan with a step of the verifying arm that waits for everything; a new one where the last step is no such
+/// check, or the plan has fewer than `min_steps`, and there is `has_room`.
+pub(in super::super) fn close(
     nodes: &mut Vec<Node>,
     verifier: usize,
     min_steps: usize,
-    max_steps: usize,
-    parts: &[Matched<'_>],
+    has_room: bool,
+    goal: &str,
     staff: &Staff,
 ) {
     let is_closed = nodes.last().is_some_and(|last| last.closes || staff.verifies(last.arm) && last.checks);
-    if (!is_closed || nodes.len() < min_steps) && nodes.len() < max_steps {
-        let goal = parts.iter().map(|matched| matched.part.object.as_str()).collect::<Vec<_>>();
-        let action = match goal.as_slice() {
-            [one] => format!("Verify that the result does what was asked about {one}"),
-            _ => "Verify that the results together do everything that was asked".to_owned(),
-        };
-        let criteria =
-            vec!["Every acceptance criterion of the earlier steps is met, or its failure is reported".into()];
-        nodes.push(Node {
-            closes: true,
-            checks: true,
-            ..Node::new(action, verifier, criteria, CHECK_SECONDS, staff)
-        });
+    if (!is_closed || nodes.len() < min_steps) && has_room {
+        let action = format!("Verify that the whole result does what was asked: {}", quoted(goal));
+        let criteria = vec![
+            "The result as a whole does what was asked".to_owned(),
+            "Every acceptance criterion of the earlier steps is met, or its failure is reported".to_owned(),
+        ];
+        let node = Node::new(action, verifier, criteria, CHECK_SECONDS, staff);
+        nodes.push(Node { closes: true, checks: true, ..node });
     }
     let needed: HashSet<usize> = nodes.iter().flat_map(|node| node.needs.iter().copied()).collect();
     let Some((last, others)) = nodes.split_last_mut() else { return };
@@ -216,11 +177,9 @@ pub(super) fn close(
         last.arm = verifier;
     }
     last.needs.extend((0..others.len()).filter(|at| !needed.contains(at)));
-    last.needs.sort_unstable();
-    last.needs.dedup();
 }
 
-/// Makes actions distinct.
+/// Makes actions distinct, and the criteria of each step.
 pub(in super::super) fn distinct(nodes: &mut [Node]) {
     let mut taken = HashSet::new();
     for (index, node) in nodes.iter_mut().enumerate() {
