@@ -1,5 +1,7 @@
 //! The command line, run as a user runs it.
 
+mod help;
+
 use std::process::{Output, Stdio};
 
 use planner_arm::domain::PlanResponse;
@@ -7,7 +9,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::support::{FakeLlm, Reply, TempFile, TestApp, assert_valid_by_default, good_plan, settings};
+use crate::support::{FakeLlm, Reply, TempFile, TestApp, assert_valid_by_default, good_plan};
 
 /// The program: the one that was built for the tests, or `PLANNER_TEST_BINARY`.
 pub fn program() -> String {
@@ -296,88 +298,6 @@ async fn a_health_check_ends_with_0_or_1() {
 }
 
 #[tokio::test]
-async fn every_command_has_help() {
-    for arguments in [
-        &["--help"][..],
-        &["serve", "--help"],
-        &["mcp", "--help"],
-        &["plan", "--help"],
-        &["validate", "--help"],
-        &["replan", "--help"],
-        &["arms", "--help"],
-        &["eval", "--help"],
-        &["healthcheck", "--help"],
-        &["config", "--help"],
-        &["completions", "--help"],
-        &["man", "--help"],
-    ] {
-        let (code, out, _) = run(&[], arguments).await;
-        assert_eq!(code, 0, "{arguments:?}");
-        assert!(out.contains("Usage: planner-arm"), "{out}");
-    }
-    assert!(run(&[], &["--version"]).await.1.contains(env!("CARGO_PKG_VERSION")));
-}
-
-#[tokio::test]
-async fn shells_complete_whatever_the_settings() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let (code, out, err) = run(&[("PLANNER_PORT", "x")], &["completions", shell]).await;
-        assert_eq!((code, err.as_str()), (0, ""), "{shell}");
-        for word in ["planner-arm", "validate", "healthcheck", "completions", "feedback", "min-success"] {
-            assert!(out.contains(word), "{shell}: {word}");
-        }
-        let knows_values = !["elvish", "powershell"].contains(&shell);
-        assert_eq!(out.contains("mermaid"), knows_values, "{shell}");
-    }
-    let (code, _, err) = run(&[], &["completions", "tcsh"]).await;
-    assert!(code == 2 && err.contains("possible values: bash, elvish, fish, powershell, zsh"), "{err}");
-}
-
-#[tokio::test]
-async fn the_manual_page_has_every_command_argument_setting_and_exit_code() {
-    let (code, page, err) = run(&[("PLANNER_PORT", "x")], &["man"]).await;
-    assert_eq!((code, err.as_str()), (0, ""));
-    let page = page.replace("\\-", "-");
-    for name in [
-        "serve",
-        "mcp",
-        "plan",
-        "validate",
-        "replan",
-        "arms",
-        "eval",
-        "healthcheck",
-        "config",
-        "completions",
-        "man",
-    ] {
-        assert!(page.contains(&format!("planner-arm {name}")), "{name}\n{page}");
-    }
-    for part in [
-        "--config",
-        "--constraint",
-        "--min-success",
-        "--feedback",
-        "--include",
-        "table, tree, json, mermaid, markdown",
-        "NO_COLOR",
-        "OPENAI_API_KEY",
-        "fB130",
-        "fB78",
-    ] {
-        assert!(page.contains(part), "{part}\n{page}");
-    }
-    let traced = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")]).expect("settings");
-    for (name, _) in traced.shown_of_traces() {
-        assert!(page.contains(name), "{name}\n{page}");
-    }
-    for (name, _) in settings(&[]).expect("settings").shown() {
-        let is_in_files_only = ["ARMS", "ARM_SOURCES", "PLAYBOOKS", "POLICIES", "PRICES"].contains(name);
-        assert_eq!(page.contains(&format!("PLANNER_{name}\\fR")), !is_in_files_only, "{name}\n{page}");
-    }
-}
-
-#[tokio::test]
 async fn a_port_in_use_is_reported_in_one_sentence() {
     let app = TestApp::embedded().await;
     let port = app.address.port().to_string();
@@ -452,19 +372,6 @@ async fn a_settings_file_can_be_an_option_of_any_command() {
     let (code, _, err) = run(&[], &["config", "--config", "/nowhere.toml"]).await;
     assert_eq!(code, 78);
     assert!(err.contains("\"/nowhere.toml\""), "{err}");
-}
-
-#[tokio::test]
-async fn the_manual_page_and_the_help_say_what_each_setting_does() {
-    let (_, page, _) = run(&[], &["man"]).await;
-    let (_, help, _) = run(&[], &["config", "--help"]).await;
-    let one_line = |text: &str| text.replace('\\', "").split_whitespace().collect::<Vec<_>>().join(" ");
-    let (page, help) = (one_line(&page), one_line(&help));
-    for setting in planner_arm::config::table::SETTINGS {
-        let about = one_line(setting.about);
-        assert!(help.contains(&about), "{}\n{help}", setting.name);
-        assert_eq!(page.contains(&about), !setting.is_file_only(), "{}\n{page}", setting.name);
-    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::privacy::{Process, client};
+use crate::process::{Process, client};
 use crate::support::fake_llm::{Act, FakeLlm, Setup, Transport, completion, drip, over_each_transport, send};
 use crate::support::{TestApp, good_plan, header, json_of, problem, until};
 use kinds::{good, lasting, passing, passing_late, says, silent};

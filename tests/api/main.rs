@@ -37,7 +37,7 @@ mod page;
 mod planning;
 mod playbooks;
 mod policies;
-mod privacy;
+mod process;
 mod promises;
 mod questions;
 mod readings;

@@ -4,7 +4,7 @@ use http::StatusCode;
 use planner_arm::service::PlannerService;
 use serde_json::{Value, json};
 
-use crate::privacy::Process;
+use crate::process::Process;
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, settings};
 
 #[tokio::test]

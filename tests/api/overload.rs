@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
-use crate::privacy::{Process, client};
+use crate::process::{Process, client};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, problem};
 
 /// Places for plans, and what the fake LLM takes for one: together 200 plans a second.

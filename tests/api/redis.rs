@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use crate::privacy::{Process, client};
+use crate::process::{Process, client};
 use crate::support::{FakeLlm, Reply, TestApp, good_plan, header, json_of, until};
 
 const CACHED: (&str, &str) = ("PLANNER_CACHE_TTL_SECONDS", "3600");

@@ -5,7 +5,7 @@ use planner_arm::domain::problem::ErrorCode;
 use serde_json::{Value, json};
 
 use crate::cli::{bare, outcome, run};
-use crate::privacy::{Process, client};
+use crate::process::{Process, client};
 use crate::support::{FakeLlm, Reply, good_plan};
 
 /// Requests whose every part is a canary, at every place at which one can fail: what they end in, and the

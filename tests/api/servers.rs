@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::privacy::Process;
+use crate::process::Process;
 use crate::support::fake_llm::{Act, FakeLlm, Reply, completion, send, send_json};
 use crate::support::{TestApp, good_plan, problem, repository_file};
 
@@ -163,7 +163,7 @@ async fn the_log_has_the_servers_words_and_none_of_ours() {
     let variables =
         [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_OPENAI_API_KEY", "sk-live-0123456789")];
     let process = Process::start(&variables).await;
-    let request = crate::privacy::client().post(format!("{}/plan", process.url)).json(&json!({"goal": goal}));
+    let request = crate::process::client().post(format!("{}/plan", process.url)).json(&json!({"goal": goal}));
     let (_, document) = problem(request.send().await.expect("an answer")).await;
     assert_eq!(document["upstream"], json!({"status": 429, "code": "insufficient_quota"}));
     assert!(!document.to_string().contains("project 7"), "{document}");

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::privacy::{Process, client};
+use crate::process::{Process, client};
 use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan, header, problem};
 
 #[tokio::test]

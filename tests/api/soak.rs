@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::privacy::Process;
+use crate::process::Process;
 use crate::simulation::dice::Dice;
 use crate::support::fake_llm::Transport;
 use crate::support::plain_client;

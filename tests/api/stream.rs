@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::corpus::corpus;
-use crate::privacy::{Process, client};
+use crate::process::{Process, client};
 use crate::support::fake_llm::{Act, Transport, completion, over_each_transport, send_json};
 use crate::support::{FakeLlm, Reply, TestApp, assert_valid_by_default, good_plan, header, problem, step};
 use events::{Events, cut, ends, event, first_step_then, head, rest_of_stream, says, stream, stream_of};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::cli::binary;
-use crate::privacy::{Process, client};
+use crate::process::{Process, client};
 use crate::support::fake_llm::tls::{Certificate, HOST};
 use crate::support::fake_llm::{FakeLlm, Setup, Transport};
 use crate::support::{Reply, TestApp, good_plan, header, json_of};

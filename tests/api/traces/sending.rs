@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::mcp;
-use crate::privacy::{Process, client};
+use crate::process::{Process, client};
 use crate::support::{FakeLlm, Reply, good_plan};
 
 use super::collector::Collector;
