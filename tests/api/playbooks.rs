@@ -262,7 +262,7 @@ async fn a_playbook_may_name_arms_as_people_call_them() {
         ("bakes bread", true),
         ("juggler", false),
     ] {
-        let playbook = json!({"name": "baking", "description": "Bake something.", "match": {"keywords": ["bake"]}, "steps": [
+        let playbook = json!({"name": "baking", "description": "Bake something.", "match": {"keywords": ["bake", "rye", "bread"]}, "steps": [
             {"action": "Bake {object}", "arm": arm, "acceptance_criteria": ["It is done"], "cost_tier": 1, "duration_seconds": 60},
             {"action": "Taste {object}", "capability": "validation", "depends_on": [1], "acceptance_criteria": ["It is good"], "cost_tier": 1, "duration_seconds": 60}]});
         let arms = json!([
