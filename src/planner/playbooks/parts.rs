@@ -330,12 +330,12 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
     let end = rest.iter().enumerate().skip(1).find(|(at, word)| {
         let names_subject = **word == "on" && language.is_text(rest[at - 1]);
         OBJECT_ENDS.contains(&word.to_lowercase().as_str()) && !names_subject
-            || rest[at - 1].ends_with([',', ':'])
+            || rest[at - 1].ends_with([',', ':', ';'])
     });
     let rest = &rest[..end.map_or(rest.len(), |(at, _)| at)];
     let rest = rest.strip_suffix(&["for"]).unwrap_or(rest);
     let object = rest.join(" ");
-    let object = object.trim_end_matches([',', ':', '.']);
+    let object = object.trim_end_matches([',', ':', ';', '.']);
     let known = match object.split_once(' ') {
         Some((article, noun)) if ["a", "an"].contains(&article.to_lowercase().as_str()) => {
             format!("the {noun}")

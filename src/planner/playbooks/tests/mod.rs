@@ -119,6 +119,42 @@ fn steps_that_cannot_be_undone_come_after_a_check() {
 }
 
 #[test]
+fn what_cannot_be_undone_waits_for_everything_asked_for_before() {
+    for (goal, before, last) in [
+        (
+            "Move the customers to the new CRM database, then delete the old server",
+            "Compare the new",
+            "Delete the old",
+        ),
+        (
+            "Rotate the API keys, tell the team, and revoke the old ones",
+            "Tell the team",
+            "Revoke the old ones",
+        ),
+        ("Back up the photos, then wipe the old laptop", "Restore the backup", "Wipe the old laptop"),
+        (
+            "Review the contract with Acme, negotiate the notice period, and sign",
+            "Verify quotations",
+            "Sign the contract",
+        ),
+        ("把旧网站迁移到新服务器,然后关闭旧服务器", "Compare the new", "关闭旧服务器"),
+    ] {
+        let plan = plan(goal);
+        let find = |text: &str| plan.steps().iter().find(|step| step.action.starts_with(text));
+        let (Some(before), Some(last)) = (find(before), find(last)) else {
+            panic!("{goal}:\n{}", outline(&plan))
+        };
+        let mut waits = vec![last.step];
+        for step in plan.steps().iter().rev().filter(|step| step.step <= last.step) {
+            if waits.contains(&step.step) {
+                waits.extend(&step.depends_on);
+            }
+        }
+        assert!(waits.contains(&before.step), "{goal}:\n{}", outline(&plan));
+    }
+}
+
+#[test]
 fn quotations_abbreviations_and_numbers_stay_whole() {
     for (goal, texts) in [
         (
@@ -136,6 +172,19 @@ fn quotations_abbreviations_and_numbers_stay_whole() {
         ),
         ("Additionally, please fix the typo.", &["fix the typo"]),
         ("Add a search and replace dialog", &["Add a search and replace dialog"]),
+        (
+            "Read “A. Then sign.” He wrote it. Reply and sort it out",
+            &["Read “A. Then sign.”", "Reply and sort it out"],
+        ),
+        (
+            "Set up alerts; on-call rota included; deploy them",
+            &["Set up alerts; on-call rota included", "deploy alerts"],
+        ),
+        (
+            "Review the lease (and list risks), and sign",
+            &["Review the lease (and list risks)", "sign the lease (and list risks)"],
+        ),
+        ("préparer une présentation et l'envoyer", &["préparer une présentation", "l'envoyer"]),
     ] {
         let parts: Vec<String> = parts::split(goal).parts.into_iter().map(|part| part.text).collect();
         assert_eq!(parts, texts, "{goal}");
