@@ -23,9 +23,9 @@ static FILES: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         STYLE: "base.css" "page.css" "plan.css" "print.css";
         SVG: "icon.svg";
         SCRIPT:
-            "compare.js" "dagre.js" "detail.js" "dom.js" "edit.js" "form.js" "formats.js" "graph.js" "history.js"
-            "layout.js" "options.js" "page.js" "picture.js" "progress.js" "questions.js" "request.js" "result.js"
-            "saved.js" "session.js" "share.js" "steps.js" "talk.js" "timeline.js" "token.js" "viewport.js" "views.js"
+            "api.js" "compare.js" "dagre.js" "detail.js" "dom.js" "edit.js" "form.js" "formats.js" "graph.js"
+            "history.js" "layout.js" "options.js" "page.js" "picture.js" "progress.js" "questions.js" "request.js"
+            "result.js" "saved.js" "session.js" "share.js" "steps.js" "timeline.js" "token.js" "viewport.js" "views.js"
             "words.js";
         TEXT: "dagre.LICENSE.txt";
     }

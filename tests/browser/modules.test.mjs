@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { curl, json, markdown, mermaid } from "../../src/http/page/formats.js";
 import { arrange, edges, levels, times } from "../../src/http/page/layout.js";
 import { bodyOf, fromFragment, requestFor, toFragment } from "../../src/http/page/request.js";
-import { read } from "../../src/http/page/talk.js";
+import { read } from "../../src/http/page/api.js";
 import { many } from "./support.mjs";
 import { about, dollars, seconds, time } from "../../src/http/page/words.js";
 

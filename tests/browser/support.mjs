@@ -129,8 +129,6 @@ export async function visit(browser, url, options = {}) {
       });
     }
   }
-  // Playbooks are a matter of the tests that choose one.
-  await context.route(`${url}playbooks`, (route) => route.fulfill({ json: { playbooks: [] } }));
   const page = await context.newPage();
   const faults = [];
   const allowed = options.allow ?? [];

@@ -2,7 +2,7 @@
 
 import { byId, button, element, said } from "./dom.js";
 import { known } from "./options.js";
-import { Trouble } from "./talk.js";
+import { PlannerError } from "./api.js";
 import { seconds, time } from "./words.js";
 
 const TIERS = ["1 (cheapest)", "2", "3", "4", "5 (most expensive)"];
@@ -58,7 +58,7 @@ function armField(step, chosen) {
 
 /**
  * A form for step `number` of `steps`, or for a new one where it is null. `save` is given the steps with the change and
- * what it is called, and throws `Trouble` where the service finds fault with them; `close` leaves the form.
+ * what it is called, and throws `PlannerError` where the service finds fault with them; `close` leaves the form.
  */
 export function editor(steps, number, { arms, save, close }) {
   const step = steps.find((one) => one.step === number) ?? blank(steps, arms?.[0] ?? known()[0]?.id ?? steps[0].required_arm);
@@ -98,7 +98,7 @@ export function editor(steps, number, { arms, save, close }) {
     try {
       await save(changed, label);
     } catch (error) {
-      if (!(error instanceof Trouble)) throw error;
+      if (!(error instanceof PlannerError)) throw error;
       const all = error.faults.map(({ field: name, message }) => `${name} ${message}`);
       faults.replaceChildren(element("p", {}, "This plan would not be valid:"),
         element("ul", {}, ...(all.length ? all : [error.message]).map((text) => said(text, "li"))));

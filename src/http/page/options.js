@@ -1,7 +1,7 @@
 // What the service offers: arms to choose from, and playbooks.
 
 import { byId, element, said } from "./dom.js";
-import { get } from "./talk.js";
+import { get } from "./api.js";
 
 /** With more arms than this a field to search in them is shown. */
 const MANY = 12;

@@ -7,14 +7,14 @@ import { editor, showEditor } from "./edit.js";
 import * as form from "./form.js";
 import { Graph } from "./graph.js";
 import * as options from "./options.js";
-import { carried, showSummary, soFar, withMark } from "./progress.js";
+import { keptMarks, showSummary, soFar, withMark } from "./progress.js";
 import * as questions from "./questions.js";
 import { bodyOf, fromFragment, requestFor, toFragment } from "./request.js";
 import * as result from "./result.js";
 import * as saved from "./saved.js";
 import { Session } from "./session.js";
 import * as share from "./share.js";
-import { PLAN, REPLAN, Trouble, ask, get, validate } from "./talk.js";
+import { PLAN, REPLAN, PlannerError, ask, get, validate } from "./api.js";
 import * as timeline from "./timeline.js";
 import * as token from "./token.js";
 import * as views from "./views.js";
@@ -42,7 +42,7 @@ const say = (text) => (byId("status").textContent = text);
 
 /**
  * Asks `path` for a plan with `body`. `accept(plan, notes)` makes a version of it; `kept` are the steps that stay, and
- * `told` is said while it is made.
+ * `status` is shown while it is made.
  */
 async function start(asked) {
   run?.abort();
@@ -92,7 +92,7 @@ async function learn() {
   byId("banner-notice").replaceChildren(quoting((well.notice ?? "").replace(/PLANNER_[\w=]+/g, "`$&`")), isEmbedded ? " Then restart the service." : "");
 }
 
-function begin({ request, told }) {
+function begin({ request, status }) {
   byId("alert").replaceChildren();
   detail.close();
   result.clear();
@@ -108,7 +108,7 @@ function begin({ request, told }) {
   document.body.classList.add("planning");
   byId("cancel").hidden = false;
   byId("cancel").focus({ preventScroll: true });
-  say(told ?? (configured && configured !== "embedded" ? `Asking ${configured}…` : "Planning…"));
+  say(status ?? (configured && configured !== "embedded" ? `Asking ${configured}…` : "Planning…"));
 }
 
 function end() {
@@ -172,38 +172,38 @@ function draw() {
   }));
 }
 
-/** Says why there is no plan; `trouble` is null when it was cancelled. */
-function fail(trouble) {
+/** Says why there is no plan; `error` is null when it was cancelled. */
+function fail(error) {
   // Nothing is said behind a modal dialog.
   detail.close();
   const incomplete = steps.length > 0;
   if (session?.version) show();
   else {
-    byId("result-title").textContent = `Incomplete preview (${trouble ? "failed" : "cancelled"})`;
+    byId("result-title").textContent = `Incomplete preview (${error ? "failed" : "cancelled"})`;
     byId("result").hidden = !incomplete;
     byId("empty").hidden = incomplete;
     form.fold(null);
   }
-  if (!trouble) return say("Cancelled. The call to the language model was stopped.");
-  if (!(trouble instanceof Trouble)) {
-    console.error(trouble);
-    trouble = new Trouble("Something went wrong", "This page could not show the answer.", { advice: "Reload the page." });
+  if (!error) return say("Cancelled. The call to the language model was stopped.");
+  if (!(error instanceof PlannerError)) {
+    console.error(error);
+    error = new PlannerError("Something went wrong", "This page could not show the answer.", { advice: "Reload the page." });
   }
   say("");
-  if (trouble.code === "unauthorized") {
+  if (error.code === "unauthorized") {
     say("A token is needed.");
     return token.askFor(() => start(last));
   }
-  const marked = trouble.faults.filter(({ field, message }) => form.mark(field, message));
+  const marked = error.faults.filter(({ field, message }) => form.mark(field, message));
   if (marked.length) form.fold(null);
   // A fault that is not of a field of the form says itself what to do.
-  const advice = marked.length || trouble.code !== "invalid_request" ? trouble.advice : "";
+  const advice = marked.length || error.code !== "invalid_request" ? error.advice : "";
   const again = button("Retry", () => start(last), { class: "primary", id: "retry" });
   byId("alert").replaceChildren(element("div", { class: "card alert" },
-    element("h2", {}, trouble.title),
-    element("p", {}, trouble.message),
+    element("h2", {}, error.title),
+    element("p", {}, error.message),
     advice ? element("p", {}, advice) : null,
-    trouble.id ? element("p", { class: "hint" }, "Request id: ", element("code", {}, trouble.id)) : null,
+    error.id ? element("p", { class: "hint" }, "Request id: ", element("code", {}, error.id)) : null,
     marked.length ? null : element("div", { class: "actions" }, again)));
 }
 
@@ -227,10 +227,10 @@ function revise(feedback, label, request = session.request) {
   const { version } = session;
   const kept = version.plan.plan.filter(({ step }) => version.marks[step]?.status === "done");
   start({
-    path: REPLAN, request, body: bodyOf(request, soFar(version, feedback)), kept, told: "Planning the rest…",
+    path: REPLAN, request, body: bodyOf(request, soFar(version, feedback)), kept, status: "Planning the rest…",
     accept: (plan, notes) => {
       session.request = request;
-      session.add(label, plan, notes, carried(version, plan, true));
+      session.add(label, plan, notes, keptMarks(version, plan, true));
       byId("feedback").value = "";
     },
   });
@@ -280,7 +280,7 @@ function edit(number) {
       if (error.code !== "unauthorized") throw error;
       return token.askFor(() => save(changed, label));
     }
-    session.add(label, { ...plan, usage: version.plan.usage }, { ...version.notes, edited: true }, carried(version, plan));
+    session.add(label, { ...plan, usage: version.plan.usage }, { ...version.notes, edited: true }, keptMarks(version, plan));
     detail.close();
     show();
   };

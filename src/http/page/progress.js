@@ -19,7 +19,7 @@ export function withMark({ plan, marks }, number, mark) {
 }
 
 /** The marks of `before` for the steps of `after`, which are found by their action: no two steps have the same. */
-export function carried({ plan, marks }, after, onlyDone = false) {
+export function keptMarks({ plan, marks }, after, onlyDone = false) {
   const next = {};
   for (const old of plan.plan) {
     const mark = marks[old.step], same = after.plan.find(({ action }) => action === old.action);

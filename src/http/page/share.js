@@ -4,7 +4,7 @@ import { byId, element } from "./dom.js";
 import { curl, json, markdown, mermaid } from "./formats.js";
 import { picture } from "./picture.js";
 import { bodyOf, toFragment } from "./request.js";
-import { PLAN } from "./talk.js";
+import { PLAN } from "./api.js";
 import { about, count, time, visible } from "./words.js";
 
 const FORMATS = {

@@ -1,4 +1,4 @@
-// Talking to the planner arm: one question, and what comes back as events.
+// Calls of the API of the planner arm; a plan arrives as events.
 
 /** The extras that are requested with the plan. Relative, so that the page works behind a path prefix. */
 const INCLUDE = "include=schedule,usage,repairs,id,warnings,questions";
@@ -6,7 +6,7 @@ export const PLAN = `plan?${INCLUDE}`;
 export const REPLAN = `replan?${INCLUDE}`;
 
 /** Why there is no plan, in sentences for people. */
-export class Trouble extends Error {
+export class PlannerError extends Error {
   constructor(title, sentence, { advice = "", code = "", faults = [], id = "" } = {}) {
     super(sentence);
     Object.assign(this, { title, advice, code, faults, id });
@@ -15,7 +15,7 @@ export class Trouble extends Error {
 
 /**
  * Posts `body`, which is JSON, to `PLAN` or `REPLAN` and yields what comes: `{step}` for each step that is written, then
- * `{plan, notes}`. Notes are the values of the `X-Planner-…` headers. Throws `Trouble`, or an `AbortError`
+ * `{plan, notes}`. Notes are the values of the `X-Planner-…` headers. Throws `PlannerError`, or an `AbortError`
  * when `signal` says so.
  */
 export async function* ask(path, body, { fresh, token, signal }) {
@@ -36,7 +36,7 @@ export async function* ask(path, body, { fresh, token, signal }) {
 
 /**
  * The valid plan in `body`, JSON of a plan and the request that it is for, with its schedule, repairs and warnings; throws
- * `Trouble` with everything wrong.
+ * `PlannerError` with everything wrong.
  */
 export async function validate(body, token) {
   const id = newId();
@@ -50,7 +50,7 @@ async function post(path, body, { headers = {}, token, signal, id }) {
     response = await fetch(path, { method: "POST", headers: all, body, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Trouble("No connection", "The planner arm could not be reached.", {
+    throw new PlannerError("No connection", "The planner arm could not be reached.", {
       advice: "Check that it is running and that this device is online, then retry.", id,
     });
   }
@@ -86,12 +86,12 @@ async function* events(response, id, signal) {
       }
       if (name === "step") yield { step: JSON.parse(data) };
       if (name === "plan") return yield { plan: JSON.parse(data), notes };
-      if (name === "error") throw trouble(JSON.parse(data), id);
+      if (name === "error") throw errorFrom(JSON.parse(data), id);
     }
   } catch (error) {
-    if (error instanceof Trouble || signal.aborted) throw error;
+    if (error instanceof PlannerError || signal.aborted) throw error;
   }
-  throw new Trouble("The connection was cut", "The connection ended before the plan was complete.", {
+  throw new PlannerError("The connection was cut", "The connection ended before the plan was complete.", {
     advice: "What is shown is incomplete; retry.", id,
   });
 }
@@ -125,11 +125,11 @@ export async function* read(body) {
 /** What a status other than 200 says: a problem document, unless something on the way answered. */
 async function refusal(response, id) {
   const document = await response.json().catch(() => null);
-  if (document?.code && document.detail) return trouble(document, id);
+  if (document?.code && document.detail) return errorFrom(document, id);
   return unexpected(`had status ${response.status} and no explanation`, id, response.status === 401 ? "unauthorized" : "");
 }
 
-const unexpected = (what, id, code = "") => new Trouble("Unexpected response", `The answer ${what}.`, {
+const unexpected = (what, id, code = "") => new PlannerError("Unexpected response", `The answer ${what}.`, {
   advice: "Something between this page and the planner arm may have failed. Retry, or tell the operator.", code, id,
 });
 
@@ -146,10 +146,10 @@ const ADVICE = {
   deadline_exceeded: "Retry, or make the goal smaller.",
 };
 
-function trouble(problem, id) {
+function errorFrom(problem, id) {
   const wait = problem.retry_after_seconds;
   const advice = [ADVICE[problem.code], wait && `Retry in ${wait} ${wait === 1 ? "second" : "seconds"}.`];
-  return new Trouble(problem.title ?? "No plan was made", problem.detail, {
+  return new PlannerError(problem.title ?? "No plan was made", problem.detail, {
     advice: advice.filter(Boolean).join(" "),
     code: problem.code,
     faults: problem.errors ?? [],
