@@ -1,4 +1,4 @@
-//! How long to wait before the next try. The only module that uses the `backoff` crate.
+//! How long to wait before the next retry. The only module that uses the `backoff` crate.
 
 use std::time::Duration;
 

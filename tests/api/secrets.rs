@@ -202,7 +202,9 @@ async fn itself(test: &str) -> String {
 
 #[tokio::test]
 async fn a_panic_says_where_it_was_and_not_what_it_quotes() {
-    for test in ["secrets::panics::in_service", "secrets::panics::in_command"] {
+    for test in
+        ["secrets::panics::a_thread_of_the_service_panics", "secrets::panics::a_thread_of_a_command_panics"]
+    {
         let output = itself(test).await;
         assert!(output.contains("panicked") && output.contains("secrets.rs"), "{test}: {output}");
         assert!(!output.contains("canary"), "{test}: {output}");
@@ -220,14 +222,14 @@ mod panics {
 
     #[test]
     #[ignore = "sets up the log of its process; run by the test above"]
-    fn in_service() {
+    fn a_thread_of_the_service_panics() {
         let _log = telemetry::init(LogLevel::Error, LogFormat::Json, "arm");
         panic();
     }
 
     #[test]
     #[ignore = "sets up the log of its process; run by the test above"]
-    fn in_command() {
+    fn a_thread_of_a_command_panics() {
         telemetry::init_for_command(LogLevel::Error, false, std::io::stderr);
         panic();
     }

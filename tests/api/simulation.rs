@@ -234,7 +234,7 @@ async fn nearly_every_request_to_a_weak_llm_gets_a_valid_plan() {
 
 #[tokio::test(start_paused = true)]
 #[ignore = "for whoever changes the chain, the reading or the repairs: the spread over twenty seeds"]
-async fn the_spread_over_twenty_seeds() {
+async fn plans_of_twenty_seeds_are_valid() {
     for seed in 1..=20 {
         let figures = simulate(seed).await;
         eprintln!("{}", figures.in_words(seed));

@@ -15,7 +15,7 @@ use crate::stream::events::{first_step_then, stream_of};
 use crate::support::fake_llm::Act;
 use crate::support::{FakeLlm, Reply, TestApp, good_plan};
 
-use collector::{Collector, Seen};
+use collector::{Collector, ReceivedSpan};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -53,7 +53,7 @@ async fn plan_with(app: &TestApp, headers: &[(&str, &str)]) -> u16 {
     status
 }
 
-fn assert_has(span: &Seen, attributes: &[(&str, Value)]) {
+fn assert_has(span: &ReceivedSpan, attributes: &[(&str, Value)]) {
     for (name, value) in attributes {
         assert_eq!(span.attributes.get(*name), Some(value), "{name} in {span:?}");
     }
@@ -148,8 +148,8 @@ async fn tool_calls_and_replans_are_spans_too() {
     let call = mcp::call("create_plan", &json!({"goal": "g"}));
     let called = mcp::post(&app, &call).header("traceparent", traceparent("01")).send().await;
     assert_eq!(called.expect("an answer").status(), 200);
-    let past = json!({"goal": "g", "plan": good_plan()["plan"], "progress": [{"step": 1, "status": "done"}]});
-    let anew = app.client.post(app.url("/replan")).json(&past).send().await.expect("an answer");
+    let body = json!({"goal": "g", "plan": good_plan()["plan"], "progress": [{"step": 1, "status": "done"}]});
+    let anew = app.client.post(app.url("/replan")).json(&body).send().await.expect("an answer");
     anew.bytes().await.expect("a body");
     end(app).await;
 

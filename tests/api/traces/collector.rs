@@ -25,7 +25,7 @@ pub struct Collector {
 
 /// A span as the tests look at it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ReceivedSpan {
     pub name: String,
     /// 2: server, 3: client.
     pub kind: i32,
@@ -75,19 +75,19 @@ impl Collector {
     }
 
     /// The spans so far.
-    pub fn spans(&self) -> Vec<Seen> {
+    pub fn spans(&self) -> Vec<ReceivedSpan> {
         let resources = self.requests().into_iter().flat_map(|request| request.resource_spans);
         let scopes = resources.flat_map(|resource| resource.scope_spans);
-        scopes.flat_map(|scope| scope.spans).map(Seen::from).collect()
+        scopes.flat_map(|scope| scope.spans).map(ReceivedSpan::from).collect()
     }
 
     /// The spans of that name, in the order in which they began to be.
-    pub fn named(&self, name: &str) -> Vec<Seen> {
+    pub fn named(&self, name: &str) -> Vec<ReceivedSpan> {
         self.spans().into_iter().filter(|span| span.name == name).collect()
     }
 
     /// The only one of that name.
-    pub fn the(&self, name: &str) -> Seen {
+    pub fn the(&self, name: &str) -> ReceivedSpan {
         let mut spans = self.named(name);
         assert_eq!(spans.len(), 1, "{name} in {:?}", self.spans());
         spans.remove(0)
@@ -106,7 +106,7 @@ impl Drop for Collector {
     }
 }
 
-impl From<Span> for Seen {
+impl From<Span> for ReceivedSpan {
     fn from(span: Span) -> Self {
         Self {
             name: span.name,
