@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
+use crate::domain;
 use crate::domain::faults::{Faults, MAX_FAULTS, each, read_json};
 use crate::domain::request::{goal_fits, null_as_default};
 use crate::domain::{
@@ -85,6 +86,9 @@ pub struct Budget {
     pub max_cost_usd: f64,
 }
 
+/// The time budget of a task that states none.
+const DEFAULT_TIME_SECONDS: u32 = 300;
+
 /// A budget as it is sent: each field may be absent.
 #[derive(Default, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the names of the API")]
@@ -98,7 +102,7 @@ impl From<BudgetFields> for Budget {
     fn from(fields: BudgetFields) -> Self {
         Self {
             max_tokens: fields.max_tokens.unwrap_or(10_000),
-            max_time_seconds: fields.max_time_seconds.unwrap_or(300),
+            max_time_seconds: fields.max_time_seconds.unwrap_or(DEFAULT_TIME_SECONDS),
             max_cost_usd: fields.max_cost_usd.unwrap_or(1.0),
         }
     }
@@ -246,7 +250,9 @@ impl Submission {
     /// Adds what the planner would refuse to `faults`, by the names of the fields here.
     fn check_for_planner(&self, faults: &mut Faults) {
         let (goal, context) = (self.goal.clone(), self.context.as_deref());
-        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria);
+        // The time budget is checked by its own name.
+        let seconds = DEFAULT_TIME_SECONDS;
+        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria, seconds);
         for fault in request.check().err().unwrap_or_default() {
             match fault.field.as_str() {
                 // The text is cut to what is left: the rest alone is too long.
@@ -269,12 +275,14 @@ fn arm_fits(arm: &str) -> Result<(), ValidationError> {
 /// The request for a plan for a task.
 ///
 /// Constraints become its list, `{"max_time": "5 min"}` as `max_time: 5 min`, followed by the acceptance
-/// criteria; those that do not fit into the list go into the context, as does a text.
+/// criteria; those that do not fit into the list go into the context, as does a text. A time budget that the task
+/// states limits the plan too; the default one limits only the time for planning.
 pub(super) fn plan_request(
     goal: String,
     constraints: &Map<String, Value>,
     context: Option<&str>,
     acceptance_criteria: &[String],
+    max_time_seconds: u32,
 ) -> PlanRequest {
     // Null counts as absent.
     let constraints = constraints.iter().filter(|(_, value)| !value.is_null());
@@ -293,6 +301,10 @@ pub(super) fn plan_request(
         goal,
         constraints: listed,
         context: context_object(context, &others),
+        budget: (max_time_seconds != DEFAULT_TIME_SECONDS).then(|| domain::Budget {
+            max_duration_seconds: Some(max_time_seconds.into()),
+            ..domain::Budget::default()
+        }),
         ..PlanRequest::default()
     }
 }

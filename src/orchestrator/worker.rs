@@ -141,9 +141,8 @@ impl Worker {
         let Some(request) = &claim.request else {
             return TaskOutcome::Failed("the stored task cannot be read".into());
         };
-        let (goal, constraints, context) = (&request.goal, &request.constraints, &request.context);
         let client = &self.orchestrator.planner;
-        match client.create_plan_within(claim.time_left, &claim.task_id, goal, constraints, context).await {
+        match client.plan_within(claim.time_left, &claim.task_id, request).await {
             Ok(plan) => {
                 self.set_last_error(None);
                 TaskOutcome::Completed(Box::new(plan))

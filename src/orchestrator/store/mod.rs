@@ -157,7 +157,7 @@ impl Store {
         lease: Duration,
         except: &BTreeSet<String>,
     ) -> Result<Vec<Claim>, StoreError> {
-        type Row = (String, i32, String, String, Option<String>, String, i64);
+        type Row = (String, i32, String, String, Option<String>, String, i64, i32);
         let rows: Vec<Row> = on!(self, connection => sqlx::query_as(self.sql.claim)
             .bind(worker.to_string())
             .bind(limit as i64)
@@ -165,14 +165,15 @@ impl Store {
             .bind(json(except))
             .fetch_all(connection)
             .await)?;
-        let claim = |(task_id, number, goal, constraints, context, criteria, time_left): Row| {
+        let claim = |(task_id, number, goal, constraints, context, criteria, time_left, seconds): Row| {
             let read = serde_json::from_str(&constraints).ok().zip(serde_json::from_str(&criteria).ok());
             Claim {
                 task_id,
                 worker,
                 number,
                 request: read.map(|(constraints, criteria): (_, Vec<String>)| {
-                    plan_request(goal, &constraints, context.as_deref(), &criteria)
+                    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+                    plan_request(goal, &constraints, context.as_deref(), &criteria, seconds)
                 }),
                 time_left: Duration::from_millis(u64::try_from(time_left).unwrap_or_default()),
             }

@@ -55,7 +55,7 @@ pub(super) const SQL: Sql = Sql {
             started_at = COALESCE(started_at, now()), updated_at = now()
         FROM due WHERE tasks.id = due.id
         RETURNING tasks.id::text, claims, goal, constraints::text, context, acceptance_criteria::text,
-                  (extract(epoch FROM expires_at - now()) * 1000)::bigint",
+                  (extract(epoch FROM expires_at - now()) * 1000)::bigint, max_time_seconds",
     renew: "
         UPDATE tasks SET due_at = now() + $4 * interval '1 millisecond'
         WHERE id = $1::uuid AND claimed_by = $2::uuid AND claims = $3 AND status = 'processing'",

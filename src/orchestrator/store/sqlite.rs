@@ -49,7 +49,8 @@ pub(super) const SQL: Sql = Sql {
              ORDER BY priority DESC, created_at
              LIMIT $2
          )
-         RETURNING id, claims, goal, constraints, context, acceptance_criteria, expires_at - ", now!()
+         RETURNING id, claims, goal, constraints, context, acceptance_criteria, expires_at - ", now!(), ",
+                   max_time_seconds"
     ),
     renew: concat!(
         "UPDATE tasks SET due_at = ", now!(), " + $4

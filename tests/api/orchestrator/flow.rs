@@ -97,6 +97,8 @@ async fn every_field_of_a_task_reaches_the_planner(database: TestDatabase) {
             "Acceptance criterion: All tests pass",
         ],
         "context": { "text": "The login is in auth.py." },
+        "budget": { "max_duration_seconds": 20 },
+        "request_id": null,
     });
     assert_eq!(planner.bodies(), [asked]);
     assert_eq!(planner.first_header("x-request-id"), Some(id));
