@@ -128,6 +128,7 @@ impl EmbeddedPlanner {
             Matched { part, playbook: best.filter(|playbook| self.staff.can_follow(playbook)) }
         });
         let mut matched: Vec<Matched<'_>> = matched.collect();
+        part_from_work(&mut matched);
         let mut aside = Vec::new();
         let asked = request.playbook.as_deref();
         if asked == Some(NO_PLAYBOOK) {
@@ -231,6 +232,20 @@ impl EmbeddedPlanner {
             depends_on: node.needs.into_iter().map(|need| Some(need as i64 + 1)).collect(),
             cost_tier: Some(f64::from(node.cost_tier)),
             seconds: Some(f64::from(seconds)),
+        }
+    }
+}
+
+/// Takes parts that cannot be undone out of a playbook that is not for them: "Prepare the accounts and file them" files
+/// what was checked.
+fn part_from_work(matched: &mut [Matched<'_>]) {
+    for index in 1..matched.len() {
+        let Some(playbook) = matched[index].playbook else { continue };
+        let continues = matched[index - 1].playbook.is_some_and(|before| before.name == playbook.name);
+        let mut cores = playbook.steps.iter().filter(|step| step.is_core()).peekable();
+        let is_for_work = cores.peek().is_some() && cores.all(|step| !step.needs_checks());
+        if continues && is_for_work && language::Language::get().is_final(&matched[index].part.text) {
+            matched[index].playbook = None;
         }
     }
 }

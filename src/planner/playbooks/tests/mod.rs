@@ -133,6 +133,11 @@ fn what_cannot_be_undone_waits_for_everything_asked_for_before() {
         ),
         ("Back up the photos, then wipe the old laptop", "Restore the backup", "Wipe the old laptop"),
         (
+            "Prepare the annual accounts and file them with the registrar",
+            "Have a second person",
+            "File the annual",
+        ),
+        (
             "Review the contract with Acme, negotiate the notice period, and sign",
             "Verify quotations",
             "Sign the contract",
