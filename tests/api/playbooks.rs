@@ -281,3 +281,16 @@ async fn a_playbook_may_name_arms_as_people_call_them() {
         }
     }
 }
+
+#[tokio::test]
+async fn any_playbook_may_be_requested_with_arms_that_cannot_follow_it() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded")]).await;
+    let listed = json_of(app.get("/playbooks").await).await;
+    for playbook in listed["playbooks"].as_array().expect("a list") {
+        for arms in [json!([{"id": "0"}]), json!(["retriever"]), json!(["judge"])] {
+            let request = json!({"goal": "Do it", "playbook": playbook["name"], "arms": arms});
+            let response = app.plan(&request).await;
+            assert_eq!(response.status(), 200, "{request}: {}", json_of(response).await);
+        }
+    }
+}

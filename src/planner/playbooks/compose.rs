@@ -85,6 +85,11 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
     for place in 0..groups.len() {
         instantiate::instantiate(&groups, place, verifier.is_some(), frame, &mut nodes);
     }
+    if nodes.is_empty() && parts.iter().any(|matched| matched.playbook.is_some()) {
+        // No arm can do any of the steps that are for this goal: its own words remain.
+        let outline = |matched: &Matched<'_>| Matched { part: matched.part.clone(), playbook: None };
+        return compose(&parts.iter().map(outline).collect::<Vec<_>>(), frame);
+    }
     join_groups(&mut nodes);
     protect(&mut nodes, parts, frame);
     put_final_steps_last(&mut nodes);

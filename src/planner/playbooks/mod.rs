@@ -135,7 +135,9 @@ impl EmbeddedPlanner {
             for part in &mut matched {
                 part.playbook = None;
             }
-        } else if let Some(playbook) = asked.and_then(|name| self.library.named(name)) {
+        } else if let Some(playbook) = asked.and_then(|name| self.library.named(name))
+            && playbook.steps.iter().any(|step| self.staff.for_step(step).is_some())
+        {
             let fits = |part: &Matched<'_>| part.playbook.is_some_and(|other| other.name == playbook.name);
             // Without a part that it fits, the first one says what the plan is about.
             let first = matched.iter().position(fits).unwrap_or(0);
