@@ -59,7 +59,8 @@ impl PhraseSet {
     /// Where the phrases occur in the folded `text` as whole words, perhaps with an English ending.
     pub(crate) fn find(&self, text: &str) -> PhraseMatches {
         let mut first = vec![0; self.phrases.len()];
-        for found in self.automaton.find_overlapping_iter(text) {
+        // A phrase without letters folds to nothing, which would be found within characters too.
+        for found in self.automaton.find_overlapping_iter(text).filter(|found| !found.is_empty()) {
             let number = found.pattern().as_usize();
             let stands = match self.phrases[number].strip_prefix(ENDING) {
                 Some(ending) => ends_word(ending, &text[found.end()..]),
@@ -115,5 +116,12 @@ mod tests {
         let found = set.find("eine spendenkampagne");
         assert_eq!((found.at(compound), found.at(whole)), (Some(12), None));
         assert!(set.find("kampagne").any(&[compound]) && !set.find("kampagnenplan").any(&[compound]));
+    }
+
+    #[test]
+    fn a_phrase_without_letters_is_found_nowhere() {
+        let mut builder = PhraseSetBuilder::default();
+        let none = builder.number("?!");
+        assert_eq!(builder.build().find("修复 été").at(none), None);
     }
 }
