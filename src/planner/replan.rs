@@ -55,7 +55,7 @@ impl PlannerArm {
         Ok(PlanJob { progress: Some(Arc::new(progress)), ..PlanJob::from(request) })
     }
 
-    /// What makes every plan with the finished steps of `progress` invalid, before an LLM is asked for one in vain.
+    /// What makes every plan with the finished steps of `progress` invalid, so that no LLM is called for one.
     fn finished_step_faults(
         &self,
         request: &PlanRequest,

@@ -35,7 +35,7 @@ pub trait Critic: Debug + Send + Sync {
         true
     }
 
-    /// What is wrong with steps that are done, whatever the rest of the plan: hard findings that no other plan mends.
+    /// What is wrong with steps that are done, whatever the rest of the plan: hard findings that no new plan can fix.
     fn review_done(&self, _review: &Review<'_>) -> Vec<Finding> {
         Vec::new()
     }
