@@ -25,7 +25,7 @@ const OTHER_VARIABLES: [(&str, &str); 16] = [
     ("OPENAI_API_KEY", "The key of the LLM server, if PLANNER_OPENAI_API_KEY is not set."),
     (
         "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "Where traces are sent, over OTLP (HTTP, protobuf); if it is not set, there are none.",
+        "Where traces are sent, over OTLP (HTTP, protobuf). If it is not set, no traces are made.",
     ),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "The same for traces only, as a complete URL."),
     ("OTEL_EXPORTER_OTLP_HEADERS", "Headers for the collector: a comma-separated list of NAME=VALUE."),
@@ -40,7 +40,7 @@ const OTHER_VARIABLES: [(&str, &str); 16] = [
     ("OTEL_BSP_SCHEDULE_DELAY", "Milliseconds between batches. Default: 5000."),
     (
         "OTEL_BSP_MAX_QUEUE_SIZE",
-        "Maximum number of spans that wait to be sent; more are dropped. Default: 2048.",
+        "Maximum number of spans that wait to be sent; further spans are dropped. Default: 2048.",
     ),
     ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "Maximum number of spans in one batch. Default: 512."),
     (

@@ -96,7 +96,7 @@ pub(crate) fn run(
     serve_mcp: impl AsyncFnOnce(Settings) -> Result<(), String>,
 ) -> ExitCode {
     let Arguments { config, command } =
-        Arguments::try_parse().unwrap_or_else(|error| with_hint_on_quotes(error).exit());
+        Arguments::try_parse().unwrap_or_else(|error| with_hint(error).exit());
     let command = command.unwrap_or(Command::Serve);
     let mut variables = process_variables();
     if let Some(file) = config {
@@ -111,9 +111,7 @@ pub(crate) fn run(
         Command::Healthcheck { url: Some(url) } => return exit(block_on(1, healthcheck(url))),
         Command::Completions { shell } => return exit(print(&completions(*shell))),
         Command::Man => return exit(man::page(Arguments::command()).and_then(|page| print(&page))),
-        Command::Plan(arguments) if !arguments.has_goal() => {
-            usage_error("plan", "no goal: give one as an argument or on standard input")
-        }
+        Command::Plan(arguments) if !arguments.has_goal() => usage_error("plan", plan::NO_GOAL),
         Command::Validate(arguments) if !arguments.has_plan() => {
             usage_error("validate", "no plan: give a file as an argument, or a plan on standard input")
         }
@@ -204,13 +202,21 @@ fn completions(shell: Shell) -> String {
     String::from_utf8(script).expect("clap writes texts")
 }
 
-/// Adds to an error about a word that no argument takes what is usually the reason: a text without quotes.
-fn with_hint_on_quotes(mut error: clap::Error) -> clap::Error {
-    let is_word =
-        |argument: &ContextValue| matches!(argument, ContextValue::String(word) if !word.starts_with('-'));
-    if error.kind() == ErrorKind::UnknownArgument && error.get(ContextKind::InvalidArg).is_some_and(is_word) {
-        let hint = "put a text of several words in quotes, as in --goal \"fix the bug\"".into();
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint]));
+/// Adds to an error about an unknown argument what is usually the reason: a text without quotes, or the goal of
+/// `plan` as an option, which it is in other commands.
+fn with_hint(mut error: clap::Error) -> clap::Error {
+    let hint = match error.get(ContextKind::InvalidArg) {
+        _ if error.kind() != ErrorKind::UnknownArgument => None,
+        Some(ContextValue::String(given)) if given == "--goal" || given == "-g" => {
+            Some("write the goal without an option, as in planner-arm plan fix the bug")
+        }
+        Some(ContextValue::String(given)) if !given.starts_with('-') => {
+            Some("put a text of several words in quotes, as in --goal \"fix the bug\"")
+        }
+        _ => None,
+    };
+    if let Some(hint) = hint {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
     }
     error
 }

@@ -17,6 +17,8 @@ use super::request::RequestArguments;
 /// The longest goal in UTF-8 with its line ending.
 const MAX_INPUT_BYTES: u64 = 4 * MAX_GOAL_CHARS + 2;
 
+pub(super) const NO_GOAL: &str = "no goal: give one as an argument or on standard input";
+
 /// Arguments of `planner-arm plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
@@ -73,6 +75,9 @@ fn goal_on_standard_input() -> Result<String, String> {
         .take(MAX_INPUT_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot read standard input ({error})"))?;
+    if bytes.is_empty() {
+        return Err(NO_GOAL.into());
+    }
     if bytes.len() as u64 > MAX_INPUT_BYTES {
         return Err("The goal on standard input is longer than 10,000 characters.".into());
     }

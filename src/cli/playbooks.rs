@@ -73,7 +73,7 @@ fn table(library: &Library) -> String {
 fn in_full(playbook: &Playbook) -> String {
     let mut text = format!("{}: {}\n", playbook.name, playbook.description);
     if playbook.mode == Mode::Fixed {
-        text.push_str("Followed to the letter, without a language model.\n");
+        text.push_str("Followed exactly, without a language model.\n");
     }
     for (index, step) in playbook.steps.iter().enumerate() {
         let who = step.arm.clone().unwrap_or_else(|| step.capability.join(" or "));

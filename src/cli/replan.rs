@@ -126,5 +126,5 @@ fn numbered(text: &str) -> Result<(u32, String), String> {
     text.split_once('=')
         .and_then(|(step, text)| Some((step.trim().parse().ok()?, text.trim().to_owned())))
         .filter(|(_, text)| !text.is_empty())
-        .ok_or_else(|| "it must be the number of a step and a text, as in 3=\"no access\"".into())
+        .ok_or_else(|| "it must be the number of a step, `=` and a text, as in 3=\"no access\"".into())
 }

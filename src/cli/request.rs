@@ -20,7 +20,7 @@ pub(super) struct RequestArguments {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     arms: Option<String>,
     /// Maximum duration in seconds, along the critical path; a plan that takes longer is not valid
-    #[arg(long, value_name = "SECONDS", value_parser = positive::<u64>)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     max_duration: Option<u64>,
     /// Maximum cost tier of any step, 1 to 5
     #[arg(long, value_name = "TIER", value_parser = tier)]
@@ -41,7 +41,7 @@ impl RequestArguments {
             fields.insert("context".to_owned(), Value::Object(context(given)?));
         }
         if let Some(path) = &self.arms {
-            fields.insert("arms".to_owned(), json!(arms_file::read(path)?));
+            fields.insert("arms".to_owned(), arms_file::read(path)?);
         }
         let budget = Budget {
             max_duration_seconds: self.max_duration,
@@ -63,6 +63,11 @@ pub(super) fn merge(fields: Map<String, Value>, body: &mut Map<String, Value>) {
             (_, value) => drop(body.insert(name, value)),
         }
     }
+}
+
+/// A duration in seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    positive(text).map_err(|_| "it must be a whole number of seconds above 0".into())
 }
 
 /// A cost tier.

@@ -16,27 +16,29 @@ pub(super) fn format(path: &Path) -> Option<FileFormat> {
     }
 }
 
-/// What is in the file at `path`, which is JSON unless its name ends in .toml, .yaml or .yml. The error names the line
-/// and the column where that helps.
+/// What is in the file at `path`, which is JSON unless its name ends in .toml, .yaml or .yml. The error continues a
+/// sentence that begins with the file, and names the line and the column where that helps.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read ({error})"))?;
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read ({error})"))?;
     match format(path) {
         Some(FileFormat::Toml) => toml::from_str(&text).map_err(|error| {
             let place = error.span().map(|span| place_in(&text, span.start)).unwrap_or_default();
-            format!("{place}{}", error.message())
+            format!("is invalid: {place}{}", error.message())
         }),
         Some(format) => {
             let read = Config::builder().add_source(File::from_str(&text, format)).build();
             read.and_then(Config::try_deserialize).map_err(|error| {
                 let message = error.to_string();
                 match line_and_column(&message) {
-                    Some((line, column)) => format!("line {line}, column {column}: it is not valid YAML"),
-                    None => message,
+                    Some((line, column)) => {
+                        format!("is invalid: line {line}, column {column}: it is not valid YAML")
+                    }
+                    None => format!("is invalid: {message}"),
                 }
             })
         }
         None => serde_json::from_str(&text).map_err(|error| {
-            format!("line {}, column {}: it is not valid JSON", error.line(), error.column())
+            format!("is invalid: line {}, column {}: it is not valid JSON", error.line(), error.column())
         }),
     }
 }

@@ -257,7 +257,8 @@ fn file_list<T: DeserializeOwned, L: Default>(
     make: impl FnOnce(Vec<T>) -> Result<L, Vec<String>>,
 ) -> Option<L> {
     let Some(written) = reader.file_only(name) else { return Some(L::default()) };
-    let entries = written.try_deserialize::<Vec<T>>().map_err(|error| vec![format!("{error}; {fields}")]);
+    let entries = written.try_deserialize::<Vec<T>>();
+    let entries = entries.map_err(|error| vec![format!("{}; {fields}", entry_fault(name, &error))]);
     match entries.and_then(make) {
         Ok(list) => Some(list),
         Err(faults) => {
@@ -265,6 +266,24 @@ fn file_list<T: DeserializeOwned, L: Default>(
             reader.faults.extend(faults);
             None
         }
+    }
+}
+
+/// What is wrong with an entry of the list `name`, and where.
+fn entry_fault(name: &str, error: &ConfigError) -> String {
+    // `config` writes a field right behind the index of its entry: `[0]model`.
+    let place = |key: &str| match key.split_once(']') {
+        Some((index, field)) if !field.is_empty() => format!("{name}{index}].{field}"),
+        Some((index, _)) => format!("{name}{index}]"),
+        None => name.to_owned(),
+    };
+    match error {
+        ConfigError::NotFound(key) => format!("{} is missing", place(key)),
+        ConfigError::Type { unexpected, expected, key: Some(key), .. } => {
+            format!("{} is a {unexpected}, not {expected}", place(key))
+        }
+        ConfigError::At { error, key: Some(key), .. } => format!("{}: {error}", place(key)),
+        error => error.to_string(),
     }
 }
 

@@ -21,16 +21,15 @@ pub(super) fn read(reader: &mut SettingsReader, rules: &PlanRules) -> Option<Arc
     let mut own = Vec::new();
     let mut faults = Vec::new();
     for (place, playbook) in found {
-        let of_one = playbook.map_or_else(
-            |fault| vec![fault],
-            |playbook| {
+        match playbook {
+            Ok(playbook) => {
                 let playbook = playbook.with_step_ids();
-                let of_one = playbook.faults().into_iter().chain(fault_of_length(&playbook, rules)).collect();
+                let of_one = playbook.faults().into_iter().chain(fault_of_length(&playbook, rules));
+                faults.extend(of_one.map(|fault| format!("{place} is invalid: {fault}")));
                 own.push(playbook);
-                of_one
-            },
-        );
-        faults.extend(of_one.into_iter().map(|fault| format!("{place} is invalid: {fault}")));
+            }
+            Err(why) => faults.push(format!("{place} {why}")),
+        }
     }
     reader.show("playbooks", own.iter().map(|playbook| playbook.name.as_str()).collect::<Vec<_>>().join(","));
     if faults.is_empty() {
@@ -43,7 +42,7 @@ pub(super) fn read(reader: &mut SettingsReader, rules: &PlanRules) -> Option<Arc
     None
 }
 
-/// A playbook, or why it cannot be read, and where it is defined.
+/// A playbook and where it is defined, or why it cannot be read, as the rest of a sentence that begins with the place.
 type ReadPlaybook = (String, Result<Playbook, String>);
 
 fn in_settings_file(reader: &mut SettingsReader) -> Vec<ReadPlaybook> {
@@ -55,7 +54,8 @@ fn in_settings_file(reader: &mut SettingsReader) -> Vec<ReadPlaybook> {
         reader.faults.push("the setting `playbooks` is invalid: it must be a list of tables".into());
         return Vec::new();
     };
-    let read = |entry: Value| entry.try_deserialize::<Playbook>().map_err(|error| error.to_string());
+    let read =
+        |entry: Value| entry.try_deserialize::<Playbook>().map_err(|error| format!("is invalid: {error}"));
     let entries = entries.into_iter().enumerate();
     entries.map(|(index, entry)| (format!("the setting `playbooks[{index}]`"), read(entry))).collect()
 }
@@ -92,7 +92,7 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// What is wrong when a playbook that is followed to the letter has more steps than plans may have.
+/// What is wrong when a playbook that is followed exactly has more steps than plans may have.
 fn fault_of_length(playbook: &Playbook, rules: &PlanRules) -> Option<String> {
     let ends_with_check = playbook.steps.last().is_some_and(PlaybookStep::checks);
     let count = playbook.steps.len() + usize::from(rules.require_verification && !ends_with_check);

@@ -305,7 +305,7 @@ impl SettingsReader {
             _ => value.into_string().ok().map(|text| text.split(',').map(str::to_owned).collect()),
         };
         let Some(entries) = entries else {
-            self.fault(name, "is something else", "must be a comma-separated list or an array of texts");
+            self.fault(name, "is something else", "must be a comma-separated list or an array of strings");
             return Vec::new();
         };
         let trimmed = |entry: String| entry.trim().to_owned();

@@ -141,7 +141,7 @@ async fn a_goal_can_come_on_standard_input() {
 async fn an_invalid_goal_on_standard_input_is_reported() {
     let endless = vec![b'x'; 1 << 20];
     for (input, said) in [
-        (&b""[..], "goal must be 1 to 10,000 characters long and not blank"),
+        (&b""[..], "no goal: give one as an argument or on standard input"),
         (b" \n", "goal must be 1 to 10,000 characters long and not blank"),
         (&[b'x'; 10_001], "goal must be 1 to 10,000 characters long and not blank"),
         (&endless, "The goal on standard input is longer than 10,000 characters."),
@@ -377,16 +377,32 @@ async fn a_settings_file_can_be_an_option_of_any_command() {
 #[tokio::test]
 async fn an_invalid_file_of_arms_is_reported_with_the_place_in_it() {
     for (name, text, fault) in [
-        ("arms.yaml", "arms:\n  - {id: a\n  - {id: b}\n", "line 3, column "),
-        ("arms.toml", "[[arms]]\nid = = 3\n", "line 2, column 6: "),
-        ("arms.json", "[{\"id\": \"a\"},\n {\"id\": }]", "line 2, column 9: it is not valid JSON"),
-        ("arms.yaml", "tools: []\n", "it has no list of arms; write "),
-        ("arms.json", "{\"arms\": 1}", "it has no list of arms; write "),
+        ("arms.yaml", "arms:\n  - {id: a\n  - {id: b}\n", "is invalid: line 3, column "),
+        ("arms.toml", "[[arms]]\nid = = 3\n", "is invalid: line 2, column 6: "),
+        (
+            "arms.json",
+            "[{\"id\": \"a\"},\n {\"id\": }]",
+            "is invalid: line 2, column 9: it is not valid JSON",
+        ),
+        ("arms.yaml", "tools: []\n", "has no list of arms; write "),
+        ("arms.json", "{\"arms\": 1}", "has no list of arms; write "),
     ] {
         let file = TempFile::new(name, text);
         let (code, _, err) = run(&[EMBEDDED], &["plan", "Ship it", "--arms", &file.path]).await;
         assert_eq!(code, 1, "{err}");
-        assert!(err.contains(&format!("is invalid: {fault}")) && err.lines().count() == 1, "{err}");
+        assert!(err.contains(&format!("{name}\" {fault}")) && err.lines().count() == 1, "{err}");
+    }
+    let file = TempFile::new("arms.json", r#"["codr", {"name": "x"}]"#);
+    for (path, faults) in [
+        ("/nowhere.json", &["the file \"/nowhere.json\" cannot be read"][..]),
+        (
+            &file.path,
+            &["arms[0] is not an arm of this installation; did you mean `coder`?", "arms[1] has no id"],
+        ),
+    ] {
+        let (code, _, err) = run(&[EMBEDDED], &["plan", "Ship it", "--arms", path]).await;
+        assert_eq!(code, 1, "{err}");
+        assert!(faults.iter().all(|fault| err.contains(fault)), "{err}");
     }
 }
 
@@ -403,13 +419,18 @@ async fn several_words_are_one_goal_or_get_a_hint_on_quotes() {
     }
     let (_, _, err) = run(&[EMBEDDED], &["replan", "plan.json", "--gaol", "make"]).await;
     assert!(!err.contains("quotes") && err.contains("--goal"), "{err}");
+    for option in ["--goal", "-g"] {
+        let (code, _, err) = run(&[EMBEDDED], &["plan", option, "fix the bug"]).await;
+        assert_eq!(code, 2);
+        assert!(err.contains("tip: write the goal without an option"), "{err}");
+    }
 }
 
 #[tokio::test]
 async fn invalid_numbers_and_plans_are_explained_in_words() {
     for (arguments, fault) in [
         (&["plan", "x", "--max-steps", "two"][..], "it must be a whole number above 0"),
-        (&["plan", "x", "--max-duration", "0"], "it must be a whole number above 0"),
+        (&["plan", "x", "--max-duration", "5min"], "it must be a whole number of seconds above 0"),
         (&["validate", "--max-cost-tier", "6", "-"], "it must be a whole number from 1 to 5"),
         (&["replan", "plan.json", "--done", "1,x"], "it must be a whole number above 0"),
         (&["eval", "--concurrency", "0"], "it must be a whole number above 0"),

@@ -278,7 +278,7 @@ async fn what_a_replan_needs_is_said() {
     for wrong in ["3", "x=why", "3= "] {
         let (code, _, err) = run(&[EMBEDDED], &["replan", &plan.path, "--failed", wrong]).await;
         assert_eq!(code, 2);
-        assert!(err.contains("it must be the number of a step and a text"), "{err}");
+        assert!(err.contains("it must be the number of a step, `=` and a text"), "{err}");
     }
 }
 

@@ -72,7 +72,9 @@ pub(super) fn faults(steps: &[ExpectedStep]) -> Vec<String> {
         !step.depends_on.iter().all(is_earlier) || !step.depends_on.is_sorted_by(|a, b| a < b)
     };
     let fault = |(place, _): (usize, &ExpectedStep)| {
-        format!("steps[{place}].depends_on must name earlier steps, counted from 1, ascending and each once")
+        format!(
+            "steps[{place}].depends_on must list earlier steps (numbered from 1) in ascending order, each once"
+        )
     };
     steps.iter().enumerate().filter(invalid).map(fault).collect()
 }

@@ -253,12 +253,12 @@ fn part(count: usize, total: usize) -> String {
     if total == 0 { String::new() } else { format!("{count}/{total}") }
 }
 
-/// Rounded down to a tenth, so that only all of them are 100 %.
+/// Rounded down to a tenth, so that only all of them are 100%.
 fn percent(count: usize, total: usize) -> String {
     let tenths = count * 1_000 / total.max(1);
     match (tenths / 10, tenths % 10) {
-        (whole, 0) => format!("{whole} %"),
-        (whole, tenth) => format!("{whole}.{tenth} %"),
+        (whole, 0) => format!("{whole}%"),
+        (whole, tenth) => format!("{whole}.{tenth}%"),
     }
 }
 
@@ -286,7 +286,7 @@ mod tests {
         assert!(report(scores(), 0.9).passed);
         let failed = report(scores(), 0.91);
         assert!(!failed.passed);
-        assert_eq!(failed.shortfall(), "9 of 10 plans are valid (90 %), which is below --min-success 0.91");
+        assert_eq!(failed.shortfall(), "9 of 10 plans are valid (90%), which is below --min-success 0.91");
     }
 
     #[test]
@@ -304,8 +304,8 @@ mod tests {
             "b[31m: The plan is not valid: step 1: no action; 2 steps, not 3 to 7.",
             "b[31m: No step for coder.",
             "c: It is not a plan.",
-            "1 of 3 plans are valid (33.3 %), made by the embedded planner",
-            "0 of 1 expected arms are used (0 %)",
+            "1 of 3 plans are valid (33.3%), made by the embedded planner",
+            "0 of 1 expected arms are used (0%)",
             "0 LLM calls, 0.0 for each valid plan\ncost $0, $0 for each valid plan\n",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn percentages_are_rounded_down_and_durations_have_a_unit() {
-        for (count, total, expected) in [(1, 1, "100 %"), (999, 1_000, "99.9 %"), (9_999, 10_000, "99.9 %")] {
+        for (count, total, expected) in [(1, 1, "100%"), (999, 1_000, "99.9%"), (9_999, 10_000, "99.9%")] {
             assert_eq!(percent(count, total), expected);
         }
         for (ms, expected) in [(0.04, "0.0 ms"), (9.94, "9.9 ms"), (250.4, "250 ms"), (12_540.0, "12.5 s")] {

@@ -148,7 +148,7 @@ fn scenario(
     let unknown = |arm: &str| {
         let known = known_arms.filter(|known| known.iter().all(|known| known.id != arm))?;
         let ids: Vec<&str> = known.iter().map(|arm| arm.id.as_str()).filter(|id| !id.is_empty()).collect();
-        Some(format!("expects `{arm}`, which is not one of {}", ids.join(", ")))
+        Some(format!("names `{arm}`, which is not one of {}", ids.join(", ")))
     };
     for (place, step) in written.steps.iter().enumerate() {
         if let Some(what) = unknown(&step.arm) {
@@ -162,7 +162,7 @@ fn scenario(
         if let Some(what) = unknown(arm) {
             complain(format!("arms {what}"));
         } else if written.arms[..index].contains(arm) {
-            complain(format!("arms expects `{arm}` twice"));
+            complain(format!("arms lists `{arm}` twice"));
         }
     }
     Scenario { name, kind, request, arms: written.arms, steps: written.steps }
@@ -327,8 +327,8 @@ mod tests {
             "scenario \"one\": scenarios 1 and 2 have this name",
             "scenario \"one\": constraints[0] must be 1 to 2,000 characters long",
             "scenario \"one\": context contains NaN, which JSON cannot represent",
-            "scenario \"one\": arms expects `root`, which is not one of planner, retriever, coder",
-            "scenario \"one\": arms expects `coder` twice",
+            "scenario \"one\": arms names `root`, which is not one of planner, retriever, coder",
+            "scenario \"one\": arms lists `coder` twice",
             "scenario 3: name is missing or blank",
             "scenario 3: kind has an invalid type: integer `7`, expected a string",
             "scenario 3: goal has an invalid type: integer `8`",
@@ -365,10 +365,10 @@ mod tests {
                 "arms[0]: unknown field `colour`, expected one of `id`, `description`, `capabilities`, `keywords`, `cost_tier`, `aliases`, `inputs`, `outputs`",
                 "arms[0]: unknown field `keyword`, expected one of `id`, `description`, `capabilities`, `keywords`, `cost_tier`, `aliases`, `inputs`, `outputs`",
                 "arms[2]: id has an invalid type: integer `5`, expected a string",
-                "scenario \"one\": arms expects `coder`, which is not one of writer, arms[2]",
+                "scenario \"one\": arms names `coder`, which is not one of writer, arms[2]",
                 "the list `arms` is invalid: arms[0].cost_tier is 9; it must be from 1 to 5",
                 "the list `arms` is invalid: arms[1].id is blank",
-                "the list `arms` is invalid: has no arm with the capability `validation`; give it to one, or set PLANNER_REQUIRE_VERIFICATION_STEP=false",
+                "the list `arms` is invalid: no arm has the capability `validation`; give it to one, or set PLANNER_REQUIRE_VERIFICATION_STEP=false",
             ]
         );
     }

@@ -66,7 +66,7 @@ pub(super) struct Score {
     pub(super) repairs: RepairCount,
     /// The critics' warnings about the plan.
     pub(super) warnings: WarningCount,
-    /// Calls made to LLMs.
+    /// Number of LLM calls.
     pub(super) attempts: u32,
     /// Prompt tokens of all calls.
     pub(super) prompt_tokens: u64,

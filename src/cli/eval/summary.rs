@@ -22,7 +22,7 @@ pub(super) struct Summary {
     pub(super) latency_p50_ms: f64,
     /// The 95th percentile of the same.
     pub(super) latency_p95_ms: f64,
-    /// Calls made to LLMs, failed scenarios included.
+    /// Number of LLM calls, failed scenarios included.
     pub(super) calls: u64,
     /// These calls for each valid plan; null without one.
     pub(super) calls_per_plan: Option<f64>,

@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{Arm, ArmRegistry, MAX_ARM_ID_CHARS, check_arms};
 use crate::domain::FieldError;
 use crate::domain::request::json_bytes;
+use crate::text::nearest;
 
 /// Most arms in one request.
 pub const MAX_REQUEST_ARMS: usize = 500;
@@ -117,7 +118,7 @@ pub(crate) fn text_bytes(choices: &[ArmChoice]) -> usize {
 
 /// The length of an entry and a comma as compact JSON, without what need not be written.
 fn bytes_as_sent(choice: &ArmChoice) -> usize {
-    let mut json = serde_json::to_value(choice).expect("texts and numbers serialise");
+    let mut json = serde_json::to_value(choice).expect("strings and numbers serialise");
     if let Value::Object(fields) = &mut json {
         fields.remove("cost_tier");
         fields.retain(|_, value| !value.as_array().is_some_and(Vec::is_empty) && *value != "");
@@ -129,11 +130,14 @@ fn unknown(id: &str, registry: Option<&ArmRegistry>) -> String {
     if registry.is_some_and(|registry| registry.is_unavailable(id)) {
         return "is currently unavailable; GET /arms and `planner-arm arms` say why".into();
     }
-    let nearest = registry.and_then(|registry| registry.named(id));
-    let nearest = nearest.map(|arm| format!("; did you mean `{}`?", arm.id)).unwrap_or_default();
+    let similar = |registry: &'_ ArmRegistry| {
+        let ids = registry.arms().iter().map(|arm| arm.id.as_str());
+        registry.named(id).map(|arm| arm.id.clone()).or_else(|| nearest(id, ids).map(str::to_owned))
+    };
+    let nearest = registry.and_then(similar).map(|id| format!("; did you mean `{id}`?")).unwrap_or_default();
     format!(
-        "is not an arm of this installation{nearest}; GET /arms and `planner-arm arms` list them, and an object with an \
-         id defines another"
+        "is not an arm of this installation{nearest}; GET /arms and `planner-arm arms` list them; to define another \
+         one, send an object with an id"
     )
 }
 

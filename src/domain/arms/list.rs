@@ -19,7 +19,7 @@ const MAX_NAMED: usize = 3;
 /// All arms, and where they come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ArmList {
-    /// The arms that steps can be assigned to, and those that are unavailable at present.
+    /// The arms that steps can be assigned to, and those that are currently unavailable.
     pub arms: Vec<ListedArm>,
     /// Where arms come from, other than the settings.
     pub sources: Vec<ArmSourceStatus>,
@@ -38,7 +38,7 @@ pub struct ListedArm {
     pub available: bool,
 }
 
-/// Where arms come from, and whether they still do.
+/// The state of an arm source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ArmSourceStatus {
     /// Its name.
@@ -49,7 +49,7 @@ pub struct ArmSourceStatus {
     pub arms: usize,
     /// Why it could not be read, or which of its arms are left out and why.
     pub error: Option<String>,
-    /// When its arms were last read, in RFC 3339.
+    /// When its arms were last read (RFC 3339).
     pub refreshed_at: Option<String>,
 }
 

@@ -54,11 +54,11 @@ pub struct Arm {
     #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub capabilities: Vec<String>,
-    /// Words and phrases in a goal that point to this arm. None: the arm takes what fits nowhere else.
+    /// Words and phrases in a goal that point to this arm. An arm without any gets what fits no other arm.
     #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub keywords: Vec<String>,
-    /// What one step usually costs here, 1 (cheap) to 5.
+    /// What a step of this arm usually costs, 1 (cheap) to 5 (expensive).
     #[schema(value_type = Option<u8>, minimum = 1, maximum = 5)]
     #[serde(default = "default_cost_tier")]
     pub cost_tier: u8,
@@ -66,11 +66,11 @@ pub struct Arm {
     #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// Names of the types that a step of this arm consumes (`text`, `image`, …); none: not known.
+    /// Names of the types that a step of this arm consumes (`text`, `image`, …); empty if unknown.
     #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub inputs: Vec<String>,
-    /// Names of the types that a step of this arm produces; none: not known.
+    /// Names of the types that a step of this arm produces; empty if unknown.
     #[schema(value_type = Option<Vec<String>>)]
     #[serde(default)]
     pub outputs: Vec<String>,
@@ -114,7 +114,7 @@ impl ArmRegistry {
         let mut faults: Vec<String> =
             faults.into_iter().map(|FieldError { field, message }| format!("{field} {message}")).collect();
         if arms.is_empty() {
-            faults.push("has no arm; name at least one".to_owned());
+            faults.push("arms is empty; add at least one".to_owned());
         }
         for (index, arm) in arms.iter().enumerate() {
             if arms[..index].iter().any(|earlier| earlier.id == arm.id) {
@@ -124,7 +124,7 @@ impl ArmRegistry {
         let registry = Self::of(arms);
         if verification_required && !registry.arms.is_empty() && registry.verifier().is_none() {
             faults.push(format!(
-                "has no arm with the capability `{VALIDATION}`; give it to one, or set PLANNER_REQUIRE_VERIFICATION_STEP=false"
+                "no arm has the capability `{VALIDATION}`; give it to one, or set PLANNER_REQUIRE_VERIFICATION_STEP=false"
             ));
         }
         if faults.is_empty() { Ok(registry) } else { Err(faults) }

@@ -35,7 +35,7 @@ fn bad_arms_are_named_one_by_one() {
         "arms[2].id `a` is listed twice",
         "arms[3].id is longer",
         "arms[4].cost_tier is 9",
-        "no arm with the capability `validation`",
+        "no arm has the capability `validation`",
     ] {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:?}");
     }
@@ -105,9 +105,15 @@ fn bad_prices_are_named_one_by_one() {
     let nan = from_file("planner.toml", toml, &[]).expect_err("not a number").concat();
     assert!(nan.contains("prices[0].prompt_usd_per_million is NaN"), "{nan}");
     for (yaml, said) in [
-        (list(&[price("a", "1", "1", "    currency: EUR\n")]), "unknown field `currency`"),
-        (list(&[price("a", "cheap", "1", "")]), "\"cheap\""),
-        ("prices:\n  - model: a\n    prompt_usd_per_million: 1\n".into(), "completion_usd_per_million"),
+        (list(&[price("a", "1", "1", "    currency: EUR\n")]), "prices[0]: unknown field `currency`"),
+        (
+            list(&[price("a", "cheap", "1", "")]),
+            "prices[0].prompt_usd_per_million is a string \"cheap\", not ",
+        ),
+        (
+            "prices:\n  - model: a\n    prompt_usd_per_million: 1\n".into(),
+            "prices[0].completion_usd_per_million is missing",
+        ),
         ("prices: gpt-4o 2.5/10\n".into(), "sequence"),
         ("prices:\n  gpt-4o: 1\n".into(), "sequence"),
     ] {
