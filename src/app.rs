@@ -140,7 +140,7 @@ fn warn_about(settings: &Settings) {
     log_model_notice(settings);
     if settings.auth_tokens.is_empty() && settings.environment != Environment::Development {
         warn!(
-            "no bearer token is required: everybody who can reach this service can use /plan and /mcp; set PLANNER_AUTH_TOKENS to require one"
+            "no bearer token is required: anyone who can reach this service can use /plan and /mcp; set PLANNER_AUTH_TOKENS to require one"
         );
     }
     config::warn_about_unknown(&settings.unknown_variables);

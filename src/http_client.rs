@@ -71,11 +71,11 @@ impl CertificateFile {
         let mut certificates = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate =
-                certificate.map_err(|_| "must name a PEM file, and a block of this one is damaged")?;
+                certificate.map_err(|_| "must name a PEM file; a block in this one is damaged")?;
             // Whatever cannot become a trust anchor would stop the client, or never match.
             let is_authority = RootCertStore::empty().add(certificate.clone()).is_ok();
             let certificate = reqwest::Certificate::from_der(&certificate).ok().filter(|_| is_authority);
-            certificates.push(certificate.ok_or("must hold X.509 certificates, and one of these is not")?);
+            certificates.push(certificate.ok_or("must contain valid X.509 certificates only")?);
         }
         if certificates.is_empty() {
             return Err(

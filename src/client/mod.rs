@@ -284,5 +284,5 @@ impl PlannerClient {
 }
 
 fn to_json(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value).expect("texts and JSON values serialise").into()
+    serde_json::to_vec(value).expect("strings and JSON values serialise").into()
 }

@@ -13,7 +13,7 @@ use super::collect::{Field, kind_of};
 /// One thing wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
-    /// The field, as `constraints[3]`.
+    /// The path of the field, such as `constraints[3]`.
     pub field: String,
     /// What is wrong with it and what is allowed.
     pub message: String,

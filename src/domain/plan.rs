@@ -121,14 +121,14 @@ pub struct Schedule {
 pub struct Usage {
     /// The model whose answer became the plan.
     pub model: String,
-    /// Calls made to LLMs, failed ones included.
+    /// Number of LLM calls, failed ones included.
     pub attempts: u32,
     /// Prompt tokens of all calls, as the LLM counted them.
     pub prompt_tokens: u64,
     /// Completion tokens of all calls, as the LLM counted them.
     pub completion_tokens: u64,
-    /// Cost of all answered calls in US dollars, each at its own model's price; null when that of one of them
-    /// is not known. 0 when no LLM was needed.
+    /// Cost of all answered calls in US dollars, each at its own model's price; null if one of these
+    /// prices is unknown, 0 if no LLM was called.
     pub cost_usd: Option<f64>,
 }
 

@@ -16,7 +16,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// Most errors in the sentence; `errors` has them all.
 const MAX_IN_DETAIL: usize = 5;
 
-/// What kind of error it is, for programs.
+/// A stable name of the error, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
@@ -206,7 +206,8 @@ impl Problem {
 
     /// The problem for a fault of this service.
     pub fn internal() -> Self {
-        let detail = "The service failed on this request; its log says why under the request's id.";
+        let detail =
+            "The service failed to handle this request; its log has the cause under the id of the request.";
         Self::new(ErrorCode::InternalError, detail)
     }
 
@@ -278,7 +279,7 @@ pub struct ProblemDocument<'a> {
     status: u16,
     /// What is wrong and what to do, in one sentence.
     detail: &'a str,
-    /// The kind for programs.
+    /// A stable name of the kind of problem, for programs.
     code: ErrorCode,
     /// The id of the request.
     request_id: &'a str,
@@ -290,7 +291,7 @@ pub struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     retry_after_seconds: Option<u64>,
-    /// What the LLM server answered with, where it is the cause.
+    /// What the LLM server answered with, if it is the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     upstream: Option<&'a Upstream>,

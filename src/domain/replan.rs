@@ -29,12 +29,12 @@ pub struct ReplanRequest {
     /// What the plan is for, as in the request for it; goal, constraints and context may have changed since.
     #[serde(flatten)]
     pub request: PlanRequest,
-    /// The steps of the plan so far, as they were sent: 1 to 100, together with `progress` at most 64 KiB
-    /// serialised.
+    /// The steps of the plan so far, as you received them: 1 to 100, and together with `progress` at most
+    /// 64 KiB as compact JSON.
     #[schema(min_items = 1, max_items = 100)]
     pub plan: Vec<SubTask>,
-    /// The status of its steps; those not listed have not started. Together with `plan`
-    /// at most 64 KiB serialised. May be absent when there is feedback.
+    /// The status of its steps; those not listed have not started. Together with `plan` at most 64 KiB
+    /// as compact JSON. May be absent if there is feedback.
     #[schema(max_items = 100, required = false)]
     pub progress: Vec<Progress>,
     /// What a person wants changed: 1 to 2,000 characters, not blank. With it no step needs to have failed.
@@ -198,7 +198,7 @@ fn check_progress(
             faults.add_relation(format!("progress[{index}].status"), message);
         }
         if !is_arm(&step.required_arm) {
-            let message = "is not an arm of this installation; a step that is done keeps its arm";
+            let message = "is not an arm of this installation; a step that is done must keep its arm, so its arm must exist";
             faults.add_relation(format!("plan[{place}].required_arm"), message);
         }
     }
@@ -233,7 +233,7 @@ fn reason_fits(progress: &Progress) -> Result<(), ValidationError> {
         return Ok(());
     }
     // The code of a struct's error names the field.
-    let message = "is required of a step that failed; say why it did";
+    let message = "is required for a failed step; say why it failed";
     Err(ValidationError::new("reason").with_message(message.into()))
 }
 

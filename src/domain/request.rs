@@ -44,7 +44,7 @@ pub struct PlanRequest {
     )]
     #[schema(schema_with = constraints_schema)]
     pub constraints: Vec<String>,
-    /// Anything the planner should know, as a JSON object of at most 64 KiB serialised.
+    /// Anything the planner should know, as a JSON object of at most 64 KiB as compact JSON.
     #[serde(default, deserialize_with = "null_as_default")]
     #[validate(custom(function = "context_fits", message = "must be at most 64 KiB as compact JSON"))]
     #[schema(schema_with = context_schema)]
@@ -54,8 +54,8 @@ pub struct PlanRequest {
     #[validate(length(max = "MAX_REQUEST_ID_CHARS", message = "must be at most 128 characters long"))]
     #[schema(max_length = 128)]
     pub request_id: Option<String>,
-    /// The arms that this plan may use: ids of the installation's arms, or whole definitions; at most 500, 256 KiB
-    /// serialised. Absent: all of the installation's.
+    /// The arms that this plan may use: ids of configured arms, or definitions that replace them; at most 500,
+    /// and 256 KiB as compact JSON. If absent, all configured arms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 500, example = json!(["coder", "judge"]))]
     pub arms: Option<Vec<ArmChoice>>,
@@ -228,7 +228,9 @@ fn context_schema() -> utoipa::openapi::schema::Schema {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
         .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-        .description(Some("Anything the planner should know, as a JSON object of at most 64 KiB serialised."))
+        .description(Some(
+            "Anything the planner should know, as a JSON object of at most 64 KiB as compact JSON.",
+        ))
         .examples([serde_json::json!({"repository": "https://example.com/repo"})])
         .into()
 }

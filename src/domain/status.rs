@@ -16,12 +16,12 @@ pub struct Health {
     /// The configured model.
     #[schema(example = "gpt-3.5-turbo")]
     pub model: String,
-    /// If no model was configured: which one was found on this machine, or that none is connected and what
-    /// connects one.
+    /// If no model was configured: which one was found on this machine, or that none is connected and which settings
+    /// connect one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub notice: Option<String>,
-    /// Now, RFC 3339.
+    /// The current time (RFC 3339).
     #[schema(format = DateTime)]
     pub timestamp: String,
 }
@@ -34,7 +34,7 @@ pub struct Readiness {
     /// The checks behind it; `llm` counts only with `PLANNER_READY_REQUIRES_LLM`.
     #[schema(example = json!({"config": true, "llm": true, "serving": true}))]
     pub checks: BTreeMap<String, bool>,
-    /// Now, RFC 3339.
+    /// The current time (RFC 3339).
     #[schema(format = DateTime)]
     pub timestamp: String,
 }
@@ -50,9 +50,9 @@ pub struct Capabilities {
     /// Cost tier of a plan, 1 to 5.
     #[schema(minimum = 1, maximum = 5)]
     pub cost_tier: u8,
-    /// Mean time to a plan in milliseconds; this process's own after 20 plans.
+    /// Mean time to a plan in milliseconds; a nominal value until this process has made 20 plans.
     pub average_latency_ms: u64,
-    /// Share of requests that got a plan, 0.0 to 1.0; this process's own after 20 plans.
+    /// Share of requests that got a plan, 0.0 to 1.0; a nominal value until this process has made 20 plans.
     #[schema(minimum = 0.0, maximum = 1.0)]
     pub success_rate: f64,
 }

@@ -21,7 +21,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// Serves a page that documents and tries each call.
+/// Serves a page for trying out each call.
 #[utoipa::path(get, path = "/docs", tag = "documentation", operation_id = "docs",
     responses((status = 200, description = "Swagger UI", body = String, content_type = "text/html")))]
 pub(super) async fn page() -> Response {

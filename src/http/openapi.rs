@@ -116,13 +116,13 @@ fn describe_like_plan(api: &mut utoipa::openapi::OpenApi, path: &str) {
 
 /// The headers of a problem with this code, and their descriptions.
 fn headers_with(code: ErrorCode) -> &'static [(&'static str, &'static str)] {
-    const RETRY: (&str, &str) = ("Retry-After", "Seconds to wait, where known");
-    const LEFT: (&str, &str) = ("RateLimit", "Plans left of the caller's limit, when one is configured");
-    const POLICY: (&str, &str) = ("RateLimit-Policy", "The caller's limit, when one is configured");
-    const ENGINE: (&str, &str) = ("X-Planner-Engine", "The engine that was asked: openai or embedded");
-    const MODEL: (&str, &str) = ("X-Planner-Model", "The model that was asked");
+    const RETRY: (&str, &str) = ("Retry-After", "Seconds to wait before a retry, if known");
+    const LEFT: (&str, &str) = ("RateLimit", "What is left of the caller's rate limit, if one is configured");
+    const POLICY: (&str, &str) = ("RateLimit-Policy", "The caller's rate limit, if one is configured");
+    const ENGINE: (&str, &str) = ("X-Planner-Engine", "The engine in use: openai or embedded");
+    const MODEL: (&str, &str) = ("X-Planner-Model", "The model that was called");
     const CACHE: (&str, &str) = ("X-Planner-Cache", "How the cache was used, as for a plan");
-    const ATTEMPTS: (&str, &str) = ("X-Planner-Attempts", "Calls made to LLMs");
+    const ATTEMPTS: (&str, &str) = ("X-Planner-Attempts", "Number of LLM calls");
     match code {
         ErrorCode::Unauthorized => &[("WWW-Authenticate", "Always Bearer")],
         ErrorCode::MethodNotAllowed => &[("Allow", "Methods that the path supports")],

@@ -29,16 +29,16 @@ use super::stream;
 
 /// Who made the plan: `openai` or `embedded`.
 const X_PLANNER_ENGINE: HeaderName = HeaderName::from_static("x-planner-engine");
-/// The model that made it.
+/// The model that made the plan.
 const X_PLANNER_MODEL: HeaderName = HeaderName::from_static("x-planner-model");
 /// What the cache did for it.
 const X_PLANNER_CACHE: HeaderName = HeaderName::from_static("x-planner-cache");
-/// Calls made to LLMs for it.
+/// Number of LLM calls for it.
 const X_PLANNER_ATTEMPTS: HeaderName = HeaderName::from_static("x-planner-attempts");
-/// Repairs made to the LLM's plan.
+/// Number of repairs to the LLM's answer.
 const X_PLANNER_REPAIRS: HeaderName = HeaderName::from_static("x-planner-repairs");
 
-/// Warnings about the plan.
+/// Number of warnings about the plan.
 const X_PLANNER_WARNINGS: HeaderName = HeaderName::from_static("x-planner-warnings");
 /// The playbook that it follows, or several with commas between them.
 const X_PLANNER_PLAYBOOK: HeaderName = HeaderName::from_static("x-planner-playbook");
@@ -75,8 +75,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
     params(
         ("include" = Option<String>, Query, nullable = false, pattern = r"^(\s*(schedule|usage|repairs|id|warnings|questions)?\s*(,|$))*$", description = "Comma-separated list of extras: schedule, usage, repairs, id, warnings, questions", example = "schedule,repairs"),
         ("X-Request-ID" = Option<String>, Header, nullable = false, description = "The caller's id for this request, at most 128 characters"),
-        ("X-Request-Timeout-Ms" = Option<u64>, Header, nullable = false, minimum = 1, format = "milliseconds", description = "Lowers the deadline, in milliseconds above 0"),
-        ("Cache-Control" = Option<String>, Header, nullable = false, description = "With `no-cache`, no cached plan is used"),
+        ("X-Request-Timeout-Ms" = Option<u64>, Header, nullable = false, minimum = 1, format = "milliseconds", description = "Shortens the deadline: a number of milliseconds above 0"),
+        ("Cache-Control" = Option<String>, Header, nullable = false, description = "`no-cache` asks for a new plan instead of a cached one"),
     ),
     responses((
         status = 200,
@@ -84,14 +84,14 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
         content((PlanResponse = "application/json"), (String = "text/event-stream")),
         headers(
             ("X-Planner-Engine" = String, description = "The engine that made the plan: openai or embedded"),
-            ("X-Planner-Model" = String, description = "The model that made it"),
+            ("X-Planner-Model" = String, description = "The model that made the plan"),
             ("X-Planner-Cache" = String, description = "How the cache was used: hit, miss, coalesced, bypass or off"),
-            ("X-Planner-Attempts" = u32, description = "Calls made to LLMs"),
-            ("X-Planner-Repairs" = u32, description = "Repairs made to the LLM's plan"),
-            ("X-Planner-Warnings" = u32, description = "Warnings about the plan"),
-            ("X-Planner-Playbook" = String, description = "The playbook that guided the plan, or several with commas between them; absent without one"),
-            ("RateLimit" = String, description = "Plans left of the caller's limit, when one is configured"),
-            ("RateLimit-Policy" = String, description = "The caller's limit, when one is configured"),
+            ("X-Planner-Attempts" = u32, description = "Number of LLM calls"),
+            ("X-Planner-Repairs" = u32, description = "Number of repairs to the LLM's answer"),
+            ("X-Planner-Warnings" = u32, description = "Number of warnings about the plan"),
+            ("X-Planner-Playbook" = String, description = "The playbooks that guided the plan, separated by commas; absent if there are none"),
+            ("RateLimit" = String, description = "What is left of the caller's rate limit, if one is configured"),
+            ("RateLimit-Policy" = String, description = "The caller's rate limit, if one is configured"),
         ),
     )),
     security((), ("bearer" = [])),

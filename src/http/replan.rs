@@ -17,9 +17,9 @@ use super::plan::answer;
 ///
 /// Steps that are done come back unchanged, with their numbers. The others are replaced by new ones, which get the
 /// free numbers in execution order: the plan runs from 1 to n again and is valid as that of `POST /plan`, except for
-/// its length. The limit on steps applies to the new steps alone, or to as many as were left if these are more.
+/// its length. The limit on steps applies to the new steps alone; if more steps were left, as many are allowed.
 ///
-/// With `feedback` no step needs to have failed: what is left of the plan is revised as the feedback asks.
+/// With `feedback`, no step needs to have failed: the remaining steps are revised as the feedback asks.
 ///
 /// Streams, extras, headers and errors are those of `POST /plan`. The events `step` carry new steps only.
 /// Nothing is cached, so `X-Planner-Cache` is always `off`.

@@ -90,7 +90,7 @@ impl Events {
 }
 
 fn event(name: &str, data: &impl Serialize) -> Event {
-    named(name, &serde_json::to_string(data).expect("texts and numbers serialise"))
+    named(name, &serde_json::to_string(data).expect("strings and numbers serialise"))
 }
 
 /// An event whose data is compact JSON, which is one line.

@@ -34,11 +34,11 @@ pub(super) const CODES: [ErrorCode; 10] = [
 
 /// Validates a plan, without an LLM.
 ///
-/// The body is a plan as `POST /plan` returns it, or in any form in which LLMs write plans: only a list of steps,
-/// other names for keys, wrappers; also as text in one JSON string. Faults with exactly one correction are repaired,
+/// The body is a plan as `POST /plan` returns it, or in any form in which LLMs write plans: as a bare list of
+/// steps, with other key names or wrappers, or as text in a JSON string. Faults with exactly one correction are repaired,
 /// and `repairs` lists each change; `errors` lists all others. These calls do not count towards the rate limit or the
 /// limit of plans in flight. The body may also have `arms`, `budget`, `goal`, `constraints` and `context`, as in
-/// `POST /plan`: then the plan is checked against these. Too many at once are answered with `overloaded`.
+/// `POST /plan`; the plan is then checked against them. Too many calls at the same time get `overloaded`.
 #[utoipa::path(
     post,
     path = "/validate",

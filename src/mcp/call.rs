@@ -247,5 +247,5 @@ fn tool_result(json: &Bytes, result: fn(Vec<ContentBlock>) -> CallToolResult) ->
 }
 
 fn json(value: &impl serde::Serialize) -> Bytes {
-    serde_json::to_vec(value).expect("texts and numbers serialise").into()
+    serde_json::to_vec(value).expect("strings and numbers serialise").into()
 }

@@ -76,7 +76,7 @@ type Id = Result<Path<String>, PathRejection>;
         status = 202,
         description = "The task is stored",
         body = Accepted,
-        headers(("Location" = String, description = "Where to follow the task")),
+        headers(("Location" = String, description = "Where to find the task")),
     )),
 )]
 pub(super) async fn submit(
@@ -174,9 +174,9 @@ impl IntoResponse for Accepted {
     tag = "tasks",
     operation_id = "list_tasks",
     params(
-        ("status" = Option<String>, Query, nullable = false, pattern = "^((pending|processing|completed|failed|cancelled)(,(pending|processing|completed|failed|cancelled))*)?$", description = "Only tasks in this state, or in one of several separated by commas", example = "pending,processing"),
-        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200, description = "Maximum number of tasks in the answer; 50 by default"),
-        ("after" = Option<String>, Query, nullable = false, description = "The id of a task: only older ones are listed"),
+        ("status" = Option<String>, Query, nullable = false, pattern = "^((pending|processing|completed|failed|cancelled)(,(pending|processing|completed|failed|cancelled))*)?$", description = "Only tasks with this status; several are separated by commas", example = "pending,processing"),
+        ("limit" = Option<u32>, Query, nullable = false, minimum = 1, maximum = 200, description = "Maximum number of tasks to list; default 50"),
+        ("after" = Option<String>, Query, nullable = false, description = "The id of a task: only older tasks are listed"),
     ),
     responses((status = 200, description = "One page of tasks, without their plans", body = TaskList)),
 )]
@@ -214,7 +214,7 @@ pub(super) async fn task(State(orchestrator): Shared, id: Id) -> Result<Json<Tas
     tag = "tasks",
     operation_id = "cancel_task",
     params(("id" = String, Path, description = "The task's id")),
-    responses((status = 200, description = "The task, which is cancelled", body = Task)),
+    responses((status = 200, description = "The cancelled task", body = Task)),
 )]
 pub(super) async fn cancel(
     State(orchestrator): Shared,

@@ -110,7 +110,7 @@ impl TaskQuery {
 }
 
 /// What is wrong with an `after` that names no task.
-pub(super) const NO_SUCH_TASK: &str = "must be the id of a task, as `next` of the previous answer";
+pub(super) const NO_SUCH_TASK: &str = "must be the id of a task, such as `next` of the previous page";
 
 #[cfg(test)]
 mod tests {

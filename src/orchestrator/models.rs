@@ -17,7 +17,8 @@ use crate::text::hex;
 /// Longest text context, in characters.
 const MAX_CONTEXT_CHARS: u64 = 50_000;
 /// What is wrong with constraints for which the planner has no room.
-const TOO_LONG_FOR_PLANNER: &str = "must, with acceptance_criteria, leave at most 64 KiB for the planner beyond 50 entries of 2,000 characters";
+const TOO_LONG_FOR_PLANNER: &str =
+    "must not, together with acceptance_criteria, exceed 50 entries of 2,000 characters by more than 64 KiB";
 /// Longest name of an arm, in characters, as in the planner's registry.
 const MAX_ARM_CHARS: usize = 100;
 
@@ -227,7 +228,7 @@ impl Submission {
     /// A hash that two submissions share if they make the same task.
     pub(super) fn fingerprint(&self) -> String {
         // Keys of objects are sorted, and absent fields have their defaults.
-        let json = serde_json::to_vec(self).expect("texts and JSON values serialise");
+        let json = serde_json::to_vec(self).expect("strings and JSON values serialise");
         hex(&Sha256::digest(json))
     }
 
@@ -326,7 +327,7 @@ fn context_object(text: Option<&str>, more_constraints: &[String]) -> Map<String
     let chars = text.chars().count();
     let cut = |kept: usize| {
         let end = text.char_indices().nth(kept).map_or(text.len(), |(at, _)| at);
-        let note = format!("The text is cut: these are its first {kept} of {chars} characters.");
+        let note = format!("The text was cut off: these are the first {kept} of {chars} characters.");
         object(Some(&text[..end]), Some(note))
     };
     // The longest that fits: more characters never take fewer bytes.

@@ -35,7 +35,7 @@ pub(super) struct Health {
     status: &'static str,
     /// Version of the service.
     version: &'static str,
-    /// Now, RFC 3339.
+    /// The current time (RFC 3339).
     #[schema(format = DateTime)]
     timestamp: String,
 }

@@ -49,7 +49,7 @@ pub struct Settings {
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL", SecretUrl, Value("sqlite://orchestrator.db"),
-        "Where tasks and plans are stored: an SQLite file or a PostgreSQL database."),
+        "Where tasks and plans are stored: an SQLite file (sqlite://FILE) or a PostgreSQL database (postgresql://USER:PASSWORD@HOST:PORT/DATABASE)."),
     setting("PLANNER_ARM_URL", Url, Value("http://planner-arm:8001"),
         "The address of the planner arm."),
     setting("PLANNER_ARM_TIMEOUT", Number(1.0, 60.0), Value("10"),
@@ -59,7 +59,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("PLANNER_ARM_CIRCUIT_BREAKER_THRESHOLD", Whole(1, 20), Value("5"),
         "Failed calls in a row that open the circuit breaker."),
     setting("PLANNER_ARM_CIRCUIT_BREAKER_RESET_TIMEOUT", Number(1.0, 600.0), Value("60"),
-        "Longest time in seconds until an open circuit breaker lets a probe through; the first probe comes after 5 s at most."),
+        "Longest time in seconds until an open circuit breaker lets a probe through. It is 5 seconds at first, and each failed probe doubles it."),
     setting("PLANNER_ARM_TOKEN", Secret("token"), NotSet,
         "One of the planner arm's PLANNER_AUTH_TOKENS, if it has any."),
     setting("MAX_CONCURRENT_TASKS", Whole(1, 1_000), Value("32"),
@@ -74,7 +74,7 @@ pub const SETTINGS: &[Setting] = &[
         "Seconds that tasks being planned may take to finish after SIGTERM; the others are released."),
     LOG_LEVEL,
     setting("LOG_FORMAT", Word(LOG_FORMATS), Computed("pretty in a terminal, else json"),
-        "How log lines are written: for people or as JSON."),
+        "The format of log lines: pretty is for people."),
 ];
 
 impl Settings {

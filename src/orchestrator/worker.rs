@@ -242,7 +242,7 @@ impl Worker {
             }
             let recorded = self.orchestrator.store.record_heartbeat().await;
             let _ = self.orchestrator.record(Operation::Heartbeat, recorded);
-            let reason = self.last_error().unwrap_or_else(|| "too many tasks were ahead of it".into());
+            let reason = self.last_error().unwrap_or_else(|| "too many tasks were queued before it".into());
             let unstored = self.unstored().clone();
             let expired = self.orchestrator.store.expire(&reason, &unstored).await;
             if let Ok(tasks @ 1..) = self.orchestrator.record(Operation::Expire, expired) {

@@ -138,7 +138,7 @@ impl ArmSets {
     pub(super) async fn set(&self, choices: Option<&[ArmChoice]>) -> Arc<ArmSet> {
         let default = self.default_set();
         let Some(choices) = choices else { return default };
-        let json = serde_json::to_vec(choices).expect("texts and numbers serialise");
+        let json = serde_json::to_vec(choices).expect("strings and numbers serialise");
         let key: [u8; 32] = Sha256::digest(json).into();
         if let Some(set) = self.of_requests.get(&key) {
             return set;

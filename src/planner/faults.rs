@@ -232,8 +232,8 @@ impl PlanFault {
                 ids(registry.arms().iter().filter(|arm| arm.verifies()))
             ),
             Self::Cycle { steps } => match steps.len() {
-                2 => format!("{}; remove one of the two dependencies", cycle(steps)),
-                _ => format!("{}; remove one of these dependencies", cycle(steps)),
+                2 => format!("makes {}; remove one of the two dependencies", cycle(steps)),
+                _ => format!("makes {}; remove one of these dependencies", cycle(steps)),
             },
             Self::RepeatedAction { steps } => format!(
                 "is the same as that of step {}; say what is different, or remove one of them",
@@ -249,16 +249,16 @@ impl PlanFault {
                 )
             }
             Self::RepeatsFailed { failed, .. } => format!(
-                "is that of step {failed}, which failed; let a step before it remove the cause, or do something else"
+                "is the same as that of step {failed}, which failed; add a step before it that removes the cause, or choose another action"
             ),
             Self::AmbiguousDependency { number, .. } => {
                 format!("names {number}, which is the number of two steps; give each step its own number")
             }
             Self::UnknownArm { candidates, .. } => {
                 format!(
-                    "is not an arm of this installation{}; use one of {}",
-                    perhaps(candidates),
-                    ids(registry.arms().iter())
+                    "must be one of {}{}",
+                    ids(registry.arms().iter()),
+                    perhaps(candidates)
                 )
             }
             Self::NoDependencies => {
@@ -278,7 +278,7 @@ impl PlanFault {
                 "has further steps outside the list of steps; put all steps into one list".into()
             }
             Self::UnclearDependency { .. } => {
-                "has an entry that is not a step number; use numbers of steps".into()
+                "has an entry that is not a step number; use step numbers only".into()
             }
             Self::UnplacedReference { .. } => {
                 "lacks a step that this step mentions; add it, or do not mention it".into()

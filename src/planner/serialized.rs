@@ -23,7 +23,7 @@ impl SerializedPlan {
     pub fn new(plan: Plan) -> Self {
         let (response, details) = plan.into_response();
         let mut json = Vec::with_capacity(USUAL_LENGTH);
-        serde_json::to_writer(&mut json, &response).expect("texts and numbers serialise");
+        serde_json::to_writer(&mut json, &response).expect("strings and numbers serialise");
         // Of its exact size, as many of them may be kept.
         Self { json: Bytes::copy_from_slice(&json), steps: response.plan.len(), details }
     }

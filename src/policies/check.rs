@@ -251,7 +251,7 @@ impl Checker<'_> {
             Shape::List(of) => {
                 self.fault(id, format!("{} is never in a list of {}", element.noun(), plural(of)));
             }
-            other => self.fault(id, format!("`in` needs a list, and this is {}", other.noun())),
+            other => self.fault(id, format!("`in` needs a list, but this is {}", other.noun())),
         }
         Shape::Bool
     }
@@ -267,7 +267,7 @@ impl Checker<'_> {
 
     fn expect_bool(&mut self, id: u64, shape: &Shape) {
         if !matches!(shape, Shape::Bool | Shape::Any) {
-            self.fault(id, format!("this is {}, and must be a boolean", shape.noun()));
+            self.fault(id, format!("this is {}, but must be a boolean", shape.noun()));
         }
     }
 
@@ -290,7 +290,7 @@ impl Checker<'_> {
             (left, right) => {
                 self.fault(
                     id,
-                    format!("this needs numbers, and these are {} and {}", left.noun(), right.noun()),
+                    format!("this needs numbers, but these are {} and {}", left.noun(), right.noun()),
                 );
                 Shape::Any
             }
@@ -335,7 +335,9 @@ impl Checker<'_> {
         let Some(Function { receiver, takes, returns, .. }) = found else {
             let known = FUNCTIONS.iter().any(|function| function.name == name);
             let what = if known {
-                format!("`{name}` is not called like this")
+                format!(
+                    "wrong call of `{name}`: check the number of arguments, and whether it is a method, `a.{name}(…)`, or a function, `{name}(a)`"
+                )
             } else {
                 let mut names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
                 names.dedup();
@@ -353,7 +355,7 @@ impl Checker<'_> {
             let place = arg.id;
             let shape = self.charged(arg);
             if !shape.may_equal(wanted) {
-                self.fault(place, format!("`{name}` needs {}, and this is {}", wanted.noun(), shape.noun()));
+                self.fault(place, format!("`{name}` needs {}, but this is {}", wanted.noun(), shape.noun()));
             }
         }
         if name == MATCHES {
@@ -366,7 +368,7 @@ impl Checker<'_> {
     fn compile_pattern(&mut self, call: &mut CallExpr, pattern: Option<String>) {
         let place = call.args[0].id;
         let Some(pattern) = pattern else {
-            return self.fault(place, "the pattern of `matches` must be a text in quotes");
+            return self.fault(place, "the pattern of `matches` must be a string in quotes");
         };
         match RegexBuilder::new(&pattern).size_limit(MAX_PATTERN_BYTES).build() {
             Ok(regex) => {
@@ -409,7 +411,7 @@ fn literal_text(expr: &Expression) -> Option<String> {
 
 fn plural(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Text | Shape::LongText => "texts",
+        Shape::Text | Shape::LongText => "strings",
         Shape::Record(_) => "records",
         Shape::List(_) => "lists",
         Shape::Bool => "booleans",

@@ -50,10 +50,10 @@ impl Failure {
             Self::Wrong(reason) => reason.clone(),
             Self::NoValue(reason) => (*reason).to_owned(),
             Self::NoKey(key) if is_written(key) => {
-                format!("there is no `{}`; test it with has() first", shorten(key, 40))
+                format!("`{}` does not exist; test for it with has() first", shorten(key, 40))
             }
-            Self::NoKey(_) => "there is no such key; test it with `in` first".to_owned(),
-            Self::CostsTooMuch => "it costs too much".to_owned(),
+            Self::NoKey(_) => "a key does not exist; test for it with `in` first".to_owned(),
+            Self::CostsTooMuch => "it takes too long".to_owned(),
         }
     }
 }
@@ -239,17 +239,15 @@ fn holds(expression: &Expression, context: &Context<'_, '_>, fuel: &Fuel) -> Res
 fn failure(error: &ExecutionError) -> Failure {
     match error {
         ExecutionError::NoSuchKey(key) => Failure::NoKey(key.to_string()),
-        ExecutionError::IndexOutOfBounds(_) => Failure::NoValue("a list has no entry at this index"),
+        ExecutionError::IndexOutOfBounds(_) => Failure::NoValue("an index is beyond the end of its list"),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
             Failure::NoValue("it divides by zero")
         }
-        ExecutionError::Overflow(..) => Failure::NoValue("a number is too large"),
-        ExecutionError::FunctionError { .. } => {
-            Failure::NoValue("a function cannot do anything with this value")
-        }
+        ExecutionError::Overflow(..) => Failure::NoValue("a number is out of range"),
+        ExecutionError::FunctionError { .. } => Failure::NoValue("a function does not accept its arguments"),
         ExecutionError::NoSuchOverload(overload) => Failure::Wrong(overload.to_string()),
         ExecutionError::UnexpectedType { got, want } => {
-            Failure::Wrong(format!("a value is {got}, and must be {want}"))
+            Failure::Wrong(format!("a value is {got}, but must be {want}"))
         }
         ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
             Failure::Wrong(format!("`{operator}` does not take values of these types"))

@@ -37,7 +37,7 @@ pub(super) fn try_out(
         match failure {
             Failure::Wrong(reason) => faults.push(path.fault(field, &reason)),
             Failure::CostsTooMuch => {
-                let what = format!("costs too much for a plan of {} steps", steps.len());
+                let what = format!("takes too long for a plan of {} steps", steps.len());
                 faults.push(path.fault(field, &what));
             }
             // The policy may still have a value for another request or plan.

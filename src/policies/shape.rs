@@ -54,7 +54,7 @@ impl Shape {
             Self::Int => "an int",
             Self::Unsigned => "a uint",
             Self::Double => "a double",
-            Self::Text | Self::LongText => "a text",
+            Self::Text | Self::LongText => "a string",
             Self::List(_) => "a list",
             Self::Record(record) => record.noun(),
         }

@@ -136,12 +136,12 @@ fn when_decides_to_which_plans_a_policy_applies() {
 #[test]
 fn what_cannot_be_evaluated_does_not_hold_and_says_why() {
     for (require, why) in [
-        ("context.absent == 1", "there is no `absent`; test it with has() first"),
-        ("context[goal] == 1", "there is no such key; test it with `in` first"),
-        ("plan[9].step == 10", "a list has no entry at this index"),
+        ("context.absent == 1", "`absent` does not exist; test for it with has() first"),
+        ("context[goal] == 1", "a key does not exist; test for it with `in` first"),
+        ("plan[9].step == 10", "an index is beyond the end of its list"),
         ("1 / (plan.size() - 4) == 1", "it divides by zero"),
-        ("context.environment", "a value is string, and must be bool"),
-        ("int(context.environment) == 1", "a function cannot do anything with this value"),
+        ("context.environment", "a value is string, but must be bool"),
+        ("int(context.environment) == 1", "a function does not accept its arguments"),
         (
             "context.limit.contains('a')",
             "found no matching overload for 'contains' applied to 'int.(string)'",
@@ -168,21 +168,24 @@ fn faults_are_found_at_start_and_say_where_they_are() {
             "goal.lower() == 'x'",
             "line 1, column 11: unknown function `lower`; available: has, all, exists, exists_one, map, filter, contains, startsWith, endsWith, matches, size, int, double, string",
         ),
-        ("goal.contains('a', 'b')", "line 1, column 14: `contains` is not called like this"),
-        ("goal.contains(1)", "line 1, column 15: `contains` needs a text, and this is an int"),
+        (
+            "goal.contains('a', 'b')",
+            "line 1, column 14: wrong call of `contains`: check the number of arguments, and whether it is a method, `a.contains(…)`, or a function, `contains(a)`",
+        ),
+        ("goal.contains(1)", "line 1, column 15: `contains` needs a string, but this is an int"),
         ("plan.size()", "must be a boolean, not an int"),
-        ("plan.size() && true", "line 1, column 10: this is an int, and must be a boolean"),
-        ("plan[0].step == '1'", "line 1, column 14: an int never equals a text"),
+        ("plan.size() && true", "line 1, column 10: this is an int, but must be a boolean"),
+        ("plan[0].step == '1'", "line 1, column 14: an int never equals a string"),
         (
             "plan[0].step * 1.5 > 2.0",
             "line 1, column 14: an int and a double do not mix; convert one with int() or double()",
         ),
-        ("'judge' in plan", "line 1, column 9: a text is never in a list of records"),
-        ("goal.all(c, c == 'a')", "line 1, column 1: a text is not a list"),
+        ("'judge' in plan", "line 1, column 9: a string is never in a list of records"),
+        ("goal.all(c, c == 'a')", "line 1, column 1: a string is not a list"),
         ("goal.matches('(')", "line 1, column 14: this is not a regular expression"),
         (
             "goal.matches(context.pattern)",
-            "line 1, column 21: the pattern of `matches` must be a text in quotes",
+            "line 1, column 21: the pattern of `matches` must be a string in quotes",
         ),
         ("goal.matches('(a{900}){900}')", "line 1, column 14: this regular expression is too large"),
         (
@@ -191,7 +194,7 @@ fn faults_are_found_at_start_and_say_where_they_are() {
         ),
         (
             "plan[0].step + goal == 'a'",
-            "line 1, column 14: this needs numbers, and these are an int and a text",
+            "line 1, column 14: this needs numbers, but these are an int and a string",
         ),
         ("schedule > 3", "line 1, column 10: the schedule cannot be compared with an int"),
     ] {
@@ -262,7 +265,7 @@ fn no_expression_takes_long_whatever_the_request() {
         let took = began.elapsed();
         let is_cheap = require.starts_with("true ||");
         let expected: &[&str] =
-            if is_cheap { &[] } else { &["Keep the rule (it cannot be evaluated: it costs too much)"] };
+            if is_cheap { &[] } else { &["Keep the rule (it cannot be evaluated: it takes too long)"] };
         let messages: Vec<&str> = violations.iter().map(|violation| violation.message.as_str()).collect();
         assert_eq!(messages, expected, "{require}");
         // That is 20 ms in a release; this is a build without optimisations, on a busy machine.
@@ -275,7 +278,7 @@ fn a_policy_that_is_too_expensive_for_the_longest_plan_is_an_invalid_setting() {
     let rules = PlanRules { max_steps: 50, ..PlanRules::default() };
     let faults =
         Policies::new(&[source(EXPENSIVE[0])], &ArmRegistry::default(), &rules).expect_err("a fault");
-    assert_eq!(faults, ["policies[0].require (`rule`): costs too much for a plan of 50 steps"]);
+    assert_eq!(faults, ["policies[0].require (`rule`): takes too long for a plan of 50 steps"]);
 }
 
 #[test]

@@ -127,12 +127,12 @@ fn unreadable(error: &(dyn Error + 'static)) -> Problem {
         }
         cause = error.source();
     }
-    let message = "could not be read to its end; if it is compressed, it must be one complete gzip stream";
+    let message = "could not be read completely; if it is compressed, it must be one complete gzip stream";
     Problem::from(vec![FieldError::new("body", message)])
 }
 
 fn overloaded() -> Problem {
-    let detail = "Too many bodies are being received at this moment; retry shortly.";
+    let detail = "Too many bodies are being received at the moment; retry shortly.";
     Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT)
 }
 

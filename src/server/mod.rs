@@ -62,7 +62,7 @@ pub(crate) async fn bind(host: &str, port: u16, prefix: &str) -> Result<TcpListe
 pub fn raise_open_file_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        debug!(%error, "the limit of open files stays as it is");
+        debug!(%error, "the limit of open files could not be raised");
         return limit.current;
     }
     limit.maximum
@@ -136,7 +136,7 @@ impl Connections {
         self.served.spawn(self.graceful.watch(served).map(|served| {
             // Usually the caller disconnected.
             if let Err(error) = served {
-                debug!(%error, "a connection broke");
+                debug!(%error, "a connection failed");
             }
         }));
     }

@@ -16,7 +16,9 @@ pub(crate) async fn healthcheck(url: &str) -> Result<(), String> {
     match client.get(url).send().await {
         Ok(response) if response.status().is_success() => Ok(()),
         Ok(response) => Err(format!("{url} answered {}", response.status())),
-        Err(error) if error.is_builder() => Err(format!("{url} is not an http URL")),
+        Err(error) if error.is_builder() => {
+            Err(format!("{url} is not an http URL such as http://localhost:8001/health"))
+        }
         Err(error) if error.is_timeout() => {
             Err(format!("{url} did not answer within {} s", HEALTHCHECK_TIMEOUT.as_secs()))
         }

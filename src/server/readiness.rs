@@ -22,7 +22,7 @@ pub(crate) fn readiness<'a>(ready: bool, checks: impl IntoIterator<Item = (&'a s
     response
 }
 
-/// Now, RFC 3339.
+/// The current time (RFC 3339).
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }

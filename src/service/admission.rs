@@ -19,7 +19,7 @@ use super::auth::Caller;
 use super::rate_limit::RateLimitStatus;
 use super::reply::{Include, PlanReply};
 
-const TOO_MANY_PLANS: &str = "Too many plans are being made at this moment; retry shortly.";
+const TOO_MANY_PLANS: &str = "Too many plans are being made at the moment; retry shortly.";
 
 /// A valid request for a plan.
 pub(crate) struct ValidatedRequest {
@@ -65,7 +65,7 @@ impl ValidatedRequest {
         let permit = permit.ok_or_else(|| overloaded(TOO_MANY_PLANS))?;
         let bytes = self.job.request.arms.as_deref().map_or(0, choice::text_bytes) as u32;
         let arms_permit = service.arm_bytes.clone().try_acquire_many_owned(bytes).map_err(|_| {
-            overloaded("Too many plans with arms of their own are being made at this moment; retry shortly.")
+            overloaded("Too many plans with arms of their own are being made at the moment; retry shortly.")
         })?;
         let in_flight = service.metrics.plan_in_flight();
         Ok(AdmittedRequest { service, request: self, _permits: (permit, arms_permit, in_flight) })

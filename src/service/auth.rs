@@ -73,7 +73,10 @@ pub(crate) fn authorize(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
         .map(|(_, token)| token.trim_ascii());
     let refused = |what: &str| {
-        Problem::new(ErrorCode::Unauthorized, format!("{what}; send one as Authorization: Bearer TOKEN."))
+        Problem::new(
+            ErrorCode::Unauthorized,
+            format!("{what}; send a valid one as Authorization: Bearer TOKEN."),
+        )
     };
     let given = given.ok_or_else(|| refused("This path needs a bearer token"))?;
     // All are compared, so that the time does not reveal which one matches either.
@@ -81,10 +84,7 @@ pub(crate) fn authorize(
         let equal: bool = token.secret.expose_secret().as_bytes().ct_eq(given).into();
         if equal { Some(&token.name) } else { found }
     });
-    matching
-        .cloned()
-        .map(Caller::Token)
-        .ok_or_else(|| refused("The bearer token is not one that this service knows"))
+    matching.cloned().map(Caller::Token).ok_or_else(|| refused("The bearer token is invalid"))
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ impl PlannerService {
         request: PlanRequest,
     ) -> Result<PlanResponse, Problem> {
         let _permit = self.validations.try_acquire().map_err(|_| {
-            let detail = "Too many plans are being validated at this moment; retry shortly.";
+            let detail = "Too many plans are being validated at the moment; retry shortly.";
             Problem::new(ErrorCode::Overloaded, detail).retry_after(OVERLOAD_WAIT)
         })?;
         let plan = self.planner.validate(proposal, request).await?;

@@ -121,7 +121,7 @@ impl RateLimitStatus {
     /// The problem for a plan that is refused.
     pub(crate) fn refusal(self) -> Option<Problem> {
         let wait = self.wait?;
-        let detail = "Your limit of plans per minute is used up; retry after the time in Retry-After.";
+        let detail = "You have used up your limit of plans per minute; retry after the number of seconds in Retry-After.";
         Some(Problem::new(ErrorCode::RateLimited, detail).retry_after(wait))
     }
 }

@@ -62,7 +62,7 @@ fn present(plan: &SerializedPlan, origin: &Origin, include: Include) -> Bytes {
     }
     let mut response = plan.response();
     include.add_to(&mut response, plan.details(), origin);
-    serde_json::to_vec(&response).expect("texts and numbers serialise").into()
+    serde_json::to_vec(&response).expect("strings and numbers serialise").into()
 }
 
 /// The extras of a response, as requested with `include`.

@@ -93,8 +93,7 @@ async fn the_text_report_shows_what_was_measured() {
     let (file, json_file) = (TempFile::new("two.toml", TWO), TempFile::new("report.json", "old"));
     let (code, out, err) = run(&[EMBEDDED], &["eval", &file.path, "--json", &json_file.path]).await;
     assert_eq!((code, err.as_str()), (0, ""));
-    for part in
-        ["bug", "logs", "valid", "1/2", "bug: No step for guardian.", "2 of 2 plans are valid (100 %)"]
+    for part in ["bug", "logs", "valid", "1/2", "bug: No step for guardian.", "2 of 2 plans are valid (100%)"]
     {
         assert!(out.contains(part), "{part}\n{out}");
     }
@@ -111,7 +110,7 @@ async fn a_bad_model_fails_with_reasons() {
     let (code, out, err) = run(&settings, &["eval", &file.path, "--concurrency", "1"]).await;
     assert_eq!(code, 1);
     assert_eq!(
-        err, "planner-arm: 0 of 2 plans are valid (0 %), which is below --min-success 0.9\n",
+        err, "planner-arm: 0 of 2 plans are valid (0%), which is below --min-success 0.9\n",
         "one sentence and no log lines"
     );
     for name in ["bug", "logs"] {
@@ -233,7 +232,7 @@ async fn every_fault_of_a_file_is_reported_and_nothing_runs() {
     for said in [
         "bad.toml\" is invalid; nothing was run:",
         "- scenario \"a\": goal must be 1 to 10,000 characters long and not blank",
-        "- scenario \"a\": arms expects `root`, which is not one of planner",
+        "- scenario \"a\": arms names `root`, which is not one of planner",
         "- scenario 2: unknown field `nom`",
         "- scenario 2: name is missing or blank",
         "- scenario 2: kind is missing or blank",
@@ -306,8 +305,8 @@ async fn plans_are_compared_with_labelled_ones() {
     let (code, _, err) = run(&[EMBEDDED], &["eval", &file.path]).await;
     assert_eq!(code, 1);
     for said in [
-        "steps[0].arm expects `root`, which is not one of planner",
-        "steps[0].depends_on must name earlier steps",
+        "steps[0].arm names `root`, which is not one of planner",
+        "steps[0].depends_on must list earlier steps",
     ] {
         assert!(err.contains(said), "{err}");
     }

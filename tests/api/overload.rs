@@ -131,8 +131,8 @@ async fn goodput_holds_at_five_times_the_load() {
     }
     let peak = goodput.iter().copied().fold(0.0, f64::max);
     let left = goodput[3] / peak;
-    eprintln!("goodput at five times the load: {:.0} % of its peak", left * 100.0);
-    // 95 % on a machine that does little else; a service that collapses keeps next to nothing.
+    eprintln!("goodput at five times the load: {:.0}% of its peak", left * 100.0);
+    // 95% on a machine that does little else; a service that collapses keeps next to nothing.
     assert!(left > 0.5, "{goodput:?}");
     process.stop().await;
 }

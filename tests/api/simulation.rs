@@ -57,10 +57,10 @@ impl Figures {
     fn in_words(&self, seed: u64) -> String {
         let mut words = format!("{REQUESTS} requests to a weak LLM, seed {seed}\n");
         let share = |count: u64| count as f64 * 100.0 / REQUESTS as f64;
-        let _ = writeln!(words, "valid plans            {} ({:.1} %)", self.sound, share(self.sound));
+        let _ = writeln!(words, "valid plans            {} ({:.1}%)", self.sound, share(self.sound));
         let _ = writeln!(
             words,
-            "without repair         {} ({:.1} %)",
+            "without repair         {} ({:.1}%)",
             self.valid_without_repair,
             share(self.valid_without_repair)
         );

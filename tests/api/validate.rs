@@ -83,7 +83,10 @@ async fn every_fault_is_reported_together() {
     assert_eq!(
         named,
         [
-            ("plan[1].depends_on", "steps 1 and 2 depend on each other; remove one of the two dependencies"),
+            (
+                "plan[1].depends_on",
+                "makes steps 1 and 2 depend on each other; remove one of the two dependencies"
+            ),
             ("plan[2].action", "is the same as that of step 1; say what is different, or remove one of them"),
             ("plan[3].action", "is blank; say what to do"),
             (
@@ -166,7 +169,7 @@ async fn arms_and_limits_are_those_of_the_installation() {
                 "plan",
                 "has no room for another step, and its last does not verify the result; assign it to editor"
             ),
-            ("plan[2].required_arm", "is not an arm of this installation; use one of writer, editor"),
+            ("plan[2].required_arm", "must be one of writer, editor"),
         ]
         .map(|(field, message)| (field.to_owned(), message.to_owned()))
     );

@@ -103,7 +103,7 @@ test("a limit says when the next plan is free", async () => {
   await plan(page, "Ship it");
   await ready(page);
   await plan(page, "Ship it again");
-  assert.match(await alert(page), /^Rate limited \| .+ \| Your limit of plans per minute is used up for now\. Retry in \d+ seconds?\. \|/);
+  assert.match(await alert(page), /^Rate limited \| .+ \| You have used up your limit of plans per minute for now\. Retry in \d+ seconds?\. \|/);
   await page.watched();
 });
 
@@ -220,7 +220,7 @@ test("a model that was found on this machine is named, and so is what connects o
   for (const [health, wanted] of [
     [{ model: "llama3.2:3b", notice: "The model `llama3.2:3b` was found at 127.0.0.1:11434." }, /^The model llama3\.2:3b was found at 127\.0\.0\.1:11434\.$/],
     [{ model: "embedded", notice: "No language model is connected: to connect one, start Ollama." }, /^No language model is connected: to connect one, start Ollama\. Then restart the service\.$/],
-    [{ model: "embedded" }, /^Plans are made from playbooks by the embedded planner, as PLANNER_ENGINE asks\. .+PLANNER_OPENAI_API_KEY.+PLANNER_LLM_BASE_URL.+restart the service\.$/],
+    [{ model: "embedded" }, /^The embedded planner makes plans from playbooks, because PLANNER_ENGINE says so\. .+PLANNER_OPENAI_API_KEY.+PLANNER_LLM_BASE_URL.+restart the service\.$/],
   ]) {
     await page.route("**/health", (route) => route.fulfill({ json: { status: "healthy", version: "1.0.0", ...health } }));
     await page.reload();

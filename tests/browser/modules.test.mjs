@@ -100,7 +100,7 @@ test("Markdown shows texts as they are, and what is done", () => {
   const plan = { plan: [step(1, "# [Say](x) <b>\n- `hi`", []), step(2, "End", [1])], rationale: "Why", confidence: 0.9, total_estimated_duration: 180, schedule: { critical_path_seconds: 180 },
     warnings: [{ code: "time_limit", step: null, message: "It is *long*." }, { code: "vague_action", step: 2, message: "It is vague." }] };
   const text = markdown(requestFor("Ship _it_", { constraints: ["c|d"] }), plan, { 1: { status: "done" }, 2: { status: "failed", text: "It *broke*" } });
-  assert.ok(text.startsWith("# Ship \\_it\\_\n\nAbout 3 minutes if steps run in parallel · 3 min one after the other · 2 steps · confidence 90 %.\n\n## Constraints\n\n- c\\|d\n"), text);
+  assert.ok(text.startsWith("# Ship \\_it\\_\n\nAbout 3 minutes if steps run in parallel · 3 min one after the other · 2 steps · confidence 90%.\n\n## Constraints\n\n- c\\|d\n"), text);
   assert.ok(text.includes("1. [x] **\\# \\[Say\\](x) \\<b\\> - \\`hi\\`**  \n   coder · 1 min 30 s · cost tier 2 of 5\n   - [x] a \\*b\\*\n2. [ ] **End**"), text);
   assert.ok(text.includes("   - **Failed:** It \\*broke\\*\n"), text);
   assert.ok(text.includes("\n\n## Warnings\n\n- It is \\*long\\*.\n- Step 2: It is vague.\n\n## Graph\n"), text);

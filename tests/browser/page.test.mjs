@@ -51,7 +51,7 @@ test("a goal becomes a graph: levels from left to right, arms, critical path, to
   const totals = (await texts(page, ".total")).join(" | ");
   for (const part of ["Time About 4 minutes if steps run in parallel · 8 min 17 s one after the other",
     "Steps 7 critical path 1 → 3 → 5 → 7", "Cost of this plan $0.00097 930 tokens · 1 call", "Cost of the steps tier 5 of 5 the highest of any step",
-    "Confidence 90 %", "Complexity 68 %", "Made by gpt-3.5-turbo"]) {
+    "Confidence 90%", "Complexity 68%", "Made by gpt-3.5-turbo"]) {
     assert.ok(totals.includes(part), `${part}: ${totals}`);
   }
   assert.equal(await page.locator("#origin").isVisible(), false, "it came from the configured model");

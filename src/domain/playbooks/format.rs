@@ -28,7 +28,7 @@ pub struct Playbook {
     /// What an experienced person minds, as guidance for LLMs.
     #[serde(default)]
     pub notes: String,
-    /// Whether it guides plans or is followed to the letter.
+    /// Whether it guides plans or is followed exactly.
     #[serde(default)]
     pub mode: Mode,
     /// Which goals it is for.
@@ -52,7 +52,7 @@ pub enum Mode {
     /// As guidance for LLMs, which may deviate.
     #[default]
     Guide,
-    /// To the letter, without any call of an LLM.
+    /// Exactly, without calling an LLM.
     Fixed,
 }
 
@@ -78,9 +78,9 @@ pub struct PlaybookStep {
     /// Its name, for dependencies within the playbook. Where it is missing, the number of the step.
     #[serde(default)]
     pub id: String,
-    /// What to do. Slots: `{object}` what the part of the goal is about, `{part}` the part itself, `{part:Verb}` the
-    /// same, or `Verb` and the object where the part has no verb, `{goal}` the whole goal, `{constraints}` the
-    /// constraints.
+    /// What to do. It may contain slots: `{object}` is what the part of the goal is about, `{part}` the part itself,
+    /// `{part:Verb}` the same, or `Verb` and the object if the part has no verb, `{goal}` the whole goal, and
+    /// `{constraints}` all constraints.
     #[serde(default)]
     pub action: String,
     /// Capabilities of the arm that does it, the most fitting first.
@@ -116,10 +116,10 @@ pub struct PlaybookStep {
     /// Names of results that it produces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub produces: Vec<String>,
-    /// Whether it cannot be undone: it comes after everything that checks.
+    /// Whether it cannot be undone; such a step comes after every check.
     #[serde(default, skip_serializing_if = "is_default")]
     pub irreversible: bool,
-    /// Whether people outside notice it: likewise.
+    /// Whether people outside will notice it; such a step comes after every check, too.
     #[serde(default, skip_serializing_if = "is_default")]
     pub outward: bool,
 }
@@ -141,7 +141,7 @@ fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
         Text(String),
     }
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a text or a list of texts")]
+    #[serde(untagged, expecting = "a string or a list of strings")]
     enum Texts {
         One(Text),
         More(Vec<Text>),

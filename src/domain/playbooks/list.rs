@@ -20,9 +20,9 @@ pub struct ListedPlaybook {
     pub name: String,
     /// What kind of work it is for.
     pub description: String,
-    /// Whether it guides plans or is followed to the letter.
+    /// Whether it guides plans (`guide`) or is followed exactly (`fixed`).
     pub mode: Mode,
-    /// Whether it ships with the program rather than comes from the settings.
+    /// Whether it is built in; `false` for those in the settings.
     pub built_in: bool,
     /// Its steps, in order.
     pub steps: Vec<PlaybookStep>,

@@ -137,12 +137,12 @@ const unexpected = (what, id, code = "") => new PlannerError("Unexpected respons
 const ADVICE = {
   invalid_request: "Correct the marked fields.",
   payload_too_large: "Shorten the context.",
-  rate_limited: "Your limit of plans per minute is used up for now.",
+  rate_limited: "You have used up your limit of plans per minute for now.",
   llm_failed: "Retry once this is fixed.",
   plan_invalid: "Retry, or make the goal more precise.",
   internal_error: "Retry. If it happens again, report it with the request id.",
   llm_unavailable: "The language model is busy or down.",
-  budget_exhausted: "The spend limit of this service is used up for now.",
+  budget_exhausted: "This service has used up its budget for language model calls for now.",
   deadline_exceeded: "Retry, or make the goal smaller.",
 };
 

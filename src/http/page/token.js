@@ -13,7 +13,7 @@ export function askFor(again) {
   retry = again;
   byId("token-title").textContent = token ? "This token was not accepted" : "A token is needed";
   byId("token-why").textContent = token
-    ? "It may be misspelt or expired. Try another one, or ask the operator of the planner arm."
+    ? "It may be mistyped or expired. Try another one, or ask the operator of the planner arm."
     : "This service needs an access token. Ask its operator for one.";
   clearFaults("token");
   byId("token").value = "";

@@ -68,7 +68,7 @@ export class Viewport {
   draw(scale) {
     Object.assign(this.sizer.style, { width: `${this.width * scale}px`, height: `${this.height * scale}px` });
     Object.assign(this.canvas.style, { width: `${this.width}px`, height: `${this.height}px`, transform: `scale(${scale})` });
-    byId("zoom-level").textContent = `${Math.round(scale * 100)} %`;
+    byId("zoom-level").textContent = `${Math.round(scale * 100)}%`;
     this.region.classList.toggle("wide", this.width * scale > this.room() + 1);
   }
 

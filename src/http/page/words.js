@@ -44,7 +44,7 @@ export function seconds(text) {
 /** A number of things: `1 step`, `3 steps`. */
 export const count = (n, thing) => `${n.toLocaleString("en")} ${thing}${n === 1 ? "" : "s"}`;
 
-export const percent = (share) => `${Math.round(share * 100)} %`;
+export const percent = (share) => `${Math.round(share * 100)}%`;
 
 /** US dollars, with two significant digits where there are no cents. */
 export function dollars(amount) {

@@ -72,7 +72,7 @@ function inside({ task_id, result, error, processing_time_ms }) {
   if (result) {
     parts.push(element("ol", { class: "steps" }, ...result.plan.map(step)));
     parts.push(element("p", {}, quoted(result.rationale)));
-    const confidence = `confidence ${Math.round(result.confidence * 100)} %`;
+    const confidence = `confidence ${Math.round(result.confidence * 100)}%`;
     const least = `about ${duration(criticalSeconds(result.plan))} if steps run in parallel`;
     const most = `${duration(result.total_estimated_duration)} one after the other`;
     parts.push(element("p", { class: "more" }, `${least}, ${most}, ${confidence}`));

@@ -101,7 +101,7 @@ impl Store {
         loop {
             let why = match Self::try_connect(&database.options).await {
                 Ok(store) => return Ok(store),
-                Err(error) if may_be_starting(&error) => "it does not answer".to_owned(),
+                Err(error) if may_be_starting(&error) => format!("it does not answer: {}", cause(&error)),
                 // Another orchestrator may have made the same change at the same time: SQLite has no lock for that.
                 Err(MigrateError::ExecuteMigration(..)) if races < MIGRATION_NAMES.len() => {
                     races += 1;
@@ -112,7 +112,7 @@ impl Store {
             if Instant::now() > give_up {
                 return Err(unusable(database, &why));
             }
-            warn!(%database, "waiting for the database");
+            warn!(%database, reason = why, "waiting for the database");
             sleep(Duration::from_secs(1)).await;
         }
     }
@@ -195,9 +195,15 @@ fn may_be_starting(error: &MigrateError) -> bool {
     }
 }
 
+/// What `error` is about in the end, such as a refused connection.
+fn cause(error: &MigrateError) -> String {
+    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    chain.last().map(ToString::to_string).unwrap_or_default()
+}
+
 fn unusable(database: &Database, why: &str) -> String {
     format!(
-        "cannot use the database {database} ({why}); check ORCHESTRATOR_DATABASE_URL and that the database runs"
+        "cannot use the database {database} ({why}); check ORCHESTRATOR_DATABASE_URL, and that the server runs or the file can be written"
     )
 }
 

@@ -331,7 +331,7 @@ fn invalid_data(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Sto
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("texts, numbers and lists of them serialise")
+    serde_json::to_string(value).expect("strings, numbers and lists of them serialise")
 }
 
 fn millis(time: Duration) -> i64 {

@@ -126,7 +126,7 @@ impl Normalizer<'_> {
             return written + 0.0;
         }
         match written {
-            // `9` is how some write 9 of 10, and `88` how they write 88 %; just above 1 is overconfidence.
+            // `9` is how some write 9 of 10, and `88` how they write 88%; just above 1 is overconfidence.
             2.0..=10.0 => return written / 10.0,
             10.0..=100.0 => return written / 100.0,
             _ => {}

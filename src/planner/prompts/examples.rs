@@ -88,5 +88,5 @@ pub(super) fn written(plan: &[SubTask], rationale: &str, confidence: f64) -> Str
         rationale: &'a str,
         confidence: f64,
     }
-    serde_json::to_string(&Written { plan, rationale, confidence }).expect("texts and numbers serialise")
+    serde_json::to_string(&Written { plan, rationale, confidence }).expect("strings and numbers serialise")
 }

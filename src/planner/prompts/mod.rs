@@ -252,7 +252,7 @@ fn user_prompt(request: &PlanRequest, steps: &str, budget: &str) -> String {
 /// Goal, constraints and context as one JSON document between fences: inside JSON strings nothing
 /// of them can close the fence or look like a message of the planner.
 fn fenced(data: &impl Serialize) -> String {
-    let data = serde_json::to_string(data).expect("texts and JSON values serialise");
+    let data = serde_json::to_string(data).expect("strings and JSON values serialise");
     // `<` is escaped so that no text can spell the closing fence.
     let data = if data.contains('<') { data.replace('<', "\\u003c") } else { data };
     ["<request>\n", &data, "\n</request>"].concat()

@@ -258,14 +258,14 @@ impl PlanCache {
     fn key(&self, job: &PlanJob, arms: &ArmsVersion) -> Key {
         let PlanJob { request, asks_questions, .. } = job;
         let asked = (&request.goal, &request.constraints, &request.context);
-        let asked = serde_json::to_vec(&asked).expect("texts and JSON values serialise");
+        let asked = serde_json::to_vec(&asked).expect("strings and JSON values serialise");
         let mut hash = self.scope.clone().chain_update(arms.fingerprint).chain_update(asked);
         if let Some(budget) = &request.budget {
             hash.update(serde_json::to_vec(budget).expect("numbers serialise"));
             hash.update([0]);
         }
         if let Some(arms) = &request.arms {
-            hash.update(serde_json::to_vec(arms).expect("texts and numbers serialise"));
+            hash.update(serde_json::to_vec(arms).expect("strings and numbers serialise"));
         }
         if *asks_questions {
             hash.update("questions");

@@ -80,7 +80,7 @@ impl RedisPlans {
             playbooks: plan.playbooks(),
         };
         let stored = serde_json::to_vec(&stored);
-        let stored = stored.expect("texts and numbers serialise");
+        let stored = stored.expect("strings and numbers serialise");
         tokio::spawn(async move {
             let name = key.in_redis();
             redis

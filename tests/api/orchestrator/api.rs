@@ -103,7 +103,7 @@ async fn a_task_that_breaks_a_rule_is_refused_with_all_its_faults(database: Test
                     "acceptance_criteria": ["c".repeat(30_000)], "context": "cut to nothing" }),
             &[(
                 "constraints",
-                "must, with acceptance_criteria, leave at most 64 KiB for the planner beyond 50 entries of 2,000 characters",
+                "must not, together with acceptance_criteria, exceed 50 entries of 2,000 characters by more than 64 KiB",
             )],
         ),
         (

@@ -119,7 +119,8 @@ async fn a_long_context_is_cut_with_a_note(database: TestDatabase) {
         "{} characters",
         kept.chars().count()
     );
-    let note = format!("The text is cut: these are its first {} of 50000 characters.", kept.chars().count());
+    let note =
+        format!("The text was cut off: these are the first {} of 50000 characters.", kept.chars().count());
     assert_eq!(prompt.context["note"], json!(note));
 }
 

@@ -192,7 +192,7 @@ async fn every_fault_of_a_list_is_reported() {
     assert_eq!(
         refused["errors"],
         json!([
-            { "field": "after", "message": "must be the id of a task, as `next` of the previous answer" },
+            { "field": "after", "message": "must be the id of a task, such as `next` of the previous page" },
             { "field": "limit", "message": "must be a whole number from 1 to 200" },
             { "field": "status", "message": "must be one of pending, processing, completed, failed, cancelled, or several of them separated by commas" },
         ])

@@ -37,7 +37,7 @@ async fn all_faults_of_progress_and_feedback_are_reported_together() {
             vec![
                 ("progress[0].step", "must be the number of a step of the plan, 1 to 5"),
                 ("progress[2].step", "names step 1 again; name each step once"),
-                ("progress[3].reason", "is required of a step that failed; say why it did"),
+                ("progress[3].reason", "is required for a failed step; say why it failed"),
             ],
         ),
         (
@@ -60,7 +60,7 @@ async fn all_faults_of_progress_and_feedback_are_reported_together() {
             revised(&long, &[failed(2, " ")]),
             vec![
                 ("feedback", "must be 1 to 2,000 characters long and not blank"),
-                ("progress[0].reason", "is required of a step that failed; say why it did"),
+                ("progress[0].reason", "is required for a failed step; say why it failed"),
             ],
         ),
         (
@@ -98,7 +98,7 @@ async fn all_faults_of_the_plan_are_reported_together() {
             unknown_arm,
             vec![(
                 "plan[0].required_arm",
-                "is not an arm of this installation; a step that is done keeps its arm",
+                "is not an arm of this installation; a step that is done must keep its arm, so its arm must exist",
             )],
         ),
         (

@@ -181,7 +181,7 @@ async fn simulate(mode: CriticsMode) -> (f64, f64) {
     let further = f64::from(calls) / REQUESTS as f64 - 1.0;
     let share = f64::from(put_right) / f64::from(careless);
     eprintln!(
-        "{mode:?}: {careless} of {REQUESTS} first answers are careless, {:.1} % of them end in plans without that; \
+        "{mode:?}: {careless} of {REQUESTS} first answers are careless, {:.1}% of them end in plans without that; \
          {further:.2} further calls a plan",
         share * 100.0
     );
