@@ -91,4 +91,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["pla
 ENTRYPOINT ["planner-arm"]
 CMD ["serve"]
 LABEL org.opencontainers.image.title="planner-arm" \
-      org.opencontainers.image.description="The planner arm of OctoLLM: a goal goes in, a valid, executable plan comes out."
+      org.opencontainers.image.description="The planner arm of OctoLLM: turns goals into valid plans."

@@ -1,4 +1,4 @@
-//! The planner arm of OctoLLM: a goal goes in, a valid plan comes out.
+//! The planner arm of OctoLLM: turns goals into valid plans.
 //!
 //! The modules from top to bottom; each imports only from below itself (`tests/api/layers.rs` checks that):
 //!

@@ -36,7 +36,7 @@ use crate::service::{PlannerService, detect_local_llm};
 
 use render::visible;
 
-/// The planner arm of OctoLLM: a goal goes in, a valid plan comes out.
+/// The planner arm of OctoLLM: turns goals into valid plans.
 ///
 /// Settings are environment variables with the prefix `PLANNER_`, or a file named by `PLANNER_CONFIG_FILE`;
 /// `planner-arm config` prints the current ones.

@@ -94,10 +94,10 @@ pub(super) fn name_of(path: &str) -> String {
     if path == STANDARD { "standard input".into() } else { format!("the file \"{}\"", visible(path)) }
 }
 
-/// `what` is wrong with something, in every field.
+/// `what` as a heading, and below it one line for each of `errors`.
 pub(super) fn findings(what: &str, errors: &[FieldError]) -> String {
     let lines = errors.iter().map(|error| {
-        // A file is no body of a request.
+        // A file is not the body of a request.
         let field = if error.field == "body" { "it" } else { &error.field };
         format!("\n  - {} {}", visible(field), visible(&error.message))
     });

@@ -14,7 +14,7 @@ use crate::text::duration;
 use super::output::ListFormat;
 use super::render::{json, new_table, visible};
 
-/// Most playbooks that are shown as fitting a goal.
+/// Maximum number of playbooks that are shown for a goal.
 const MAX_RANKED: usize = 5;
 
 /// Arguments of `planner-arm playbooks`.

@@ -41,7 +41,7 @@ impl ValidateArguments {
     }
 }
 
-/// Checks a plan, and prints it as it is valid; or fails with every fault.
+/// Checks a plan and prints it in its valid form, or fails with every fault.
 pub(super) async fn validate(arguments: ValidateArguments, settings: &Settings) -> ExitCode {
     telemetry::init_for_command(settings.log_level, std::io::stderr().is_terminal(), std::io::stderr);
     let path = arguments.file.as_deref().unwrap_or(STANDARD);

@@ -129,7 +129,7 @@ impl PlannerClient {
         result
     }
 
-    /// Tells the breaker how a call ended that had `time`.
+    /// Reports to the breaker how a call ended that had `time`.
     fn report(&self, permit: Permit<'_>, error: Option<&AttemptError>, time: Duration) {
         let Some(AttemptError::Transient(error)) = error else { return permit.succeed() };
         debug!(outage = error.outage.as_str(), "call to the planner arm failed");

@@ -53,7 +53,7 @@ pub enum ClientError {
 pub struct Rejection {
     /// HTTP status.
     pub status: u16,
-    /// The problem's code, as `invalid_request`; `status_` and the number where there was no problem document.
+    /// The problem's code, such as `invalid_request`, or `status_` and the number if there was no problem document.
     pub code: String,
     /// What is wrong and what to do.
     pub detail: String,

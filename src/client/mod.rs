@@ -1,6 +1,6 @@
 //! The caller's side: what a Rust orchestrator links against.
 //!
-//! Plans and plans of the rest ([`plan`](PlannerClient::plan), [`replan`](PlannerClient::replan)) are retried behind a
+//! Plans and replans ([`plan`](PlannerClient::plan), [`replan`](PlannerClient::replan)) are retried behind a
 //! circuit breaker. [`validate`](PlannerClient::validate) and [`arms`](PlannerClient::arms) need no LLM: they are retried
 //! too, but they ignore the breaker and do not change it.
 //!
@@ -50,7 +50,7 @@ use error::TransientError;
 use metrics::ClientMetrics;
 use response::PlannerResponse;
 
-/// Longer waits that the planner asks for are not made here: the caller learns how long they are.
+/// Longer waits that the planner asks for are passed on to the caller instead.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// A longer time for one plan counts as this one.
 const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 3_600);
@@ -64,7 +64,7 @@ const PROBE_TIME: Duration = Duration::from_secs(2);
 pub struct ClientOptions {
     /// Longest time for one call, 10 s.
     pub timeout: Duration,
-    /// Most retries of a failed call, 3.
+    /// Maximum number of retries of a failed call, 3.
     pub max_retries: u32,
     /// Failed calls in a row that open the circuit breaker, 5. Responses with the codes `overloaded` and
     /// `shutting_down` do not count.

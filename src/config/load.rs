@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ::config::{Config, ConfigError, File};
+use ::config::{Config, ConfigError, File, Value, ValueKind};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
@@ -257,9 +257,7 @@ fn file_list<T: DeserializeOwned, L: Default>(
     make: impl FnOnce(Vec<T>) -> Result<L, Vec<String>>,
 ) -> Option<L> {
     let Some(written) = reader.file_only(name) else { return Some(L::default()) };
-    let entries = written.try_deserialize::<Vec<T>>();
-    let entries = entries.map_err(|error| vec![format!("{}; {fields}", entry_fault(name, &error))]);
-    match entries.and_then(make) {
+    match entries(written, name, fields).and_then(make) {
         Ok(list) => Some(list),
         Err(faults) => {
             let faults = faults.into_iter().map(|fault| format!("the setting `{name}` is invalid: {fault}"));
@@ -269,21 +267,33 @@ fn file_list<T: DeserializeOwned, L: Default>(
     }
 }
 
-/// What is wrong with an entry of the list `name`, and where.
-fn entry_fault(name: &str, error: &ConfigError) -> String {
-    // `config` writes a field right behind the index of its entry: `[0]model`.
-    let place = |key: &str| match key.split_once(']') {
-        Some((index, field)) if !field.is_empty() => format!("{name}{index}].{field}"),
-        Some((index, _)) => format!("{name}{index}]"),
-        None => name.to_owned(),
-    };
-    match error {
-        ConfigError::NotFound(key) => format!("{} is missing", place(key)),
-        ConfigError::Type { unexpected, expected, key: Some(key), .. } => {
-            format!("{} is a {unexpected}, not {expected}", place(key))
+/// The entries of the list `name`, or what is wrong with each that is invalid.
+fn entries<T: DeserializeOwned>(written: Value, name: &str, fields: &str) -> Result<Vec<T>, Vec<String>> {
+    let written = written.into_array().map_err(|_| vec![format!("it must be a list of tables; {fields}")])?;
+    let (mut entries, mut faults) = (Vec::new(), Vec::new());
+    for (index, entry) in written.into_iter().enumerate() {
+        let place = format!("{name}[{index}]");
+        if !matches!(entry.kind, ValueKind::Table(_)) {
+            faults.push(format!("{place} must be a table; {fields}"));
+            continue;
         }
-        ConfigError::At { error, key: Some(key), .. } => format!("{}: {error}", place(key)),
-        error => error.to_string(),
+        match entry.try_deserialize() {
+            Ok(entry) => entries.push(entry),
+            Err(error) => faults.push(format!("{}; {fields}", entry_fault(&place, &error))),
+        }
+    }
+    if faults.is_empty() { Ok(entries) } else { Err(faults) }
+}
+
+/// What is wrong with the entry at `place`.
+fn entry_fault(place: &str, error: &ConfigError) -> String {
+    match error {
+        ConfigError::NotFound(field) => format!("{place}.{field} is missing"),
+        ConfigError::Type { unexpected, expected, key: Some(field), .. } => {
+            format!("{place}.{field} is a {unexpected}, not {expected}")
+        }
+        ConfigError::At { error, key: Some(field), .. } => format!("{place}.{field}: {error}"),
+        error => format!("{place}: {error}"),
     }
 }
 

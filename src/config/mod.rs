@@ -46,7 +46,7 @@ pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 /// Exit code for invalid settings (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CODE: u8 = 78;
 
-/// What answers when every model has failed.
+/// What answers if every model has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FallbackEngine {
     /// Nothing: the caller gets the error.
@@ -91,13 +91,13 @@ pub struct Settings {
     pub llm_max_attempts: u32,
     /// Failed requests in a row that open a model's breaker, 1 to 100.
     pub llm_breaker_threshold: u32,
-    /// How long an open breaker leaves a model alone, 1 to 600 s.
+    /// How long a breaker stays open before it lets a probe through, 1 to 600 s.
     pub llm_breaker_reset: Duration,
     /// What LLM calls may cost in 24 hours, in US dollars; `None`: no limit.
     pub llm_budget_usd_per_day: Option<f64>,
     /// Sampling temperature, 0.0 to 2.0.
     pub planning_temperature: f64,
-    /// Most tokens of one answer, 1 to 128,000.
+    /// Maximum number of tokens of one answer, 1 to 128,000.
     pub max_tokens: u32,
     /// Limits of plans.
     pub rules: PlanRules,
@@ -107,7 +107,7 @@ pub struct Settings {
     pub timeout: Duration,
     /// Whether it was set.
     pub is_timeout_set: bool,
-    /// What answers when every model has failed.
+    /// What answers if every model has failed.
     pub fallback_engine: FallbackEngine,
     /// Address to listen on.
     pub host: String,
@@ -190,7 +190,7 @@ impl Settings {
         &self.shown
     }
 
-    /// The variables of OpenTelemetry in force, likewise; none where traces are off.
+    /// The variables of OpenTelemetry in force, in the same form; none if traces are off.
     pub fn shown_of_traces(&self) -> Vec<(&'static str, String)> {
         self.traces.as_ref().map(traces::shown).unwrap_or_default()
     }

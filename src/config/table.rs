@@ -41,7 +41,7 @@ pub enum Kind {
     Url,
     /// A URL that may hold a password.
     SecretUrl,
-    /// A text of visible ASCII characters that is never shown; the noun for it, as `key`.
+    /// A text of visible ASCII characters that is never shown; the noun for it, such as `key`.
     Secret(&'static str),
     /// A comma-separated list of such texts.
     Secrets,

@@ -115,7 +115,7 @@ impl<'de> Deserializer<'de> for Field<'de, '_> {
         if let Some(Value::Array(items)) = self.value {
             return visitor.visit_seq(Entries { items: items.iter().enumerate(), list: self });
         }
-        // What a placeholder of an entry is asked for says what the list is of.
+        // The type that the placeholder of an entry is asked for is the type of the entries.
         let mut asked = Faults::default();
         let entry = Field { value: None, path: String::new(), faults: &mut asked };
         let list = visitor.visit_seq(OneEntry(Some(entry)));

@@ -8,7 +8,7 @@ pub const EMBEDDED_MODEL: &str = "embedded";
 pub enum EngineKind {
     /// An LLM behind an OpenAI-compatible API.
     OpenAi,
-    /// The rules in this program.
+    /// The embedded planner, from playbooks.
     Embedded,
 }
 

@@ -47,9 +47,9 @@ pub struct Price {
     pub model: String,
     /// US dollars for a million tokens of the prompt, 0 to 1,000,000.
     pub prompt_usd_per_million: f64,
-    /// US dollars for a million tokens of the completion, likewise.
+    /// US dollars for a million tokens of the completion, 0 to 1,000,000.
     pub completion_usd_per_million: f64,
-    /// The day on which that was the price, as `2025-09-01`.
+    /// The day on which that was the price, such as `2025-09-01`.
     #[serde(default)]
     pub as_of: Option<String>,
 }
@@ -134,7 +134,7 @@ impl PriceList {
         if faults.is_empty() { Ok(Self { prices }) } else { Err(faults) }
     }
 
-    /// The price of `model`: by its id to the letter, else without the provider that routers write before
+    /// The price of `model`: by its exact id, else without the provider that routers write before
     /// it (`openai/gpt-4o`), without the date of a snapshot after it (`gpt-4o-2024-08-06`), or without both.
     pub fn get(&self, model: &str) -> Option<&Price> {
         let exactly = |id: &str| self.prices.iter().find(|price| price.model == id);
@@ -188,12 +188,12 @@ fn without_date(model: &str) -> &str {
     }
 }
 
-/// Whether `text` is a day of any year, as `0125`.
+/// Whether `text` is a day of any year, such as `0125`.
 fn is_day(text: &str) -> bool {
     text.split_at_checked(2).is_some_and(|(month, day)| is_date(&format!("2024-{month}-{day}")))
 }
 
-/// Whether `text` is a day of the calendar, as `2025-09-01`.
+/// Whether `text` is a day of the calendar, such as `2025-09-01`.
 fn is_date(text: &str) -> bool {
     text.len() == 10 && humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).is_ok()
 }

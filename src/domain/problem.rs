@@ -13,7 +13,7 @@ use super::FieldError;
 /// Media type of problem documents.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Most errors in the sentence; `errors` has them all.
+/// Maximum number of errors in the sentence; `errors` has them all.
 const MAX_IN_DETAIL: usize = 5;
 
 /// A stable name of the error, for programs.
@@ -38,7 +38,7 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The caller's own limit is used up.
     RateLimited,
-    /// The LLM server rejected the request for good.
+    /// The LLM server rejected the request permanently.
     LlmFailed,
     /// No valid plan could be made from the LLM's answers.
     PlanInvalid,

@@ -13,7 +13,7 @@ use super::faults::{Faults, json_object};
 use super::request::{json_bytes, null_as_default};
 use super::{InvalidRequest, PlanRequest, SubTask};
 
-/// Most steps of a plan that is replanned: twice the most that settings allow.
+/// Maximum number of steps of a plan that is replanned: twice the maximum that settings allow.
 pub const MAX_PLAN_SO_FAR: usize = 100;
 /// Largest plan that is replanned, with its progress, in bytes of compact JSON.
 const MAX_PLAN_BYTES: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! What a plan request may be, and everything that is wrong with one that is something else.
+//! Requests for plans: their rules, and everything that is wrong with an invalid one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use super::{Budget, FieldError, Installation};
 
 /// Longest goal, in characters.
 pub const MAX_GOAL_CHARS: u64 = 10_000;
-/// Most constraints in one request.
+/// Maximum number of constraints in one request.
 pub const MAX_CONSTRAINTS: u64 = 50;
 /// Longest constraint, in characters.
 pub const MAX_CONSTRAINT_CHARS: usize = 2_000;
@@ -63,7 +63,7 @@ pub struct PlanRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[validate(nested)]
     pub budget: Option<Budget>,
-    /// The playbook to follow, or `none`. Absent: the one that fits best, if any.
+    /// The playbook to follow, or `none`. If absent, the one that fits best, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "release-deploy")]
     pub playbook: Option<String>,

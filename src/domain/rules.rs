@@ -3,7 +3,7 @@
 /// What a plan must be like in this installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanRules {
-    /// Fewest steps, at least 1.
+    /// Minimum number of steps, at least 1.
     pub min_steps: usize,
     /// Maximum number of steps.
     pub max_steps: usize,

@@ -36,8 +36,8 @@ pub(super) async fn page_asset(Path(name): Path<String>) -> Response {
     }
 }
 
-/// What the page loads, by name: the content type and the bytes, unpacked when first asked for where they are of
-/// Swagger UI.
+/// What the page loads, by name: the content type and the bytes, and unpacked when first requested if they
+/// belong to Swagger UI.
 static ASSETS: LazyLock<BTreeMap<&str, (&str, Bytes)>> = LazyLock::new(|| {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)).expect("a zip file");
     // The folder that holds everything is called after the version of Swagger UI, and comes first.

@@ -22,7 +22,7 @@ use crate::service::reply::{PlanMetadata, PlanReply};
 
 use super::plan::plan_headers;
 
-/// A comment is sent after so long without an event, so that no proxy takes the connection for dead.
+/// A comment is sent after so long without an event, so that no proxy considers the connection dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// The events of one request. The plan is made while they are polled; dropping them cancels it.

@@ -189,7 +189,7 @@ pub(super) struct NamedSchema<'a> {
     schema: &'a RawValue,
 }
 
-/// Most tokens of an answer.
+/// Maximum number of tokens of an answer.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum TokenLimit {

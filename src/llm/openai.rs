@@ -35,7 +35,7 @@ pub struct OpenAiSettings {
     pub server: ServerSettings,
     /// Sampling temperature, 0.0 to 2.0.
     pub temperature: f64,
-    /// Most tokens of one answer.
+    /// Maximum number of tokens of one answer.
     pub max_tokens: u32,
 }
 

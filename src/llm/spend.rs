@@ -36,7 +36,7 @@ pub(super) struct Spending {
     pub(super) limit: Arc<dyn SpendLimit>,
     /// Used in place of an unknown price.
     pub(super) highest_price: Price,
-    /// Most tokens of an answer.
+    /// Maximum number of tokens of an answer.
     pub(super) max_tokens: u32,
 }
 

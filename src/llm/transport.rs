@@ -45,7 +45,7 @@ const IDLE_CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// Azure OpenAI's own header for the key, which replaces `Authorization`.
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
-/// Where an LLM server is, and how to be let in.
+/// Where an LLM server is, and how to authenticate.
 #[derive(Debug, Clone, Default)]
 pub struct ServerSettings {
     /// Base URL without a slash at the end of its path; its query is part of every call.
@@ -137,7 +137,7 @@ fn split_query(url: &str) -> (String, String) {
 /// What async-openai needs to know of the server. The crate's own configuration would read the process environment.
 struct Endpoint {
     base_url: String,
-    /// Kept to the letter, and therefore not handed to the crate as pairs.
+    /// Kept exactly as written, and therefore not passed to the crate as pairs.
     query: String,
     headers: HeaderMap,
     api_key: SecretString,

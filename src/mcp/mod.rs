@@ -1,7 +1,7 @@
 //! The Model Context Protocol (MCP): the planner as a tool of agent hosts.
 //!
 //! A tool does what the API does. Errors that a model can act on are results, with the API's own problem document;
-//! errors of the protocol are for faults of the protocol.
+//! protocol errors are for violations of the protocol.
 
 mod arguments;
 mod call;

@@ -11,7 +11,7 @@ use super::models::{Priority, TaskStatus};
 
 /// Tasks in one answer, unless the caller asks for another number.
 const DEFAULT_LIMIT: usize = 50;
-/// Most tasks in one answer.
+/// Maximum number of tasks in one answer.
 const MAX_LIMIT: usize = 200;
 
 /// Which tasks `GET /tasks` lists.

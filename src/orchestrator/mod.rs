@@ -43,7 +43,7 @@ pub use store::{Cancelled, Claim, Database, Store, StoreError, Stored, TaskOutco
 use metrics::Operation;
 use worker::Worker;
 
-/// Most tasks that are read and stored at the same time: parsed, JSON takes twenty times its bytes.
+/// Maximum number of tasks that are read and stored at the same time: parsed, JSON takes twenty times its bytes.
 const MAX_SUBMISSIONS: usize = 16;
 /// How often an orchestrator records in the database that it runs.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);

@@ -19,7 +19,7 @@ use super::metrics::Operation;
 use super::store::{Claim, StoreError, TaskOutcome};
 use super::{HEARTBEAT_INTERVAL, Orchestrator};
 
-/// For how long a task is claimed: so long it waits when its orchestrator dies.
+/// How long a claim on a task lasts, which is how long the task waits if its orchestrator dies.
 const LEASE: Duration = Duration::from_secs(10);
 /// How often the lease of a task in progress is renewed.
 const RENEWAL: Duration = Duration::from_secs(3);

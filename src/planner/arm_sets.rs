@@ -20,7 +20,7 @@ use super::validate::PlanValidator;
 const KEPT_BYTES: u64 = 1024 * 1024;
 /// What a set takes in any case, counted in the same way.
 const BYTES_OF_SET: usize = 1024;
-/// Most that are built at once, so that a flood of them does not starve other work.
+/// Maximum number of sets that are built at once, so that a flood of them does not starve other work.
 static BUILDERS: Semaphore = Semaphore::const_new(2);
 
 /// Arms, and what is built from them.

@@ -39,7 +39,7 @@ pub enum PlanFault {
     TooFewSteps {
         /// Steps found.
         found: usize,
-        /// Fewest allowed.
+        /// Minimum allowed.
         min: usize,
     },
     /// More steps than allowed.
@@ -47,13 +47,13 @@ pub enum PlanFault {
     TooManySteps {
         /// Steps found.
         found: usize,
-        /// Most allowed.
+        /// Maximum allowed.
         max: usize,
     },
     /// As many steps as allowed or more, without a verifying last step: there is no room to add one.
     #[error("the last step does not verify the result, and there is no room for another one (at most {max})")]
     Unverified {
-        /// Most steps allowed.
+        /// Maximum number of steps allowed.
         max: usize,
     },
     /// Steps that depend on each other.
@@ -190,7 +190,7 @@ impl PlanFault {
         }
     }
 
-    /// Where in the proposal it is, as `plan[2].action`.
+    /// Where in the proposal it is, such as `plan[2].action`.
     pub fn field(&self) -> String {
         let of_step = |at: &StepRef, field: &str| format!("plan[{}].{field}", at.place.saturating_sub(1));
         let last =

@@ -50,7 +50,7 @@ use step_stream::StepStream;
 
 /// Longer answers are read on a thread of their own, in bytes; even malicious ones of this length take 2 ms.
 const MAX_READ_IN_PLACE: usize = 12 * 1024;
-/// Most at once, so that a flood of them does not starve other work.
+/// Maximum number at once, so that a flood of them does not starve other work.
 static READERS: Semaphore = Semaphore::const_new(4);
 /// The same for plans that are only validated, so that these do not delay answers of LLMs.
 static VALIDATION_READERS: Semaphore = Semaphore::const_new(2);
@@ -213,7 +213,7 @@ impl PlannerArm {
     /// have no fault, its budget, its goal and constraints.
     ///
     /// # Errors
-    /// Each fault with its field, as `plan[2].depends_on`, and what to do about it.
+    /// Each fault with its field, such as `plan[2].depends_on`, and what to do about it.
     pub async fn validate(&self, proposal: String, request: PlanRequest) -> Result<Plan, Vec<FieldError>> {
         let validator = self.arms.set(request.arms.as_deref()).await.validator.clone();
         read_off_thread(&VALIDATION_READERS, proposal.len(), move || validator.validate(&proposal, &request))

@@ -1,7 +1,7 @@
 //! From a proposal to a plan: what has one right answer is repaired, and each repair is recorded.
 //!
 //! A [`Plan`] can be made only here, and every promise that the service makes about plans holds for it;
-//! nobody checks it again.
+//! it is not checked again.
 
 mod arms;
 mod assumptions;
@@ -214,7 +214,7 @@ pub fn normalize_step(draft: DraftStep, place: u32, registry: &ArmRegistry) -> O
     normalizer.faults.is_empty().then_some(SubTask { step: place, depends_on, ..step })
 }
 
-/// The work in hand: what was found wrong, and what was repaired.
+/// The state of the work: the faults found and the repairs made.
 struct Normalizer<'a> {
     registry: &'a ArmRegistry,
     /// Steps that are finished, ascending.

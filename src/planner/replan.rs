@@ -25,7 +25,7 @@ pub struct PlanProgress {
     steps: Vec<StepProgress>,
     done: Vec<SubTask>,
     feedback: Option<String>,
-    /// Most steps of the whole plan.
+    /// Maximum number of steps of the whole plan.
     max_steps: Option<u32>,
 }
 

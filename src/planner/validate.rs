@@ -99,7 +99,7 @@ impl PlanValidator {
         }
     }
 
-    /// The plan that an engine proposes that says all that it means: a whole one, or the rest of one in `progress`.
+    /// The plan in the draft of an engine that leaves nothing open: a whole plan, or the rest of one in `progress`.
     pub(super) fn normalize(
         &self,
         draft: Draft,

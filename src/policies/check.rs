@@ -13,11 +13,11 @@ use regex::{Regex, RegexBuilder};
 
 use super::shape::{FUNCTIONS, Function, MATCHES, Shape, VARIABLES};
 
-/// Most nodes of an expression, macros expanded.
+/// Maximum number of nodes of an expression, macros expanded.
 const MAX_NODES: u32 = 1_000;
 /// How deep loops (`all`, `exists`, `map`, `filter`) may nest.
 const MAX_NESTING: usize = 3;
-/// Most bytes that a compiled regular expression may take.
+/// Maximum size of a compiled regular expression in bytes.
 const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
 /// Names in rewritten expressions only: an expression that a user writes cannot contain an `@`.

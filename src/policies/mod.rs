@@ -28,7 +28,7 @@ use values::Pattern;
 
 pub use evaluate::Violation;
 
-/// Most policies of an installation.
+/// Maximum number of policies of an installation.
 pub const MAX_POLICIES: usize = 50;
 /// Longest expression, in characters.
 const MAX_EXPRESSION_CHARS: usize = 2_000;
@@ -112,7 +112,7 @@ impl Policies {
     /// allow.
     ///
     /// # Errors
-    /// Every fault, as `policies[1].require (deploys): line 1, column 7: …`.
+    /// Every fault, such as `policies[1].require (deploys): line 1, column 7: …`.
     pub fn new(
         sources: &[PolicySource],
         registry: &ArmRegistry,

@@ -230,7 +230,7 @@ impl State {
         })
     }
 
-    /// Against what this replica has spent, and the others when Redis was last there.
+    /// Against what this replica has spent, and the others when Redis was last available.
     fn reserve_local(&self, amount: u64) -> Result<Reservation, Duration> {
         let now = self.clock.now();
         let (period, limit) = (now / PERIOD, self.limit as i64);

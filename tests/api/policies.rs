@@ -151,7 +151,7 @@ async fn a_finished_step_that_breaks_a_policy_is_reported_before_any_call() {
         (of_executor("error", "true", each), "done", true),
         (of_executor("error", "goal.contains('Ship') && !has(context.x)", each), "done", true),
         (of_executor("error", "true", "plan.all(plan, plan.ancestors.size() < 2)"), "done", true),
-        // Not this plan's, a warning, or something that the rest of the plan may mend.
+        // Not this plan's, a warning, or something that the rest of the plan may repair.
         (of_executor("error", "goal.contains('other')", each), "done", false),
         (of_executor("warning", "true", each), "done", false),
         (of_executor("error", "true", each), "failed", false),

@@ -149,8 +149,8 @@ async fn tool_calls_and_replans_are_spans_too() {
     let called = mcp::post(&app, &call).header("traceparent", traceparent("01")).send().await;
     assert_eq!(called.expect("an answer").status(), 200);
     let body = json!({"goal": "g", "plan": good_plan()["plan"], "progress": [{"step": 1, "status": "done"}]});
-    let anew = app.client.post(app.url("/replan")).json(&body).send().await.expect("an answer");
-    anew.bytes().await.expect("a body");
+    let again = app.client.post(app.url("/replan")).json(&body).send().await.expect("an answer");
+    again.bytes().await.expect("a body");
     end(app).await;
 
     let spans = collector.spans();

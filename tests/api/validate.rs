@@ -43,9 +43,9 @@ async fn a_valid_plan_is_returned_unchanged_with_its_schedule() {
 async fn a_plan_in_an_llms_form_is_repaired() {
     let app = TestApp::embedded().await;
     let good = good_plan();
-    let mut mended = good.clone();
-    mended["plan"][1]["required_arm"] = json!("Coder");
-    mended["plan"][2]["estimated_cost_tier"] = json!(11);
+    let mut repairable = good.clone();
+    repairable["plan"][1]["required_arm"] = json!("Coder");
+    repairable["plan"][2]["estimated_cost_tier"] = json!(11);
     let bare = json!({"steps": good["plan"]});
     let mut with_null = good.clone();
     with_null["plan"].as_array_mut().expect("steps").insert(1, Value::Null);
@@ -54,7 +54,7 @@ async fn a_plan_in_an_llms_form_is_repaired() {
         (with_null, vec!["step_dropped"], 0.836),
         (json!({"result": {"plan": good}}), vec![], 0.88),
         (json!(format!("Here it is:\n```json\n{good}\n```")), vec![], 0.88),
-        (mended, vec!["arm_mapped", "clamped"], 0.7942),
+        (repairable, vec!["arm_mapped", "clamped"], 0.7942),
         (bare, vec!["field_filled", "field_filled"], 0.4513),
     ] {
         let answer = validated(&app, &body).await;

@@ -61,7 +61,7 @@ test("from a goal to the end: planned, edited, two steps done, one failed, repla
   const edited = await shown(page);
   assert.equal(edited.plan[1].action, "Fix the expiry check and its time zone");
   assert.deepEqual([edited.plan[1].required_arm, edited.plan[1].estimated_duration_seconds], ["executor", 5400]);
-  assert.deepEqual(edited.schedule.critical_path, [1, 2, 5, 7], "the service made the schedule anew");
+  assert.deepEqual(edited.schedule.critical_path, [1, 2, 5, 7], "the service made a new schedule");
   assert.match((await texts(page, ".total")).join(" | "), /Time About 1\.5 hours .+ Made by You edited by hand, checked by the planner arm/);
 
   await mark(page, 1, "Done", "It is in auth.py");

@@ -62,7 +62,7 @@ use score::{EvalTarget, Outcome, Score, judge};
 /// Arguments of `planner-arm eval`.
 #[derive(Debug, Args)]
 pub(super) struct EvalArguments {
-    /// A TOML file with scenarios [default: those that ship with the program]
+    /// A TOML file with scenarios [default: the built-in scenarios]
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<String>,
     /// Write the report as JSON to this file; `-` writes it to standard output instead of the tables

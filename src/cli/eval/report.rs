@@ -91,7 +91,7 @@ impl Report {
         Ok(serde_json::to_string_pretty(self).map_err(|error| error.to_string())? + "\n")
     }
 
-    /// The report as tables, with what needs words between and below them.
+    /// The report as tables, with sentences between and below them.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n", self.score_table().trim_fmt());
         let remarks =

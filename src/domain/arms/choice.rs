@@ -12,7 +12,7 @@ use crate::domain::FieldError;
 use crate::domain::request::json_bytes;
 use crate::text::nearest;
 
-/// Most arms in one request.
+/// Maximum number of arms in one request.
 pub const MAX_REQUEST_ARMS: usize = 500;
 /// Largest list of arms in one request, in bytes of compact JSON.
 pub const MAX_REQUEST_ARMS_BYTES: usize = 256 * 1024;
@@ -134,7 +134,7 @@ fn unknown(id: &str, registry: Option<&ArmRegistry>) -> String {
         let ids = registry.arms().iter().map(|arm| arm.id.as_str());
         registry.named(id).map(|arm| arm.id.clone()).or_else(|| nearest(id, ids).map(str::to_owned))
     };
-    let nearest = registry.and_then(similar).map(|id| format!("; did you mean `{id}`?")).unwrap_or_default();
+    let nearest = registry.and_then(similar).map(|id| format!(" (did you mean `{id}`?)")).unwrap_or_default();
     format!(
         "is not an arm of this installation{nearest}; GET /arms and `planner-arm arms` list them; to define another \
          one, send an object with an id"

@@ -13,7 +13,7 @@ use super::{Arm, ArmRegistry, MAX_ARM_ID_CHARS};
 const SETTINGS: &str = "settings";
 /// Longest description taken from a source, in characters.
 const MAX_DESCRIPTION_CHARS: usize = 600;
-/// Most left-out arms that are named.
+/// Maximum number of left-out arms that are named.
 const MAX_NAMED: usize = 3;
 
 /// All arms, and where they come from.

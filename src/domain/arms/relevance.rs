@@ -12,7 +12,7 @@ use super::Arm;
 use super::names::fold_name;
 use crate::text::is_ideograph;
 
-/// How fast repetition of a term stops to count, and how much long fields are discounted.
+/// How fast repetitions of a term stop counting, and how much long fields are discounted.
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
 /// What a term in a field counts for.

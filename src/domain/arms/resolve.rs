@@ -20,7 +20,7 @@ const CLEAR_SCORE: f32 = 1.0;
 const FAINT_SCORE: f32 = 0.5;
 /// How many candidates are named.
 const MAX_CANDIDATES: usize = 3;
-/// Least share of an arm's name that a name within it must cover, in percent of its characters.
+/// Minimum share of an arm's name that a name within it must cover, in percent of its characters.
 const CONTAINED_PERCENT: usize = 50;
 
 /// How an arm was found.
@@ -56,7 +56,7 @@ pub struct ArmQuery<'a> {
 /// The arm that a name means.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolution<'a> {
-    /// The id to the letter.
+    /// The exact id.
     Exact(&'a Arm),
     /// One arm is clearly meant.
     Found(&'a Arm, MatchedBy),

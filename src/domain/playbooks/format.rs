@@ -25,7 +25,7 @@ pub struct Playbook {
     /// What kind of work it is for, in one sentence.
     #[serde(default)]
     pub description: String,
-    /// What an experienced person minds, as guidance for LLMs.
+    /// What an experienced person pays attention to, as guidance for LLMs.
     #[serde(default)]
     pub notes: String,
     /// Whether it guides plans or is followed exactly.

@@ -14,7 +14,7 @@ use super::phrases::{PhraseMatches, PhraseSet, PhraseSetBuilder};
 pub const NO_PLAYBOOK: &str = "none";
 /// A score below this is not a match.
 const MIN_SCORE: usize = 1;
-/// Least score at which a playbook guides an LLM: more than one or two words anywhere in the goal.
+/// Minimum score at which a playbook guides an LLM: more than one or two words anywhere in the goal.
 const GUIDING_SCORE: usize = 3;
 /// What a keyword at the beginning adds.
 const LEADING: usize = 6;

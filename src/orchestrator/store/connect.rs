@@ -195,7 +195,7 @@ fn may_be_starting(error: &MigrateError) -> bool {
     }
 }
 
-/// What `error` is about in the end, such as a refused connection.
+/// The root cause of `error`, such as a refused connection.
 fn cause(error: &MigrateError) -> String {
     let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     chain.last().map(ToString::to_string).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Critics look at plans that are valid, and say what is wrong with them all the same.
+//! Critics look at plans that are valid, and report what may still be wrong with them.
 //!
 //! After LLM-Modulo (Kambhampati et al., arXiv 2402.01817): what sound external critics find goes back to the LLM.
 //! A hard finding is a fault like any other. A soft one is asked about once, and what remains of it is a warning.
@@ -107,7 +107,7 @@ pub enum FindingSeverity {
 }
 
 impl Finding {
-    /// Where in the plan it is, as `plan[2].action`.
+    /// Where in the plan it is, such as `plan[2].action`.
     pub(super) fn place(&self) -> String {
         match (self.step, self.field) {
             (None, _) => "plan".into(),

@@ -9,7 +9,7 @@ use super::{Critic, Finding, FindingSeverity, Review};
 
 /// Maximum number of characters of all messages that the LLM gets from the start.
 const MAX_STATED_CHARS: usize = 4_000;
-/// Most steps that are named as breaking one policy.
+/// Maximum number of steps that are named as breaking one policy.
 const MAX_STEPS_NAMED: usize = 10;
 
 /// Finds every policy that the plan breaks.

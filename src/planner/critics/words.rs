@@ -16,7 +16,7 @@ const COMMON: &[&str] = &[
     "other", "shall", "should", "some", "than", "that", "their", "them", "then", "there", "these", "they",
     "this", "under", "when", "which", "will", "with", "within", "without", "would", "your",
 ];
-/// Least letters of words that are compared by prefix.
+/// Minimum number of letters of words that are compared by prefix.
 const STEM_CHARS: usize = 4;
 /// Words that share this many first letters count as forms of one word: `summary`, `summarize`.
 const ALIKE_CHARS: usize = 5;

@@ -22,7 +22,7 @@ const MAX_LOOKED_UP: usize = 100;
 const QUOTED_NAME: usize = 100;
 
 impl<'a> Normalizer<'a> {
-    /// The neighbours of each step; none where each step names an arm to the letter, as no name needs them then.
+    /// The neighbours of each step; none if each step names an arm exactly, as no name needs them then.
     pub(super) fn neighbours(&self, drafts: &[DraftStep], needs: &Dependencies) -> Vec<Neighbours<'a>> {
         let mut all: Vec<Neighbours<'a>> = drafts.iter().map(|_| Neighbours::default()).collect();
         if drafts.len() > MAX_LOOKED_UP || drafts.iter().all(|draft| self.registry.get(&draft.arm).is_some())

@@ -12,7 +12,7 @@ use super::repeats::repeated;
 
 /// For a proposal that does not say how sure it is.
 const UNSTATED_CONFIDENCE: f64 = 0.5;
-/// Most open questions, and most characters of one.
+/// Maximum number of open questions, and of characters of one.
 const MAX_QUESTIONS: usize = 3;
 const MAX_QUESTION_CHARS: usize = 200;
 /// For a step that does not say how long it takes, in seconds.

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-/// Most members of an object that is read: no plan and no step has more.
+/// Maximum number of members of an object that is read: no plan and no step has more.
 const MAX_MEMBERS: usize = 1_000;
 
 pub(super) const STEPS: &[&str] = &["plan", "steps", "subtasks", "tasks", "actions"];

@@ -3,8 +3,8 @@
 //! Strictly first, so that clean answers cost one pass. Then tolerantly: reasoning blocks, fences and
 //! prose around the JSON (`decode`, [`read`]), JSON that is broken (`lenient`), wrappers (`locate`), other names for
 //! keys and other shapes of steps (`keys`, `steps`, `columns`), references to steps in words (`references`),
-//! dependencies next to the steps (`edges`), numbers in words (`values`, `probability`), lists as texts (`lists`). None of that is a repair: the plan is what
-//! the LLM said. Whatever an answer says about steps is used, or is a [`Doubt`].
+//! dependencies next to the steps (`edges`), numbers in words (`values`, `probability`), lists as texts (`lists`).
+//! None of that is a repair: the plan is what the LLM said. Whatever an answer says about steps is used, or is a [`Doubt`].
 //!
 //! Crates that repair JSON were tried on the answers in `tests/corpus`: of those that neither panic nor overflow
 //! the stack nor take quadratic time, the best reads nine tenths of the broken ones, cuts texts short at

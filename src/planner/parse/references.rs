@@ -14,7 +14,7 @@ use words::{
     is_filler, is_nothing, label, range, step_numbers, tokens,
 };
 
-/// Most references that are read of one value: no plan has more steps.
+/// Maximum number of references that are read from one value: no plan has more steps.
 const MAX_REFERENCES: usize = 100;
 /// The longest text that is read as a reference, in bytes; the action of a step may be one.
 const MAX_TEXT: usize = 2_000;

@@ -1,5 +1,5 @@
 //! JSON in which no key contradicts itself: of two values under one key `serde_json` silently keeps the last, and
-//! where two steps were melted into one by a piece that is missing, that is the only sign of it.
+//! where two steps were merged into one because a piece is missing, that is the only sign of it.
 
 use std::fmt::{Formatter, Result as FmtResult};
 

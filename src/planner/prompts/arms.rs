@@ -1,11 +1,11 @@
-//! The arms as an LLM reads of them.
+//! The arms as they are described to an LLM.
 
 use std::fmt::Write as _;
 
 use crate::domain::arms::{Arm, ArmRegistry};
 use crate::text::{shorten, without_controls};
 
-/// Most bytes for the list of arms; beyond that, descriptions are shortened and finally left out.
+/// Maximum size of the list of arms in bytes; beyond that, descriptions are shortened and finally left out.
 const MAX_BYTES: usize = 20 * 1024;
 /// A description is not cut shorter than this, in characters.
 const MIN_DESCRIPTION_CHARS: usize = 24;

@@ -19,7 +19,7 @@ use super::{
     simplified_scope, system_prompt,
 };
 
-/// Most steps for which a schema says all that it can. It grows with their square, and a server that refuses it
+/// Maximum number of steps for which a schema says all that it can. It grows with their square, and a server that refuses it
 /// for its size would not be sent one for other prompts either.
 const MAX_TIGHT_STEPS: usize = 12;
 

@@ -47,7 +47,7 @@ pub(crate) struct ArmSources {
     metrics: Arc<Metrics>,
     /// How many have been tried.
     tried: watch::Sender<usize>,
-    /// Whoever makes new arms known, one at a time.
+    /// Held while new arms are published, so that they are published one set at a time.
     publishing: tokio::sync::Mutex<()>,
 }
 

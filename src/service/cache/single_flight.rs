@@ -55,7 +55,7 @@ impl<T> SingleFlight<T> {
 }
 
 impl<T> Leader<'_, T> {
-    /// Gives the answer to all followers. Requests that join later are answered anew.
+    /// Gives the answer to all followers. Requests that join later get an answer of their own.
     pub(super) fn complete(self, answer: T) {
         self.answer.send_replace(Some(answer));
     }

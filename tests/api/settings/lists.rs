@@ -42,7 +42,16 @@ fn bad_arms_are_named_one_by_one() {
     let no_verifier = "require_verification_step: false\narms:\n  - id: a\n";
     assert!(from_file("planner.yaml", no_verifier, &[]).is_ok());
     assert!(from_file("planner.yaml", "arms: []\n", &[]).is_err());
-    assert!(from_file("planner.yaml", "arms:\n  - name: a\n", &[]).is_err());
+    let yaml = "arms:\n  - {name: a}\n  - {id: a, cost_tier: high}\n  - a\n";
+    let faults = from_file("planner.yaml", yaml, &[]).expect_err("bad arms");
+    for (fault, part) in faults.iter().zip([
+        "arms[0]: unknown field `name`",
+        "arms[1].cost_tier is a string \"high\", not an integer",
+        "arms[2] must be a table",
+    ]) {
+        assert!(fault.contains(part), "{part} in {faults:?}");
+    }
+    assert_eq!(faults.len(), 3, "{faults:?}");
 }
 
 /// The prices in force of these models.
@@ -114,8 +123,8 @@ fn bad_prices_are_named_one_by_one() {
             "prices:\n  - model: a\n    prompt_usd_per_million: 1\n".into(),
             "prices[0].completion_usd_per_million is missing",
         ),
-        ("prices: gpt-4o 2.5/10\n".into(), "sequence"),
-        ("prices:\n  gpt-4o: 1\n".into(), "sequence"),
+        ("prices: gpt-4o 2.5/10\n".into(), "it must be a list of tables"),
+        ("prices:\n  gpt-4o: 1\n".into(), "it must be a list of tables"),
     ] {
         let fault = from_file("planner.yaml", &yaml, &[]).expect_err(said).concat();
         assert!(fault.starts_with("the setting `prices` is invalid: ") && fault.contains(said), "{fault}");

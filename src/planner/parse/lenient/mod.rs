@@ -14,7 +14,7 @@ use text::{is_comma, is_quote};
 
 /// Objects and lists inside each other beyond which nothing is read.
 const MAX_DEPTH: usize = 64;
-/// Most values (and fragments) that are read: the longest plan has a tenth of that.
+/// Maximum number of values (and fragments) that are read: the longest plan has a tenth of that.
 pub(super) const MAX_PIECES: usize = 20_000;
 /// Bytes in which every number and every word of JSON or Python fits.
 const MAX_LITERAL_BYTES: usize = 32;
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
                         };
                         self.at = behind;
                         if let Some(value) = self.value(within)? {
-                            // Where two steps were melted into one, both have a say under the same key.
+                            // If two steps were merged into one object, a key may occur twice with different values.
                             self.is_abridged |= insert_unique(&mut members, key.to_owned(), value).is_err();
                         }
                     }
