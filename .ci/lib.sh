@@ -119,15 +119,15 @@ start_program() {
   wait_for "$program" "$log" is_listening
 }
 
-# Starts an LLM that answers well, badly and not at all in turn; sets `llm` to its base URL.
+# start_fake_llm [HOST]: starts an LLM that answers well, badly and not at all in turn; sets `llm` to its base URL.
 start_fake_llm() {
-  local log=$scratch/fake-llm.log
+  local log=$scratch/fake-llm.log host=${1:-127.0.0.1}
   need python3 python3
   : >"$log"
-  python3 .ci/fake-llm >"$log" 2>&1 &
+  python3 .ci/fake-llm "$host" >"$log" 2>&1 &
   services+=($!)
   wait_for "the fake LLM" "$log" test -s "$log"
-  llm=http://127.0.0.1:$(head -n 1 "$log")/v1
+  llm=http://$host:$(head -n 1 "$log")/v1
 }
 
 # Stops what was started. Fails when one of the two programs does not end with code 0 on SIGTERM.
