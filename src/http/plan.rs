@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use crate::domain::problem::Problem;
-use crate::domain::{FieldError, InvalidRequest, PlanRequest, PlanResponse};
-use crate::planner::PlanJob;
+use crate::domain::{FieldError, PlanRequest, PlanResponse};
+use crate::planner::{PlanJob, PlannerArm, ReadJob};
 use crate::server::body::{read_body, require_json};
 use crate::server::lifecycle::Phase;
 use crate::server::request::{RequestContext, deadline, prefers_events, wants_no_cache};
@@ -101,11 +101,8 @@ pub(super) fn create_plan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    answer(service, context, request, |service, body| service.planner.read_request(body))
+    answer(service, context, request, PlannerArm::read_request)
 }
-
-/// How a body becomes a job.
-pub(super) type ReadJob = fn(&PlannerService, &[u8]) -> Result<PlanJob, InvalidRequest>;
 
 /// The answer to a request for a plan, whose body is read by `read`.
 pub(super) fn answer(
@@ -175,7 +172,7 @@ impl RequestOptions {
         let Self { caller, include, deadline, no_cache, .. } = self;
         let read_by = *deadline.as_ref().unwrap_or(&(context.arrived + service.timeout));
         let body = read_until_draining(service, body, read_by).await?;
-        let job = read(service, &body);
+        let job = read(&service.planner, &body);
         let request_id = match &job {
             Ok(job) => &job.request.request_id,
             Err(invalid) => &invalid.request_id,

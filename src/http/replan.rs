@@ -8,6 +8,7 @@ use axum::response::Response;
 
 use crate::domain::ReplanRequest;
 use crate::domain::problem::Problem;
+use crate::planner::PlannerArm;
 use crate::server::request::RequestContext;
 use crate::service::PlannerService;
 
@@ -36,5 +37,5 @@ pub(super) fn replan(
     Extension(context): Extension<RequestContext>,
     request: Request,
 ) -> impl Future<Output = Result<Response, Problem>> {
-    answer(service, context, request, |service, body| service.planner.read_replan(body))
+    answer(service, context, request, PlannerArm::read_replan)
 }

@@ -22,6 +22,7 @@ use tracing::{Instrument, Span, info, info_span};
 use crate::domain::SubTask;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::domain::validate::take_request;
+use crate::planner::{PlannerArm, ReadJob};
 use crate::server::request;
 use crate::service::PlannerService;
 use crate::service::admission::{AdmittedRequest, ValidatedRequest};
@@ -30,7 +31,7 @@ use crate::service::reply::{Include, PlanMetadata, PlanReply, outcome};
 use crate::service::span;
 use crate::telemetry::traces;
 
-use super::tools::{LIST_ARMS, REPLAN, VALIDATE_PLAN, is_planning_tool};
+use super::tools::PlannerTool;
 
 /// How long a client may take to receive the remaining progress notifications once the plan is complete.
 const LAST_PROGRESS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -55,7 +56,7 @@ pub(super) struct CallContext {
 /// A call of a tool. It is counted and logged when dropped: once answered, or when the client cancels it.
 pub(super) struct ToolCall {
     service: Arc<PlannerService>,
-    tool: &'static str,
+    tool: PlannerTool,
     call_context: CallContext,
     span: Span,
     trace: Option<Context>,
@@ -67,7 +68,7 @@ impl ToolCall {
     /// A call that came over HTTP, with the context that its transport added, or else on standard input.
     pub(super) fn new(
         service: Arc<PlannerService>,
-        tool: &'static str,
+        tool: PlannerTool,
         context: &RequestContext<RoleServer>,
     ) -> Self {
         let parts = context.extensions.get::<::http::request::Parts>();
@@ -88,7 +89,7 @@ impl ToolCall {
             };
         let caller = call_context.trace.clone();
         let trace =
-            if is_planning_tool(tool) { span::begin_call(&service.traces, caller, tool) } else { caller };
+            if tool.plans() { span::begin_call(&service.traces, caller, tool.name()) } else { caller };
         traces::record_id(&span, trace.as_ref());
         Self { service, tool, call_context, span, trace, answered: None }
     }
@@ -125,14 +126,17 @@ impl ToolCall {
     }
 
     async fn reply(&self, arguments: JsonObject, context: &RequestContext<RoleServer>) -> PlanReply {
-        match self.tool {
-            VALIDATE_PLAN => {
+        let read = match self.tool {
+            PlannerTool::ValidatePlan => {
                 return PlanReply { result: self.validate_plan(arguments).await, metadata: None };
             }
-            LIST_ARMS => return PlanReply { result: Ok(json(&*self.service.arms())), metadata: None },
-            _ => {}
-        }
-        match self.admitted(arguments).await {
+            PlannerTool::ListArms => {
+                return PlanReply { result: Ok(json(&*self.service.arms())), metadata: None };
+            }
+            PlannerTool::CreatePlan => PlannerArm::read_request,
+            PlannerTool::Replan => PlannerArm::read_replan,
+        };
+        match self.admitted(arguments, read).await {
             Ok(admitted) => match self.progress_token(context) {
                 Some(token) => plan_with_progress(admitted, &context.peer, token).await,
                 None => admitted.plan(None).await,
@@ -147,10 +151,8 @@ impl ToolCall {
     }
 
     /// The request for a plan in `arguments`, once it is admitted.
-    async fn admitted(&self, arguments: JsonObject) -> Result<AdmittedRequest, Problem> {
-        let (planner, body) = (&self.service.planner, json(&arguments));
-        let job = if self.tool == REPLAN { planner.read_replan(&body) } else { planner.read_request(&body) };
-        let job = job.map_err(|invalid| invalid.faults)?;
+    async fn admitted(&self, arguments: JsonObject, read: ReadJob) -> Result<AdmittedRequest, Problem> {
+        let job = read(&self.service.planner, &json(&arguments)).map_err(|invalid| invalid.faults)?;
         let CallContext { caller, deadline, .. } = self.call_context.clone();
         let request = ValidatedRequest { caller, include: EXTRAS, deadline, no_cache: false, job };
         request.admit(&self.service).await.1
@@ -182,7 +184,7 @@ impl Drop for ToolCall {
         let code = self.answered.as_ref().and_then(|(code, _)| *code);
         let metadata = self.answered.as_ref().and_then(|(_, metadata)| metadata.as_ref());
         let outcome = outcome(self.answered.is_some(), code);
-        if is_planning_tool(self.tool) {
+        if self.tool.plans() {
             self.service.plan_ended(outcome, metadata, took);
             if let Some(trace) = &self.trace {
                 span::end(trace, outcome, code, None, self.call_context.context.id(), metadata);
@@ -190,7 +192,7 @@ impl Drop for ToolCall {
         }
         let _entered = self.span.enter();
         info!(
-            tool = self.tool,
+            tool = self.tool.name(),
             ms = took.as_micros() as f64 / 1_000.0,
             outcome,
             engine = metadata.map(|metadata| metadata.origin.engine.as_str()),

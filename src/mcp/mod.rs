@@ -23,6 +23,7 @@ use serde_json::json;
 use crate::service::PlannerService;
 
 use call::ToolCall;
+use tools::PlannerTool;
 
 /// Offers the planner's tools, over any transport.
 #[derive(Clone)]
@@ -99,13 +100,13 @@ impl ServerHandler for McpServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(tool) = tools::named(&request.name) else {
+        let Some(tool) = PlannerTool::named(&request.name) else {
             let name = crate::text::shorten(&request.name, 40);
             let message = format!("The tool `{name}` does not exist; tools/list lists those that do.");
             return Err(ErrorData::invalid_params(message, None));
         };
         let mut arguments = request.arguments.unwrap_or_default();
-        if let Some(tool) = self.get_tool(tool) {
+        if let Some(tool) = self.get_tool(tool.name()) {
             arguments::decode(&mut arguments, &tool.input_schema);
             arguments::name_arms(&mut arguments, &self.service.planner.registry());
         }

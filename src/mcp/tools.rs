@@ -11,14 +11,42 @@ use crate::service::PlannerService;
 
 use super::schema;
 
-/// Creates a plan.
-pub(super) const CREATE_PLAN: &str = "create_plan";
-/// Validates a plan.
-pub(super) const VALIDATE_PLAN: &str = "validate_plan";
-/// Makes a new plan of what is left of a plan.
-pub(super) const REPLAN: &str = "replan";
-/// Lists the arms.
-pub(super) const LIST_ARMS: &str = "list_arms";
+/// What a tool does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlannerTool {
+    /// Creates a plan.
+    CreatePlan,
+    /// Validates a plan.
+    ValidatePlan,
+    /// Makes a new plan of what is left of a plan.
+    Replan,
+    /// Lists the arms.
+    ListArms,
+}
+
+impl PlannerTool {
+    const ALL: [Self; 4] = [Self::CreatePlan, Self::ValidatePlan, Self::Replan, Self::ListArms];
+
+    /// The tool that is called `name`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::CreatePlan => "create_plan",
+            Self::ValidatePlan => "validate_plan",
+            Self::Replan => "replan",
+            Self::ListArms => "list_arms",
+        }
+    }
+
+    /// Whether it plans, and is counted as a request for a plan.
+    pub(super) fn plans(self) -> bool {
+        matches!(self, Self::CreatePlan | Self::Replan)
+    }
+}
 
 /// Descriptions of arguments for the model.
 const GOAL: (&str, &str) = ("goal", "The goal, in the user's words");
@@ -34,16 +62,6 @@ const PLAYBOOK: (&str, &str) = ("playbook", "Name of the playbook to follow, or 
 /// Fields of a plan that tools never return.
 const OMITTED_FIELDS: [&str; 2] = ["plan_id", "open_questions"];
 
-/// The tool that is called `name`.
-pub(super) fn named(name: &str) -> Option<&'static str> {
-    [CREATE_PLAN, VALIDATE_PLAN, REPLAN, LIST_ARMS].into_iter().find(|tool| *tool == name)
-}
-
-/// Whether `tool` plans, and is counted as a request for a plan.
-pub(super) fn is_planning_tool(tool: &str) -> bool {
-    matches!(tool, CREATE_PLAN | REPLAN)
-}
-
 /// All tools, for the configuration of `service`.
 pub(super) fn all(service: &PlannerService) -> Vec<Tool> {
     let asks_llm = service.planner.origin().engine == EngineKind::OpenAi;
@@ -51,7 +69,7 @@ pub(super) fn all(service: &PlannerService) -> Vec<Tool> {
     // The schema of a plan is long, so it is described in full only once.
     let plan = Arc::new(schema::output::<PlanResponse>(&OMITTED_FIELDS, &[]));
     let arms = Arc::new(schema::output::<ArmList>(&[], &[]));
-    let tool = |name: &'static str,
+    let tool = |tool: PlannerTool,
                 title: &str,
                 description: String,
                 input,
@@ -63,13 +81,13 @@ pub(super) fn all(service: &PlannerService) -> Vec<Tool> {
             .destructive(false)
             .idempotent(true)
             .open_world(open_world);
-        Tool::new(name, description, Arc::new(input))
+        Tool::new(tool.name(), description, Arc::new(input))
             .with_raw_output_schema(output.clone())
             .with_annotations(annotations)
     };
     vec![
         tool(
-            CREATE_PLAN,
+            PlannerTool::CreatePlan,
             "Create a plan",
             about_create_plan(service),
             create_plan_input(),
@@ -77,15 +95,15 @@ pub(super) fn all(service: &PlannerService) -> Vec<Tool> {
             asks_llm,
         ),
         tool(
-            VALIDATE_PLAN,
+            PlannerTool::ValidatePlan,
             "Validate a plan",
             ABOUT_VALIDATE_PLAN.into(),
             validate_plan_input(),
             &plan,
             false,
         ),
-        tool(REPLAN, "Replan", ABOUT_REPLAN.into(), replan_input(), &plan, asks_llm),
-        tool(LIST_ARMS, "List the arms", ABOUT_LIST_ARMS.into(), list_arms_input(), &arms, false),
+        tool(PlannerTool::Replan, "Replan", ABOUT_REPLAN.into(), replan_input(), &plan, asks_llm),
+        tool(PlannerTool::ListArms, "List the arms", ABOUT_LIST_ARMS.into(), list_arms_input(), &arms, false),
     ]
 }
 

@@ -1,33 +1,13 @@
-//! Budgets: requests that no plan can keep, and plans of the embedded planner that are made to fit.
+//! Budgets: those that no new plan of the rest can keep, and plans of the embedded planner that are made to fit.
 
-use crate::domain::{Budget, FieldError, InvalidRequest, PlanRequest, SubTask};
+use crate::domain::{Budget, FieldError, SubTask};
 
 use super::draft::{Draft, DraftStep};
 use super::graph;
 use super::replan::PlanProgress;
-use super::{PlanJob, PlannerArm};
 
 /// What the rationale says of estimates that were made to fit.
 const FITTED: &str = " Estimates are scaled to the budget.";
-
-impl PlannerArm {
-    /// Reads a request for a plan from JSON.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it, types and rules alike.
-    pub fn read_request(&self, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
-        let request = PlanRequest::from_json_for(body, &self.installation())?;
-        match self.budget_fault(&request) {
-            None => Ok(request.into()),
-            Some(fault) => Err(InvalidRequest { faults: vec![fault], request_id: request.request_id }),
-        }
-    }
-
-    /// What no plan of this installation can keep of the budget of `request`.
-    pub fn budget_fault(&self, request: &PlanRequest) -> Option<FieldError> {
-        request.budget?.fault_under(self.rules())
-    }
-}
 
 /// The limits of `budget` that no new plan of the rest can keep, after what is done in `progress`.
 pub(super) fn replan_budget_faults(

@@ -31,8 +31,8 @@ use tracing::{trace, warn};
 use crate::domain::arms::ArmRegistry;
 use crate::domain::playbooks::{Library, Playbook, PlaybookUse};
 use crate::domain::{
-    EMBEDDED_MODEL, EngineKind, FieldError, FindingOutcome, Installation, PlanRequest, PlanResponse,
-    PlanRules, SubTask,
+    EMBEDDED_MODEL, EngineKind, FieldError, FindingOutcome, Installation, InvalidRequest, PlanRequest,
+    PlanResponse, PlanRules, SubTask,
 };
 use crate::llm::fallback::UsageTotals;
 use crate::llm::{FallbackChain, LlmError, StreamObserver};
@@ -85,6 +85,9 @@ pub struct PlanJob {
     /// Whether the LLM is asked for open questions.
     pub asks_questions: bool,
 }
+
+/// How a body becomes a job: [`PlannerArm::read_request`] or [`PlannerArm::read_replan`].
+pub(crate) type ReadJob = fn(&PlannerArm, &[u8]) -> Result<PlanJob, InvalidRequest>;
 
 impl From<PlanRequest> for PlanJob {
     fn from(request: PlanRequest) -> Self {
@@ -192,6 +195,18 @@ impl PlannerArm {
         let SharedSettings { rules, max_prompt_arms, critics, .. } = &self.arms.shared;
         let playbooks = self.playbooks.all();
         format!("{:?} {rules:?} {max_prompt_arms} {critics:?} {playbooks:?}", self.origin())
+    }
+
+    /// Reads a request for a plan from JSON.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, types and rules alike, or a budget that no plan of this installation can keep.
+    pub fn read_request(&self, body: &[u8]) -> Result<PlanJob, InvalidRequest> {
+        let request = PlanRequest::from_json_for(body, &self.installation())?;
+        match request.budget.and_then(|budget| budget.fault_under(self.rules())) {
+            None => Ok(request.into()),
+            Some(fault) => Err(InvalidRequest { faults: vec![fault], request_id: request.request_id }),
+        }
     }
 
     /// A plan for `request` that another replica made, if it is valid here without a repair; with its details.
