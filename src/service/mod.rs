@@ -40,7 +40,7 @@ use crate::telemetry::traces::Traces;
 
 use arm_sources::ArmSources;
 use auth::{Caller, Token, authorize};
-use cache::{PlanCache, PlanOutcome};
+use cache::{PlanCache, PlanCall, PlanOutcome};
 use collector::Collector;
 use rate_limit::PlanLimiter;
 use redis::Redis;
@@ -182,12 +182,11 @@ impl PlannerService {
         steps: Option<&UnboundedSender<SubTask>>,
         no_cache: bool,
     ) -> PlanOutcome {
+        let call = PlanCall { planner: &self.planner, job, deadline, steps };
         let outcome = match &self.cache {
             // A replan is asked for once.
-            Some(cache) if job.progress.is_none() => {
-                cache.answer(&self.planner, job, deadline, steps, no_cache).await
-            }
-            _ => PlanOutcome::new(CacheStatus::Off, self.planner.generate_plan(job, deadline, steps).await),
+            Some(cache) if job.progress.is_none() => cache.answer(call, no_cache).await,
+            _ => call.make(CacheStatus::Off).await,
         };
         self.metrics.cache.record_status(outcome.cache);
         outcome

@@ -18,7 +18,6 @@ use crate::domain::{CacheStatus, PlanRequest, SubTask};
 use crate::llm::LlmError;
 use crate::llm::fallback::UsageTotals;
 use crate::planner::error::PlanError;
-use crate::planner::normalize::Plan;
 use crate::planner::serialized::SerializedPlan;
 use crate::planner::{ArmsVersion, Origin, PlanJob, PlannerArm};
 use crate::service::redis::Redis;
@@ -43,11 +42,6 @@ pub(crate) struct PlanOutcome {
 }
 
 impl PlanOutcome {
-    /// What the planner has just produced.
-    pub(crate) fn new(cache: CacheStatus, (origin, plan): (Origin, Result<Plan, PlanError>)) -> Self {
-        Self { origin, cache, plan: plan.map(|plan| Arc::new(SerializedPlan::new(plan))) }
-    }
-
     /// A cached plan.
     fn cached(planner: &PlannerArm, plan: Arc<SerializedPlan>) -> Self {
         let is_compiled = plan.playbooks().is_some_and(PlaybookUse::is_compiled);
@@ -79,6 +73,25 @@ impl PlanOutcome {
     /// Whether `plan` is what the settings ask for: made by the configured model, or from a playbook in its place.
     fn is_as_configured(&self, plan: &SerializedPlan, planner: &PlannerArm) -> bool {
         self.origin.model == planner.model() || plan.playbooks().is_some_and(PlaybookUse::is_compiled)
+    }
+}
+
+/// A request for a plan, and the planner that it is for.
+#[derive(Clone, Copy)]
+pub(crate) struct PlanCall<'a> {
+    pub(crate) planner: &'a PlannerArm,
+    pub(crate) job: &'a PlanJob,
+    pub(crate) deadline: Instant,
+    /// Where each step is also sent.
+    pub(crate) steps: Option<&'a UnboundedSender<SubTask>>,
+}
+
+impl PlanCall<'_> {
+    /// What the planner produces now.
+    pub(crate) async fn make(&self, cache: CacheStatus) -> PlanOutcome {
+        let Self { planner, job, deadline, steps } = self;
+        let (origin, plan) = planner.generate_plan(job, *deadline, *steps).await;
+        PlanOutcome { origin, cache, plan: plan.map(|plan| Arc::new(SerializedPlan::new(plan))) }
     }
 }
 
@@ -149,26 +162,19 @@ impl PlanCache {
         self.memory.entry_count()
     }
 
-    /// The answer to `job`: from memory, from Redis, from an identical request that is being answered, or from
-    /// `planner`. With `no_cache` it comes from `planner` and replaces a cached one.
+    /// The answer to `call`: from memory, from Redis, from an identical request that is being answered, or from its
+    /// planner. With `no_cache` it comes from the planner and replaces a cached one.
     ///
     /// Errors and fallback plans are not cached. Identical requests that wait share them, unless they have more
     /// time than the one that was answered and time may help.
-    pub(crate) async fn answer(
-        &self,
-        planner: &PlannerArm,
-        job: &PlanJob,
-        deadline: Instant,
-        steps: Option<&UnboundedSender<SubTask>>,
-        no_cache: bool,
-    ) -> PlanOutcome {
-        let key = self.key(job, &planner.arms_version());
+    pub(crate) async fn answer(&self, call: PlanCall<'_>, no_cache: bool) -> PlanOutcome {
+        let key = self.key(call.job, &call.planner.arms_version());
         if no_cache {
-            return self.make(planner, job, deadline, steps, key, CacheStatus::Bypass).await;
+            return self.make(call, key, CacheStatus::Bypass).await;
         }
-        let answer = self.find(planner, job, deadline, steps, key).await;
+        let answer = self.find(call, key).await;
         if let (Some(steps), Ok(plan), CacheStatus::Hit | CacheStatus::Coalesced) =
-            (steps, &answer.plan, answer.cache)
+            (call.steps, &answer.plan, answer.cache)
         {
             // The receiver may be gone.
             let _ = plan.response().plan.into_iter().try_for_each(|step| steps.send(step));
@@ -176,14 +182,8 @@ impl PlanCache {
         answer
     }
 
-    async fn find(
-        &self,
-        planner: &PlannerArm,
-        job: &PlanJob,
-        deadline: Instant,
-        steps: Option<&UnboundedSender<SubTask>>,
-        key: Key,
-    ) -> PlanOutcome {
+    async fn find(&self, call: PlanCall<'_>, key: Key) -> PlanOutcome {
+        let PlanCall { planner, job, deadline, .. } = call;
         loop {
             if let Some(plan) = self.memory.get(&key) {
                 return PlanOutcome::cached(planner, plan);
@@ -192,7 +192,7 @@ impl PlanCache {
                 Participant::Leader(leader) => {
                     let outcome = match self.shared_plan(planner, &job.request, key).await {
                         Some(plan) => PlanOutcome::cached(planner, plan),
-                        None => self.make(planner, job, deadline, steps, key, CacheStatus::Miss).await,
+                        None => self.make(call, key, CacheStatus::Miss).await,
                     };
                     leader.complete(LeaderOutcome { outcome: outcome.clone(), deadline });
                     return outcome;
@@ -224,17 +224,11 @@ impl PlanCache {
         Some(plan)
     }
 
-    async fn make(
-        &self,
-        planner: &PlannerArm,
-        job: &PlanJob,
-        deadline: Instant,
-        steps: Option<&UnboundedSender<SubTask>>,
-        key: Key,
-        cache: CacheStatus,
-    ) -> PlanOutcome {
+    /// Makes the plan, and stores it.
+    async fn make(&self, call: PlanCall<'_>, key: Key, cache: CacheStatus) -> PlanOutcome {
+        let PlanCall { planner, job, .. } = call;
         let arms = planner.arms_version();
-        let answer = PlanOutcome::new(cache, planner.generate_plan(job, deadline, steps).await);
+        let answer = call.make(cache).await;
         // A plan for other arms than those of the key cannot be shared.
         if planner.arms_version() == arms && self.key(job, &arms) == key {
             self.store(planner, key, &answer);

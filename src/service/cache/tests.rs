@@ -91,7 +91,8 @@ impl Fixture {
     async fn ask(&self, goal: &str, seconds: u64, no_cache: bool) -> PlanOutcome {
         let request = PlanRequest { goal: goal.into(), ..PlanRequest::default() };
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        self.cache.answer(&self.planner, &request.into(), deadline, None, no_cache).await
+        let call = PlanCall { planner: &self.planner, job: &request.into(), deadline, steps: None };
+        self.cache.answer(call, no_cache).await
     }
 
     /// Asks in the background and gives the question time to get as far as it can.
