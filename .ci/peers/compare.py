@@ -55,20 +55,20 @@ PLAN = [
 
 
 class Case:
-    """An answer, the plan that is right, and whether its arms and edges are labelled or its actions only."""
+    """An answer, the plan that is right, and whether its arms and dependencies are labelled or its actions only."""
 
     def __init__(self, answer):
         self.name, self.text, self.finish = answer["name"], answer["text"], answer.get("finish", "stop")
         actions, steps = answer.get("actions", []), answer.get("steps", [])
-        self.has_edges = True
+        self.has_dependencies = True
         if answer["becomes"] == "asked_again":
-            self.kind, self.plan = "asked again", PLAN
+            self.kind, self.plan = "must be asked again", PLAN
         elif steps:
-            self.kind, self.plan = "arms, edges, order", [
+            self.kind, self.plan = "arms, dependencies, order", [
                 self.labelled(number, *pair) for number, pair in enumerate(zip(actions, steps, strict=True), 1)
             ]
         else:
-            self.kind, self.has_edges = "order", False
+            self.kind, self.has_dependencies = "order", False
             arms = ["retriever", *["coder"] * (len(actions) - 2), "judge"][-len(actions) :]
             self.plan = [step(n, *pair, [n - 1] if n > 1 else []) for n, pair in enumerate(zip(arms, actions), 1)]
         self.clean = json.dumps({"plan": self.plan, "rationale": "In order.", "confidence": 0.9})
@@ -84,7 +84,7 @@ class Case:
         # Case, punctuation and what is around the words do not matter.
         words = [["".join(re.findall(r"\w+", step["action"].casefold())) for step in steps] for steps in (self.plan, plan)]
         return all(mine in theirs for mine, theirs in zip(*words)) and (
-            not self.has_edges or shape(plan) == shape(self.plan)
+            not self.has_dependencies or shape(plan) == shape(self.plan)
         )
 
 
@@ -241,10 +241,10 @@ def main(binary):
     finally:
         planner.process.terminate()
         planner.process.wait()
-    print("| labelled | cases |" + "".join(f" {name}: right | calls |" for name in contestants))
+    print("| what is labelled | answers |" + "".join(f" {name}: right | calls |" for name in contestants))
     print("|---|---|" + "---|---|" * len(contestants))
     sizes = collections.Counter(case.kind for case in all_cases)
-    for kind in ("arms, edges, order", "order", "asked again", "all"):
+    for kind in ("arms, dependencies, order", "order", "must be asked again", "all"):
         cells = [cell for counts in table.values() for cell in counts[kind]]
         print("|", " | ".join(map(str, [kind, sizes.get(kind, len(all_cases)), *cells])), "|")
     ours, *peers = (counts["all"] for counts in table.values())

@@ -15,8 +15,8 @@ pub(crate) fn answers(c: &mut Criterion) {
     let (registry, rules) = (ArmRegistry::default(), PlanRules::default());
     let clean = clean_answer();
     let fenced = format!("Here is the plan:\n```json\n{clean}\n```\nGood luck!");
-    for (name, answer) in [("clean", &clean), ("fenced", &fenced)] {
-        c.bench_function(&format!("parse, repair and check, a {name} answer"), |b| {
+    for (name, answer) in [("clean answer", &clean), ("answer in a Markdown fence", &fenced)] {
+        c.bench_function(&format!("parse, repair and validate: {name}"), |b| {
             b.iter(|| {
                 let reading = parse::read(black_box(answer)).expect("a draft");
                 normalize(reading.draft, &registry, &rules).expect("a plan")
@@ -32,9 +32,9 @@ pub(crate) fn broken(c: &mut Criterion) {
     for (name, answer) in [
         ("single quotes and trailing commas", clean.replace('"', "'").replace('}', ",}").replace(']', ",]")),
         ("missing brackets", missing.trim_end_matches('}').to_owned()),
-        ("prose and a fence without end", format!("Here is [the] plan:\n```json\n{clean}")),
+        ("prose and an unclosed fence", format!("Here is [the] plan:\n```json\n{clean}")),
     ] {
-        c.bench_function(&format!("parse, {name}"), |b| {
+        c.bench_function(&format!("parse only: {name}"), |b| {
             b.iter(|| parse::read(black_box(&answer)).expect("a draft"));
         });
     }

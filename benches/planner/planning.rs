@@ -35,7 +35,7 @@ pub(crate) fn many_arms(c: &mut Criterion) {
     let registry = ArmRegistry::new((0..1_000).map(arm).collect(), false).expect("a registry");
     registry.prepare();
     let (job, rules) = (ordinary_request().into(), PlanRules::default());
-    c.bench_function("prompt, the best of 1,000 arms", |b| {
+    c.bench_function("prompt with the best of 1,000 arms", |b| {
         b.iter(|| {
             let offered = registry.shortlist(&ordinary_request().goal, 100, |_| false).expect("a shortlist");
             Prompts::new(&Arc::new(offered), &rules).first(black_box(&job))
@@ -48,8 +48,10 @@ pub(crate) fn embedded(c: &mut Criterion) {
     let embedded = EmbeddedPlanner::new(registry.clone(), rules.clone(), Library::built_in());
     let longest =
         PlanRequest { goal: "Fix the login page, then run all tests. ".repeat(250), ..ordinary_request() };
-    for (name, request) in [("an ordinary goal", ordinary_request()), ("10,000 characters", longest)] {
-        c.bench_function(&format!("embedded planner, {name}"), |b| {
+    for (name, request) in
+        [("an ordinary goal", ordinary_request()), ("a goal of 10,000 characters", longest)]
+    {
+        c.bench_function(&format!("embedded planner: {name}"), |b| {
             b.iter(|| {
                 normalize(embedded.propose(black_box(&request)).draft, &registry, &rules).expect("a plan")
             });
@@ -61,7 +63,9 @@ pub(crate) fn critics(c: &mut Criterion) {
     let (registry, rules) = (ArmRegistry::default(), PlanRules::default());
     let (critics, request) = (Critics::default(), ordinary_request());
     let plan = normalize(clean_draft(), &registry, &rules).expect("a plan");
-    c.bench_function("critics", |b| b.iter(|| critics.review(black_box(&request), &plan, &[], &registry)));
+    c.bench_function("critics, on a clean plan", |b| {
+        b.iter(|| critics.review(black_box(&request), &plan, &[], &registry));
+    });
 }
 
 pub(crate) fn repair(c: &mut Criterion) {
@@ -71,7 +75,7 @@ pub(crate) fn repair(c: &mut Criterion) {
     {
         let plan = normalize(draft.clone(), &registry, &rules).expect("a plan");
         assert_eq!(!plan.repairs().is_empty(), repairs, "{name}: {:?}", plan.repairs());
-        c.bench_function(&format!("repair and check, {name}"), |b| {
+        c.bench_function(&format!("repair and validate: {name}"), |b| {
             b.iter_batched(
                 || draft.clone(),
                 |draft| normalize(draft, &registry, &rules).expect("a plan"),
@@ -106,7 +110,7 @@ pub(crate) fn order(c: &mut Criterion) {
         let needs: Vec<Vec<usize>> =
             (0..nodes).map(|node| (node.saturating_sub(2)..node).collect()).collect();
         let rank: Vec<i64> = (0..nodes as i64).collect();
-        c.bench_function(&format!("topological order, {nodes} nodes"), |b| {
+        c.bench_function(&format!("topological order of {nodes} steps"), |b| {
             b.iter(|| graph::topological_order(black_box(&needs), black_box(&rank)).expect("an order"));
         });
     }

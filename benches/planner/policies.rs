@@ -42,5 +42,5 @@ pub(crate) fn ten(c: &mut Criterion) {
         schedule: &schedule,
         arms: registry.arms(),
     };
-    c.bench_function("ten policies, a clean plan", |b| b.iter(|| policies.violations(black_box(&input))));
+    c.bench_function("ten policies, on a clean plan", |b| b.iter(|| policies.violations(black_box(&input))));
 }

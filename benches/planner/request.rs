@@ -66,7 +66,7 @@ pub(crate) fn plan(c: &mut Criterion) {
         let request = Request::post("/plan").header("content-type", "application/json");
         (router.clone(), request.body(Body::from(body.clone())).expect("a request"))
     };
-    c.bench_function("POST /plan, an LLM that answers at once", |b| {
+    c.bench_function("POST /plan through all layers without a network", |b| {
         b.iter_batched(
             request,
             |(router, request)| {
