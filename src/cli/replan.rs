@@ -85,39 +85,41 @@ fn body(arguments: &ReplanArguments) -> Result<Map<String, Value>, String> {
     Ok(body)
 }
 
-/// Adds what the options say of the steps; it counts more than what the file says.
+/// Adds the progress in the options, which takes precedence over that in the file.
 fn add_progress(body: &mut Map<String, Value>, arguments: &ReplanArguments) {
     let ReplanArguments { done, failed, note, .. } = arguments;
     if done.is_empty() && failed.is_empty() && note.is_empty() {
         return;
     }
-    let mut said: BTreeMap<u32, Map<String, Value>> = BTreeMap::new();
+    let mut by_step: BTreeMap<u32, Map<String, Value>> = BTreeMap::new();
     let mut rest = Vec::new();
     for entry in body.remove("progress").and_then(|progress| progress.as_array().cloned()).unwrap_or_default()
     {
         match (entry["step"].as_u64().and_then(|step| u32::try_from(step).ok()), entry) {
-            (Some(step), Value::Object(entry)) if !said.contains_key(&step) => drop(said.insert(step, entry)),
+            (Some(step), Value::Object(entry)) if !by_step.contains_key(&step) => {
+                by_step.insert(step, entry);
+            }
             // Checked with everything else.
             (_, entry) => rest.push(entry),
         }
     }
-    let mut say = |step: u32, name: &str, value: Value| {
-        let entry = said.entry(step).or_insert_with(|| {
+    let mut set = |step: u32, name: &str, value: Value| {
+        let entry = by_step.entry(step).or_insert_with(|| {
             Map::from_iter([("step".into(), json!(step)), ("status".into(), json!("pending"))])
         });
         entry.insert(name.to_owned(), value);
     };
     for step in done {
-        say(*step, "status", json!("done"));
+        set(*step, "status", json!("done"));
     }
     for (step, reason) in failed {
-        say(*step, "status", json!("failed"));
-        say(*step, "reason", json!(reason));
+        set(*step, "status", json!("failed"));
+        set(*step, "reason", json!(reason));
     }
     for (step, note) in note {
-        say(*step, "note", json!(note));
+        set(*step, "note", json!(note));
     }
-    rest.extend(said.into_values().map(Value::Object));
+    rest.extend(by_step.into_values().map(Value::Object));
     body.insert("progress".to_owned(), Value::Array(rest));
 }
 

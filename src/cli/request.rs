@@ -4,6 +4,7 @@ use clap::{Args, ValueHint};
 use serde_json::{Map, Value, json};
 
 use crate::domain::Budget;
+use crate::domain::faults::kind_of;
 
 use super::{arms_file, positive};
 
@@ -96,11 +97,7 @@ fn context(given: &str) -> Result<Map<String, Value>, String> {
 fn json_object(text: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(Value::Array(_)) => Err(", not an array".into()),
-        Ok(Value::String(_)) => Err(", not a string".into()),
-        Ok(Value::Number(_)) => Err(", not a number".into()),
-        Ok(Value::Bool(_)) => Err(", not a boolean".into()),
-        Ok(Value::Null) => Err(", not null".into()),
+        Ok(other) => Err(format!(", not {}", kind_of(&other))),
         Err(error) => Err(format!("; it is not valid JSON ({error})")),
     }
 }

@@ -139,7 +139,7 @@ pub struct Settings {
     pub cache_ttl: Duration,
     /// Answers kept at most; 0: none.
     pub cache_max_entries: u64,
-    /// A cache shared with other replicas.
+    /// What replicas share their cache, rate limits and spend through.
     pub redis_url: Option<SecretString>,
     /// The arms.
     pub arms: ArmRegistry,

@@ -76,7 +76,7 @@ fn of_traces(reader: &SettingsReader, what: &str) -> String {
     if reader.is_set(&own) { own } else { format!("exporter_otlp_{what}") }
 }
 
-/// That the protocol is the one that is spoken here.
+/// Reports a protocol other than the one that is supported.
 fn protocol(reader: &mut SettingsReader) {
     let name = of_traces(reader, "protocol");
     if let Some(protocol) = reader.given(&name).filter(|protocol| protocol != "http/protobuf") {
@@ -85,7 +85,7 @@ fn protocol(reader: &mut SettingsReader) {
     }
 }
 
-/// Whether a client certificate for the collector is not set.
+/// Reports certificates for the collector, which are not supported.
 fn certificates(reader: &mut SettingsReader) {
     for what in ["certificate", "client_certificate", "client_key"] {
         let name = of_traces(reader, what);

@@ -257,7 +257,7 @@ fn read<'de, S: DeserializeSeed<'de>>(
 }
 
 /// What kind of value it is, as part of a sentence.
-pub(super) fn kind_of(value: &Value) -> &'static str {
+pub(crate) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -8,7 +8,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
-use super::collect::{Field, kind_of};
+use super::collect::Field;
+pub(crate) use super::collect::kind_of;
 
 /// One thing wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]

@@ -71,8 +71,8 @@ async fn serve(settings: &Settings) -> Result<(), String> {
         started = Orchestrator::start(settings) => started?,
         () = signals.clone().first() => return Ok(()),
     };
-    let hurried = orchestrator.clone();
-    signals.on_second(move || hurried.lifecycle.enter(Phase::Aborting));
+    let on_second = orchestrator.clone();
+    signals.on_second(move || on_second.lifecycle.enter(Phase::Aborting));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         address = %listener.local_addr().map_err(|error| error.to_string())?,

@@ -1,4 +1,4 @@
-//! Why no plan came out.
+//! Why there is no plan.
 
 use crate::domain::FieldError;
 use crate::domain::problem::{ErrorCode, Problem};
@@ -106,7 +106,7 @@ impl From<RejectedAnswer> for PlanError {
     }
 }
 
-/// Why no plan came out.
+/// Why there is no plan.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PlanError {
     /// No LLM gave an answer.

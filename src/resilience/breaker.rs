@@ -40,7 +40,7 @@ struct Inner {
     state: State,
     /// Failures counted since the start. A call that began before the last of them is not counted.
     failures_counted: u64,
-    /// For how long the breaker opens next.
+    /// How long the breaker stays open the next time.
     next_reset: Duration,
 }
 

@@ -61,14 +61,14 @@ impl Asset {
             (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
             (ETAG, self.etag.clone()),
         ];
-        if self.is_with(request) {
+        if self.is_cached_by(request) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
         (headers, [(CONTENT_TYPE, self.content_type)], self.text).into_response()
     }
 
     /// Whether the caller has this version already (RFC 9110, section 13.1.2).
-    fn is_with(&self, request: &HeaderMap) -> bool {
+    fn is_cached_by(&self, request: &HeaderMap) -> bool {
         list_entries(request, IF_NONE_MATCH)
             .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes())
     }

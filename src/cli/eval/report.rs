@@ -28,7 +28,7 @@ pub(super) struct Report {
     pub(super) min_success: f64,
     /// The maximum number of warnings of a run that passes; null without a limit.
     pub(super) max_warnings: Option<usize>,
-    /// Whether that share is reached.
+    /// Whether both are kept.
     pub(super) passed: bool,
     /// The summary of all scenarios.
     pub(super) summary: Summary,

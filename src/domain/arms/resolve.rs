@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::names::{bare, find_words, fold_name, joined, typing_errors};
 use super::relevance::{Query, Relevance};
-use super::types::is_same_type;
 use super::{Arm, ArmRegistry};
 
 /// The weight of the name relative to the step's text.
@@ -287,14 +286,9 @@ fn is_clear(best: f32, second: f32) -> bool {
 /// How well what `arm` takes and makes fits to its neighbours: 1 where it does or where that is not known.
 fn fit_of_types(arm: &Arm, query: &ArmQuery<'_>) -> f32 {
     let takes = query.producers.is_empty() || query.producers.iter().any(|producer| producer.can_feed(arm));
-    let gives = query.consumers.iter().all(|consumer| {
-        arm.can_feed(consumer)
-            || query.producers.iter().any(|other| {
-                other
-                    .outputs
-                    .iter()
-                    .any(|output| consumer.inputs.iter().any(|input| is_same_type(output, input)))
-            })
-    });
+    let gives = query
+        .consumers
+        .iter()
+        .all(|consumer| arm.can_feed(consumer) || query.producers.iter().any(|other| other.feeds(consumer)));
     (if takes { 1.0 } else { MISFIT }) * if gives { 1.0 } else { MISFIT }
 }

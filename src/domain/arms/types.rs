@@ -15,6 +15,6 @@ impl Arm {
 }
 
 /// Whether two names mean the same type.
-pub(super) fn is_same_type(a: &str, b: &str) -> bool {
+fn is_same_type(a: &str, b: &str) -> bool {
     a == b || a.trim().to_lowercase() == b.trim().to_lowercase()
 }

@@ -98,7 +98,7 @@ impl Normalizer<'_> {
                 Some(index),
                 format!(
                     "The {what} was {}, not a whole number from 1 to {max}; it is now {whole}.",
-                    said(written)
+                    shown(written)
                 ),
             );
         }
@@ -134,14 +134,14 @@ impl Normalizer<'_> {
         let within = written.clamp(0.0, 1.0);
         self.record_for_plan(
             RepairCode::Clamped,
-            format!("The confidence was {}, not from 0 to 1; it is now {within}.", said(written)),
+            format!("The confidence was {}, not from 0 to 1; it is now {within}.", shown(written)),
         );
         within
     }
 }
 
 /// A number as it may be quoted in a sentence: those of many digits in powers of ten.
-fn said(number: f64) -> String {
+fn shown(number: f64) -> String {
     if number.abs() < 1e9 { number.to_string() } else { format!("{number:e}") }
 }
 
