@@ -46,7 +46,7 @@ pub(crate) struct Answers {
 /// Puts load on the service at `address` over this many connections for about `time`.
 ///
 /// # Errors
-/// When a connection breaks, or an answer is not to be had.
+/// When a connection breaks, or there is no answer.
 pub(crate) async fn drive(
     address: SocketAddr,
     connections: usize,

@@ -1,10 +1,12 @@
 //! What one plan costs a whole process: planner-arm compared with nginx that forwards the same calls to the
-//! same LLM, and with a skeleton of the same crates that only forwards goals. The LLM answers at once, so that
-//! nothing but the service is measured. Then the memory that thousands of plans hold while they wait for a slow LLM.
+//! same LLM, with a skeleton of the same crates that only forwards goals, and with a service in Python (`--fastapi`).
+//! The LLM answers at once, so that nothing but the service is measured. Then the memory that thousands of plans hold
+//! while they wait for a slow LLM.
 //!
 //! `cargo bench --bench process`. The figures to trust are processor time for each plan and its ratios to the
 //! proxy's and the skeleton's; throughput and latency share the machine with the load and the LLM, which are this process.
 
+mod fastapi;
 mod held;
 mod llm;
 mod load;
@@ -12,7 +14,7 @@ mod services;
 mod skeleton;
 mod wire;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +39,9 @@ struct Arguments {
     /// Plans that wait for a slow LLM at the same time.
     #[arg(long, default_value_t = 5_000)]
     in_flight: usize,
+    /// Measures the same service in Python too; its packages are installed into a temporary folder.
+    #[arg(long)]
+    fastapi: bool,
     /// One round of a second, and few plans in flight: whether it works, not how fast.
     #[arg(long)]
     quick: bool,
@@ -68,44 +73,31 @@ struct Case {
 }
 
 /// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
     Proxy,
     Skeleton,
+    FastApi,
     PlannerArm,
 }
 
 /// Proxy and skeleton come before the rows that are compared with them.
-const CASES: [Case; 8] = [
-    Case { name: "nginx, passing through", subject: Subject::Proxy, connections: 32, goals: Goals::New },
-    Case {
-        name: "axum and async-openai alone",
-        subject: Subject::Skeleton,
-        connections: 32,
-        goals: Goals::New,
-    },
-    Case { name: "planner-arm, new goals", subject: Subject::PlannerArm, connections: 32, goals: Goals::New },
-    Case {
-        name: "planner-arm, the same goal",
-        subject: Subject::PlannerArm,
-        connections: 32,
-        goals: Goals::Same,
-    },
-    Case { name: "nginx, passing through", subject: Subject::Proxy, connections: 1, goals: Goals::New },
-    Case {
-        name: "axum and async-openai alone",
-        subject: Subject::Skeleton,
-        connections: 1,
-        goals: Goals::New,
-    },
-    Case { name: "planner-arm, new goals", subject: Subject::PlannerArm, connections: 1, goals: Goals::New },
-    Case {
-        name: "planner-arm, the same goal",
-        subject: Subject::PlannerArm,
-        connections: 1,
-        goals: Goals::Same,
-    },
+const SUBJECTS: [(&str, Subject, Goals); 5] = [
+    ("nginx, forwarding", Subject::Proxy, Goals::New),
+    ("axum and async-openai alone", Subject::Skeleton, Goals::New),
+    ("FastAPI and openai", Subject::FastApi, Goals::New),
+    ("planner-arm, new goals", Subject::PlannerArm, Goals::New),
+    ("planner-arm, the same goal", Subject::PlannerArm, Goals::Same),
 ];
+
+const CONNECTIONS: [usize; 2] = [32, 1];
+
+/// A row for each number of connections and each of these services.
+fn cases(services: &BTreeMap<Subject, Service>) -> impl Iterator<Item = Case> {
+    let rows = CONNECTIONS.iter().flat_map(|connections| SUBJECTS.map(|subject| (*connections, subject)));
+    rows.filter(|(_, (_, subject, _))| services.contains_key(subject))
+        .map(|(connections, (name, subject, goals))| Case { name, subject, connections, goals })
+}
 
 /// One case in one round.
 struct Measurement {
@@ -170,26 +162,31 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     let llm = llm::start(Duration::ZERO).await.map_err(|error| format!("the LLM: {error}"))?;
     // Dropped last.
     let folder = Folder::new()?;
-    let nginx = Service::nginx(&folder, llm).await?;
-    let skeleton = Service::skeleton(&folder, llm).await?;
-    let planner_arm = Service::planner_arm(&binary, &folder, llm, &[]).await?;
+    let mut services = BTreeMap::from([
+        (Subject::Proxy, Service::nginx(&folder, llm).await?),
+        (Subject::Skeleton, Service::skeleton(&folder, llm).await?),
+        (Subject::PlannerArm, Service::planner_arm(&binary, &folder, llm, &[]).await?),
+    ]);
+    if arguments.fastapi {
+        match fastapi::install(&folder).await {
+            Ok(python) => {
+                services.insert(Subject::FastApi, Service::fastapi(&python, &folder, llm).await?);
+            }
+            Err(why) => println!("FastAPI is left out, since its packages cannot be installed: {why}"),
+        }
+    }
 
     let time = Duration::from_secs_f64(arguments.seconds);
-    let mut rows: [Vec<Measurement>; CASES.len()] = Default::default();
+    let mut rows: Vec<(Case, Vec<Measurement>)> = cases(&services).map(|case| (case, Vec::new())).collect();
     for round in 1..=arguments.rounds {
         // Rounds one after the other, so that a slow spell of the machine hits all cases alike.
-        for (case, row) in CASES.iter().zip(&mut rows) {
+        for (case, row) in &mut rows {
             eprintln!("round {round}: {}, {} at once", case.name, case.connections);
-            let service = match case.subject {
-                Subject::Proxy => &nginx,
-                Subject::Skeleton => &skeleton,
-                Subject::PlannerArm => &planner_arm,
-            };
-            let measured = measure(service, case, time).await;
+            let measured = measure(&services[&case.subject], case, time).await;
             row.push(measured.map_err(|error| format!("{}: {error}", case.name))?);
         }
     }
-    for service in [nginx, skeleton, planner_arm] {
+    for service in services.into_values() {
         service.end().await.map_err(|error| error.to_string())?;
     }
     println!("{}", table(&rows));
@@ -228,7 +225,7 @@ async fn measure(service: &Service, case: &Case, time: Duration) -> std::io::Res
 const LINE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Medians over the rounds.
-fn table(rows: &[Vec<Measurement>]) -> Table {
+fn table(rows: &[(Case, Vec<Measurement>)]) -> Table {
     let mut table = Table::new();
     table.load_style(LINE).set_header([
         "Service",
@@ -244,13 +241,13 @@ fn table(rows: &[Vec<Measurement>]) -> Table {
         "Cache",
     ]);
     let (mut proxy, mut skeleton) = (f64::NAN, f64::NAN);
-    for (case, row) in CASES.iter().zip(rows) {
+    for (case, row) in rows {
         let middle = |value: fn(&Measurement) -> f64| median(row.iter().map(value).collect());
         let micros = middle(|m| m.micros);
         match case.subject {
             Subject::Proxy => (proxy, skeleton) = (micros, f64::NAN),
             Subject::Skeleton => skeleton = micros,
-            Subject::PlannerArm => {}
+            Subject::FastApi | Subject::PlannerArm => {}
         }
         let cache: BTreeSet<&str> = row.iter().flat_map(|m| &m.cache).map(String::as_str).collect();
         table.add_row([

@@ -32,6 +32,10 @@ impl Folder {
         fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         Ok(Self(folder))
     }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
 }
 
 impl Drop for Folder {
@@ -91,6 +95,16 @@ impl Service {
         let address = |log: &str| log.lines().next()?.parse().ok();
         let service = Self::start(command, &folder.0.join("skeleton.log"), address).await;
         service.map_err(|why| format!("the skeleton does not start ({why})"))
+    }
+
+    /// The service in Python, with the packages that `python` has: one process, with uvicorn's own log.
+    pub(crate) async fn fastapi(python: &Path, folder: &Folder, llm: SocketAddr) -> Result<Self, String> {
+        let mut command = Command::new(python);
+        command.env_clear().arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/process/fastapi_service.py"));
+        command.arg(format!("http://{llm}/v1"));
+        let address = |log: &str| log.split_once("running on http://")?.1.split(' ').next()?.parse().ok();
+        let service = Self::start(command, &folder.0.join("fastapi.log"), address).await;
+        service.map_err(|why| format!("the FastAPI service does not start ({why})"))
     }
 
     /// Starts a service and waits until it takes connections, where `address` finds out of its log.
