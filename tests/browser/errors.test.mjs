@@ -254,7 +254,7 @@ test("a fault of the page itself is in the console, and a sentence for people", 
   await page.watched();
 });
 
-test("hostile texts stay texts", async () => {
+test("malicious texts stay texts", async () => {
   const page = await visit(chromium, app.url);
   const evil = "<img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>";
   llm.says = () => pieces([
@@ -282,6 +282,6 @@ test("hostile texts stay texts", async () => {
   await page.locator(".node").first().click();
   assert.match(await page.getByRole("dialog").innerText(), /<img src=x onerror=alert\(1\)>/);
   await page.keyboard.press("Escape");
-  await shot(page, "hostile");
+  await shot(page, "malicious");
   await page.watched();
 });

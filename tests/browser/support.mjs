@@ -91,7 +91,7 @@ export const SEVEN = [
   step(7, "judge", "Verify that sign-in works and that nothing else has changed", [4, 5, 6]),
 ];
 
-/** A larger plan: every third step depends on nothing, others need one or two before them. */
+/** A larger plan: the first three steps depend on nothing, the others on one or two before them. */
 export const many = (count) => Array.from({ length: count }, (_, i) => {
   const number = i + 1, arms = ["retriever", "coder", "executor", "guardian", "planner", "judge"];
   if (number === count) return step(number, "judge", "Verify the whole result against the goal and all criteria", [count - 1, count - 2, count - 3]);

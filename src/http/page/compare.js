@@ -1,6 +1,6 @@
 // What a revision changes in the plan that it replaces.
 
-import { byId, element, said } from "./dom.js";
+import { byId, element, isolated } from "./dom.js";
 import { about, count, time } from "./words.js";
 
 const wordsOf = (text) => new Set(text.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter((word) => word.length > 2));
@@ -13,7 +13,7 @@ function alike(a, b) {
 }
 
 /** Pairs the steps of two plans: the same action first, then actions of which half the words are the same. */
-export function pairs(before, after) {
+function pairs(before, after) {
   const left = new Set(before), found = new Map();
   for (const step of after) {
     const same = before.find((old) => old.action === step.action);
@@ -70,6 +70,6 @@ function row([kind, step, changes]) {
   const was = kind === "removed" ? "was step" : "step";
   return element("li", { class: kind },
     element("p", {}, element("span", { class: `kind ${kind}` }, kind), ` ${was} ${step.step}: `,
-      said(step.action, kind === "removed" ? "del" : "span"), kind === "new" ? [` (${step.required_arm}, ${time(step.estimated_duration_seconds)})`].join("") : null),
-    changes.length ? element("ul", {}, ...changes.map(([what, a, b]) => element("li", {}, `${what}: `, said(a, "del"), " → ", said(b, "ins")))) : null);
+      isolated(step.action, kind === "removed" ? "del" : "span"), kind === "new" ? ` (${step.required_arm}, ${time(step.estimated_duration_seconds)})` : null),
+    changes.length ? element("ul", {}, ...changes.map(([what, a, b]) => element("li", {}, `${what}: `, isolated(a, "del"), " → ", isolated(b, "ins")))) : null);
 }

@@ -1,6 +1,6 @@
 // The drawer: one step with all that is known of it, and what can be done with it.
 
-import { byId, button, element } from "./dom.js";
+import { button, byId, element } from "./dom.js";
 import { controls } from "./progress.js";
 import { inWords, neighbours } from "./steps.js";
 

@@ -32,8 +32,8 @@ export function button(text, act, attributes = {}) {
   return node;
 }
 
-/** A text of an LLM or a caller: its direction is its own, and ends with it. */
-export const said = (text, name = "bdi", attributes = {}) => element(name, { dir: "auto", ...attributes }, visible(text));
+/** A text of an LLM or a caller, isolated: its direction is its own, and ends with it. */
+export const isolated = (text, name = "bdi", attributes = {}) => element(name, { dir: "auto", ...attributes }, visible(text));
 
 /** Whether movement is welcome. */
 export const moves = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;

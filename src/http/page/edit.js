@@ -1,6 +1,6 @@
 // Editing a plan by hand: a form for one step, and the plan that comes of it, which the service validates.
 
-import { byId, button, element, said } from "./dom.js";
+import { button, byId, element, isolated } from "./dom.js";
 import { known } from "./options.js";
 import { PlannerError } from "./api.js";
 import { seconds, time } from "./words.js";
@@ -35,7 +35,7 @@ export function without(steps, number) {
 }
 
 /** `steps` with `added` before the last one, which checks the others and waits for it. */
-export function withStep(steps, added) {
+function withStep(steps, added) {
   const number = Math.max(...steps.map(({ step }) => step)) + 1, last = steps.at(-1);
   return renumbered([...steps.slice(0, -1), { ...added, step: number }, { ...last, depends_on: [...last.depends_on, number] }]);
 }
@@ -75,7 +75,7 @@ export function editor(steps, number, { arms, save, close }) {
   const arm = armField(step, arms);
   const others = steps.filter((other) => !later.has(other.step)).map((other) => {
     const box = element("input", { type: "checkbox", value: other.step, checked: step.depends_on.includes(other.step) });
-    return element("label", { class: "check" }, box, element("span", {}, `${other.step}. `, said(other.action)));
+    return element("label", { class: "check" }, box, element("span", {}, `${other.step}. `, isolated(other.action)));
   });
   const needs = element("fieldset", { class: "needs" }, element("legend", {}, "Needs the results of"),
     ...(others.length ? others : [element("p", { class: "hint" }, "Every other step waits for this one.")]));
@@ -101,7 +101,7 @@ export function editor(steps, number, { arms, save, close }) {
       if (!(error instanceof PlannerError)) throw error;
       const all = error.faults.map(({ field: name, message }) => `${name} ${message}`);
       faults.replaceChildren(element("p", {}, "This plan would not be valid:"),
-        element("ul", {}, ...(all.length ? all : [error.message]).map((text) => said(text, "li"))));
+        element("ul", {}, ...(all.length ? all : [error.message]).map((text) => isolated(text, "li"))));
     } finally {
       submit.disabled = false;
     }

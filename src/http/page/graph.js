@@ -1,6 +1,6 @@
 // The drawing: nodes are buttons in a list, in the order of the steps, above the edges, which are an SVG.
 
-import { element, moves, said, svg } from "./dom.js";
+import { element, isolated, moves, svg } from "./dom.js";
 import { arrange, levels } from "./layout.js";
 import { Viewport } from "./viewport.js";
 import { finding, time, visible } from "./words.js";
@@ -79,10 +79,10 @@ export class Graph {
     const button = element("button", { type: "button", class: kinds.join(" ") },
       element("span", { class: "node-head" },
         element("span", { class: "number" }, element("span", { class: "unseen" }, "Step "), String(step.step)),
-        said(step.required_arm, "span", { class: "arm" }),
+        isolated(step.required_arm, "span", { class: "arm" }),
         status ? mark(status) : null,
         critical ? flag() : null),
-      said(step.action, "span", { class: "action" }),
+      isolated(step.action, "span", { class: "action" }),
       status === "failed" ? foundLine("failed", `✕ Failed: ${text}`) : findings.length ? found(findings) : null,
       element("span", { class: "node-foot" },
         element("span", { class: "duration" }, time(step.estimated_duration_seconds)),
@@ -110,7 +110,7 @@ export class Graph {
 
   showLegend() {
     const arms = [...this.hues].map(([arm, hue]) => {
-      const item = element("li", {}, element("span", { class: "swatch" }), said(arm));
+      const item = element("li", {}, element("span", { class: "swatch" }), isolated(arm));
       item.style.setProperty("--hue", hue);
       return item;
     });
@@ -190,7 +190,7 @@ function found(findings) {
   return foundLine(first.kind, `${first.kind === "warning" ? "⚠" : "✎"} ${more}${finding(first.code)}: ${first.message}`, all);
 }
 
-const foundLine = (kind, text, all = text) => said(text, "span", { class: `found-line ${kind}`, title: visible(all) });
+const foundLine = (kind, text, all = text) => isolated(text, "span", { class: `found-line ${kind}`, title: visible(all) });
 
 /** A cost tier as dots and in words: a number with a currency sign would read as money. */
 export function cost(tier) {

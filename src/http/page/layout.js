@@ -5,7 +5,7 @@ import { Graph, layout } from "./dagre.js";
 /** Arrows end this short of a node. */
 const SHORT = 3;
 
-/** The dependencies of each step that no longer way implies, and those that one does, as `[from, to]`. */
+/** The dependencies of each step that no longer path implies, and those that one does, as `[from, to]`. */
 export function edges(steps) {
   const before = new Map();
   const direct = [], implied = [];

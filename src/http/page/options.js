@@ -1,6 +1,6 @@
 // What the service offers: arms to choose from, and playbooks.
 
-import { byId, element, said } from "./dom.js";
+import { byId, element, isolated } from "./dom.js";
 import { get } from "./api.js";
 
 /** With more arms than this a field to search in them is shown. */
@@ -31,7 +31,7 @@ export async function load(token) {
 function row({ id, description, available }) {
   const box = element("input", { type: "checkbox", value: id, checked: available !== false, disabled: available === false });
   return element("label", { class: "arm-choice" }, box,
-    element("span", {}, said(id, "strong"), description ? said(` ${description}`, "span", { class: "hint" }) : null,
+    element("span", {}, isolated(id, "strong"), description ? isolated(` ${description}`, "span", { class: "hint" }) : null,
       available === false ? element("span", { class: "hint" }, " (not available now)") : null));
 }
 

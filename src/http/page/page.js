@@ -2,7 +2,7 @@
 
 import * as compare from "./compare.js";
 import { Detail } from "./detail.js";
-import { byId, button, element, moves } from "./dom.js";
+import { button, byId, element } from "./dom.js";
 import { editor, showEditor } from "./edit.js";
 import * as form from "./form.js";
 import { Graph } from "./graph.js";
@@ -79,17 +79,17 @@ async function start(asked) {
 
 /** Learns the version and the configured model; what was known stays where that is not said. */
 async function learn() {
-  const well = await get("health");
-  if (!well) return;
-  configured = well.model;
-  byId("service").textContent = `${well.version} · ${well.model === "embedded" ? "embedded planner" : well.model}`;
-  const isEmbedded = well.model === "embedded";
-  byId("banner").hidden = !isEmbedded && !well.notice;
+  const health = await get("health");
+  if (!health) return;
+  configured = health.model;
+  byId("service").textContent = `${health.version} · ${health.model === "embedded" ? "embedded planner" : health.model}`;
+  const isEmbedded = health.model === "embedded";
+  byId("banner").hidden = !isEmbedded && !health.notice;
   byId("banner").classList.toggle("found", !isEmbedded);
   // The service says which model it found on this machine, or how to connect one.
-  byId("banner-chosen").hidden = Boolean(well.notice);
-  byId("banner-notice").hidden = !well.notice;
-  byId("banner-notice").replaceChildren(quoting((well.notice ?? "").replace(/PLANNER_[\w=]+/g, "`$&`")), isEmbedded ? " Then restart the service." : "");
+  byId("banner-chosen").hidden = Boolean(health.notice);
+  byId("banner-notice").hidden = !health.notice;
+  byId("banner-notice").replaceChildren(quoting((health.notice ?? "").replace(/PLANNER_[\w=]+/g, "`$&`")), isEmbedded ? " Then restart the service." : "");
 }
 
 function begin({ request, status }) {

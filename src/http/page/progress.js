@@ -1,10 +1,10 @@
 // How the steps went: marks that people set, and what they mean for a plan of the rest.
 
-import { byId, button, element } from "./dom.js";
+import { button, byId, element } from "./dom.js";
 import { count } from "./words.js";
 
 /** The steps that `number` waits for and that are not done. */
-export const waitsFor = (number, { plan, marks }) =>
+const waitsFor = (number, { plan, marks }) =>
   plan.plan.find(({ step }) => step === number).depends_on.filter((needed) => marks[needed]?.status !== "done");
 
 /** The marks once step `number` has `mark`, or none: what needs a step cannot be done while it is not. */

@@ -1,6 +1,6 @@
 // Questions whose answers would change the plan.
 
-import { byId, element, said } from "./dom.js";
+import { byId, element, isolated } from "./dom.js";
 
 /** Shows `questions`, if there are any. */
 export function show(questions = []) {
@@ -8,7 +8,7 @@ export function show(questions = []) {
   byId("question-list").replaceChildren(...questions.map((question, i) => {
     const field = element("input", { id: `answer-${i}`, type: "text", maxlength: 1000, autocomplete: "off" });
     field.dataset.question = question;
-    return element("div", { class: "field" }, element("label", { for: field.id }, said(question)), field);
+    return element("div", { class: "field" }, element("label", { for: field.id }, isolated(question)), field);
   }));
 }
 

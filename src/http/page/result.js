@@ -1,6 +1,6 @@
 // What surrounds the graph: totals, where the plan came from, its steps in words, findings, raw JSON.
 
-import { byId, element, said } from "./dom.js";
+import { byId, element, isolated } from "./dom.js";
 import { json } from "./formats.js";
 import { findingList, findingsOf } from "./steps.js";
 import { about, count, dollars, percent, time } from "./words.js";
@@ -9,7 +9,7 @@ import { about, count, dollars, percent, time } from "./words.js";
 export function show({ plan, notes }, configured) {
   showOrigin(plan, notes, configured);
   byId("totals").replaceChildren(...totals(plan, notes).map(total));
-  byId("rationale").replaceChildren(said(plan.rationale || "No rationale was given."));
+  byId("rationale").replaceChildren(isolated(plan.rationale || "No rationale was given."));
   showFindings(findingsOf(plan));
   byId("raw").textContent = json(plan);
   for (const id of ["totals", "parts", "tools"]) byId(id).hidden = false;
@@ -53,7 +53,7 @@ function totals(plan, notes) {
     ["Cost of the steps", `tier ${highest} of 5`, "the highest of any step"],
     ["Confidence", percent(plan.confidence), null, "", plan.confidence],
     ["Complexity", percent(plan.complexity_score), null, "", plan.complexity_score],
-    ["Made by", notes.edited ? "You" : said(model === "embedded" ? "embedded planner" : model),
+    ["Made by", notes.edited ? "You" : isolated(model === "embedded" ? "embedded planner" : model),
       [notes.edited ? "edited by hand, checked by the planner arm" : null, notes["x-planner-playbook"] && `playbook ${notes["x-planner-playbook"]}`,
         CACHE[notes["x-planner-cache"]]].filter(Boolean).join(" · "), "model"],
   ];

@@ -1,6 +1,6 @@
 // The dialog with the plans that were made in this browser.
 
-import { byId, button, element, said } from "./dom.js";
+import { button, byId, element, isolated } from "./dom.js";
 import { clear, entries, remove } from "./history.js";
 import { count } from "./words.js";
 
@@ -30,7 +30,7 @@ function fill(open) {
       dialog.close();
       open(entry);
     }, { class: "entry" });
-    choose.append(said(entry.request.goal, "span", { class: "entry-goal" }),
+    choose.append(isolated(entry.request.goal, "span", { class: "entry-goal" }),
       element("span", { class: "hint" }, `${date} · ${count(steps, "step")} · ${count(entry.versions.length, "version")}`));
     return element("li", {}, choose, button("✕", () => {
       remove(entry.id);

@@ -1,6 +1,6 @@
 // Steps in words: for the list and for the drawer.
 
-import { button, element, said } from "./dom.js";
+import { button, element, isolated } from "./dom.js";
 import { cost, mark } from "./graph.js";
 import { finding, time, visible } from "./words.js";
 
@@ -24,7 +24,7 @@ export const findingList = (findings) => element("ul", { class: "findings" }, ..
 
 /** A message in which text between backticks is code. */
 export function quoting(message) {
-  const text = said("");
+  const text = isolated("");
   text.append(...visible(message).split(/`([^`]+)`/).map((part, i) => (i % 2 ? element("code", {}, part) : part)));
   return text;
 }
@@ -38,17 +38,17 @@ export function inWords(step, version, level, more = []) {
   return [
     element(level, level === "h2" ? { id: "detail-title" } : {},
       element("span", { class: "number" }, element("span", { class: "unseen" }, "Step "), String(step.step)), " ",
-      said(step.action, "span")),
+      isolated(step.action, "span")),
     element("p", { class: "facts" },
-      said(step.required_arm, "span", { class: "arm" }),
+      isolated(step.required_arm, "span", { class: "arm" }),
       element("span", {}, time(step.estimated_duration_seconds)),
       cost(step.estimated_cost_tier),
       status ? mark(status) : null,
       critical ? element("span", { class: "flag" }, "critical path") : null,
       level === "h3" && step.depends_on.length ? element("span", {}, `after ${step.depends_on.join(", ")}`) : null),
-    text ? element("p", { class: `mark-text ${status}` }, status === "failed" ? "Failed: " : "Result: ", said(text)) : null,
+    text ? element("p", { class: `mark-text ${status}` }, status === "failed" ? "Failed: " : "Result: ", isolated(text)) : null,
     level === "h3" ? null : element("h3", {}, "Done when"),
-    element("ul", { class: "criteria" }, ...step.acceptance_criteria.map((criterion) => said(criterion, "li"))),
+    element("ul", { class: "criteria" }, ...step.acceptance_criteria.map((criterion) => isolated(criterion, "li"))),
     findings.length ? findingList(findings) : null,
     ...more,
   ].filter(Boolean);

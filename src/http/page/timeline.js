@@ -1,6 +1,6 @@
 // The plan in time: one row a step, one bar for when it runs if each step begins as soon as it can.
 
-import { element, said } from "./dom.js";
+import { element, isolated } from "./dom.js";
 import { mark } from "./graph.js";
 import { times } from "./layout.js";
 import { time } from "./words.js";
@@ -38,7 +38,7 @@ export function draw(place, steps, { critical = [], marks = {}, hue, open }) {
     const item = element("li", {},
       element("p", { class: "row-name" },
         element("span", { class: "number" }, element("span", { class: "unseen" }, "Step "), String(step.step)),
-        said(step.action, "span", { class: "row-action", title: step.action }),
+        isolated(step.action, "span", { class: "row-action", title: step.action }),
         status ? mark(status) : null),
       element("div", { class: "track" }, bar, length));
     item.style.setProperty("--hue", hue(step.required_arm));

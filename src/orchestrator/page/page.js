@@ -23,8 +23,8 @@ function element(name, attributes = {}, ...children) {
   return node;
 }
 
-/** A text of a caller or an LLM: its direction is its own, and ends with it. */
-const quoted = (text, attributes = {}) => element("bdi", { dir: "auto", ...attributes }, text);
+/** A text of a caller or an LLM, isolated: its direction is its own, and ends with it. */
+const isolated = (text, attributes = {}) => element("bdi", { dir: "auto", ...attributes }, text);
 
 const say = (text) => (byId("said").textContent = text);
 const fail = (error) => (byId("error").textContent = error?.message ?? "");
@@ -60,18 +60,18 @@ const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 function step({ step, action, required_arm, acceptance_criteria, depends_on, estimated_duration_seconds }) {
   const needed = depends_on.length ? `, after ${depends_on.join(", ")}` : "";
   return element("li", { value: step },
-    quoted(action),
-    element("p", { class: "more" }, quoted(required_arm), `, ${duration(estimated_duration_seconds)}${needed}`),
-    element("ul", {}, ...acceptance_criteria.map((criterion) => element("li", {}, quoted(criterion)))));
+    isolated(action),
+    element("p", { class: "more" }, isolated(required_arm), `, ${duration(estimated_duration_seconds)}${needed}`),
+    element("ul", {}, ...acceptance_criteria.map((criterion) => element("li", {}, isolated(criterion)))));
 }
 
 /** Details of a task, in addition to its row. */
 function inside({ task_id, result, error, processing_time_ms }) {
   const parts = [];
-  if (error) parts.push(element("p", { class: "why" }, quoted(error)));
+  if (error) parts.push(element("p", { class: "why" }, isolated(error)));
   if (result) {
     parts.push(element("ol", { class: "steps" }, ...result.plan.map(step)));
-    parts.push(element("p", {}, quoted(result.rationale)));
+    parts.push(element("p", {}, isolated(result.rationale)));
     const confidence = `confidence ${Math.round(result.confidence * 100)}%`;
     const least = `about ${duration(criticalSeconds(result.plan))} if steps run in parallel`;
     const most = `${duration(result.total_estimated_duration)} one after the other`;
@@ -87,7 +87,7 @@ function inside({ task_id, result, error, processing_time_ms }) {
 class Row {
   constructor() {
     this.status = element("span");
-    this.goal = quoted("", { class: "goal" });
+    this.goal = isolated("", { class: "goal" });
     this.facts = element("span", { class: "facts" });
     this.inside = element("div", { class: "inside" });
     this.details = element("details", {}, element("summary", {}, this.status, this.goal, this.facts), this.inside);
