@@ -7,7 +7,7 @@ mod promises;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 
-/// Sound plans in the forms in which they come.
+/// Valid plans in the forms in which they come.
 const PLANS: [&str; 4] = [
     r#"{"plan":[{"step":1,"action":"Gather the reports","required_arm":"retriever","acceptance_criteria":["All of June","None twice"],"depends_on":[],"estimated_cost_tier":1,"estimated_duration_seconds":20},{"step":2,"action":"Fix the upload","required_arm":"coder","acceptance_criteria":["Test passes"],"depends_on":[1],"estimated_cost_tier":4,"estimated_duration_seconds":60},{"step":3,"action":"Verify the upload","required_arm":"judge","acceptance_criteria":["2 GB file works"],"depends_on":[1,2],"estimated_cost_tier":2,"estimated_duration_seconds":30}],"rationale":"Reports lead to the bug.","confidence":0.8}"#,
     "Sure!\n```json\n{\n  'steps': [\n    {'id': 'a', 'task': 'It's found', 'agent': 'Retriever', 'criteria': 'Found', 'duration': '1-2 min',},\n    {'id': 'b', 'task': 'Write it', 'agent': 'coder', 'criteria': ['Written'], 'after': 'a', 'cost': '2/5'},\n    {'id': 'c', 'task': 'Check it', 'agent': 'judge', 'criteria': ['Checked'], 'after': ['a', 'b']} // last\n  ],\n  'confidence': '80%'\n}\n```",

@@ -108,7 +108,7 @@ fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(),
             if let Some(confidence) = draft.confidence.filter(|c| (0.0..=1.0).contains(c)) {
                 prop_assert_eq!(repairs.is_empty() || confidence == 0.0, response.confidence >= confidence);
             }
-            // What is sound already stays as it is.
+            // What is valid already stays as it is.
             let again = Draft {
                 steps: response.plan.iter().map(as_draft).collect(),
                 rationale: Some(response.rationale.clone()),
@@ -116,7 +116,7 @@ fn check(draft: &Draft, rules: &PlanRules, registry: &ArmRegistry) -> Result<(),
                 ..Draft::default()
             };
             let (twice, PlanDetails { repairs, .. }) =
-                normalize(again, registry, rules).expect("still sound").into_response();
+                normalize(again, registry, rules).expect("still valid").into_response();
             prop_assert_eq!(repairs, vec![]);
             prop_assert_eq!(twice, response);
         }

@@ -50,7 +50,7 @@ fn good_rest() -> Value {
     })
 }
 
-/// Fails unless `plan` is sound and has the finished steps of `request` as they were.
+/// Fails unless `plan` is valid and has the finished steps of `request` as they were.
 fn assert_continues(plan: &PlanResponse, request: &Value) {
     let rules = PlanRules { max_steps: 50, ..PlanRules::default() };
     assert_valid(plan, &rules, &ArmRegistry::default());

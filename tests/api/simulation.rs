@@ -35,7 +35,7 @@ const SEED: u64 = 2_024;
 /// What the requests came to.
 #[derive(Default)]
 struct Figures {
-    sound: u64,
+    valid: u64,
     calls: u64,
     /// Valid plans with an action that the LLM did not have in mind.
     distorted: Vec<String>,
@@ -51,13 +51,13 @@ struct Figures {
 
 impl Figures {
     fn calls_per_plan(&self) -> f64 {
-        self.calls as f64 / self.sound as f64
+        self.calls as f64 / self.valid as f64
     }
 
     fn in_words(&self, seed: u64) -> String {
         let mut words = format!("{REQUESTS} requests to a weak LLM, seed {seed}\n");
         let share = |count: u64| count as f64 * 100.0 / REQUESTS as f64;
-        let _ = writeln!(words, "valid plans            {} ({:.1}%)", self.sound, share(self.sound));
+        let _ = writeln!(words, "valid plans            {} ({:.1}%)", self.valid, share(self.valid));
         let _ = writeln!(
             words,
             "without repair         {} ({:.1}%)",
@@ -113,9 +113,9 @@ async fn simulate(seed: u64) -> Figures {
         match result.map(Plan::into_response) {
             Ok((plan, _)) => {
                 assert_valid(&plan, &settings.rules, &settings.arms);
-                figures.sound += 1;
+                figures.valid += 1;
                 let actions: Vec<&str> = plan.plan.iter().map(|step| step.action.as_str()).collect();
-                if !behaviour().any(|call| is_said_by(&actions, &call.meant)) {
+                if !behaviour().any(|call| are_those_meant(&actions, &call.meant)) {
                     let meant: Vec<_> = behaviour().map(|call| (call.kind, call.meant)).collect();
                     figures.distorted.push(format!("request {request}: {actions:?} of {meant:?}"));
                 }
@@ -178,7 +178,7 @@ fn asked_for(seed: u64, request: u64) -> PlanRequest {
 }
 
 /// Whether these are the actions that were meant, in any order, perhaps with a verification more.
-fn is_said_by(actions: &[&str], meant: &[String]) -> bool {
+fn are_those_meant(actions: &[&str], meant: &[String]) -> bool {
     let extra = actions.iter().filter(|action| !meant.iter().any(|said| said == *action)).count();
     let all_there = meant.iter().all(|said| actions.contains(&said.as_str()));
     all_there && extra == actions.len() - meant.len() && extra <= 1
@@ -226,7 +226,7 @@ fn counted(exposed: &str, metric: &str) -> BTreeMap<String, u64> {
 async fn nearly_every_request_to_a_weak_llm_gets_a_valid_plan() {
     let figures = simulate(SEED).await;
     eprintln!("{}", figures.in_words(SEED));
-    assert!(figures.sound * 1_000 >= REQUESTS * 995, "{} valid plans", figures.sound);
+    assert!(figures.valid * 1_000 >= REQUESTS * 995, "{} valid plans", figures.valid);
     assert!(figures.calls_per_plan() <= 1.6, "{:.2} calls a plan", figures.calls_per_plan());
     assert!(figures.valid_without_repair * 2 < REQUESTS, "{} without repair", figures.valid_without_repair);
     assert!(figures.distorted.is_empty(), "{:?}", figures.distorted);

@@ -90,5 +90,5 @@ async fn plans_from_the_cache_cost_nothing() {
     let (status, _) = app.refused(&json!({ "goal": "Another" })).await;
     assert_eq!(status, 503);
     let plan = json_of(app.plan(&goal()).await).await;
-    assert!(plan["plan"].is_array(), "the cached plan is there still");
+    assert!(plan["plan"].is_array(), "the plan is still cached");
 }

@@ -161,12 +161,12 @@ async fn a_task_for_one_arm_is_kept_and_not_planned(database: TestDatabase) {
 
 async fn a_refused_task_fails_at_once_with_the_reason(database: TestDatabase) {
     let planner =
-        FakeLlm::start([planner_problem(500, "plan_invalid", "The LLM's plan is not sound.")]).await;
+        FakeLlm::start([planner_problem(500, "plan_invalid", "The LLM's plan is not valid.")]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let id = orchestrator.api.submit(&json!({ "goal": "Fix it" })).await;
     let task = orchestrator.api.ended(&id).await;
     assert_eq!((&task["status"], &task["result"]), (&json!("failed"), &Value::Null));
-    let reason = "the planner arm refused the request (plan_invalid): The LLM's plan is not sound";
+    let reason = "the planner arm refused the request (plan_invalid): The LLM's plan is not valid";
     assert_eq!(task["error"], reason);
     assert_eq!(planner.calls().len(), 1);
     assert_eq!(database.subtasks().await, []);

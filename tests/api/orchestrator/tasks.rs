@@ -154,7 +154,7 @@ async fn tasks_are_listed_newest_first_page_by_page(database: TestDatabase) {
 
 async fn tasks_are_listed_by_status(database: TestDatabase) {
     let planner =
-        FakeLlm::start([good(), crate::support::planner_problem(500, "plan_invalid", "Not sound.")]).await;
+        FakeLlm::start([good(), crate::support::planner_problem(500, "plan_invalid", "Not valid.")]).await;
     let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
     let api = &orchestrator.api;
     let complete = api.submit(&json!({ "goal": "Plan it" })).await;
@@ -175,7 +175,7 @@ async fn tasks_are_listed_by_status(database: TestDatabase) {
     let all = list(api, "").await;
     let of = |index: usize, field: &str| all["tasks"][index][field].clone();
     assert_eq!((of(2, "steps"), of(2, "goal"), of(2, "error")), (json!(5), json!("Plan it"), Value::Null));
-    assert!(of(1, "error").as_str().is_some_and(|error| error.contains("Not sound")), "{all}");
+    assert!(of(1, "error").as_str().is_some_and(|error| error.contains("Not valid")), "{all}");
     assert_eq!((of(1, "priority"), of(1, "steps")), (json!("high"), Value::Null));
     assert_eq!((of(0, "assigned_arm"), of(0, "priority")), (json!("coder"), json!("medium")));
     for field in ["created_at", "updated_at", "processing_time_ms"] {
