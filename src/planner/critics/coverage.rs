@@ -6,13 +6,15 @@ use std::sync::LazyLock;
 use crate::domain::{FindingCode, PlanRequest, WarningCode};
 use crate::planner::playbooks::{clauses, limit};
 
-use super::words::{Mention, Vocabulary, is_latin_greek_or_cyrillic, is_unspaced, words};
+use super::words::{Vocabulary, is_latin_greek_or_cyrillic, is_unspaced, significant_words, words};
 use super::{Critic, Finding, FindingSeverity, Review, quoted};
 
 /// Flags 1 of 102 good plans (docs/critics.md).
 const CONSTRAINT_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 /// Flags none of them.
 const GOAL_SEVERITY: FindingSeverity = FindingSeverity::Soft;
+/// Parts of the goal with fewer significant words are not looked for: a plan may well use another word.
+const MIN_PART_WORDS: usize = 2;
 
 /// With one of these a constraint forbids something: a plan keeps it by not doing that, which needs no mention.
 #[rustfmt::skip]
@@ -26,20 +28,22 @@ static FORBIDDING: LazyLock<HashSet<&str>> = LazyLock::new(|| HashSet::from([
 #[rustfmt::skip]
 const FORBIDDING_UNSPACED: &[&str] = &["不", "勿", "禁", "无", "無", "没", "ない", "なし", "せず", "しない", "ません", "없", "않", "금지", "말", "ไม่", "ห้าม"];
 
-/// The words of the plan where they are in the language of the request: a part of the goal is mentioned.
-fn vocabulary(review: &Review<'_>) -> Option<Vocabulary> {
+/// The words of the plan.
+fn vocabulary(review: &Review<'_>) -> Vocabulary {
     let texts = review.steps.iter().flat_map(|step| {
         std::iter::once(step.action.as_str())
             .chain(std::iter::once(step.required_arm.as_str()))
             .chain(step.acceptance_criteria.iter().map(String::as_str))
     });
-    let vocabulary = Vocabulary::of(texts.chain([review.rationale]));
-    (vocabulary.mention(&review.request.goal).found > 0).then_some(vocabulary)
+    Vocabulary::of(texts.chain([review.rationale]))
 }
 
-/// Whether `text` is written in the script of the plan.
-fn is_of_one_script(text: &str, vocabulary: &Vocabulary) -> bool {
-    is_latin_greek_or_cyrillic(text) == is_latin_greek_or_cyrillic(vocabulary.text())
+/// Whether `text` has at least `least` significant words, none of which the plan mentions, though it is in the same script.
+fn is_unmentioned(text: &str, vocabulary: &Vocabulary, least: usize) -> bool {
+    let words = significant_words(text);
+    words.len() >= least
+        && !words.iter().any(|word| vocabulary.mentions(word))
+        && is_latin_greek_or_cyrillic(text) == is_latin_greek_or_cyrillic(vocabulary.text())
 }
 
 /// Finds constraints and parts of the goal that the plan does not mention.
@@ -50,13 +54,16 @@ impl Critic for Coverage {
     fn review(&self, review: &Review<'_>) -> Vec<Finding> {
         let PlanRequest { goal, constraints, .. } = review.request;
         let constraints = (1..).zip(constraints).filter(|(_, text)| needs_mention(text)).collect::<Vec<_>>();
-        let parts = if goal.is_empty() { Vec::new() } else { clauses(goal) };
-        if constraints.is_empty() && parts.len() < 2 {
+        let (vocabulary, goal_words) = (vocabulary(review), significant_words(goal));
+        let unmentioned = goal_words.iter().filter(|word| !vocabulary.mentions(word)).count();
+        if unmentioned == goal_words.len() {
+            // The plan is in another language than the request.
             return Vec::new();
         }
-        let Some(vocabulary) = vocabulary(review) else { return Vec::new() };
         let mut findings = unaddressed(&constraints, &vocabulary);
-        findings.extend(uncovered(&parts, &vocabulary));
+        if unmentioned >= MIN_PART_WORDS {
+            findings.extend(uncovered(&clauses(goal), &vocabulary));
+        }
         findings
     }
 }
@@ -67,10 +74,7 @@ fn needs_mention(constraint: &str) -> bool {
 }
 
 fn unaddressed(constraints: &[(usize, &String)], vocabulary: &Vocabulary) -> Vec<Finding> {
-    let is_unaddressed = |(_, text): &&(usize, &String)| {
-        let Mention { found, total } = vocabulary.mention(text);
-        found == 0 && total > 0 && is_of_one_script(text, vocabulary)
-    };
+    let is_unaddressed = |(_, text): &&(usize, &String)| is_unmentioned(text, vocabulary, 1);
     constraints
         .iter()
         .filter(is_unaddressed)
@@ -99,10 +103,7 @@ fn uncovered(parts: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {
     if parts.len() < 2 {
         return Vec::new();
     }
-    let is_uncovered = |part: &&String| {
-        let Mention { found, total } = vocabulary.mention(part);
-        found == 0 && total > 1 && is_of_one_script(part, vocabulary)
-    };
+    let is_uncovered = |part: &&String| is_unmentioned(part, vocabulary, MIN_PART_WORDS);
     parts
         .iter()
         .filter(is_uncovered)
