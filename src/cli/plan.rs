@@ -11,7 +11,7 @@ use crate::domain::problem::Problem;
 use crate::domain::{InvalidRequest, MAX_GOAL_CHARS};
 
 use super::generate::{GenerateArguments, generate_and_print};
-use super::output::STANDARD;
+use super::output::{STANDARD, findings};
 use super::request::RequestArguments;
 
 /// The longest goal in UTF-8 with its line ending.
@@ -51,10 +51,12 @@ pub(super) async fn plan(arguments: PlanArguments, settings: &Settings) -> ExitC
             body.insert("playbook".to_owned(), playbook.as_str().into());
         }
         let body = Value::Object(body).to_string();
-        service
-            .planner
-            .read_request(body.as_bytes())
-            .map_err(|InvalidRequest { faults, .. }| Problem::from(faults).detail)
+        service.planner.read_request(body.as_bytes()).map_err(|InvalidRequest { faults, .. }| {
+            match faults.len() {
+                1 => Problem::from(faults).detail,
+                _ => findings("the request is invalid", &faults),
+            }
+        })
     })
     .await
 }

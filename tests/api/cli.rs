@@ -397,7 +397,10 @@ async fn an_invalid_file_of_arms_is_reported_with_the_place_in_it() {
         ("/nowhere.json", &["the file \"/nowhere.json\" cannot be read"][..]),
         (
             &file.path,
-            &["arms[0] is not an arm of this installation (did you mean `coder`?)", "arms[1] has no id"],
+            &[
+                "is invalid:\n  - arms[0] is not an arm of this installation (did you mean `coder`?)",
+                "\n  - arms[1] has no id",
+            ],
         ),
     ] {
         let (code, _, err) = run(&[EMBEDDED], &["plan", "Ship it", "--arms", path]).await;
