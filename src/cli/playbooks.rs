@@ -125,7 +125,8 @@ fn test(goal: &str, named: Option<&Playbook>, settings: &Settings) -> String {
     let planner =
         EmbeddedPlanner::new(Arc::new(settings.arms.clone()), settings.rules.clone(), library.clone());
     for (part, playbook) in planner.matches(goal) {
-        let _ = writeln!(text, "- {part}: {}", playbook.unwrap_or("none, an outline"));
+        let what = if playbook.outline { "no playbook, but the outline " } else { "" };
+        let _ = writeln!(text, "- {part}: {what}{}", playbook.name);
     }
     visible_lines(&text)
 }

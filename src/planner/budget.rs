@@ -1,13 +1,11 @@
 //! Budgets: those that no new plan of the rest can keep, and plans of the embedded planner that are made to fit.
 
 use crate::domain::{Budget, FieldError, SubTask};
+use crate::text::duration;
 
 use super::draft::{Draft, DraftStep};
 use super::graph;
 use super::replan::PlanProgress;
-
-/// What the rationale says of estimates that were made to fit.
-const FITTED: &str = " Estimates are scaled to the budget.";
 
 /// The limits of `budget` that no new plan of the rest can keep, after what is done in `progress`.
 pub(super) fn replan_budget_faults(
@@ -70,19 +68,22 @@ fn scaled(step: &DraftStep, scale: f64) -> f64 {
     (step.seconds.unwrap_or_default() * scale).floor().max(1.0)
 }
 
-/// Scales the estimates of a draft with `done` steps to the budget as far as possible; the rationale says so.
+/// Scales the estimates of a draft with `done` steps to the budget as far as possible, and below the `limit` in seconds
+/// that the request sets in words; the rationale says so.
 ///
 /// The steps of the draft must come after those that they need.
-pub(super) fn fit(draft: &mut Draft, budget: &Budget, done: &[SubTask]) {
-    let mut is_changed = false;
+pub(super) fn fit(draft: &mut Draft, budget: &Budget, limit: Option<u32>, done: &[SubTask]) {
+    let mut notes = String::new();
     for step in &mut draft.steps {
         let most = f64::from(budget.max_tier());
         if let Some(tier) = step.cost_tier.as_mut().filter(|tier| **tier > most) {
             *tier = most;
-            is_changed = true;
+            notes = format!(" Cost tiers are lowered to the budget of {most}.");
         }
     }
-    let most = budget.max_duration_seconds.unwrap_or(u64::MAX);
+    let given = budget.max_duration_seconds.unwrap_or(u64::MAX);
+    let said = limit.map_or(u64::MAX, u64::from);
+    let most = given.min(said.saturating_sub(1).max(1));
     if Finish::of(done, &draft.steps, 1.0).last > most {
         // The largest scale that fits, to a millionth; 0 makes each step a second.
         let (mut fits, mut exceeds) = (0_u32, 1_000_000_u32);
@@ -94,10 +95,10 @@ pub(super) fn fit(draft: &mut Draft, budget: &Budget, done: &[SubTask]) {
         for step in &mut draft.steps {
             step.seconds = Some(scaled(step, f64::from(fits) / 1e6));
         }
-        is_changed = true;
+        notes += &format!(" Durations are scaled to the limit of {}.", duration(given.min(said)));
     }
-    if is_changed && let Some(rationale) = &mut draft.rationale {
-        rationale.push_str(FITTED);
+    if let Some(rationale) = &mut draft.rationale {
+        rationale.push_str(&notes);
     }
 }
 

@@ -329,15 +329,15 @@ impl PlannerArm {
         let progress = job.progress.as_deref();
         let embedded = set.embedded(&self.playbooks);
         let budget = job.request.budget.unwrap_or_default();
-        let Proposal { mut draft, playbooks } = match progress {
+        let Proposal { draft, playbooks } = match progress {
             None => embedded.propose(&job.request),
             Some(progress) => {
                 let embedded = embedded.with_rules(budget.within(&set.validator.rules));
-                let draft = embedded.propose_rest(&job.request, progress);
+                let mut draft = embedded.propose_rest(&job.request, progress);
+                budget::fit(&mut draft, &budget, None, progress.done());
                 Proposal { draft, playbooks: Vec::new() }
             }
         };
-        budget::fit(&mut draft, &budget, progress.map_or(&[], PlanProgress::done));
         let plan = set.validator.normalize(draft, &job.request, progress);
         let plan = plan.map(|plan| plan.with_playbooks(PlaybookUse::followed(playbooks)));
         (Origin { usage_totals, ..Origin::embedded() }, plan.map_err(PlanError::Invalid))
@@ -347,8 +347,7 @@ impl PlannerArm {
     fn compiled(&self, set: &ArmSet, job: &PlanJob) -> Option<Plan> {
         let is_from_start = job.progress.is_none();
         let compiled = is_from_start.then(|| set.embedded(&self.playbooks).compiled(&job.request))?;
-        let Proposal { mut draft, playbooks } = compiled?;
-        budget::fit(&mut draft, &job.request.budget.unwrap_or_default(), &[]);
+        let Proposal { draft, playbooks } = compiled?;
         let plan = set.validator.normalize(draft, &job.request, None).ok()?;
         Some(plan.with_playbooks(PlaybookUse::followed(playbooks).map(PlaybookUse::compiled)))
     }

@@ -1,5 +1,7 @@
 //! The playbooks that ship with the program.
 
+use serde::Deserialize;
+
 use super::format::Playbook;
 
 macro_rules! files {
@@ -87,13 +89,25 @@ const BUILT_IN: &[(&str, &str)] = files![
     "document",
     "question",
     "guard",
+    "approval",
 ];
 
-/// All of them.
+/// The usual course of each kind of work, for what no playbook fits.
+const OUTLINES: &str = include_str!("data/outlines.toml");
+
+#[derive(Deserialize)]
+struct Outlines {
+    outline: Vec<Playbook>,
+}
+
+/// All of them, the outlines last.
 pub(super) fn playbooks() -> impl Iterator<Item = Playbook> {
-    BUILT_IN.iter().map(|(name, text)| {
-        let playbook: Playbook =
-            toml::from_str(text).unwrap_or_else(|error| panic!("the built-in playbook {name}: {error}"));
-        Playbook { built_in: true, ..playbook.with_step_ids() }
-    })
+    let playbooks = BUILT_IN.iter().map(|(name, text)| {
+        toml::from_str(text).unwrap_or_else(|error| panic!("the built-in playbook {name}: {error}"))
+    });
+    let outlines: Outlines = toml::from_str(OUTLINES).expect("valid outlines");
+    let outlines = outlines.outline.into_iter().map(|outline| Playbook { outline: true, ..outline });
+    playbooks
+        .chain(outlines)
+        .map(|playbook: Playbook| Playbook { built_in: true, ..playbook.with_step_ids() })
 }

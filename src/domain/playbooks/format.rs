@@ -37,6 +37,9 @@ pub struct Playbook {
     /// Whether its steps are added to plans of other playbooks, and it is never followed on its own.
     #[serde(default)]
     pub addon: bool,
+    /// Whether it is the usual course of a kind of work, for parts of a goal that no other playbook fits.
+    #[serde(default)]
+    pub outline: bool,
     /// Its steps, in the order in which they are usually done.
     #[serde(default)]
     pub steps: Vec<PlaybookStep>,
@@ -69,6 +72,11 @@ pub struct Match {
     pub none_of: Vec<String>,
     /// Whether a keyword must be at the beginning.
     pub starts_with: bool,
+    /// Least score: with 3, a single word that is not at the beginning does not suffice.
+    pub min_score: usize,
+    /// In an outline: playbooks with at most this score are not followed where the outline fits, as its verbs say more
+    /// than a single word further behind.
+    pub outweighs: usize,
 }
 
 /// One step of a playbook.
@@ -186,9 +194,6 @@ impl PlaybookStep {
         if self.acceptance_criteria.iter().all(|text| text.trim().is_empty()) {
             fault(".acceptance_criteria", "is missing or empty; say how to tell that the step is done");
         }
-        if self.capability.is_empty() && self.arm.is_none() {
-            fault("", "has neither `capability` nor `arm`; say who does it");
-        }
         if !(1..=5).contains(&self.cost_tier) {
             fault(".cost_tier", "must be from 1 to 5");
         }
@@ -225,6 +230,11 @@ impl Playbook {
         self
     }
 
+    /// Whether what it is about cannot be undone, or is noticed outside.
+    pub fn is_final(&self) -> bool {
+        self.steps.iter().any(|step| step.is_core() && step.needs_checks())
+    }
+
     /// Every fault of the playbook with its field, one sentence each.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -248,6 +258,10 @@ impl Playbook {
         }
         for (index, step) in self.steps.iter().enumerate() {
             step.check(index, &self.steps[..index], &mut fault);
+            // What an outline is about goes to the arm that the words of the goal point to.
+            if step.capability.is_empty() && step.arm.is_none() && !self.outline {
+                fault(format!("steps[{index}] has neither `capability` nor `arm`; say who does it"));
+            }
         }
         faults
     }

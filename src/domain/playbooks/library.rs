@@ -67,6 +67,12 @@ impl Library {
                 faults.push(format!("two playbooks have the name `{}`; rename one", playbook.name));
             }
         }
+        let outlines = builtin::playbooks().filter(|playbook| playbook.outline);
+        for outline in
+            outlines.filter(|outline| own.iter().any(|own| own.name == outline.name && !own.outline))
+        {
+            faults.push(format!("playbook `{}`: the built-in one of this name is an outline; set `outline: true`, or rename it", outline.name));
+        }
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -92,7 +98,7 @@ impl Library {
     }
 
     fn candidates(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| !entry.playbook.addon)
+        self.entries.iter().filter(|entry| !entry.playbook.addon && !entry.playbook.outline)
     }
 
     /// The playbook of that name.
@@ -115,9 +121,18 @@ impl Library {
         Some(FieldError { field: "playbook".into(), message })
     }
 
-    /// The playbook that fits `text` best; `None` when none fits.
-    pub fn best(&self, text: &str) -> Option<&Playbook> {
-        self.scored(text).next().map(|(playbook, _)| playbook)
+    /// The playbook that fits `text` best and more than an `outline` for it; `None` when none does.
+    pub fn best(&self, text: &str, outline: &Playbook) -> Option<&Playbook> {
+        let best = self.scored(text).next().filter(|(_, score)| *score > outline.matches.outweighs);
+        best.map(|(playbook, _)| playbook)
+    }
+
+    /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the last one.
+    pub fn outline(&self, text: &str) -> &Playbook {
+        let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
+        let best = self.ranked(outlines(), text).next().map(|(playbook, _)| playbook);
+        best.or(outlines().last().map(|entry| &entry.playbook))
+            .expect("built-in outlines can only be replaced")
     }
 
     /// The playbook that fits `text` so well that it may guide an LLM.
@@ -127,10 +142,17 @@ impl Library {
 
     /// The playbooks that fit `text` with their scores, the best first.
     pub fn scored(&self, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
+        self.ranked(self.candidates(), text)
+    }
+
+    fn ranked<'a>(
+        &'a self,
+        entries: impl Iterator<Item = &'a Entry>,
+        text: &str,
+    ) -> impl Iterator<Item = (&'a Playbook, usize)> {
         let found = self.phrases.find(&fold(text));
         let is_question = text.trim_end().ends_with(['?', '？']);
-        let scored =
-            self.candidates().map(|entry| (&entry.playbook, entry.score(&found, is_question, &self.phrases)));
+        let scored = entries.map(|entry| (&entry.playbook, entry.score(&found, is_question, &self.phrases)));
         let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= MIN_SCORE).collect();
         fitting.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
         fitting.into_iter()
@@ -147,12 +169,13 @@ impl Library {
         entry.when.iter().map(|phrases| phrases.is_empty() || found.any(phrases)).collect()
     }
 
-    /// The step that protects personal data and secrets, if one of `texts` speaks of any.
-    pub fn guard_for<'a>(&self, mut texts: impl Iterator<Item = &'a str>) -> Option<&PlaybookStep> {
-        let guard = self.entries.iter().find(|entry| entry.playbook.addon)?;
-        texts
-            .any(|text| self.phrases.find(&fold(text)).any(&guard.keywords))
-            .then(|| guard.playbook.steps.first())?
+    /// The steps that are added to plans of other playbooks where one of `texts` calls for them.
+    pub fn addons(&self, texts: &[&str]) -> Vec<&PlaybookStep> {
+        let addons = self.entries.iter().filter(|entry| entry.playbook.addon);
+        let fits = |entry: &&Entry| {
+            texts.iter().any(|text| entry.score(&self.phrases.find(&fold(text)), false, &self.phrases) > 0)
+        };
+        addons.filter(fits).filter_map(|entry| entry.playbook.steps.first()).collect()
     }
 }
 
@@ -181,7 +204,8 @@ impl Entry {
         if self.playbook.matches.starts_with {
             return if leads || is_question { 1 + leading } else { 0 };
         }
-        if score == 0 { 0 } else { score + leading + usize::from(!self.any_of.is_empty()) }
+        let total = score + leading + usize::from(!self.any_of.is_empty());
+        if score == 0 || total < self.playbook.matches.min_score { 0 } else { total }
     }
 }
 

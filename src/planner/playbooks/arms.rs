@@ -4,12 +4,15 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::arms::{ArmQuery, ArmRegistry, Resolution, fold_name};
+use crate::domain::arms::{Arm, ArmQuery, ArmRegistry, Resolution, fold_name};
 use crate::domain::playbooks::{PhraseSet, PhraseSetBuilder, Playbook, PlaybookStep};
 use crate::text::fold;
 
 /// Least relevance at which words point to an arm: that of a rare word in the arm's name.
 const CLEAR_SCORE: f32 = 1.6;
+
+/// How an arm is described that does what no other arm does.
+const GENERAL_WORK: &str = "general purpose assistant: plans, coordinates and does any other task";
 
 /// The arms of an installation as playbooks see them.
 #[derive(Debug)]
@@ -22,6 +25,10 @@ pub(super) struct Staff {
     /// The words of each arm's name.
     names: Vec<Vec<usize>>,
     phrases: PhraseSet,
+    /// The arm without keywords, where it is the only one.
+    takes_the_rest: Option<usize>,
+    /// The arm for what no arm fits.
+    most_general: usize,
     are_tools: bool,
 }
 
@@ -42,7 +49,9 @@ impl Staff {
         let mut others = registry.arms().iter().filter(|arm| !arm.verifies()).peekable();
         let are_tools = others.peek().is_some()
             && others.all(|arm| arm.keywords.is_empty() && arm.capabilities.is_empty());
-        Self { capabilities, keywords, names, phrases: phrases.build(), are_tools, registry }
+        let (takes_the_rest, most_general) = (takes_the_rest(&registry), most_general(&registry));
+        let phrases = phrases.build();
+        Self { capabilities, keywords, names, phrases, takes_the_rest, most_general, are_tools, registry }
     }
 
     /// Whether there are arms for what a playbook is about: each of its core steps, and most of the others.
@@ -88,13 +97,17 @@ impl Staff {
     }
 
     /// The arm for work that is known by its words only: the one they point to, else the one that takes the rest,
-    /// else the one that they fit best.
+    /// else the one that they fit best, else the most general one.
     pub(super) fn for_text(&self, text: &str) -> usize {
-        let takes_the_rest =
-            || self.registry.arms().iter().position(|arm| arm.takes_the_rest() && !arm.verifies());
         let ranked = || self.registry.best_arms(text).first().map(|ranked| ranked.place);
-        let does_work = || self.registry.arms().iter().position(|arm| !arm.verifies());
-        self.for_words(text).or_else(takes_the_rest).or_else(ranked).or_else(does_work).unwrap_or(0)
+        self.for_words(text).or(self.takes_the_rest).or_else(ranked).unwrap_or(self.most_general)
+    }
+
+    /// Whether anything about `arm` speaks for giving `text` to it.
+    pub(super) fn fits(&self, arm: usize, text: &str) -> bool {
+        self.takes_the_rest == Some(arm)
+            || self.by_keywords(text) == Some(arm)
+            || self.registry.best_arms(text).iter().any(|ranked| ranked.place == arm)
     }
 
     /// The arm with the most keywords in `text`; among equals the one whose keyword comes first in it.
@@ -129,4 +142,22 @@ impl Staff {
     pub(super) fn place(&self, id: &str) -> Option<usize> {
         self.registry.arms().iter().position(|arm| arm.id == id)
     }
+}
+
+/// The only arm that takes what fits nowhere else.
+fn takes_the_rest(registry: &ArmRegistry) -> Option<usize> {
+    let takes = |arm: &Arm| arm.takes_the_rest() && !arm.verifies();
+    let mut places = (0..registry.arms().len()).filter(|place| takes(&registry.arms()[*place]));
+    places.next().filter(|_| places.next().is_none())
+}
+
+/// The arm whose description is the most general; where none says that, the cheapest one, verifying ones last.
+fn most_general(registry: &ArmRegistry) -> usize {
+    let ranked = registry.best_arms(GENERAL_WORK);
+    let described = ranked.iter().find(|ranked| !ranked.arm.verifies()).map(|ranked| ranked.place);
+    let rank = |place: &usize| {
+        let arm = &registry.arms()[*place];
+        (arm.verifies(), arm.cost_tier, &arm.id)
+    };
+    described.or((0..registry.arms().len()).min_by_key(rank)).unwrap_or_default()
 }

@@ -7,7 +7,6 @@ use crate::domain::playbooks::{Library, PlaybookStep};
 
 use super::Matched;
 use super::arms::Staff;
-use super::language::Language;
 use super::wording::Filler;
 
 mod instantiate;
@@ -43,6 +42,8 @@ pub(super) struct Node {
     needs_checks: bool,
     /// Whether it checks, or its results count as checked.
     checks: bool,
+    /// Whether no arm is known to fit it.
+    pub(super) is_misfit: bool,
     produces: Vec<String>,
     consumes: Vec<String>,
 }
@@ -67,8 +68,8 @@ pub(super) struct Frame<'a> {
     pub(super) rules: &'a PlanRules,
     /// Fills the slots of playbooks.
     pub(super) filler: Filler<'a>,
-    /// The step that protects personal data and secrets, where it is needed.
-    pub(super) guard: Option<&'a PlaybookStep>,
+    /// Steps that are needed whatever the goal is about.
+    pub(super) addons: Vec<&'a PlaybookStep>,
     /// How long the work may take, in seconds.
     pub(super) limit: Option<u32>,
 }
@@ -85,22 +86,14 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
     for place in 0..groups.len() {
         instantiate::instantiate(&groups, place, verifier.is_some(), frame, &mut nodes);
     }
-    if nodes.is_empty() && parts.iter().any(|matched| matched.playbook.is_some()) {
-        // No arm can do any of the steps that are for this goal: its own words remain.
-        let outline = |matched: &Matched<'_>| Matched { part: matched.part.clone(), playbook: None };
-        return compose(&parts.iter().map(outline).collect::<Vec<_>>(), frame);
-    }
     join_groups(&mut nodes);
-    protect(&mut nodes, parts, frame);
+    add_steps(&mut nodes, &groups, frame);
     put_final_steps_last(&mut nodes);
     let room = max_steps
         - usize::from(verifier.is_some() && !nodes.iter().any(|node| node.closes)).min(max_steps - 1);
     select::select(&mut nodes, room);
     select::sort(&mut nodes);
     select::merge(&mut nodes, room, staff);
-    if parts.iter().all(|part| part.playbook.is_none()) {
-        select::prepare(&mut nodes, room, staff);
-    }
     select::fill(&mut nodes, rules.min_steps.saturating_sub(usize::from(verifier.is_some())), staff);
     if let Some(verifier) = verifier {
         let has_room = nodes.len() < max_steps;
@@ -117,10 +110,8 @@ fn grouped<'a>(parts: &'a [Matched<'a>], library: &Library) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for part in parts {
         let joins = |group: &Group<'_>| {
-            part.playbook.is_some_and(|playbook| {
-                group[0].playbook.is_some_and(|other| other.name == playbook.name)
-                    && instantiate::asked_for(part, playbook, library).is_empty()
-            })
+            group[0].playbook.name == part.playbook.name
+                && instantiate::asked_for(part, part.playbook, library).is_empty()
         };
         match groups.last_mut() {
             Some(group) if joins(group) => group.push(part),
@@ -153,7 +144,7 @@ fn ordered<'a>(groups: &[Group<'a>]) -> Vec<Group<'a>> {
 
 /// The steps of the playbook that a group follows.
 fn steps<'a>(group: &Group<'a>) -> impl Iterator<Item = &'a PlaybookStep> {
-    group[0].playbook.into_iter().flat_map(|playbook| &playbook.steps)
+    group[0].playbook.steps.iter()
 }
 
 /// The results of a group.
@@ -164,7 +155,6 @@ fn produced<'a>(group: &Group<'a>) -> HashSet<&'a String> {
 /// Whether a group does what cannot be undone or what others notice.
 fn is_final(group: &Group<'_>) -> bool {
     steps(group).any(PlaybookStep::needs_checks)
-        || group[0].playbook.is_none() && Language::get().is_final(&group[0].part.text)
 }
 
 /// Links the groups: what consumes a result waits for what produces it, all else for the group before. A group of which
@@ -223,28 +213,42 @@ fn leaves(nodes: &[Node], group: usize) -> Vec<usize> {
     members(nodes, group).filter(|at| !needed.contains(at)).collect()
 }
 
-/// Adds the step that protects personal data and secrets, unless a step guards them already.
-fn protect(nodes: &mut Vec<Node>, parts: &[Matched<'_>], frame: &Frame<'_>) {
-    let guarded = frame.guard.and_then(|step| Some((step, frame.staff.for_step(step)?)));
-    let Some((step, arm)) = guarded else { return };
-    if nodes.iter().any(|node| node.arm == arm) {
-        return;
-    }
-    let at = nodes.len();
-    let first = nodes.iter().position(|node| !node.is_core && !node.needs_checks);
-    nodes.push(Node {
-        action: frame.filler.fill(&step.action, &parts[0].part),
-        arm,
-        criteria: frame.filler.criteria(step, &parts[0].part),
-        needs: first.into_iter().collect(),
-        cost_tier: step.cost_tier,
-        seconds: step.duration_seconds,
-        checks: true,
-        ..Node::default()
-    });
-    for (index, node) in nodes.iter_mut().enumerate().take(at) {
-        if (node.is_core || node.needs_checks) && first != Some(index) {
-            node.needs.insert(at);
+/// Adds the steps that are needed whatever the goal is about. One that checks, such as an approval, comes between the work
+/// and what is final; another one, such as the protection of personal data, before the work, unless its arm works on it
+/// anyway.
+fn add_steps(nodes: &mut Vec<Node>, groups: &[Group<'_>], frame: &Frame<'_>) {
+    for step in &frame.addons {
+        let Some(arm) = frame.staff.for_step(step) else { continue };
+        let count = nodes.len();
+        let (group, needs, waiting): (usize, BTreeSet<usize>, Vec<usize>) = if step.checks() {
+            let is_final = |at: &usize| nodes[*at].needs_checks && nodes[*at].is_core;
+            let finals: Vec<usize> = (0..count).filter(is_final).collect();
+            let Some(group) = finals.first().map(|&at| nodes[at].group) else { continue };
+            let behind: HashSet<usize> = finals.iter().flat_map(|&at| waiting_for(nodes, at)).collect();
+            let is_before =
+                |at: &usize| nodes[*at].group <= group && !finals.contains(at) && !behind.contains(at);
+            (group, (0..count).filter(is_before).collect(), finals)
+        } else if nodes.iter().any(|node| node.arm == arm) {
+            continue;
+        } else {
+            let first = nodes.iter().position(|node| !node.is_core && !node.needs_checks);
+            let works = |at: &usize| (nodes[*at].is_core || nodes[*at].needs_checks) && first != Some(*at);
+            (0, first.into_iter().collect(), (0..count).filter(works).collect())
+        };
+        let part = &groups[group][0].part;
+        nodes.push(Node {
+            action: frame.filler.fill(&step.action, part),
+            arm,
+            criteria: frame.filler.criteria(step, part),
+            needs,
+            cost_tier: step.cost_tier,
+            seconds: step.duration_seconds,
+            group,
+            checks: true,
+            ..Node::default()
+        });
+        for at in waiting {
+            nodes[at].needs.insert(count);
         }
     }
 }

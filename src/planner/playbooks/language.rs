@@ -28,8 +28,7 @@ pub(super) struct Language {
     stating: HashSet<String>,
     finding: HashSet<String>,
     first_words: HashSet<String>,
-    final_verbs: HashSet<String>,
-    unspaced_final_verbs: Vec<String>,
+    before_it: Vec<String>,
     texts: HashSet<String>,
 }
 
@@ -41,6 +40,15 @@ pub(super) enum Opening {
     /// With a verb of another language.
     Foreign,
 }
+
+/// Behind the first word, these make a sentence a description.
+const IS: [&str; 8] = ["is", "are", "was", "were", "ist", "sind", "est", "sont"];
+
+/// What may stand before a German verb: "vorbereiten", "einrichten".
+const SEPARABLE: [&str; 16] = [
+    "vor", "ab", "an", "auf", "aus", "bei", "ein", "fest", "her", "los", "mit", "nach", "um", "weg", "zu",
+    "zurück",
+];
 
 /// Endings of English adjectives. A noun does not precede them, so what does is a verb: "research electric bikes".
 const ADJECTIVE_ENDINGS: &[&str] = &["able", "ible", "ful", "ic", "ical", "ive", "less", "ous"];
@@ -61,9 +69,8 @@ impl Language {
                 |phrases: &mut Vec<String>| phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
             longest_first(&mut language.lead_ins);
             longest_first(&mut language.connectives);
-            for verbs in [&mut language.foreign_verbs, &mut language.final_verbs] {
-                *verbs = verbs.iter().map(|verb| without_accents(verb)).collect();
-            }
+            language.foreign_verbs =
+                language.foreign_verbs.iter().map(|verb| without_accents(verb)).collect();
             language
         });
         &LANGUAGE
@@ -76,15 +83,48 @@ impl Language {
         }
         let mut words = text.split_whitespace().map(bare);
         let first = words.next()?;
-        if self.verbs.contains(&first) {
+        // "Budget is 40,000 euros"
+        if self.nouns_too.contains(&first)
+            && words.clone().next().is_some_and(|second| IS.contains(&second.as_str()))
+        {
+            return None;
+        }
+        // "Repaint"
+        if self.verbs.contains(&first)
+            || first.strip_prefix("re").is_some_and(|verb| self.verbs.contains(verb))
+        {
             return Some(Opening::English);
         }
         if self.foreign_verb(&first).is_some() {
             return Some(Opening::Foreign);
         }
         // "Quickly fix …", "automatically deploy …"
-        (first.ends_with("ly") && words.next().is_some_and(|second| self.verbs.contains(&second)))
-            .then_some(Opening::English)
+        if first.ends_with("ly") && words.next().is_some_and(|second| self.verbs.contains(&second)) {
+            return Some(Opening::English);
+        }
+        self.ends_with_verb(text).then_some(Opening::Foreign)
+    }
+
+    /// Whether `text` ends with the verb that it asks for, as in German: "die Daten prüfen".
+    pub(super) fn ends_with_verb(&self, text: &str) -> bool {
+        let Some((_, last)) = text.trim_end_matches(|c: char| !c.is_alphanumeric()).rsplit_once(' ') else {
+            return false;
+        };
+        let Some(stem) = last.strip_suffix('n').filter(|_| last.starts_with(char::is_lowercase)) else {
+            return false;
+        };
+        let stems = SEPARABLE.iter().filter_map(|prefix| stem.strip_prefix(prefix)).chain([stem]);
+        // "prüfen": "prüfe"; "sichern": "sichere"
+        stems
+            .into_iter()
+            .any(|stem| self.foreign_verbs.contains(stem) || self.foreign_verbs.contains(&format!("{stem}e")))
+    }
+
+    /// Whether what `text` asks for is the verb at its end, and not one at its beginning.
+    pub(super) fn opens_with_object(&self, text: &str) -> bool {
+        self.ends_with_verb(text)
+            && self.foreign_verb(&first_word(text)).is_none()
+            && !self.verbs.contains(&first_word(text))
     }
 
     /// Whether `text` begins a new part after a comma or a joining word.
@@ -127,7 +167,9 @@ impl Language {
 
     /// Whether `text` describes rather than asks.
     pub(super) fn describes(&self, text: &str) -> bool {
-        text.split_whitespace().next().is_some_and(|first| self.descriptions.contains(&bare(first)))
+        let mut words = text.split_whitespace().map(bare);
+        words.next().is_some_and(|first| self.descriptions.contains(&first))
+            || words.next().is_some_and(|second| IS.contains(&second.as_str()))
     }
 
     /// Whether `word` ends a part of a goal anywhere in it.
@@ -139,14 +181,6 @@ impl Language {
     pub(super) fn without_first<'t>(&self, text: &'t str) -> Option<&'t str> {
         let (rest, last) = text.rsplit_once(' ')?;
         self.first_words.contains(&bare(last)).then(|| rest.trim_end_matches([',', ' ']))
-    }
-
-    /// Whether `text` asks for what cannot be undone, or what others notice.
-    pub(super) fn is_final(&self, text: &str) -> bool {
-        self.unspaced_final_verbs.iter().any(|verb| text.starts_with(verb.as_str()))
-            || text.split_whitespace().next().is_some_and(|first| {
-                verb_forms(&bare(first)).iter().any(|(form, _)| self.final_verbs.contains(form))
-            })
     }
 
     /// Whether `word` names a text, whose subject may follow "on".
@@ -168,9 +202,27 @@ impl Language {
         fold_name(name).split(' ').any(|word| self.finding.contains(word))
     }
 
+    /// Whether `text` says that it comes before what was asked for earlier: "test the links before it goes out".
+    pub(super) fn refers_back(&self, text: &str) -> bool {
+        let folded = fold(text);
+        self.before_it.iter().any(|phrase| crate::text::find_phrase(&folded, phrase).is_some())
+            || folded.ends_with(" before")
+    }
+
     /// Whether `object` refers to what was named before.
     pub(super) fn is_pronoun(&self, object: &str) -> bool {
         self.pronouns.contains(&bare(object))
+    }
+
+    /// `text` with the verb at its beginning as it is listed: "publícalo" → "publica".
+    pub(super) fn with_plain_verb(&self, text: &str) -> String {
+        let first = text.split_whitespace().next().unwrap_or_default();
+        let forms = verb_forms(&bare(first)).into_iter();
+        let plain = forms.map(|(form, _)| form).find(|form| self.foreign_verbs.contains(form));
+        match plain {
+            Some(plain) => format!("{plain} {first} {}", text[first.len()..].trim_start()),
+            None => text.to_owned(),
+        }
     }
 
     /// Whether a pronoun is attached to the verb of another language that `text` begins with.
@@ -186,11 +238,22 @@ impl Language {
             .map(|(_, has_pronoun)| has_pronoun)
     }
 
-    /// `text` after its first word, or after a verb that no space follows.
+    /// `text` without its verb: after its first word, or before its last one, or after a verb that no space follows.
     pub(super) fn behind_verb<'t>(&self, text: &'t str) -> &'t str {
+        if self.opens_with_object(text) {
+            return text.rsplit_once(' ').map_or(text, |(object, _)| object);
+        }
         let unspaced = self.unspaced_verbs.iter().filter_map(|verb| text.strip_prefix(verb.as_str()));
         let shortest = unspaced.min_by_key(|rest| rest.len());
         shortest.or_else(|| text.split_once(' ').map(|(_, rest)| rest)).unwrap_or_default().trim()
+    }
+
+    /// `object` without the second half of a German verb: "die Steuererklärung vor".
+    pub(super) fn without_separable<'t>(&self, object: &'t str) -> &'t str {
+        match object.rsplit_once(' ') {
+            Some((rest, last)) if SEPARABLE.contains(&last) => rest,
+            _ => object,
+        }
     }
 
     /// Whether a full stop after `word` belongs to the word.
@@ -228,8 +291,9 @@ fn verb_forms(word: &str) -> Vec<(String, bool)> {
     let word = without_accents(word);
     let behind_pronoun = word.split_once(['\'', '’']).map(|(_, verb)| verb);
     let before_dash = word.split_once('-').map(|(verb, _)| verb);
-    let before_pronoun =
-        ["lo", "la", "los", "las", "le"].iter().find_map(|pronoun| word.strip_suffix(pronoun));
+    let before_pronoun = ["selo", "sela", "selos", "selas", "lo", "la", "los", "las", "le"]
+        .iter()
+        .find_map(|pronoun| word.strip_suffix(pronoun));
     let attached = [behind_pronoun, before_dash, before_pronoun].into_iter().flatten();
     let verbs = std::iter::once((word.as_str(), false)).chain(attached.map(|verb| (verb, true)));
     verbs

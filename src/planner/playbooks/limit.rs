@@ -1,7 +1,5 @@
 //! How long the caller lets the work take, where the text says so without ambiguity.
 
-use std::collections::BTreeSet;
-
 const LONGEST_LIMIT_SECONDS: f64 = 50.0 * 86_400.0;
 
 #[rustfmt::skip]
@@ -17,7 +15,7 @@ const LIMITING_FROM_BEHIND: &[&str] = &["limit", "max", "maximum", "deadline", "
 #[rustfmt::skip]
 const NUMBERS: &[&[&str]] = &[
     &[], &["a", "an", "one", "einer"], &["two", "zwei"], &["three", "drei"], &["four"], &["five", "fünf"],
-    &["six"], &["seven"], &["eight"], &["nine"], &["ten", "zehn"],
+    &["six", "sechs", "seis"], &["seven"], &["eight"], &["nine"], &["ten", "zehn"],
 ];
 /// With one of these before it, a plain "in" sets a limit too.
 const ENDING: &[&str] =
@@ -61,6 +59,15 @@ const UNITS: &[(f64, &[&str])] = &[
     (604_800.0, &["week", "weeks", "woche", "wochen", "semana", "semanas", "semaine", "semaines"]),
 ];
 
+/// Before a time in which all is done.
+const FRAMING: &[&str] = &["in", "within", "over", "innerhalb", "binnen", "en", "dans", "durante"];
+const WEEKENDS: &[&str] = &["weekend", "wochenende", "week-end", "finde"];
+#[rustfmt::skip]
+const LONG_UNITS: &[(f64, &[&str])] = &[
+    (2_592_000.0, &["month", "months", "monat", "monate", "monaten", "mes", "meses", "mois"]),
+    (31_536_000.0, &["year", "years", "jahr", "jahre", "jahren", "año", "años", "an", "ans"]),
+];
+
 /// The tightest limit in `texts` for the work as a whole, in whole seconds.
 pub(in crate::planner) fn tightest<'t>(texts: impl Iterator<Item = &'t str>) -> Option<u32> {
     texts.filter_map(of).min()
@@ -80,6 +87,28 @@ pub(in crate::planner) fn waiting(text: &str) -> Option<u32> {
     };
     let seconds = (1..words.len()).find_map(amount_at)?;
     (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds).then_some(seconds as u32)
+}
+
+/// The time in which `goal` says that all is done, in whole seconds: "in six months", "this weekend".
+pub(super) fn frame(goal: &str) -> Option<u32> {
+    let words: Vec<Word<'_>> = Word::all(goal).collect();
+    let spans = (1..words.len()).filter_map(|at| {
+        let is_framed = words[at - 1].is_one_of(FRAMING);
+        if words[at].is_one_of(WEEKENDS)
+            && words[at - 1].is_one_of(&["this", "one", "a", "am", "dieses", "un", "ce"])
+        {
+            return Some(2.0 * 86_400.0);
+        }
+        let number: f64 = match NUMBERS.iter().position(|names| words[at].is_one_of(names)) {
+            Some(number) => number as f64,
+            None => words[at].folded.parse().ok()?,
+        };
+        let unit = &words.get(at + 1)?.folded;
+        let long = LONG_UNITS.iter().find(|(_, names)| names.contains(&unit.as_str()));
+        let seconds = long.map(|(seconds, _)| *seconds).or_else(|| seconds_of(unit))?;
+        is_framed.then_some(number * seconds)
+    });
+    spans.map(|seconds| seconds as u32).find(|seconds| (60..=31_536_000).contains(seconds))
 }
 
 /// The limit for the work as a whole that `text` sets, in whole seconds.
@@ -178,44 +207,6 @@ fn unspaced_limit(text: &str) -> Option<u32> {
 /// The seconds of one `unit`, a [`fold`]ed word.
 fn seconds_of(unit: &str) -> Option<f64> {
     UNITS.iter().find(|(_, names)| names.contains(&unit)).map(|(seconds, _)| *seconds)
-}
-
-/// `seconds`, scaled in proportion so that the longest chain of steps, each after those that it `needs`, stays below
-/// `limit`; each at least one second.
-pub(super) fn fitted(mut seconds: Vec<u32>, needs: &[&BTreeSet<usize>], limit: Option<u32>) -> Vec<u32> {
-    let Some(limit) = limit else { return seconds };
-    // One second less, so that "in less than" holds as well.
-    let budget = u64::from(limit.saturating_sub(1).max(1));
-    let (length, _) = longest_chain(&seconds, needs);
-    if length <= budget {
-        return seconds;
-    }
-    for duration in &mut seconds {
-        *duration = ((u64::from(*duration) * budget / length) as u32).max(1);
-    }
-    // The seconds that the least durations were rounded up by.
-    loop {
-        let (length, chain) = longest_chain(&seconds, needs);
-        let Some(over) = length.checked_sub(budget).filter(|over| *over > 0) else { return seconds };
-        let Some(longest) = chain.into_iter().max_by_key(|at| seconds[*at]) else { return seconds };
-        let taken = (over.min(u64::from(u32::MAX)) as u32).min(seconds[longest] - 1);
-        if taken == 0 {
-            return seconds;
-        }
-        seconds[longest] -= taken;
-    }
-}
-
-/// The length of the longest chain of steps in seconds, and its steps, the last one first.
-fn longest_chain(seconds: &[u32], needs: &[&BTreeSet<usize>]) -> (u64, Vec<usize>) {
-    let mut ends: Vec<(u64, Option<usize>)> = Vec::with_capacity(seconds.len());
-    for (duration, needs) in seconds.iter().zip(needs) {
-        let before = needs.iter().map(|need| (ends[*need].0, Some(*need))).max().unwrap_or_default();
-        ends.push((before.0 + u64::from(*duration), before.1));
-    }
-    let last = (0..ends.len()).max_by_key(|at| ends[*at].0);
-    let chain = std::iter::successors(last, |at| ends[*at].1).collect();
-    (last.map_or(0, |last| ends[last].0), chain)
 }
 
 /// A word as it is written, and as the tables have it.

@@ -1,8 +1,8 @@
 //! Playbooks: how each kind of work is done, as data, and the engine that plans from them without an LLM.
 //!
 //! After the hierarchical task networks of classical planning: the goal is split into its parts, each part is
-//! matched with a playbook, the steps of the playbooks are instantiated and joined, and what no playbook fits gets
-//! an honest outline of its own clauses.
+//! matched with a playbook, and the steps of the playbooks are instantiated and joined. What no playbook fits gets an
+//! outline: the usual course of its kind of work, with a low confidence.
 
 mod arms;
 mod compose;
@@ -22,9 +22,10 @@ use std::sync::Arc;
 use crate::domain::arms::ArmRegistry;
 use crate::domain::playbooks::{Library, Mode, NO_PLAYBOOK, Playbook, PlaybookStep};
 use crate::domain::{Budget, PlanRequest, PlanRules};
-use crate::text::duration;
 
+use super::budget;
 use super::draft::{Draft, DraftStep};
+use super::error::list;
 use arms::Staff;
 use compose::{Frame, Node};
 use parts::{Goal, Part};
@@ -38,6 +39,11 @@ const RECOGNISED_CONFIDENCE: f64 = 0.1;
 /// Confidence in a plan for arms that are known by their descriptions only: at least, and what it adds that one fits each part.
 const LEAST_TOOLS_CONFIDENCE: f64 = 0.2;
 const TOOLS_CONFIDENCE: f64 = 0.2;
+
+/// Work that takes as long as there is time, in seconds.
+const LONG_WORK_SECONDS: u32 = 4 * 604_800;
+/// What every rationale says.
+const MADE_BY: &str = "Made by the embedded planner, without a language model.";
 
 /// Plans from playbooks alone: no network, deterministic.
 #[derive(Debug)]
@@ -57,10 +63,11 @@ pub struct Proposal {
     pub playbooks: Vec<String>,
 }
 
-/// A part of a goal and the playbook that fits it.
+/// A part of a goal and the playbook that fits it, or else the outline.
+#[derive(Clone)]
 struct Matched<'a> {
     part: Part,
-    playbook: Option<&'a Playbook>,
+    playbook: &'a Playbook,
 }
 
 /// A goal, read with the playbooks of an installation.
@@ -89,7 +96,7 @@ impl EmbeddedPlanner {
     pub fn propose(&self, request: &PlanRequest) -> Proposal {
         let read = self.read(request);
         if self.staff.are_tools()
-            && read.matched.iter().all(|part| part.playbook.is_none())
+            && recognised(&read.matched) == 0
             && let Some(draft) = self.propose_tools(request)
         {
             return Proposal { draft, playbooks: Vec::new() };
@@ -106,54 +113,82 @@ impl EmbeddedPlanner {
             return None;
         }
         let read = self.read(request);
-        let playbook = read.matched.first()?.playbook.filter(|playbook| playbook.mode == Mode::Fixed)?;
-        let fits = |part: &Matched<'_>| part.playbook.is_some_and(|other| other.name == playbook.name);
+        let playbook = read.matched.first()?.playbook;
+        let fits = |part: &Matched<'_>| playbook.mode == Mode::Fixed && part.playbook.name == playbook.name;
         read.matched.iter().all(fits).then(|| self.follow(request, &read))
     }
 
-    /// The parts of `goal`, each with the name of the playbook that it would follow.
-    pub fn matches(&self, goal: &str) -> Vec<(String, Option<&str>)> {
+    /// The parts of `goal`, each with the playbook or the outline that it would follow.
+    pub fn matches(&self, goal: &str) -> Vec<(String, &Playbook)> {
         let request = PlanRequest { goal: goal.to_owned(), ..PlanRequest::default() };
-        let matched = self.read(&request).matched.into_iter();
-        matched.map(|part| (part.part.text, part.playbook.map(|playbook| playbook.name.as_str()))).collect()
+        self.read(&request).matched.into_iter().map(|part| (part.part.text, part.playbook)).collect()
     }
 
     /// The parts of the goal, each with its playbook: the one that fits, or what the caller asked for.
     fn read(&self, request: &PlanRequest) -> ReadGoal<'_> {
         let Goal { parts, background } = parts::split(&request.goal);
+        let asked = request.playbook.as_deref();
         let matched = parts.into_iter().enumerate().map(|(index, part)| {
             // What is said before the first part belongs to it.
             let before = if index == 0 { background.join(" ") } else { String::new() };
-            let best = self.library.best(format!("{before} {}", part.text).trim_start());
-            Matched { part, playbook: best.filter(|playbook| self.staff.can_follow(playbook)) }
+            let text = language::Language::get().with_plain_verb(&part.text);
+            let outline = self.library.outline(&text);
+            let best = self.library.best(format!("{text} {before}").trim_end(), outline);
+            let best =
+                best.filter(|playbook| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, request));
+            Matched { playbook: best.unwrap_or(outline), part }
         });
         let mut matched: Vec<Matched<'_>> = matched.collect();
-        part_from_work(&mut matched);
+        self.part_from_work(&mut matched);
+        put_before_finals(&mut matched);
         let mut aside = Vec::new();
-        let asked = request.playbook.as_deref();
-        if asked == Some(NO_PLAYBOOK) {
-            for part in &mut matched {
-                part.playbook = None;
-            }
-        } else if let Some(playbook) = asked.and_then(|name| self.library.named(name))
-            && playbook.steps.iter().any(|step| self.staff.for_step(step).is_some())
+        if let Some(playbook) = asked.and_then(|name| self.library.named(name))
+            && self.can_begin(playbook, request)
         {
-            let fits = |part: &Matched<'_>| part.playbook.is_some_and(|other| other.name == playbook.name);
+            let fits = |part: &Matched<'_>| part.playbook.name == playbook.name;
             // Without a part that it fits, the first one says what the plan is about.
             let first = matched.iter().position(fits).unwrap_or(0);
             let (follow, others): (Vec<_>, Vec<_>) =
                 matched.into_iter().enumerate().partition(|(index, part)| *index == first || fits(part));
             aside.extend(others.into_iter().map(|(_, other)| other.part.text));
-            matched =
-                follow.into_iter().map(|(_, part)| Matched { playbook: Some(playbook), ..part }).collect();
+            matched = follow.into_iter().map(|(_, part)| Matched { playbook, ..part }).collect();
         }
         ReadGoal { matched, aside, background }
+    }
+
+    /// Whether there are arms for what `playbook` is about.
+    fn can_follow(&self, playbook: &Playbook, request: &PlanRequest) -> bool {
+        self.staff.can_follow(playbook) && self.can_begin(playbook, request)
+    }
+
+    /// Whether at least one step of `playbook` is for this goal and has an arm; its last check counts only where plans
+    /// are verified.
+    fn can_begin(&self, playbook: &Playbook, request: &PlanRequest) -> bool {
+        let mut steps = playbook.steps.iter().zip(self.library.applicable(playbook, &request.goal));
+        steps.any(|(step, applies)| {
+            let ends = step.checks() && playbook.steps.last() == Some(step);
+            applies && (!ends || self.rules.require_verification) && self.staff.for_step(step).is_some()
+        })
+    }
+
+    /// Takes parts that cannot be undone out of a playbook that is not for them: "Prepare the accounts and file them"
+    /// files what was checked.
+    fn part_from_work<'a>(&'a self, matched: &mut [Matched<'a>]) {
+        for index in 1..matched.len() {
+            let playbook = matched[index].playbook;
+            let continues = matched[index - 1].playbook.name == playbook.name;
+            let is_for_work = playbook.steps.iter().any(PlaybookStep::is_core) && !playbook.is_final();
+            let outline = self.library.outline(&matched[index].part.text);
+            if continues && is_for_work && outline.is_final() {
+                matched[index].playbook = outline;
+            }
+        }
     }
 
     /// The plan for a goal that was read.
     fn follow(&self, request: &PlanRequest, read: &ReadGoal<'_>) -> Proposal {
         let ReadGoal { matched, aside, background } = read;
-        let (constraints, limit) = constraints_of(request);
+        let (constraints, mut limit) = constraints_of(request);
         let budget = request.budget.unwrap_or_default();
         let rules = budget.within(&self.rules);
         let goal = wording::one_line(&request.goal);
@@ -162,22 +197,21 @@ impl EmbeddedPlanner {
             library: &self.library,
             rules: &rules,
             filler: Filler { goal: &goal, constraints: &constraints },
-            guard: self.guard(request, &constraints),
+            addons: self.addons(request, &constraints),
             limit,
         };
         let mut nodes = compose::compose(matched, &frame);
+        if limit.is_none() {
+            limit = limit::frame(&request.goal);
+            stretch(&mut nodes, limit);
+        }
         constraints::place(&constraints, limit.is_some(), &mut nodes);
         note_background(&mut nodes, background, request);
         note_aside(&mut nodes, aside);
+        note_figures(&mut nodes, &goal);
         let playbooks = names(matched);
-        let (steps, is_scaled) = self.steps(nodes, limit, &budget);
-        let rationale = rationale(request, matched, &playbooks, limit.filter(|_| is_scaled));
-        let draft = Draft {
-            steps,
-            rationale: Some(rationale),
-            confidence: Some(confidence(matched)),
-            ..Draft::default()
-        };
+        let rationale = rationale(request, matched, &playbooks);
+        let draft = self.draft(nodes, rationale, confidence(matched), &budget, limit);
         Proposal { draft, playbooks }
     }
 
@@ -191,41 +225,55 @@ impl EmbeddedPlanner {
         constraints::place(&constraints, limit.is_some(), &mut nodes);
         note_background(&mut nodes, &[], request);
         let count = matched + unmatched;
-        Some(Draft {
-            steps: self.steps(nodes, limit, &budget).0,
-            rationale: Some(format!(
-                "An arm was found by its description for {matched} of the {count} parts of the goal. Made by the \
-                 embedded planner, without a language model."
-            )),
-            confidence: Some(tools_confidence(matched, count)),
-            ..Draft::default()
-        })
+        let how = if unmatched == 0 {
+            "Each part of the goal is given to the arm whose description fits it best".to_owned()
+        } else {
+            format!("Arms whose descriptions fit were found for {matched} of the {count} parts of the goal")
+        };
+        let rationale = format!("{how}. {MADE_BY}");
+        Some(self.draft(nodes, rationale, tools_confidence(matched, count), &budget, limit))
     }
 
-    /// The step that protects personal data and secrets, where the request speaks of any.
-    fn guard(&self, request: &PlanRequest, constraints: &[String]) -> Option<&PlaybookStep> {
-        let keys = request.context.keys().map(String::as_str);
-        let texts =
-            std::iter::once(request.goal.as_str()).chain(constraints.iter().map(String::as_str)).chain(keys);
-        (!language::asks(&request.goal)).then(|| self.library.guard_for(texts))?
-    }
-
-    /// The steps of a plan, and whether their durations were scaled to a limit.
-    fn steps(&self, mut nodes: Vec<Node>, limit: Option<u32>, budget: &Budget) -> (Vec<DraftStep>, bool) {
-        let usual: Vec<u32> = nodes.iter().map(|node| node.seconds).collect();
-        let needs: Vec<_> = nodes.iter().map(|node| &node.needs).collect();
-        let seconds = limit::fitted(usual.clone(), &needs, limit);
-        let is_scaled = seconds != usual;
-        if let Some(most) = budget.max_cost_tier {
-            for node in &mut nodes {
-                node.cost_tier = node.cost_tier.min(most);
-            }
+    /// The steps that the request calls for whatever it is about, such as the one that protects personal data.
+    fn addons(&self, request: &PlanRequest, constraints: &[String]) -> Vec<&PlaybookStep> {
+        if language::asks(&request.goal) {
+            return Vec::new();
         }
-        let steps = nodes.into_iter().zip(seconds).enumerate();
-        (steps.map(|(index, (node, seconds))| self.step(index, node, seconds)).collect(), is_scaled)
+        let keys = request.context.keys().map(String::as_str);
+        let constraints = constraints.iter().map(String::as_str);
+        let texts: Vec<&str> =
+            std::iter::once(request.goal.as_str()).chain(constraints).chain(keys).collect();
+        self.library.addons(&texts)
     }
 
-    fn step(&self, index: usize, node: Node, seconds: u32) -> DraftStep {
+    /// The plan of these steps, with estimates that keep `budget` and `limit`.
+    fn draft(
+        &self,
+        nodes: Vec<Node>,
+        mut rationale: String,
+        confidence: f64,
+        budget: &Budget,
+        limit: Option<u32>,
+    ) -> Draft {
+        rationale += &self.misfits(&nodes);
+        let steps = nodes.into_iter().enumerate().map(|(index, node)| self.step(index, node)).collect();
+        let (rationale, confidence) = (Some(rationale), Some(confidence));
+        let mut draft = Draft { steps, rationale, confidence, ..Draft::default() };
+        budget::fit(&mut draft, budget, limit, &[]);
+        draft
+    }
+
+    /// Which steps no arm fits.
+    fn misfits(&self, nodes: &[Node]) -> String {
+        let misfits: Vec<usize> =
+            (1..).zip(nodes).filter(|(_, node)| node.is_misfit).map(|(at, _)| at).collect();
+        let Some(node) = nodes.iter().find(|node| node.is_misfit) else { return String::new() };
+        let (steps, they) = if misfits.len() == 1 { ("step", "it is") } else { ("steps", "they are") };
+        let arm = &self.registry.arms()[node.arm].id;
+        format!(" No arm fits {steps} {}; {they} given to {arm} for want of a better one.", list(&misfits))
+    }
+
+    fn step(&self, index: usize, node: Node) -> DraftStep {
         DraftStep {
             number: Some(index as i64 + 1),
             action: node.action,
@@ -233,21 +281,19 @@ impl EmbeddedPlanner {
             criteria: node.criteria,
             depends_on: node.needs.into_iter().map(|need| Some(need as i64 + 1)).collect(),
             cost_tier: Some(f64::from(node.cost_tier)),
-            seconds: Some(f64::from(seconds)),
+            seconds: Some(f64::from(node.seconds)),
         }
     }
 }
 
-/// Takes parts that cannot be undone out of a playbook that is not for them: "Prepare the accounts and file them" files
-/// what was checked.
-fn part_from_work(matched: &mut [Matched<'_>]) {
+/// Puts what cannot be undone behind the parts of which the goal says that they come before it: "Send the letter; have it
+/// checked before it goes out".
+fn put_before_finals(matched: &mut [Matched<'_>]) {
     for index in 1..matched.len() {
-        let Some(playbook) = matched[index].playbook else { continue };
-        let continues = matched[index - 1].playbook.is_some_and(|before| before.name == playbook.name);
-        let mut cores = playbook.steps.iter().filter(|step| step.is_core()).peekable();
-        let is_for_work = cores.peek().is_some() && cores.all(|step| !step.needs_checks());
-        if continues && is_for_work && language::Language::get().is_final(&matched[index].part.text) {
-            matched[index].playbook = None;
+        let is_before = language::Language::get().refers_back(&matched[index].part.text);
+        let last = (0..index).rev().find(|at| matched[*at].playbook.is_final());
+        if let Some(last) = last.filter(|_| is_before) {
+            matched[last..=index].rotate_left(1);
         }
     }
 }
@@ -266,6 +312,17 @@ fn constraints_of(request: &PlanRequest) -> (Vec<String>, Option<u32>) {
     let given = request.budget.and_then(|budget| budget.max_duration_seconds);
     let given = given.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
     (constraints, said.into_iter().chain(given).min())
+}
+
+/// Lets work that takes weeks use the whole time that the goal names for it: "Learn Spanish in six months".
+fn stretch(nodes: &mut [Node], frame: Option<u32>) {
+    let Some(frame) = frame else { return };
+    let total: u32 = nodes.iter().fold(1, |total, node| total.saturating_add(node.seconds));
+    if let Some(longest) = nodes.iter_mut().max_by_key(|node| node.seconds)
+        && longest.seconds >= LONG_WORK_SECONDS
+    {
+        longest.seconds += frame.saturating_sub(total);
+    }
 }
 
 /// Puts what the goal says about the state of things, and the names of the context's entries, into the first step.
@@ -289,10 +346,17 @@ fn note_aside(nodes: &mut [Node], aside: &[String]) {
     }
 }
 
+/// Lets the last step check the numbers and dates that the goal names.
+fn note_figures(nodes: &mut [Node], goal: &str) {
+    if let Some(last) = nodes.last_mut().filter(|_| goal.chars().any(char::is_numeric)) {
+        last.criteria.push(format!("The figures and dates of the goal are kept: {}", wording::quoted(goal)));
+    }
+}
+
 /// The names of the playbooks that are followed, each once, in order.
 fn names(matched: &[Matched<'_>]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for playbook in matched.iter().filter_map(|part| part.playbook) {
+    for playbook in matched.iter().map(|part| part.playbook).filter(|playbook| !playbook.outline) {
         if !names.contains(&playbook.name) {
             names.push(playbook.name.clone());
         }
@@ -300,18 +364,14 @@ fn names(matched: &[Matched<'_>]) -> Vec<String> {
     names
 }
 
-fn rationale(
-    request: &PlanRequest,
-    matched: &[Matched<'_>],
-    playbooks: &[String],
-    limit: Option<u32>,
-) -> String {
+fn rationale(request: &PlanRequest, matched: &[Matched<'_>], playbooks: &[String]) -> String {
     let (recognised, count) = (recognised(matched), matched.len());
     let how = match playbooks {
         [] if request.playbook.as_deref() == Some(NO_PLAYBOOK) => {
-            "Outlines the goal's own words, as no playbook was requested".to_owned()
+            "Outlines the usual course of such work, as no playbook was requested".to_owned()
         }
-        [] => "No part of the goal was recognised, so the steps only outline its own words".to_owned(),
+        [] => "No part of the goal fits a playbook, so the plan only outlines the usual course of such work"
+            .to_owned(),
         [name] if recognised == count => format!("Follows the playbook {name}"),
         names if recognised == count => format!("Follows the playbooks {}", names.join(", ")),
         names => format!(
@@ -324,14 +384,11 @@ fn rationale(
     } else {
         "; connect a language model for a better plan (PLANNER_OPENAI_API_KEY or PLANNER_LLM_BASE_URL)"
     };
-    let time = limit.map_or(String::new(), |seconds| {
-        format!(" Durations are scaled to the limit of {}.", duration(seconds.into()))
-    });
-    format!("{how}{advice}. Made by the embedded planner, without a language model.{time}")
+    format!("{how}{advice}. {MADE_BY}")
 }
 
 fn recognised(matched: &[Matched<'_>]) -> usize {
-    matched.iter().filter(|part| part.playbook.is_some()).count()
+    matched.iter().filter(|part| !part.playbook.outline).count()
 }
 
 fn confidence(matched: &[Matched<'_>]) -> f64 {

@@ -13,6 +13,8 @@ const OBJECT_ENDS: &[&str] = &[
     "before", "until", "when", "while", "because", "within", "if", "where", "unless", "during", "in", "on",
     "at", "to", "as", "under", "since", "per", "across", "behind", "onto", "through", "against", "towards",
 ];
+/// Words of headings: "Do these three things today:".
+const HEADING: [&str; 6] = ["following", "things", "tasks", "errands", "steps", "folgendes"];
 /// Longest object in a step, in characters.
 const OBJECT_CHARS: usize = 80;
 
@@ -65,7 +67,11 @@ pub(super) fn split(goal: &str) -> Goal {
         if !text.chars().any(char::is_alphanumeric) {
             continue;
         }
-        if text.ends_with(':') && texts.is_empty() && language.opening(text).is_none() {
+        let heads = || {
+            language.opening(text).is_none()
+                || text.split(' ').any(|word| HEADING.contains(&word.trim_end_matches(':')))
+        };
+        if text.ends_with(':') && texts.is_empty() && heads() {
             // A heading.
             continue;
         }
@@ -114,6 +120,11 @@ fn sentences(goal: &str) -> Vec<String> {
     for (at, c) in goal.char_indices().filter(|(at, c)| masked[*at..].starts_with(*c)) {
         let end = at + c.len_utf8();
         let (before, behind) = (&goal[start..at], &goal[end..]);
+        // "three things: 1) book …, 2) renew …"
+        if c.is_ascii_digit() && behind.starts_with(") ") && before.ends_with(' ') {
+            sentences.push(before);
+            start = at;
+        }
         let ends_word = behind.chars().next().is_none_or(char::is_whitespace);
         let is_break = match c {
             '\n' | '\r' | '\u{2028}' | '\u{2029}' | '。' | '！' | '？' => true,
@@ -160,10 +171,11 @@ fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str
     if language.opening(text).is_some() || !language.describes(text) {
         return None;
     }
-    let (at, comma) = text.match_indices(", ").map(|(at, comma)| (at, comma.len())).find(|(at, comma)| {
-        let behind = language.without_lead_ins(&text[at + comma..]);
-        language.opens_part(behind)
-    })?;
+    let (at, comma) =
+        text.match_indices([',', ';']).map(|(at, comma)| (at, comma.len())).find(|(at, comma)| {
+            let behind = language.without_lead_ins(&text[at + comma..]);
+            language.opens_part(behind)
+        })?;
     Some((&text[..at], language.without_lead_ins(&text[at + comma..])))
 }
 
@@ -184,7 +196,7 @@ fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
     if language.opening(sentence).is_some() || sentence.chars().any(is_ideograph) {
         for (at, _) in sentence.char_indices().filter(|(at, c)| masked[*at..].starts_with(*c)) {
             if at > start
-                && let Some(length) = separator(sentence, at, language)
+                && let Some(length) = separator(&sentence[start..], at - start, language)
             {
                 texts.push(trimmed(&sentence[start..at]));
                 start = at + length;
@@ -206,7 +218,13 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
         c @ ('，' | '、' | ';' | '；') => (c.len_utf8(), true),
         '&' if rest[1..].starts_with(' ') => (1, false),
         c if is_ideograph(c) => {
-            let joint = language.unspaced_joints.iter().find(|joint| rest.starts_with(joint.as_str()))?;
+            // "审核后发送": 后 joins only behind a verb.
+            let is_joint = |joint: &&String| {
+                let follows_verb =
+                    || language.unspaced_verbs.iter().any(|verb| sentence[..at].ends_with(verb.as_str()));
+                rest.starts_with(joint.as_str()) && (joint.as_str() != "后" || follows_verb())
+            };
+            let joint = language.unspaced_joints.iter().find(is_joint)?;
             let behind = &rest[joint.len()..];
             return language
                 .unspaced_verbs
@@ -229,6 +247,10 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
         joins = true;
     }
     let behind = &rest[length..];
+    // "die alten und neuen Daten prüfen" is one part, "die Daten sichern und das System prüfen" are two.
+    if language.opens_with_object(behind) && !language.ends_with_verb(&sentence[..at]) {
+        return None;
+    }
     let opens = rest.starts_with([';', '；']) && language.opening(behind).is_some();
     (joins && length > 0 && (opens || language.opens_part(behind))).then_some(length)
 }
@@ -262,7 +284,7 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
 }
 
 /// Beginnings of objects that "it" does not stand for: "find out why".
-const QUESTION_WORDS: [&str; 7] = ["why", "what", "how", "who", "where", "when", "whether"];
+const QUESTION_WORDS: [&str; 8] = ["why", "what", "which", "how", "who", "where", "when", "whether"];
 
 /// The part in `text`; `before` has the objects of earlier parts.
 fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part {
@@ -279,7 +301,8 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
     let first = name.split(' ').next().unwrap_or_default();
     // "Have it reviewed", "fais-le relire"
     let has_pronoun = ["it", "them"].contains(&first)
-        || opening == Some(Opening::Foreign) && language.attaches_pronoun(&text);
+        || opening == Some(Opening::Foreign)
+            && (language.attaches_pronoun(&text) || language.is_pronoun(first));
     if !has_pronoun && !language.is_pronoun(&name) {
         // "Read the papers, compare their methods"
         if let Some(last) = before.last()
@@ -314,11 +337,19 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
         Some(Opening::Foreign) => {
             let behind = language.behind_verb(text);
             let object = behind.split([',', '，', ':']).next().unwrap_or_default().trim();
+            let object = language.without_separable(object);
             return quoted(if object.is_empty() { text } else { object });
         }
         None => return quoted(text),
     }
-    let words: Vec<&str> = text.split(' ').collect();
+    let mut words: Vec<&str> = text.split(' ').collect();
+    // "Tell me what …"
+    if words.get(1).is_some_and(|word| ["me", "us"].contains(word)) {
+        words.remove(1);
+    }
+    if words.get(1).is_some_and(|word| QUESTION_WORDS.contains(word)) {
+        return quoted(&words[1..].join(" "));
+    }
     let verbs = if words[0].to_lowercase().ends_with("ly") { 2 } else { 1 };
     let particle = words.get(verbs).is_some_and(|word| ["up", "out", "down", "off", "back"].contains(word));
     let begin = verbs + usize::from(particle);

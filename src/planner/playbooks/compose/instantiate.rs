@@ -3,19 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::super::Matched;
-use super::super::arms::Staff;
-use super::super::language::{Language, first_word};
+use super::super::language::first_word;
 use super::super::parts::Part;
 use super::super::wording::{capitalized, quoted};
-use super::{CHECK_SECONDS, Frame, Group, Node, is_final, steps};
+use super::{Frame, Group, Node, is_final, steps};
 use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookStep};
 
 /// The result of steps that make a copy, which serves later parts too.
 const BACKUP: &str = "backup";
 /// The result of steps after which something may be handed on.
 const CHECKED: &str = "checked";
-/// Duration of work about which nothing is known, in seconds.
-const UNKNOWN_SECONDS: u32 = 900;
 
 /// Adds the steps of the group at `place` to `nodes`.
 pub(super) fn instantiate(
@@ -30,15 +27,7 @@ pub(super) fn instantiate(
     if absorbed(groups, place, frame.library, nodes) {
         return;
     }
-    let Some(playbook) = group[0].playbook else {
-        // If the words give no hint, the arm of the previous part continues.
-        let before = nodes
-            .iter()
-            .rfind(|node| node.group + 1 == place && node.is_core && !staff.verifies(node.arm))
-            .map(|node| node.arm);
-        outline(&group[0].part, place, before, staff, nodes);
-        return;
-    };
+    let playbook = group[0].playbook;
     let applies = frame.library.applicable(playbook, frame.filler.goal);
     let is_fixed = playbook.mode == Mode::Fixed;
     let is_last = must_verify && place + 1 == groups.len();
@@ -62,12 +51,15 @@ pub(super) fn instantiate(
             .collect();
         let ends = step.checks() && index + 1 == playbook.steps.len();
         let closes = ends && is_last;
-        let arm =
-            staff.for_step(step).or(if step.needs_checks() || step.rank == 1 { core_arm } else { None });
+        let must_be_done = step.needs_checks() || step.rank == 1;
+        let arm = staff.for_step(step).or(core_arm.filter(|_| must_be_done));
+        let arm = arm.or_else(|| outline_arm(step, group, place, frame, nodes));
         let guards = || {
             step.produces.iter().any(|result| result == CHECKED) && groups[place + 1..].iter().any(is_final)
         };
-        let is_wanted = applies[index] && (!ends || is_last || guards());
+        // What leads up to an outlined part is planned once: it is not known what the parts have in common.
+        let is_repeated = playbook.outline && step.rank > 1 && place > 0;
+        let is_wanted = applies[index] && !is_repeated && (!ends || is_last || guards());
         let Some(arm) = arm.filter(|_| is_wanted) else {
             places.push(needs.into_iter().collect());
             continue;
@@ -112,6 +104,7 @@ pub(super) fn instantiate(
                 needs_checks: step.needs_checks(),
                 checks: step.checks()
                     || step.produces.iter().any(|result| [CHECKED, BACKUP].contains(&result.as_str())),
+                is_misfit: playbook.outline && staff.for_step(step).is_none() && !staff.fits(arm, &part.text),
                 produces: step.produces.clone(),
                 consumes: step.consumes.clone(),
             });
@@ -152,10 +145,9 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
     let produced: Vec<&String> =
         steps(group).filter(|step| step.is_core()).flat_map(|step| &step.produces).collect();
     let does_it = |node: &Node| {
-        let is_asked_for = groups[node.group][0].playbook.is_some_and(|playbook| {
-            group[0].playbook.map_or(node.needs_checks, |own| own.name == playbook.name)
-                && asked_for(group[0], playbook, library).contains(&node.step)
-        });
+        let (playbook, own) = (groups[node.group][0].playbook, group[0].playbook);
+        let may_do_it = if own.outline { node.needs_checks } else { own.name == playbook.name };
+        let is_asked_for = may_do_it && asked_for(group[0], playbook, library).contains(&node.step);
         let makes_it = !produced.is_empty() && produced.iter().all(|result| node.produces.contains(result));
         !node.is_core && (is_asked_for || makes_it)
     };
@@ -180,24 +172,24 @@ fn cover<'a>(node: &mut Node, group: impl Iterator<Item = &'a &'a Matched<'a>>) 
     node.criteria.extend(group.map(covers));
 }
 
-/// Adds the step for a part that no playbook fits: its own words, and criteria without invented detail. What cannot be
-/// undone is checked before.
-fn outline(part: &Part, group: usize, before: Option<usize>, staff: &Staff, nodes: &mut Vec<Node>) {
-    let arm = staff.for_words(&part.text).or(before).unwrap_or_else(|| staff.for_text(&part.text));
-    let is_final = Language::get().is_final(&part.text);
-    let mut needs = BTreeSet::new();
-    if let Some(verifier) = staff.verifier().filter(|_| is_final) {
-        let action = format!(
-            "Check that everything is ready, and agreed with those concerned, for this: {}",
-            quoted(&part.text)
-        );
-        let criteria = vec!["Nothing that it depends on is open, and those who decide have agreed".into()];
-        needs.insert(nodes.len());
-        let node = Node::new(action, verifier, criteria, CHECK_SECONDS, staff);
-        nodes.push(Node { group, rank: 1, checks: true, ..node });
+/// The arm for a step of an outline that has none by its capabilities: the one that its words point to. What was asked
+/// for itself is otherwise done by the arm of the previous part, or the one that fits best.
+fn outline_arm(
+    step: &PlaybookStep,
+    group: &Group<'_>,
+    place: usize,
+    frame: &Frame<'_>,
+    nodes: &[Node],
+) -> Option<usize> {
+    let staff = frame.staff;
+    if !group[0].playbook.outline {
+        return None;
     }
-    let criteria = vec!["It is done as described, and the result is available to the next step".into()];
-    let node = Node::new(capitalized(&part.text), arm, criteria, UNKNOWN_SECONDS, staff);
-    let checks = staff.verifies(arm);
-    nodes.push(Node { group, needs, is_core: true, needs_checks: is_final, checks, ..node });
+    if !step.is_core() {
+        return staff.for_words(&step.action);
+    }
+    let mut before = nodes.iter().rev().filter(|node| node.group + 1 == place && node.is_core);
+    let text = &group[0].part.text;
+    let by_words = staff.for_words(text).or_else(|| Some(before.find(|node| !staff.verifies(node.arm))?.arm));
+    by_words.or_else(|| Some(staff.for_text(text)))
 }

@@ -88,41 +88,6 @@ pub(super) fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
     }
 }
 
-/// What is done before work about which nothing is known: action, criterion, and a word that says who does it.
-const BEFORE: [(&str, &str, &str); 3] = [
-    (
-        "Settle what is wanted, what is given, and how to tell that it is done",
-        "The result, its limits, the date and the budget are written down",
-        "plan",
-    ),
-    (
-        "Look up how it is usually done, what it takes, and which rules and risks matter",
-        "Each answer has a reliable source",
-        "search",
-    ),
-    (
-        "Plan the work: who does what, when, and with what",
-        "Each task has somebody responsible and a date",
-        "plan",
-    ),
-];
-
-/// Puts as many general steps before the sorted `nodes` as there is `room` for.
-pub(super) fn prepare(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
-    for (action, criterion, word) in BEFORE.into_iter().take(room.saturating_sub(nodes.len())).rev() {
-        for node in nodes.iter_mut() {
-            node.needs = node.needs.iter().map(|need| need + 1).collect();
-            if node.needs.is_empty() {
-                node.needs.insert(0);
-            }
-        }
-        let arm = staff.for_text(word);
-        let criteria = vec![criterion.to_owned()];
-        let node = Node::new(action.to_owned(), arm, criteria, 2 * CHECK_SECONDS, staff);
-        nodes.insert(0, Node { cost_tier: 1, ..node });
-    }
-}
-
 /// Further looks at a step, for plans that must have more steps than the goal asks for: how the action begins, and a
 /// criterion.
 const FACETS: [(&str, &str); 4] = [
