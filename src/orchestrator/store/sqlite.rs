@@ -10,6 +10,8 @@ macro_rules! now {
     };
 }
 
+// Statements stay as they are laid out.
+#[rustfmt::skip]
 pub(super) const SQL: Sql = Sql {
     ping: "SELECT count(*) FROM (SELECT 1 FROM tasks LIMIT 1)",
     insert_task: concat!(
@@ -78,19 +80,11 @@ pub(super) const SQL: Sql = Sql {
     ),
     expire: concat!(
         "UPDATE tasks
-         SET status = 'failed', due_at = NULL, finished_at = ",
-        now!(),
-        ", updated_at = ",
-        now!(),
-        ",
+         SET status = 'failed', due_at = NULL, finished_at = ", now!(), ", updated_at = ", now!(), ",
              error = 'the time budget of ' || max_time_seconds || ' s was used up before there was a plan'
                      || '; ' || COALESCE(error, $1)
-         WHERE expires_at <= ",
-        now!(),
-        " AND id NOT IN (SELECT value FROM json_each($2))
-           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= ",
-        now!(),
-        "))"
+         WHERE expires_at <= ", now!(), " AND id NOT IN (SELECT value FROM json_each($2))
+           AND ((status = 'pending' AND due_at IS NOT NULL) OR (status = 'processing' AND due_at <= ", now!(), "))"
     ),
     heartbeat: concat!(
         "UPDATE heartbeat SET seen_at = ", now!(), "
