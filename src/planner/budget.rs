@@ -95,7 +95,7 @@ pub(super) fn fit(draft: &mut Draft, budget: &Budget, limit: Option<u32>, done: 
         for step in &mut draft.steps {
             step.seconds = Some(scaled(step, f64::from(fits) / 1e6));
         }
-        notes += &format!(" Durations are scaled to the limit of {}.", duration(given.min(said)));
+        notes = format!("{notes} Durations are scaled to the limit of {}.", duration(given.min(said)));
     }
     if let Some(rationale) = &mut draft.rationale {
         rationale.push_str(&notes);

@@ -131,7 +131,7 @@ impl Library {
     pub fn outline(&self, text: &str) -> &Playbook {
         let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
         let best = self.ranked(outlines(), text).next().map(|(playbook, _)| playbook);
-        best.or(outlines().last().map(|entry| &entry.playbook))
+        best.or(outlines().next_back().map(|entry| &entry.playbook))
             .expect("built-in outlines can only be replaced")
     }
 

@@ -51,7 +51,7 @@ impl Staff {
             && others.all(|arm| arm.keywords.is_empty() && arm.capabilities.is_empty());
         let (takes_the_rest, most_general) = (takes_the_rest(&registry), most_general(&registry));
         let phrases = phrases.build();
-        Self { capabilities, keywords, names, phrases, takes_the_rest, most_general, are_tools, registry }
+        Self { registry, capabilities, keywords, names, phrases, takes_the_rest, most_general, are_tools }
     }
 
     /// Whether there are arms for what a playbook is about: each of its core steps, and most of the others.

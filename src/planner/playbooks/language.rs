@@ -248,19 +248,19 @@ impl Language {
         shortest.or_else(|| text.split_once(' ').map(|(_, rest)| rest)).unwrap_or_default().trim()
     }
 
-    /// `object` without the second half of a German verb: "die Steuererklärung vor".
-    pub(super) fn without_separable<'t>(&self, object: &'t str) -> &'t str {
-        match object.rsplit_once(' ') {
-            Some((rest, last)) if SEPARABLE.contains(&last) => rest,
-            _ => object,
-        }
-    }
-
     /// Whether a full stop after `word` belongs to the word.
     pub(super) fn is_abbreviation(&self, word: &str) -> bool {
         let word = bare(word);
         self.abbreviations.contains(&word)
             || word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
+    }
+}
+
+/// `object` without the second half of a German verb: "die Steuererklärung vor".
+pub(super) fn without_separable(object: &str) -> &str {
+    match object.rsplit_once(' ') {
+        Some((rest, last)) if SEPARABLE.contains(&last) => rest,
+        _ => object,
     }
 }
 

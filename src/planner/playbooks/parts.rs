@@ -2,7 +2,7 @@
 
 use crate::text::{is_ideograph, is_invisible};
 
-use super::language::{Language, Opening};
+use super::language::{Language, Opening, without_separable};
 use super::wording::{lower_first, one_line, quoted, without_quotations};
 
 /// Most parts of a goal; what follows belongs to the last of them.
@@ -337,7 +337,7 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
         Some(Opening::Foreign) => {
             let behind = language.behind_verb(text);
             let object = behind.split([',', '，', ':']).next().unwrap_or_default().trim();
-            let object = language.without_separable(object);
+            let object = without_separable(object);
             return quoted(if object.is_empty() { text } else { object });
         }
         None => return quoted(text),
