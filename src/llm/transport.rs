@@ -8,6 +8,7 @@ mod tests;
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,13 +19,13 @@ use async_openai::middleware::HttpRequestFactory;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use http::{Extensions, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::connect::HttpInfo;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tower::Service;
 
 use crate::http_client::{CertificateFile, bearer, trusting_http_client};
@@ -40,7 +41,7 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// leaves a connection that can be used again.
 const END_OF_BODY_WAIT: Duration = Duration::from_millis(20);
 /// A connection that closes this soon after a send was closed by the server while it was idle. Later, the server has
-/// begun to work on the request.
+/// begun to work on the request, which is not sent again.
 const IDLE_CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// Azure OpenAI's own header for the key, which replaces `Authorization`.
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -200,23 +201,32 @@ impl Sender {
     /// pool. (hyper does so only if it knows that nothing of the request was written.)
     async fn response(&self, factory: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
         let mut request = factory.build().await?;
-        // The factory's buffer is up to twice as long as the body. Held until the answer arrives, that was 60 MiB of
-        // 5,000 plans.
+        // The factory's buffer is up to twice as long as the body.
         drop(factory);
-        let body = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice);
-        *request.body_mut() = body.map(Into::into);
+        let mut body = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice);
+        *request.body_mut() = None;
         traces::inject(request.headers_mut());
         loop {
-            let attempt = request.try_clone().expect("the body is no stream");
-            let began = Instant::now();
-            match self.http.execute(attempt).await {
+            let mut attempt = request.try_clone().expect("it has no body");
+            // As a stream, or reqwest would keep a copy for retries of its own.
+            *attempt.body_mut() = body.clone().map(|body| reqwest::Body::wrap(Full::new(body)));
+            let mut sending = pin!(self.http.execute(attempt));
+            let sent = match timeout(IDLE_CLOSE_WITHIN, &mut sending).await {
+                Ok(sent) => sent,
+                Err(_) => {
+                    // Held until the answer arrives, the bodies of 5,000 plans took 60 MiB.
+                    body = None;
+                    sending.await
+                }
+            };
+            match sent {
                 Ok(response) => {
                     self.answered.insert(response.extensions());
                     return Ok(response);
                 }
                 Err(error) => {
                     let was_idle = closed_connection(&error).is_some_and(|info| self.answered.remove(&info));
-                    if !was_idle || began.elapsed() > IDLE_CLOSE_WITHIN {
+                    if !was_idle || body.is_none() {
                         return Err(OpenAIError::Reqwest(error));
                     }
                 }
