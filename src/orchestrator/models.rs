@@ -77,17 +77,18 @@ pub struct Budget {
     #[validate(range(min = 1, max = 100_000, message = "must be from 1 to 100000"))]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
     pub max_tokens: u32,
-    /// Time to a plan, in seconds, 1 to 3,600; 300 when absent. Time in which no orchestrator runs does not count.
+    /// Time to a plan, in seconds, 1 to 3,600; 300 when absent. Time in which no orchestrator runs does not count. If
+    /// stated, it also limits the critical path of the plan.
     #[validate(range(min = 1, max = 3_600, message = "must be from 1 to 3600"))]
-    #[schema(value_type = Option<u32>, minimum = 1, maximum = 3_600)]
-    pub max_time_seconds: u32,
+    #[schema(minimum = 1, maximum = 3_600)]
+    pub max_time_seconds: Option<u32>,
     /// US dollars, 0 to 100; 1.0 when absent. Stored for the arms.
     #[validate(range(min = 0.0, max = 100.0, message = "must be from 0 to 100"))]
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 100)]
     pub max_cost_usd: f64,
 }
 
-/// The time budget of a task that states none.
+/// The time for planning of a task that states none.
 const DEFAULT_TIME_SECONDS: u32 = 300;
 
 /// A budget as it is sent: each field may be absent.
@@ -103,7 +104,7 @@ impl From<BudgetFields> for Budget {
     fn from(fields: BudgetFields) -> Self {
         Self {
             max_tokens: fields.max_tokens.unwrap_or(10_000),
-            max_time_seconds: fields.max_time_seconds.unwrap_or(DEFAULT_TIME_SECONDS),
+            max_time_seconds: fields.max_time_seconds,
             max_cost_usd: fields.max_cost_usd.unwrap_or(1.0),
         }
     }
@@ -112,6 +113,13 @@ impl From<BudgetFields> for Budget {
 impl Default for Budget {
     fn default() -> Self {
         BudgetFields::default().into()
+    }
+}
+
+impl Budget {
+    /// The time for planning, in seconds.
+    pub(super) fn planning_seconds(&self) -> u32 {
+        self.max_time_seconds.unwrap_or(DEFAULT_TIME_SECONDS)
     }
 }
 
@@ -252,8 +260,7 @@ impl Submission {
     fn check_for_planner(&self, faults: &mut Faults) {
         let (goal, context) = (self.goal.clone(), self.context.as_deref());
         // The time budget is checked by its own name.
-        let seconds = DEFAULT_TIME_SECONDS;
-        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria, seconds);
+        let request = plan_request(goal, &self.constraints, context, &self.acceptance_criteria, None);
         for fault in request.check().err().unwrap_or_default() {
             match fault.field.as_str() {
                 // The text is cut to what is left: the rest alone is too long.
@@ -276,14 +283,14 @@ fn arm_fits(arm: &str) -> Result<(), ValidationError> {
 /// The request for a plan for a task.
 ///
 /// Constraints become its list, `{"max_time": "5 min"}` as `max_time: 5 min`, followed by the acceptance
-/// criteria; those that do not fit into the list go into the context, as does a text. A time budget that the task
-/// states limits the plan too; the default one limits only the time for planning.
+/// criteria; those that do not fit into the list go into the context, as does a text. The time budget is one that the
+/// task states: the default limits only the time for planning.
 pub(super) fn plan_request(
     goal: String,
     constraints: &Map<String, Value>,
     context: Option<&str>,
     acceptance_criteria: &[String],
-    max_time_seconds: u32,
+    max_time_seconds: Option<u32>,
 ) -> PlanRequest {
     // Null counts as absent.
     let constraints = constraints.iter().filter(|(_, value)| !value.is_null());
@@ -302,8 +309,8 @@ pub(super) fn plan_request(
         goal,
         constraints: listed,
         context: context_object(context, &others),
-        budget: (max_time_seconds != DEFAULT_TIME_SECONDS).then(|| domain::Budget {
-            max_duration_seconds: Some(max_time_seconds.into()),
+        budget: max_time_seconds.map(|seconds| domain::Budget {
+            max_duration_seconds: Some(seconds.into()),
             ..domain::Budget::default()
         }),
         ..PlanRequest::default()

@@ -208,13 +208,19 @@ fn unusable(database: &Database, why: &str) -> String {
 }
 
 /// The changes to the tables, in order. A released one is never edited: add the next.
-const POSTGRES_MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/postgres_1_tasks.sql"), include_str!("migrations/postgres_2_submissions.sql")];
+const POSTGRES_MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/postgres_1_tasks.sql"),
+    include_str!("migrations/postgres_2_submissions.sql"),
+    include_str!("migrations/postgres_3_stated_time.sql"),
+];
 /// The same changes for SQLite.
-const SQLITE_MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/sqlite_1_tasks.sql"), include_str!("migrations/sqlite_2_submissions.sql")];
+const SQLITE_MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/sqlite_1_tasks.sql"),
+    include_str!("migrations/sqlite_2_submissions.sql"),
+    include_str!("migrations/sqlite_3_stated_time.sql"),
+];
 /// What each change is about.
-const MIGRATION_NAMES: [&str; 2] = ["tasks", "submissions"];
+const MIGRATION_NAMES: [&str; 3] = ["tasks", "submissions", "stated time"];
 
 fn migrations(changes: [&'static str; MIGRATION_NAMES.len()]) -> Migrator {
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {

@@ -157,7 +157,7 @@ impl Store {
         lease: Duration,
         except: &BTreeSet<String>,
     ) -> Result<Vec<Claim>, StoreError> {
-        type Row = (String, i32, String, String, Option<String>, String, i64, i32);
+        type Row = (String, i32, String, String, Option<String>, String, i64, Option<i32>);
         let rows: Vec<Row> = on!(self, connection => sqlx::query_as(self.sql.claim)
             .bind(worker.to_string())
             .bind(limit as i64)
@@ -172,7 +172,7 @@ impl Store {
                 worker,
                 number,
                 request: read.map(|(constraints, criteria): (_, Vec<String>)| {
-                    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+                    let seconds = seconds.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
                     plan_request(goal, &constraints, context.as_deref(), &criteria, seconds)
                 }),
                 time_left: Duration::from_millis(u64::try_from(time_left).unwrap_or_default()),

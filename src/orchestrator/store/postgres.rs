@@ -10,8 +10,8 @@ pub(super) const SQL: Sql = Sql {
     insert_task: "
         INSERT INTO tasks (id, goal, constraints, context, acceptance_criteria, max_tokens, max_time_seconds,
                            max_cost_usd, priority, assigned_arm, metadata, idempotency_key, submission_hash,
-                           expires_at, due_at)
-        VALUES ($1::uuid, $2, $3::jsonb, $4, $5::jsonb, $6, $7, $8, $9, $10, $11::jsonb, $12, $13,
+                           is_time_stated, expires_at, due_at)
+        VALUES ($1::uuid, $2, $3::jsonb, $4, $5::jsonb, $6, $7, $8, $9, $10, $11::jsonb, $12, $13, $14,
                 now() + $7 * interval '1 second', CASE WHEN $10 IS NULL THEN now() END)
         ON CONFLICT (idempotency_key) DO NOTHING",
     find_submission: "SELECT id::text, submission_hash FROM tasks WHERE idempotency_key = $1",
@@ -55,7 +55,8 @@ pub(super) const SQL: Sql = Sql {
             started_at = COALESCE(started_at, now()), updated_at = now()
         FROM due WHERE tasks.id = due.id
         RETURNING tasks.id::text, claims, goal, constraints::text, context, acceptance_criteria::text,
-                  (extract(epoch FROM expires_at - now()) * 1000)::bigint, max_time_seconds",
+                  (extract(epoch FROM expires_at - now()) * 1000)::bigint,
+                  CASE WHEN is_time_stated THEN max_time_seconds END",
     renew: "
         UPDATE tasks SET due_at = now() + $4 * interval '1 millisecond'
         WHERE id = $1::uuid AND claimed_by = $2::uuid AND claims = $3 AND status = 'processing'",

@@ -17,8 +17,8 @@ pub(super) const SQL: Sql = Sql {
     insert_task: concat!(
         "INSERT INTO tasks (id, goal, constraints, context, acceptance_criteria, max_tokens, max_time_seconds,
                             max_cost_usd, priority, assigned_arm, metadata, idempotency_key, submission_hash,
-                            expires_at, due_at, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                            is_time_stated, expires_at, due_at, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
                  ", now!(), " + $7 * 1000, CASE WHEN $10 IS NULL THEN ", now!(), " END, ", now!(), ", ", now!(), ")
          ON CONFLICT (idempotency_key) DO NOTHING"
     ),
@@ -52,7 +52,7 @@ pub(super) const SQL: Sql = Sql {
              LIMIT $2
          )
          RETURNING id, claims, goal, constraints, context, acceptance_criteria, expires_at - ", now!(), ",
-                   max_time_seconds"
+                   CASE WHEN is_time_stated THEN max_time_seconds END"
     ),
     renew: concat!(
         "UPDATE tasks SET due_at = ", now!(), " + $4

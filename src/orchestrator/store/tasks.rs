@@ -49,13 +49,14 @@ impl Store {
             .bind(&task.context)
             .bind(&criteria)
             .bind(budget.max_tokens as i32)
-            .bind(budget.max_time_seconds as i32)
+            .bind(budget.planning_seconds() as i32)
             .bind(budget.max_cost_usd)
             .bind(task.priority.rank())
             .bind(&task.assigned_arm)
             .bind(&metadata)
             .bind(key)
             .bind(&fingerprint)
+            .bind(budget.max_time_seconds.is_some())
             .execute(connection)
             .await
             .map(|done| done.rows_affected() == 1))?;

@@ -1,6 +1,10 @@
 //! From `POST /submit` to a plan in the database.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use planner_arm::domain::{PlanRequest, PlanResponse};
+use planner_arm::orchestrator::{Store, Submission};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -13,6 +17,8 @@ on_each_database!(
     a_submitted_task_is_planned_and_stored,
     a_plan_of_a_model_is_stored_as_well,
     every_field_of_a_task_reaches_the_planner,
+    a_time_budget_limits_the_plan_if_the_task_states_it,
+    tasks_from_before_stated_times_keep_a_budget_other_than_the_default,
     a_long_context_is_cut_with_a_note,
     constraints_beyond_the_limit_go_into_the_context,
     a_task_for_one_arm_is_kept_and_not_planned,
@@ -103,6 +109,43 @@ async fn every_field_of_a_task_reaches_the_planner(database: TestDatabase) {
     assert_eq!(planner.bodies(), [asked]);
     assert_eq!(planner.first_header("x-request-id"), Some(id));
     assert_eq!(planner.first_header("x-request-timeout-ms").as_deref(), Some("9900"), "PLANNER_ARM_TIMEOUT");
+}
+
+async fn a_time_budget_limits_the_plan_if_the_task_states_it(database: TestDatabase) {
+    let planner = FakeLlm::start([Reply::Body("application/json", planner_answer().to_string())]).await;
+    let orchestrator = TestOrchestrator::start(&database, &planner.origin).await;
+    for (budget, expected) in [
+        (json!({ "max_time_seconds": 300 }), json!({ "max_duration_seconds": 300 })),
+        (json!({ "max_time_seconds": null, "max_tokens": 5 }), Value::Null),
+        (Value::Null, Value::Null),
+    ] {
+        let id = orchestrator.api.submit(&json!({ "goal": "Fix it", "budget": budget })).await;
+        orchestrator.api.ended(&id).await;
+        let asked = planner.bodies().pop().expect("a request");
+        assert_eq!(asked["budget"], expected, "{budget}");
+        assert_eq!(database.count("SELECT CAST(max(max_time_seconds) AS bigint) FROM tasks").await, 300);
+    }
+}
+
+async fn tasks_from_before_stated_times_keep_a_budget_other_than_the_default(database: TestDatabase) {
+    let connect = || async { Store::connect(&database.url.parse().expect("a URL")).await.expect("connected") };
+    let store = connect().await;
+    for seconds in [300, 20] {
+        let task = json!({ "goal": "Fix it", "budget": { "max_time_seconds": seconds } }).to_string();
+        let task = Submission::from_json(task.as_bytes()).expect("a task");
+        store.insert(uuid::Uuid::new_v4(), &task, None).await.expect("stored");
+    }
+    store.close().await;
+    database.execute("ALTER TABLE tasks DROP COLUMN is_time_stated").await;
+    database.execute("DELETE FROM _sqlx_migrations WHERE version = 3").await;
+    let claims = connect().await.claim(uuid::Uuid::new_v4(), 2, Duration::from_secs(10), &BTreeSet::new()).await;
+    let mut limits: Vec<Option<u64>> = claims
+        .expect("claimed")
+        .into_iter()
+        .map(|claim| claim.request.expect("a request").budget.and_then(|budget| budget.max_duration_seconds))
+        .collect();
+    limits.sort_unstable();
+    assert_eq!(limits, [None, Some(20)]);
 }
 
 async fn a_long_context_is_cut_with_a_note(database: TestDatabase) {

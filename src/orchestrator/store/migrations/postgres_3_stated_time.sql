@@ -1,0 +1,3 @@
+-- Whether the caller stated the time budget. Of older tasks only those with another one than the default certainly did.
+ALTER TABLE tasks ADD COLUMN is_time_stated boolean NOT NULL DEFAULT false;
+UPDATE tasks SET is_time_stated = true WHERE max_time_seconds <> 300;
