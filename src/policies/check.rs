@@ -11,17 +11,21 @@ use cel::common::ast::{
 use cel::common::types::CelInt;
 use regex::{Regex, RegexBuilder};
 
-use super::shape::{FUNCTIONS, Function, MATCHES, Shape, VARIABLES};
+use super::rewrite::{compare_instead, index_instead, wrap};
+use super::shape::{FUNCTIONS, Function, MACROS, MATCHES, Shape, VARIABLES};
 
 /// Maximum number of nodes of an expression, macros expanded.
 const MAX_NODES: u32 = 1_000;
+/// How deep an expression may nest, parentheses not counted: evaluating it takes stack at each level.
+const MAX_DEPTH: usize = 20;
+/// How many faults of one expression are reported.
+const MAX_FAULTS: usize = 5;
 /// How deep loops (`all`, `exists`, `map`, `filter`) may nest.
 const MAX_NESTING: usize = 3;
 /// Maximum size of a compiled regular expression in bytes.
 const MAX_PATTERN_BYTES: usize = 256 * 1024;
 
 /// Names in rewritten expressions only: an expression that a user writes cannot contain an `@`.
-pub(super) const FUEL: &str = "@fuel";
 pub(super) const CHARGE: &str = "@charge";
 pub(super) const RANGE: &str = "@range";
 pub(super) const MATCHES_PATTERN: &str = "@matches";
@@ -57,14 +61,19 @@ pub(super) fn check(
         faults: Vec::new(),
         scope: Vec::new(),
         nodes: 0,
+        depth: 0,
+        too_deep_at: None,
         nesting: 0,
         mentions_of_plan: 0,
     };
     let shape = checker.check(expr);
-    if checker.nodes > MAX_NODES {
+    if let Some(id) = checker.too_deep_at {
+        checker.fault(id, format!("it nests deeper than {MAX_DEPTH} levels here; split the policy in two"));
+    } else if checker.nodes > MAX_NODES {
         let nodes = checker.nodes;
         checker.faults.push(format!("it has {nodes} parts; at most {MAX_NODES} are allowed"));
     }
+    checker.faults.truncate(MAX_FAULTS);
     let mentions_of_plan = checker.mentions_of_plan;
     if checker.faults.is_empty() { Ok(Checked { shape, mentions_of_plan }) } else { Err(checker.faults) }
 }
@@ -85,6 +94,9 @@ struct Checker<'a> {
     /// The variables of the loops around, innermost last.
     scope: Vec<(String, Shape)>,
     nodes: u32,
+    depth: usize,
+    /// The first node that is too deep. What is in it is not checked.
+    too_deep_at: Option<u64>,
     nesting: usize,
     mentions_of_plan: usize,
 }
@@ -99,6 +111,17 @@ impl Checker<'_> {
     }
 
     fn check(&mut self, expr: &mut Expression) -> Shape {
+        if self.depth == MAX_DEPTH {
+            self.too_deep_at.get_or_insert(expr.id);
+            return Shape::Any;
+        }
+        self.depth += 1;
+        let shape = self.check_node(expr);
+        self.depth -= 1;
+        shape
+    }
+
+    fn check_node(&mut self, expr: &mut Expression) -> Shape {
         self.nodes += 1;
         let id = expr.id;
         match &mut expr.expr {
@@ -334,17 +357,17 @@ impl Checker<'_> {
         });
         let Some(Function { receiver, takes, returns, .. }) = found else {
             let known = FUNCTIONS.iter().any(|function| function.name == name);
-            let what = if known {
+            let what = if let Some((_, form)) = MACROS.iter().find(|(macro_name, _)| *macro_name == name) {
+                format!("wrong call of `{name}`: write `{form}`")
+            } else if known {
                 format!(
                     "wrong call of `{name}`: check the number of arguments, and whether it is a method, `a.{name}(…)`, or a function, `{name}(a)`"
                 )
             } else {
-                let mut names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+                let functions = FUNCTIONS.iter().map(|function| function.name);
+                let mut names: Vec<&str> = MACROS.iter().map(|(name, _)| *name).chain(functions).collect();
                 names.dedup();
-                format!(
-                    "unknown function `{name}`; available: has, all, exists, exists_one, map, filter, {}",
-                    names.join(", ")
-                )
+                format!("unknown function `{name}`; available: {}", names.join(", "))
             };
             self.fault(id, what);
             return Shape::Any;
@@ -418,33 +441,4 @@ fn plural(shape: &Shape) -> &'static str {
         Shape::Any => "anything",
         _ => "numbers",
     }
-}
-
-/// `a.b` as `a["b"]`, which is the same for records and maps: `cel` looks names with dots up in several ways first.
-fn index_instead(expr: &mut Expression) {
-    if let Expr::Select(select) = &mut expr.expr {
-        let of = std::mem::take(&mut *select.operand);
-        let field = LiteralValue::String(std::mem::take(&mut select.field).into());
-        let field = Expression { id: expr.id, expr: Expr::Literal(field) };
-        let (func_name, args) = (operators::INDEX.to_owned(), vec![of, field]);
-        expr.expr = Expr::Call(CallExpr { func_name, target: None, args });
-    }
-}
-
-/// `!a` as `a == false`, which is the same for a boolean: for `!`, `cel` prepares an error at each evaluation.
-fn compare_instead(call: &mut CallExpr) {
-    let id = call.args[0].id;
-    operators::EQUALS.clone_into(&mut call.func_name);
-    call.args.push(Expression { id, expr: Expr::Literal(LiteralValue::Boolean(false.into())) });
-}
-
-/// Makes `expr` an argument of the counting function `name`.
-fn wrap(expr: &mut Expression, name: &str, weight: Option<LiteralValue>) {
-    let inner = std::mem::take(expr);
-    let of = |expr| Expression { id: inner.id, expr };
-    let fuel = of(Expr::Ident(FUEL.to_owned()));
-    let weight = weight.map(|weight| of(Expr::Literal(weight)));
-    let id = inner.id;
-    let args = std::iter::once(inner).chain(weight).chain([fuel]).collect();
-    *expr = Expression { id, expr: Expr::Call(CallExpr { func_name: name.to_owned(), target: None, args }) };
 }

@@ -247,7 +247,7 @@ fn failure(error: &ExecutionError) -> Failure {
         ExecutionError::FunctionError { .. } => Failure::NoValue("a function does not accept its arguments"),
         ExecutionError::NoSuchOverload(overload) => Failure::Wrong(overload.to_string()),
         ExecutionError::UnexpectedType { got, want } => {
-            Failure::Wrong(format!("a value is {got}, but must be {want}"))
+            Failure::Wrong(format!("a value is {}, but must be {want}", got.trim_end_matches("_type")))
         }
         ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
             Failure::Wrong(format!("`{operator}` does not take values of these types"))

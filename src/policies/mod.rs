@@ -5,8 +5,10 @@
 
 mod check;
 mod evaluate;
+mod rewrite;
 mod sample;
 mod shape;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -14,14 +16,13 @@ mod values;
 use std::fmt;
 
 use cel::IdedExpr as Expression;
-use cel::parser::Parser;
 use serde::Deserialize;
 use serde_json::Map;
 
 use crate::domain::arms::{Arm, ArmRegistry};
 use crate::domain::{PlanRules, Schedule, SubTask};
 
-use check::Checked;
+use check::{Checked, check};
 use evaluate::is_for_each_step;
 use shape::Shape;
 use values::Pattern;
@@ -194,21 +195,20 @@ impl PolicyPath<'_> {
 
 /// Parses and checks one expression, which must be a boolean; with it, how often it names the whole plan.
 fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<(Expression, usize), Vec<String>> {
+    if text.trim().is_empty() {
+        return Err(vec!["is blank".to_owned()]);
+    }
     if text.chars().count() > MAX_EXPRESSION_CHARS {
         return Err(vec![format!("is longer than {MAX_EXPRESSION_CHARS} characters")]);
     }
-    let parsed = std::panic::catch_unwind(|| Parser::default().parse_with_source_info(text));
-    let parsed = parsed.map_err(|_| vec!["cannot be parsed".to_owned()])?;
-    let (mut expression, source) = parsed.map_err(|errors| {
-        let faults = errors.errors.iter().map(|error| {
-            let (line, column) = error.pos;
-            format!("line {line}, column {column}: {}", error.msg)
-        });
-        faults.collect::<Vec<_>>()
-    })?;
-    let mut regexes = Vec::new();
-    let Checked { shape, mentions_of_plan } =
-        check::check(&mut expression, &source, patterns.len(), &mut regexes)?;
+    let first = patterns.len();
+    let (expression, Checked { shape, mentions_of_plan }, regexes) = syntax::with_large_stack(|| {
+        let (mut expression, source) = syntax::parse(text).map_err(|fault| vec![fault])?;
+        let mut regexes = Vec::new();
+        let checked = check(&mut expression, &source, first, &mut regexes)?;
+        Ok::<_, Vec<String>>((expression, checked, regexes))
+    })
+    .unwrap_or_else(|| Err(vec!["cannot be parsed".to_owned()]))?;
     patterns.extend(regexes.into_iter().map(Pattern));
     match shape {
         Shape::Bool | Shape::Any => Ok((expression, mentions_of_plan)),

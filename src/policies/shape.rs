@@ -148,6 +148,16 @@ impl RecordKind {
     }
 }
 
+/// What the parser turns into loops and tests, and how it is called.
+pub(super) const MACROS: [(&str, &str); 6] = [
+    ("has", "has(record.field)"),
+    ("all", "list.all(x, condition)"),
+    ("exists", "list.exists(x, condition)"),
+    ("exists_one", "list.exists_one(x, condition)"),
+    ("map", "list.map(x, value)"),
+    ("filter", "list.filter(x, condition)"),
+];
+
 /// A function: its name, what it is called on if it is a method, what else it takes, what it returns.
 pub(super) struct Function {
     pub(super) name: &'static str,

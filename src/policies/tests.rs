@@ -237,6 +237,68 @@ fn every_fault_of_every_policy_is_reported() {
     assert_eq!(faults[0], "has 51 policies; at most 50 are allowed");
 }
 
+#[test]
+fn faults_of_the_grammar_are_one_sentence_in_plain_words() {
+    for (require, fault) in [
+        ("(true", "line 1, column 6: `)` is missing before the end of the expression"),
+        ("true)", "line 1, column 5: `)` is unexpected"),
+        ("goal +", "line 1, column 7: the end of the expression is unexpected"),
+        ("true ? true", "line 1, column 12: the end of the expression is unexpected"),
+        ("plan[0", "line 1, column 7: `]` is missing before the end of the expression"),
+        ("plan.all(s, s.step > )", "line 1, column 22: `)` is unexpected"),
+        ("goal == 'a", "line 1, column 9: this string has no end"),
+        ("goal == \"a", "line 1, column 9: this string has no end"),
+        ("goal == 'a\nb'", "line 1, column 9: this string has no end"),
+        ("true and true", "line 1, column 6: `and` is unexpected; write `&&`"),
+        ("true or true", "line 1, column 6: `or` is unexpected; write `||`"),
+        ("plan.all(s, s.step = 1)", "line 1, column 20: `=` is unexpected; write `==`"),
+        ("goal == 'a' 🙂", "line 1, column 13: `🙂` is unexpected"),
+        ("has(goal)", "line 1, column 5: `has` needs a field: write `has(record.field)`"),
+        ("plan.all(1, true)", "line 1, column 10: the first argument must be the name of a variable"),
+        ("plan.all(s)", "line 1, column 9: wrong call of `all`: write `list.all(x, condition)`"),
+        ("null", "a value is null, but must be bool"),
+        ("  ", "is blank"),
+    ] {
+        let faults = compiled(&[source(require)]).err();
+        assert_eq!(faults, Some(vec![format!("policies[0].require (`rule`): {fault}")]), "{require}");
+    }
+}
+
+#[test]
+fn expressions_that_nest_deeply_are_refused_and_never_overflow_the_stack() {
+    let repeated = |open: &str, inner: &str, close: &str, times: usize| {
+        [open.repeat(times), inner.to_owned(), close.repeat(times)].concat()
+    };
+    for (require, fault) in [
+        ("[".repeat(900), "parentheses and brackets nest deeper than 30 levels"),
+        (repeated("(", "true", ")", 900), "parentheses and brackets nest deeper than 30 levels"),
+        (repeated("-(", "1", ")", 400) + " > 0", "parentheses and brackets nest deeper than 30 levels"),
+        (repeated("size(", "goal", ")", 280) + " > 0", "parentheses and brackets nest deeper than 30 levels"),
+        (repeated("{1: ", "1", "}", 300) + " == 1", "parentheses and brackets nest deeper than 30 levels"),
+        ("true ? true : ".repeat(140) + "true", "parentheses and brackets nest deeper than 30 levels"),
+        (format!("context{} == 1", ".a".repeat(950)), "it nests deeper than 20 levels here"),
+        (format!("context{} == 1", "[0]".repeat(600)), "it nests deeper than 20 levels here"),
+        (format!("goal{} == ''", " + goal".repeat(280)), "it nests deeper than 20 levels here"),
+        (format!("1{} > 0", "+1".repeat(900)), "it nests deeper than 20 levels here"),
+    ] {
+        let faults = compiled(&[source(&require)]).expect_err("a fault");
+        assert_eq!(faults.len(), 1, "{faults:#?}");
+        assert!(faults[0].contains("(`rule`): line 1, column ") && faults[0].contains(fault), "{faults:?}");
+    }
+    // What is allowed is evaluated on the stacks of worker threads, which are as small as those of tests.
+    for require in [
+        repeated("(", "true", ")", 29),
+        format!("true{}", " && true".repeat(200)),
+        format!("{}true", "!".repeat(1_000)),
+        format!("goal{} != ''", " + goal".repeat(17)),
+        format!("has(context{}) || true", ".a".repeat(16)),
+        format!("size({}) == 1", repeated("[", "", "]", 17)),
+    ] {
+        compiled(&[source(&require)]).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let _ = holds(&require);
+    }
+}
+
 /// Expressions that would take long, or hold much, if nothing counted.
 const EXPENSIVE: [&str; 5] = [
     "plan.all(a, plan.all(b, plan.all(c, a.step + b.step + c.step > 0)))",

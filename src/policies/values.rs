@@ -21,7 +21,8 @@ use crate::domain::arms::Arm;
 use crate::domain::{Schedule, SubTask};
 
 use super::PolicyInput;
-use super::check::{FUEL, pattern_index};
+use super::check::pattern_index;
+use super::rewrite::FUEL;
 
 type BoxVal<'v> = Box<dyn Val + 'v>;
 /// For each step, once they are asked for, the places of all that it waits for.
