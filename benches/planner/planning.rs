@@ -25,22 +25,25 @@ pub(crate) fn prompt(c: &mut Criterion) {
 
 /// What 1,000 arms add to each request: the best 100 are chosen, and the prompt and schema are made of them.
 pub(crate) fn many_arms(c: &mut Criterion) {
-    let arm = |n: u32| {
-        let about = format!(
-            "Does the work number {n} with tests, data and code. {}",
-            "More words of its own. ".repeat(10)
-        );
-        Arm::of_source(&format!("tool {n}"), &about).expect("an arm")
-    };
-    let registry = ArmRegistry::new((0..1_000).map(arm).collect(), false).expect("a registry");
-    registry.prepare();
-    let (job, rules) = (ordinary_request().into(), PlanRules::default());
-    c.bench_function("prompt with the best of 1,000 arms", |b| {
-        b.iter(|| {
-            let offered = registry.shortlist(&ordinary_request().goal, 100, |_| false).expect("a shortlist");
-            Prompts::new(&Arc::new(offered), &rules).first(black_box(&job))
+    for (name, sentences) in [("", 10), (" with long descriptions", 30)] {
+        let arm = |n: u32| Arm {
+            description: format!(
+                "Does the work number {n} with tests, data and code. {}",
+                "More words of its own. ".repeat(sentences)
+            ),
+            ..Arm::of_source(&format!("tool {n}"), "").expect("an arm")
+        };
+        let registry = ArmRegistry::new((0..1_000).map(arm).collect(), false).expect("a registry");
+        registry.prepare();
+        let (job, rules) = (ordinary_request().into(), PlanRules::default());
+        c.bench_function(&format!("prompt with the best of 1,000 arms{name}"), |b| {
+            b.iter(|| {
+                let goal = &ordinary_request().goal;
+                let offered = registry.shortlist(goal, 100, |_| false).expect("a shortlist");
+                Prompts::new(&Arc::new(offered), &rules).first(black_box(&job))
+            });
         });
-    });
+    }
 }
 
 pub(crate) fn embedded(c: &mut Criterion) {

@@ -89,7 +89,8 @@ impl PlanValidator {
 
     /// The plan in the given text, or everything that is wrong with it.
     pub(super) fn validate(&self, written: &str, request: &PlanRequest) -> Result<Plan, Vec<FieldError>> {
-        let reading = parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author()])?;
+        let reading =
+            parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author()])?;
         let context = ProposalContext { doubts: reading.doubts, ..ProposalContext::default() };
         match self.reviewed(context, reading.draft, request, None) {
             Ok(reviewed) => Ok(reviewed.plan),
@@ -166,5 +167,5 @@ fn usual_prompts(
     critics: &Critics,
 ) -> Arc<Prompts> {
     let offered = registry.shortlist("", most, |_| false).map_or_else(|| registry.clone(), Arc::new);
-    Arc::new(Prompts::new(&offered, rules).with_rules(&critics.stated()))
+    Arc::new(Prompts::new(&offered, rules).with_rules(&critics.stated()).prepared())
 }

@@ -49,18 +49,20 @@ pub(super) fn write_in_short(registry: &ArmRegistry, prompt: &mut String) {
 
 /// Adds what `write` says of each arm and its description, which is shortened until all of it fits.
 fn write_within(registry: &ArmRegistry, prompt: &mut String, write: impl Fn(&Arm, &str, bool, &mut String)) {
-    let start = prompt.len();
-    let descriptions: Vec<String> = registry.arms().iter().map(|arm| on_one_line(&arm.description)).collect();
-    let mut max_chars = usize::MAX;
+    let (start, arms) = (prompt.len(), registry.arms());
+    let described: usize = arms.iter().map(|arm| arm.description.len()).sum();
+    let mut max_chars = if described > MAX_BYTES { MAX_BYTES / arms.len() } else { usize::MAX };
     loop {
-        for (arm, description) in registry.arms().iter().zip(&descriptions) {
-            write(arm, &shorten(description, max_chars), max_chars < usize::MAX, prompt);
+        for arm in arms {
+            // Cut first: reading the white space of all takes longer than everything else.
+            let description = on_one_line(&shorten(&arm.description, max_chars));
+            write(arm, &description, max_chars < usize::MAX, prompt);
         }
         if prompt.len() - start <= MAX_BYTES || max_chars == 0 {
             return;
         }
         max_chars = match max_chars {
-            usize::MAX => MAX_BYTES / registry.arms().len(),
+            usize::MAX => MAX_BYTES / arms.len(),
             length if length > MIN_DESCRIPTION_CHARS => length / 2,
             _ => 0,
         };

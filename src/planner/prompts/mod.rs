@@ -1,6 +1,6 @@
 //! The prompts: rules and arms once; goal, constraints and context for each request.
 //!
-//! Everything that does not depend on the request is built at start.
+//! What does not depend on the request is built once for a set of arms: at start for those of the installation.
 
 mod arms;
 mod examples;
@@ -12,7 +12,7 @@ mod schema;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -37,17 +37,26 @@ const REASK_TEMPERATURE: f64 = 0.7;
 /// The same for the last, simplified prompt.
 const SIMPLIFIED_TEMPERATURE: f64 = 1.0;
 
-/// The constant parts of every prompt.
+/// The constant parts of every prompt, each built when it is first used.
 #[derive(Debug, Clone)]
 pub struct Prompts {
     registry: Arc<ArmRegistry>,
+    rules: PlanRules,
+    budget: Budget,
+    /// Rules of the installation, as instructions end with them.
+    stated: String,
+    full: OnceLock<FullPrompt>,
+    simple: OnceLock<SimplePrompt>,
+    replan: OnceLock<ReplanPrompts>,
+    guide: Option<Guide>,
+}
+
+/// The constant parts of the first prompt for a whole plan.
+#[derive(Debug, Clone)]
+struct FullPrompt {
     system: Message,
     schema: ResponseSchema,
     steps: String,
-    budget: String,
-    simple: SimplePrompt,
-    replan: ReplanPrompts,
-    guide: Option<Guide>,
 }
 
 /// The constant parts of the last prompt: few rules, two examples, a short plan.
@@ -60,51 +69,61 @@ struct SimplePrompt {
 }
 
 impl Prompts {
-    /// Builds the constant parts from the registry and the rules.
+    /// Those for the arms of the registry and the rules.
     pub fn new(registry: &Arc<ArmRegistry>, rules: &PlanRules) -> Self {
         Self::within(registry, rules, Budget::default())
     }
 
     /// The same for plans that keep to `budget`.
     pub fn within(registry: &Arc<ArmRegistry>, rules: &PlanRules, budget: Budget) -> Self {
-        let replan = ReplanPrompts::new(registry, rules, budget);
-        let rules = &budget.within(rules);
-        let steps = if rules.min_steps == rules.max_steps {
-            format!("exactly {}", rules.min_steps)
-        } else {
-            format!("{} to {}", rules.min_steps, rules.max_steps)
-        };
-        let plain = schema::plain(registry);
-        let lengths = rules.min_steps..=rules.max_steps;
-        let limits = SchemaLimits::NORMAL.within(&budget);
-        let tight = schema::tight(registry, rules, lengths, &numbers_to(rules.max_steps), limits);
-        let system = system_prompt(registry, rules, &StepRules::of_whole(&steps));
         Self {
             registry: registry.clone(),
-            system: Message::new(Role::System, system),
-            replan,
-            budget: budget_rule(&budget),
-            simple: SimplePrompt::new(registry, rules, budget),
-            schema: ResponseSchema { name: "plan", tight, plain },
-            steps,
+            rules: rules.clone(),
+            budget,
+            stated: String::new(),
+            full: OnceLock::new(),
+            simple: OnceLock::new(),
+            replan: OnceLock::new(),
             guide: None,
         }
     }
 
     /// The same prompts, which also state `rules` that the installation has for its plans.
     #[must_use]
-    pub fn with_rules(mut self, rules: &[String]) -> Self {
-        if rules.is_empty() {
-            return self;
-        }
+    pub fn with_rules(self, rules: &[String]) -> Self {
         let rules: String = rules.iter().map(|rule| format!("- {rule}\n")).collect();
-        let [instructions, ..] = &mut self.simple.opening;
-        for message in [&mut self.system, instructions].into_iter().chain(self.replan.instructions()) {
-            let text = message.content.trim_end();
-            let text = format!("{text}\n\nEvery plan also keeps these rules:\n{rules}");
-            *message = Message::new(Role::System, text);
-        }
+        let stated =
+            if rules.is_empty() { rules } else { format!("\n\nEvery plan also keeps these rules:\n{rules}") };
+        Self { stated, ..Self::within(&self.registry, &self.rules, self.budget) }
+    }
+
+    /// The same prompts with all parts built, so that no request has to wait for it.
+    #[must_use]
+    pub(super) fn prepared(self) -> Self {
+        self.full();
+        self.simple();
+        self.replan();
         self
+    }
+
+    fn full(&self) -> &FullPrompt {
+        self.full.get_or_init(|| FullPrompt::new(self))
+    }
+
+    fn simple(&self) -> &SimplePrompt {
+        self.simple.get_or_init(|| SimplePrompt::new(self))
+    }
+
+    fn replan(&self) -> &ReplanPrompts {
+        self.replan.get_or_init(|| ReplanPrompts::new(self))
+    }
+
+    /// The message of these instructions and the rules of the installation.
+    fn instructions(&self, text: String) -> Message {
+        if self.stated.is_empty() {
+            return Message::new(Role::System, text);
+        }
+        Message::new(Role::System, [text.trim_end(), &self.stated].concat())
     }
 
     /// The same prompts for plans that `playbook` guides.
@@ -132,12 +151,13 @@ impl Prompts {
     pub fn simplified(&self, job: &PlanJob, rejected: &RejectedAnswer) -> Prompt {
         let PlanJob { request, progress, .. } = job;
         if let Some(progress) = progress {
-            return self.replan.simplified(request, progress, &self.faults(rejected));
+            return self.replan().simplified(request, progress, &self.faults(rejected));
         }
-        let user = self.faults(rejected) + &self.budget + &fenced(&RequestData::of(request));
-        let mut messages = self.simple.opening.to_vec();
+        let user = self.faults(rejected) + &budget_rule(&self.budget) + &fenced(&RequestData::of(request));
+        let SimplePrompt { opening, schema, .. } = self.simple();
+        let mut messages = opening.to_vec();
         messages.push(Message::new(Role::User, user));
-        Prompt { messages, schema: self.simple.schema.clone(), min_temperature: SIMPLIFIED_TEMPERATURE }
+        Prompt { messages, schema: schema.clone(), min_temperature: SIMPLIFIED_TEMPERATURE }
     }
 
     /// Whether a draft is nothing but steps of the examples, as very small models make it.
@@ -147,18 +167,19 @@ impl Prompts {
 
     /// Whether a step does what one of the examples does.
     pub fn is_of_example(&self, action: &str) -> bool {
-        self.simple.example_actions.iter().any(|example| example == action)
+        self.simple().example_actions.iter().any(|example| example == action)
     }
 
     fn in_full(&self, job: &PlanJob, faults: &str, min_temperature: f64) -> Prompt {
         let PlanJob { request, progress, asks_questions } = job;
         let prompt = if let Some(progress) = progress {
-            self.replan.in_full(request, progress, faults, min_temperature)
+            self.replan().in_full(request, progress, faults, min_temperature)
         } else {
+            let FullPrompt { system, schema, steps } = self.full();
             let guide = self.guide.as_ref().map_or("", |guide| guide.text.as_str());
-            let user = [faults, guide, &user_prompt(request, &self.steps, &self.budget)].concat();
-            let messages = vec![self.system.clone(), Message::new(Role::User, user)];
-            Prompt { messages, schema: self.schema.clone(), min_temperature }
+            let user = [faults, guide, &user_prompt(request, steps, &budget_rule(&self.budget))].concat();
+            let messages = vec![system.clone(), Message::new(Role::User, user)];
+            Prompt { messages, schema: schema.clone(), min_temperature }
         };
         if *asks_questions { questions::asked_for(prompt) } else { prompt }
     }
@@ -190,14 +211,33 @@ fn budget_rule(budget: &Budget) -> String {
     format!("The plan keeps this budget, as no other is accepted: {}.\n", limits.join("; "))
 }
 
-impl SimplePrompt {
-    fn new(registry: &ArmRegistry, rules: &PlanRules, budget: Budget) -> Self {
-        let (registry, rules, length) = simplified_scope(registry, rules);
-        Self::of(&registry, &rules, length, budget)
+impl FullPrompt {
+    fn new(prompts: &Prompts) -> Self {
+        let Prompts { registry, budget, .. } = prompts;
+        let rules = &budget.within(&prompts.rules);
+        let steps = if rules.min_steps == rules.max_steps {
+            format!("exactly {}", rules.min_steps)
+        } else {
+            format!("{} to {}", rules.min_steps, rules.max_steps)
+        };
+        let lengths = rules.min_steps..=rules.max_steps;
+        let limits = SchemaLimits::NORMAL.within(budget);
+        let tight = schema::tight(registry, rules, lengths, &numbers_to(rules.max_steps), limits);
+        let system = system_prompt(registry, rules, &StepRules::of_whole(&steps));
+        Self {
+            system: prompts.instructions(system),
+            schema: ResponseSchema { name: "plan", tight, plain: schema::plain(registry) },
+            steps,
+        }
     }
+}
 
-    /// The prompt for plans of exactly `length` steps.
-    fn of(registry: &ArmRegistry, rules: &PlanRules, length: usize, budget: Budget) -> Self {
+impl SimplePrompt {
+    fn new(prompts: &Prompts) -> Self {
+        let budget = prompts.budget;
+        let rules = budget.within(&prompts.rules);
+        let (registry, rules, length) = simplified_scope(&prompts.registry, &rules);
+        let (registry, rules) = (&*registry, &rules);
         let steps = format!("exactly {length}");
         let limits = SchemaLimits::SMALL.within(&budget);
         let tight = schema::tight(registry, rules, length..=length, &numbers_to(length), limits);
@@ -212,7 +252,7 @@ impl SimplePrompt {
             |place: usize| say(Role::Assistant, written(&plans[place], examples[place].rationale, 0.9));
         Self {
             opening: [
-                say(Role::System, simple_system_prompt(registry, rules, &StepRules::of_whole(&steps))),
+                prompts.instructions(simple_system_prompt(registry, rules, &StepRules::of_whole(&steps))),
                 asked(PICNIC.goal),
                 answered(0),
                 asked(BICYCLE.goal),

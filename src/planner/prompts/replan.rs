@@ -15,7 +15,7 @@ use crate::planner::replan::{PlanProgress, StepProgress};
 
 use super::schema::{self, SchemaLimits};
 use super::{
-    RequestData, SIMPLIFIED_TEMPERATURE, StepRules, budget_rule, fenced, simple_system_prompt,
+    Prompts, RequestData, SIMPLIFIED_TEMPERATURE, StepRules, budget_rule, fenced, simple_system_prompt,
     simplified_scope, system_prompt,
 };
 
@@ -87,7 +87,8 @@ impl<'a> StepSoFar<'a> {
 }
 
 impl ReplanPrompts {
-    pub(super) fn new(registry: &Arc<ArmRegistry>, rules: &PlanRules, budget: Budget) -> Self {
+    pub(super) fn new(prompts: &Prompts) -> Self {
+        let Prompts { registry, rules, budget, .. } = prompts;
         let step_rules = StepRules {
             steps: "The request has a plan so far. Steps that are done stay as they are, and you do not repeat \
                     them. Make only the steps that are left, in the order in which they run, with the numbers \
@@ -105,18 +106,13 @@ impl ReplanPrompts {
             example: (3, &[1]),
         };
         Self {
-            system: Message::new(Role::System, system_prompt(registry, rules, &step_rules)),
-            simple: Message::new(Role::System, simple_system_prompt(registry, rules, &step_rules)),
+            system: prompts.instructions(system_prompt(registry, rules, &step_rules)),
+            simple: prompts.instructions(simple_system_prompt(registry, rules, &step_rules)),
             plain: schema::plain(registry),
             registry: registry.clone(),
             rules: rules.clone(),
-            budget,
+            budget: *budget,
         }
-    }
-
-    /// The messages that state the rules.
-    pub(super) fn instructions(&mut self) -> [&mut Message; 2] {
-        [&mut self.system, &mut self.simple]
     }
 
     /// The prompt for the steps that are left of the plan in `progress`; `faults` are those of the last answer.

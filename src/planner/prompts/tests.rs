@@ -172,7 +172,7 @@ fn the_examples_of_the_simplified_prompt_are_plans_of_that_length_and_known_when
         let rules = PlanRules { min_steps, max_steps, require_verification: true };
         let registry = Arc::new(ArmRegistry::default());
         let prompts = Prompts::new(&registry, &rules);
-        for example in [&prompts.simple.opening[2], &prompts.simple.opening[4]] {
+        for example in [&prompts.simple().opening[2], &prompts.simple().opening[4]] {
             let mut draft = crate::planner::parse::read(&example.content).expect("a plan").draft;
             let plan = crate::planner::normalize::normalize(draft.clone(), &registry, &rules).expect("sound");
             assert_eq!(plan.steps().len(), length);
