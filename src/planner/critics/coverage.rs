@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use crate::domain::{FindingCode, PlanRequest, WarningCode};
-use crate::planner::playbooks::{clauses, limit};
+use crate::planner::playbooks::clauses;
 
 use super::words::{Vocabulary, is_latin_greek_or_cyrillic, is_unspaced, significant_words, words};
 use super::{Critic, Finding, FindingSeverity, Review, quoted};
 
-/// Flags 1 of 102 good plans (docs/critics.md).
+/// Flags 1 of 104 good plans (docs/critics.md).
 const CONSTRAINT_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 /// Flags none of them.
 const GOAL_SEVERITY: FindingSeverity = FindingSeverity::Soft;
@@ -27,6 +27,17 @@ static FORBIDDING: LazyLock<HashSet<&str>> = LazyLock::new(|| HashSet::from([
 ]));
 #[rustfmt::skip]
 const FORBIDDING_UNSPACED: &[&str] = &["不", "勿", "禁", "无", "無", "没", "ない", "なし", "せず", "しない", "ません", "없", "않", "금지", "말", "ไม่", "ห้าม"];
+
+/// A part of a goal of these words alone asks for the plan itself: "provide guidelines on how to accomplish this".
+#[rustfmt::skip]
+static ABOUT_THE_PLAN: LazyLock<HashSet<&str>> = LazyLock::new(|| HashSet::from([
+    "accomplish", "achieve", "advice", "advise", "approach", "can", "could", "describe", "do", "done", "explain",
+    "follow", "give", "go", "guidance", "guide", "guidelines", "help", "how", "i", "instructions", "know", "let",
+    "list", "me", "need", "outline", "plan", "please", "process", "proceed", "provide", "required", "should", "show",
+    "step", "steps", "suggest", "suggestions", "take", "tell", "through", "us", "walk", "want", "way", "we", "what", "you",
+    "a", "about", "all", "an", "and", "are", "be", "by", "for", "if", "in", "is", "it", "of", "on", "that", "the",
+    "these", "this", "to", "with", "detailed", "clear",
+]));
 
 /// The words of the plan.
 fn vocabulary(review: &Review<'_>) -> Vocabulary {
@@ -53,7 +64,11 @@ pub(super) struct Coverage;
 impl Critic for Coverage {
     fn review(&self, review: &Review<'_>) -> Vec<Finding> {
         let PlanRequest { goal, constraints, .. } = review.request;
-        let constraints = (1..).zip(constraints).filter(|(_, text)| needs_mention(text)).collect::<Vec<_>>();
+        // Limits are kept by the durations, and what is forbidden by not doing it: neither needs a mention.
+        let limited = review.limits.iter().map(Option::is_some);
+        let constraints = (1..).zip(constraints).zip(limited);
+        let constraints = constraints.filter(|((_, text), is_limit)| !is_limit && !forbids(text));
+        let constraints: Vec<(usize, &String)> = constraints.map(|(numbered, _)| numbered).collect();
         let (vocabulary, goal_words) = (vocabulary(review), significant_words(goal));
         let unmentioned = goal_words.iter().filter(|word| !vocabulary.mentions(word)).count();
         if unmentioned == goal_words.len() {
@@ -66,11 +81,6 @@ impl Critic for Coverage {
         }
         findings
     }
-}
-
-/// Whether a plan that keeps the constraint would speak of it.
-fn needs_mention(constraint: &str) -> bool {
-    !forbids(constraint) && limit::of(constraint).is_none()
 }
 
 fn unaddressed(constraints: &[(usize, &String)], vocabulary: &Vocabulary) -> Vec<Finding> {
@@ -99,11 +109,16 @@ fn forbids(text: &str) -> bool {
     words(text).iter().any(|word| FORBIDDING.contains(word.as_str()))
 }
 
+fn asks_for_the_plan(part: &str) -> bool {
+    words(part).iter().all(|word| ABOUT_THE_PLAN.contains(word.as_str()))
+}
+
 fn uncovered(parts: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {
     if parts.len() < 2 {
         return Vec::new();
     }
-    let is_uncovered = |part: &&String| is_unmentioned(part, vocabulary, MIN_PART_WORDS);
+    let is_uncovered =
+        |part: &&String| is_unmentioned(part, vocabulary, MIN_PART_WORDS) && !asks_for_the_plan(part);
     parts
         .iter()
         .filter(is_uncovered)

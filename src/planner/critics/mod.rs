@@ -17,6 +17,7 @@ use crate::domain::arms::ArmRegistry;
 use crate::domain::{CriticsMode, FindingCode, PlanRequest, Schedule, SubTask, Warning};
 use crate::planner::estimate;
 use crate::planner::normalize::Plan;
+use crate::planner::playbooks::limit;
 use crate::text::{sentence, shorten, thousands};
 
 pub use policy::PolicyCritic;
@@ -61,6 +62,8 @@ pub struct Review<'a> {
     pub schedule: &'a Schedule,
     /// The arms that the plan may use.
     pub registry: &'a ArmRegistry,
+    /// The time limit that each constraint sets, in seconds.
+    limits: &'a [Option<u32>],
 }
 
 impl<'a> Review<'a> {
@@ -198,7 +201,8 @@ impl Critics {
         registry: &ArmRegistry,
     ) -> Vec<Finding> {
         let schedule = estimate::schedule(steps);
-        let review = Review { request, steps, done, rationale: "", schedule: &schedule, registry };
+        let review =
+            Review { request, steps, done, rationale: "", schedule: &schedule, registry, limits: &[] };
         self.critics.iter().flat_map(|critic| critic.review_done(&review)).collect()
     }
 
@@ -212,7 +216,9 @@ impl Critics {
     ) -> Findings {
         let (steps, rationale) = (plan.steps(), plan.rationale());
         let schedule = estimate::schedule(steps);
-        let review = Review { request, steps, done, rationale, schedule: &schedule, registry };
+        let limits: Vec<Option<u32>> = request.constraints.iter().map(|text| limit::of(text)).collect();
+        let review =
+            Review { request, steps, done, rationale, schedule: &schedule, registry, limits: &limits };
         let asked = self.critics.iter().filter(|critic| self.mode != CriticsMode::Off || !critic.is_soft());
         let mut findings = Findings::default();
         for finding in asked.flat_map(|critic| critic.review(&review)) {

@@ -5,7 +5,7 @@ use crate::planner::playbooks::limit;
 
 use super::{Critic, Finding, FindingSeverity, Review, seconds};
 
-/// Each flags none of 102 good plans (docs/critics.md).
+/// Each flags none of 104 good plans (docs/critics.md).
 const LIMIT_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 const DURATION_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 
@@ -15,8 +15,7 @@ pub(super) struct TimeLimit;
 
 impl Critic for TimeLimit {
     fn review(&self, review: &Review<'_>) -> Vec<Finding> {
-        let limits = (1..).zip(&review.request.constraints);
-        let tightest = limits.filter_map(|(number, text)| Some((limit::of(text)?, number))).min();
+        let tightest = (1..).zip(review.limits).filter_map(|(number, limit)| Some(((*limit)?, number))).min();
         let taken = review.schedule.critical_path_seconds;
         let Some((limit, number)) = tightest.filter(|(limit, _)| taken > u64::from(*limit)) else {
             return Vec::new();

@@ -8,7 +8,7 @@ use crate::domain::{FindingCode, SubTask, WarningCode};
 use super::words::is_unspaced;
 use super::{Critic, Finding, FindingSeverity, Review};
 
-/// Flags none of 102 good plans (docs/critics.md).
+/// Flags none of 104 good plans (docs/critics.md).
 const ACTION_SEVERITY: FindingSeverity = FindingSeverity::Soft;
 /// A criterion such as "It works" is not worth a call of its own.
 const CRITERION_SEVERITY: FindingSeverity = FindingSeverity::Warning;
