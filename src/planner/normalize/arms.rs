@@ -16,6 +16,13 @@ pub(super) struct Neighbours<'a> {
     consumers: Vec<&'a Arm>,
 }
 
+/// Proposed steps, by their places from 0, where arms have types.
+struct TypedSteps<'a> {
+    arms: Vec<Option<&'a Arm>>,
+    /// Their final numbers.
+    numbers: Vec<u32>,
+}
+
 /// Of more steps in one proposal than twice the most that settings allow, unknown arms are not looked up.
 const MAX_LOOKED_UP: usize = 100;
 /// Longest piece of an unknown name that is quoted, in characters.
@@ -86,14 +93,19 @@ impl<'a> Normalizer<'a> {
         }
         let registry = self.registry;
         let arms: Vec<Option<&Arm>> = steps.iter().map(|step| registry.get(&step.required_arm)).collect();
+        let mut numbers = vec![0; order.len()];
+        for (&index, number) in order.iter().zip(self.free_numbers()) {
+            numbers[index] = number;
+        }
+        let typed = TypedSteps { arms, numbers };
         for (place, &index) in order.iter().enumerate() {
             // A verifying step looks at everything.
-            let Some(arm) = arms[index].filter(|arm| !arm.inputs.is_empty() && !arm.verifies()) else {
+            let Some(arm) = typed.arms[index].filter(|arm| !arm.inputs.is_empty() && !arm.verifies()) else {
                 continue;
             };
-            self.drop_useless_dependencies(index, arm, &arms, needs);
+            self.drop_useless_dependencies(index, arm, &typed, needs);
             if needs.new[index].is_empty() && needs.done[index].is_empty() {
-                self.depend_on_nearest_producer(index, arm, &arms, &order[..place], needs);
+                self.depend_on_nearest_producer(index, arm, &typed, &order[..place], needs);
             }
         }
     }
@@ -103,24 +115,24 @@ impl<'a> Normalizer<'a> {
         &mut self,
         index: usize,
         arm: &Arm,
-        arms: &[Option<&'a Arm>],
+        steps: &TypedSteps<'a>,
         needs: &mut Dependencies,
     ) {
         let (registry, done) = (self.registry, self.done);
         let done_arm = |number: u32| {
             done.iter().find(|step| step.step == number).and_then(|step| registry.get(&step.required_arm))
         };
-        let mut dropped: Vec<&Arm> = Vec::new();
-        let mut keeps = |producer: Option<&'a Arm>| {
+        let mut dropped: Vec<(u32, &Arm)> = Vec::new();
+        let mut keeps = |number: u32, producer: Option<&'a Arm>| {
             let useless = producer.filter(|producer| !producer.can_feed(arm));
-            dropped.extend(useless);
+            dropped.extend(useless.map(|producer| (number, producer)));
             useless.is_none()
         };
-        needs.new[index].retain(|&needed| keeps(arms[needed]));
-        needs.done[index].retain(|&number| keeps(done_arm(number)));
-        for producer in dropped {
+        needs.new[index].retain(|&needed| keeps(steps.numbers[needed], steps.arms[needed]));
+        needs.done[index].retain(|&number| keeps(number, done_arm(number)));
+        for (number, producer) in dropped {
             let message = format!(
-                "A dependency on a step of `{}` was removed: it produces {}, and `{}` needs {}.",
+                "The dependency on step {number} was removed: `{}` produces {}, and `{}` needs {}.",
                 producer.id,
                 producer.outputs.join(", "),
                 arm.id,
@@ -136,29 +148,28 @@ impl<'a> Normalizer<'a> {
         &mut self,
         index: usize,
         arm: &Arm,
-        arms: &[Option<&Arm>],
+        steps: &TypedSteps<'_>,
         earlier: &[usize],
         needs: &mut Dependencies,
     ) {
         let new = earlier.iter().rev().find_map(|&step| {
-            arms[step].filter(|producer| producer.feeds(arm)).map(|producer| (step, producer))
+            steps.arms[step].filter(|producer| producer.feeds(arm)).map(|producer| (step, producer))
         });
-        let producer = if let Some((step, producer)) = new {
+        let (number, producer) = if let Some((step, producer)) = new {
             needs.new[index].push(step);
-            producer
+            (steps.numbers[step], producer)
         } else {
-            let number = self.free_numbers().nth(earlier.len()).unwrap_or(u32::MAX);
-            let mut done = self.done.iter().rev().filter(|done| done.step < number);
+            let mut done = self.done.iter().rev().filter(|done| done.step < steps.numbers[index]);
             let found = done.find_map(|done| {
                 let producer = self.registry.get(&done.required_arm)?;
                 producer.feeds(arm).then_some((done.step, producer))
             });
             let Some((number, producer)) = found else { return };
             needs.done[index].push(number);
-            producer
+            (number, producer)
         };
         let message = format!(
-            "A dependency was added on the nearest step that produces what `{}` needs, a step of `{}`.",
+            "A dependency was added on step {number}, the nearest one that produces what `{}` needs: its arm is `{}`.",
             arm.id, producer.id
         );
         self.record(RepairCode::DependencyAdded, Some(index), message);

@@ -87,16 +87,24 @@ impl Normalizer<'_> {
                         done.push(number);
                         continue;
                     }
-                    (None, None) => "A dependency on a step that does not exist was left out.",
+                    (None, None) => match number {
+                        Some(number) => {
+                            format!("The dependency on step {number}, which does not exist, was left out.")
+                        }
+                        None => "A dependency that names no step was left out.".to_owned(),
+                    },
                     (Some(target), None) if target == index => {
-                        "A dependency of the step on itself was left out."
+                        "The dependency of the step on itself was left out.".to_owned()
                     }
                     (Some(target), None) if needed_by[target] != index => {
                         needed_by[target] = index;
                         new.push(target);
                         continue;
                     }
-                    _ => "A repeated dependency was left out.",
+                    _ => format!(
+                        "The repeated dependency on step {} was left out.",
+                        number.unwrap_or_default()
+                    ),
                 };
                 self.record(RepairCode::DependencyDropped, Some(index), why);
             }
@@ -168,7 +176,9 @@ impl Normalizer<'_> {
             self.repairs.push(Repair {
                 code: RepairCode::DependencyDropped,
                 step: Some(step.step),
-                message: "A dependency on a step that is done and has a higher number was left out.".into(),
+                message: format!(
+                    "The dependency on step {needed}, which is done and has a higher number, was left out."
+                ),
             });
         }
     }
