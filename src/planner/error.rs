@@ -44,23 +44,44 @@ impl ParseError {
         }
     }
 
-    /// The same about a submitted plan, worded for its author.
-    pub(super) fn for_author(self) -> FieldError {
+    /// The same about a plan submitted as `text`, worded for its author.
+    pub(super) fn for_author(self, text: &str) -> FieldError {
+        let fault = || json_fault(text).map(|fault| format!(" ({fault})")).unwrap_or_default();
         FieldError::new(
             "body",
             match self {
-                Self::Empty => "is empty; send a plan",
-                Self::Truncated => "ends before its last step does; send the whole plan",
-                Self::NoBeginning => "begins in the middle of a plan; send the whole plan",
-                Self::NotJson => {
-                    "contains a plan that cannot be parsed; send it as JSON, with every step complete"
+                Self::Empty => "is empty; send a plan".to_owned(),
+                Self::Truncated => {
+                    format!("ends before its last step does{}; send the whole plan", fault())
                 }
+                Self::NoBeginning => "begins in the middle of a plan; send the whole plan".to_owned(),
+                Self::NotJson => format!(
+                    "contains a plan that cannot be parsed{}; send it as JSON, with every step complete",
+                    fault()
+                ),
                 Self::Example | Self::NoSteps => {
-                    "contains no list of steps; send an object with the steps under `plan`"
+                    "contains no list of steps; send an object with the steps under `plan`".to_owned()
                 }
             },
         )
     }
+}
+
+/// The first thing that is wrong with the first JSON in `text`: `line 3, column 7: expected value`. Nothing of the text
+/// is in it.
+fn json_fault(text: &str) -> Option<String> {
+    // A plan may be submitted as a JSON string.
+    let unquoted = serde_json::from_str::<String>(text).ok();
+    let text = unquoted.as_deref().unwrap_or(text);
+    let (before, json) = text.split_at(text.find(['{', '['])?);
+    let mut values = serde_json::Deserializer::from_str(json).into_iter::<serde::de::IgnoredAny>();
+    let error = values.next()?.err()?;
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let indent = if error.line() == 1 { before[line_start..].chars().count() } else { 0 };
+    let (line, column) = (before.matches('\n').count() + error.line(), indent + error.column());
+    let said = error.to_string();
+    let what = said.split_once(" at line ").map_or(said.as_str(), |(what, _)| what);
+    Some(format!("line {line}, column {column}: {what}"))
 }
 
 /// Why an LLM's answer did not become a plan: what the LLM is told when it is asked again.

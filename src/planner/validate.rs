@@ -90,7 +90,7 @@ impl PlanValidator {
     /// The plan in the given text, or everything that is wrong with it.
     pub(super) fn validate(&self, written: &str, request: &PlanRequest) -> Result<Plan, Vec<FieldError>> {
         let reading =
-            parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author()])?;
+            parse::read_for(written, &self.registry).map_err(|error| vec![error.for_author(written)])?;
         let context = ProposalContext { doubts: reading.doubts, ..ProposalContext::default() };
         match self.reviewed(context, reading.draft, request, None) {
             Ok(reviewed) => Ok(reviewed.plan),

@@ -124,7 +124,11 @@ async fn a_text_without_a_plan_is_refused() {
             "body",
             "contains no list of steps; send an object with the steps under `plan`",
         ),
-        (json!("{\"plan\": ["), "body", "ends before its last step does; send the whole plan"),
+        (
+            json!("{\"plan\": ["),
+            "body",
+            "ends before its last step does (line 1, column 10: EOF while parsing a list); send the whole plan",
+        ),
     ] {
         assert_eq!(faults(&app, &body).await, [(field.to_owned(), message.to_owned())], "{body}");
     }
