@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use ::config::{Config, File, FileFormat};
+use ::config::FileFormat;
 use serde::de::DeserializeOwned;
-
-use super::load::line_and_column;
 
 /// The format of the settings in the file at `path`; `None` for any other file.
 pub(super) fn format(path: &Path) -> Option<FileFormat> {
@@ -25,18 +23,13 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
             let place = error.span().map(|span| place_in(&text, span.start)).unwrap_or_default();
             format!("is invalid: {place}{}", error.message())
         }),
-        Some(format) => {
-            let read = Config::builder().add_source(File::from_str(&text, format)).build();
-            read.and_then(Config::try_deserialize).map_err(|error| {
-                let message = error.to_string();
-                match line_and_column(&message) {
-                    Some((line, column)) => {
-                        format!("is invalid: line {line}, column {column}: it is not valid YAML")
-                    }
-                    None => format!("is invalid: {message}"),
-                }
-            })
-        }
+        Some(_) => serde_saphyr::from_str(&text).map_err(|error| {
+            let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
+            let message = error.without_snippet().to_string();
+            let message = message.lines().next().unwrap_or_default();
+            let end = message.rfind(" at line ").unwrap_or(message.len());
+            format!("is invalid: {}{}", place.unwrap_or_default(), &message[..end])
+        }),
         None => serde_json::from_str(&text).map_err(|error| {
             format!("is invalid: line {}, column {}: it is not valid JSON", error.line(), error.column())
         }),

@@ -278,6 +278,7 @@ async fn the_command_line_lists_arms_and_plans_for_those_of_a_file() {
     for (name, text) in [
         ("arms.json", definitions.to_owned()),
         ("settings.json", format!("{{\"arms\": {definitions}}}")),
+        ("list.yaml", "- id: baker\n  description: Bakes bread\n".to_owned()),
         ("arms.yaml", "arms:\n  - id: baker\n    description: Bakes bread\n".to_owned()),
         ("arms.toml", "[[arms]]\nid = \"baker\"\ndescription = \"Bakes bread\"\n".to_owned()),
     ] {
@@ -288,6 +289,15 @@ async fn the_command_line_lists_arms_and_plans_for_those_of_a_file() {
         assert_eq!(code, 0, "{name}: {log}");
         let plan: Value = serde_json::from_str(&printed).expect("JSON");
         assert!(arms_of(&plan).iter().all(|arm| *arm == "baker"), "{name}: {plan}");
+    }
+    for (name, text, why) in [
+        ("broken.yaml", "- id: baker\n  description: [\n", "line "),
+        ("text.yml", "baker\n", "has no list of arms"),
+        ("broken.json", "[\n{]", "line 2, column 2"),
+    ] {
+        let file = TempFile::new(name, text);
+        let (code, _, log) = run(&settings, &["plan", "Bake bread", "--arms", &file.path]).await;
+        assert!(code == 1 && log.contains(why), "{name}: {log}");
     }
     let (code, _, log) = run(&settings, &["plan", "Bake bread", "--arms", "/nowhere.json"]).await;
     assert!(code == 1 && log.contains("--arms") && log.contains("/nowhere.json"), "{log}");

@@ -377,7 +377,7 @@ async fn a_settings_file_can_be_an_option_of_any_command() {
 #[tokio::test]
 async fn an_invalid_file_of_arms_is_reported_with_the_place_in_it() {
     for (name, text, fault) in [
-        ("arms.yaml", "arms:\n  - {id: a\n  - {id: b}\n", "is invalid: line 3, column "),
+        ("arms.yaml", "arms:\n  - {id: a\n  - {id: b}\n", "is invalid: line 2, column 5: unclosed bracket"),
         ("arms.toml", "[[arms]]\nid = = 3\n", "is invalid: line 2, column 6: "),
         (
             "arms.json",

@@ -128,7 +128,8 @@ async fn a_time_budget_limits_the_plan_if_the_task_states_it(database: TestDatab
 }
 
 async fn tasks_from_before_stated_times_keep_a_budget_other_than_the_default(database: TestDatabase) {
-    let connect = || async { Store::connect(&database.url.parse().expect("a URL")).await.expect("connected") };
+    let connect =
+        || async { Store::connect(&database.url.parse().expect("a URL")).await.expect("connected") };
     let store = connect().await;
     for seconds in [300, 20] {
         let task = json!({ "goal": "Fix it", "budget": { "max_time_seconds": seconds } }).to_string();
@@ -138,7 +139,8 @@ async fn tasks_from_before_stated_times_keep_a_budget_other_than_the_default(dat
     store.close().await;
     database.execute("ALTER TABLE tasks DROP COLUMN is_time_stated").await;
     database.execute("DELETE FROM _sqlx_migrations WHERE version = 3").await;
-    let claims = connect().await.claim(uuid::Uuid::new_v4(), 2, Duration::from_secs(10), &BTreeSet::new()).await;
+    let claims =
+        connect().await.claim(uuid::Uuid::new_v4(), 2, Duration::from_secs(10), &BTreeSet::new()).await;
     let mut limits: Vec<Option<u64>> = claims
         .expect("claimed")
         .into_iter()
