@@ -221,8 +221,7 @@ fn add_steps(nodes: &mut Vec<Node>, groups: &[Group<'_>], frame: &Frame<'_>) {
         let Some(arm) = frame.staff.for_step(step) else { continue };
         let count = nodes.len();
         let (group, needs, waiting): (usize, BTreeSet<usize>, Vec<usize>) = if step.checks() {
-            let is_final = |at: &usize| nodes[*at].needs_checks && nodes[*at].is_core;
-            let finals: Vec<usize> = (0..count).filter(is_final).collect();
+            let finals: Vec<usize> = (0..count).filter(|&at| nodes[at].needs_checks).collect();
             let Some(group) = finals.first().map(|&at| nodes[at].group) else { continue };
             let behind: HashSet<usize> = finals.iter().flat_map(|&at| waiting_for(nodes, at)).collect();
             let is_before =

@@ -1,12 +1,14 @@
 //! The words by which goals are split, from `data/language.toml`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use crate::domain::arms::fold_name;
-use crate::text::fold;
+use crate::text::{find_phrase, fold};
+
+use super::parts::Turn;
 
 /// Word lists, all in lower case.
 #[derive(Debug, Deserialize)]
@@ -14,7 +16,10 @@ use crate::text::fold;
 pub(super) struct Language {
     verbs: HashSet<String>,
     nouns_too: HashSet<String>,
-    foreign_verbs: HashSet<String>,
+    foreign_verbs: Vec<String>,
+    /// The listed form of each foreign verb by the one without accents.
+    #[serde(skip)]
+    listed_verbs: HashMap<String, String>,
     pub(super) unspaced_verbs: Vec<String>,
     pub(super) unspaced_joints: Vec<String>,
     lead_ins: Vec<String>,
@@ -28,6 +33,7 @@ pub(super) struct Language {
     stating: HashSet<String>,
     finding: HashSet<String>,
     first_words: HashSet<String>,
+    before_all: Vec<String>,
     before_it: Vec<String>,
     texts: HashSet<String>,
 }
@@ -69,8 +75,8 @@ impl Language {
                 |phrases: &mut Vec<String>| phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
             longest_first(&mut language.lead_ins);
             longest_first(&mut language.connectives);
-            language.foreign_verbs =
-                language.foreign_verbs.iter().map(|verb| without_accents(verb)).collect();
+            let verbs = std::mem::take(&mut language.foreign_verbs).into_iter();
+            language.listed_verbs = verbs.map(|verb| (without_accents(&verb), verb)).collect();
             language
         });
         &LANGUAGE
@@ -115,9 +121,9 @@ impl Language {
         };
         let stems = SEPARABLE.iter().filter_map(|prefix| stem.strip_prefix(prefix)).chain([stem]);
         // "prüfen": "prüfe"; "sichern": "sichere"
-        stems
-            .into_iter()
-            .any(|stem| self.foreign_verbs.contains(stem) || self.foreign_verbs.contains(&format!("{stem}e")))
+        stems.into_iter().any(|stem| {
+            self.listed_verbs.contains_key(stem) || self.listed_verbs.contains_key(&format!("{stem}e"))
+        })
     }
 
     /// Whether what `text` asks for is the verb at its end, and not one at its beginning.
@@ -136,6 +142,10 @@ impl Language {
         let first = words.next().map(bare).unwrap_or_default();
         if !self.nouns_too.contains(&first) {
             return true;
+        }
+        // "Rust and Go for the backend"
+        if text.starts_with(char::is_uppercase) {
+            return false;
         }
         words.next().is_some_and(|second| {
             let starts_name =
@@ -202,11 +212,36 @@ impl Language {
         fold_name(name).split(' ').any(|word| self.finding.contains(word))
     }
 
-    /// Whether `text` says that it comes before what was asked for earlier: "test the links before it goes out".
-    pub(super) fn refers_back(&self, text: &str) -> bool {
+    /// Whether `text` begins with a word that says that the part before it is done first.
+    pub(super) fn is_first(&self, text: &str) -> bool {
+        self.first_words.contains(&first_word(text))
+    }
+
+    /// When `text` says that it is done.
+    pub(super) fn turn(&self, text: &str) -> Turn {
         let folded = fold(text);
-        self.before_it.iter().any(|phrase| crate::text::find_phrase(&folded, phrase).is_some())
-            || folded.ends_with(" before")
+        let says = |phrases: &[String]| phrases.iter().any(|phrase| find_phrase(&folded, phrase).is_some());
+        let how_long_before = [" before", " vorher", " antes"].iter().any(|end| folded.ends_with(end));
+        if self.without_first(text).is_some() || how_long_before {
+            Turn::First
+        } else if says(&self.before_all) {
+            Turn::BeforeAll
+        } else if says(&self.before_it) {
+            Turn::BeforeFinal
+        } else {
+            Turn::AsWritten
+        }
+    }
+
+    /// `text` with the verb at its beginning as an infinitive: "running the tests" → "run the tests".
+    pub(super) fn infinitive(&self, text: &str) -> Option<String> {
+        let (gerund, rest) = text.split_once(' ')?;
+        let stem = gerund.to_lowercase();
+        let stem = stem.strip_suffix("ing")?;
+        let undoubled = stem.get(..stem.len().checked_sub(1)?)?;
+        let forms = [stem.to_owned(), format!("{stem}e"), undoubled.to_owned()];
+        let verb = forms.into_iter().find(|form| self.verbs.contains(form))?;
+        Some(format!("{verb} {rest}"))
     }
 
     /// Whether `object` refers to what was named before.
@@ -217,10 +252,13 @@ impl Language {
     /// `text` with the verb at its beginning as it is listed: "publícalo" → "publica".
     pub(super) fn with_plain_verb(&self, text: &str) -> String {
         let first = text.split_whitespace().next().unwrap_or_default();
-        let forms = verb_forms(&bare(first)).into_iter();
-        let plain = forms.map(|(form, _)| form).find(|form| self.foreign_verbs.contains(form));
+        let forms = verb_forms(&bare(first));
+        let plain = forms.iter().find_map(|(form, _)| self.listed_verbs.get(form));
+        // "Bring der Oma das Tippen bei"
+        let clause = text.split(',').next().unwrap_or_default();
+        let half = clause.rsplit(' ').next().filter(|last| SEPARABLE.contains(last)).unwrap_or_default();
         match plain {
-            Some(plain) => format!("{plain} {first} {}", text[first.len()..].trim_start()),
+            Some(plain) => format!("{plain} {half} {text}"),
             None => text.to_owned(),
         }
     }
@@ -232,9 +270,13 @@ impl Language {
 
     /// Whether a pronoun is attached to the foreign verb `word`; `None` if it is none.
     fn foreign_verb(&self, word: &str) -> Option<bool> {
+        // "vérifié" is a participle.
+        if word.ends_with('é') {
+            return None;
+        }
         verb_forms(word)
             .into_iter()
-            .find(|(form, _)| self.foreign_verbs.contains(form))
+            .find(|(form, _)| self.listed_verbs.contains_key(form))
             .map(|(_, has_pronoun)| has_pronoun)
     }
 

@@ -14,7 +14,7 @@ const LIMITING_FROM_BEHIND: &[&str] = &["limit", "max", "maximum", "deadline", "
 /// Numbers in words, by their place.
 #[rustfmt::skip]
 const NUMBERS: &[&[&str]] = &[
-    &[], &["a", "an", "one", "einer"], &["two", "zwei"], &["three", "drei"], &["four"], &["five", "fünf"],
+    &[], &["a", "an", "one", "einer", "einem", "un", "una"], &["two", "zwei"], &["three", "drei"], &["four"], &["five", "fünf"],
     &["six", "sechs", "seis"], &["seven"], &["eight"], &["nine"], &["ten", "zehn"],
 ];
 /// With one of these before it, a plain "in" sets a limit too.

@@ -11,6 +11,7 @@ mod language;
 pub(in crate::planner) mod limit;
 mod parts;
 mod remaining;
+mod sentences;
 mod tools;
 mod wording;
 
@@ -28,7 +29,7 @@ use super::draft::{Draft, DraftStep};
 use super::error::list;
 use arms::Staff;
 use compose::{Frame, Node};
-use parts::{Goal, Part};
+use parts::{Goal, Part, Turn};
 use wording::Filler;
 
 /// Confidence in a plan whose parts all follow a playbook.
@@ -140,7 +141,7 @@ impl EmbeddedPlanner {
         });
         let mut matched: Vec<Matched<'_>> = matched.collect();
         self.part_from_work(&mut matched);
-        put_before_finals(&mut matched);
+        self.put_in_order(&mut matched);
         let mut aside = Vec::new();
         if let Some(playbook) = asked.and_then(|name| self.library.named(name))
             && self.can_begin(playbook, request)
@@ -150,7 +151,7 @@ impl EmbeddedPlanner {
             let first = matched.iter().position(fits).unwrap_or(0);
             let (follow, others): (Vec<_>, Vec<_>) =
                 matched.into_iter().enumerate().partition(|(index, part)| *index == first || fits(part));
-            aside.extend(others.into_iter().map(|(_, other)| other.part.text));
+            aside.extend(others.iter().map(|(_, other)| other.part.in_full()));
             matched = follow.into_iter().map(|(_, part)| Matched { playbook, ..part }).collect();
         }
         ReadGoal { matched, aside, background }
@@ -197,7 +198,7 @@ impl EmbeddedPlanner {
             library: &self.library,
             rules: &rules,
             filler: Filler { goal: &goal, constraints: &constraints },
-            addons: self.addons(request, &constraints),
+            addons: self.addons(request, matched, &constraints),
             limit,
         };
         let mut nodes = compose::compose(matched, &frame);
@@ -234,16 +235,57 @@ impl EmbeddedPlanner {
         Some(self.draft(nodes, rationale, tools_confidence(matched, count), &budget, limit))
     }
 
-    /// The steps that the request calls for whatever it is about, such as the one that protects personal data.
-    fn addons(&self, request: &PlanRequest, constraints: &[String]) -> Vec<&PlaybookStep> {
+    /// Puts parts where the goal says that they belong: "Publish the library, but run the tests first". What asks for an
+    /// approval comes before what cannot be undone in any case.
+    fn put_in_order(&self, matched: &mut [Matched<'_>]) {
+        for index in 1..matched.len() {
+            let Matched { part, playbook } = &matched[index];
+            let mut finals = (0..index).filter(|at| matched[*at].playbook.is_final());
+            let approves = || {
+                !playbook.is_final() && self.library.addons(&[&part.text]).iter().any(|step| step.checks())
+            };
+            let first_final = match part.turn {
+                Turn::First => finals.next().or(Some(index - 1)),
+                Turn::BeforeFinal => finals.next_back(),
+                Turn::AsWritten if approves() => finals.next(),
+                Turn::AsWritten => None,
+                Turn::BeforeAll => {
+                    matched[..=index].rotate_right(1);
+                    continue;
+                }
+            };
+            let Some(place) = first_final else { continue };
+            let (finals, mut others): (Vec<_>, Vec<_>) =
+                matched[place..index].iter().cloned().partition(|earlier| earlier.playbook.is_final());
+            others.push(matched[index].clone());
+            // "Read it and check the figures first": without anything final, the part before waits.
+            if finals.is_empty() {
+                others.rotate_right(1);
+            }
+            matched[place..=index].clone_from_slice(&[others, finals].concat());
+        }
+    }
+
+    /// The steps that the request calls for whatever it is about: one that protects personal data, and one that waits for
+    /// what a final part depends on.
+    fn addons(
+        &self,
+        request: &PlanRequest,
+        matched: &[Matched<'_>],
+        constraints: &[String],
+    ) -> Vec<&PlaybookStep> {
         if language::asks(&request.goal) {
             return Vec::new();
         }
         let keys = request.context.keys().map(String::as_str);
-        let constraints = constraints.iter().map(String::as_str);
-        let texts: Vec<&str> =
-            std::iter::once(request.goal.as_str()).chain(constraints).chain(keys).collect();
-        self.library.addons(&texts)
+        let goal = std::iter::once(request.goal.as_str());
+        let texts: Vec<&str> = goal.chain(constraints.iter().map(String::as_str)).chain(keys).collect();
+        let finals =
+            matched.iter().filter(|matched| matched.playbook.steps.iter().any(PlaybookStep::needs_checks));
+        let finals: Vec<&str> = finals.map(|matched| matched.part.text.as_str()).collect();
+        let (checks, others) =
+            (self.library.addons(&finals).into_iter(), self.library.addons(&texts).into_iter());
+        others.filter(|step| !step.checks()).chain(checks.filter(|step| step.checks())).collect()
     }
 
     /// The plan of these steps, with estimates that keep `budget` and `limit`.
@@ -286,21 +328,9 @@ impl EmbeddedPlanner {
     }
 }
 
-/// Puts what cannot be undone behind the parts of which the goal says that they come before it: "Send the letter; have it
-/// checked before it goes out".
-fn put_before_finals(matched: &mut [Matched<'_>]) {
-    for index in 1..matched.len() {
-        let is_before = language::Language::get().refers_back(&matched[index].part.text);
-        let last = (0..index).rev().find(|at| matched[*at].playbook.is_final());
-        if let Some(last) = last.filter(|_| is_before) {
-            matched[last..=index].rotate_left(1);
-        }
-    }
-}
-
 /// The parts of a goal, each in its own words.
 pub(in crate::planner) fn clauses(goal: &str) -> Vec<String> {
-    parts::split(goal).parts.into_iter().map(|part| part.text).collect()
+    parts::split(goal).parts.iter().map(Part::in_full).collect()
 }
 
 /// The constraints of `request`, each on one line, and the tightest time limit in it.

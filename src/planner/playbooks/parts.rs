@@ -1,8 +1,9 @@
 //! A goal's parts: what is asked for, one thing each, in the order of the text.
 
-use crate::text::{is_ideograph, is_invisible};
+use crate::text::is_ideograph;
 
 use super::language::{Language, Opening, without_separable};
+use super::sentences::{sentences, without_marker};
 use super::wording::{lower_first, one_line, quoted, without_quotations};
 
 /// Most parts of a goal; what follows belongs to the last of them.
@@ -13,6 +14,9 @@ const OBJECT_ENDS: &[&str] = &[
     "before", "until", "when", "while", "because", "within", "if", "where", "unless", "during", "in", "on",
     "at", "to", "as", "under", "since", "per", "across", "behind", "onto", "through", "against", "towards",
 ];
+/// Most items of a list that is worked off in one step, and most words of one.
+const MAX_ITEMS: usize = 8;
+const ITEM_WORDS: usize = 7;
 /// Words of headings: "Do these three things today:".
 const HEADING: [&str; 6] = ["following", "things", "tasks", "errands", "steps", "folgendes"];
 /// Longest object in a step, in characters.
@@ -36,9 +40,35 @@ pub(super) struct Part {
     pub(super) object: String,
     /// How it begins; `None`: not with a verb.
     pub(super) opening: Option<Opening>,
+    /// When it is done.
+    pub(super) turn: Turn,
+    /// What it lists behind a colon: "Prepare the party: venue, music, invitations".
+    pub(super) items: Vec<String>,
+}
+
+/// When a part is done, as far as its words say that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// After the part that is written before it.
+    AsWritten,
+    /// Before what cannot be undone, else before the part that is written before it: "… first".
+    First,
+    /// Before the last part that cannot be undone: "… before it goes out".
+    BeforeFinal,
+    /// Before everything: "… before anyone looks at it".
+    BeforeAll,
 }
 
 impl Part {
+    /// Its words with the list that was taken out of them.
+    pub(super) fn in_full(&self) -> String {
+        if self.items.is_empty() {
+            self.text.clone()
+        } else {
+            format!("{}: {}", self.text, self.items.join(", "))
+        }
+    }
+
     /// Several parts as one, for the steps that they share.
     pub(super) fn of_all<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
         let mut all: Option<Self> = None;
@@ -104,66 +134,11 @@ pub(super) fn split(goal: &str) -> Goal {
         texts[MAX_PARTS - 1] = format!("{}; {rest}", texts[MAX_PARTS - 1]);
     }
     share_objects(&mut texts, language);
-    put_first(&mut texts, language);
+    let texts: Vec<String> = texts.into_iter().flat_map(|text| prerequisites(text, language)).collect();
     // "It" may be what was said before.
     let mut before: Vec<String> = background.last().map(|said| quoted(said)).into_iter().collect();
     let parts = texts.into_iter().map(|text| part(text, language, &mut before)).collect();
     Goal { parts, background }
-}
-
-/// The sentences, lines and list items of `goal`, each on one line.
-fn sentences(goal: &str) -> Vec<String> {
-    let language = Language::get();
-    let masked = without_quotations(goal, true);
-    let mut sentences = Vec::new();
-    let mut start = 0;
-    for (at, c) in goal.char_indices().filter(|(at, c)| masked[*at..].starts_with(*c)) {
-        let end = at + c.len_utf8();
-        let (before, behind) = (&goal[start..at], &goal[end..]);
-        // "three things: 1) book …, 2) renew …"
-        if c.is_ascii_digit() && behind.starts_with(") ") && before.ends_with(' ') {
-            sentences.push(before);
-            start = at;
-        }
-        let ends_word = behind.chars().next().is_none_or(char::is_whitespace);
-        let is_break = match c {
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' | '。' | '！' | '？' => true,
-            '!' | '?' => ends_word,
-            '.' => {
-                let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-                let is_number = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
-                ends_word && !is_number && !language.is_abbreviation(word)
-            }
-            // A sentence that ends in a quotation.
-            ' ' => {
-                let quoted = before.strip_suffix(['"', '”', '»']);
-                quoted.is_some_and(|quoted| quoted.ends_with(['.', '!', '?']))
-                    && behind.starts_with(char::is_uppercase)
-            }
-            _ => false,
-        };
-        if is_break {
-            let keeps_mark = matches!(c, '?' | '？');
-            sentences.push(&goal[start..if keeps_mark { end } else { at }]);
-            start = end;
-        }
-    }
-    sentences.push(&goal[start..]);
-    let visible =
-        |text: &str| text.chars().map(|c| if is_invisible(c) { ' ' } else { c }).collect::<String>();
-    sentences.into_iter().map(|text| one_line(&visible(text))).filter(|text| !text.is_empty()).collect()
-}
-
-/// A line without its bullet or number.
-fn without_marker(line: &str) -> &str {
-    let line = line.trim_start_matches(|c: char| {
-        c.is_whitespace() || matches!(c, '-' | '*' | '•' | '–' | '—' | '#' | '>' | '·')
-    });
-    let behind_digits = line.trim_start_matches(|c: char| c.is_ascii_digit());
-    if !(1..=2).contains(&(line.len() - behind_digits.len())) {
-        return line;
-    }
-    behind_digits.strip_prefix([')', '.', ':']).map_or(line, str::trim_start)
 }
 
 /// The statement at the beginning of `text`, and the request after it: "The page is slow, please fix it".
@@ -179,14 +154,24 @@ fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str
     Some((&text[..at], language.without_lead_ins(&text[at + comma..])))
 }
 
-/// Moves a part that must be done first before the one that it follows: "Delete the accounts and tell the users first".
-fn put_first(texts: &mut [String], language: &Language) {
-    for index in 1..texts.len() {
-        if let Some(rest) = language.without_first(&texts[index]).map(str::to_owned) {
-            texts[index] = rest;
-            texts.swap(index - 1, index);
+/// Takes what must be done before out of `text`: "Deploy it after running the tests and getting Eva's approval".
+fn prerequisites(text: String, language: &Language) -> Vec<String> {
+    let masked = without_quotations(&text, true);
+    let found = masked.match_indices(" after ").find_map(|(at, after)| {
+        let rest = &text[at + after.len()..];
+        language.infinitive(rest).map(|first| (at, first))
+    });
+    let Some((at, first)) = found else { return vec![text] };
+    let mut before: Vec<String> = Vec::new();
+    for piece in first.split(" and ") {
+        match (language.infinitive(piece), before.last_mut()) {
+            (Some(piece), _) => before.push(piece),
+            (None, Some(last)) => *last = format!("{last} and {piece}"),
+            (None, None) => before.push(piece.to_owned()),
         }
     }
+    before.push(text[..at].to_owned());
+    before
 }
 
 /// Splits a sentence where a comma, a colon or a joining word is followed by what opens a part of its own.
@@ -232,7 +217,8 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
                 .any(|verb| behind.starts_with(verb.as_str()))
                 .then_some(joint.len());
         }
-        _ if is_word_start => (0, false),
+        // "check it first and pay it": that belongs to the part before.
+        _ if is_word_start && !language.is_first(rest) => (0, false),
         _ => return None,
     };
     let mut joins = is_comma || length > 0;
@@ -288,6 +274,10 @@ const QUESTION_WORDS: [&str; 8] = ["why", "what", "which", "how", "who", "where"
 
 /// The part in `text`; `before` has the objects of earlier parts.
 fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part {
+    let turn = language.turn(&text);
+    if let Some(rest) = language.without_first(&text).map(str::to_owned) {
+        text = rest;
+    }
     let opening = language.opening(&text);
     // "Review the lease and sign"
     if opening == Some(Opening::English)
@@ -299,6 +289,12 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
     let mut object = object_of(&text, opening, language);
     let name = object.trim_matches(['“', '”']).to_owned();
     let first = name.split(' ').next().unwrap_or_default();
+    // "… and report to the board": about what was found before.
+    let reports =
+        ["report to ", "present to ", "write to "].iter().any(|verb| text.to_lowercase().starts_with(verb));
+    if let Some(last) = before.last().filter(|_| reports) {
+        object.clone_from(last);
+    }
     // "Have it reviewed", "fais-le relire"
     let has_pronoun = ["it", "them"].contains(&first)
         || opening == Some(Opening::Foreign)
@@ -327,7 +323,29 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
             text.replace_range(at + 1..at + 1 + name.len(), &object);
         }
     }
-    Part { text, object, opening }
+    let items = take_items(&mut text);
+    Part { text, object, opening, turn, items }
+}
+
+/// Takes the list at the end of `text` out of it, if there is one.
+fn take_items(text: &mut String) -> Vec<String> {
+    let Some((head, list)) = text.split_once(": ") else { return Vec::new() };
+    let list = list
+        .replace(", and ", ", ")
+        .replace(" and ", ", ")
+        .replace(" und ", ", ")
+        .replace(" y ", ", ")
+        .replace(" et ", ", ");
+    let items: Vec<String> = list.split(", ").map(|item| item.trim().to_owned()).collect();
+    let is_list = (2..=MAX_ITEMS).contains(&items.len())
+        && head.contains(' ')
+        && items.iter().all(|item| !item.is_empty() && item.split(' ').count() <= ITEM_WORDS)
+        && without_quotations(text, true).contains(": ");
+    if !is_list {
+        return Vec::new();
+    }
+    *text = head.to_owned();
+    items
 }
 
 /// What `text` is about: what its verb acts on, as something known ("a page" → "the page").

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::Matched;
+use super::super::arms::Staff;
 use super::super::language::first_word;
 use super::super::parts::Part;
 use super::super::wording::{capitalized, quoted};
@@ -11,6 +12,8 @@ use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookStep};
 
 /// The result of steps that make a copy, which serves later parts too.
 const BACKUP: &str = "backup";
+/// Duration of seeing to the items of a list, in seconds.
+const ITEMS_SECONDS: u32 = 14_400;
 /// The result of steps after which something may be handed on.
 const CHECKED: &str = "checked";
 
@@ -113,6 +116,7 @@ pub(super) fn instantiate(
         }
         places.push(if step.parallel { copies } else { before.into_iter().collect() });
     }
+    list_items(group, place, is_fixed, nodes, staff);
     // A playbook without a step for the part itself: the parts are named in what it does first.
     if !playbook.steps.iter().any(PlaybookStep::is_core)
         && let Some(first) = nodes.iter_mut().find(|node| node.group == place)
@@ -121,6 +125,30 @@ pub(super) fn instantiate(
         let action = first.action.to_lowercase();
         cover(first, group.iter().filter(|matched| !action.contains(&matched.part.text.to_lowercase())));
     }
+}
+
+/// Adds a step for what the parts of `group` list behind a colon, before what they are about and their last check.
+fn list_items(group: &Group<'_>, place: usize, is_fixed: bool, nodes: &mut Vec<Node>, staff: &Staff) {
+    let items: Vec<&String> = group.iter().flat_map(|matched| &matched.part.items).collect();
+    let Some(first) = nodes.iter().position(|node| node.group == place).filter(|_| !items.is_empty()) else {
+        return;
+    };
+    if is_fixed {
+        return cover(&mut nodes[first], group.iter());
+    }
+    let names = items.iter().map(|item| item.as_str()).collect::<Vec<_>>().join(", ");
+    let action = format!("See to each of these: {names}");
+    let criteria = items
+        .iter()
+        .map(|item| format!("{}: settled, with who does it and by when", capitalized(item)))
+        .collect();
+    let arm = staff.for_words(&names).filter(|arm| !staff.verifies(*arm)).unwrap_or(nodes[first].arm);
+    let at = nodes.len();
+    for node in nodes.iter_mut().filter(|node| node.group == place && (node.is_core || node.closes)) {
+        node.needs.insert(at);
+    }
+    let needs = if nodes[first].is_core || nodes[first].closes { BTreeSet::new() } else { [first].into() };
+    nodes.push(Node { group: place, needs, ..Node::new(action, arm, criteria, ITEMS_SECONDS, staff) });
 }
 
 /// The places of the steps of `playbook` that `part` asks for: they begin with the same verb, which does not stand for
@@ -168,7 +196,8 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
 
 /// Names the parts of `group` in a step that does them.
 fn cover<'a>(node: &mut Node, group: impl Iterator<Item = &'a &'a Matched<'a>>) {
-    let covers = |matched: &&Matched<'_>| format!("Covers what was asked: {}", quoted(&matched.part.text));
+    let covers =
+        |matched: &&Matched<'_>| format!("Covers what was asked: {}", quoted(&matched.part.in_full()));
     node.criteria.extend(group.map(covers));
 }
 
