@@ -219,7 +219,7 @@ impl Faults {
 }
 
 /// The error of a list for `validator`: which entries break the rule that `keeps` tells. The first 100 are named.
-pub(crate) fn each<T>(list: &[T], keeps: impl Fn(&T) -> bool) -> Result<(), ValidationError> {
+pub(crate) fn check_entries<T>(list: &[T], keeps: impl Fn(&T) -> bool) -> Result<(), ValidationError> {
     let broken = list.iter().enumerate().filter(|(_, entry)| !keeps(entry)).map(|(index, _)| index);
     let broken: Vec<usize> = broken.take(MAX_FAULTS + 1).collect();
     if broken.is_empty() {

@@ -6,7 +6,7 @@ use validator::{Validate, ValidationError};
 
 use crate::text::is_blank;
 
-use super::faults::each;
+use super::faults::check_entries;
 use super::request::null_as_default;
 use super::warning::Warning;
 
@@ -61,7 +61,7 @@ fn none_blank(texts: &[String]) -> Result<(), ValidationError> {
 }
 
 fn above_zero(numbers: &[u32]) -> Result<(), ValidationError> {
-    each(numbers, |number| *number > 0)
+    check_entries(numbers, |number| *number > 0)
 }
 
 /// A valid plan, with the extras that `include` asks for.

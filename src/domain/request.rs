@@ -7,7 +7,7 @@ use validator::{Validate, ValidationError};
 
 use super::arms::choice::{define, faults_of_choices};
 use super::arms::{ArmChoice, ArmRegistry};
-use super::faults::{Faults, each, read_json};
+use super::faults::{Faults, check_entries, read_json};
 use super::{Budget, FieldError, Installation};
 
 /// Longest goal, in characters.
@@ -172,7 +172,7 @@ pub(crate) fn goal_fits(goal: &str) -> Result<(), ValidationError> {
 }
 
 fn constraints_fit(constraints: &[String]) -> Result<(), ValidationError> {
-    each(constraints, |text| (1..=MAX_CONSTRAINT_CHARS).contains(&text.chars().count()))
+    check_entries(constraints, |text| (1..=MAX_CONSTRAINT_CHARS).contains(&text.chars().count()))
 }
 
 fn context_fits(context: &Map<String, Value>) -> Result<(), ValidationError> {

@@ -14,16 +14,16 @@ const MAX_ESCAPES: u8 = 2;
 /// The mark in place of a removed passage.
 const REMOVED: char = '…';
 
-/// `said` without every passage of [`PASSAGE`] or more characters of `sent`, and without pieces of `secrets`, however
+/// `text` without every passage of [`PASSAGE`] or more characters of `sent`, and without pieces of `secrets`, however
 /// either is escaped and in whatever case. `sent` may be JSON, whose strings are compared decoded.
-pub(super) fn redact(said: &str, sent: &[&str], secrets: &[&str]) -> String {
+pub(super) fn redact(text: &str, sent: &[&str], secrets: &[&str]) -> String {
     let sent: Vec<Form> = sent
         .iter()
         .flat_map(|text| (0..MAX_ESCAPES).map(|escapes| Form::of(text, escapes)))
         .flat_map(|form| [form.letters(), form])
         .collect();
     let secrets: Vec<Form> = secrets.iter().map(|secret| Form::of(secret, 0)).collect();
-    let mut text = said.to_owned();
+    let mut text = text.to_owned();
     // The remaining text may form a passage again. Each round makes the text shorter.
     while let Some(shorter) = redact_once(&text, &sent, &secrets) {
         text = shorter;
@@ -175,7 +175,7 @@ mod tests {
     fn words_of_the_server_stay_and_ours_go() {
         let goal = r#"{"goal":"Ship the \"Falcon\" to Zürich\nby Friday"}"#;
         let key = "sk-live-0123456789";
-        for (said, redacted) in [
+        for (answer, redacted) in [
             ("too many states for serving", "too many states for serving"),
             ("bad request: Ship the \"Falcon\" to Zürich!", "bad request: …!"),
             (r#"bad request: SHIP THE \"FALCON\" to z\u00fcrich\nby"#, "bad request: …"),
@@ -186,7 +186,7 @@ mod tests {
             ("key 456789 is wrong", "key … is wrong"),
             ("key sk-l***6789 is wrong", "key … is wrong"),
         ] {
-            assert_eq!(redact(said, &[goal], &[key, "abc"]), redacted, "{said}");
+            assert_eq!(redact(answer, &[goal], &[key, "abc"]), redacted, "{answer}");
         }
     }
 
@@ -218,24 +218,24 @@ mod tests {
             how in 0..6_u8,
         ) {
             let part: String = goal.chars().skip(start).take(length).collect();
-            let said = format!("{before}{}{after}", quoted(&part, how));
+            let answer = format!("{before}{}{after}", quoted(&part, how));
             let sent = serde_json::json!({ "goal": goal }).to_string();
-            let left = redact(&said, &[&sent], &[]);
+            let left = redact(&answer, &[&sent], &[]);
             let goal = folded(&goal);
             for escapes in 0..=MAX_ESCAPES {
                 let left: Vec<char> = Form::of(&left, escapes).0.into_iter().map(|(c, _)| c).collect();
                 for passage in goal.windows(PASSAGE) {
-                    prop_assert!(!left.windows(PASSAGE).any(|window| window == passage), "{said:?}: {left:?}");
+                    prop_assert!(!left.windows(PASSAGE).any(|window| window == passage), "{answer:?}: {left:?}");
                 }
             }
         }
 
         #[test]
         fn no_secret_is_left(secret in "[!-~]{4,40}", how in 0..6_u8, around in "[a-z ]{0,20}") {
-            let said = format!("{around}{} {around}", quoted(&secret, how));
-            let left = folded(&redact(&said, &[], &[&secret]));
+            let answer = format!("{around}{} {around}", quoted(&secret, how));
+            let left = folded(&redact(&answer, &[], &[&secret]));
             let secret = folded(&secret);
-            prop_assert!(!left.windows(secret.len()).any(|window| window == secret), "{said}");
+            prop_assert!(!left.windows(secret.len()).any(|window| window == secret), "{answer}");
         }
     }
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use crate::domain;
-use crate::domain::faults::{Faults, MAX_FAULTS, each, read_json};
+use crate::domain::faults::{Faults, MAX_FAULTS, check_entries, read_json};
 use crate::domain::request::{goal_fits, null_as_default};
 use crate::domain::{
     FieldError, MAX_CONSTRAINT_CHARS, MAX_CONSTRAINTS, MAX_CONTEXT_BYTES, PlanRequest, PlanResponse,
@@ -272,7 +272,7 @@ impl Submission {
 }
 
 fn none_blank(criteria: &[String]) -> Result<(), ValidationError> {
-    each(criteria, |text| !text.trim().is_empty())
+    check_entries(criteria, |text| !text.trim().is_empty())
 }
 
 fn arm_fits(arm: &str) -> Result<(), ValidationError> {

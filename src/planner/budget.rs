@@ -82,8 +82,8 @@ pub(super) fn fit(draft: &mut Draft, budget: &Budget, limit: Option<u32>, done: 
         }
     }
     let given = budget.max_duration_seconds.unwrap_or(u64::MAX);
-    let said = limit.map_or(u64::MAX, u64::from);
-    let most = given.min(said.saturating_sub(1).max(1));
+    let stated = limit.map_or(u64::MAX, u64::from);
+    let most = given.min(stated.saturating_sub(1).max(1));
     if Finish::of(done, &draft.steps, 1.0).last > most {
         // The largest scale that fits, to a millionth; 0 makes each step a second.
         let (mut fits, mut exceeds) = (0_u32, 1_000_000_u32);
@@ -95,7 +95,7 @@ pub(super) fn fit(draft: &mut Draft, budget: &Budget, limit: Option<u32>, done: 
         for step in &mut draft.steps {
             step.seconds = Some(scaled(step, f64::from(fits) / 1e6));
         }
-        notes = format!("{notes} Durations are scaled to the limit of {}.", duration(given.min(said)));
+        notes = format!("{notes} Durations are scaled to the limit of {}.", duration(given.min(stated)));
     }
     if let Some(rationale) = &mut draft.rationale {
         rationale.push_str(&notes);

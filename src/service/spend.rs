@@ -327,7 +327,7 @@ mod tests {
         advance(wait.as_secs() - 1).await;
         spend.reserve(1).await.expect_err("a second early");
         advance(1).await;
-        spend.reserve(1).await.expect("as was said");
+        spend.reserve(1).await.expect("the wait is over");
     }
 
     #[tokio::test(start_paused = true)]

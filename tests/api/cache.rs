@@ -15,7 +15,7 @@ async fn cache_and_attempts(app: &TestApp, path: &str, headers: &[(&str, &str)])
     (header(&response, "x-planner-cache").to_owned(), header(&response, "x-planner-attempts").to_owned())
 }
 
-fn said(cache: &str, attempts: u32) -> (String, String) {
+fn as_headers(cache: &str, attempts: u32) -> (String, String) {
     (cache.to_owned(), attempts.to_string())
 }
 
@@ -47,10 +47,10 @@ async fn a_cached_plan_costs_no_call() {
 async fn no_cache_skips_the_cache() {
     let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
     let app = TestApp::with_llm(&llm, &[CACHED]).await;
-    assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, said("miss", 1));
+    assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, as_headers("miss", 1));
     let no_cache = [("cache-control", "max-age=0, No-Cache")];
-    assert_eq!(cache_and_attempts(&app, "/plan", &no_cache).await, said("bypass", 1));
-    assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, said("hit", 0));
+    assert_eq!(cache_and_attempts(&app, "/plan", &no_cache).await, as_headers("bypass", 1));
+    assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, as_headers("hit", 0));
     assert_eq!(llm.calls().len(), 2);
 }
 
@@ -60,7 +60,7 @@ async fn a_ttl_or_size_of_zero_disables_the_cache() {
         let llm = FakeLlm::start([Reply::plan(&good_plan())]).await;
         let app = TestApp::with_llm(&llm, &[CACHED, off]).await;
         for _ in 0..2 {
-            assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, said("off", 1), "{off:?}");
+            assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, as_headers("off", 1), "{off:?}");
         }
     }
 }
@@ -72,7 +72,7 @@ async fn failures_and_plans_of_fallback_models_are_not_cached() {
         let llm = FakeLlm::start([Reply::status(401)]).await;
         let app = TestApp::with_llm(&llm, &[CACHED, fallback]).await;
         for _ in 0..2 {
-            assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, said("miss", 1), "{fallback:?}");
+            assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, as_headers("miss", 1), "{fallback:?}");
         }
     }
     // The first model never makes a plan; the second does.
@@ -82,7 +82,7 @@ async fn failures_and_plans_of_fallback_models_are_not_cached() {
     let more = [CACHED, ("PLANNER_LLM_FALLBACK_MODELS", "second"), ("PLANNER_LLM_MAX_ATTEMPTS", "1")];
     let app = TestApp::with_llm(&llm, &more).await;
     for _ in 0..2 {
-        assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, said("miss", 2));
+        assert_eq!(cache_and_attempts(&app, "/plan", &[]).await, as_headers("miss", 2));
     }
 }
 

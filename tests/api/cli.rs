@@ -41,17 +41,17 @@ pub async fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String
 
 /// Runs a command: exit code, standard output, standard error.
 pub async fn outcome(command: &mut Command) -> (i32, String, String) {
-    said(command.output().await.expect("the binary runs"))
+    parts_of(command.output().await.expect("the binary runs"))
 }
 
-fn said(output: Output) -> (i32, String, String) {
+fn parts_of(output: Output) -> (i32, String, String) {
     let Output { status, stdout, stderr } = output;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     (status.code().unwrap_or(-1), text(stdout), text(stderr))
 }
 
 /// As [`run`], with something on standard input.
-pub async fn fed(input: &[u8], arguments: &[&str]) -> (i32, String, String) {
+pub async fn run_with_input(input: &[u8], arguments: &[&str]) -> (i32, String, String) {
     let mut command = binary(&[EMBEDDED]);
     let piped = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().expect("the binary runs");
@@ -59,7 +59,7 @@ pub async fn fed(input: &[u8], arguments: &[&str]) -> (i32, String, String) {
     // It reads no more than it needs, and then nobody is there.
     let _ = stdin.write_all(input).await;
     drop(stdin);
-    said(child.wait_with_output().await.expect("the binary runs"))
+    parts_of(child.wait_with_output().await.expect("the binary runs"))
 }
 
 #[tokio::test]
@@ -126,15 +126,15 @@ async fn a_goal_can_come_on_standard_input() {
     let (_, wanted, _) = run(&[], &["plan", goal, "-f", "json"]).await;
     for arguments in [&["plan", "-f", "json"][..], &["plan", "-", "-f", "json"]] {
         for end in ["", "\n", "\r\n"] {
-            let (code, out, err) = fed(format!("{goal}{end}").as_bytes(), arguments).await;
+            let (code, out, err) = run_with_input(format!("{goal}{end}").as_bytes(), arguments).await;
             assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
             assert_eq!(out, wanted, "{arguments:?} {end:?}");
         }
     }
     let longest = "🚀".repeat(9_999) + "x\r\n";
-    assert_eq!(fed(longest.as_bytes(), &["plan"]).await.0, 0, "10,000 characters");
+    assert_eq!(run_with_input(longest.as_bytes(), &["plan"]).await.0, 0, "10,000 characters");
     // Arguments take precedence over standard input.
-    assert_eq!(fed(b"\xff", &["plan", goal, "-f", "json"]).await.1, wanted);
+    assert_eq!(run_with_input(b"\xff", &["plan", goal, "-f", "json"]).await.1, wanted);
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn an_invalid_goal_on_standard_input_is_reported() {
         (&endless, "The goal on standard input is longer than 10,000 characters."),
         (b"Write \xff", "The goal on standard input is not UTF-8"),
     ] {
-        let (code, out, err) = fed(input, &["plan"]).await;
+        let (code, out, err) = run_with_input(input, &["plan"]).await;
         assert_eq!((code, out.as_str()), (1, ""), "{said}");
         assert!(err.contains(said), "{err}");
     }
@@ -441,7 +441,7 @@ async fn invalid_numbers_and_plans_are_explained_in_words() {
         let (code, _, err) = run(&[EMBEDDED], arguments).await;
         assert!(code == 2 && err.contains(fault), "{arguments:?}: {err}");
     }
-    let (code, _, err) = fed(b"no plan at all", &["validate", "-"]).await;
+    let (code, _, err) = run_with_input(b"no plan at all", &["validate", "-"]).await;
     assert_eq!(code, 1);
     assert!(err.contains("standard input is not a valid plan:\n  - it contains "), "{err}");
 }

@@ -3,7 +3,7 @@
 use planner_arm::domain::PlanResponse;
 use serde_json::{Value, json};
 
-use crate::cli::{EMBEDDED, fed, run};
+use crate::cli::{EMBEDDED, run, run_with_input};
 use crate::support::{FakeLlm, Reply, TempFile, assert_valid_by_default, good_plan};
 
 /// A valid plan as `plan --format json` prints it.
@@ -74,7 +74,7 @@ async fn a_person_plans_edits_validates_replans_and_exports() {
         ),
         ("tree", "", "critical path"),
     ] {
-        let (code, out, err) = fed(exported.as_bytes(), &["validate", "-", "-f", format]).await;
+        let (code, out, err) = run_with_input(exported.as_bytes(), &["validate", "-", "-f", format]).await;
         assert_eq!((code, err.as_str()), (0, ""), "{format}");
         assert!(out.starts_with(begins) && out.contains(part), "{format}\n{out}");
     }
@@ -106,13 +106,13 @@ async fn an_invalid_plan_ends_with_1_and_every_finding() {
         report["errors"].as_array().expect("errors").iter().filter_map(|e| e["field"].as_str()).collect();
     assert_eq!((code, fields), (1, named));
 
-    let (code, _, err) = fed(b"I cannot plan this.", &["validate"]).await;
+    let (code, _, err) = run_with_input(b"I cannot plan this.", &["validate"]).await;
     assert_eq!(code, 1);
     assert!(err.starts_with("planner-arm: standard input is not a valid plan:\n  - "), "{err}");
     let (code, _, err) = run(&[EMBEDDED], &["validate", "/nowhere.json"]).await;
     assert_eq!(code, 1);
     assert!(err.contains("cannot read the file \"/nowhere.json\""), "{err}");
-    let (code, _, err) = fed(&vec![b' '; 1_048_577], &["validate"]).await;
+    let (code, _, err) = run_with_input(&vec![b' '; 1_048_577], &["validate"]).await;
     assert_eq!((code, err.as_str()), (1, "planner-arm: standard input is larger than 1 MiB\n"));
 }
 
@@ -173,7 +173,7 @@ async fn policies_are_tested_with_a_stored_plan() {
 #[tokio::test]
 async fn a_plan_in_a_file_is_for_the_request_in_the_options() {
     let plan = file_of(&good_plan());
-    for (options, said) in [
+    for (options, message) in [
         (&["--max-duration", "10"][..], "the critical path takes 200 s; the budget allows 10 s"),
         (&["--max-cost-tier", "2"], "has cost tier 3; the budget allows 2"),
         (&["--max-steps", "3"], "3"),
@@ -183,13 +183,13 @@ async fn a_plan_in_a_file_is_for_the_request_in_the_options() {
     ] {
         let (code, out, err) = run(&[EMBEDDED], &[&["validate", &plan.path], options].concat()).await;
         assert_eq!((code, out.as_str()), (1, ""), "{options:?}");
-        assert!(err.contains(said), "{said}\n{err}");
+        assert!(err.contains(message), "{message}\n{err}");
     }
     // The list of steps alone is a plan, too.
     let steps = good_plan()["plan"].to_string();
     let arguments =
         ["validate", "-", "--goal", "Ship it", "--constraint", "Complete in <1 minute", "-f", "json"];
-    let (code, out, err) = fed(steps.as_bytes(), &arguments).await;
+    let (code, out, err) = run_with_input(steps.as_bytes(), &arguments).await;
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     let valid: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(valid["warnings"][0]["code"], "time_limit", "{valid}");
@@ -249,14 +249,14 @@ async fn a_request_in_a_file_is_replanned_and_options_add_to_it() {
     // The list of steps alone is a plan, too.
     let steps = good_plan()["plan"].to_string();
     let arguments = ["replan", "-", "--goal", "Ship it", "--done", "1", "-f", "json"];
-    let (code, out, err) = fed(steps.as_bytes(), &arguments).await;
+    let (code, out, err) = run_with_input(steps.as_bytes(), &arguments).await;
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
 }
 
 #[tokio::test]
 async fn what_a_replan_needs_is_said() {
     let (plan, broken) = (file_of(&good_plan()), TempFile::new("plan.json", "{\"plan\": [,"));
-    for (arguments, said) in [
+    for (arguments, message) in [
         (&["replan", &plan.path, "--done", "1"][..], "does not say what the plan is for; add --goal"),
         (
             &["replan", &plan.path, "--goal", "g"],
@@ -273,7 +273,7 @@ async fn what_a_replan_needs_is_said() {
     ] {
         let (code, out, err) = run(&[EMBEDDED], arguments).await;
         assert_eq!((code, out.as_str()), (1, ""), "{arguments:?}");
-        assert!(err.starts_with("planner-arm: ") && err.contains(said), "{said}\n{err}");
+        assert!(err.starts_with("planner-arm: ") && err.contains(message), "{message}\n{err}");
     }
     for wrong in ["3", "x=why", "3= "] {
         let (code, _, err) = run(&[EMBEDDED], &["replan", &plan.path, "--failed", wrong]).await;

@@ -47,7 +47,7 @@ fn codes(details: &PlanDetails) -> Vec<WarningCode> {
     codes
 }
 
-fn said(prompt: &planner_arm::llm::Prompt) -> String {
+fn text_of(prompt: &planner_arm::llm::Prompt) -> String {
     prompt.messages.iter().map(|message| message.content.to_string()).collect::<Vec<_>>().join("\n")
 }
 
@@ -59,7 +59,7 @@ async fn a_plan_that_is_too_long_and_vague_is_asked_about_once_with_the_figures(
     assert_eq!(plan.plan[0].action, CLEAR[0]);
     assert_eq!(details.warnings, []);
     assert_eq!(asked.len(), 2);
-    let question = said(&asked[1]);
+    let question = text_of(&asked[1]);
     for part in
         ["1,200 s; constraint 1 of the request allows 300 s", "The action of step 2 did not say what to do"]
     {
@@ -118,9 +118,9 @@ async fn a_budget_is_stated_and_a_plan_that_breaks_it_is_never_returned() {
         ]
     );
     assert_eq!(faults[1].field(), "plan[0].estimated_cost_tier");
-    assert!(said(&asked[0]).contains("add up to at most 300 seconds; no step has a cost tier above 1"));
+    assert!(text_of(&asked[0]).contains("add up to at most 300 seconds; no step has a cost tier above 1"));
     assert!(asked[0].schema.tight.get().contains("\"maximum\":300}"), "the schema has it too");
-    assert!(said(&asked[1]).contains("Its critical path took 1,200 s; the budget allows 300 s"));
+    assert!(text_of(&asked[1]).contains("Its critical path took 1,200 s; the budget allows 300 s"));
 }
 
 #[tokio::test]

@@ -42,17 +42,17 @@ async fn without_a_key_none_is_sent() {
 
 #[tokio::test]
 async fn failures_become_the_right_problem_after_the_right_number_of_calls() {
-    let said =
+    let error =
         |status, code: &str| Reply::Status(status, vec![], json!({"error": {"message": "m", "code": code}}));
     for (what, reply, status, code, calls) in [
-        ("wrong key", said(401, "invalid_api_key"), 500, "llm_failed", 1),
-        ("unknown model", said(404, "model_not_found"), 500, "llm_failed", 1),
-        ("context too long", said(400, "context_length_exceeded"), 500, "llm_failed", 1),
-        ("content filter", said(400, "content_filter"), 500, "llm_failed", 1),
-        ("quota gone", said(429, "insufficient_quota"), 500, "llm_failed", 1),
-        ("bad request, in every form", said(400, "whatever"), 500, "llm_failed", 4),
+        ("wrong key", error(401, "invalid_api_key"), 500, "llm_failed", 1),
+        ("unknown model", error(404, "model_not_found"), 500, "llm_failed", 1),
+        ("context too long", error(400, "context_length_exceeded"), 500, "llm_failed", 1),
+        ("content filter", error(400, "content_filter"), 500, "llm_failed", 1),
+        ("quota gone", error(429, "insufficient_quota"), 500, "llm_failed", 1),
+        ("bad request, in every form", error(400, "whatever"), 500, "llm_failed", 4),
         ("down", Reply::status(503), 503, "llm_unavailable", 2),
-        ("limited", said(429, "rate_limit_exceeded"), 503, "llm_unavailable", 2),
+        ("limited", error(429, "rate_limit_exceeded"), 503, "llm_unavailable", 2),
         ("HTML", Reply::Body("text/html", "<html>hello</html>".into()), 503, "llm_unavailable", 2),
         ("no plan", Reply::Text("I would rather not.".into()), 500, "plan_invalid", 2),
         ("cut off", Reply::Truncated("{\"plan\": [".into()), 500, "plan_invalid", 2),

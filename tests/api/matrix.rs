@@ -127,7 +127,7 @@ impl Cell {
         let lasts = Arc::new(AtomicBool::new(false));
         let llm = self.llm(lasts.clone());
         let app = self.app(&llm).await;
-        self.is_healthy(&app, "before").await;
+        self.assert_healthy(&app, "before").await;
         let before = Level::settled(&llm).await;
 
         lasts.store(true, Ordering::SeqCst);
@@ -143,7 +143,7 @@ impl Cell {
 
         // Of the same goal, as no failure is kept.
         let goal = if matches!(self.fault.becomes, Becomes::Plan) { "another" } else { "the goal" };
-        self.is_healthy(&app, goal).await;
+        self.assert_healthy(&app, goal).await;
         assert_eq!(app.count("planner_plans_in_flight").await, 0, "{self}");
         // A question that follows an answer at once may find its connection not yet idle, and open another.
         let spare = usize::from(matches!(self.fault.becomes, Becomes::NoPlan));
@@ -206,13 +206,13 @@ impl Cell {
         Told { took: began.elapsed(), ..told.unwrap_or_else(|_| panic!("{self}: hung")) }
     }
 
-    /// Whether a plan comes at once, from one call, and then without one where there is a cache.
-    async fn is_healthy(&self, app: &TestApp, goal: &str) {
+    /// Asserts that a plan comes at once, from one call, and then without one where there is a cache.
+    async fn assert_healthy(&self, app: &TestApp, goal: &str) {
         let first = self.ask(app, goal, None).await;
         let again = self.ask(app, goal, None).await;
-        let said = [(&*first.cache, first.attempts), (&*again.cache, again.attempts)];
+        let answers = [(&*first.cache, first.attempts), (&*again.cache, again.attempts)];
         let expected = if self.cache { [("miss", 1), ("hit", 0)] } else { [("off", 1), ("off", 1)] };
-        assert_eq!((first.status, again.status, said), (200, 200, expected), "{self}, {goal}");
+        assert_eq!((first.status, again.status, answers), (200, 200, expected), "{self}, {goal}");
     }
 
     fn is_as_expected(&self, told: &Told) {

@@ -185,9 +185,9 @@ async fn an_llm_is_asked_for_what_is_left_and_nothing_else() {
     for _ in 0..2 {
         let response = app.plan_at("/replan?include=repairs,schedule,usage,id", &body).await;
         assert_eq!(response.status(), 200);
-        let said = ["engine", "model", "cache", "attempts", "repairs"]
+        let values = ["engine", "model", "cache", "attempts", "repairs"]
             .map(|name| header(&response, &format!("x-planner-{name}")).to_owned());
-        assert_eq!(said, ["openai", "gpt-3.5-turbo", "off", "1", "0"]);
+        assert_eq!(values, ["openai", "gpt-3.5-turbo", "off", "1", "0"]);
         let plan: PlanResponse = response.json().await.expect("a plan");
         assert_continues(&plan, &body);
         assert_eq!((plan.confidence, plan.plan.len()), (0.9, 5));
@@ -269,7 +269,7 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
     cycle["plan"][0]["depends_on"] = json!([4]);
     let mut attempt = good_rest();
     attempt["plan"][0]["action"] = json!(" Write the change ");
-    for (answer, said) in [
+    for (answer, message) in [
         (attempt, "Step 2 was step 2 again, which failed, with the same arm and no new step before it."),
         (from_one, "both a step that is done and one of yours had that number"),
         (rerun, "Step 4 had the action of step 3, which is done."),
@@ -284,7 +284,7 @@ async fn an_llm_is_asked_again_with_the_exact_faults() {
         let calls = llm.bodies();
         assert_eq!(calls.len(), 3);
         let user = |call: usize| calls[call]["messages"][1]["content"].as_str().expect("a text");
-        assert!(user(1).contains(said), "{said}\n{}", user(1));
+        assert!(user(1).contains(message), "{message}\n{}", user(1));
         assert!(
             user(2).contains("Make exactly 2 new steps, numbered in this order: 2 and 4."),
             "{}",

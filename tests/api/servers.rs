@@ -157,8 +157,9 @@ async fn a_stream_without_any_one_of_its_chunks_is_no_shorter_plan() {
 async fn the_log_has_the_servers_words_and_none_of_ours() {
     let goal = "Ship the Falcon to Zürich by Friday";
     let words = "Quota \"daily\" of project 7 is used up";
-    let said = format!("{words}. Key sk-live-0123456789, prompt: {}", json!(goal).to_string().to_uppercase());
-    let body = json!({"error": {"message": said + &"x".repeat(400), "code": "insufficient_quota"}});
+    let message =
+        format!("{words}. Key sk-live-0123456789, prompt: {}", json!(goal).to_string().to_uppercase());
+    let body = json!({"error": {"message": message + &"x".repeat(400), "code": "insufficient_quota"}});
     let llm = FakeLlm::start([Reply::Status(429, vec![], body)]).await;
     let variables =
         [("PLANNER_LLM_BASE_URL", llm.base_url.as_str()), ("PLANNER_OPENAI_API_KEY", "sk-live-0123456789")];

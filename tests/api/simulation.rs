@@ -179,8 +179,8 @@ fn asked_for(seed: u64, request: u64) -> PlanRequest {
 
 /// Whether these are the actions that were meant, in any order, perhaps with a verification more.
 fn are_those_meant(actions: &[&str], meant: &[String]) -> bool {
-    let extra = actions.iter().filter(|action| !meant.iter().any(|said| said == *action)).count();
-    let all_there = meant.iter().all(|said| actions.contains(&said.as_str()));
+    let extra = actions.iter().filter(|action| !meant.iter().any(|wanted| wanted == *action)).count();
+    let all_there = meant.iter().all(|wanted| actions.contains(&wanted.as_str()));
     all_there && extra == actions.len() - meant.len() && extra <= 1
 }
 

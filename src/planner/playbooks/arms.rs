@@ -77,9 +77,9 @@ impl Staff {
     /// The arm whose name, of two words or more, `text` says in full: `send_invoice` sends the invoice.
     pub(super) fn named_in(&self, text: &str) -> Option<usize> {
         let found = self.phrases.find(&fold(text));
-        let is_said = |words: &Vec<usize>| words.len() > 1 && words.iter().all(|word| found.any(&[*word]));
-        let said = self.names.iter().enumerate().filter(|(_, words)| is_said(words));
-        said.max_by_key(|(place, words)| (words.len(), Reverse(*place))).map(|(place, _)| place)
+        let is_named = |words: &Vec<usize>| words.len() > 1 && words.iter().all(|word| found.any(&[*word]));
+        let named = self.names.iter().enumerate().filter(|(_, words)| is_named(words));
+        named.max_by_key(|(place, words)| (words.len(), Reverse(*place))).map(|(place, _)| place)
     }
 
     /// Whether the arms other than those that verify have neither keywords nor capabilities: what they do is known from

@@ -261,7 +261,7 @@ impl Remaining<'_> {
         for criterion in criteria {
             let done = self.progress.done().iter().map(|step| &step.acceptance_criteria);
             let mut all = done.chain(self.tasks.iter().map(|task| &task.criteria)).flatten();
-            if !all.any(|said| said.trim() == criterion)
+            if !all.any(|known| known.trim() == criterion)
                 && let Some(last) = self.tasks.last_mut()
             {
                 last.criteria.push(criterion);
@@ -384,7 +384,7 @@ fn rationale(progress: &PlanProgress, settles_feedback: bool) -> String {
     };
     let failed = named(StepStatus::Failed, "failed and").map(|failed| failed + " done in another way");
     let kept = named(StepStatus::Pending, "had not started and").map(|kept| kept + " kept");
-    let said: Vec<String> = failed.into_iter().chain(kept).collect();
+    let changes: Vec<String> = failed.into_iter().chain(kept).collect();
     let feedback = match progress.feedback() {
         None => "",
         Some(_) if settles_feedback => {
@@ -398,7 +398,7 @@ fn rationale(progress: &PlanProgress, settles_feedback: bool) -> String {
     };
     format!(
         "Plan of the remaining steps, made by the embedded planner, without a language model: of the plan so far, {}.{feedback}",
-        said.join("; ")
+        changes.join("; ")
     )
 }
 

@@ -91,17 +91,18 @@ fn answers() -> Vec<Fault> {
     cycle["plan"][2]["depends_on"] = json!([2]);
     let mut short = good_plan();
     short["plan"].as_array_mut().expect("steps").truncate(1);
-    let said = |what, text: &str, finish, becomes| answer(what, &json!({ "content": text }), finish, becomes);
+    let content =
+        |what, text: &str, finish, becomes| answer(what, &json!({ "content": text }), finish, becomes);
     vec![
         answer("null", &json!({ "content": null }), "stop", Becomes::NoPlan),
-        said("nothing", "", "stop", Becomes::NoPlan),
-        said("no JSON", "I would rather not plan that.", "stop", Becomes::NoPlan),
-        said("JSON that is none", "{\"plan\": [}{{\"step\" 1 ]]", "stop", Becomes::NoPlan),
-        said("JSON that is cut off", &plan[..plan.len() / 2], "stop", Becomes::NoPlan),
-        said("the token limit", &plan[..plan.len() / 2], "length", Becomes::NoPlan),
-        said("a cycle each time", &cycle.to_string(), "stop", Becomes::NoPlan),
-        said("one step each time", &short.to_string(), "stop", Becomes::NoPlan),
-        said("a filtered answer", &plan[..40], "content_filter", Becomes::Refusal),
+        content("nothing", "", "stop", Becomes::NoPlan),
+        content("no JSON", "I would rather not plan that.", "stop", Becomes::NoPlan),
+        content("JSON that is none", "{\"plan\": [}{{\"step\" 1 ]]", "stop", Becomes::NoPlan),
+        content("JSON that is cut off", &plan[..plan.len() / 2], "stop", Becomes::NoPlan),
+        content("the token limit", &plan[..plan.len() / 2], "length", Becomes::NoPlan),
+        content("a cycle each time", &cycle.to_string(), "stop", Becomes::NoPlan),
+        content("one step each time", &short.to_string(), "stop", Becomes::NoPlan),
+        content("a filtered answer", &plan[..40], "content_filter", Becomes::Refusal),
         answer("a refusal", &json!({ "content": null, "refusal": "canary" }), "stop", Becomes::Refusal),
     ]
 }

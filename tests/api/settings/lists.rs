@@ -106,14 +106,14 @@ fn bad_prices_are_named_one_by_one() {
         "prices[2].completion_usd_per_million is 1000001",
         "prices[2].model `a` is listed twice",
     ] {
-        let said = format!("the setting `prices` is invalid: {part}");
-        assert!(faults.iter().any(|fault| fault.starts_with(&said)), "{part} in {faults:?}");
+        let message = format!("the setting `prices` is invalid: {part}");
+        assert!(faults.iter().any(|fault| fault.starts_with(&message)), "{part} in {faults:?}");
     }
     assert_eq!(faults.len(), 7, "{faults:?}");
     let toml = "[[prices]]\nmodel = \"a\"\nprompt_usd_per_million = nan\ncompletion_usd_per_million = 1\n";
     let nan = from_file("planner.toml", toml, &[]).expect_err("not a number").concat();
     assert!(nan.contains("prices[0].prompt_usd_per_million is NaN"), "{nan}");
-    for (yaml, said) in [
+    for (yaml, message) in [
         (list(&[price("a", "1", "1", "    currency: EUR\n")]), "prices[0]: unknown field `currency`"),
         (
             list(&[price("a", "cheap", "1", "")]),
@@ -126,8 +126,8 @@ fn bad_prices_are_named_one_by_one() {
         ("prices: gpt-4o 2.5/10\n".into(), "it must be a list of tables"),
         ("prices:\n  gpt-4o: 1\n".into(), "it must be a list of tables"),
     ] {
-        let fault = from_file("planner.yaml", &yaml, &[]).expect_err(said).concat();
-        assert!(fault.starts_with("the setting `prices` is invalid: ") && fault.contains(said), "{fault}");
+        let fault = from_file("planner.yaml", &yaml, &[]).expect_err(message).concat();
+        assert!(fault.starts_with("the setting `prices` is invalid: ") && fault.contains(message), "{fault}");
         assert!(fault.contains("each price has model, prompt_usd_per_million"), "{fault}");
     }
 }

@@ -72,8 +72,10 @@ fn faults(goal: &Goal) -> Vec<String> {
     }
     let used = |arm: &String| plan.steps().iter().any(|step| step.required_arm == *arm);
     faults.extend(goal.arms.iter().filter(|arm| !used(arm)).map(|arm| format!("{arm} is not used")));
-    let said = |text: &String| plan.steps().iter().any(|step| step.action.contains(text.as_str()));
-    faults.extend(goal.never.iter().filter(|text| said(text)).map(|text| format!("“{text}” is in a step")));
+    let is_in_a_step = |text: &String| plan.steps().iter().any(|step| step.action.contains(text.as_str()));
+    faults.extend(
+        goal.never.iter().filter(|text| is_in_a_step(text)).map(|text| format!("“{text}” is in a step")),
+    );
     match goal.playbooks.as_deref() {
         Some([]) if plan.confidence() > 0.4 || !plan.rationale().contains("No part") => {
             faults.push("is no outline".into());
