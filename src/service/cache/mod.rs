@@ -107,6 +107,13 @@ struct LeaderOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key([u8; 32]);
 
+/// A request to an installation, and its arms when the request arrived, which its key depends on.
+#[derive(Debug, Clone, Copy)]
+struct Identity {
+    key: Key,
+    arms: ArmsVersion,
+}
+
 /// Cached plans, and those that are being made.
 pub(crate) struct PlanCache {
     /// All but the request that a plan depends on, hashed.
@@ -168,11 +175,12 @@ impl PlanCache {
     /// Errors and fallback plans are not cached. Identical requests that wait share them, unless they have more
     /// time than the one that was answered and time may help.
     pub(crate) async fn answer(&self, call: PlanCall<'_>, no_cache: bool) -> PlanOutcome {
-        let key = self.key(call.job, &call.planner.arms_version());
+        let arms = call.planner.arms_version();
+        let identity = Identity { key: self.key(call.job, &arms), arms };
         if no_cache {
-            return self.make(call, key, CacheStatus::Bypass).await;
+            return self.make(call, identity, CacheStatus::Bypass).await;
         }
-        let answer = self.find(call, key).await;
+        let answer = self.find(call, identity).await;
         if let (Some(steps), Ok(plan), CacheStatus::Hit | CacheStatus::Coalesced) =
             (call.steps, &answer.plan, answer.cache)
         {
@@ -182,8 +190,9 @@ impl PlanCache {
         answer
     }
 
-    async fn find(&self, call: PlanCall<'_>, key: Key) -> PlanOutcome {
+    async fn find(&self, call: PlanCall<'_>, identity: Identity) -> PlanOutcome {
         let PlanCall { planner, job, deadline, .. } = call;
+        let key = identity.key;
         loop {
             if let Some(plan) = self.memory.get(&key) {
                 return PlanOutcome::cached(planner, plan);
@@ -192,7 +201,7 @@ impl PlanCache {
                 Participant::Leader(leader) => {
                     let outcome = match self.shared_plan(planner, &job.request, key).await {
                         Some(plan) => PlanOutcome::cached(planner, plan),
-                        None => self.make(call, key, CacheStatus::Miss).await,
+                        None => self.make(call, identity, CacheStatus::Miss).await,
                     };
                     leader.complete(LeaderOutcome { outcome: outcome.clone(), deadline });
                     return outcome;
@@ -225,13 +234,12 @@ impl PlanCache {
     }
 
     /// Makes the plan, and stores it.
-    async fn make(&self, call: PlanCall<'_>, key: Key, cache: CacheStatus) -> PlanOutcome {
-        let PlanCall { planner, job, .. } = call;
-        let arms = planner.arms_version();
+    async fn make(&self, call: PlanCall<'_>, identity: Identity, cache: CacheStatus) -> PlanOutcome {
+        let planner = call.planner;
         let answer = call.make(cache).await;
         // A plan for other arms than those of the key cannot be shared.
-        if planner.arms_version() == arms && self.key(job, &arms) == key {
-            self.store(planner, key, &answer);
+        if planner.arms_version() == identity.arms {
+            self.store(planner, identity.key, &answer);
         }
         answer
     }
