@@ -172,9 +172,8 @@ fn amount(words: &[Word<'_>], at: usize) -> Option<(bool, f64, usize)> {
         {
             return Some((false, unit_at(at + 2)? / 2.0, at + 3));
         }
-        let unit = unit_at(at + 1)?;
         let number = NUMBERS.iter().position(|names| words[at].is_one_of(names))?;
-        return Some((false, number as f64 * unit, at + 2));
+        return Some((false, number as f64 * unit_at(at + 1)?, at + 2));
     };
     let (sign, figures) = word.split_at(digits);
     let end = figures.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ',')).unwrap_or(figures.len());
