@@ -193,13 +193,16 @@ impl Entry {
 
     /// How well the playbook fits the text in which these phrases were found; 0: not at all.
     fn score(&self, found: &PhraseMatches, is_question: bool, phrases: &PhraseSet) -> usize {
-        if found.any(&self.none_of) || !self.any_of.iter().all(|group| found.any(group)) {
-            return 0;
-        }
-        let hits = self.keywords.iter().filter_map(|number| Some((*number, found.at(*number)?)));
-        let (score, leads) = hits.fold((0, false), |(score, leads), (number, at)| {
+        let (score, leads) = found.among(&self.keywords).fold((0, false), |(score, leads), (number, at)| {
             (score + weight(phrases.phrase(number)), leads || at == 0)
         });
+        // Most playbooks have no keyword in the text.
+        if score == 0 && !is_question
+            || found.any(&self.none_of)
+            || !self.any_of.iter().all(|group| found.any(group))
+        {
+            return 0;
+        }
         let leading = if leads { LEADING } else { 0 };
         if self.playbook.matches.starts_with {
             return if leads || is_question { 1 + leading } else { 0 };

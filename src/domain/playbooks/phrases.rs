@@ -24,10 +24,10 @@ pub(crate) struct PhraseSetBuilder {
     numbers: HashMap<String, usize>,
 }
 
-/// Where each phrase of a set first occurs in a text: the byte offset plus 1, or 0. There are thousands of phrases, and
-/// this is made for each goal.
+/// The numbers of the phrases of a set that occur in a text, ascending, with the byte offsets of their first occurrences.
+/// They are few, whereas a set has thousands.
 #[derive(Debug)]
-pub(crate) struct PhraseMatches(Vec<u32>);
+pub(crate) struct PhraseMatches(Vec<(usize, usize)>);
 
 impl PhraseSetBuilder {
     /// The number of `phrase`, which may be written in any case.
@@ -58,18 +58,19 @@ impl PhraseSetBuilder {
 impl PhraseSet {
     /// Where the phrases occur in the folded `text` as whole words, perhaps with an English ending.
     pub(crate) fn find(&self, text: &str) -> PhraseMatches {
-        let mut first = vec![0; self.phrases.len()];
         // A phrase without letters folds to nothing, which would be found within characters too.
-        for found in self.automaton.find_overlapping_iter(text).filter(|found| !found.is_empty()) {
-            let number = found.pattern().as_usize();
+        let found = self.automaton.find_overlapping_iter(text).filter(|found| !found.is_empty());
+        let whole_words = found.filter_map(|found| {
+            let (number, at) = (found.pattern().as_usize(), found.start());
             let stands = match self.phrases[number].strip_prefix(ENDING) {
                 Some(ending) => ends_word(ending, &text[found.end()..]),
-                None => phrase_stands_at(text, &self.phrases[number], found.start()),
+                None => phrase_stands_at(text, &self.phrases[number], at),
             };
-            if first[number] == 0 && stands {
-                first[number] = u32::try_from(found.start() + 1).unwrap_or(u32::MAX);
-            }
-        }
+            stands.then_some((number, at))
+        });
+        let mut first: Vec<_> = whole_words.collect();
+        first.sort_unstable();
+        first.dedup_by_key(|(number, _)| *number);
         PhraseMatches(first)
     }
 
@@ -82,12 +83,17 @@ impl PhraseSet {
 impl PhraseMatches {
     /// The byte offset of the first occurrence of the phrase with this number.
     pub(crate) fn at(&self, number: usize) -> Option<usize> {
-        (self.0[number] as usize).checked_sub(1)
+        self.0.binary_search_by_key(&number, |(found, _)| *found).ok().map(|place| self.0[place].1)
     }
 
-    /// Whether one of these phrases was found.
+    /// Those with one of these `numbers`, which ascend: each number with its byte offset.
+    pub(crate) fn among(&self, numbers: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+        self.0.iter().copied().filter(|(number, _)| numbers.binary_search(number).is_ok())
+    }
+
+    /// Whether one of the phrases with these `numbers`, which ascend, was found.
     pub(crate) fn any(&self, numbers: &[usize]) -> bool {
-        numbers.iter().any(|number| self.0[*number] > 0)
+        self.among(numbers).next().is_some()
     }
 }
 
