@@ -211,13 +211,12 @@ impl Sender {
             // As a stream, or reqwest would keep a copy for retries of its own.
             *attempt.body_mut() = body.clone().map(|body| reqwest::Body::wrap(Full::new(body)));
             let mut sending = pin!(self.http.execute(attempt));
-            let sent = match timeout(IDLE_CLOSE_WITHIN, &mut sending).await {
-                Ok(sent) => sent,
-                Err(_) => {
-                    // Held until the answer arrives, the bodies of 5,000 plans took 60 MiB.
-                    body = None;
-                    sending.await
-                }
+            let sent = if let Ok(sent) = timeout(IDLE_CLOSE_WITHIN, &mut sending).await {
+                sent
+            } else {
+                // Held until the answer arrives, the bodies of 5,000 plans took 60 MiB.
+                body = None;
+                sending.await
             };
             match sent {
                 Ok(response) => {
