@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use opentelemetry::trace::FutureExt;
@@ -116,6 +116,11 @@ pub(super) fn answer(
     async move {
         let options = options?;
         shed(&service)?;
+        if let Some(limit) = service.limiter.used_up(&options.caller)
+            && let Some(refusal) = limit.refusal()
+        {
+            return Ok((AppendHeaders(limit_headers(limit)), refusal).into_response());
+        }
         let is_stream = options.is_stream;
         let request = options.with_body(&service, &context, body, read).await?;
         let (rate_limit, admitted) = request.admit(&service).await;

@@ -1,12 +1,16 @@
 //! How many plans one caller may ask for in a minute.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock, QuantaInstant};
 use governor::middleware::StateInformationMiddleware;
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::{DefaultKeyedStateStore, ShrinkableKeyedStateStore};
+use governor::{Quota, RateLimiter};
 use redis::Script;
 
 use crate::domain::RedisOperation;
@@ -23,7 +27,7 @@ struct Limit {
     per_minute: NonZeroU32,
     /// What this replica has granted. Counted with Redis too, so that a caller gets no fresh minute when Redis
     /// becomes unavailable or available again.
-    local: DefaultKeyedRateLimiter<Caller, StateInformationMiddleware>,
+    local: RateLimiter<(Caller, Counting), Counts, DefaultClock, StateInformationMiddleware>,
     redis: Option<Arc<Redis>>,
 }
 
@@ -61,7 +65,11 @@ impl PlanLimiter {
     pub(crate) fn new(per_minute: u32, redis: Option<Arc<Redis>>) -> Self {
         let limit = |per_minute| Limit {
             per_minute,
-            local: RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware(),
+            local: RateLimiter::new(
+                Quota::per_minute(per_minute),
+                Counts::default(),
+                DefaultClock::default(),
+            ),
             redis,
         };
         Self(NonZeroU32::new(per_minute).map(limit))
@@ -70,13 +78,20 @@ impl PlanLimiter {
     /// Counts a plan for `caller`, unless its limit is used up; `None` where there is no limit.
     pub(crate) async fn check(&self, caller: &Caller) -> Option<RateLimitStatus> {
         let limit = self.0.as_ref()?;
-        let Some(shared) = limit.check_shared(caller).await else { return Some(limit.check_local(caller)) };
+        let Some(shared) = limit.check_shared(caller).await else {
+            return Some(limit.local_status(caller, Counting::Yes));
+        };
         if shared.wait.is_some() {
             return Some(shared);
         }
         // All replicas together have granted at least what this one has: the stricter of the two is right.
-        let local = limit.check_local(caller);
+        let local = limit.local_status(caller, Counting::Yes);
         Some(RateLimitStatus { remaining: shared.remaining.min(local.remaining), ..local })
+    }
+
+    /// The state of the limit of a caller who has used it up by plans of this replica; counts nothing.
+    pub(crate) fn used_up(&self, caller: &Caller) -> Option<RateLimitStatus> {
+        Some(self.0.as_ref()?.local_status(caller, Counting::No)).filter(|status| status.wait.is_some())
     }
 
     /// Forgets callers with a fully restored limit.
@@ -90,9 +105,9 @@ impl PlanLimiter {
 
 impl Limit {
     /// Checks against what this replica has counted.
-    fn check_local(&self, caller: &Caller) -> RateLimitStatus {
+    fn local_status(&self, caller: &Caller, counting: Counting) -> RateLimitStatus {
         let per_minute = self.per_minute;
-        match self.local.check_key(caller) {
+        match self.local.check_key(&(caller.clone(), counting)) {
             Ok(state) => {
                 RateLimitStatus { per_minute, remaining: state.remaining_burst_capacity(), wait: None }
             }
@@ -114,6 +129,55 @@ impl Limit {
         let (wait, remaining) = redis.query(RedisOperation::RateLimit, ask).await?;
         let wait = (wait > 0).then(|| Duration::from_micros(wait));
         Some(RateLimitStatus { per_minute, remaining, wait })
+    }
+}
+
+/// Whether a question about a caller's limit counts as a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Counting {
+    Yes,
+    No,
+}
+
+/// What callers have used of their limits. The limiter only asks with counting; here a question may leave the count as
+/// it is.
+#[derive(Default)]
+struct Counts(DefaultKeyedStateStore<Caller>);
+
+impl StateStore for Counts {
+    type Key = (Caller, Counting);
+
+    fn measure_and_replace<T, F, E>(&self, (caller, counting): &Self::Key, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        if *counting == Counting::Yes {
+            return self.0.measure_and_replace(caller, decide);
+        }
+        // An error leaves the count as it is.
+        let look = |count| Err::<(Infallible, Nanos), _>(decide(count).map(|(decision, _)| decision));
+        match self.0.measure_and_replace(caller, look) {
+            Ok(never) => match never {},
+            Err(decision) => decision,
+        }
+    }
+}
+
+impl ShrinkableKeyedStateStore<(Caller, Counting)> for Counts {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.0.retain_recent(drop_below);
+    }
+
+    fn shrink_to_fit(&self) {
+        self.0.shrink_to_fit();
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -126,6 +126,19 @@ async fn unauthorized_callers_are_refused_before_the_body_is_read() {
 }
 
 #[tokio::test]
+async fn callers_over_their_limit_are_refused_before_the_body_is_read_and_invalid_requests_do_not_count() {
+    let app = TestApp::start(&[("PLANNER_ENGINE", "embedded"), ("PLANNER_RATE_LIMIT_PER_MINUTE", "1")]).await;
+    assert_eq!(app.refused(&json!({})).await.0, 422);
+    assert_eq!(
+        app.client.post(app.url("/plan")).json(&json!({"goal": "g"})).send().await.expect("a plan").status(),
+        200
+    );
+    let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{";
+    let answer = send_raw(&app, head).await;
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("ratelimit: \"plans\";r=0;t="), "{answer}");
+}
+
+#[tokio::test]
 async fn chunked_bodies_are_read() {
     let app = TestApp::embedded().await;
     let head = "POST /plan HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n\
