@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::names::{bare, find_words, fold_name, joined, typing_errors};
 use super::relevance::{Query, Relevance};
 use super::{Arm, ArmRegistry};
+use crate::text::is_blank;
 
 /// The weight of the name relative to the step's text.
 const NAME_WEIGHT: f32 = 3.0;
@@ -206,7 +207,8 @@ impl ArmRegistry {
             [best, rest @ ..]
                 if is_clear(best.score, rest.first().map_or(0.0, |next| next.score))
                     && best.has_word
-                    && !self.name_points_elsewhere(&ArmQuery { name, action: "", ..*query }, best) =>
+                    && self.name_agrees(&ArmQuery { name, action: "", ..*query }, best)
+                    && !(named.is_empty() && is_blank(name)) =>
             {
                 Resolution::Found(best.arm, MatchedBy::Relevance)
             }
@@ -215,13 +217,17 @@ impl ArmRegistry {
         }
     }
 
-    /// Whether the name alone clearly fits another arm than the one that was found by name and text.
-    fn name_points_elsewhere(&self, name: &ArmQuery<'_>, found: &RankedArm<'_>) -> bool {
+    /// Whether the name alone, if there is any, fits the arm that was found by name and text about as well as any
+    /// other. A name that fits none, as one in another language, leaves the arm open: the text alone is often wrong.
+    fn name_agrees(&self, name: &ArmQuery<'_>, found: &RankedArm<'_>) -> bool {
+        if is_blank(name.name) {
+            return true;
+        }
         let by_name = self.best_arms_for(name);
         let Some(best) = by_name.first().filter(|best| best.score >= FAINT_SCORE) else { return false };
         let score =
             by_name.iter().find(|ranked| ranked.place == found.place).map_or(0.0, |ranked| ranked.score);
-        best.score - score >= CLEAR_MARGIN * best.score
+        best.score - score < CLEAR_MARGIN * best.score
     }
 
     /// The arm that `name` means on its own.

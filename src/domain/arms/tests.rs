@@ -68,7 +68,6 @@ fn an_arm_is_found_by_each_rule_in_turn() {
         // What it does.
         ("money exchange", "Convert 20 euros to dollars", "currency-converter", MatchedBy::Relevance),
         ("language expert", "Translate the contract", "translator", MatchedBy::Relevance),
-        ("", "Transfer the money to the bank account", "Überweisung", MatchedBy::Relevance),
         ("Route Planner", "Find the way by bicycle", "Route Planner (by Bicycle)", MatchedBy::Relevance),
     ] {
         let found = registry.resolve(&query(name, action));
@@ -94,6 +93,11 @@ fn what_is_not_clear_names_the_candidates_and_nothing_is_found_by_elimination() 
     assert_eq!(ids(named), ["translator", "calendar"]);
     assert!(ids(all.resolve(&query("qqqq", "zzzz"))).is_empty());
     assert!(ids(all.resolve(&query("", ""))).is_empty());
+    // What a step says is not what was said about its arm.
+    let transfer = "Transfer the money to the bank account";
+    for name in ["", "-", "вычислитель", "x7"] {
+        assert_eq!(ids(all.resolve(&query(name, transfer)))[0], "Überweisung", "{name}");
+    }
     let solo = registry(vec![arm("solo", "Plays the violin")]);
     let found = solo.resolve(&query("violinist", "Play the violin"));
     assert_eq!(found, Resolution::Found(&solo.arms()[0], MatchedBy::Relevance), "not for being the only one");
