@@ -16,7 +16,8 @@
 //! | [`telemetry`] | logs, traces and metrics |
 //! | [`policies`] | rules of an installation for its plans, in CEL |
 //! | [`domain`] | requests, plans, arms, playbooks, rules, prices, error codes |
-//! | [`resilience`], `http_client`, `headers`, [`text`] | backoff, breaker, retries; small helpers |
+//! | [`resilience`], `http_client`, `headers` | backoff, breaker, retries; small helpers |
+//! | [`text`] | pure helpers for texts, units of time |
 
 pub mod app;
 pub mod cli;

@@ -1,5 +1,7 @@
 //! Comparing words the way people mean them: in any case, spelling of separators and English inflection.
 
+pub mod units;
+
 /// How much alike two names are, from 0 to 1, when one is a misspelling of the other.
 const MIN_SIMILARITY: f64 = 0.5;
 

@@ -275,9 +275,10 @@ pub(super) fn refused_form(words: &str) -> Option<Feature> {
 
 /// Whether the words mention streams, and not only "upstream".
 fn mentions_streams(words: &str) -> bool {
-    words
-        .split(|c: char| !c.is_ascii_alphabetic())
-        .any(|word| matches!(word, "stream" | "streaming" | "streamed"))
+    words.contains("流式")
+        || words
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .any(|word| matches!(word, "stream" | "streaming" | "streamed"))
 }
 
 /// Whether a parameter is unknown, rather than its value out of range.

@@ -37,7 +37,7 @@ pub(super) fn limit_in_message(message: &str, asked: u32, prompt_bytes: usize) -
 /// `gpt-4-32768`, do not.
 fn figures(text: &str) -> Vec<u32> {
     let mut figures = Vec::new();
-    let is_of_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ',' | '/');
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ',' | '/');
     for word in text.split(|c| !is_of_word(c)) {
         let digits = word.trim_matches(['.', ',']).replace([',', '_'], "");
         if let Ok(figure) = digits.parse()

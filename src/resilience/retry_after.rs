@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{HeaderMap, RETRY_AFTER};
+use http::header::HeaderMap;
+
+use crate::text::units::leading_seconds;
 
 /// Longer waits count as one day.
 const MAX_WAIT_SECONDS: f64 = 86_400.0;
@@ -11,15 +13,15 @@ const FIRST_EPOCH_SECONDS: f64 = 1e9;
 const FIRST_EPOCH_MILLISECONDS: f64 = 1e12;
 
 /// The wait in `retry-after-ms`, or in `Retry-After` in seconds, as a date (RFC 9110, section 10.2.3) or with a unit
-/// (`60s`, `2 seconds`, `PT2S`, `0:00:02`).
+/// (`60s`, `2 seconds`, `PT2S`, `0:00:02`). Some servers put something in front of these names (`x-retry-after`).
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let milliseconds = ["retry-after-ms", "x-retry-after-ms", "x-ms-retry-after-ms"]
-        .into_iter()
-        .find_map(|name| text(headers, name));
-    if let Some(wait) = milliseconds.and_then(|ms| wait_of(ms.parse::<f64>().ok()? / 1_000.0)) {
-        return Some(wait);
-    }
-    moment(text(headers, RETRY_AFTER.as_str())?)
+    let named = |end: &str| {
+        let names = headers.keys().map(http::HeaderName::as_str).filter(move |name| name.ends_with(end));
+        // The standard name is the shortest.
+        text(headers, names.min_by_key(|name| name.len())?)
+    };
+    let milliseconds = named("retry-after-ms").and_then(|ms| wait_of(ms.parse::<f64>().ok()? / 1_000.0));
+    milliseconds.or_else(|| moment(named("retry-after")?))
 }
 
 /// The wait until a rate limit is reset, as large providers send it in headers when there is no `Retry-After`:
@@ -82,27 +84,10 @@ fn clock(value: &str) -> Option<Duration> {
     (2..=3).contains(&parts.len()).then(|| wait_of(parts.iter().fold(0.0, |sum, part| sum * 60.0 + part)))?
 }
 
-/// The duration at the beginning of a text: `1h2m3.5s`, `120ms`, `7 seconds`.
+/// The duration at the beginning of a text: `1h2m3.5s`, `120ms`, `7 seconds`, `20 秒`.
 pub(crate) fn leading_duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut seconds = None;
-    loop {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let Ok(number) = rest[..digits].parse::<f64>() else { break };
-        let after = rest[digits..].trim_start_matches(' ');
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let unit = match after[..letters].to_ascii_lowercase().as_str() {
-            "ms" | "millisecond" | "milliseconds" => 0.001,
-            "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-            "h" | "hour" | "hours" => 3_600.0,
-            "d" | "day" | "days" => 86_400.0,
-            _ => break,
-        };
-        seconds = Some(seconds.unwrap_or(0.0) + number * unit);
-        rest = after[letters..].trim_start_matches(' ');
-    }
-    seconds.and_then(wait_of)
+    let (seconds, _) = leading_seconds(&text.to_lowercase())?;
+    wait_of(seconds)
 }
 
 /// A wait of `seconds`, if that is a valid one.
@@ -132,6 +117,8 @@ mod tests {
             ("retry-after", "PT1M30S", Some(90_000)),
             ("retry-after", "0:01:30", Some(90_000)),
             ("x-ms-retry-after-ms", "1500", Some(1_500)),
+            ("x-retry-after", "2", Some(2_000)),
+            ("retry-after", "2 Sekunden", Some(2_000)),
             ("retry-after", "1e300", Some(86_400_000)),
             ("retry-after", "9999999999999999", Some(86_400_000)),
             ("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT", Some(86_400_000)),

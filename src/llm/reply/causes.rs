@@ -6,28 +6,24 @@ use serde_json::Value;
 use crate::llm::CallFailure;
 use crate::llm::capabilities::refuses;
 
-/// The fields of errors, in any of their shapes, whose words tell the cause. Fields that may repeat the request
-/// (`input`, `body`) are not among them.
-const CAUSE_FIELDS: [&str; 17] = [
+/// The fields of errors, in any of their shapes, that speak to people. Fields that may repeat the request (`input`,
+/// `body`) are not among them.
+pub(super) const MESSAGE_FIELDS: [&str; 11] = [
     "error",
     "errors",
     "detail",
     "details",
     "message",
     "msg",
-    "code",
-    "type",
-    "status",
     "reason",
-    "param",
-    "loc",
     "metadata",
     "raw",
-    "innererror",
     // MiniMax.
     "base_resp",
     "status_msg",
 ];
+/// Those that speak to programs, and tell the cause too.
+const CODE_FIELDS: [&str; 6] = ["code", "type", "status", "param", "loc", "innererror"];
 /// How deep errors may be nested; errors of routers are four levels deep.
 const MAX_DEPTH: u8 = 6;
 
@@ -99,7 +95,7 @@ const ANSWER_LIMITS: [&str; 6] = [
     "maximum tokens",
 ];
 /// Words that say that its value is too large.
-const TOO_LARGE: [&str; 14] = [
+const TOO_LARGE: [&str; 16] = [
     "too large",
     "too high",
     "too big",
@@ -114,6 +110,8 @@ const TOO_LARGE: [&str; 14] = [
     " > ",
     "<=",
     "≤",
+    "超出",
+    "超过",
 ];
 const FILTERED: [&str; 13] = [
     "content_filter",
@@ -300,7 +298,7 @@ fn collect(error: &Value, depth: u8, words: &mut String) {
             }
         }
         Value::Object(fields) if depth > 0 => {
-            for field in CAUSE_FIELDS.iter().filter_map(|name| fields.get(*name)) {
+            for field in MESSAGE_FIELDS.iter().chain(&CODE_FIELDS).filter_map(|name| fields.get(*name)) {
                 collect(field, depth - 1, words);
             }
         }

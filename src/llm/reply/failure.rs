@@ -13,7 +13,7 @@ use crate::llm::{CallError, CallFailure, TlsFailure, UpstreamError};
 use crate::resilience::retry_after::{leading_duration, moment};
 use crate::resilience::{rate_limit_reset, retry_after};
 
-use super::causes::{CauseWords, names_parameter};
+use super::causes::{CauseWords, MESSAGE_FIELDS, names_parameter};
 
 /// How deep errors may be nested; errors of routers are four levels deep.
 const MAX_DEPTH: u8 = 6;
@@ -21,19 +21,11 @@ const MAX_DEPTH: u8 = 6;
 const MAX_MESSAGE_BYTES: usize = 4_096;
 /// The longest code for programs.
 const MAX_CODE_LENGTH: usize = 64;
-/// The keys of what an error says to people.
-const MESSAGE_FIELDS: [&str; 11] = [
-    "error",
-    "errors",
-    "detail",
-    "details",
-    "message",
-    "msg",
-    "reason",
-    "metadata",
-    "raw",
-    "base_resp",
-    "status_msg",
+/// Beginnings of words with which servers ask to retry later.
+#[rustfmt::skip]
+const RETRY_WORDS: [&str; 18] = [
+    "retry", "try again", "重试", "重試", "再试", "再試行", "稍后", "다시", "reint", "de nuevo", "erneut", "wiederhol", "повтор",
+    "снова", "réessay", "riprov", "novamente", "opnieuw",
 ];
 
 /// What HTTP servers (nginx, Go, Apache) answer on a port for TLS to a request without it.
@@ -201,17 +193,41 @@ fn retry_after_in_body(error: &Value) -> Option<Duration> {
     let sentence = ["try again in ", "retry in ", "retry after ", "wait "]
         .into_iter()
         .find_map(|phrase| leading_duration(&words[words.find(phrase)? + phrase.len()..]));
-    sentence.or_else(|| delay_in(error, MAX_DEPTH))
+    sentence.or_else(|| delay_in(error, MAX_DEPTH)).or_else(|| wait_in_prose(words))
+}
+
+/// The only duration in a sentence that asks to retry, in any of the languages of [`RETRY_WORDS`].
+fn wait_in_prose(words: &str) -> Option<Duration> {
+    let words = &words.to_lowercase();
+    let sentences = words.split(['。', '！', '!', '\n']).flat_map(|part| part.split(". "));
+    sentences.filter(|sentence| RETRY_WORDS.iter().any(|word| sentence.contains(word))).find_map(|sentence| {
+        let begins_number = |at: &usize| {
+            let before = &sentence[..*at];
+            sentence[*at..].starts_with(|c: char| c.is_ascii_digit())
+                && !before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '.')
+                // `60 requests per 30 seconds` is the limit.
+                && !["per", "every", "each", "/", "每", "pro", "por", "par"].iter().any(|rate| before.trim_end().ends_with(rate))
+        };
+        let starts = sentence.char_indices().map(|(at, _)| at).filter(begins_number);
+        let mut waits = starts.filter_map(|at| leading_duration(&sentence[at..]));
+        waits.next().filter(|_| waits.next().is_none())
+    })
 }
 
 fn delay_in(error: &Value, depth: u8) -> Option<Duration> {
     match error {
         Value::Array(entries) if depth > 0 => entries.iter().find_map(|entry| delay_in(entry, depth - 1)),
         Value::Object(fields) if depth > 0 => {
-            let own = fields.iter().filter(|(name, _)| names_a_wait(name)).find_map(|(_, wait)| match wait {
-                Value::String(text) => moment(text.trim()),
-                Value::Number(number) => moment(&number.to_string()),
-                _ => None,
+            let own = fields.iter().filter(|(name, _)| names_a_wait(name)).find_map(|(name, wait)| {
+                let wait = match wait {
+                    Value::String(text) => moment(text.trim()),
+                    Value::Number(number) => moment(&number.to_string()),
+                    _ => None,
+                };
+                let is_milliseconds = ["ms", "millis", "milliseconds"]
+                    .iter()
+                    .any(|unit| name.to_ascii_lowercase().ends_with(unit));
+                wait.map(|wait| if is_milliseconds { wait / 1_000 } else { wait })
             });
             own.or_else(|| fields.values().find_map(|field| delay_in(field, depth - 1)))
         }
@@ -219,11 +235,11 @@ fn delay_in(error: &Value, depth: u8) -> Option<Duration> {
     }
 }
 
-/// Whether a field of this name holds a wait in seconds, or when it ends: `retryDelay`, `retry_after_seconds`,
-/// `X-RateLimit-Reset`.
+/// Whether a field of this name holds a wait, or when it ends: `retryDelay`, `retry_after_seconds`, `retryAfterMs`,
+/// `X-RateLimit-Reset`; `estimated_time` until a model is loaded (Hugging Face).
 fn names_a_wait(name: &str) -> bool {
     let name: String =
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    matches!(name.as_str(), "retrydelay" | "retryafter" | "retryafterseconds")
+    ["retrydelay", "retryafter", "estimatedtime"].iter().any(|start| name.starts_with(start))
         || name.contains("ratelimitreset")
 }

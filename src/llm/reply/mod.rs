@@ -51,6 +51,7 @@ pub(super) fn completion(body: &[u8]) -> Result<Completion, CallError> {
 /// Reads it in any shape.
 fn lenient_completion(body: &[u8]) -> Result<Completion, CallError> {
     let reply: LenientCompletion = serde_json::from_slice(body).map_err(|_| CallFailure::Malformed)?;
+    let reply = if reply.has_choices() { reply } else { wrapped(body).unwrap_or(reply) };
     let completion = reply.into_completion()?;
     let Identity { id, model } = serde_json::from_slice(body).unwrap_or_default();
     let is_counted = completion.prompt_tokens > 0 || completion.completion_tokens > 0;
@@ -62,6 +63,13 @@ fn lenient_completion(body: &[u8]) -> Result<Completion, CallError> {
         None => completion,
     };
     Ok(Completion { id: id.0.map(|id| id.0), model: model.0.map(|model| model.0), ..completion })
+}
+
+/// A completion that is a member of the body: `{"result": {"choices": …}}` (Cloudflare), `output` (`DashScope`).
+fn wrapped(body: &[u8]) -> Option<LenientCompletion> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let inner = body.as_object()?.values().find(|member| member["choices"].is_array())?;
+    serde_json::from_value(inner.clone()).ok()
 }
 
 /// How finish reasons of filtered answers begin. Gemini adds the cause after a colon.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::values::{plain_digits, with_points};
+use crate::text::units::number_in_words;
 
 /// What words for a probability mean, as the documentation says.
 const PROBABILITIES: [(&str, f64); 9] = [
@@ -59,6 +60,11 @@ fn in_text(text: &str) -> Option<f64> {
         return Some(number);
     }
     let said = text.split(['(', ',', ':']).next().unwrap_or_default().trim();
+    if let Some(words) = PERCENT.iter().find_map(|percent| said.strip_suffix(percent))
+        && let Some(number) = number_in_words(words.trim())
+    {
+        return Some(number / 100.0);
+    }
     if let Some((_, probability)) = PROBABILITIES.iter().find(|(word, _)| *word == said) {
         return Some(*probability);
     }
@@ -135,6 +141,8 @@ mod tests {
             json!("90 Prozent"),
             json!("90 процентов"),
             json!("about 90 percent"),
+            json!("ninety percent"),
+            json!("Ninety per cent (likely)"),
             json!("9/10"),
             json!("90/100"),
             json!("0.9/1.0"),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::text::units::{leading_seconds, number_in_words};
+
 /// A text, or a number as one; of several texts a list of them.
 pub(super) fn text(value: &Value) -> Option<String> {
     match value {
@@ -99,6 +101,11 @@ fn read_seconds(value: &Value) -> Option<f64> {
         Value::Object(parts) => format!("{} {}", parts.get("value")?, parts.get("unit")?.as_str()?),
         other => return other.as_f64(),
     };
+    if let Some((number, unit)) = text.rsplit_once(' ')
+        && let Some(number) = number_in_words(number)
+    {
+        return leading_seconds(&format!("{number} {unit}")).map(|(seconds, _)| seconds);
+    }
     let text = text.trim_start_matches(|c: char| c.is_alphabetic() || " ~≈<>≤.".contains(c));
     // What led here may have been the `PT` of ISO 8601.
     let text = &text.replace(['(', ')', ',', ';'], " ");
@@ -108,6 +115,9 @@ fn read_seconds(value: &Value) -> Option<f64> {
     }
     let upper = upper_end(text);
     let upper = upper.trim().trim_end_matches('.');
+    if let Some((seconds, "")) = leading_seconds(&plain_digits(upper)) {
+        return Some(seconds);
+    }
     let spoken = upper.replace(" and ", " ").replace("hrs", "h").replace("hr ", "h ");
     let (number, unit) = split_number(&spoken)?;
     match unit.trim() {
@@ -202,6 +212,9 @@ mod tests {
             (json!("5 to 10 min"), Some(600.0)),
             (json!("500 ms"), Some(0.5)),
             (json!("2 days"), Some(172_800.0)),
+            (json!("two minutes"), Some(120.0)),
+            (json!("2分钟"), Some(120.0)),
+            (json!("30 секунд"), Some(30.0)),
             (json!({"value": 5, "unit": "minutes"}), Some(300.0)),
             (json!("-3"), Some(-3.0)),
             (json!("60 * 5"), None),
