@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::arm_names::ArmNames;
 use super::doubt::Doubt;
 use super::keys::{self, Direction};
-use super::references::{Reference, References};
+use super::references::{Reference, References, is_zero};
 use super::steps::{StepList, is_step};
 use super::values::whole;
 
@@ -192,6 +192,10 @@ fn entry(references: &References<'_>, value: &Value, own: i64, is_about_order: b
     let is_count = value.as_str().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     if is_count && !is_about_order {
         return Entry::Other;
+    }
+    // Where steps are counted from 1, a 0 is none for the first of them; for others it may be the first, counted from 0.
+    if is_about_order && is_zero(value) && !references.before.is_empty() && !references.numbers.contains(&0) {
+        return Entry::Mixed(Vec::new(), true);
     }
     if let Some(steps) = references.certain(value) {
         return match steps.iter().all(|step| *step == own) {

@@ -8,8 +8,9 @@ use super::doubt::Doubt;
 use super::keys::{self, Direction};
 use super::locate::repeats_a_step;
 use super::references::References;
-use super::steps::{StepList, is_step};
+use super::steps::{StepList, is_step, known_fields};
 use super::values::whole;
+use crate::planner::draft::DraftStep;
 
 /// Edges of one list that are read.
 const MAX_EDGES: usize = 2_000;
@@ -102,6 +103,10 @@ fn read_member(list: &mut StepList, key: &str, value: &Value, arms: &ArmNames, d
 }
 
 fn read_list(list: &mut StepList, key: &str, items: &[Value], arms: &ArmNames) -> bool {
+    if items.iter().take(MAX_EDGES).any(|item| contradicts(list, item)) {
+        list.doubts.push(Doubt::UnusedSteps);
+        return true;
+    }
     if items.iter().any(|item| is_further_step(list, item, arms)) && edges_of(list, items).is_none() {
         list.doubts.push(Doubt::UnusedSteps);
         return true;
@@ -120,7 +125,10 @@ fn read_list(list: &mut StepList, key: &str, items: &[Value], arms: &ArmNames) -
         }
     } else if let Some(edges) = edges_of(list, items) {
         add_pairs(list, &edges);
-    } else if let Some(steps) = list.references(0).certain(&Value::Array(items.to_vec())) {
+    } else if items.len() > 1
+        && items.iter().all(|item| !item.is_object())
+        && let Some(steps) = list.references(0).certain(&Value::Array(items.to_vec()))
+    {
         check_group(list, &steps);
     } else {
         return false;
@@ -158,8 +166,32 @@ fn edges_of(list: &StepList, items: &[Value]) -> Option<Vec<Edge>> {
         Value::String(text) if has_arrow(text) => in_text(&references, text),
         _ => None,
     };
-    let edges: Option<Vec<Vec<Edge>>> = items.iter().take(MAX_EDGES).map(read).collect();
+    let is_between_steps = |item: &&Value| !touches_an_end(&references, item);
+    let edges: Option<Vec<Vec<Edge>>> =
+        items.iter().filter(is_between_steps).take(MAX_EDGES).map(read).collect();
     edges.map(|edges| edges.concat()).filter(|edges| !edges.is_empty())
+}
+
+/// Whether a value is the beginning or the end of a graph, as `LangGraph` and others write them, and not a step.
+fn is_end(references: &References<'_>, value: &Value) -> bool {
+    let Some(text) = value.as_str() else { return false };
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    matches!(word.as_str(), "start" | "end" | "begin" | "finish" | "stop" | "entry" | "exit")
+        && one(references, value).is_none()
+}
+
+fn touches_an_end(references: &References<'_>, edge: &Value) -> bool {
+    match edge {
+        Value::Array(ends) => ends.len() == 2 && ends.iter().any(|end| is_end(references, end)),
+        Value::Object(members) => {
+            let is_end = |(key, end): (&String, &Value)| {
+                (keys::has_word(key, FIRST_WORDS) || keys::has_word(key, SECOND_WORDS))
+                    && is_end(references, end)
+            };
+            members.iter().any(is_end)
+        }
+        _ => false,
+    }
 }
 
 /// `{"from": 1, "to": 2}`, `{"step": 2, "depends_on": [1]}`.
@@ -225,8 +257,11 @@ fn in_text(references: &References<'_>, text: &str) -> Option<Vec<Edge>> {
         if is_head_of_diagram(part) {
             continue;
         }
-        let ends: Vec<Vec<i64>> =
-            part.split('\u{1}').map(|end| group(references, end.trim())).collect::<Option<_>>()?;
+        let ends: Vec<Vec<i64>> = part
+            .split('\u{1}')
+            .filter(|end| !is_end(references, &Value::from(*end)))
+            .map(|end| group(references, end.trim()))
+            .collect::<Option<_>>()?;
         // `1 -> 2, 3 -> 4` may be two edges, or a group without brackets.
         let is_apart = !seen.is_empty() && !ends.iter().flatten().any(|end| seen.contains(end));
         edges.extend(is_apart.then_some(Edge::Unclear));
@@ -276,6 +311,12 @@ fn read_map(list: &mut StepList, key: &str, members: &Map<String, Value>) -> boo
     for (step, value) in members.iter().take(MAX_EDGES) {
         let Some(step) = one(&references, &Value::from(step.as_str())) else { return false };
         let others = match value {
+            Value::Object(inner) if inner.len() == 1 && keys::field(inner, keys::DEPENDS_ON).is_some() => {
+                match inner.values().next().and_then(|value| references.certain(value)) {
+                    Some(others) => others,
+                    None => return false,
+                }
+            }
             Value::Null => Vec::new(),
             Value::Number(_) => match one(&references, value) {
                 Some(other) => vec![other],
@@ -376,6 +417,25 @@ fn check_group(list: &mut StepList, steps: &[i64]) {
     if list.has_dependencies && !is_chain && !is_free {
         list.doubts.push(Doubt::UnclearEdges);
     }
+}
+
+/// Whether a value says of one of the steps that another arm does it, or that it depends on other steps.
+fn contradicts(list: &StepList, value: &Value) -> bool {
+    let Some(object) = value.as_object() else { return false };
+    let (said, _) = known_fields(value, object);
+    let same_action = |step: &DraftStep| !said.action.is_empty() && step.action.trim() == said.action.trim();
+    let by_action = list.draft.steps.iter().position(same_action);
+    let Some(place) = said.number.and_then(|number| list.place_of(number)).or(by_action) else {
+        return false;
+    };
+    let step = &list.draft.steps[place];
+    let needs = keys::field(object, keys::DEPENDS_ON).and_then(|value| list.references(place).certain(value));
+    let differs = |needs: Vec<i64>| {
+        !step.depends_on.is_empty()
+            && (needs.len() != step.depends_on.len()
+                || needs.into_iter().any(|needed| !step.depends_on.contains(&Some(needed))))
+    };
+    !said.arm.is_empty() && said.arm != step.arm || needs.is_some_and(differs)
 }
 
 /// Whether a value is a step that is not in the list; one with the number of a step there says something about it.

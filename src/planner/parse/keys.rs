@@ -182,7 +182,8 @@ const FORWARD_WORDS: &[&str] = &[
 const TURNING: &[&str] = &["by", "for"];
 /// Words without a direction.
 const NEUTRAL_WORDS: &[&str] = &[
-    "step", "task", "id", "number", "no", "nr", "on", "run", "must", "come", "go", "the", "these", "is", "in",
+    "step", "task", "id", "index", "number", "no", "nr", "on", "run", "must", "come", "go", "the", "these",
+    "is", "in",
 ];
 
 /// Which way a key points, by its words; `None` where they do not say. A step's `blockers` come before it, what it

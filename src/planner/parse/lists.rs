@@ -175,7 +175,8 @@ fn enumerated(line: &str) -> Option<(u32, &str)> {
     {
         return Some((circled, line[3..].trim_start()));
     }
-    let (label, text) = line.trim_start_matches(['(', '[']).split_once(['.', ')', ':', ']'])?;
+    let (label, text) =
+        line.trim_start_matches(['(', '[']).split_once(['.', ')', ':', ']', '、', '．', '）', '：'])?;
     let label = &label.to_ascii_lowercase();
     let digits = label.trim_start_matches(|c: char| c.is_ascii_alphabetic() || matches!(c, ' ' | '#' | '-'));
     let letter = || match label.as_bytes() {
@@ -269,6 +270,7 @@ mod tests {
             json!("I. one\nII. two"),
             json!("1.one\n2.two"),
             json!("[1] one\n[2] two"),
+            json!("1、one\n2、two"),
             json!("```json\n[\"one\", \"two\"]\n```"),
             json!("<criteria>\n- one\n- two\n</criteria>"),
             json!([{"check": "one"}, {"check": "two"}]),

@@ -9,6 +9,7 @@ use super::doubt::Doubt;
 use super::edges::read_beside;
 use super::keys::{self, field};
 use super::lenient::read_at;
+use super::references::number_of_key;
 use super::steps::{StepList, are_distinct, has_keys_of_step, is_step};
 use super::value_of;
 use super::values::whole;
@@ -253,7 +254,7 @@ fn add_dependencies_of_phases(list: &mut StepList, phases: &[Value]) {
 
 /// JSON inside a JSON string, perhaps with the markup of a tool call after it.
 fn encoded(text: &str) -> Option<Value> {
-    let text = text.trim();
+    let text = without_fence(text.trim());
     let at = text.find(['{', '['])?;
     if let Some((value, _)) = value_of(text) {
         return Some(value);
@@ -265,6 +266,12 @@ fn encoded(text: &str) -> Option<Value> {
     let rest = text[document.end..].trim();
     let is_whole = !document.is_cut && !document.is_abridged && (rest.is_empty() || rest.starts_with('<'));
     is_whole.then_some(document.value)
+}
+
+/// What is in a block of Markdown for code, if a text is one.
+fn without_fence(text: &str) -> &str {
+    let inner = text.strip_prefix("```").and_then(|text| text.strip_suffix("```"));
+    inner.map_or(text, |inner| inner.trim_start_matches(char::is_alphabetic).trim())
 }
 
 /// `[{"function": {"arguments": "…"}}]`
@@ -292,7 +299,7 @@ fn numbered(key: &str, step: &Value) -> Value {
     if let Some(object) = step.as_object_mut()
         && field(object, keys::NUMBER).is_none()
     {
-        match whole(&Value::from(key)) {
+        match number_of_key(key) {
             Some(number) => object.insert("step".into(), number.into()),
             None => object.insert("id".into(), key.into()),
         };
@@ -300,11 +307,23 @@ fn numbered(key: &str, step: &Value) -> Value {
     step
 }
 
-/// `{"1": {…}, "2": {…}}` or `{"step_1": {…}, …}`: the steps in the order that their keys say.
+/// `{"1": {…}, "2": {…}}` or `{"first step": {…}, …}`: the steps in the order that their keys say; the jobs of a workflow
+/// (`{"build": {…}, "test": {"needs": "build"}}`), where each has a name.
 fn keyed(object: &Map<String, Value>, arms: &ArmNames) -> Option<Vec<Value>> {
-    let mut steps: Vec<(i64, Value)> = Vec::new();
-    for (key, value) in object.iter().filter(|(_, value)| is_step(value, arms)).take(MAX_STEPS) {
-        steps.push((whole(&Value::from(key.as_str()))?, numbered(key, value)));
+    let mut steps: Vec<(Option<i64>, Value)> = object
+        .iter()
+        .filter(|(_, value)| is_step(value, arms))
+        .take(MAX_STEPS)
+        .map(|(key, value)| (number_of_key(key), numbered(key, value)))
+        .collect();
+    if steps.iter().any(|(place, _)| place.is_none()) {
+        let are_all =
+            steps.len() > 1 && steps.len() == object.values().filter(|value| value.is_object()).count();
+        let are_linked = steps.iter().any(|(_, step)| {
+            step.as_object().and_then(|step| field(step, keys::DEPENDS_ON)).is_some()
+                || step.as_object().is_some_and(|step| step.keys().any(|key| keys::is_about_order(key)))
+        });
+        return (are_all && are_linked).then(|| steps.into_iter().map(|(_, step)| step).collect());
     }
     steps.sort_by_key(|(place, _)| *place);
     (!steps.is_empty()).then(|| steps.into_iter().map(|(_, step)| step).collect())

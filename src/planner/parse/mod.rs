@@ -42,6 +42,7 @@ use decode::{decoded, without_reasoning};
 pub use doubt::Doubt;
 use lenient::{Document, MAX_PIECES, NoDocument, read_at};
 use locate::{Content, Proposal};
+use several::announces_a_better_one;
 pub use several::read_several;
 use unique::UniqueValue;
 
@@ -90,10 +91,18 @@ pub fn read_for(answer: &str, registry: &ArmRegistry) -> Result<Reading, ParseEr
 fn read_strictly(answer: &str) -> Option<Reading> {
     let plan: StrictPlan = serde_json::from_str(answer).ok()?;
     let criteria = plan.plan.iter().flat_map(|step| &step.acceptance_criteria);
-    if criteria.into_iter().any(|criterion| holds_list(criterion)) {
+    if criteria.into_iter().any(|criterion| holds_list(criterion)) || may_lack_edges(&plan.plan) {
         return None;
     }
     Some(Reading { draft: plan.into(), doubts: Vec::new(), is_strict: true })
+}
+
+/// Whether a step without dependencies may speak of another one in its action, or the first has a number for none.
+fn may_lack_edges(steps: &[StrictStep]) -> bool {
+    let may_name_a_step = |action: &str| action.bytes().any(|byte| byte.is_ascii_digit() || !byte.is_ascii());
+    let has_placeholder = |step: &StrictStep| step.depends_on.iter().any(|number| *number < 0);
+    steps.first().is_some_and(has_placeholder)
+        || steps.iter().skip(1).any(|step| step.depends_on.is_empty() && may_name_a_step(&step.action))
 }
 
 /// Whether a text is framed like markup or a list.
@@ -129,6 +138,8 @@ struct Findings<'a> {
     is_lossy: bool,
     /// Whether a brace is closed before the first step that was not opened.
     lacks_beginning: bool,
+    /// Whether the last plan differs from one before it, and nothing says that it replaces that one.
+    is_ambiguous: bool,
     /// Places that looked like the beginning of JSON and were none.
     false_beginnings: usize,
 }
@@ -146,10 +157,11 @@ fn find_plan(answer: &str, arms: &ArmNames) -> Result<Proposal, ParseError> {
         is_cut: false,
         is_lossy: false,
         lacks_beginning: false,
+        is_ambiguous: false,
         false_beginnings: 0,
     };
     let (mut wasted, mut broken, mut pieces) = (0, 0, 0);
-    let mut at = 0;
+    let (mut at, mut ended) = (0, 0);
     for _ in 0..MAX_DOCUMENTS {
         let Some(ahead) = answer[at..].find(['{', '[']) else { break };
         found.lacks_beginning |= found.loose.is_empty() && answer[at..at + ahead].contains('}');
@@ -158,9 +170,11 @@ fn find_plan(answer: &str, arms: &ArmNames) -> Result<Proposal, ParseError> {
         broken += usize::from(valid.is_none());
         match valid.map_or_else(|| read_at(answer, at), Ok) {
             Ok(document) => {
+                let before = &answer[ended..at];
                 at = document.end.max(at + 1);
+                ended = document.end;
                 pieces += document.pieces;
-                found.look_into(document);
+                found.look_into(document, before);
                 if pieces > MAX_PIECES {
                     break;
                 }
@@ -200,7 +214,8 @@ fn value_of(json: &str) -> Option<(Value, usize)> {
 }
 
 impl Findings<'_> {
-    fn look_into(&mut self, document: Document) {
+    /// Takes from a document, and from the text before it, what they say about the plan.
+    fn look_into(&mut self, document: Document, before: &str) {
         let content = locate::content_of(&document.value, self.arms);
         self.has_json |= document.value.is_object() || content != Content::Other;
         match content {
@@ -208,6 +223,10 @@ impl Findings<'_> {
             Content::Abridged => self.is_lossy = true,
             Content::Plan(proposal) => {
                 if is_complete(&proposal.0) {
+                    let differs = |(earlier, _): &Proposal| earlier.steps != proposal.0.steps;
+                    if self.complete.as_ref().is_some_and(differs) {
+                        self.is_ambiguous = !announces_a_better_one(before);
+                    }
                     self.complete = Some(proposal);
                 } else if !proposal.0.steps.is_empty() || self.any.is_none() {
                     self.any = Some(proposal);
@@ -223,7 +242,7 @@ impl Findings<'_> {
 
     fn plan(self) -> Result<Proposal, ParseError> {
         if let Some((draft, mut doubts)) = self.complete {
-            if self.loose.iter().any(|step| !locate::repeats_a_step(&draft, step)) {
+            if self.is_ambiguous || self.loose.iter().any(|step| !locate::repeats_a_step(&draft, step)) {
                 doubts.push(Doubt::UnusedSteps);
             }
             return Ok((draft, doubts));

@@ -1,6 +1,7 @@
-//! An answer in several texts: calls of tools, or choices.
+//! An answer in several texts: calls of tools, or choices; and several plans in one.
 
 use super::arm_names::ArmNames;
+use super::decode::REASONING;
 use super::{Doubt, Reading, read_for, read_tolerantly};
 use crate::domain::arms::ArmRegistry;
 use crate::planner::draft::Draft;
@@ -37,6 +38,24 @@ pub fn read_several(texts: &[&str], registry: &ArmRegistry) -> Result<Reading, P
         likeliest.doubts.push(Doubt::UnusedSteps);
     }
     Ok(likeliest)
+}
+
+/// Beginnings of words that say, between two plans, that the second replaces the first.
+#[rustfmt::skip]
+const REPLACING: [&str; 24] = [
+    "final", "correct", "revis", "instead", "improv", "wait", "actual", "better", "updat", "fix", "rather", "answer",
+    "refin", "korrig", "überarbeit", "endg", "corrig", "mejor", "definitiv", "исправ", "итог", "最终", "修正", "更正",
+];
+
+/// Whether the text between two plans says that the second replaces the first, or ends a block of reasoning.
+pub(super) fn announces_a_better_one(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let ends_reasoning = REASONING.iter().any(|(_, end)| text.contains(end));
+    ends_reasoning
+        || REPLACING.iter().any(|start| {
+            text.match_indices(start)
+                .any(|(at, _)| !start.is_ascii() || !text[..at].ends_with(|c: char| c.is_alphabetic()))
+        })
 }
 
 /// Whether plans continue each other's count of steps.

@@ -1,7 +1,7 @@
 //! Steps under any keys: known names first, then what a key's words and its values in all steps say.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -16,6 +16,8 @@ use super::values::{number, seconds, text, whole};
 use crate::planner::draft::{Draft, DraftStep};
 use crate::text::{fold, is_blank};
 
+/// Members of a step beyond which none is looked for as an id.
+const MAX_MEMBERS: usize = 100;
 /// Longest text that may be an arm's name, in characters.
 const MAX_ARM_NAME: usize = 100;
 
@@ -29,6 +31,8 @@ pub(super) struct StepList {
     pub(super) names: HashMap<String, i64>,
     /// Whether anything is said about dependencies, if only that there are none.
     pub(super) has_dependencies: bool,
+    /// The places of steps that say nothing about them, while the first one says that it has none.
+    silent: Vec<usize>,
     pub(super) doubts: Vec<Doubt>,
 }
 
@@ -40,6 +44,7 @@ impl StepList {
             numbers: Vec::new(),
             names: HashMap::new(),
             has_dependencies: true,
+            silent: Vec::new(),
             doubts: Vec::new(),
         }
     }
@@ -67,6 +72,7 @@ impl StepList {
             numbers,
             names,
             has_dependencies: false,
+            silent: Vec::new(),
             doubts: Vec::new(),
         };
         fill_criteria(&mut list, &mut columns);
@@ -81,6 +87,12 @@ impl StepList {
 
     /// Dependencies under the names that are known for them.
     fn read_known_dependencies(&mut self, objects: &[&Map<String, Value>]) {
+        let says_something =
+            |object: &&Map<String, Value>| object.keys().any(|key| keys::is_one_of(key, keys::DEPENDS_ON));
+        if objects.first().is_some_and(says_something) {
+            let is_silent = |(_, object): &(usize, &&Map<String, Value>)| !says_something(object);
+            self.silent = objects.iter().enumerate().filter(is_silent).map(|(place, _)| place).collect();
+        }
         for (place, object) in objects.iter().enumerate() {
             let Some(value) = field(object, keys::DEPENDS_ON) else { continue };
             self.has_dependencies = true;
@@ -163,6 +175,13 @@ impl StepList {
                 step.depends_on = vec![Some(*before)];
             }
         }
+        let without = |place: &usize| self.draft.steps[*place].depends_on.is_empty();
+        let silent = self.silent.iter().copied().filter(without).map(Doubt::UnclearDependency);
+        let mentions =
+            |place: &usize| self.references(*place).names_an_earlier_step(&self.draft.steps[*place].action);
+        let mentioning = (1..self.numbers.len()).filter(without).filter(mentions);
+        let found: Vec<Doubt> = silent.chain(mentioning.map(Doubt::UnplacedReference)).collect();
+        self.doubts.extend(found);
         self.doubts.sort_unstable();
         self.doubts.dedup();
         (self.draft, self.doubts)
@@ -342,7 +361,7 @@ fn numbers(steps: &mut [DraftStep], objects: &[&Map<String, Value>]) -> Vec<i64>
     }
     let places: Vec<i64> = (1..=steps.len() as i64).collect();
     let is_named = |object: &&Map<String, Value>| field(object, keys::NUMBER).is_some_and(Value::is_string);
-    if written.is_empty() && objects.iter().all(is_named) {
+    if written.is_empty() && (objects.iter().all(is_named) || !id_keys(objects).is_empty()) {
         // Names are numbers enough.
         for (step, place) in steps.iter_mut().zip(&places) {
             step.number = Some(*place);
@@ -387,5 +406,33 @@ pub(super) fn names(
         }
         add(&step.action, *number);
     }
+    for key in id_keys(objects) {
+        for (object, number) in objects.iter().zip(numbers) {
+            add(object[key].as_str().unwrap_or_default(), *number);
+        }
+    }
     names
+}
+
+/// The keys whose values look like ids and are different in all steps, whatever they are called.
+fn id_keys<'a>(objects: &[&'a Map<String, Value>]) -> Vec<&'a str> {
+    let is_id = |value: &&str| {
+        value.len() <= 64
+            && value.contains(|c: char| c.is_ascii_digit())
+            && !value.contains(char::is_whitespace)
+    };
+    let Some(first) = objects.first().filter(|first| first.len() <= MAX_MEMBERS) else { return Vec::new() };
+    let are_ids = |key: &&str| {
+        let mut seen = HashSet::new();
+        let id = |object: &&Map<String, Value>| {
+            object.get(*key).and_then(Value::as_str).filter(is_id).map(str::to_owned)
+        };
+        objects.iter().all(|object| id(object).is_some_and(|id| seen.insert(id)))
+    };
+    let known = |key: &&str| {
+        [keys::NAME, keys::ARM, keys::DEPENDS_ON, keys::COST, keys::SECONDS]
+            .iter()
+            .any(|names| keys::is_one_of(key, names))
+    };
+    first.keys().map(String::as_str).filter(|key| !known(key)).filter(are_ids).collect()
 }

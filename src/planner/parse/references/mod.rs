@@ -11,7 +11,7 @@ use super::values::{plain_digits, whole};
 use crate::text::{fold, without_controls};
 use words::{
     STEP_WORDS, Token, are_numbers_alone, has_alternatives, has_exceptions, has_other_numbers, is_all,
-    is_filler, is_nothing, label, range, step_numbers, tokens,
+    is_filler, is_nothing, label, range, speaks_of_steps, step_numbers, tokens,
 };
 
 /// Maximum number of references that are read from one value: no plan has more steps.
@@ -55,7 +55,7 @@ impl Reference {
 impl References<'_> {
     /// The references in a value that is known to hold dependencies.
     pub(super) fn read(&self, value: &Value) -> Vec<Reference> {
-        if is_zero(value) && !self.numbers.contains(&0) {
+        if is_zero(value) && !self.numbers.contains(&0) || self.before.is_empty() && is_negative(value) {
             return Vec::new();
         }
         match value {
@@ -98,6 +98,15 @@ impl References<'_> {
             && (is_template
                 || self.named(&text).is_some()
                 || tokens(&text).iter().all(|token| token.word().is_none_or(is_filler)))
+    }
+
+    /// Whether prose names, as a step, one of those before.
+    pub(super) fn names_an_earlier_step(&self, text: &str) -> bool {
+        if text.len() > MAX_TEXT || !plain_digits(text).contains(|c: char| c.is_ascii_digit()) {
+            return false;
+        }
+        let tokens = tokens(&plain(text));
+        speaks_of_steps(&tokens) && step_numbers(&tokens).iter().any(|number| self.before.contains(number))
     }
 
     /// The steps that a text mentions.
@@ -194,7 +203,7 @@ impl References<'_> {
         }
         let references: Vec<Reference> = parts
             .split([',', ';', '/', '&', '+', '|', '\n', '、', '，', '和', '与', '與', '及', '와', '과'])
-            .map(str::trim)
+            .map(|part| without_bullet(part.trim()))
             .filter(|part| !part.is_empty())
             .flat_map(|part| self.in_part(part))
             .take(MAX_REFERENCES)
@@ -288,6 +297,16 @@ impl References<'_> {
     }
 }
 
+/// The number that a key gives the step under it: `step_2`, `第二步`, `first`, `phase two`.
+pub(super) fn number_of_key(key: &str) -> Option<i64> {
+    let key = plain(key);
+    let number = || match step_numbers(&tokens(&key)).as_slice() {
+        &[number] => Some(number),
+        _ => None,
+    };
+    whole(&Value::from(key.as_str())).or_else(|| label(&key)).or_else(number)
+}
+
 /// The value of the member that says which step an object is about.
 fn reference_in(object: &Map<String, Value>) -> Option<&Value> {
     const REFERENCE: [&[&str]; 2] =
@@ -309,9 +328,24 @@ pub(super) fn is_zero(value: &Value) -> bool {
     }
 }
 
+/// `-1`, `[-1]`: for the first step, no step is at this place.
+fn is_negative(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => matches!(items.as_slice(), [only] if !only.is_array() && is_negative(only)),
+        other => whole(other).is_some_and(|number| number < 0),
+    }
+}
+
 /// `text` in lower case, with plain digits, and without what cannot be seen.
 fn plain(text: &str) -> String {
-    plain_digits(without_controls(text.to_owned()).trim()).to_lowercase()
+    let text = plain_digits(without_controls(text.to_owned()).trim()).to_lowercase();
+    // `étape n° 1`
+    if text.contains(['°', 'º']) { text.replace("n°", "#").replace("nº", "#") } else { text }
+}
+
+/// An entry of a list in a text: `- 2`, `* step 2`.
+fn without_bullet(part: &str) -> &str {
+    part.strip_prefix(['-', '*', '•']).filter(|entry| entry.starts_with(' ')).unwrap_or(part).trim_start()
 }
 
 /// The templates in a text: `{{…}}`, `${…}`.

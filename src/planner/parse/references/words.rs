@@ -29,7 +29,22 @@ const FILLERS: [&str; 22] = [
     "done", "complete", "completed", "completes", "finished", "from",
 ];
 /// Words after which a text does not mean what its numbers say.
-const EXCEPTIONS: [&str; 8] = ["except", "without", "not", "but", "unless", "excluding", "außer", "sauf"];
+#[rustfmt::skip]
+const EXCEPTIONS: [&str; 16] = [
+    "except", "without", "not", "but", "unless", "excluding", "außer", "sauf", "if", "fails", "failed", "failure", "wenn",
+    "falls", "если", "如果",
+];
+/// Beginnings of what sentences say that speak of no dependency.
+#[rustfmt::skip]
+const NOTHING_PHRASES: [&str; 12] = [
+    "no depend", "no prereq", "not depend", "not require", "independent", "keine abhängig", "sin dependencia",
+    "aucune dépendance", "sem dependência", "нет зависимост", "没有", "無",
+];
+/// Words behind a step's number.
+const COUNTERS: [&str; 12] =
+    ["step", "task", "단계", "번", "번째", "番", "番目", "步", "步骤", "步驟", "工程", "ステップ"];
+/// Words that name a step in prose, where others mean much else.
+const NOUNS: [&str; 10] = ["step", "steps", "schritt", "paso", "étape", "passo", "шаг", "шага", "步骤", "步"];
 /// Words between steps of which one may be enough.
 const ALTERNATIVES: [&str; 5] = ["or", "oder", "ou", "или", "或"];
 
@@ -160,10 +175,8 @@ pub(super) fn step_numbers(tokens: &[Token]) -> Vec<i64> {
                             (&tokens[at - 2], &tokens[at - 1]),
                             (Token::Mark('$' | '{'), Token::Mark('{'))
                         );
-                let ordinal = tokens
-                    .get(at + 1)
-                    .and_then(Token::word)
-                    .is_some_and(|word| matches!(word, "step" | "task"));
+                let ordinal =
+                    tokens.get(at + 1).and_then(Token::word).is_some_and(|word| COUNTERS.contains(&word));
                 continues = continues || is_step_word(before.next()) || marked || ordinal;
                 if continues {
                     numbers.push(*number);
@@ -186,7 +199,12 @@ pub(super) fn is_nothing(text: &str) -> bool {
         return false;
     }
     let end = text.find(|c: char| c.is_whitespace() || "(,;:".contains(c)).unwrap_or(text.len());
-    NOTHING.contains(&&text[..end]) || text.starts_with("没有") || text.starts_with("無")
+    NOTHING.contains(&&text[..end]) || NOTHING_PHRASES.iter().any(|phrase| text.contains(phrase))
+}
+
+/// Whether prose speaks of steps at all.
+pub(super) fn speaks_of_steps(tokens: &[Token]) -> bool {
+    tokens.iter().any(|token| token.word().is_some_and(|word| NOUNS.contains(&word)))
 }
 
 /// Whether there are other numbers in `tokens` than those that were read as steps', of which one may be a step's. What
@@ -210,7 +228,7 @@ pub(super) fn are_numbers_alone(tokens: &[Token]) -> bool {
 
 /// Whether a word of a reference adds nothing to it.
 pub(super) fn is_filler(word: &str) -> bool {
-    FILLERS.contains(&word) || STEP_WORDS.contains(&word)
+    FILLERS.contains(&word) || STEP_WORDS.contains(&word) || COUNTERS.contains(&word)
 }
 
 /// Whether one of the steps that a text names may be enough.
