@@ -95,7 +95,7 @@ async fn everything_goes_wrong(level: &str) -> (Vec<String>, Vec<Value>) {
         Reply::plan(&good_plan()),
     ])
     .await;
-    let mut canaries = Canaries::start(&llm, level, &[("PLANNER_RATE_LIMIT_PER_MINUTE", "10")]).await;
+    let mut canaries = Canaries::start(&llm, level, &[("PLANNER_RATE_LIMIT_PER_MINUTE", "12")]).await;
     for _ in 0..9 {
         canaries.send(canaries.plan()).await;
     }
@@ -126,7 +126,7 @@ async fn everything_goes_wrong(level: &str) -> (Vec<String>, Vec<Value>) {
     for request in requests {
         canaries.send(request).await;
     }
-    for _ in 0..4 {
+    for _ in 0..10 {
         canaries.send(canaries.plan()).await;
     }
     canaries.end().await
