@@ -235,8 +235,11 @@ impl Submission {
 
     /// A hash that two submissions share if they make the same task.
     pub(super) fn fingerprint(&self) -> String {
-        // Keys of objects are sorted, and absent fields have their defaults.
-        let json = serde_json::to_vec(self).expect("strings and JSON values serialise");
+        // Keys of objects are sorted, and absent fields have their defaults. Hashes of earlier versions do not tell a
+        // stated time of 300 seconds from an absent one.
+        let mut task = self.clone();
+        task.budget.max_time_seconds.get_or_insert(DEFAULT_TIME_SECONDS);
+        let json = serde_json::to_vec(&task).expect("strings and JSON values serialise");
         hex(&Sha256::digest(json))
     }
 

@@ -1,15 +1,21 @@
 //! Durations as people write them in several languages: `2 minutes`, `20 秒`, `1h 30m`; and English words for numbers.
 
-/// Units of time: what each is called, in lower case, and its seconds. Names of up to two ASCII letters are whole
-/// words, all others beginnings of words.
+/// Units of time: what each is called, in lower case, and its seconds. Names of scripts without spaces are beginnings,
+/// all others whole words.
 #[rustfmt::skip]
 const UNITS: [(&[&str], f64); 6] = [
-    (&["ms", "milli", "mili", "милли", "毫秒", "ミリ秒", "밀리초"], 0.001),
-    (&["s", "sec", "seg", "sek", "сек", "秒", "초"], 1.0),
-    (&["m", "min", "мин", "分", "분"], 60.0),
-    (&["h", "hr", "hour", "std", "stund", "hora", "heure", "час", "小时", "小時", "時間", "시간"], 3_600.0),
-    (&["d", "day", "tag", "día", "dia", "jour", "дн", "день", "天", "日", "일"], 86_400.0),
-    (&["w", "week", "woche", "semana", "semaine", "недел", "周", "週", "주"], 604_800.0),
+    (&["ms", "msec", "msecs", "millis", "millisecond", "milliseconds", "millisekunde", "millisekunden", "milisegundo",
+       "milisegundos", "milliseconde", "millisecondes", "миллисекунд", "миллисекунды", "毫秒", "ミリ秒", "밀리초"], 0.001),
+    (&["s", "sec", "secs", "second", "seconds", "seg", "segs", "segundo", "segundos", "sek", "sekunde", "sekunden",
+       "seconde", "secondes", "secondi", "сек", "секунда", "секунду", "секунды", "секунд", "秒", "초"], 1.0),
+    (&["m", "min", "mins", "minute", "minutes", "minuten", "minuto", "minutos", "minuti", "мин", "минута", "минуту",
+       "минуты", "минут", "分", "분"], 60.0),
+    (&["h", "hr", "hrs", "hour", "hours", "std", "stunde", "stunden", "hora", "horas", "heure", "heures", "час", "часа",
+       "часов", "小时", "小時", "時間", "시간"], 3_600.0),
+    (&["d", "day", "days", "tag", "tage", "tagen", "día", "días", "dia", "dias", "jour", "jours", "дн", "день", "дня",
+       "дней", "天", "日", "일"], 86_400.0),
+    (&["w", "wk", "wks", "week", "weeks", "woche", "wochen", "semana", "semanas", "semaine", "semaines", "неделя",
+       "неделю", "недели", "недель", "周", "週", "주"], 604_800.0),
 ];
 
 /// Numbers up to twenty, and the tens.
@@ -52,12 +58,10 @@ pub fn leading_seconds(text: &str) -> Option<(f64, &str)> {
 fn unit(text: &str) -> Option<(f64, &str)> {
     let word = &text[..text.find(|c: char| !c.is_alphabetic()).unwrap_or(text.len())];
     UNITS.iter().find_map(|(names, seconds)| {
-        let is_short = |name: &str| name.is_ascii() && name.len() < 3;
-        let name = names
-            .iter()
-            .find(|name| if is_short(name) { word == **name } else { word.starts_with(**name) })?;
-        let has_spaces = name.chars().all(|c| (c as u32) < 0x3000);
-        let end = if has_spaces { word.len() } else { with_suffix(word, name.len()) };
+        let has_spaces = |name: &str| name.chars().all(|c| (c as u32) < 0x3000);
+        let is_it = |name: &str| if has_spaces(name) { word == name } else { word.starts_with(name) };
+        let name = names.iter().find(|name| is_it(name))?;
+        let end = if has_spaces(name) { word.len() } else { with_suffix(word, name.len()) };
         Some((*seconds, &text[end..]))
     })
 }
@@ -89,7 +93,7 @@ mod tests {
         ] {
             assert_eq!(leading_seconds(text), Some((seconds, rest)), "{text}");
         }
-        for text in ["5 apples", "soon", "", "5"] {
+        for text in ["5 apples", "5 tags", "3 minimum", "3 segments", "5 million", "soon", "", "5"] {
             assert_eq!(leading_seconds(text), None, "{text}");
         }
     }

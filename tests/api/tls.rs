@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::binary;
 use crate::process::{Process, client};
 use crate::support::fake_llm::tls::{Certificate, HOST};
-use crate::support::fake_llm::{FakeLlm, Setup, Transport};
+use crate::support::fake_llm::{Act, FakeLlm, Setup, Transport};
 use crate::support::{Reply, TestApp, good_plan, header, json_of};
 use proxy::Proxy;
 
@@ -31,6 +31,15 @@ async fn a_certificate_of_the_authority_in_the_file_is_trusted() {
         }
         assert_eq!((llm.calls().len(), llm.open()), (3, 1), "{transport:?}: one connection");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_http2_refuses_unread_is_sent_again_and_counts_once() {
+    let refused = || Reply::Acts(vec![Act::Refuse]);
+    let llm = FakeLlm::over(Transport::Http2, [refused(), refused(), Reply::plan(&good_plan())]).await;
+    let app = TestApp::with_llm(&llm, &[("PLANNER_LLM_MAX_ATTEMPTS", "1")]).await;
+    assert_eq!(json!(app.planned(&goal()).await.plan), good_plan()["plan"]);
+    assert_eq!(llm.number_of_calls(), 3);
 }
 
 /// Asks for a plan through `llm`, which must fail at once: the sentence that says why.

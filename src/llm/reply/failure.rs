@@ -219,20 +219,29 @@ fn delay_in(error: &Value, depth: u8) -> Option<Duration> {
         Value::Array(entries) if depth > 0 => entries.iter().find_map(|entry| delay_in(entry, depth - 1)),
         Value::Object(fields) if depth > 0 => {
             let own = fields.iter().filter(|(name, _)| names_a_wait(name)).find_map(|(name, wait)| {
-                let wait = match wait {
-                    Value::String(text) => moment(text.trim()),
-                    Value::Number(number) => moment(&number.to_string()),
-                    _ => None,
+                let text = match wait {
+                    Value::String(text) => text.trim().to_owned(),
+                    Value::Number(number) => number.to_string(),
+                    _ => return None,
                 };
-                let is_milliseconds = ["ms", "millis", "milliseconds"]
-                    .iter()
-                    .any(|unit| name.to_ascii_lowercase().ends_with(unit));
-                wait.map(|wait| if is_milliseconds { wait / 1_000 } else { wait })
+                // A text with a unit of its own or a point in time is not in the unit of the field's name.
+                let milliseconds =
+                    text.parse::<f64>().ok().filter(|ms| is_in_milliseconds(name) && *ms < EPOCH_MS);
+                moment(&milliseconds.map_or(text, |ms| (ms / 1_000.0).to_string()))
             });
             own.or_else(|| fields.values().find_map(|field| delay_in(field, depth - 1)))
         }
         _ => None,
     }
+}
+
+/// Numbers above this are points in time, in milliseconds.
+const EPOCH_MS: f64 = 1e12;
+
+fn is_in_milliseconds(name: &str) -> bool {
+    ["Ms", "_ms", "-ms", "MS", "millis", "Millis", "milliseconds", "Milliseconds"]
+        .iter()
+        .any(|unit| name.ends_with(unit))
 }
 
 /// Whether a field of this name holds a wait, or when it ends: `retryDelay`, `retry_after_seconds`, `retryAfterMs`,

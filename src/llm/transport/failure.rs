@@ -56,11 +56,21 @@ pub(super) fn closed_connection(error: &reqwest::Error) -> Option<HttpInfo> {
     }
     let client_error =
         causes(error).find_map(|cause| cause.downcast_ref::<hyper_util::client::legacy::Error>())?;
-    // HTTP/2 reports which requests were not started, and reqwest sends those again.
+    // HTTP/2 reports which requests were not started.
     let connection = client_error.connect_info().filter(|connection| !connection.is_negotiated_h2())?;
     let mut extras = Extensions::new();
     connection.get_extras(&mut extras);
     extras.remove()
+}
+
+/// Whether the server says, in HTTP/2, that it did not begin to work on the request.
+pub(super) fn was_not_started(error: &reqwest::Error) -> bool {
+    let is_refusal = |error: &h2::Error| {
+        error.is_remote()
+            && (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+                || error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    };
+    causes(error).filter_map(|cause| cause.downcast_ref()).any(is_refusal)
 }
 
 fn is_close(cause: &(dyn Error + 'static)) -> bool {

@@ -33,7 +33,7 @@ use crate::telemetry::traces;
 
 use super::reply::{IncomingBody, completion, error_response, failed_generation};
 use super::{BoxFuture, CallError, CallFailure, CallObserver, Completion};
-use failure::{closed_connection, transport_failure};
+use failure::{closed_connection, transport_failure, was_not_started};
 
 /// The largest answer that is read; a plan is a thousand times smaller.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -43,6 +43,9 @@ const END_OF_BODY_WAIT: Duration = Duration::from_millis(20);
 /// A connection that closes this soon after a send was closed by the server while it was idle. Later, the server has
 /// begun to work on the request, which is not sent again.
 const IDLE_CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// How often a call is sent again that an HTTP/2 server did not begin to work on, as reqwest does by itself for bodies
+/// that it keeps.
+const MAX_REFUSALS: u32 = 2;
 /// Azure OpenAI's own header for the key, which replaces `Authorization`.
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
@@ -206,6 +209,7 @@ impl Sender {
         let mut body = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice);
         *request.body_mut() = None;
         traces::inject(request.headers_mut());
+        let mut refusals = 0;
         loop {
             let mut attempt = request.try_clone().expect("it has no body");
             // As a stream, or reqwest would keep a copy for retries of its own.
@@ -225,9 +229,11 @@ impl Sender {
                 }
                 Err(error) => {
                     let was_idle = closed_connection(&error).is_some_and(|info| self.answered.remove(&info));
-                    if !was_idle || body.is_none() {
+                    let was_refused = was_not_started(&error) && refusals < MAX_REFUSALS;
+                    if !(was_idle || was_refused) || body.is_none() {
                         return Err(OpenAIError::Reqwest(error));
                     }
+                    refusals += u32::from(was_refused);
                 }
             }
         }

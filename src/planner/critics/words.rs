@@ -8,8 +8,6 @@
 //!
 //! Where nothing is significant (`Use Go`), every word is.
 
-use memchr::memmem;
-
 use crate::text::is_ideograph;
 
 /// English words of four letters and more that carry no meaning here.
@@ -23,11 +21,12 @@ const STEM_CHARS: usize = 4;
 /// Words that share this many first letters count as forms of one word: `summary`, `summarize`.
 const ALIKE_CHARS: usize = 5;
 
-/// Some texts, whose words are looked for in any case.
+/// The words of some texts, in lower case.
 #[derive(Debug, Default)]
 pub struct Vocabulary {
-    /// In lower case.
     text: String,
+    /// Where the words are in it, sorted by the words, each once.
+    words: Vec<(u32, u32)>,
 }
 
 impl Vocabulary {
@@ -38,27 +37,25 @@ impl Vocabulary {
             push_lowercase(&mut text, part);
             text.push('\n');
         }
-        Self { text }
+        let mut words = Vec::with_capacity(text.len() / 5);
+        each_word(&text, |start, end| words.push((start as u32, end as u32)));
+        let word = |&(start, end): &(u32, u32)| &text[start as usize..end as usize];
+        words.sort_unstable_by(|a, b| word(a).cmp(word(b)));
+        words.dedup_by(|a, b| word(a) == word(b));
+        Self { text, words }
     }
 
     /// Whether at least half of the significant words of `text` are in this vocabulary, or as beginnings of its words
     /// or the other way round.
     pub fn covers(&self, text: &str) -> bool {
         let words = significant_words(text);
-        let is_form = |word: &str, other: &str| {
-            word == other || !has_digit(word) && (other.starts_with(word) || word.starts_with(other))
-        };
-        let found = words.iter().filter(|word| self.has(word, is_form)).count();
+        let found = words.iter().filter(|word| self.has(word)).count();
         found * 2 >= words.len()
     }
 
     /// Whether a significant word is in this vocabulary, in any form that begins alike.
     pub(super) fn mentions(&self, word: &str) -> bool {
-        let is_alike = |word: &str, other: &str| {
-            let alike = word.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-            alike >= ALIKE_CHARS || other.starts_with(word) || word.starts_with(other)
-        };
-        self.has(word, is_alike)
+        self.has(word) || self.has_alike(word)
     }
 
     /// All texts, in lower case.
@@ -66,16 +63,37 @@ impl Vocabulary {
         &self.text
     }
 
-    /// Whether `word` is in this vocabulary as it is, or another word that begins alike and `is_form` of it.
-    fn has(&self, word: &str, is_form: impl Fn(&str, &str) -> bool) -> bool {
-        let Some(stem) = stem(word) else { return self.find(word).any(|other| other == word) };
-        self.find(stem).any(|other| is_form(word, other))
+    fn has(&self, word: &str) -> bool {
+        let at = self.lower_bound(word);
+        if self.at(at) == Some(word) {
+            return true;
+        }
+        if !may_be_longer(word) {
+            return false;
+        }
+        // Words that begin with it follow in the order; words that it begins with are found by its prefixes.
+        let mut longer = (at..).map_while(|at| self.at(at)).take_while(|other| other.starts_with(word));
+        longer.next().is_some()
+            || word.char_indices().skip(STEM_CHARS).any(|(end, _)| {
+                let stem = &word[..end];
+                self.at(self.lower_bound(stem)) == Some(stem)
+            })
     }
 
-    /// The words that begin with `stem`.
-    fn find<'a>(&'a self, stem: &'a str) -> impl Iterator<Item = &'a str> {
-        let found = memmem::find_iter(self.text.as_bytes(), stem);
-        found.filter_map(|start| word_at(&self.text, start))
+    fn has_alike(&self, word: &str) -> bool {
+        let end = word.char_indices().nth(ALIKE_CHARS).map_or(word.len(), |(end, _)| end);
+        let stem = &word[..end];
+        stem.chars().count() == ALIKE_CHARS
+            && may_be_longer(stem)
+            && self.at(self.lower_bound(stem)).is_some_and(|other| other.starts_with(stem))
+    }
+
+    fn at(&self, place: usize) -> Option<&str> {
+        self.words.get(place).map(|&(start, end)| &self.text[start as usize..end as usize])
+    }
+
+    fn lower_bound(&self, word: &str) -> usize {
+        self.words.partition_point(|&(start, end)| &self.text[start as usize..end as usize] < word)
     }
 }
 
@@ -90,15 +108,8 @@ pub(super) fn significant_words(text: &str) -> Vec<String> {
     words
 }
 
-/// How words that are forms of `word` begin, unless it must show up as it is.
-fn stem(word: &str) -> Option<&str> {
-    let (last, c) = word.char_indices().nth(STEM_CHARS - 1)?;
-    let stem = &word[..last + c.len_utf8()];
-    (!stem.chars().any(|c| c.is_numeric() || is_unspaced(c))).then_some(stem)
-}
-
-fn has_digit(word: &str) -> bool {
-    word.chars().any(char::is_numeric)
+fn may_be_longer(word: &str) -> bool {
+    word.chars().nth(STEM_CHARS - 1).is_some() && !word.chars().any(|c| c.is_numeric() || is_unspaced(c))
 }
 
 fn is_significant(word: &str) -> bool {
@@ -135,64 +146,34 @@ fn push_lowercase(to: &mut String, text: &str) {
 
 /// Calls `found` with the place of each word of `text`, which is in lower case.
 fn each_word(text: &str, mut found: impl FnMut(usize, usize)) {
-    let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
-        let mut next = at + c.len_utf8();
+    let mut chars = text.char_indices().peekable();
+    while let Some((start, c)) = chars.next() {
         if is_unspaced(c) {
-            if let Some(end) = unspaced_end(text, at) {
-                found(at, end);
+            let (mut previous, mut is_single) = (start, true);
+            while let Some((at, next)) = chars.next_if(|(_, next)| is_unspaced(*next)) {
+                found(previous, at + next.len_utf8());
+                (previous, is_single) = (at, false);
+            }
+            if is_single {
+                found(start, start + c.len_utf8());
             }
         } else if c.is_alphanumeric() {
-            next = word_end(text, at);
-            found(at, next);
+            let (mut end, mut is_digit) = (start + c.len_utf8(), c.is_numeric());
+            while let Some(&(at, next)) = chars.peek() {
+                let continues = match next {
+                    next if is_unspaced(next) => false,
+                    '.' | ',' => is_digit && text[at + 1..].chars().next().is_some_and(char::is_numeric),
+                    next => next.is_alphanumeric() || is_mark(next),
+                };
+                if !continues {
+                    break;
+                }
+                (end, is_digit) = (at + next.len_utf8(), next.is_numeric());
+                chars.next();
+            }
+            found(start, end);
         }
-        at = next;
     }
-}
-
-/// The word of `text` that begins at `start`.
-fn word_at(text: &str, start: usize) -> Option<&str> {
-    let c = text[start..].chars().next()?;
-    if is_unspaced(c) {
-        return unspaced_end(text, start).map(|end| &text[start..end]);
-    }
-    let (before, previous) = match text[..start].char_indices().next_back() {
-        None => return Some(&text[..word_end(text, 0)]),
-        Some((at, previous)) => (&text[..at], previous),
-    };
-    let is_within = match previous {
-        previous if is_unspaced(previous) => false,
-        '.' | ',' => c.is_numeric() && before.ends_with(char::is_numeric),
-        previous => previous.is_alphanumeric() || is_mark(previous),
-    };
-    (!is_within).then(|| &text[start..word_end(text, start)])
-}
-
-/// Where the pair of neighbours that begins at `start` ends, or the character at `start` if it has none.
-fn unspaced_end(text: &str, start: usize) -> Option<usize> {
-    let mut chars = text[start..].char_indices().skip(1).map(|(at, c)| (start + at, c));
-    match chars.next() {
-        Some((at, c)) if is_unspaced(c) => Some(at + c.len_utf8()),
-        _ if text[..start].ends_with(is_unspaced) => None,
-        Some((at, _)) => Some(at),
-        None => Some(text.len()),
-    }
-}
-
-/// Where the word that begins at `start` ends, in a script with spaces.
-fn word_end(text: &str, start: usize) -> usize {
-    let mut is_digit = false;
-    let mut chars = text[start..].char_indices();
-    let is_end = |(at, c): &(usize, char)| {
-        let continues = match c {
-            c if is_unspaced(*c) => false,
-            '.' | ',' => is_digit && text[start + at + 1..].starts_with(char::is_numeric),
-            c => c.is_alphanumeric() || is_mark(*c),
-        };
-        is_digit = c.is_numeric();
-        !continues
-    };
-    chars.find(is_end).map_or(text.len(), |(at, _)| start + at)
 }
 
 /// Accents, vowel signs and joiners, which occur within words of their scripts.

@@ -30,6 +30,8 @@ pub enum Act {
     Close,
     /// The connection is reset. In HTTP/2 only the stream is.
     Reset,
+    /// The stream is refused before any work on it has begun. In HTTP/2 only.
+    Refuse,
 }
 
 /// A whole reply.

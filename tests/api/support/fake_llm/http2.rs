@@ -104,6 +104,7 @@ impl Stream {
             }
             (Act::Close, _) => self.reset(Reason::CANCEL),
             (Act::Reset, _) => self.reset(Reason::INTERNAL_ERROR),
+            (Act::Refuse, _) => self.reset(Reason::REFUSED_STREAM),
             (Act::Wait(_) | Act::Until(_) | Act::Silence, _) => {}
             (act, _) => panic!("in HTTP/2 this cannot be done, or not now: {act:?}"),
         }
