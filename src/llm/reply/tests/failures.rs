@@ -216,6 +216,8 @@ fn without_a_header_the_wait_is_read_from_the_body() {
         (error("每 60 秒限 3 次，请稍后再试"), None),
         (json!({"error": "Model is loading", "estimated_time": 20.5}), Some(20_500)),
         (json!({"retryAfterMs": 1200}), Some(1_200)),
+        (json!({"retryAfterMs": 120_000}), Some(120_000)),
+        (json!({"retryAfterMs": "1200ms"}), Some(1_200)),
         (json!({"error": {"message": "slow down"}, "retry_after": 2}), Some(2_000)),
         (json!({"error": {"message": "slow down", "retry_after_seconds": 1.5}}), Some(1_500)),
         (json!({"error": {"metadata": {"headers": {"X-RateLimit-Reset": "2"}}}}), Some(2_000)),
