@@ -1,6 +1,7 @@
 //! How long the caller lets the work take, where the text says so without ambiguity.
 
 const LONGEST_LIMIT_SECONDS: f64 = 50.0 * 86_400.0;
+const WEEK_SECONDS: f64 = 604_800.0;
 
 #[rustfmt::skip]
 const LIMITING: &[&str] = &[
@@ -56,7 +57,7 @@ const UNITS: &[(f64, &[&str])] = &[
         "h", "hr", "hrs", "hour", "hours", "stunde", "stunden", "hora", "horas", "heure", "heures", "小时",
     ]),
     (86_400.0, &["d", "day", "days", "tag", "tage", "tagen", "día", "días", "jour", "jours", "天"]),
-    (604_800.0, &["week", "weeks", "woche", "wochen", "semana", "semanas", "semaine", "semaines"]),
+    (WEEK_SECONDS, &["week", "weeks", "woche", "wochen", "semana", "semanas", "semaine", "semaines"]),
 ];
 
 /// Before a time in which all is done.
@@ -89,15 +90,17 @@ pub(in crate::planner) fn waiting(text: &str) -> Option<u32> {
     (1.0..=LONGEST_LIMIT_SECONDS).contains(&seconds).then_some(seconds as u32)
 }
 
-/// The time in which `goal` says that all is done, in whole seconds: "in six months", "this weekend".
-pub(super) fn frame(goal: &str) -> Option<u32> {
+/// The time in which `goal` says that all is done, in whole seconds ("in six months", "this weekend"), and whether the
+/// plan must fit into it. Shorter times are often properties of what the goal is about: "outages over 10 minutes".
+pub(super) fn frame(goal: &str) -> Option<(u32, bool)> {
     let words: Vec<Word<'_>> = Word::all(goal).collect();
     let spans = (1..words.len()).filter_map(|at| {
-        let is_framed = words[at - 1].is_one_of(FRAMING);
+        let is_property = at > 1 && words[at - 2].is_one_of(PROPERTY);
+        let is_framed = words[at - 1].is_one_of(FRAMING) && !is_property;
         if words[at].is_one_of(WEEKENDS)
             && words[at - 1].is_one_of(&["this", "one", "a", "am", "dieses", "un", "ce"])
         {
-            return Some(2.0 * 86_400.0);
+            return Some((2.0 * 86_400.0, true));
         }
         let number: f64 = match NUMBERS.iter().position(|names| words[at].is_one_of(names)) {
             Some(number) => number as f64,
@@ -106,9 +109,11 @@ pub(super) fn frame(goal: &str) -> Option<u32> {
         let unit = &words.get(at + 1)?.folded;
         let long = LONG_UNITS.iter().find(|(_, names)| names.contains(&unit.as_str()));
         let seconds = long.map(|(seconds, _)| *seconds).or_else(|| seconds_of(unit))?;
-        is_framed.then_some(number * seconds)
+        is_framed.then_some((number * seconds, number * seconds >= WEEK_SECONDS))
     });
-    spans.map(|seconds| seconds as u32).find(|seconds| (60..=31_536_000).contains(seconds))
+    spans
+        .map(|(seconds, fits)| (seconds as u32, fits))
+        .find(|(seconds, _)| (60..=31_536_000).contains(seconds))
 }
 
 /// The limit for the work as a whole that `text` sets, in whole seconds.

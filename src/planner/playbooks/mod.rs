@@ -202,9 +202,11 @@ impl EmbeddedPlanner {
             limit,
         };
         let mut nodes = compose::compose(matched, &frame);
-        if limit.is_none() {
-            limit = limit::frame(&request.goal);
-            stretch(&mut nodes, limit);
+        if limit.is_none()
+            && let Some((seconds, must_fit)) = limit::frame(&request.goal)
+        {
+            stretch(&mut nodes, seconds);
+            limit = must_fit.then_some(seconds);
         }
         constraints::place(&constraints, limit.is_some(), &mut nodes);
         note_background(&mut nodes, background, request);
@@ -345,8 +347,7 @@ fn constraints_of(request: &PlanRequest) -> (Vec<String>, Option<u32>) {
 }
 
 /// Lets work that takes weeks use the whole time that the goal names for it: "Learn Spanish in six months".
-fn stretch(nodes: &mut [Node], frame: Option<u32>) {
-    let Some(frame) = frame else { return };
+fn stretch(nodes: &mut [Node], frame: u32) {
     let total: u32 = nodes.iter().fold(1, |total, node| total.saturating_add(node.seconds));
     if let Some(longest) = nodes.iter_mut().max_by_key(|node| node.seconds)
         && longest.seconds >= LONG_WORK_SECONDS

@@ -231,6 +231,21 @@ fn budgets_are_kept() {
 }
 
 #[test]
+fn only_times_for_the_work_shorten_a_plan() {
+    for (goal, is_shortened) in [
+        ("Fix the login bug: sessions expire in 5 minutes", false),
+        ("Fix the login bug: sessions fail in 2 hours", false),
+        ("Write a report on the outages over 10 minutes in the data center", false),
+        ("Hire a developer whose tokens expire in two weeks", false),
+        ("Hire a developer in two weeks", true),
+        ("Fix the login bug within 10 minutes", true),
+    ] {
+        let plan = plan(goal);
+        assert_eq!(plan.rationale().contains("scaled"), is_shortened, "{goal}:\n{}", outline(&plan));
+    }
+}
+
+#[test]
 fn nothing_verifies_when_verification_is_off() {
     let rules = PlanRules { require_verification: false, ..rules(1, 7) };
     for goal in ["Translate the manual into German", "Juggle three balls", "Fix the login bug"] {
