@@ -12,6 +12,8 @@ use super::phrases::{PhraseMatches, PhraseSet, PhraseSetBuilder};
 
 /// The name in a request that asks for no playbook.
 pub const NO_PLAYBOOK: &str = "none";
+/// The outline for what no other one fits.
+const GENERAL_OUTLINE: &str = "outline-general";
 /// A score below this is not a match.
 const MIN_SCORE: usize = 1;
 /// Minimum score at which a playbook guides an LLM: more than one or two words anywhere in the goal.
@@ -127,12 +129,13 @@ impl Library {
         best.map(|(playbook, _)| playbook)
     }
 
-    /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the last one.
+    /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the general one.
     pub fn outline(&self, text: &str) -> &Playbook {
         let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
         let best = self.ranked(outlines(), text).next().map(|(playbook, _)| playbook);
-        best.or(outlines().next_back().map(|entry| &entry.playbook))
-            .expect("built-in outlines can only be replaced")
+        let general =
+            || outlines().map(|entry| &entry.playbook).find(|playbook| playbook.name == GENERAL_OUTLINE);
+        best.or_else(general).expect("built-in outlines can only be replaced")
     }
 
     /// The playbook that fits `text` so well that it may guide an LLM.

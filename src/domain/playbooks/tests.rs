@@ -72,6 +72,9 @@ fn a_playbook_of_ones_own_replaces_the_built_in_one_of_its_name() {
     let best = |text| library.best(text, library.outline(text)).map(|playbook| playbook.name.as_str());
     assert_eq!(best("Acme goes live"), Some("acme-release"));
     assert_ne!(best("Hire a developer"), Some("hiring"));
+    let general = Playbook { outline: true, ..own("outline-general", "anything") };
+    let library = Library::with_own(vec![general]).expect("valid");
+    assert_eq!(library.outline("Xyzzy").description, "ours");
     let faults = Library::with_own(vec![own("twice", "a"), own("twice", "b")]).expect_err("one name");
     assert!(faults[0].contains("`twice`"), "{faults:?}");
 }
