@@ -177,21 +177,19 @@ fn prerequisites(text: String, language: &Language) -> Vec<String> {
 /// Splits a sentence where a comma, a colon or a joining word is followed by what opens a part of its own.
 fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
     let masked = without_quotations(sentence, true);
-    let mut start = 0;
+    let (mut start, mut pieces) = (0, Vec::new());
     if language.opening(sentence).is_some() || sentence.chars().any(is_ideograph) {
         for (at, _) in sentence.char_indices().filter(|(at, c)| masked[*at..].starts_with(*c)) {
             if at > start
                 && let Some(length) = separator(&sentence[start..], at - start, language)
             {
-                texts.push(trimmed(&sentence[start..at]));
+                pieces.push(&sentence[start..at]);
                 start = at + length;
             }
         }
     }
-    let last = trimmed(&sentence[start..]);
-    if last.chars().any(char::is_alphanumeric) {
-        texts.push(last);
-    }
+    pieces.push(&sentence[start..]);
+    texts.extend(pieces.into_iter().filter(|piece| piece.chars().any(char::is_alphanumeric)).map(trimmed));
 }
 
 /// How many bytes of `sentence` from `at` on separate two parts; `None` if no part begins after them.

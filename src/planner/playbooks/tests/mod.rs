@@ -191,6 +191,7 @@ fn quotations_abbreviations_and_numbers_stay_whole() {
             "Review the lease (and list risks), and sign",
             &["Review the lease (and list risks)", "sign the lease (and list risks)"],
         ),
+        (";然后通知客户", &["通知客户"]),
         ("préparer une présentation et l'envoyer", &["préparer une présentation", "l'envoyer"]),
     ] {
         let parts: Vec<String> = parts::split(goal).parts.into_iter().map(|part| part.text).collect();
