@@ -227,6 +227,8 @@ fn json(value: Value) -> Result<Json, f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn read(text: &str) -> Result<ScenarioFile, Vec<String>> {
@@ -238,9 +240,25 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_scenarios_are_many_and_keep_every_rule() {
+    fn the_shipped_scenarios_are_many_and_of_every_kind_and_keep_every_rule() {
         let scenarios = read(SHIPPED).expect("good scenarios").scenarios;
         assert!(scenarios.len() >= 40, "{}", scenarios.len());
+        let kinds: HashSet<&str> = scenarios.iter().map(|scenario| scenario.kind.as_str()).collect();
+        for kind in [
+            "code",
+            "operations",
+            "research",
+            "data",
+            "security",
+            "writing",
+            "languages",
+            "vague",
+            "huge",
+            "contradictory",
+            "adversarial",
+        ] {
+            assert!(kinds.contains(kind), "{kind}");
+        }
         for scenario in &scenarios {
             assert_eq!(scenario.request.check(), Ok(()), "{}", scenario.name);
             let is_huge = scenario.request.goal.chars().count() > 1_000;
