@@ -7,6 +7,7 @@ use crate::domain::playbooks::{Library, PlaybookStep};
 
 use super::Matched;
 use super::arms::Staff;
+use super::parts::Turn;
 use super::wording::Filler;
 
 mod instantiate;
@@ -87,6 +88,7 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
         instantiate::instantiate(&groups, place, verifier.is_some(), frame, &mut nodes);
     }
     join_groups(&mut nodes);
+    put_lists_before_notices(&groups, &mut nodes);
     add_steps(&mut nodes, &groups, frame);
     put_final_steps_last(&mut nodes);
     let room = max_steps
@@ -177,6 +179,30 @@ fn join_groups(nodes: &mut [Node]) {
             .collect();
         for at in waiting {
             nodes[at].needs.extend(leaves.iter().flatten());
+        }
+    }
+}
+
+/// "Delete the buckets and notify the owners first": the notice comes after the first step of what cannot be undone, which
+/// finds out what and whom it concerns.
+fn put_lists_before_notices(groups: &[Group<'_>], nodes: &mut [Node]) {
+    let is_first = |group: &Group<'_>| group.iter().any(|matched| matched.part.turn == Turn::First);
+    for group in 1..groups.len() {
+        if !steps(&groups[group]).any(|step| step.irreversible) {
+            continue;
+        }
+        let Some(list) =
+            members(nodes, group).next().filter(|&at| !nodes[at].is_core && !nodes[at].needs_checks)
+        else {
+            continue;
+        };
+        let notices: Vec<usize> = members(nodes, group - 1)
+            .filter(|&at| nodes[at].needs_checks && is_first(&groups[group - 1]))
+            .collect();
+        for notice in notices {
+            let behind = waiting_for(nodes, notice);
+            nodes[list].needs.retain(|need| *need != notice && !behind.contains(need));
+            nodes[notice].needs.insert(list);
         }
     }
 }
