@@ -11,6 +11,7 @@ macro_rules! files {
 /// Name and text of each. Where two fit a goal equally well, the first is followed.
 const BUILT_IN: &[(&str, &str)] = files![
     "incident",
+    "postmortem",
     "security-audit",
     "automation",
     "migration",
