@@ -11,7 +11,7 @@ use super::doubt::Doubt;
 use super::keys::{self, field, member};
 use super::lists::texts;
 use super::probability::fraction;
-use super::references::{Reference, References, is_zero};
+use super::references::{Reference, References, is_zero, number_of_key};
 use super::values::{number, seconds, text, whole};
 use crate::planner::draft::{Draft, DraftStep};
 use crate::text::{fold, is_blank};
@@ -406,7 +406,14 @@ pub(super) fn names(
         }
         add(&step.action, *number);
     }
+    let are_numbered = objects.iter().all(|object| field(object, keys::NUMBER).is_some());
     for key in id_keys(objects) {
+        let id = |object: &&Map<String, Value>| number_of_key(object[key].as_str()?);
+        let ids: Vec<i64> = objects.iter().filter_map(id).filter(|id| numbers.contains(id)).collect();
+        // `P3`, `P1`, `P2` beside the steps 1, 2, 3 is something else, such as a priority.
+        if are_numbered && ids.len() == numbers.len() && are_distinct(&ids) && ids != numbers {
+            continue;
+        }
         for (object, number) in objects.iter().zip(numbers) {
             add(object[key].as_str().unwrap_or_default(), *number);
         }
@@ -419,6 +426,7 @@ fn id_keys<'a>(objects: &[&'a Map<String, Value>]) -> Vec<&'a str> {
     let is_id = |value: &&str| {
         value.len() <= 64
             && value.contains(|c: char| c.is_ascii_digit())
+            && value.contains(char::is_alphabetic)
             && !value.contains(char::is_whitespace)
     };
     let Some(first) = objects.first().filter(|first| first.len() <= MAX_MEMBERS) else { return Vec::new() };
