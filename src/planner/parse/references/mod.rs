@@ -189,13 +189,13 @@ impl References<'_> {
             return vec![Reference::Unclear];
         }
         let text = text.trim_matches(|c| "[](){}<>%«»".contains(c));
-        if is_nothing(text) {
-            return Vec::new();
-        }
         if let Some(number) =
             self.numbered_name(text).or_else(|| label(text)).or_else(|| self.beginning(text))
         {
             return vec![Reference::Step(number)];
+        }
+        if is_nothing(text) {
+            return Vec::new();
         }
         let mut parts = text.to_owned();
         for word in [" and ", " und ", " y ", " et ", " e ", " и ", " then "] {

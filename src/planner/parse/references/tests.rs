@@ -53,6 +53,7 @@ fn a_reference_has_many_forms() {
         json!("1. Gather"),
         json!("1) Gather the reports and the logs"),
         json!("Step 1: Gather reports and logs"),
+        json!("step one (does not require approval)"),
     ] {
         assert_eq!(read(&value), [Reference::Step(1)], "{value}");
     }
@@ -92,6 +93,13 @@ fn nothing_is_said_in_many_ways() {
         json!({}),
         json!("нет"),
         json!("Keine"),
+        json!("Does not depend on other work"),
+        json!("This step has no dependencies"),
+        json!("There are no dependencies."),
+        json!("sin dependencias"),
+        json!("没有依赖"),
+        json!("没有"),
+        json!("無"),
     ] {
         assert_eq!(read(&value), [], "{value}");
     }
@@ -103,9 +111,17 @@ fn what_may_be_a_step_is_unclear_and_what_is_none_is_not() {
     {
         assert_eq!(read(&value), [Reference::Unclear], "{value}");
     }
-    for value in
-        [json!("approval by the board"), json!("API v1"), json!(1.5), json!("python 3"), json!("2 days")]
-    {
+    for value in [
+        json!("approval by the board"),
+        json!("API v1"),
+        json!(1.5),
+        json!("python 3"),
+        json!("2 days"),
+        json!("the independent review"),
+        json!("部署没有缺陷的版本"),
+        json!("無線LAN"),
+        json!("没有缺陷的版本"),
+    ] {
         assert_eq!(read(&value), [Reference::Other], "{value}");
     }
 }

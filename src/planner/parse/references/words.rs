@@ -16,11 +16,11 @@ pub(super) const STEP_WORDS: [&str; 48] = [
 ];
 /// First words of texts that say that there is no dependency.
 #[rustfmt::skip]
-const NOTHING: [&str; 45] = [
+const NOTHING: [&str; 47] = [
     "", "none", "no", "nothing", "n/a", "na", "n.a", "not", "null", "nil", "nan", "undefined", "false", "-", "–",
     "—", "∅", "keine", "kein", "nichts", "aucun", "aucune", "rien", "ninguna", "ninguno", "nada", "nessuna",
     "nessuno", "nenhuma", "nenhum", "geen", "ingen", "inga", "brak", "yok", "нет", "немає", "无", "無", "なし", "없음",
-    "independent", "start", "root", "initial",
+    "没有", "沒有", "independent", "start", "root", "initial",
 ];
 /// Words that may stand around references and add nothing to them.
 #[rustfmt::skip]
@@ -34,11 +34,21 @@ const EXCEPTIONS: [&str; 16] = [
     "except", "without", "not", "but", "unless", "excluding", "außer", "sauf", "if", "fails", "failed", "failure", "wenn",
     "falls", "если", "如果",
 ];
-/// Beginnings of what sentences say that speak of no dependency.
+/// What may be in front of such phrases.
+const SUBJECTS: [&str; 6] = ["this step ", "the step ", "this task ", "it ", "there are ", "there is "];
+/// Whole words at the beginning of texts that speak of no dependency and name no step.
 #[rustfmt::skip]
-const NOTHING_PHRASES: [&str; 12] = [
-    "no depend", "no prereq", "not depend", "not require", "independent", "keine abhängig", "sin dependencia",
-    "aucune dépendance", "sem dependência", "нет зависимост", "没有", "無",
+const NOTHING_PHRASES: [&str; 18] = [
+    "no dependency", "no dependencies", "no prerequisites", "has no dependencies", "has no prerequisites",
+    "does not depend", "doesn't depend", "does not require", "is independent", "sin dependencia",
+    "sin dependencias", "sem dependências", "sans dépendance", "sans dépendances", "senza dipendenze",
+    "ohne abhängigkeiten", "не зависит", "без зависимостей",
+];
+/// The same in scripts without spaces.
+#[rustfmt::skip]
+const NOTHING_BEGINNINGS: [&str; 14] = [
+    "没有依赖", "没有任何依赖", "没有前置", "沒有依賴", "沒有任何依賴", "沒有前置", "不依赖", "不依賴", "无依赖", "无前置", "無依賴",
+    "無前置", "依存なし", "依存関係なし",
 ];
 /// Words behind a step's number.
 const COUNTERS: [&str; 12] =
@@ -193,13 +203,21 @@ pub(super) fn step_numbers(tokens: &[Token]) -> Vec<i64> {
     numbers
 }
 
+/// Whether a text says that there is no dependency.
 pub(super) fn is_nothing(text: &str) -> bool {
     let text = text.trim();
     if text.bytes().any(|byte| byte.is_ascii_digit()) {
         return false;
     }
     let end = text.find(|c: char| c.is_whitespace() || "(,;:".contains(c)).unwrap_or(text.len());
-    NOTHING.contains(&&text[..end]) || NOTHING_PHRASES.iter().any(|phrase| text.contains(phrase))
+    let predicate = SUBJECTS.iter().find_map(|subject| text.strip_prefix(subject)).unwrap_or(text);
+    let begins = |phrase: &&str| {
+        predicate.strip_prefix(*phrase).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    };
+    let says_so = || {
+        NOTHING_PHRASES.iter().any(begins) || NOTHING_BEGINNINGS.iter().any(|words| text.starts_with(words))
+    };
+    NOTHING.contains(&&text[..end]) || says_so() && step_numbers(&tokens(text)).is_empty()
 }
 
 /// Whether prose speaks of steps at all.
