@@ -91,18 +91,15 @@ pub fn read_for(answer: &str, registry: &ArmRegistry) -> Result<Reading, ParseEr
 fn read_strictly(answer: &str) -> Option<Reading> {
     let plan: StrictPlan = serde_json::from_str(answer).ok()?;
     let criteria = plan.plan.iter().flat_map(|step| &step.acceptance_criteria);
-    if criteria.into_iter().any(|criterion| holds_list(criterion)) || may_lack_edges(&plan.plan) {
+    if criteria.into_iter().any(|criterion| holds_list(criterion)) || begins_with_placeholder(&plan.plan) {
         return None;
     }
     Some(Reading { draft: plan.into(), doubts: Vec::new(), is_strict: true })
 }
 
-/// Whether a step without dependencies may speak of another one in its action, or the first has a number for none.
-fn may_lack_edges(steps: &[StrictStep]) -> bool {
-    let may_name_a_step = |action: &str| action.bytes().any(|byte| byte.is_ascii_digit() || !byte.is_ascii());
-    let has_placeholder = |step: &StrictStep| step.depends_on.iter().any(|number| *number < 0);
-    steps.first().is_some_and(has_placeholder)
-        || steps.iter().skip(1).any(|step| step.depends_on.is_empty() && may_name_a_step(&step.action))
+/// Whether the first step has a number for no dependencies.
+fn begins_with_placeholder(steps: &[StrictStep]) -> bool {
+    steps.first().is_some_and(|step| step.depends_on.iter().any(|number| *number < 0))
 }
 
 /// Whether a text is framed like markup or a list.

@@ -31,7 +31,7 @@ pub(super) struct StepList {
     pub(super) names: HashMap<String, i64>,
     /// Whether anything is said about dependencies, if only that there are none.
     pub(super) has_dependencies: bool,
-    /// The places of steps that say nothing about them, while the first one says that it has none.
+    /// The places of steps that say nothing about them under a known name.
     silent: Vec<usize>,
     pub(super) doubts: Vec<Doubt>,
 }
@@ -89,10 +89,8 @@ impl StepList {
     fn read_known_dependencies(&mut self, objects: &[&Map<String, Value>]) {
         let says_something =
             |object: &&Map<String, Value>| object.keys().any(|key| keys::is_one_of(key, keys::DEPENDS_ON));
-        if objects.first().is_some_and(says_something) {
-            let is_silent = |(_, object): &(usize, &&Map<String, Value>)| !says_something(object);
-            self.silent = objects.iter().enumerate().filter(is_silent).map(|(place, _)| place).collect();
-        }
+        let is_silent = |(_, object): &(usize, &&Map<String, Value>)| !says_something(object);
+        self.silent = objects.iter().enumerate().filter(is_silent).map(|(place, _)| place).collect();
         for (place, object) in objects.iter().enumerate() {
             let Some(value) = field(object, keys::DEPENDS_ON) else { continue };
             self.has_dependencies = true;
@@ -175,12 +173,16 @@ impl StepList {
                 step.depends_on = vec![Some(*before)];
             }
         }
+        // A first step that says that it has none makes silence unclear; else silent ones may mean the same.
+        let first_is_silent = self.silent.first() == Some(&0);
         let without = |place: &usize| self.draft.steps[*place].depends_on.is_empty();
-        let silent = self.silent.iter().copied().filter(without).map(Doubt::UnclearDependency);
-        let mentions =
-            |place: &usize| self.references(*place).names_an_earlier_step(&self.draft.steps[*place].action);
-        let mentioning = (1..self.numbers.len()).filter(without).filter(mentions);
-        let found: Vec<Doubt> = silent.chain(mentioning.map(Doubt::UnplacedReference)).collect();
+        let doubt = |place: usize| {
+            let action = &self.draft.steps[place].action;
+            let names_another = || self.references(place).names_an_earlier_step(action);
+            let unplaced = || names_another().then_some(Doubt::UnplacedReference(place));
+            if first_is_silent { unplaced() } else { Some(Doubt::UnclearDependency(place)) }
+        };
+        let found: Vec<Doubt> = self.silent.iter().copied().filter(without).filter_map(doubt).collect();
         self.doubts.extend(found);
         self.doubts.sort_unstable();
         self.doubts.dedup();

@@ -11,7 +11,7 @@ use super::values::{plain_digits, whole};
 use crate::text::{fold, without_controls};
 use words::{
     STEP_WORDS, Token, are_numbers_alone, has_alternatives, has_exceptions, has_other_numbers, is_all,
-    is_filler, is_nothing, label, range, speaks_of_steps, step_numbers, tokens,
+    is_filler, is_nothing, label, range, speaks_of_steps, step_numbers, tokens, without_steps_of_others,
 };
 
 /// Maximum number of references that are read from one value: no plan has more steps.
@@ -105,7 +105,7 @@ impl References<'_> {
         if text.len() > MAX_TEXT || !plain_digits(text).contains(|c: char| c.is_ascii_digit()) {
             return false;
         }
-        let tokens = tokens(&plain(text));
+        let tokens = without_steps_of_others(tokens(&plain(text)));
         speaks_of_steps(&tokens) && step_numbers(&tokens).iter().any(|number| self.before.contains(number))
     }
 

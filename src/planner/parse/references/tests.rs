@@ -133,3 +133,22 @@ fn a_text_mentions_the_steps_behind_words_for_them() {
     assert_eq!(references.mentioned("Uses the output of step 1 and step 2 within 3 days"), [1, 2]);
     assert_eq!(references.mentioned("Takes 2 days and 3 people"), [0_i64; 0]);
 }
+
+#[test]
+fn a_step_of_something_else_is_not_one_of_the_plan() {
+    let names = HashMap::new();
+    let references = References { names: &names, numbers: &[1, 2, 3], before: &[1, 2] };
+    for text in ["Write it with the result of step 1", "Nutze Schritt 2", "Use step 1 of the form and step 2"]
+    {
+        assert!(references.names_an_earlier_step(text), "{text}");
+    }
+    for text in [
+        "Describe step 1 of the signup form",
+        "Fix step 2 in the wizard",
+        "Beschreibe Schritt 1 der Anmeldung",
+        "Décris l'étape 2 du formulaire",
+        "Décris l'étape 1 de la commande",
+    ] {
+        assert!(!references.names_an_earlier_step(text), "{text}");
+    }
+}

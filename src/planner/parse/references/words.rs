@@ -55,6 +55,8 @@ const COUNTERS: [&str; 12] =
     ["step", "task", "단계", "번", "번째", "番", "番目", "步", "步骤", "步驟", "工程", "ステップ"];
 /// Words that name a step in prose, where others mean much else.
 const NOUNS: [&str; 10] = ["step", "steps", "schritt", "paso", "étape", "passo", "шаг", "шага", "步骤", "步"];
+/// Words behind a step's number that say of what it is a step.
+const OF: [&str; 7] = ["of", "der", "des", "du", "de", "del", "do"];
 /// Words between steps of which one may be enough.
 const ALTERNATIVES: [&str; 5] = ["or", "oder", "ou", "или", "或"];
 
@@ -223,6 +225,21 @@ pub(super) fn is_nothing(text: &str) -> bool {
 /// Whether prose speaks of steps at all.
 pub(super) fn speaks_of_steps(tokens: &[Token]) -> bool {
     tokens.iter().any(|token| token.word().is_some_and(|word| NOUNS.contains(&word)))
+}
+
+/// `tokens` without the numbers of steps of something else: `step 1 of the signup form`, `Schritt 2 der Anmeldung`.
+pub(super) fn without_steps_of_others(mut tokens: Vec<Token>) -> Vec<Token> {
+    let word = |at: usize| tokens.get(at).and_then(Token::word);
+    let is_of_other = |at: &usize| {
+        let next = word(at + 1);
+        next.is_some_and(|next| OF.contains(&next)) || (next, word(at + 2)) == (Some("in"), Some("the"))
+    };
+    let numbers = (0..tokens.len()).filter(|at| tokens[*at].number().is_some());
+    let of_others: Vec<usize> = numbers.filter(is_of_other).collect();
+    for at in of_others.into_iter().rev() {
+        tokens.remove(at);
+    }
+    tokens
 }
 
 /// Whether there are other numbers in `tokens` than those that were read as steps', of which one may be a step's. What
