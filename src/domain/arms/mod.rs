@@ -21,7 +21,7 @@ use super::FieldError;
 
 pub use choice::{ArmChoice, MAX_REQUEST_ARMS, MAX_REQUEST_ARMS_BYTES};
 pub use list::{ArmList, ArmSourceStatus, ListedArm, SourceState};
-pub use names::fold_name;
+pub use names::{fold_name, is_same_name};
 use resolve::Index;
 pub use resolve::{ArmQuery, MatchedBy, RankedArm, Resolution};
 

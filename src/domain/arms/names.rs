@@ -56,6 +56,12 @@ pub(super) fn bare(name: &str) -> &str {
     bare
 }
 
+/// Whether two names are the same but for case, separators, accents and affixes.
+pub fn is_same_name(a: &str, b: &str) -> bool {
+    let [a, b] = [a, b].map(fold_name);
+    joined(bare(&a)) == joined(bare(&b))
+}
+
 /// The folded `name` written in one word.
 pub(super) fn joined(name: &str) -> String {
     name.replace(' ', "")

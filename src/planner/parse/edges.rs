@@ -10,6 +10,7 @@ use super::locate::repeats_a_step;
 use super::references::References;
 use super::steps::{StepList, is_step, known_fields};
 use super::values::whole;
+use crate::domain::arms::is_same_name;
 use crate::planner::draft::DraftStep;
 
 /// Edges of one list that are read.
@@ -435,7 +436,7 @@ fn contradicts(list: &StepList, value: &Value) -> bool {
             && (needs.len() != step.depends_on.len()
                 || needs.into_iter().any(|needed| !step.depends_on.contains(&Some(needed))))
     };
-    !said.arm.is_empty() && said.arm != step.arm || needs.is_some_and(differs)
+    !said.arm.is_empty() && !is_same_name(&said.arm, &step.arm) || needs.is_some_and(differs)
 }
 
 /// Whether a value is a step that is not in the list; one with the number of a step there says something about it.
