@@ -8,7 +8,6 @@ mod tests;
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,7 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower::Service;
 
 use crate::http_client::{CertificateFile, bearer, trusting_http_client};
@@ -113,8 +112,17 @@ impl Transport {
         if observer.is_some() {
             client = client.with_http_service(Sender { observer, ..self.sender.clone() });
         }
-        let body: Result<Box<RawValue>, OpenAIError> = client.chat().create_byot(request).await;
-        completion(body.map_err(call_error)?.get().as_bytes())
+        let mut refusals = 0;
+        let body = loop {
+            let sent: Result<Box<RawValue>, OpenAIError> = client.chat().create_byot(request).await;
+            match sent.as_ref().map_err(not_started) {
+                Err(Some(NotStarted { was_refused, .. })) if !was_refused || refusals < MAX_REFUSALS => {
+                    refusals += u32::from(*was_refused);
+                }
+                _ => break sent.map_err(call_error)?,
+            }
+        };
+        completion(body.get().as_bytes())
     }
 }
 
@@ -199,45 +207,43 @@ impl Service<HttpRequestFactory> for Sender {
 }
 
 impl Sender {
-    /// The head of the answer. A request that met a connection which the server had closed while it was idle is sent
-    /// again on another; that ends at a fresh connection at the latest, as each send takes a closed one out of the
-    /// pool. (hyper does so only if it knows that nothing of the request was written.)
+    /// The head of the answer.
     async fn response(&self, factory: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
         let mut request = factory.build().await?;
-        // The factory's buffer is up to twice as long as the body.
+        // It would keep the body, 12 KiB, until the answer arrives.
         drop(factory);
-        let mut body = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice);
-        *request.body_mut() = None;
+        let body = request.body().and_then(reqwest::Body::as_bytes).map(Bytes::copy_from_slice);
+        // As a stream, or reqwest would keep it too, for retries of its own.
+        *request.body_mut() = body.map(|body| reqwest::Body::wrap(Full::new(body)));
         traces::inject(request.headers_mut());
-        let mut refusals = 0;
-        loop {
-            let mut attempt = request.try_clone().expect("it has no body");
-            // As a stream, or reqwest would keep a copy for retries of its own.
-            *attempt.body_mut() = body.clone().map(|body| reqwest::Body::wrap(Full::new(body)));
-            let mut sending = pin!(self.http.execute(attempt));
-            let sent = if let Ok(sent) = timeout(IDLE_CLOSE_WITHIN, &mut sending).await {
-                sent
-            } else {
-                // Held until the answer arrives, the bodies of 5,000 plans took 60 MiB.
-                body = None;
-                sending.await
-            };
-            match sent {
-                Ok(response) => {
-                    self.answered.insert(response.extensions());
-                    return Ok(response);
+        let began = Instant::now();
+        match self.http.execute(request).await {
+            Ok(response) => {
+                self.answered.insert(response.extensions());
+                Ok(response)
+            }
+            Err(error) => {
+                let was_refused = was_not_started(&error);
+                let was_idle = || closed_connection(&error).is_some_and(|info| self.answered.remove(&info));
+                if was_refused || was_idle() && began.elapsed() < IDLE_CLOSE_WITHIN {
+                    return Err(OpenAIError::Boxed(Box::new(NotStarted { was_refused, error })));
                 }
-                Err(error) => {
-                    let was_idle = closed_connection(&error).is_some_and(|info| self.answered.remove(&info));
-                    let was_refused = was_not_started(&error) && refusals < MAX_REFUSALS;
-                    if !(was_idle || was_refused) || body.is_none() {
-                        return Err(OpenAIError::Reqwest(error));
-                    }
-                    refusals += u32::from(was_refused);
-                }
+                Err(OpenAIError::Reqwest(error))
             }
         }
     }
+}
+
+/// A call that the server did not begin to work on: it refused it, or it had closed the connection while that was idle.
+/// It is sent again on another connection, for which its body is made again. That ends at a fresh connection at the
+/// latest, as each send takes a closed one out of the pool. (hyper sends again only if it knows that nothing of the
+/// request was written.)
+#[derive(Debug, thiserror::Error)]
+#[error("the server did not begin to work on the call")]
+struct NotStarted {
+    was_refused: bool,
+    #[source]
+    error: reqwest::Error,
 }
 
 /// The connections that have answered before, by their two addresses: reqwest does not say of a failed send whether
@@ -307,11 +313,21 @@ fn body_error(error: &(dyn Error + Send + Sync + 'static)) -> CallError {
     }
 }
 
+fn not_started(error: &OpenAIError) -> Option<&NotStarted> {
+    match error {
+        OpenAIError::Boxed(error) => error.downcast_ref(),
+        _ => None,
+    }
+}
+
 fn call_error(error: OpenAIError) -> CallError {
     match error {
         OpenAIError::Boxed(inner) => match inner.downcast::<CallError>() {
             Ok(error) => *error,
-            Err(_) => CallFailure::Connection.into(),
+            Err(inner) => {
+                let failure = inner.downcast_ref().map(|NotStarted { error, .. }| transport_failure(error));
+                failure.unwrap_or(CallFailure::Connection).into()
+            }
         },
         OpenAIError::Reqwest(error) => transport_failure(&error).into(),
         _ => CallFailure::Malformed.into(),
