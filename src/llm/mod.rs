@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::domain::ServerAddress;
 
@@ -55,12 +55,21 @@ pub struct Message {
     pub role: Role,
     /// The text.
     pub content: Arc<str>,
+    /// The text as JSON, in a message that many prompts have.
+    json: Option<Arc<RawValue>>,
 }
 
 impl Message {
     /// A message of `role`.
     pub fn new(role: Role, content: impl Into<Arc<str>>) -> Self {
-        Self { role, content: content.into() }
+        Self { role, content: content.into(), json: None }
+    }
+
+    /// The same message for many prompts: its text is escaped once, not for each call.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        let json = to_raw_value(&*self.content).expect("a text serialises");
+        Self { json: Some(json.into()), ..self }
     }
 }
 
@@ -68,7 +77,10 @@ impl Serialize for Message {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut message = to.serialize_struct("Message", 2)?;
         message.serialize_field("role", &self.role)?;
-        message.serialize_field("content", &*self.content)?;
+        match &self.json {
+            Some(json) => message.serialize_field("content", &**json)?,
+            None => message.serialize_field("content", &*self.content)?,
+        }
         message.end()
     }
 }

@@ -21,6 +21,7 @@ pub mod serialized;
 mod step_stream;
 mod validate;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -29,7 +30,7 @@ use tokio::time::Instant;
 use tracing::{trace, warn};
 
 use crate::domain::arms::ArmRegistry;
-use crate::domain::playbooks::{Library, Playbook, PlaybookUse};
+use crate::domain::playbooks::{Library, PlaybookUse};
 use crate::domain::{
     EMBEDDED_MODEL, EngineKind, FieldError, FindingOutcome, Installation, InvalidRequest, PlanRequest,
     PlanResponse, PlanRules, SubTask,
@@ -45,6 +46,7 @@ use critics::Critics;
 use error::PlanError;
 use normalize::{Plan, PlanDetails};
 use playbooks::Proposal;
+use prompts::Guide;
 use replan::PlanProgress;
 use step_stream::StepStream;
 
@@ -73,6 +75,8 @@ pub struct PlannerArm {
     arms: ArmSets,
     engine: Engine,
     playbooks: Arc<Library>,
+    /// The playbooks as prompts have them.
+    guides: HashMap<String, Arc<Guide>>,
 }
 
 /// What to plan.
@@ -124,13 +128,15 @@ impl PlannerArm {
             let others = chain.breakers().skip(1).map(|(model, _)| model);
             others.chain(fallback.then_some(EMBEDDED_MODEL)).for_each(|to| metrics.register_fallback(to));
         }
-        Self { arms: ArmSets::new(registry, rules, metrics), engine, playbooks: Library::built_in() }
+        let playbooks = Library::built_in();
+        let guides = Guide::all(&playbooks);
+        Self { arms: ArmSets::new(registry, rules, metrics), engine, playbooks, guides }
     }
 
     /// The same planner with these playbooks.
     #[must_use]
     pub fn with_playbooks(self, playbooks: Arc<Library>) -> Self {
-        Self { playbooks, ..self }
+        Self { guides: Guide::all(&playbooks), playbooks, ..self }
     }
 
     /// What requests may refer to.
@@ -353,12 +359,13 @@ impl PlannerArm {
     }
 
     /// The playbook that guides LLMs in planning `job`.
-    fn guide(&self, job: &PlanJob) -> Option<&Playbook> {
+    fn guide(&self, job: &PlanJob) -> Option<&Arc<Guide>> {
         let PlanJob { request, progress: None, .. } = job else { return None };
-        match request.playbook.as_deref() {
-            Some(name) => self.playbooks.named(name),
-            None => self.playbooks.guiding(&request.goal),
-        }
+        let name = match &request.playbook {
+            Some(name) => name,
+            None => &self.playbooks.guiding(&request.goal)?.name,
+        };
+        self.guides.get(name)
     }
 
     /// Asks the models in order until one gives a plan.

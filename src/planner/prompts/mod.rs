@@ -18,7 +18,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::arms::ArmRegistry;
-use crate::domain::playbooks::Playbook;
 use crate::domain::{Budget, MAX_STEP_SECONDS, PlanRequest, PlanRules};
 use crate::llm::{Message, Prompt, ResponseSchema, Role};
 
@@ -26,7 +25,7 @@ use super::PlanJob;
 use super::draft::Draft;
 use super::error::RejectedAnswer;
 use examples::{BICYCLE, PICNIC, example_plan, plan_form, written};
-use playbook::Guide;
+pub(super) use playbook::Guide;
 use replan::ReplanPrompts;
 use schema::SchemaLimits;
 
@@ -45,10 +44,10 @@ pub struct Prompts {
     budget: Budget,
     /// Rules of the installation, as instructions end with them.
     stated: String,
-    full: OnceLock<FullPrompt>,
-    simple: OnceLock<SimplePrompt>,
-    replan: OnceLock<ReplanPrompts>,
-    guide: Option<Guide>,
+    full: Arc<OnceLock<FullPrompt>>,
+    simple: Arc<OnceLock<SimplePrompt>>,
+    replan: Arc<OnceLock<ReplanPrompts>>,
+    guide: Option<Arc<Guide>>,
 }
 
 /// The constant parts of the first prompt for a whole plan.
@@ -81,9 +80,9 @@ impl Prompts {
             rules: rules.clone(),
             budget,
             stated: String::new(),
-            full: OnceLock::new(),
-            simple: OnceLock::new(),
-            replan: OnceLock::new(),
+            full: Arc::default(),
+            simple: Arc::default(),
+            replan: Arc::default(),
             guide: None,
         }
     }
@@ -121,15 +120,15 @@ impl Prompts {
     /// The message of these instructions and the rules of the installation.
     fn instructions(&self, text: String) -> Message {
         if self.stated.is_empty() {
-            return Message::new(Role::System, text);
+            return Message::new(Role::System, text).shared();
         }
-        Message::new(Role::System, [text.trim_end(), &self.stated].concat())
+        Message::new(Role::System, [text.trim_end(), &self.stated].concat()).shared()
     }
 
-    /// The same prompts for plans that `playbook` guides.
+    /// The same prompts for plans that a playbook guides.
     #[must_use]
-    pub(super) fn guided(&self, playbook: &Playbook) -> Self {
-        Self { guide: Some(Guide::new(playbook)), ..self.clone() }
+    pub(super) fn guided(&self, guide: &Arc<Guide>) -> Self {
+        Self { guide: Some(guide.clone()), ..self.clone() }
     }
 
     /// The name of the playbook that guides the plans.

@@ -1,18 +1,25 @@
 //! A playbook as guidance in a prompt.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use crate::domain::playbooks::{Playbook, PlaybookStep};
+use crate::domain::playbooks::{Library, Playbook, PlaybookStep};
 
 /// A playbook as an LLM reads it. Nothing in it comes from a request: slots are named, not filled.
 #[derive(Debug, Clone)]
-pub(super) struct Guide {
+pub(in crate::planner) struct Guide {
     pub(super) name: String,
     pub(super) text: String,
 }
 
 impl Guide {
-    pub(super) fn new(playbook: &Playbook) -> Self {
+    /// Those of all playbooks of `library`, by name.
+    pub(in crate::planner) fn all(library: &Library) -> HashMap<String, Arc<Self>> {
+        library.playbooks().map(|playbook| (playbook.name.clone(), Arc::new(Self::new(playbook)))).collect()
+    }
+
+    fn new(playbook: &Playbook) -> Self {
         let mut text = format!(
             "Work of this kind is usually done as follows ({}). Take it as guidance: keep its order and its checks, leave \
              out what the request does not need, add what it lacks, and say in each step what the request is about.\n",
