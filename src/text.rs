@@ -27,10 +27,10 @@ pub fn fold(text: &str) -> String {
 ///
 /// The phrase's last word may carry an English ending (`deploys`, `fixed`, `refactoring`, `codes`).
 pub fn find_phrase(text: &str, phrase: &str) -> Option<usize> {
-    if phrase.is_empty() || phrase.len() > text.len() {
-        return None;
-    }
-    text.match_indices(phrase).map(|(at, _)| at).find(|at| phrase_stands_at(text, phrase, *at))
+    // Texts are short: a search for the whole phrase would spend more on its preparation.
+    let first = phrase.chars().next()?;
+    let mut beginnings = text.match_indices(first).map(|(at, _)| at);
+    beginnings.find(|&at| text[at..].starts_with(phrase) && phrase_stands_at(text, phrase, at))
 }
 
 /// Whether `phrase`, which begins at the byte `at` of the folded `text`, is there as whole words.
@@ -57,7 +57,9 @@ pub fn ends_word(phrase: &str, rest: &str) -> bool {
 
 /// Whether words of this script are written without spaces between them.
 pub fn is_ideograph(c: char) -> bool {
-    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{0e00}'..='\u{0e7f}')
+    // Most letters come before the first of them.
+    c >= '\u{0e00}'
+        && matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{0e00}'..='\u{0e7f}')
 }
 
 /// Whether `text` has nothing but white space, or dots as in an example.

@@ -25,6 +25,8 @@ const LEADING: usize = 6;
 pub struct Library {
     entries: Vec<Entry>,
     phrases: PhraseSet,
+    /// For each phrase, the places of the playbooks that have it as a keyword.
+    by_keyword: Vec<Vec<usize>>,
 }
 
 /// A playbook, and the numbers of its phrases.
@@ -85,8 +87,14 @@ impl Library {
 
     fn from_valid(playbooks: Vec<Playbook>) -> Self {
         let mut phrases = PhraseSetBuilder::default();
-        let entries = playbooks.into_iter().map(|playbook| Entry::new(playbook, &mut phrases)).collect();
-        Self { entries, phrases: phrases.build() }
+        let entries: Vec<Entry> =
+            playbooks.into_iter().map(|playbook| Entry::new(playbook, &mut phrases)).collect();
+        let phrases = phrases.build();
+        let mut by_keyword = vec![Vec::new(); phrases.len()];
+        for (place, entry) in entries.iter().enumerate() {
+            entry.keywords.iter().for_each(|number| by_keyword[*number].push(place));
+        }
+        Self { entries, phrases, by_keyword }
     }
 
     /// All playbooks, those included that are only added to others.
@@ -100,7 +108,7 @@ impl Library {
     }
 
     fn candidates(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| !entry.playbook.addon && !entry.playbook.outline)
+        self.entries.iter().filter(|entry| entry.is_candidate())
     }
 
     /// The playbook of that name.
@@ -132,7 +140,7 @@ impl Library {
     /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the general one.
     pub fn outline(&self, text: &str) -> &Playbook {
         let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
-        let best = self.ranked(outlines(), text).next().map(|(playbook, _)| playbook);
+        let best = self.ranked(|entry| entry.playbook.outline, text).next().map(|(playbook, _)| playbook);
         let general =
             || outlines().map(|entry| &entry.playbook).find(|playbook| playbook.name == GENERAL_OUTLINE);
         best.or_else(general).expect("built-in outlines can only be replaced")
@@ -145,16 +153,21 @@ impl Library {
 
     /// The playbooks that fit `text` with their scores, the best first.
     pub fn scored(&self, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
-        self.ranked(self.candidates(), text)
+        self.ranked(Entry::is_candidate, text)
     }
 
-    fn ranked<'a>(
-        &'a self,
-        entries: impl Iterator<Item = &'a Entry>,
-        text: &str,
-    ) -> impl Iterator<Item = (&'a Playbook, usize)> {
+    fn ranked(&self, is_meant: fn(&Entry) -> bool, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
         let found = self.phrases.find(&fold(text));
         let is_question = text.trim_end().ends_with(['?', '？']);
+        // Only a question can fit a playbook without any of its keywords.
+        let mut places: Vec<usize> = if is_question {
+            (0..self.entries.len()).collect()
+        } else {
+            found.numbers().flat_map(|number| &self.by_keyword[number]).copied().collect()
+        };
+        places.sort_unstable();
+        places.dedup();
+        let entries = places.into_iter().map(|place| &self.entries[place]).filter(|entry| is_meant(entry));
         let scored = entries.map(|entry| (&entry.playbook, entry.score(&found, is_question, &self.phrases)));
         let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= MIN_SCORE).collect();
         fitting.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
@@ -192,6 +205,11 @@ impl Entry {
             when: playbook.steps.iter().map(|step| phrases.numbers(&step.when)).collect(),
             playbook,
         }
+    }
+
+    /// Whether it can be followed by itself.
+    fn is_candidate(&self) -> bool {
+        !self.playbook.addon && !self.playbook.outline
     }
 
     /// How well the playbook fits the text in which these phrases were found; 0: not at all.

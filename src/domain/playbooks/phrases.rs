@@ -74,6 +74,11 @@ impl PhraseSet {
         PhraseMatches(first)
     }
 
+    /// How many phrases there are.
+    pub(crate) fn len(&self) -> usize {
+        self.phrases.len()
+    }
+
     /// The phrase of this number, folded.
     pub(crate) fn phrase(&self, number: usize) -> &str {
         &self.phrases[number]
@@ -84,6 +89,11 @@ impl PhraseMatches {
     /// The byte offset of the first occurrence of the phrase with this number.
     pub(crate) fn at(&self, number: usize) -> Option<usize> {
         self.0.binary_search_by_key(&number, |(found, _)| *found).ok().map(|place| self.0[place].1)
+    }
+
+    /// The numbers of all.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|(number, _)| *number)
     }
 
     /// Those with one of these `numbers`, which ascend: each number with its byte offset.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::domain::arms::fold_name;
-use crate::text::{find_phrase, fold};
+use crate::text::{find_phrase, fold, is_ideograph};
 
 use super::parts::Turn;
 
@@ -22,8 +22,8 @@ pub(super) struct Language {
     listed_verbs: HashMap<String, String>,
     pub(super) unspaced_verbs: Vec<String>,
     pub(super) unspaced_joints: Vec<String>,
-    lead_ins: Vec<String>,
-    connectives: Vec<String>,
+    lead_ins: Phrases,
+    connectives: Phrases,
     descriptions: HashSet<String>,
     articles: HashSet<String>,
     pronouns: HashSet<String>,
@@ -71,10 +71,6 @@ impl Language {
         static LANGUAGE: LazyLock<Language> = LazyLock::new(|| {
             let mut language: Language =
                 toml::from_str(include_str!("data/language.toml")).expect("valid word lists");
-            let longest_first =
-                |phrases: &mut Vec<String>| phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
-            longest_first(&mut language.lead_ins);
-            longest_first(&mut language.connectives);
             let verbs = std::mem::take(&mut language.foreign_verbs).into_iter();
             language.listed_verbs = verbs.map(|verb| (without_accents(&verb), verb)).collect();
             language
@@ -84,7 +80,8 @@ impl Language {
 
     /// How the first word of `text` opens it, if it does.
     pub(super) fn opening(&self, text: &str) -> Option<Opening> {
-        if self.unspaced_verbs.iter().any(|verb| text.starts_with(verb.as_str())) {
+        let is_unspaced = text.starts_with(is_ideograph);
+        if is_unspaced && self.unspaced_verbs.iter().any(|verb| text.starts_with(verb.as_str())) {
             return Some(Opening::Foreign);
         }
         let mut words = text.split_whitespace().map(bare);
@@ -160,9 +157,7 @@ impl Language {
         loop {
             text = text
                 .trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | ':' | '…' | '.'));
-            let lead =
-                self.lead_ins.iter().chain(&self.connectives).find_map(|phrase| strip_words(text, phrase));
-            match lead {
+            match self.lead_ins.strip(text).or_else(|| self.connectives.strip(text)) {
                 Some(rest) if rest.chars().any(char::is_alphanumeric) => text = rest,
                 _ => return text,
             }
@@ -171,7 +166,7 @@ impl Language {
 
     /// The joining word or words at the beginning of `text`, in bytes.
     pub(super) fn joint(&self, text: &str) -> Option<usize> {
-        let rest = self.connectives.iter().find_map(|phrase| strip_words(text, phrase))?;
+        let rest = self.connectives.strip(text)?;
         Some(text.len() - rest.len())
     }
 
@@ -311,18 +306,43 @@ pub(super) fn asks(goal: &str) -> bool {
     goal.trim_end().ends_with(['?', '？']) || goal.trim_start().to_lowercase().starts_with("explain")
 }
 
+/// Phrases by their first letters, the longest first: a text is compared with few of them.
+#[derive(Debug, Deserialize)]
+#[serde(from = "Vec<String>")]
+struct Phrases(HashMap<char, Vec<String>>);
+
+impl From<Vec<String>> for Phrases {
+    fn from(mut phrases: Vec<String>) -> Self {
+        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+        let mut by_letter: HashMap<char, Vec<String>> = HashMap::new();
+        for phrase in phrases {
+            by_letter.entry(phrase.chars().next().unwrap_or_default()).or_default().push(phrase);
+        }
+        Self(by_letter)
+    }
+}
+
+impl Phrases {
+    /// `text` after the longest phrase that it begins with as whole words, in any case.
+    fn strip<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let letter = text.chars().next()?.to_lowercase().next()?;
+        self.0.get(&letter)?.iter().find_map(|phrase| strip_words(text, phrase))
+    }
+}
+
 /// `text` after `phrase`, if it begins with it as whole words, in any case.
 fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
-    // Most phrases begin with another letter.
-    if !text.chars().next()?.to_lowercase().eq(phrase.chars().next()) {
-        return None;
-    }
     let head = text.get(..phrase.len())?;
-    if !head.chars().flat_map(char::to_lowercase).eq(phrase.chars()) {
+    let is_phrase = if head.is_ascii() {
+        head.eq_ignore_ascii_case(phrase)
+    } else {
+        head.chars().flat_map(char::to_lowercase).eq(phrase.chars())
+    };
+    if !is_phrase {
         return None;
     }
     let rest = &text[phrase.len()..];
-    let ends_word = phrase.chars().next_back().is_some_and(crate::text::is_ideograph)
+    let ends_word = phrase.chars().next_back().is_some_and(is_ideograph)
         || rest.chars().next().is_none_or(|c| !c.is_alphanumeric() && c != '-' && c != '\'');
     ends_word.then_some(rest)
 }

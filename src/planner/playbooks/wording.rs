@@ -110,6 +110,9 @@ pub(super) fn lower_first(text: &str) -> String {
 
 /// `text` with spaces for what is quoted in it, or in brackets too, byte for byte as long.
 pub(super) fn without_quotations(text: &str, or_in_brackets: bool) -> String {
+    if !text.contains(['"', '“', '«', '‘', '「', '„', '(', '[', '\'']) {
+        return text.to_owned();
+    }
     let mut masked = String::with_capacity(text.len());
     let (mut rest, mut before) = (text, ' ');
     while let Some(c) = rest.chars().next() {
