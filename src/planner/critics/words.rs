@@ -37,10 +37,16 @@ impl Vocabulary {
             push_lowercase(&mut text, part);
             text.push('\n');
         }
-        let mut words = Vec::with_capacity(text.len() / 5);
-        each_word(&text, |start, end| words.push((start as u32, end as u32)));
+        let mut keyed = Vec::with_capacity(text.len() / 5);
+        each_word(&text, |start, end| {
+            keyed.push((first_bytes(&text[start..end]), start as u32, end as u32));
+        });
         let word = |&(start, end): &(u32, u32)| &text[start as usize..end as usize];
-        words.sort_unstable_by(|a, b| word(a).cmp(word(b)));
+        // Most words differ in their first bytes, which are compared as one number.
+        keyed.sort_unstable_by(|(a, a_from, a_to), (b, b_from, b_to)| {
+            a.cmp(b).then_with(|| word(&(*a_from, *a_to)).cmp(word(&(*b_from, *b_to))))
+        });
+        let mut words: Vec<(u32, u32)> = keyed.into_iter().map(|(_, start, end)| (start, end)).collect();
         words.dedup_by(|a, b| word(a) == word(b));
         Self { text, words }
     }
@@ -179,6 +185,14 @@ fn each_word(text: &str, mut found: impl FnMut(usize, usize)) {
 /// Accents, vowel signs and joiners, which occur within words of their scripts.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{65f}' | '\u{900}'..='\u{963}' | '\u{966}'..='\u{dff}' | '\u{200c}' | '\u{200d}')
+}
+
+/// The first eight bytes of `word` as a number, which orders words as the bytes do.
+fn first_bytes(word: &str) -> u64 {
+    let mut first = [0; 8];
+    let length = word.len().min(first.len());
+    first[..length].copy_from_slice(&word.as_bytes()[..length]);
+    u64::from_be_bytes(first)
 }
 
 /// Whether no spaces separate the words of this script, or particles are attached to them (Hangul).
