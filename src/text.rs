@@ -35,8 +35,8 @@ pub fn find_phrase(text: &str, phrase: &str) -> Option<usize> {
 
 /// Whether `phrase`, which begins at the byte `at` of the folded `text`, is there as whole words.
 pub fn phrase_stands_at(text: &str, phrase: &str, at: usize) -> bool {
-    let starts_word =
-        at == 0 || text[..at].ends_with(' ') || text[..at].chars().next_back().is_some_and(is_ideograph);
+    let before = text[..at].chars().next_back();
+    let starts_word = before.is_none_or(|c| c == ' ' || is_ideograph(c)) || phrase.starts_with(is_ideograph);
     starts_word && ends_word(phrase, &text[at + phrase.len()..])
 }
 
@@ -44,7 +44,7 @@ pub fn phrase_stands_at(text: &str, phrase: &str, at: usize) -> bool {
 /// or noun. Looks no further into `rest` than an ending is long.
 pub fn ends_word(phrase: &str, rest: &str) -> bool {
     let Some(last) = phrase.chars().next_back() else { return false };
-    let is_end = |rest: &str| rest.is_empty() || rest.starts_with(' ');
+    let is_end = |rest: &str| rest.chars().next().is_none_or(|c| c == ' ' || is_ideograph(c));
     let has_ending = |rest: &str, endings: &[&str]| {
         endings.iter().any(|ending| rest.strip_prefix(ending).is_some_and(is_end))
     };

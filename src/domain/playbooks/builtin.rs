@@ -141,6 +141,7 @@ const BUILT_IN: &[(&str, &str)] = files![
     "question",
     "guard",
     "approval",
+    "recurrence",
 ];
 
 /// The usual course of each kind of work, for what no playbook fits.

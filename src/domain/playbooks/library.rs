@@ -1,6 +1,7 @@
 //! All playbooks, and which of them fits a text.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use crate::domain::FieldError;
@@ -132,15 +133,24 @@ impl Library {
     }
 
     /// The playbook that fits `text` best and more than an `outline` for it; `None` when none does.
-    pub fn best(&self, text: &str, outline: &Playbook) -> Option<&Playbook> {
-        let best = self.scored(text).next().filter(|(_, score)| *score > outline.matches.outweighs);
-        best.map(|(playbook, _)| playbook)
+    ///
+    /// Single words in the bytes `aside` of `text` count only where nothing else points to a playbook: a poem for the
+    /// wedding is no wedding.
+    pub fn best(&self, text: &str, aside: Range<usize>, outline: &Playbook) -> Option<&Playbook> {
+        let folded = |end: usize| fold(&text[..end]).len();
+        let aside = folded(aside.start)..folded(aside.end);
+        let outweighs = |(_, score): &(&Playbook, usize)| *score > outline.matches.outweighs;
+        let to_the_point = self.ranked(Entry::is_candidate, text, aside).next().filter(outweighs);
+        to_the_point.or_else(|| self.scored(text).next().filter(outweighs)).map(|(playbook, _)| playbook)
     }
 
     /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the general one.
     pub fn outline(&self, text: &str) -> &Playbook {
         let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
-        let best = self.ranked(|entry| entry.playbook.outline, text).next().map(|(playbook, _)| playbook);
+        let best = self
+            .ranked(|entry| entry.playbook.outline, text, 0..0)
+            .next()
+            .map(|(playbook, _)| playbook);
         let general =
             || outlines().map(|entry| &entry.playbook).find(|playbook| playbook.name == GENERAL_OUTLINE);
         best.or_else(general).expect("built-in outlines can only be replaced")
@@ -153,12 +163,21 @@ impl Library {
 
     /// The playbooks that fit `text` with their scores, the best first.
     pub fn scored(&self, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
-        self.ranked(Entry::is_candidate, text)
+        self.ranked(Entry::is_candidate, text, 0..0)
     }
 
-    fn ranked(&self, is_meant: fn(&Entry) -> bool, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
+    fn ranked(
+        &self,
+        is_meant: fn(&Entry) -> bool,
+        text: &str,
+        aside: Range<usize>,
+    ) -> impl Iterator<Item = (&Playbook, usize)> {
         let found = self.phrases.find(&fold(text));
         let is_question = text.trim_end().ends_with(['?', '？']);
+        let weight = |number, at| match weight(self.phrases.phrase(number)) {
+            1 if aside.contains(&at) => 0,
+            weight => weight,
+        };
         // Only a question can fit a playbook without any of its keywords.
         let mut places: Vec<usize> = if is_question {
             (0..self.entries.len()).collect()
@@ -168,7 +187,7 @@ impl Library {
         places.sort_unstable();
         places.dedup();
         let entries = places.into_iter().map(|place| &self.entries[place]).filter(|entry| is_meant(entry));
-        let scored = entries.map(|entry| (&entry.playbook, entry.score(&found, is_question, &self.phrases)));
+        let scored = entries.map(|entry| (&entry.playbook, entry.score(&found, is_question, weight)));
         let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= MIN_SCORE).collect();
         fitting.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
         fitting.into_iter()
@@ -189,7 +208,7 @@ impl Library {
     pub fn addons(&self, texts: &[&str]) -> Vec<&PlaybookStep> {
         let addons = self.entries.iter().filter(|entry| entry.playbook.addon);
         let fits = |entry: &&Entry| {
-            texts.iter().any(|text| entry.score(&self.phrases.find(&fold(text)), false, &self.phrases) > 0)
+            texts.iter().any(|text| entry.score(&self.phrases.find(&fold(text)), false, |_, _| 1) > 0)
         };
         addons.filter(fits).filter_map(|entry| entry.playbook.steps.first()).collect()
     }
@@ -212,11 +231,17 @@ impl Entry {
         !self.playbook.addon && !self.playbook.outline
     }
 
-    /// How well the playbook fits the text in which these phrases were found; 0: not at all.
-    fn score(&self, found: &PhraseMatches, is_question: bool, phrases: &PhraseSet) -> usize {
-        let (score, leads) = found.among(&self.keywords).fold((0, false), |(score, leads), (number, at)| {
-            (score + weight(phrases.phrase(number)), leads || at == 0)
-        });
+    /// How well the playbook fits the text in which these phrases were found, by their `weight` at their places; 0: not
+    /// at all.
+    fn score(
+        &self,
+        found: &PhraseMatches,
+        is_question: bool,
+        weight: impl Fn(usize, usize) -> usize,
+    ) -> usize {
+        let (score, leads) = found
+            .among(&self.keywords)
+            .fold((0, false), |(score, leads), (number, at)| (score + weight(number, at), leads || at == 0));
         // Most playbooks have no keyword in the text.
         if score == 0 && !is_question
             || found.any(&self.none_of)

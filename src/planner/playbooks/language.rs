@@ -36,6 +36,12 @@ pub(super) struct Language {
     before_all: Vec<String>,
     before_it: Vec<String>,
     texts: HashSet<String>,
+    object_articles: HashSet<String>,
+    object_ends: HashSet<String>,
+    asides: HashSet<String>,
+    limits: HashSet<String>,
+    conditions: Vec<String>,
+    events: HashSet<String>,
 }
 
 /// How a word opens a part of a goal.
@@ -55,6 +61,9 @@ const SEPARABLE: [&str; 16] = [
     "vor", "ab", "an", "auf", "aus", "bei", "ein", "fest", "her", "los", "mit", "nach", "um", "weg", "zu",
     "zurück",
 ];
+
+/// Endings of French, Spanish, Italian and Portuguese infinitives.
+const INFINITIVES: [&str; 5] = ["er", "ir", "ar", "dre", "ire"];
 
 /// Endings of English adjectives. A noun does not precede them, so what does is a verb: "research electric bikes".
 const ADJECTIVE_ENDINGS: &[&str] = &["able", "ible", "ful", "ic", "ical", "ive", "less", "ous"];
@@ -101,11 +110,30 @@ impl Language {
         if self.foreign_verb(&first).is_some() {
             return Some(Opening::Foreign);
         }
-        // "Quickly fix …", "automatically deploy …"
-        if first.ends_with("ly") && words.next().is_some_and(|second| self.verbs.contains(&second)) {
+        let second = words.next().unwrap_or_default();
+        // "Quickly fix …", "automatically deploy …", "frobnicate it"
+        let has_pronoun = || ["it", "them"].contains(&second.as_str()) && self.may_be_verb(&first);
+        if first.ends_with("ly") && self.verbs.contains(&second) || has_pronoun() {
             return Some(Opening::English);
         }
+        // "prévenir les invités"
+        let has_article = ["l'", "d'", "l’", "d’"].iter().any(|article| second.starts_with(article))
+            || self.object_articles.contains(&second);
+        if has_article && INFINITIVES.iter().any(|ending| first.ends_with(ending)) {
+            return Some(Opening::Foreign);
+        }
         self.ends_with_verb(text).then_some(Opening::Foreign)
+    }
+
+    /// Whether no list has `word` as something that is no verb.
+    fn may_be_verb(&self, word: &str) -> bool {
+        let others = [&self.articles, &self.object_ends, &self.asides, &self.stating, &self.descriptions];
+        word.chars().all(char::is_alphabetic) && !others.iter().any(|words| words.contains(word))
+    }
+
+    /// Whether `word` is, or looks like, a German verb at the end of its part: "freigeben".
+    pub(super) fn foreign_infinitive(&self, word: &str) -> bool {
+        word.ends_with("en") && word.starts_with(char::is_lowercase)
     }
 
     /// Whether `text` ends with the verb that it asks for, as in German: "die Daten prüfen".
@@ -133,6 +161,9 @@ impl Language {
     /// Whether `text` begins a new part after a comma or a joining word.
     pub(super) fn opens_part(&self, text: &str) -> bool {
         if self.opening(text).is_none() {
+            return false;
+        }
+        if self.conditions.iter().any(|phrase| strip_words(text, phrase).is_some()) {
             return false;
         }
         let mut words = text.split_whitespace();
@@ -173,7 +204,9 @@ impl Language {
     /// Whether `text` describes rather than asks.
     pub(super) fn describes(&self, text: &str) -> bool {
         let mut words = text.split_whitespace().map(bare);
+        let unspaced = || text.chars().any(is_ideograph) && self.opening(text).is_none();
         words.next().is_some_and(|first| self.descriptions.contains(&first))
+            || unspaced()
             || words.next().is_some_and(|second| IS.contains(&second.as_str()))
     }
 
@@ -188,9 +221,27 @@ impl Language {
         self.first_words.contains(&bare(last)).then(|| rest.trim_end_matches([',', ' ']))
     }
 
-    /// Whether `word` names a text, whose subject may follow "on".
-    pub(super) fn is_text(&self, word: &str) -> bool {
-        self.texts.contains(&bare(word))
+    /// Whether the name of a thing ends between the words `before` and those `behind`, neither of which is empty.
+    pub(super) fn ends_object(&self, before: &[&str], behind: &[&str]) -> bool {
+        let (last, word) = (before[before.len() - 1], bare(behind[0]));
+        let next = behind.get(1).map(|next| bare(next));
+        let ends = |word: &str| self.object_ends.contains(word);
+        // "a report on sales"
+        let names_subject = word == "on" && self.texts.contains(&bare(last));
+        // "a car for less than 10,000 euros", "a book for Friday"
+        let limits = word == "for"
+            && next.as_ref().is_none_or(|next| {
+                self.limits.contains(next) || next.starts_with(|c: char| c.is_ascii_digit())
+            });
+        // "the schedule fairly among all"
+        let is_adverb = word.ends_with("ly") && next.as_ref().is_none_or(|next| ends(next));
+        last.ends_with([',', ':', ';']) || ends(&word) && !names_subject || limits || is_adverb
+    }
+
+    /// Whether what follows from `word` on says how, when, where or for what something is done.
+    pub(super) fn begins_aside(&self, word: &str) -> bool {
+        let word = bare(word);
+        self.object_ends.contains(&word) || self.asides.contains(&word)
     }
 
     /// Whether `text` only says how things are ("I have an image").
@@ -232,6 +283,9 @@ impl Language {
     pub(super) fn infinitive(&self, text: &str) -> Option<String> {
         let (gerund, rest) = text.split_once(' ')?;
         let stem = gerund.to_lowercase();
+        if self.events.contains(&stem) {
+            return None;
+        }
         let stem = stem.strip_suffix("ing")?;
         let undoubled = stem.get(..stem.len().checked_sub(1)?)?;
         let forms = [stem.to_owned(), format!("{stem}e"), undoubled.to_owned()];
@@ -293,8 +347,10 @@ impl Language {
     }
 }
 
-/// `object` without the second half of a German verb: "die Steuererklärung vor".
+/// `object` without the second half of a German or French verb: "die Steuererklärung vor", "en place une équipe".
 pub(super) fn without_separable(object: &str) -> &str {
+    let halves = ["en place ", "en œuvre ", "en ligne ", "à jour ", "en relation "];
+    let object = halves.iter().find_map(|half| object.strip_prefix(half)).unwrap_or(object);
     match object.rsplit_once(' ') {
         Some((rest, last)) if SEPARABLE.contains(&last) => rest,
         _ => object,

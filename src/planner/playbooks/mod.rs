@@ -134,7 +134,8 @@ impl EmbeddedPlanner {
             let before = if index == 0 { background.join(" ") } else { String::new() };
             let text = language::Language::get().with_plain_verb(&part.text);
             let outline = self.library.outline(&text);
-            let best = self.library.best(format!("{text} {before}").trim_end(), outline);
+            let aside = text.len() - part.text.len() + part.aside..text.len();
+            let best = self.library.best(format!("{text} {before}").trim_end(), aside, outline);
             let best =
                 best.filter(|playbook| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, request));
             Matched { playbook: best.unwrap_or(outline), part }
@@ -151,7 +152,7 @@ impl EmbeddedPlanner {
             let first = matched.iter().position(fits).unwrap_or(0);
             let (follow, others): (Vec<_>, Vec<_>) =
                 matched.into_iter().enumerate().partition(|(index, part)| *index == first || fits(part));
-            aside.extend(others.iter().map(|(_, other)| other.part.in_full()));
+            aside.extend(others.into_iter().map(|(_, other)| other.part.text));
             matched = follow.into_iter().map(|(_, part)| Matched { playbook, ..part }).collect();
         }
         ReadGoal { matched, aside, background }
@@ -332,7 +333,7 @@ impl EmbeddedPlanner {
 
 /// The parts of a goal, each in its own words.
 pub(in crate::planner) fn clauses(goal: &str) -> Vec<String> {
-    parts::split(goal).parts.iter().map(Part::in_full).collect()
+    parts::split(goal).parts.into_iter().map(|part| part.text).collect()
 }
 
 /// The constraints of `request`, each on one line, and the tightest time limit in it.

@@ -2,21 +2,18 @@
 
 use crate::text::is_ideograph;
 
-use super::language::{Language, Opening, without_separable};
+use super::language::{Language, Opening, first_word, without_separable};
+use super::limit;
 use super::sentences::{sentences, without_marker};
 use super::wording::{lower_first, one_line, quoted, without_quotations};
 
 /// Most parts of a goal; what follows belongs to the last of them.
 const MAX_PARTS: usize = 48;
-/// Names of things end before these words; what follows says how, when or why.
-const OBJECT_ENDS: &[&str] = &[
-    "that", "which", "who", "whose", "so", "with", "without", "into", "by", "from", "using", "via", "after",
-    "before", "until", "when", "while", "because", "within", "if", "where", "unless", "during", "in", "on",
-    "at", "to", "as", "under", "since", "per", "across", "behind", "onto", "through", "against", "towards",
-];
 /// Most items of a list that is worked off in one step, and most words of one.
 const MAX_ITEMS: usize = 8;
 const ITEM_WORDS: usize = 7;
+/// Most words of a heading before a colon.
+const HEADING_WORDS: usize = 5;
 /// Words of headings: "Do these three things today:".
 const HEADING: [&str; 6] = ["following", "things", "tasks", "errands", "steps", "folgendes"];
 /// Longest object in a step, in characters.
@@ -40,10 +37,10 @@ pub(super) struct Part {
     pub(super) object: String,
     /// How it begins; `None`: not with a verb.
     pub(super) opening: Option<Opening>,
+    /// Where in its words it begins to say how, when, where or for what it is done.
+    pub(super) aside: usize,
     /// When it is done.
     pub(super) turn: Turn,
-    /// What it lists behind a colon: "Prepare the party: venue, music, invitations".
-    pub(super) items: Vec<String>,
 }
 
 /// When a part is done, as far as its words say that.
@@ -60,15 +57,6 @@ pub(super) enum Turn {
 }
 
 impl Part {
-    /// Its words with the list that was taken out of them.
-    pub(super) fn in_full(&self) -> String {
-        if self.items.is_empty() {
-            self.text.clone()
-        } else {
-            format!("{}: {}", self.text, self.items.join(", "))
-        }
-    }
-
     /// Several parts as one, for the steps that they share.
     pub(super) fn of_all<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
         let mut all: Option<Self> = None;
@@ -105,6 +93,18 @@ pub(super) fn split(goal: &str) -> Goal {
             // A heading.
             continue;
         }
+        let text = match text.split_once(": ") {
+            // "Every Friday: collect the timesheets and check them"
+            Some((heading, request))
+                if language.opening(heading).is_none()
+                    && heading.split(' ').count() <= HEADING_WORDS
+                    && language.opening(request).is_some() =>
+            {
+                background.push(trimmed(heading));
+                request
+            }
+            _ => text,
+        };
         let text = match statement(text, language) {
             Some((statement, request)) => {
                 background.push(trimmed(statement));
@@ -112,6 +112,7 @@ pub(super) fn split(goal: &str) -> Goal {
             }
             None if language.opening(text).is_none()
                 && language.describes(text)
+                && !text.chars().any(is_ideograph)
                 && !text.ends_with(['?', '？']) =>
             {
                 background.push(trimmed(text));
@@ -146,11 +147,12 @@ fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str
     if language.opening(text).is_some() || !language.describes(text) {
         return None;
     }
-    let (at, comma) =
-        text.match_indices([',', ';']).map(|(at, comma)| (at, comma.len())).find(|(at, comma)| {
+    let (at, comma) = text.match_indices([',', ';', '，', '；']).map(|(at, comma)| (at, comma.len())).find(
+        |(at, comma)| {
             let behind = language.without_lead_ins(&text[at + comma..]);
             language.opens_part(behind)
-        })?;
+        },
+    )?;
     Some((&text[..at], language.without_lead_ins(&text[at + comma..])))
 }
 
@@ -170,7 +172,7 @@ fn prerequisites(text: String, language: &Language) -> Vec<String> {
             (None, None) => before.push(piece.to_owned()),
         }
     }
-    before.push(text[..at].to_owned());
+    before.push(trimmed(&text[..at]));
     before
 }
 
@@ -251,6 +253,22 @@ fn trimmed(text: &str) -> String {
 /// Verbs without an object get that of the next part: "Build and deploy a REST API". Without one there, both are one
 /// part: "Reply and sort it out".
 fn share_objects(texts: &mut Vec<String>, language: &Language) {
+    for index in (1..texts.len()).rev() {
+        // "找出原因并优化"
+        if language.unspaced_verbs.contains(&texts[index]) {
+            let verb = texts.remove(index);
+            texts[index - 1] += &format!("并{verb}");
+        }
+    }
+    for index in 1..texts.len() {
+        // "Rechnungen prüfen, freigeben und überweisen"
+        if !texts[index].contains(' ')
+            && language.opens_with_object(&texts[index - 1])
+            && language.foreign_infinitive(&texts[index])
+        {
+            texts[index] = format!("{} {}", language.behind_verb(&texts[index - 1]), texts[index]);
+        }
+    }
     for index in (0..texts.len().saturating_sub(1)).rev() {
         if texts[index].contains(' ') || language.opening(&texts[index]) != Some(Opening::English) {
             continue;
@@ -304,46 +322,54 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
         {
             object = format!("the {of_them} of {last}");
         }
-        if !QUESTION_WORDS.contains(&first) {
+        if !QUESTION_WORDS.contains(&first) && limit::waiting(&text).is_none() {
             before.push(object.clone());
         }
     } else if let Some(last) = before.last() {
-        let is_plural = ["both", "them", "beides", "它们", "两者"].contains(&name.to_lowercase().as_str());
+        let is_both = ["both", "beides", "两者"].contains(&name.to_lowercase().as_str());
         object = match before.as_slice() {
-            [.., earlier, last] if is_plural && earlier != last => format!("{earlier} and {last}"),
-            _ => last.clone(),
+            [.., earlier, last] if is_both && earlier != last => format!("{earlier} and {last}"),
+            // "Review the pull request, run the tests and merge it"
+            _ => before
+                .iter()
+                .rfind(|object| is_plural(object) == (name == "them"))
+                .filter(|_| opening == Some(Opening::English))
+                .unwrap_or(last)
+                .clone(),
         };
-        // "document it" → "document the REST API"
+        // "document it" → "document the REST API", "run it for a week" → "run the advertisement for a week"
+        let pronoun = if language.is_pronoun(&name) { &name } else { first };
         if opening == Some(Opening::English)
-            && let Some(at) =
-                text.find(&format!(" {name}")).filter(|_| language.is_pronoun(&name) && name != "one")
+            && language.is_pronoun(pronoun)
+            && pronoun != "one"
+            && let Some(at) = text.find(&format!(" {pronoun}"))
+            && let mut behind = text[at + 1 + pronoun.len()..].split_whitespace()
+            // "have it reviewed"
+            && behind.next().is_none_or(|word| language.begins_aside(word))
         {
-            text.replace_range(at + 1..at + 1 + name.len(), &object);
+            text.replace_range(at + 1..at + 1 + pronoun.len(), &object);
         }
     }
-    let items = take_items(&mut text);
-    Part { text, object, opening, turn, items }
+    let text = with_list_in_brackets(text);
+    let aside = aside(&text, opening, language);
+    Part { text, object, opening, aside, turn }
 }
 
-/// Takes the list at the end of `text` out of it, if there is one.
-fn take_items(text: &mut String) -> Vec<String> {
-    let Some((head, list)) = text.split_once(": ") else { return Vec::new() };
-    let list = list
-        .replace(", and ", ", ")
-        .replace(" and ", ", ")
-        .replace(" und ", ", ")
-        .replace(" y ", ", ")
-        .replace(" et ", ", ");
-    let items: Vec<String> = list.split(", ").map(|item| item.trim().to_owned()).collect();
+/// Whether `object` looks like the name of several things, or of two.
+fn is_plural(object: &str) -> bool {
+    let name = object.split(" of ").next().unwrap_or_default();
+    object.contains(" and ") || name.ends_with('s') && !name.ends_with("ss")
+}
+
+/// `text` with the list at its end in brackets, if there is one: "Prepare the party (venue, music, invitations)".
+fn with_list_in_brackets(text: String) -> String {
+    let Some((head, list)) = text.split_once(": ") else { return text };
+    let items: Vec<&str> = list.split(", ").collect();
     let is_list = (2..=MAX_ITEMS).contains(&items.len())
         && head.contains(' ')
         && items.iter().all(|item| !item.is_empty() && item.split(' ').count() <= ITEM_WORDS)
-        && without_quotations(text, true).contains(": ");
-    if !is_list {
-        return Vec::new();
-    }
-    *text = head.to_owned();
-    items
+        && without_quotations(&text, true).contains(": ");
+    if is_list { format!("{head} ({list})") } else { text }
 }
 
 /// What `text` is about: what its verb acts on, as something known ("a page" → "the page").
@@ -356,32 +382,22 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
             let object = without_separable(object);
             return quoted(if object.is_empty() { text } else { object });
         }
+        // "a cost estimate for the roof"
+        None if ["a", "an", "the"].contains(&first_word(text).as_str()) => {}
         None => return quoted(text),
     }
-    let mut words: Vec<&str> = text.split(' ').collect();
-    // "Tell me what …"
-    if words.get(1).is_some_and(|word| ["me", "us"].contains(word)) {
-        words.remove(1);
+    let words: Vec<&str> = text.split(' ').collect();
+    let verb = verb_words(&words);
+    // "what's"
+    let asks =
+        |word: &&str| word.split(['\'', '’']).next().is_some_and(|word| QUESTION_WORDS.contains(&word));
+    if words.get(verb).is_some_and(asks) {
+        return quoted(&words[verb..].join(" "));
     }
-    if words.get(1).is_some_and(|word| QUESTION_WORDS.contains(word)) {
-        return quoted(&words[1..].join(" "));
-    }
-    let verbs = if words[0].to_lowercase().ends_with("ly") { 2 } else { 1 };
-    let particle = words.get(verbs).is_some_and(|word| ["up", "out", "down", "off", "back"].contains(word));
-    let begin = verbs + usize::from(particle);
+    let begin = if opening.is_some() { object_at(&words) } else { 0 };
     let rest = &words[begin.min(words.len())..];
-    let rest = match rest {
-        [first, others @ ..] if ["for", "to", "about", "at", "on", "into", "that"].contains(first) => others,
-        rest => rest,
-    };
-    let end = rest.iter().enumerate().skip(1).find(|(at, word)| {
-        let names_subject = **word == "on" && language.is_text(rest[at - 1]);
-        OBJECT_ENDS.contains(&word.to_lowercase().as_str()) && !names_subject
-            || rest[at - 1].ends_with([',', ':', ';'])
-    });
-    let rest = &rest[..end.map_or(rest.len(), |(at, _)| at)];
-    let rest = rest.strip_suffix(&["for"]).unwrap_or(rest);
-    let object = rest.join(" ");
+    let end = (1..rest.len()).find(|&at| language.ends_object(&rest[..at], &rest[at..]));
+    let object = rest[..end.unwrap_or(rest.len())].join(" ");
     let object = object.trim_end_matches([',', ':', ';', '.']);
     let known = match object.split_once(' ') {
         Some((article, noun)) if ["a", "an"].contains(&article.to_lowercase().as_str()) => {
@@ -393,4 +409,31 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
         return quoted(text);
     }
     crate::text::shorten(&known, OBJECT_CHARS)
+}
+
+/// How many of `words` say what is done, and for whom: "quickly fix", "tell me".
+fn verb_words(words: &[&str]) -> usize {
+    let verbs = if words[0].to_lowercase().ends_with("ly") { 2 } else { 1 };
+    verbs + usize::from(words.get(verbs).is_some_and(|word| ["me", "us"].contains(word)))
+}
+
+/// Where in `words`, which begin with an English verb, its object begins: "look up", "wait for".
+fn object_at(words: &[&str]) -> usize {
+    let verb = verb_words(words);
+    let at = |place: usize, among: &[&str]| words.get(place).is_some_and(|word| among.contains(word));
+    let particle =
+        verb + usize::from(at(verb, &["up", "out", "down", "off", "back", "together", "away", "over"]));
+    particle + usize::from(at(particle, &["for", "to", "about", "at", "on", "into", "that"]))
+}
+
+/// Where in `text` it begins to say how, when, where or for what something is done.
+fn aside(text: &str, opening: Option<Opening>, language: &Language) -> usize {
+    let words: Vec<&str> = text.split(' ').collect();
+    let begin = match opening {
+        Some(Opening::English) => object_at(&words),
+        Some(Opening::Foreign) => 1,
+        None => return text.len(),
+    };
+    let aside = words.iter().enumerate().skip(begin + 1).find(|(_, word)| language.begins_aside(word));
+    aside.map_or(text.len(), |(at, _)| words[..at].join(" ").len())
 }

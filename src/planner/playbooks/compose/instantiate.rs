@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::super::Matched;
-use super::super::arms::Staff;
 use super::super::language::first_word;
+use super::super::limit;
 use super::super::parts::Part;
 use super::super::wording::{capitalized, quoted};
+use super::select::remove;
 use super::{Frame, Group, Node, is_final, steps};
 use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookStep};
 
 /// The result of steps that make a copy, which serves later parts too.
 const BACKUP: &str = "backup";
-/// Duration of seeing to the items of a list, in seconds.
-const ITEMS_SECONDS: u32 = 14_400;
+/// Steps that lead up to an outlined part are left out where their rank and the number of parts add up to more.
+const MOST_LEADING: usize = 4;
 /// The result of steps after which something may be handed on.
 const CHECKED: &str = "checked";
 
@@ -33,7 +34,6 @@ pub(super) fn instantiate(
     let playbook = group[0].playbook;
     let applies = frame.library.applicable(playbook, frame.filler.goal);
     let is_fixed = playbook.mode == Mode::Fixed;
-    let is_last = must_verify && place + 1 == groups.len();
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
     let whole = Part::of_all(group.iter().map(|matched| &matched.part));
     // "Sign the contract" asks for the last step of a review, which the review itself comes before.
@@ -53,16 +53,17 @@ pub(super) fn instantiate(
             .flat_map(|place| places[place].iter().copied())
             .collect();
         let ends = step.checks() && index + 1 == playbook.steps.len();
-        let closes = ends && is_last;
+        let closes = ends && must_verify;
         let must_be_done = step.needs_checks() || step.rank == 1;
         let arm = staff.for_step(step).or(core_arm.filter(|_| must_be_done));
         let arm = arm.or_else(|| outline_arm(step, group, place, frame, nodes));
-        let guards = || {
-            step.produces.iter().any(|result| result == CHECKED) && groups[place + 1..].iter().any(is_final)
-        };
-        // What leads up to an outlined part is planned once: it is not known what the parts have in common.
-        let is_repeated = playbook.outline && step.rank > 1 && place > 0;
-        let is_wanted = applies[index] && !is_repeated && (!ends || is_last || guards());
+        // It is not known what outlined parts have in common: the more parts, the less leads up to the first of them,
+        // and what ends the last of them is no check of the others.
+        let is_aside = playbook.outline
+            && (ends && groups.len() > 1
+                || step.rank > 1 && (place > 0 || usize::from(step.rank) + groups.len() > MOST_LEADING));
+        let is_wanted =
+            applies[index] && !is_aside && (!ends || closes || guards(&step.produces, &groups[place + 1..]));
         let Some(arm) = arm.filter(|_| is_wanted) else {
             places.push(needs.into_iter().collect());
             continue;
@@ -98,10 +99,12 @@ pub(super) fn instantiate(
                 criteria: frame.filler.criteria(step, part),
                 needs: before.clone(),
                 cost_tier: step.cost_tier,
-                seconds: step.duration_seconds,
+                seconds: limit::waiting(&part.text)
+                    .filter(|_| step.is_core())
+                    .unwrap_or(step.duration_seconds),
                 group: place,
                 step: index,
-                rank: if is_fixed || step.is_core() || step.needs_checks() || closes { 0 } else { step.rank },
+                rank: if is_fixed || step.is_core() || step.needs_checks() { 0 } else { step.rank },
                 is_core: step.is_core(),
                 closes,
                 needs_checks: step.needs_checks(),
@@ -116,7 +119,6 @@ pub(super) fn instantiate(
         }
         places.push(if step.parallel { copies } else { before.into_iter().collect() });
     }
-    list_items(group, place, is_fixed, nodes, staff);
     // A playbook without a step for the part itself: the parts are named in what it does first.
     if !playbook.steps.iter().any(PlaybookStep::is_core)
         && let Some(first) = nodes.iter_mut().find(|node| node.group == place)
@@ -127,28 +129,25 @@ pub(super) fn instantiate(
     }
 }
 
-/// Adds a step for what the parts of `group` list behind a colon, before what they are about and their last check.
-fn list_items(group: &Group<'_>, place: usize, is_fixed: bool, nodes: &mut Vec<Node>, staff: &Staff) {
-    let items: Vec<&String> = group.iter().flat_map(|matched| &matched.part.items).collect();
-    let Some(first) = nodes.iter().position(|node| node.group == place).filter(|_| !items.is_empty()) else {
-        return;
-    };
-    if is_fixed {
-        return cover(&mut nodes[first], group.iter());
+/// Whether a check with these results comes before groups that may only follow one.
+fn guards(produces: &[String], later: &[Group<'_>]) -> bool {
+    produces.iter().any(|result| result == CHECKED) && later.iter().any(is_final)
+}
+
+/// Leaves only the last group its last check, and others those that guard what comes after them.
+pub(super) fn drop_inner_checks(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
+    let last = nodes.iter().map(|node| node.group).max().unwrap_or(0);
+    for at in (0..nodes.len()).rev() {
+        let Node { group, closes: true, .. } = nodes[at] else { continue };
+        if group == last {
+            nodes[at].rank = 0;
+        } else if guards(&nodes[at].produces, &groups[group + 1..]) {
+            nodes[at].closes = false;
+        } else {
+            let needs: Vec<usize> = nodes[at].needs.iter().copied().collect();
+            remove(nodes, at, &needs);
+        }
     }
-    let names = items.iter().map(|item| item.as_str()).collect::<Vec<_>>().join(", ");
-    let action = format!("See to each of these: {names}");
-    let criteria = items
-        .iter()
-        .map(|item| format!("{}: settled, with who does it and by when", capitalized(item)))
-        .collect();
-    let arm = staff.for_words(&names).filter(|arm| !staff.verifies(*arm)).unwrap_or(nodes[first].arm);
-    let at = nodes.len();
-    for node in nodes.iter_mut().filter(|node| node.group == place && (node.is_core || node.closes)) {
-        node.needs.insert(at);
-    }
-    let needs = if nodes[first].is_core || nodes[first].closes { BTreeSet::new() } else { [first].into() };
-    nodes.push(Node { group: place, needs, ..Node::new(action, arm, criteria, ITEMS_SECONDS, staff) });
 }
 
 /// The places of the steps of `playbook` that `part` asks for: they begin with the same verb, which does not stand for
@@ -180,7 +179,7 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
         !node.is_core && (is_asked_for || makes_it)
     };
     let Some(at) = nodes.iter().position(does_it) else { return false };
-    let is_needed = nodes.iter().any(|node| node.needs.contains(&at));
+    let is_needed = nodes.iter().any(|node| !node.closes && node.needs.contains(&at));
     let node = &mut nodes[at];
     node.rank = 0;
     node.is_core = true;
@@ -188,6 +187,10 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
         // It comes after what was asked for in the meantime.
         node.group = place;
         node.action = capitalized(&group[0].part.text);
+        nodes
+            .iter_mut()
+            .filter(|node| node.closes && node.needs.contains(&at))
+            .for_each(|node| node.group = place);
     } else {
         cover(node, group.iter());
     }
@@ -196,8 +199,7 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
 
 /// Names the parts of `group` in a step that does them.
 fn cover<'a>(node: &mut Node, group: impl Iterator<Item = &'a &'a Matched<'a>>) {
-    let covers =
-        |matched: &&Matched<'_>| format!("Covers what was asked: {}", quoted(&matched.part.in_full()));
+    let covers = |matched: &&Matched<'_>| format!("Covers what was asked: {}", quoted(&matched.part.text));
     node.criteria.extend(group.map(covers));
 }
 

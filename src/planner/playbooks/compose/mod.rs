@@ -87,6 +87,7 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
     for place in 0..groups.len() {
         instantiate::instantiate(&groups, place, verifier.is_some(), frame, &mut nodes);
     }
+    instantiate::drop_inner_checks(&groups, &mut nodes);
     join_groups(&mut nodes);
     put_lists_before_notices(&groups, &mut nodes);
     add_steps(&mut nodes, &groups, frame);
@@ -240,8 +241,8 @@ fn leaves(nodes: &[Node], group: usize) -> Vec<usize> {
 }
 
 /// Adds the steps that are needed whatever the goal is about. One that checks, such as an approval, comes between the work
-/// and what is final; another one, such as the protection of personal data, before the work, unless its arm works on it
-/// anyway.
+/// and what is final; one that consumes results, such as a repetition, after the work; another one, such as the protection
+/// of personal data, before the work, unless its arm works on it anyway.
 fn add_steps(nodes: &mut Vec<Node>, groups: &[Group<'_>], frame: &Frame<'_>) {
     for step in &frame.addons {
         let Some(arm) = frame.staff.for_step(step) else { continue };
@@ -253,6 +254,9 @@ fn add_steps(nodes: &mut Vec<Node>, groups: &[Group<'_>], frame: &Frame<'_>) {
             let is_before =
                 |at: &usize| nodes[*at].group <= group && !finals.contains(at) && !behind.contains(at);
             (group, (0..count).filter(is_before).collect(), finals)
+        } else if !step.consumes.is_empty() {
+            let (checks, work): (Vec<usize>, Vec<usize>) = (0..count).partition(|&at| nodes[at].closes);
+            (groups.len() - 1, work.into_iter().collect(), checks)
         } else if nodes.iter().any(|node| node.arm == arm) {
             continue;
         } else {
@@ -269,7 +273,8 @@ fn add_steps(nodes: &mut Vec<Node>, groups: &[Group<'_>], frame: &Frame<'_>) {
             cost_tier: step.cost_tier,
             seconds: step.duration_seconds,
             group,
-            checks: true,
+            rank: step.rank - 1,
+            checks: step.consumes.is_empty(),
             ..Node::default()
         });
         for at in waiting {

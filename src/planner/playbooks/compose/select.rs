@@ -27,7 +27,7 @@ pub(super) fn select(nodes: &mut Vec<Node>, room: usize) {
 }
 
 /// Takes the node at `at` out; what waited for it waits for `instead`.
-fn remove(nodes: &mut Vec<Node>, at: usize, instead: &[usize]) -> Node {
+pub(super) fn remove(nodes: &mut Vec<Node>, at: usize, instead: &[usize]) -> Node {
     let removed = nodes.remove(at);
     for node in nodes.iter_mut() {
         if node.needs.remove(&at) {
