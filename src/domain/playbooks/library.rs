@@ -251,7 +251,7 @@ impl Entry {
         }
         let leading = if leads { LEADING } else { 0 };
         if self.playbook.matches.starts_with {
-            return if leads || is_question { 1 + leading } else { 0 };
+            return if leads || is_question { 1 + LEADING } else { 0 };
         }
         let total = score + leading + usize::from(!self.any_of.is_empty());
         if score == 0 || total < self.playbook.matches.min_score { 0 } else { total }

@@ -69,11 +69,6 @@ const LONG_UNITS: &[(f64, &[&str])] = &[
     (31_536_000.0, &["year", "years", "jahr", "jahre", "jahren", "año", "años", "an", "ans"]),
 ];
 
-/// The tightest limit in `texts` for the work as a whole, in whole seconds.
-pub(in crate::planner) fn tightest<'t>(texts: impl Iterator<Item = &'t str>) -> Option<u32> {
-    texts.filter_map(of).min()
-}
-
 /// How long what `text` asks for waits or watches, in whole seconds, where it begins with that: "Monitor the error rate
 /// for 30 minutes".
 pub(in crate::planner) fn waiting(text: &str) -> Option<u32> {

@@ -43,6 +43,8 @@ const TOOLS_CONFIDENCE: f64 = 0.2;
 
 /// Work that takes as long as there is time, in seconds.
 const LONG_WORK_SECONDS: u32 = 4 * 604_800;
+/// Shorter times in a goal are properties of what it is about, in seconds: "answers in under 2 seconds".
+const SHORTEST_WORK_SECONDS: u32 = 60;
 /// What every rationale says.
 const MADE_BY: &str = "Made by the embedded planner, without a language model.";
 
@@ -132,9 +134,12 @@ impl EmbeddedPlanner {
         let matched = parts.into_iter().enumerate().map(|(index, part)| {
             // What is said before the first part belongs to it.
             let before = if index == 0 { background.join(" ") } else { String::new() };
-            let text = language::Language::get().with_plain_verb(&part.text);
+            // "Could you book a table?"
+            let said = part.text.trim_end_matches(['?', '？']);
+            let said = if part.opening.is_some() { said } else { &part.text };
+            let text = language::Language::get().with_plain_verb(said);
             let outline = self.library.outline(&text);
-            let aside = text.len() - part.text.len() + part.aside..text.len();
+            let aside = text.len() - said.len() + part.aside.min(said.len())..text.len();
             let best = self.library.best(format!("{text} {before}").trim_end(), aside, outline);
             let best =
                 best.filter(|playbook| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, request));
@@ -340,8 +345,8 @@ pub(in crate::planner) fn clauses(goal: &str) -> Vec<String> {
 fn constraints_of(request: &PlanRequest) -> (Vec<String>, Option<u32>) {
     let lines = request.constraints.iter().map(|text| wording::one_line(text));
     let constraints: Vec<String> = lines.filter(|text| !text.is_empty()).collect();
-    let texts = std::iter::once(&request.goal).chain(&constraints);
-    let said = limit::tightest(texts.map(String::as_str));
+    let goal = limit::of(&request.goal).filter(|seconds| *seconds >= SHORTEST_WORK_SECONDS);
+    let said = goal.into_iter().chain(constraints.iter().filter_map(|text| limit::of(text))).min();
     let given = request.budget.and_then(|budget| budget.max_duration_seconds);
     let given = given.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
     (constraints, said.into_iter().chain(given).min())

@@ -388,6 +388,10 @@ fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> Strin
     }
     let words: Vec<&str> = text.split(' ').collect();
     let verb = verb_words(&words);
+    // "Make sure that …"
+    if words.get(verb).is_some_and(|word| ["sure", "certain"].contains(word)) {
+        return quoted(words[verb + 1..].join(" ").trim_start_matches("that "));
+    }
     // "what's"
     let asks =
         |word: &&str| word.split(['\'', '’']).next().is_some_and(|word| QUESTION_WORDS.contains(&word));
