@@ -131,11 +131,6 @@ impl Language {
         word.chars().all(char::is_alphabetic) && !others.iter().any(|words| words.contains(word))
     }
 
-    /// Whether `word` is, or looks like, a German verb at the end of its part: "freigeben".
-    pub(super) fn foreign_infinitive(&self, word: &str) -> bool {
-        word.ends_with("en") && word.starts_with(char::is_lowercase)
-    }
-
     /// Whether `text` ends with the verb that it asks for, as in German: "die Daten prüfen".
     pub(super) fn ends_with_verb(&self, text: &str) -> bool {
         let Some((_, last)) = text.trim_end_matches(|c: char| !c.is_alphanumeric()).rsplit_once(' ') else {

@@ -257,14 +257,15 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
         // "找出原因并优化"
         if language.unspaced_verbs.contains(&texts[index]) {
             let verb = texts.remove(index);
-            texts[index - 1] += &format!("并{verb}");
+            texts[index - 1] = format!("{}并{verb}", texts[index - 1]);
         }
     }
     for index in 1..texts.len() {
         // "Rechnungen prüfen, freigeben und überweisen"
         if !texts[index].contains(' ')
             && language.opens_with_object(&texts[index - 1])
-            && language.foreign_infinitive(&texts[index])
+            && texts[index].ends_with("en")
+            && texts[index].starts_with(char::is_lowercase)
         {
             texts[index] = format!("{} {}", language.behind_verb(&texts[index - 1]), texts[index]);
         }
