@@ -147,10 +147,8 @@ impl Library {
     /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the general one.
     pub fn outline(&self, text: &str) -> &Playbook {
         let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
-        let best = self
-            .ranked(|entry| entry.playbook.outline, text, 0..0)
-            .next()
-            .map(|(playbook, _)| playbook);
+        let best =
+            self.ranked(|entry| entry.playbook.outline, text, 0..0).next().map(|(playbook, _)| playbook);
         let general =
             || outlines().map(|entry| &entry.playbook).find(|playbook| playbook.name == GENERAL_OUTLINE);
         best.or_else(general).expect("built-in outlines can only be replaced")
