@@ -134,14 +134,16 @@ impl Library {
 
     /// The playbook that fits `text` best and more than an `outline` for it; `None` when none does.
     ///
-    /// Single words in the bytes `aside` of `text` count only where nothing else points to a playbook: a poem for the
-    /// wedding is no wedding.
+    /// Single words in the bytes `aside` of `text` count only where nothing else points to a playbook and there are
+    /// several of them: a poem for the wedding is no wedding.
     pub fn best(&self, text: &str, aside: Range<usize>, outline: &Playbook) -> Option<&Playbook> {
         let folded = |end: usize| fold(&text[..end]).len();
         let aside = folded(aside.start)..folded(aside.end);
         let outweighs = |(_, score): &(&Playbook, usize)| *score > outline.matches.outweighs;
         let to_the_point = self.ranked(Entry::is_candidate, text, aside).next().filter(outweighs);
-        to_the_point.or_else(|| self.scored(text).next().filter(outweighs)).map(|(playbook, _)| playbook)
+        let beside =
+            || self.scored(text).next().filter(outweighs).filter(|(_, score)| *score >= GUIDING_SCORE);
+        to_the_point.or_else(beside).map(|(playbook, _)| playbook)
     }
 
     /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the general one.
@@ -173,7 +175,7 @@ impl Library {
         let found = self.phrases.find(&fold(text));
         let is_question = text.trim_end().ends_with(['?', '？']);
         let weight = |number, at| match weight(self.phrases.phrase(number)) {
-            1 if aside.contains(&at) => 0,
+            0..GUIDING_SCORE if aside.contains(&at) => 0,
             weight => weight,
         };
         // Only a question can fit a playbook without any of its keywords.

@@ -147,12 +147,12 @@ fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str
     if language.opening(text).is_some() || !language.describes(text) {
         return None;
     }
-    let (at, comma) = text.match_indices([',', ';', '，', '；']).map(|(at, comma)| (at, comma.len())).find(
-        |(at, comma)| {
-            let behind = language.without_lead_ins(&text[at + comma..]);
-            language.opens_part(behind)
-        },
-    )?;
+    // Without spaces, what comes after the first comma may be asked for with a verb that is not known.
+    let commas = if text.contains(' ') { usize::MAX } else { 1 };
+    let mut commas = text.match_indices([',', ';', '，', '；']).take(commas);
+    let (at, comma) = commas
+        .find(|(at, comma)| language.opens_part(language.without_lead_ins(&text[at + comma.len()..])))?;
+    let comma = comma.len();
     Some((&text[..at], language.without_lead_ins(&text[at + comma..])))
 }
 
@@ -289,6 +289,9 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
 /// Beginnings of objects that "it" does not stand for: "find out why".
 const QUESTION_WORDS: [&str; 8] = ["why", "what", "which", "how", "who", "where", "when", "whether"];
 
+/// Verbs whose objects are persons, for whom "it" does not stand: "have the CFO sign it".
+const ASKING: [&str; 7] = ["have", "let", "ask", "tell", "get", "help", "remind"];
+
 /// The part in `text`; `before` has the objects of earlier parts.
 fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part {
     let turn = language.turn(&text);
@@ -323,7 +326,8 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
         {
             object = format!("the {of_them} of {last}");
         }
-        if !QUESTION_WORDS.contains(&first) && limit::waiting(&text).is_none() {
+        let names_thing = !QUESTION_WORDS.contains(&first) && !ASKING.contains(&first_word(&text).as_str());
+        if names_thing && limit::waiting(&text).is_none() {
             before.push(object.clone());
         }
     } else if let Some(last) = before.last() {
@@ -440,5 +444,6 @@ fn aside(text: &str, opening: Option<Opening>, language: &Language) -> usize {
         None => return text.len(),
     };
     let aside = words.iter().enumerate().skip(begin + 1).find(|(_, word)| language.begins_aside(word));
-    aside.map_or(text.len(), |(at, _)| words[..at].join(" ").len())
+    let aside = aside.map_or(text.len(), |(at, _)| words[..at].join(" ").len());
+    text.find([',', '，', '(']).map_or(aside, |comma| comma.min(aside))
 }
