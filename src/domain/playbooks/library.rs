@@ -134,15 +134,15 @@ impl Library {
 
     /// The playbook that fits `text` best and more than an `outline` for it; `None` when none does.
     ///
-    /// Single words in the bytes `aside` of `text` count only where nothing else points to a playbook and there are
-    /// several of them: a poem for the wedding is no wedding.
+    /// Single words in the bytes `aside` of `text` count only where neither the rest of it nor an outline points to a kind
+    /// of work: a poem for the wedding is no wedding.
     pub fn best(&self, text: &str, aside: Range<usize>, outline: &Playbook) -> Option<&Playbook> {
         let folded = |end: usize| fold(&text[..end]).len();
         let aside = folded(aside.start)..folded(aside.end);
         let outweighs = |(_, score): &(&Playbook, usize)| *score > outline.matches.outweighs;
         let to_the_point = self.ranked(Entry::is_candidate, text, aside).next().filter(outweighs);
-        let beside =
-            || self.scored(text).next().filter(outweighs).filter(|(_, score)| *score >= GUIDING_SCORE);
+        let is_general = outline.name == GENERAL_OUTLINE;
+        let beside = || self.scored(text).next().filter(outweighs).filter(|_| is_general);
         to_the_point.or_else(beside).map(|(playbook, _)| playbook)
     }
 

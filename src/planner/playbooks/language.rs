@@ -40,6 +40,8 @@ pub(super) struct Language {
     object_ends: HashSet<String>,
     asides: HashSet<String>,
     limits: HashSet<String>,
+    german_words: HashSet<String>,
+    gates: Vec<String>,
     conditions: Vec<String>,
     events: HashSet<String>,
 }
@@ -57,10 +59,13 @@ pub(super) enum Opening {
 const IS: [&str; 8] = ["is", "are", "was", "were", "ist", "sind", "est", "sont"];
 
 /// What may stand before a German verb: "vorbereiten", "einrichten".
-const SEPARABLE: [&str; 16] = [
+const SEPARABLE: [&str; 19] = [
     "vor", "ab", "an", "auf", "aus", "bei", "ein", "fest", "her", "los", "mit", "nach", "um", "weg", "zu",
-    "zurück",
+    "zurück", "durch", "über", "unter",
 ];
+
+/// Shorter German words with the ending of an infinitive are often none: "alten", "neben".
+const MIN_INFINITIVE: usize = 7;
 
 /// Endings of French, Spanish, Italian and Portuguese infinitives.
 const INFINITIVES: [&str; 5] = ["er", "ir", "ar", "dre", "ire"];
@@ -141,9 +146,16 @@ impl Language {
         };
         let stems = SEPARABLE.iter().filter_map(|prefix| stem.strip_prefix(prefix)).chain([stem]);
         // "prüfen": "prüfe"; "sichern": "sichere"
-        stems.into_iter().any(|stem| {
+        let is_listed = stems.into_iter().any(|stem| {
             self.listed_verbs.contains_key(stem) || self.listed_verbs.contains_key(&format!("{stem}e"))
-        })
+        });
+        // "den Auszubildenden einarbeiten"
+        let is_infinitive = || {
+            ["e", "el", "er"].iter().any(|ending| stem.ends_with(ending))
+                && last.len() >= MIN_INFINITIVE
+                && text.split(' ').any(|word| self.german_words.contains(&bare(word)))
+        };
+        is_listed || is_infinitive()
     }
 
     /// Whether what `text` asks for is the verb at its end, and not one at its beginning.
@@ -231,6 +243,11 @@ impl Language {
         // "the schedule fairly among all"
         let is_adverb = word.ends_with("ly") && next.as_ref().is_none_or(|next| ends(next));
         last.ends_with([',', ':', ';']) || ends(&word) && !names_subject || limits || is_adverb
+    }
+
+    /// What `text` makes a condition, if it begins with a word such as "if".
+    pub(super) fn behind_condition<'t>(&self, text: &'t str) -> Option<&'t str> {
+        self.gates.iter().find_map(|gate| strip_words(text, gate)).map(str::trim_start)
     }
 
     /// Whether what follows from `word` on says how, when, where or for what something is done.

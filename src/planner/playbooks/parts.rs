@@ -12,6 +12,8 @@ const MAX_PARTS: usize = 48;
 /// Most items of a list that is worked off in one step, and most words of one.
 const MAX_ITEMS: usize = 8;
 const ITEM_WORDS: usize = 7;
+/// Fewest words of a condition: "if possible" is none.
+const CONDITION_WORDS: usize = 3;
 /// Most words of a heading before a colon.
 const HEADING_WORDS: usize = 5;
 /// Words of headings: "Do these three things today:".
@@ -41,6 +43,8 @@ pub(super) struct Part {
     pub(super) aside: usize,
     /// When it is done.
     pub(super) turn: Turn,
+    /// What must be so before it is done: "if the fence is repaired" → "the fence is repaired".
+    pub(super) condition: Option<String>,
 }
 
 /// When a part is done, as far as its words say that.
@@ -357,7 +361,8 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
     }
     let text = with_list_in_brackets(text);
     let aside = aside(&text, opening, language);
-    Part { text, object, opening, aside, turn }
+    let condition = condition(&text, language);
+    Part { text, object, opening, aside, turn, condition }
 }
 
 /// Whether `object` looks like the name of several things, or of two.
@@ -435,13 +440,23 @@ fn object_at(words: &[&str]) -> usize {
     particle + usize::from(at(particle, &["for", "to", "about", "at", "on", "into", "that"]))
 }
 
+/// What `text` says must be so before it is done, at its end.
+fn condition(text: &str, language: &Language) -> Option<String> {
+    let masked = without_quotations(text, true);
+    // What is quoted is masked.
+    let is_said = |at: &usize| !masked.as_bytes()[*at..].starts_with(b" ");
+    let mut words = text.match_indices(' ').map(|(at, _)| at + 1).filter(is_said);
+    let condition = words.find_map(|at| language.behind_condition(&text[at..]))?;
+    (condition.split(' ').count() >= CONDITION_WORDS).then(|| trimmed(condition))
+}
+
 /// Where in `text` it begins to say how, when, where or for what something is done.
 fn aside(text: &str, opening: Option<Opening>, language: &Language) -> usize {
     let words: Vec<&str> = text.split(' ').collect();
     let begin = match opening {
         Some(Opening::English) => object_at(&words),
         Some(Opening::Foreign) => 1,
-        None => return text.len(),
+        None => words.len(),
     };
     let aside = words.iter().enumerate().skip(begin + 1).find(|(_, word)| language.begins_aside(word));
     let aside = aside.map_or(text.len(), |(at, _)| words[..at].join(" ").len());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::Matched;
-use super::super::language::first_word;
+use super::super::language::{Opening, first_word};
 use super::super::limit;
 use super::super::parts::Part;
 use super::super::wording::{capitalized, quoted};
@@ -13,6 +13,8 @@ use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookStep};
 
 /// The result of steps that make a copy, which serves later parts too.
 const BACKUP: &str = "backup";
+/// Duration of the check of a condition, in seconds.
+const GATE_SECONDS: u32 = 1_800;
 /// Steps that lead up to an outlined part are left out where their rank and the number of parts add up to more.
 const MOST_LEADING: usize = 4;
 /// The result of steps after which something may be handed on.
@@ -91,6 +93,10 @@ pub(super) fn instantiate(
         let mut before = needs.clone();
         let mut copies = Vec::new();
         for part in &texts {
+            if let Some(condition) = part.condition.as_ref().filter(|_| step.is_core() && !frame.waits()) {
+                nodes.push(gate(condition, part, place, arm, &before, frame));
+                before = [nodes.len() - 1].into();
+            }
             let action = frame.filler.fill(&step.action, part);
             let own_arm = if step.is_core() && step.arm.is_none() { staff.named_in(&action) } else { None };
             nodes.push(Node {
@@ -127,6 +133,28 @@ pub(super) fn instantiate(
         let action = first.action.to_lowercase();
         cover(first, group.iter().filter(|matched| !action.contains(&matched.part.text.to_lowercase())));
     }
+}
+
+/// The check of what must be so before `part` is done.
+fn gate(
+    condition: &str,
+    part: &Part,
+    group: usize,
+    arm: usize,
+    needs: &BTreeSet<usize>,
+    frame: &Frame<'_>,
+) -> Node {
+    let action = match part.opening {
+        Some(Opening::English) => format!("Check whether {condition}"),
+        _ => format!("Check the condition first: {}", quoted(condition)),
+    };
+    let criteria = vec![
+        "It is known for certain whether this is so".to_owned(),
+        "Until it is, the next step is not taken".to_owned(),
+    ];
+    let arm = frame.staff.verifier().filter(|_| frame.rules.require_verification).unwrap_or(arm);
+    let node = Node::new(action, arm, criteria, GATE_SECONDS, frame.staff);
+    Node { group, needs: needs.clone(), rank: 1, checks: true, ..node }
 }
 
 /// Whether a check with these results comes before groups that may only follow one.

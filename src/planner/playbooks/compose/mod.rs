@@ -75,6 +75,13 @@ pub(super) struct Frame<'a> {
     pub(super) limit: Option<u32>,
 }
 
+impl Frame<'_> {
+    /// Whether the plan has a step that waits for what the goal makes a condition.
+    fn waits(&self) -> bool {
+        self.addons.iter().any(|step| step.checks())
+    }
+}
+
 /// The steps of a plan for `parts`, each after all that it needs.
 pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
     let Frame { staff, rules, limit, .. } = *frame;

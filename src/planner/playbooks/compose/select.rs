@@ -18,12 +18,20 @@ pub(super) fn select(nodes: &mut Vec<Node>, room: usize) {
             nodes[at].checks && nodes.iter().any(|node| node.needs_checks && node.needs.contains(&at))
         };
         let spare = (0..nodes.len())
-            .filter(|&at| nodes[at].rank > 0)
+            .filter(|&at| nodes[at].rank > 0 && !is_last_guard(nodes, at))
             .max_by_key(|&at| (nodes[at].rank, !guards(at), nodes[at].group, Reverse(at)));
         let Some(spare) = spare else { break };
         let needs: Vec<usize> = nodes[spare].needs.iter().copied().collect();
         remove(nodes, spare, &needs);
     }
+}
+
+/// Whether `at` is the only check before something that cannot be undone.
+fn is_last_guard(nodes: &[Node], at: usize) -> bool {
+    let finals = (0..nodes.len()).filter(|index| nodes[*index].needs_checks);
+    let mut checks =
+        finals.map(|index| ancestors(nodes, index).into_iter().filter(|before| nodes[*before].checks));
+    nodes[at].checks && checks.any(|mut checks| checks.next() == Some(at) && checks.next().is_none())
 }
 
 /// Takes the node at `at` out; what waited for it waits for `instead`.
