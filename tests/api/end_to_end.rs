@@ -19,7 +19,7 @@ fn arms(plan: &PlanResponse) -> Vec<&str> {
 fn find<'a>(plan: &'a PlanResponse, words: &str) -> &'a SubTask {
     plan.plan
         .iter()
-        .find(|step| step.action.to_lowercase().contains(words))
+        .rfind(|step| step.action.to_lowercase().contains(words))
         .unwrap_or_else(|| panic!("{words} in {:#?}", plan.plan))
 }
 
@@ -44,14 +44,14 @@ async fn a_simple_goal_becomes_gather_write_run_verify() {
     }
     assert_eq!(arms(&plan).last(), Some(&"judge"));
     let (gather, write) = (find(&plan, "look up"), find(&plan, "write a python function"));
-    assert!(follows(&plan, write, gather) && follows(&plan, find(&plan, "run the tests"), write));
+    assert!(follows(&plan, write, gather) && follows(&plan, find(&plan, "run the new tests"), write));
 }
 
 #[tokio::test]
 async fn a_complex_goal_builds_tests_runs_and_then_deploys() {
     let plan = planned("Build and deploy a REST API with tests", &[]).await;
     let (build, tests) = (find(&plan, "build a rest api"), find(&plan, "write automated tests"));
-    let (run, deploy) = (find(&plan, "run the tests"), find(&plan, "deploy"));
+    let (run, deploy) = (find(&plan, "run the new tests"), find(&plan, "deploy"));
     assert_eq!([build, tests].map(|step| step.required_arm.as_str()), ["coder"; 2]);
     assert_eq!([run, deploy].map(|step| step.required_arm.as_str()), ["executor"; 2]);
     assert!(follows(&plan, run, build) && follows(&plan, run, tests) && follows(&plan, deploy, run));

@@ -137,7 +137,7 @@ impl Library {
     /// Single words in the bytes `aside` of `text` count only where neither the rest of it nor an outline points to a kind
     /// of work: a poem for the wedding is no wedding.
     pub fn best(&self, text: &str, aside: Range<usize>, outline: &Playbook) -> Option<&Playbook> {
-        let folded = |end: usize| fold(&text[..end]).len();
+        let folded = |end: usize| fold(text.get(..end).unwrap_or(text)).len();
         let aside = folded(aside.start)..folded(aside.end);
         let outweighs = |(_, score): &(&Playbook, usize)| *score > outline.matches.outweighs;
         let to_the_point = self.ranked(Entry::is_candidate, text, aside).next().filter(outweighs);
@@ -193,14 +193,15 @@ impl Library {
         fitting.into_iter()
     }
 
-    /// For each step of `playbook`, whether it is for a part of a goal with this `text`.
-    pub fn applicable(&self, playbook: &Playbook, text: &str) -> Vec<bool> {
+    /// The phrases of playbooks in `text`.
+    pub(crate) fn phrases_in(&self, text: &str) -> PhraseMatches {
+        self.phrases.find(&fold(text))
+    }
+
+    /// For each step of `playbook`, whether it is for a text in which these phrases were found.
+    pub(crate) fn applicable(&self, playbook: &Playbook, found: &PhraseMatches) -> Vec<bool> {
         let entry = self.entries.iter().find(|entry| entry.playbook.name == playbook.name);
         let Some(entry) = entry else { return vec![true; playbook.steps.len()] };
-        if entry.when.iter().all(Vec::is_empty) {
-            return vec![true; entry.when.len()];
-        }
-        let found = self.phrases.find(&fold(text));
         entry.when.iter().map(|phrases| phrases.is_empty() || found.any(phrases)).collect()
     }
 
@@ -208,7 +209,11 @@ impl Library {
     pub fn addons(&self, texts: &[&str]) -> Vec<&PlaybookStep> {
         let addons = self.entries.iter().filter(|entry| entry.playbook.addon);
         let fits = |entry: &&Entry| {
-            texts.iter().any(|text| entry.score(&self.phrases.find(&fold(text)), false, |_, _| 1) > 0)
+            texts.iter().any(|text| {
+                entry.score(&self.phrases.find(&fold(text)), false, |number, _| {
+                    weight(self.phrases.phrase(number))
+                }) > 0
+            })
         };
         addons.filter(fits).filter_map(|entry| entry.playbook.steps.first()).collect()
     }

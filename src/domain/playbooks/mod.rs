@@ -15,4 +15,4 @@ pub use library::{Library, NO_PLAYBOOK};
 pub use list::{ListedPlaybook, PlaybookList};
 pub use usage::PlaybookUse;
 
-pub(crate) use phrases::{PhraseSet, PhraseSetBuilder};
+pub(crate) use phrases::{PhraseMatches, PhraseSet, PhraseSetBuilder};

@@ -44,6 +44,7 @@ pub(super) struct Language {
     gates: Vec<String>,
     conditions: Vec<String>,
     events: HashSet<String>,
+    amounts: HashSet<String>,
 }
 
 /// How a word opens a part of a goal.
@@ -175,6 +176,12 @@ impl Language {
         }
         let mut words = text.split_whitespace();
         let first = words.next().map(bare).unwrap_or_default();
+        // "…, budget 200 euros"
+        if self.amounts.contains(&first)
+            && words.clone().next().is_some_and(|second| second.contains(|c: char| c.is_ascii_digit()))
+        {
+            return false;
+        }
         if !self.nouns_too.contains(&first) {
             return true;
         }
@@ -211,7 +218,11 @@ impl Language {
     /// Whether `text` describes rather than asks.
     pub(super) fn describes(&self, text: &str) -> bool {
         let mut words = text.split_whitespace().map(bare);
-        let unspaced = || text.chars().any(is_ideograph) && self.opening(text).is_none();
+        // "我们的网站很慢"
+        let unspaced = || {
+            text.chars().any(is_ideograph)
+                && !self.unspaced_verbs.iter().any(|verb| text.contains(verb.as_str()))
+        };
         words.next().is_some_and(|first| self.descriptions.contains(&first))
             || unspaced()
             || words.next().is_some_and(|second| IS.contains(&second.as_str()))
@@ -242,6 +253,10 @@ impl Language {
             });
         // "the schedule fairly among all"
         let is_adverb = word.ends_with("ly") && next.as_ref().is_none_or(|next| ends(next));
+        let is_quoted = before.iter().flat_map(|word| word.matches('"')).count() % 2 == 1;
+        if is_quoted {
+            return false;
+        }
         last.ends_with([',', ':', ';']) || ends(&word) && !names_subject || limits || is_adverb
     }
 

@@ -21,7 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::domain::arms::ArmRegistry;
-use crate::domain::playbooks::{Library, Mode, NO_PLAYBOOK, Playbook, PlaybookStep};
+use crate::domain::playbooks::{Library, Mode, NO_PLAYBOOK, PhraseMatches, Playbook, PlaybookStep};
 use crate::domain::{Budget, PlanRequest, PlanRules};
 
 use super::budget;
@@ -131,18 +131,19 @@ impl EmbeddedPlanner {
     fn read(&self, request: &PlanRequest) -> ReadGoal<'_> {
         let Goal { parts, background } = parts::split(&request.goal);
         let asked = request.playbook.as_deref();
+        let found = self.library.phrases_in(&request.goal);
         let matched = parts.into_iter().enumerate().map(|(index, part)| {
             // What is said before the first part belongs to it.
             let before = if index == 0 { background.join(" ") } else { String::new() };
             // "Could you book a table?"
-            let said = part.text.trim_end_matches(['?', '？']);
+            let said = part.text.trim_end_matches(['?', '？', ' ']);
             let said = if part.opening.is_some() { said } else { &part.text };
             let text = language::Language::get().with_plain_verb(said);
             let outline = self.library.outline(&text);
             let aside = text.len() - said.len() + part.aside.min(said.len())..text.len();
             let best = self.library.best(format!("{text} {before}").trim_end(), aside, outline);
             let best =
-                best.filter(|playbook| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, request));
+                best.filter(|playbook| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, &found));
             Matched { playbook: best.unwrap_or(outline), part }
         });
         let mut matched: Vec<Matched<'_>> = matched.collect();
@@ -150,7 +151,7 @@ impl EmbeddedPlanner {
         self.put_in_order(&mut matched);
         let mut aside = Vec::new();
         if let Some(playbook) = asked.and_then(|name| self.library.named(name))
-            && self.can_begin(playbook, request)
+            && self.can_begin(playbook, &found)
         {
             let fits = |part: &Matched<'_>| part.playbook.name == playbook.name;
             // Without a part that it fits, the first one says what the plan is about.
@@ -164,14 +165,14 @@ impl EmbeddedPlanner {
     }
 
     /// Whether there are arms for what `playbook` is about.
-    fn can_follow(&self, playbook: &Playbook, request: &PlanRequest) -> bool {
-        self.staff.can_follow(playbook) && self.can_begin(playbook, request)
+    fn can_follow(&self, playbook: &Playbook, found: &PhraseMatches) -> bool {
+        self.staff.can_follow(playbook) && self.can_begin(playbook, found)
     }
 
     /// Whether at least one step of `playbook` is for this goal and has an arm; its last check counts only where plans
     /// are verified.
-    fn can_begin(&self, playbook: &Playbook, request: &PlanRequest) -> bool {
-        let mut steps = playbook.steps.iter().zip(self.library.applicable(playbook, &request.goal));
+    fn can_begin(&self, playbook: &Playbook, found: &PhraseMatches) -> bool {
+        let mut steps = playbook.steps.iter().zip(self.library.applicable(playbook, found));
         steps.any(|(step, applies)| {
             let ends = step.checks() && playbook.steps.last() == Some(step);
             applies && (!ends || self.rules.require_verification) && self.staff.for_step(step).is_some()
@@ -202,6 +203,7 @@ impl EmbeddedPlanner {
         let frame = Frame {
             staff: &self.staff,
             library: &self.library,
+            found: self.library.phrases_in(&goal),
             rules: &rules,
             filler: Filler { goal: &goal, constraints: &constraints },
             addons: self.addons(request, matched, &constraints),

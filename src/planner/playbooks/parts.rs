@@ -97,12 +97,14 @@ pub(super) fn split(goal: &str) -> Goal {
             // A heading.
             continue;
         }
-        let text = match text.split_once(": ") {
-            // "Every Friday: collect the timesheets and check them"
+        let text = match text.split_once(": ").or_else(|| text.split_once(", ")) {
+            // "Every Friday: collect the timesheets and check them", "By Friday, pay the rent and cancel the gym"
             Some((heading, request))
                 if language.opening(heading).is_none()
                     && heading.split(' ').count() <= HEADING_WORDS
-                    && language.opening(request).is_some() =>
+                    && (text.contains(": ")
+                        || language.begins_aside(heading.split(' ').next().unwrap_or_default()))
+                    && language.opens_part(request) =>
             {
                 background.push(trimmed(heading));
                 request
@@ -257,21 +259,16 @@ fn trimmed(text: &str) -> String {
 /// Verbs without an object get that of the next part: "Build and deploy a REST API". Without one there, both are one
 /// part: "Reply and sort it out".
 fn share_objects(texts: &mut Vec<String>, language: &Language) {
-    for index in (1..texts.len()).rev() {
-        // "找出原因并优化"
-        if language.unspaced_verbs.contains(&texts[index]) {
-            let verb = texts.remove(index);
-            texts[index - 1] = format!("{}并{verb}", texts[index - 1]);
-        }
-    }
+    // "Rechnungen prüfen, freigeben und überweisen"
     for index in 1..texts.len() {
-        // "Rechnungen prüfen, freigeben und überweisen"
-        if !texts[index].contains(' ')
-            && language.opens_with_object(&texts[index - 1])
+        let before =
+            texts[..index].iter().rfind(|text| text.contains(' ') && language.opens_with_object(text));
+        if let Some(before) = before
+            && !texts[index].contains(' ')
             && texts[index].ends_with("en")
             && texts[index].starts_with(char::is_lowercase)
         {
-            texts[index] = format!("{} {}", language.behind_verb(&texts[index - 1]), texts[index]);
+            texts[index] = format!("{} {}", language.behind_verb(before), texts[index]);
         }
     }
     for index in (0..texts.len().saturating_sub(1)).rev() {
@@ -335,22 +332,24 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
             before.push(object.clone());
         }
     } else if let Some(last) = before.last() {
+        let pronoun = if language.is_pronoun(&name) { name.as_str() } else { first };
         let is_both = ["both", "beides", "两者"].contains(&name.to_lowercase().as_str());
         object = match before.as_slice() {
             [.., earlier, last] if is_both && earlier != last => format!("{earlier} and {last}"),
             // "Review the pull request, run the tests and merge it"
             _ => before
                 .iter()
-                .rfind(|object| is_plural(object) == (name == "them"))
+                .rfind(|object| is_plural(object, language) == (pronoun == "them"))
                 .filter(|_| opening == Some(Opening::English))
                 .unwrap_or(last)
                 .clone(),
         };
         // "document it" → "document the REST API", "run it for a week" → "run the advertisement for a week"
-        let pronoun = if language.is_pronoun(&name) { &name } else { first };
+        let fits = !["it", "them"].contains(&pronoun) || is_plural(&object, language) == (pronoun == "them");
         if opening == Some(Opening::English)
             && language.is_pronoun(pronoun)
             && pronoun != "one"
+            && fits
             && let Some(at) = text.find(&format!(" {pronoun}"))
             && let mut behind = text[at + 1 + pronoun.len()..].split_whitespace()
             // "have it reviewed"
@@ -366,8 +365,9 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
 }
 
 /// Whether `object` looks like the name of several things, or of two.
-fn is_plural(object: &str) -> bool {
-    let name = object.split(" of ").next().unwrap_or_default();
+fn is_plural(object: &str, language: &Language) -> bool {
+    let ends = |word: &&str| *word != "of" && !language.begins_aside(word);
+    let name = object.split(' ').take_while(ends).last().unwrap_or_default();
     object.contains(" and ") || name.ends_with('s') && !name.ends_with("ss")
 }
 

@@ -34,7 +34,7 @@ pub(super) fn instantiate(
         return;
     }
     let playbook = group[0].playbook;
-    let applies = frame.library.applicable(playbook, frame.filler.goal);
+    let applies = frame.library.applicable(playbook, &frame.found);
     let is_fixed = playbook.mode == Mode::Fixed;
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
     let whole = Part::of_all(group.iter().map(|matched| &matched.part));
@@ -183,7 +183,7 @@ pub(super) fn drop_inner_checks(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
 pub(super) fn asked_for(part: &Matched<'_>, playbook: &Playbook, library: &Library) -> Vec<usize> {
     let verb = first_word(&part.part.text);
     let stands_for_all = playbook.matches.keywords.contains(&verb);
-    let applies = library.applicable(playbook, &part.part.text);
+    let applies = library.applicable(playbook, &library.phrases_in(&part.part.text));
     let is_asked_for = |at: &usize| {
         let step = &playbook.steps[*at];
         let has_verb = first_word(&step.action) == verb;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::domain::PlanRules;
-use crate::domain::playbooks::{Library, PlaybookStep};
+use crate::domain::playbooks::{Library, PhraseMatches, PlaybookStep};
 
 use super::Matched;
 use super::arms::Staff;
@@ -66,6 +66,8 @@ impl Node {
 pub(super) struct Frame<'a> {
     pub(super) staff: &'a Staff,
     pub(super) library: &'a Library,
+    /// The phrases of playbooks in the goal.
+    pub(super) found: PhraseMatches,
     pub(super) rules: &'a PlanRules,
     /// Fills the slots of playbooks.
     pub(super) filler: Filler<'a>,
@@ -84,7 +86,7 @@ impl Frame<'_> {
 
 /// The steps of a plan for `parts`, each after all that it needs.
 pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
-    let Frame { staff, rules, limit, .. } = *frame;
+    let Frame { staff, rules, limit, .. } = frame;
     let verifier = staff.verifier().filter(|_| rules.require_verification);
     // Every step takes at least a second.
     let max_steps =
