@@ -255,10 +255,23 @@ pub(crate) fn whole_seconds(wait: Duration) -> u64 {
 
 impl From<Vec<FieldError>> for Problem {
     fn from(errors: Vec<FieldError>) -> Self {
-        let mut what: Vec<String> =
-            errors.iter().take(MAX_IN_DETAIL).map(|e| format!("{} {}", e.field, e.message)).collect();
-        if errors.len() > MAX_IN_DETAIL {
-            what.push(format!("and {} more", errors.len() - MAX_IN_DETAIL));
+        // What is wrong in several places is said once.
+        let mut faults: Vec<(&str, Vec<&str>)> = Vec::new();
+        for FieldError { field, message } in &errors {
+            match faults.iter_mut().find(|(known, _)| known == message) {
+                Some((_, fields)) => fields.push(field),
+                None => faults.push((message, vec![field])),
+            }
+        }
+        let (named, others) = faults.split_at(faults.len().min(MAX_IN_DETAIL));
+        let describe = |(message, fields): &(&str, Vec<&str>)| match &fields[..] {
+            [field] => format!("{field} {message}"),
+            fields => format!("{}: {message}", fields.join(", ")),
+        };
+        let mut what: Vec<String> = named.iter().map(describe).collect();
+        if !others.is_empty() {
+            let count: usize = others.iter().map(|(_, fields)| fields.len()).sum();
+            what.push(format!("and {count} more"));
         }
         Self::new(ErrorCode::InvalidRequest, format!("The request is invalid: {}.", what.join("; ")))
             .with_errors(errors)

@@ -1,5 +1,7 @@
 //! Why there is no plan.
 
+use std::collections::HashSet;
+
 use crate::domain::FieldError;
 use crate::domain::problem::{ErrorCode, Problem};
 use crate::llm::LlmError;
@@ -170,8 +172,12 @@ impl PlanError {
     }
 }
 
+/// All of them, each once: several steps may break one policy.
 fn sentences(faults: &[PlanFault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let mut sentences: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let mut known = HashSet::new();
+    sentences.retain(|sentence| known.insert(sentence.clone()));
+    sentences.join("; ")
 }
 
 impl From<PlanError> for Problem {

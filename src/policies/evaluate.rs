@@ -5,13 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{Expr, operators};
 use cel::common::types::{CelBool, CelInt, CelString, DYN_TYPE, STRING_TYPE};
-use cel::common::value::{CowVal, Val};
+use cel::common::value::CowVal;
 use cel::{Context, Env, ExecutionError, IdedExpr as Expression, Value};
 
 use crate::text::shorten;
 
 use super::check::{CHARGE, MATCHES_PATTERN, RANGE};
-use super::values::{Ancestors, Fuel, Pattern, Variables, size_of};
+use super::direct::Scope;
+use super::values::{Fuel, Item, Pattern, Plan, Variables, size_of};
 use super::{FUEL_UNITS, Policies, Policy, PolicyInput, PolicySource, Severity};
 
 /// A policy that does not hold, or that cannot be evaluated, which counts as the same.
@@ -62,7 +63,7 @@ type Args<'b, 'v> = Vec<CowVal<'b, 'v>>;
 type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 /// The standard functions of CEL, and those that rewritten expressions call.
-static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::default().with_optional_support(false).with_stdlib();
     let added = [
         env.add_overload(RANGE, RANGE, vec![DYN_TYPE, DYN_TYPE, DYN_TYPE], charge_range),
@@ -116,8 +117,8 @@ impl Policies {
         if self.is_empty() {
             return Vec::new();
         }
-        self.with_context(input, |variables, context, fuel| {
-            let check = |policy| violation(policy, variables, context, fuel);
+        self.with_context(input, |variables, context| {
+            let check = |policy| violation(policy, variables, context);
             self.policies.iter().filter_map(check).collect()
         })
     }
@@ -129,7 +130,8 @@ impl Policies {
             let expressions =
                 policy.when.iter().map(|when| ("when", when)).chain([("require", &policy.require)]);
             for (field, expression) in expressions {
-                let result = self.with_context(input, |_, context, fuel| holds(expression, context, fuel));
+                let result = self
+                    .with_context(input, |variables, context| holds(expression, None, variables, context));
                 if let Err(failure) = result {
                     failures.push((index, field, failure));
                 }
@@ -142,28 +144,22 @@ impl Policies {
     fn with_context<T>(
         &self,
         input: &PolicyInput<'_>,
-        evaluate: impl FnOnce(&Variables<'_>, &Context<'_, '_>, &Fuel) -> T,
+        evaluate: impl FnOnce(&Variables<'_>, &Context<'_, '_>) -> T,
     ) -> T {
-        let fuel = Fuel::new(FUEL_UNITS);
-        let ancestors = Ancestors::new();
-        let variables = Variables::new(input, &ancestors, &self.patterns, fuel.clone());
+        let plan = Plan::new(input.steps);
+        let variables = Variables::new(input, &plan, &self.patterns, Fuel::new(FUEL_UNITS));
         let mut context = Context::with_env(ENVIRONMENT.clone());
         context.set_variable_resolver(&variables);
-        evaluate(&variables, &context, &fuel)
+        evaluate(&variables, &context)
     }
 }
 
-fn violation(
-    policy: &Policy,
-    variables: &Variables<'_>,
-    context: &Context<'_, '_>,
-    fuel: &Fuel,
-) -> Option<Violation> {
+fn violation(policy: &Policy, variables: &Variables<'_>, context: &Context<'_, '_>) -> Option<Violation> {
     let Policy { source, when, require, is_of_each_step } = policy;
-    let applies = when.as_ref().map_or(Ok(true), |when| holds(when, context, fuel));
+    let applies = when.as_ref().map_or(Ok(true), |when| holds(when, None, variables, context));
     let held = match applies {
         Ok(false) => return None,
-        Ok(true) => holds(require, context, fuel),
+        Ok(true) => holds(require, None, variables, context),
         Err(failure) => Err(failure),
     };
     let PolicySource { name, message, severity, .. } = source;
@@ -173,7 +169,7 @@ fn violation(
     };
     match held {
         Ok(true) => None,
-        Ok(false) => of(message.clone(), offending_steps(require, variables, context, fuel)),
+        Ok(false) => of(message.clone(), offending_steps(require, variables, context)),
         Err(failure) => {
             let (rule, reason) = (message.trim_end_matches('.'), failure.reason(source));
             of(format!("{rule} (it cannot be evaluated: {reason})"), Vec::new())
@@ -182,17 +178,12 @@ fn violation(
 }
 
 /// The numbers of the steps that break a policy of the form `plan.all(step, …)`; none for others.
-fn offending_steps(
-    require: &Expression,
-    variables: &Variables<'_>,
-    context: &Context<'_, '_>,
-    fuel: &Fuel,
-) -> Vec<u32> {
-    let Some((variable, body)) = for_each_step(require) else { return Vec::new() };
-    let breaks = |step: Box<dyn Val + '_>| {
+fn offending_steps(require: &Expression, variables: &Variables<'_>, context: &Context<'_, '_>) -> Vec<u32> {
+    let Some((name, body)) = for_each_step(require) else { return Vec::new() };
+    let breaks = |item: Item<'_>| {
         let mut inner = context.new_inner_scope();
-        inner.add_variable_as_val(variable, step);
-        matches!(holds(body, &inner, fuel), Ok(false))
+        inner.add_variable_as_val(name, item.into_value());
+        matches!(holds(body, Some(&Scope { name, item, outer: None }), variables, &inner), Ok(false))
     };
     let numbered = (1..).zip(variables.steps());
     numbered.filter_map(|(number, step)| breaks(step).then_some(number)).collect()
@@ -215,7 +206,20 @@ fn for_each_step(expression: &Expression) -> Option<(&str, &Expression)> {
 }
 
 /// Whether `expression` is true. A panic of the `cel` crate is a failure like others.
-fn holds(expression: &Expression, context: &Context<'_, '_>, fuel: &Fuel) -> Result<bool, Failure> {
+fn holds(
+    expression: &Expression,
+    scope: Option<&Scope<'_, '_>>,
+    variables: &Variables<'_>,
+    context: &Context<'_, '_>,
+) -> Result<bool, Failure> {
+    let left = variables.fuel.left();
+    if let Some(Item::Bool(yes)) = variables.evaluate(expression, scope) {
+        return Ok(yes);
+    }
+    if variables.fuel.left() == 0 {
+        return Err(Failure::CostsTooMuch);
+    }
+    variables.fuel.restore(left);
     let evaluate = || {
         let value = Value::resolve_val(expression, context)?;
         let boolean = value.downcast_ref::<CelBool>().map(|yes| *yes.inner());
@@ -226,7 +230,7 @@ fn holds(expression: &Expression, context: &Context<'_, '_>, fuel: &Fuel) -> Res
     };
     let result = catch_unwind(AssertUnwindSafe(evaluate));
     // Logical operators may hide the error of what was not evaluated.
-    if fuel.is_used_up() {
+    if variables.fuel.left() == 0 {
         return Err(Failure::CostsTooMuch);
     }
     match result {

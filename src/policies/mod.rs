@@ -4,6 +4,7 @@
 //! cannot be evaluated does not hold.
 
 mod check;
+mod direct;
 mod evaluate;
 mod rewrite;
 mod sample;

@@ -25,63 +25,133 @@ use super::check::pattern_index;
 use super::rewrite::FUEL;
 
 type BoxVal<'v> = Box<dyn Val + 'v>;
-/// For each step, once they are asked for, the places of all that it waits for.
-pub(super) type Ancestors = OnceLock<Vec<Vec<usize>>>;
 
-/// What expressions may name, made when it is first named.
+/// What expressions may name; as CEL values, made when `cel` first names it.
 pub(super) struct Variables<'a> {
-    input: &'a PolicyInput<'a>,
-    ancestors: &'a Ancestors,
-    patterns: &'a [Pattern],
-    fuel: Fuel,
+    pub(super) input: &'a PolicyInput<'a>,
+    plan: &'a Plan<'a>,
+    pub(super) patterns: &'a [Pattern],
+    pub(super) fuel: Fuel,
     context: OnceLock<BoxVal<'a>>,
-    plan: OnceLock<BoxVal<'a>>,
-    arms: OnceLock<BoxVal<'a>>,
+    plan_value: OnceLock<BoxVal<'a>>,
+    arms_value: OnceLock<BoxVal<'a>>,
 }
 
 impl<'a> Variables<'a> {
     pub(super) fn new(
         input: &'a PolicyInput<'a>,
-        ancestors: &'a Ancestors,
+        plan: &'a Plan<'a>,
         patterns: &'a [Pattern],
         fuel: Fuel,
     ) -> Self {
-        let (context, plan, arms) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { input, ancestors, patterns, fuel, context, plan, arms }
+        let (context, plan_value, arms_value) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { input, plan, patterns, fuel, context, plan_value, arms_value }
     }
 
     /// Each step of the plan.
-    pub(super) fn steps(&self) -> impl Iterator<Item = BoxVal<'a>> + use<'a> {
-        let (steps, ancestors) = (self.input.steps, self.ancestors);
-        (0..steps.len()).map(move |place| RecordValue::boxed(Step { steps, ancestors, place }))
+    pub(super) fn steps(&self) -> impl Iterator<Item = Item<'a>> + use<'a> {
+        Item::Plan(self.plan).elements()
+    }
+
+    /// What the variable is, unless it is the caller's context.
+    pub(super) fn item(&self, variable: &str) -> Option<Item<'a>> {
+        let PolicyInput { goal, constraints, schedule, arms, .. } = *self.input;
+        Some(match variable {
+            "goal" => Item::Text(goal),
+            "constraints" => Item::Texts(constraints),
+            "plan" => Item::Plan(self.plan),
+            "schedule" => Item::Schedule(schedule),
+            "arms" => Item::Arms(arms),
+            _ => return None,
+        })
     }
 }
 
 impl VariableResolver for Variables<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        let PolicyInput { goal, constraints, context, schedule, arms, .. } = *self.input;
         Some(match variable {
-            "goal" => CowVal::owned(CelString::from(goal)),
-            "constraints" => texts(constraints),
-            "context" => CowVal::Borrowed(&**self.context.get_or_init(|| object(context))),
-            "plan" => CowVal::Borrowed(&**self.plan.get_or_init(|| list(self.steps()).into_owned())),
-            "schedule" => CowVal::Owned(RecordValue::boxed(schedule)),
+            "context" => CowVal::Borrowed(&**self.context.get_or_init(|| object(self.input.context))),
+            "plan" => CowVal::Borrowed(&**self.plan_value.get_or_init(|| Item::Plan(self.plan).into_value())),
             "arms" => {
-                let all = || list(arms.iter().map(RecordValue::boxed)).into_owned();
-                CowVal::Borrowed(&**self.arms.get_or_init(all))
+                CowVal::Borrowed(&**self.arms_value.get_or_init(|| Item::Arms(self.input.arms).into_value()))
             }
             FUEL => CowVal::Borrowed(&self.fuel),
-            _ => CowVal::Borrowed(self.patterns.get(pattern_index(variable)?)?),
+            _ => match pattern_index(variable) {
+                Some(index) => CowVal::Borrowed(self.patterns.get(index)?),
+                None => CowVal::Owned(self.item(variable)?.into_value()),
+            },
         })
     }
 }
 
+/// A value of a request or a plan that is not in the caller's context: a view that borrows.
+#[derive(Clone, Copy)]
+pub(super) enum Item<'v> {
+    Bool(bool),
+    Int(i64),
+    Text(&'v str),
+    Step(Step<'v>),
+    Arm(&'v Arm),
+    Schedule(&'v Schedule),
+    Ints(&'v [u32]),
+    Levels(&'v [Vec<u32>]),
+    Texts(&'v [String]),
+    Arms(&'v [Arm]),
+    Plan(&'v Plan<'v>),
+    /// The steps at these places.
+    Steps(&'v Plan<'v>, &'v [usize]),
+}
+
+impl<'v> Item<'v> {
+    /// The number of elements of a list.
+    pub(super) fn len(self) -> Option<usize> {
+        Some(match self {
+            Self::Ints(of) => of.len(),
+            Self::Levels(of) => of.len(),
+            Self::Texts(of) => of.len(),
+            Self::Arms(of) => of.len(),
+            Self::Plan(of) => of.steps.len(),
+            Self::Steps(_, of) => of.len(),
+            _ => return None,
+        })
+    }
+
+    /// The element of a list at `place`.
+    fn get(self, place: usize) -> Option<Self> {
+        Some(match self {
+            Self::Ints(of) => Self::Int((*of.get(place)?).into()),
+            Self::Levels(of) => Self::Ints(of.get(place)?),
+            Self::Texts(of) => Self::Text(of.get(place)?),
+            Self::Arms(of) => Self::Arm(of.get(place)?),
+            Self::Plan(plan) if place < plan.steps.len() => Self::Step(Step { plan, place }),
+            Self::Steps(plan, of) => Self::Step(Step { plan, place: *of.get(place)? }),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn elements(self) -> impl Iterator<Item = Self> {
+        (0..).map_while(move |place| self.get(place))
+    }
+
+    pub(super) fn into_value(self) -> BoxVal<'v> {
+        match self {
+            Self::Bool(yes) => Box::new(CelBool::from(yes)),
+            Self::Int(number) => Box::new(CelInt::from(number)),
+            Self::Text(text) => Box::new(CelString::from(text)),
+            Self::Step(step) => RecordValue::boxed(step),
+            Self::Arm(arm) => RecordValue::boxed(arm),
+            Self::Schedule(schedule) => RecordValue::boxed(schedule),
+            list => Box::new(CelList::from(list.elements().map(Self::into_value).collect::<Vec<_>>())),
+        }
+    }
+}
+
 /// What has named fields, as [`RecordKind::fields`](super::shape::RecordKind::fields) lists them.
-trait Fields<'v>: Copy + Send + Sync {
+pub(super) trait Fields<'v>: Copy + Send + Sync {
     const TYPE: &'static Type;
     /// The field that tells it from others.
     const IDENTITY: &'static str;
-    fn field(self, name: &str) -> Option<CowVal<'v, 'v>>;
+    fn field(self, name: &str) -> Option<Item<'v>>;
 }
 
 /// A value with fields.
@@ -117,7 +187,7 @@ impl<'a, T: Fields<'a>> Val for RecordValue<'a, T> {
 
     fn equals(&self, other: &dyn Val) -> bool {
         let identity = CelString::from(T::IDENTITY);
-        let own = self.0.field(T::IDENTITY);
+        let own = self.0.field(T::IDENTITY).map(Item::into_value);
         let others = other.as_indexer().and_then(|other| other.get(&identity).ok());
         other.get_type() == T::TYPE && own.zip(others).is_some_and(|(a, b)| a.equals(b.as_ref()))
     }
@@ -136,7 +206,10 @@ impl<'a, T: Fields<'a>> Indexer for RecordValue<'a, T> {
         Self: 'v,
     {
         let name = index.downcast_ref::<CelString<'_>>().map_or("", CelString::inner);
-        self.0.field(name).ok_or_else(|| ExecutionError::no_such_key(name))
+        self.0
+            .field(name)
+            .map(|field| CowVal::Owned(field.into_value()))
+            .ok_or_else(|| ExecutionError::no_such_key(name))
     }
 
     fn steal<'v>(self: Box<Self>, index: &dyn Val) -> Result<BoxVal<'v>, ExecutionError>
@@ -147,12 +220,24 @@ impl<'a, T: Fields<'a>> Indexer for RecordValue<'a, T> {
     }
 }
 
+/// The steps of a plan.
+pub(super) struct Plan<'v> {
+    steps: &'v [SubTask],
+    /// For each step, once they are asked for, the places of all that it waits for.
+    ancestors: OnceLock<Vec<Vec<usize>>>,
+}
+
+impl<'v> Plan<'v> {
+    pub(super) fn new(steps: &'v [SubTask]) -> Self {
+        Self { steps, ancestors: OnceLock::new() }
+    }
+}
+
 /// A step within its plan.
 #[derive(Clone, Copy)]
-struct Step<'v> {
-    steps: &'v [SubTask],
-    ancestors: &'v Ancestors,
-    place: usize,
+pub(super) struct Step<'v> {
+    plan: &'v Plan<'v>,
+    pub(super) place: usize,
 }
 
 impl<'v> Fields<'v> for Step<'v> {
@@ -162,21 +247,18 @@ impl<'v> Fields<'v> for Step<'v> {
     };
     const IDENTITY: &'static str = "step";
 
-    fn field(self, name: &str) -> Option<CowVal<'v, 'v>> {
-        let Self { steps, ancestors, place } = self;
-        let step = steps.get(place)?;
+    fn field(self, name: &str) -> Option<Item<'v>> {
+        let Self { plan, place } = self;
+        let step = plan.steps.get(place)?;
         Some(match name {
-            "step" => int(step.step),
-            "action" => text(&step.action),
-            "required_arm" => text(&step.required_arm),
-            "acceptance_criteria" => texts(&step.acceptance_criteria),
-            "depends_on" => ints(&step.depends_on),
-            "estimated_cost_tier" => int(step.estimated_cost_tier),
-            "estimated_duration_seconds" => int(step.estimated_duration_seconds),
-            "ancestors" => {
-                let before = &ancestors.get_or_init(|| ancestors_of(steps))[place];
-                list(before.iter().map(|&place| RecordValue::boxed(Step { place, ..self })))
-            }
+            "step" => Item::Int(step.step.into()),
+            "action" => Item::Text(&step.action),
+            "required_arm" => Item::Text(&step.required_arm),
+            "acceptance_criteria" => Item::Texts(&step.acceptance_criteria),
+            "depends_on" => Item::Ints(&step.depends_on),
+            "estimated_cost_tier" => Item::Int(step.estimated_cost_tier.into()),
+            "estimated_duration_seconds" => Item::Int(step.estimated_duration_seconds.into()),
+            "ancestors" => Item::Steps(plan, &plan.ancestors.get_or_init(|| ancestors_of(plan.steps))[place]),
             _ => return None,
         })
     }
@@ -204,16 +286,16 @@ impl<'v> Fields<'v> for &'v Arm {
     };
     const IDENTITY: &'static str = "id";
 
-    fn field(self, name: &str) -> Option<CowVal<'v, 'v>> {
+    fn field(self, name: &str) -> Option<Item<'v>> {
         Some(match name {
-            "id" => text(&self.id),
-            "description" => text(&self.description),
-            "capabilities" => texts(&self.capabilities),
-            "keywords" => texts(&self.keywords),
-            "cost_tier" => int(self.cost_tier),
-            "aliases" => texts(&self.aliases),
-            "inputs" => texts(&self.inputs),
-            "outputs" => texts(&self.outputs),
+            "id" => Item::Text(&self.id),
+            "description" => Item::Text(&self.description),
+            "capabilities" => Item::Texts(&self.capabilities),
+            "keywords" => Item::Texts(&self.keywords),
+            "cost_tier" => Item::Int(self.cost_tier.into()),
+            "aliases" => Item::Texts(&self.aliases),
+            "inputs" => Item::Texts(&self.inputs),
+            "outputs" => Item::Texts(&self.outputs),
             _ => return None,
         })
     }
@@ -226,34 +308,16 @@ impl<'v> Fields<'v> for &'v Schedule {
     };
     const IDENTITY: &'static str = "critical_path_seconds";
 
-    fn field(self, name: &str) -> Option<CowVal<'v, 'v>> {
+    fn field(self, name: &str) -> Option<Item<'v>> {
         Some(match name {
-            "levels" => list(self.levels.iter().map(|level| ints(level).into_owned())),
-            "critical_path" => ints(&self.critical_path),
-            "critical_path_seconds" => int(i64::try_from(self.critical_path_seconds).unwrap_or(i64::MAX)),
+            "levels" => Item::Levels(&self.levels),
+            "critical_path" => Item::Ints(&self.critical_path),
+            "critical_path_seconds" => {
+                Item::Int(i64::try_from(self.critical_path_seconds).unwrap_or(i64::MAX))
+            }
             _ => return None,
         })
     }
-}
-
-fn int<'v>(number: impl Into<i64>) -> CowVal<'v, 'v> {
-    CowVal::owned(CelInt::from(number.into()))
-}
-
-fn text(text: &str) -> CowVal<'_, '_> {
-    CowVal::owned(CelString::from(text))
-}
-
-fn list<'v>(elements: impl Iterator<Item = BoxVal<'v>>) -> CowVal<'v, 'v> {
-    CowVal::owned(CelList::from(elements.collect::<Vec<_>>()))
-}
-
-fn ints(numbers: &[u32]) -> CowVal<'_, '_> {
-    list(numbers.iter().map(|number| int(*number).into_owned()))
-}
-
-fn texts(of: &[String]) -> CowVal<'_, '_> {
-    list(of.iter().map(|one| text(one).into_owned()))
 }
 
 fn object(fields: &serde_json::Map<String, Value>) -> BoxVal<'_> {
@@ -320,8 +384,14 @@ impl Fuel {
         Self(Arc::new(AtomicU64::new(units)))
     }
 
-    pub(super) fn is_used_up(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+    /// What is left.
+    pub(super) fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Gives back what was taken since `left` was left.
+    pub(super) fn restore(&self, left: u64) {
+        self.0.store(left, Ordering::Relaxed);
     }
 
     /// Takes `units`, or what is left when that is less.
@@ -329,7 +399,7 @@ impl Fuel {
     /// # Errors
     /// When there were not enough.
     pub(super) fn charge(&self, units: u64) -> Result<(), ExecutionError> {
-        let left = self.0.load(Ordering::Relaxed);
+        let left = self.left();
         self.0.store(left.saturating_sub(units), Ordering::Relaxed);
         if units < left { Ok(()) } else { Err(ExecutionError::function_error("policy", "costs too much")) }
     }

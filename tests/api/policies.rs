@@ -118,6 +118,28 @@ async fn validation_names_the_policy_and_the_step() {
 }
 
 #[tokio::test]
+async fn the_detail_says_a_policy_once_and_names_the_steps_that_break_it() {
+    let policies = file(
+        "policies: [{name: p, require: 'plan.all(s, s.step == 2)', message: Only step 2}, {name: q, require: 'plan.all(s, s.step != 1)', message: No step 1}]",
+    );
+    let variables = [("PLANNER_ENGINE", "embedded"), ("PLANNER_CONFIG_FILE", policies.path.as_str())];
+    let app = TestApp::start(&variables).await;
+    let response = app.plan_at("/validate", &good_plan()).await;
+    assert_eq!(response.status(), 422);
+    let problem = json_of(response).await;
+    let expected = "The request is invalid: plan[0], plan[2], plan[3], plan[4]: the policy `p` does not hold: Only step 2; plan[0] the policy `q` does not hold: No step 1.";
+    assert_eq!(problem["detail"], expected);
+    assert_eq!(problem["errors"].as_array().map(Vec::len), Some(5));
+    let (_, problem) = app.refused(&json!({ "goal": "Fix the login and add tests" })).await;
+    let detail = problem["detail"].as_str().expect("a detail");
+    assert_eq!(
+        (detail.matches("Only step 2").count(), detail.matches("No step 1").count()),
+        (1, 1),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
 async fn policies_hold_for_replans_and_for_the_embedded_planner() {
     let never = file("policies: [{name: never, require: 'false', message: Nothing may be planned}]");
     let variables = [("PLANNER_ENGINE", "embedded"), ("PLANNER_CONFIG_FILE", never.path.as_str())];
