@@ -266,6 +266,10 @@ impl From<Vec<FieldError>> for Problem {
         let (named, others) = faults.split_at(faults.len().min(MAX_IN_DETAIL));
         let describe = |(message, fields): &(&str, Vec<&str>)| match &fields[..] {
             [field] => format!("{field} {message}"),
+            fields if fields.len() > MAX_IN_DETAIL => {
+                let more = fields.len() - MAX_IN_DETAIL;
+                format!("{} and {more} more: {message}", fields[..MAX_IN_DETAIL].join(", "))
+            }
             fields => format!("{}: {message}", fields.join(", ")),
         };
         let mut what: Vec<String> = named.iter().map(describe).collect();

@@ -1,4 +1,4 @@
-//! How a call reaches the LLM server: async-openai over reqwest, with one send for each call. Everything that is not
+//! How a call reaches the LLM server: async-openai over reqwest, with one send that counts for each call. Everything that is not
 //! a success becomes a [`CallError`]. Retries that count are the business of [`fallback`](super::fallback).
 
 mod failure;
