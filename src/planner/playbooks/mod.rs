@@ -9,6 +9,7 @@ mod compose;
 mod constraints;
 mod language;
 pub(in crate::planner) mod limit;
+mod objects;
 mod parts;
 mod remaining;
 mod sentences;
@@ -81,6 +82,8 @@ struct ReadGoal<'a> {
     aside: Vec<String>,
     /// Sentences that describe the state of things.
     background: Vec<String>,
+    /// The phrases of playbooks in it.
+    found: PhraseMatches,
 }
 
 impl EmbeddedPlanner {
@@ -161,7 +164,7 @@ impl EmbeddedPlanner {
             aside.extend(others.into_iter().map(|(_, other)| other.part.text));
             matched = follow.into_iter().map(|(_, part)| Matched { playbook, ..part }).collect();
         }
-        ReadGoal { matched, aside, background }
+        ReadGoal { matched, aside, background, found }
     }
 
     /// Whether there are arms for what `playbook` is about.
@@ -195,7 +198,7 @@ impl EmbeddedPlanner {
 
     /// The plan for a goal that was read.
     fn follow(&self, request: &PlanRequest, read: &ReadGoal<'_>) -> Proposal {
-        let ReadGoal { matched, aside, background } = read;
+        let ReadGoal { matched, aside, background, found } = read;
         let (constraints, mut limit) = constraints_of(request);
         let budget = request.budget.unwrap_or_default();
         let rules = budget.within(&self.rules);
@@ -203,7 +206,7 @@ impl EmbeddedPlanner {
         let frame = Frame {
             staff: &self.staff,
             library: &self.library,
-            found: self.library.phrases_in(&goal),
+            found,
             rules: &rules,
             filler: Filler { goal: &goal, constraints: &constraints },
             addons: self.addons(request, matched, &constraints),

@@ -2,8 +2,9 @@
 
 use crate::text::is_ideograph;
 
-use super::language::{Language, Opening, first_word, without_separable};
+use super::language::{Language, Opening, first_word};
 use super::limit;
+use super::objects::{OBJECT_CHARS, QUESTION_WORDS, aside, condition, object_of};
 use super::sentences::{sentences, without_marker};
 use super::wording::{lower_first, one_line, quoted, without_quotations};
 
@@ -12,14 +13,10 @@ const MAX_PARTS: usize = 48;
 /// Most items of a list that is worked off in one step, and most words of one.
 const MAX_ITEMS: usize = 8;
 const ITEM_WORDS: usize = 7;
-/// Fewest words of a condition: "if possible" is none.
-const CONDITION_WORDS: usize = 3;
 /// Most words of a heading before a colon.
 const HEADING_WORDS: usize = 5;
 /// Words of headings: "Do these three things today:".
 const HEADING: [&str; 6] = ["following", "things", "tasks", "errands", "steps", "folgendes"];
-/// Longest object in a step, in characters.
-const OBJECT_CHARS: usize = 80;
 
 /// A goal taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,7 +244,7 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     (joins && length > 0 && (opens || language.opens_part(behind))).then_some(length)
 }
 
-fn trimmed(text: &str) -> String {
+pub(super) fn trimmed(text: &str) -> String {
     let text =
         text.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | '、' | ':' | ';' | '；'));
     let last = text.rsplit(' ').next().unwrap_or_default();
@@ -286,9 +283,6 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
         }
     }
 }
-
-/// Beginnings of objects that "it" does not stand for: "find out why".
-const QUESTION_WORDS: [&str; 8] = ["why", "what", "which", "how", "who", "where", "when", "whether"];
 
 /// Verbs whose objects are persons, for whom "it" does not stand: "have the CFO sign it".
 const ASKING: [&str; 7] = ["have", "let", "ask", "tell", "get", "help", "remind"];
@@ -380,85 +374,4 @@ fn with_list_in_brackets(text: String) -> String {
         && items.iter().all(|item| !item.is_empty() && item.split(' ').count() <= ITEM_WORDS)
         && without_quotations(&text, true).contains(": ");
     if is_list { format!("{head} ({list})") } else { text }
-}
-
-/// What `text` is about: what its verb acts on, as something known ("a page" → "the page").
-fn object_of(text: &str, opening: Option<Opening>, language: &Language) -> String {
-    match opening {
-        Some(Opening::English) => {}
-        Some(Opening::Foreign) => {
-            let behind = language.behind_verb(text);
-            let object = behind.split([',', '，', ':']).next().unwrap_or_default().trim();
-            let object = without_separable(object);
-            return quoted(if object.is_empty() { text } else { object });
-        }
-        // "a cost estimate for the roof"
-        None if ["a", "an", "the"].contains(&first_word(text).as_str()) => {}
-        None => return quoted(text),
-    }
-    let words: Vec<&str> = text.split(' ').collect();
-    let verb = verb_words(&words);
-    // "Make sure that …"
-    if words.get(verb).is_some_and(|word| ["sure", "certain"].contains(word)) {
-        return quoted(words[verb + 1..].join(" ").trim_start_matches("that "));
-    }
-    // "what's"
-    let asks =
-        |word: &&str| word.split(['\'', '’']).next().is_some_and(|word| QUESTION_WORDS.contains(&word));
-    if words.get(verb).is_some_and(asks) {
-        return quoted(&words[verb..].join(" "));
-    }
-    let begin = if opening.is_some() { object_at(&words) } else { 0 };
-    let rest = &words[begin.min(words.len())..];
-    let end = (1..rest.len()).find(|&at| language.ends_object(&rest[..at], &rest[at..]));
-    let object = rest[..end.unwrap_or(rest.len())].join(" ");
-    let object = object.trim_end_matches([',', ':', ';', '.']);
-    let known = match object.split_once(' ') {
-        Some((article, noun)) if ["a", "an"].contains(&article.to_lowercase().as_str()) => {
-            format!("the {noun}")
-        }
-        _ => object.to_owned(),
-    };
-    if known.is_empty() {
-        return quoted(text);
-    }
-    crate::text::shorten(&known, OBJECT_CHARS)
-}
-
-/// How many of `words` say what is done, and for whom: "quickly fix", "tell me".
-fn verb_words(words: &[&str]) -> usize {
-    let verbs = if words[0].to_lowercase().ends_with("ly") { 2 } else { 1 };
-    verbs + usize::from(words.get(verbs).is_some_and(|word| ["me", "us"].contains(word)))
-}
-
-/// Where in `words`, which begin with an English verb, its object begins: "look up", "wait for".
-fn object_at(words: &[&str]) -> usize {
-    let verb = verb_words(words);
-    let at = |place: usize, among: &[&str]| words.get(place).is_some_and(|word| among.contains(word));
-    let particle =
-        verb + usize::from(at(verb, &["up", "out", "down", "off", "back", "together", "away", "over"]));
-    particle + usize::from(at(particle, &["for", "to", "about", "at", "on", "into", "that"]))
-}
-
-/// What `text` says must be so before it is done, at its end.
-fn condition(text: &str, language: &Language) -> Option<String> {
-    let masked = without_quotations(text, true);
-    // What is quoted is masked.
-    let is_said = |at: &usize| !masked.as_bytes()[*at..].starts_with(b" ");
-    let mut words = text.match_indices(' ').map(|(at, _)| at + 1).filter(is_said);
-    let condition = words.find_map(|at| language.behind_condition(&text[at..]))?;
-    (condition.split(' ').count() >= CONDITION_WORDS).then(|| trimmed(condition))
-}
-
-/// Where in `text` it begins to say how, when, where or for what something is done.
-fn aside(text: &str, opening: Option<Opening>, language: &Language) -> usize {
-    let words: Vec<&str> = text.split(' ').collect();
-    let begin = match opening {
-        Some(Opening::English) => object_at(&words),
-        Some(Opening::Foreign) => 1,
-        None => words.len(),
-    };
-    let aside = words.iter().enumerate().skip(begin + 1).find(|(_, word)| language.begins_aside(word));
-    let aside = aside.map_or(text.len(), |(at, _)| words[..at].join(" ").len());
-    text.find([',', '，', '(']).map_or(aside, |comma| comma.min(aside))
 }

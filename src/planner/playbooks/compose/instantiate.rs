@@ -34,7 +34,7 @@ pub(super) fn instantiate(
         return;
     }
     let playbook = group[0].playbook;
-    let applies = frame.library.applicable(playbook, &frame.found);
+    let applies = frame.library.applicable(playbook, frame.found);
     let is_fixed = playbook.mode == Mode::Fixed;
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
     let whole = Part::of_all(group.iter().map(|matched| &matched.part));

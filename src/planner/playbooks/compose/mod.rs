@@ -67,7 +67,7 @@ pub(super) struct Frame<'a> {
     pub(super) staff: &'a Staff,
     pub(super) library: &'a Library,
     /// The phrases of playbooks in the goal.
-    pub(super) found: PhraseMatches,
+    pub(super) found: &'a PhraseMatches,
     pub(super) rules: &'a PlanRules,
     /// Fills the slots of playbooks.
     pub(super) filler: Filler<'a>,
