@@ -118,6 +118,9 @@ pub struct PlaybookStep {
     /// The step is only for goals with one of these phrases in them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<String>,
+    /// Phrases of what a goal may ask for by itself, and this step does: such a part of the goal becomes this step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covers: Vec<String>,
     /// Names of results that it uses, if another part of the plan produces them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumes: Vec<String>,

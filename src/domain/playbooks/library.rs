@@ -1,5 +1,6 @@
 //! All playbooks, and which of them fits a text.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
@@ -39,6 +40,7 @@ struct Entry {
     none_of: Vec<usize>,
     /// For each step.
     when: Vec<Vec<usize>>,
+    covers: Vec<Vec<usize>>,
 }
 
 /// The names alone: settings are logged.
@@ -189,7 +191,7 @@ impl Library {
         let entries = places.into_iter().map(|place| &self.entries[place]).filter(|entry| is_meant(entry));
         let scored = entries.map(|entry| (&entry.playbook, entry.score(&found, is_question, weight)));
         let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= MIN_SCORE).collect();
-        fitting.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
+        fitting.sort_by_key(|(_, score)| Reverse(*score));
         fitting.into_iter()
     }
 
@@ -200,9 +202,25 @@ impl Library {
 
     /// For each step of `playbook`, whether it is for a text in which these phrases were found.
     pub(crate) fn applicable(&self, playbook: &Playbook, found: &PhraseMatches) -> Vec<bool> {
-        let entry = self.entries.iter().find(|entry| entry.playbook.name == playbook.name);
-        let Some(entry) = entry else { return vec![true; playbook.steps.len()] };
+        let Some(entry) = self.entry(playbook) else { return vec![true; playbook.steps.len()] };
         entry.when.iter().map(|phrases| phrases.is_empty() || found.any(phrases)).collect()
+    }
+
+    /// The place of the step of `playbook` that does what a part of a goal asks for: the one with the longest phrase in
+    /// `text`, which is the part up to where it says how, when or for what.
+    pub(crate) fn covering(&self, playbook: &Playbook, text: &str) -> Option<usize> {
+        let entry = self.entry(playbook).filter(|entry| entry.covers.iter().any(|phrases| !phrases.is_empty()))?;
+        let found = self.phrases_in(text);
+        let longest = |phrases: &Vec<usize>| {
+            found.among(phrases).map(|(number, _)| self.phrases.phrase(number).len()).max()
+        };
+        let lengths = entry.covers.iter().enumerate();
+        let lengths = lengths.filter_map(|(place, phrases)| Some((longest(phrases)?, Reverse(place))));
+        lengths.max().map(|(_, Reverse(place))| place)
+    }
+
+    fn entry(&self, playbook: &Playbook) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.playbook.name == playbook.name)
     }
 
     /// The steps that are added to plans of other playbooks where one of `texts` calls for them.
@@ -227,6 +245,7 @@ impl Entry {
             any_of: any_of.iter().map(|group| phrases.numbers(group)).collect(),
             none_of: phrases.numbers(none_of),
             when: playbook.steps.iter().map(|step| phrases.numbers(&step.when)).collect(),
+            covers: playbook.steps.iter().map(|step| phrases.numbers(&step.covers)).collect(),
             playbook,
         }
     }

@@ -72,6 +72,8 @@ pub struct Proposal {
 struct Matched<'a> {
     part: Part,
     playbook: &'a Playbook,
+    /// The place of the step that does it, if that is not the work as a whole: the playbook is that of an earlier part.
+    step: Option<usize>,
 }
 
 /// A goal, read with the playbooks of an installation.
@@ -147,7 +149,7 @@ impl EmbeddedPlanner {
             let best = self.library.best(format!("{text} {before}").trim_end(), aside, outline);
             let best =
                 best.filter(|playbook| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, &found));
-            Matched { playbook: best.unwrap_or(outline), part }
+            Matched { playbook: best.unwrap_or(outline), part, step: None }
         });
         let mut matched: Vec<Matched<'_>> = matched.collect();
         self.part_from_work(&mut matched);
@@ -156,7 +158,9 @@ impl EmbeddedPlanner {
         if let Some(playbook) = asked.and_then(|name| self.library.named(name))
             && self.can_begin(playbook, &found)
         {
-            let fits = |part: &Matched<'_>| part.playbook.name == playbook.name;
+            let fits = |part: &Matched<'_>| {
+                part.playbook.name == playbook.name || self.covering(playbook, &part.part).is_some()
+            };
             // Without a part that it fits, the first one says what the plan is about.
             let first = matched.iter().position(fits).unwrap_or(0);
             let (follow, others): (Vec<_>, Vec<_>) =
@@ -164,7 +168,27 @@ impl EmbeddedPlanner {
             aside.extend(others.into_iter().map(|(_, other)| other.part.text));
             matched = follow.into_iter().map(|(_, part)| Matched { playbook, ..part }).collect();
         }
+        self.cover(&mut matched);
         ReadGoal { matched, aside, background, found }
+    }
+
+    /// Gives parts to the steps that do them anyway: "Organise the trip and book the coaches".
+    fn cover(&self, matched: &mut [Matched<'_>]) {
+        for index in 1..matched.len() {
+            let part = &matched[index].part;
+            let earlier = matched[..index].iter().filter(|earlier| earlier.step.is_none());
+            let mut covering =
+                earlier.filter_map(|earlier| Some((earlier.playbook, self.covering(earlier.playbook, part)?)));
+            if let Some((playbook, step)) = covering.next() {
+                matched[index].playbook = playbook;
+                matched[index].step = Some(step);
+            }
+        }
+    }
+
+    /// The place of the step of `playbook` that does `part`.
+    fn covering(&self, playbook: &Playbook, part: &Part) -> Option<usize> {
+        self.library.covering(playbook, part.text.get(..part.aside).unwrap_or(&part.text))
     }
 
     /// Whether there are arms for what `playbook` is about.
@@ -252,7 +276,7 @@ impl EmbeddedPlanner {
     /// approval comes before what cannot be undone in any case.
     fn put_in_order(&self, matched: &mut [Matched<'_>]) {
         for index in 1..matched.len() {
-            let Matched { part, playbook } = &matched[index];
+            let Matched { part, playbook, .. } = &matched[index];
             let mut finals = (0..index).filter(|at| matched[*at].playbook.is_final());
             let approves = || {
                 !playbook.is_final() && self.library.addons(&[&part.text]).iter().any(|step| step.checks())

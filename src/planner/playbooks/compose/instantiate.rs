@@ -30,6 +30,7 @@ pub(super) fn instantiate(
 ) {
     let staff = frame.staff;
     let group = &groups[place];
+    let whole_parts = || group.iter().copied().filter(|matched| matched.step.is_none());
     if absorbed(groups, place, frame.library, nodes) {
         return;
     }
@@ -37,7 +38,7 @@ pub(super) fn instantiate(
     let applies = frame.library.applicable(playbook, frame.found);
     let is_fixed = playbook.mode == Mode::Fixed;
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
-    let whole = Part::of_all(group.iter().map(|matched| &matched.part));
+    let whole = Part::of_all(whole_parts().map(|matched| &matched.part));
     // "Sign the contract" asks for the last step of a review, which the review itself comes before.
     let of_core = |matched: &Matched<'_>| {
         let mut others = asked_for(matched, playbook, frame.library).into_iter();
@@ -54,9 +55,13 @@ pub(super) fn instantiate(
             .filter_map(|id| playbook.steps.iter().position(|other| other.id == *id))
             .flat_map(|place| places[place].iter().copied())
             .collect();
+        // What the goal asks for is done in this step: the work as a whole, or parts that it covers.
+        let covered = || group.iter().filter(|matched| matched.step == Some(index));
+        let is_covering = covered().next().is_some();
+        let is_core = step.is_core() || is_covering;
         let ends = step.checks() && index + 1 == playbook.steps.len();
         let closes = ends && must_verify;
-        let must_be_done = step.needs_checks() || step.rank == 1;
+        let must_be_done = step.needs_checks() || step.rank == 1 || is_covering;
         let arm = staff.for_step(step).or(core_arm.filter(|_| must_be_done));
         let arm = arm.or_else(|| outline_arm(step, group, place, frame, nodes));
         // It is not known what outlined parts have in common: the more parts, the less leads up to the first of them,
@@ -64,8 +69,8 @@ pub(super) fn instantiate(
         let is_aside = playbook.outline
             && (ends && groups.len() > 1
                 || step.rank > 1 && (place > 0 || usize::from(step.rank) + groups.len() > MOST_LEADING));
-        let is_wanted =
-            applies[index] && !is_aside && (!ends || closes || guards(&step.produces, &groups[place + 1..]));
+        let is_wanted = is_covering
+            || applies[index] && !is_aside && (!ends || closes || guards(&step.produces, &groups[place + 1..]));
         let Some(arm) = arm.filter(|_| is_wanted) else {
             places.push(needs.into_iter().collect());
             continue;
@@ -78,27 +83,29 @@ pub(super) fn instantiate(
                 && step.produces.iter().all(|result| node.produces.contains(result))
         };
         if (is_first || step.produces.iter().all(|result| result == BACKUP))
-            && !step.is_core()
+            && !is_core
             && !step.needs_checks()
             && let Some(done) = nodes.iter().rposition(is_done)
         {
             places.push(needs.into_iter().chain([done]).collect());
             continue;
         }
-        let texts = if step.is_core() {
-            group.iter().map(|part| of_core(part)).collect()
+        let texts = if is_covering {
+            covered().map(|matched| matched.part.clone()).collect()
+        } else if is_core {
+            whole_parts().map(of_core).collect()
         } else {
             vec![whole.clone()]
         };
         let mut before = needs.clone();
         let mut copies = Vec::new();
         for part in &texts {
-            if let Some(condition) = part.condition.as_ref().filter(|_| step.is_core() && !frame.waits()) {
+            if let Some(condition) = part.condition.as_ref().filter(|_| is_core && !frame.waits()) {
                 nodes.push(gate(condition, part, place, arm, &before, frame));
                 before = [nodes.len() - 1].into();
             }
-            let action = frame.filler.fill(&step.action, part);
-            let own_arm = if step.is_core() && step.arm.is_none() { staff.named_in(&action) } else { None };
+            let action = frame.filler.fill(if is_covering { "{part}" } else { &step.action }, part);
+            let own_arm = if is_core && step.arm.is_none() { staff.named_in(&action) } else { None };
             nodes.push(Node {
                 action,
                 arm: own_arm.unwrap_or(arm),
@@ -106,12 +113,12 @@ pub(super) fn instantiate(
                 needs: before.clone(),
                 cost_tier: step.cost_tier,
                 seconds: limit::waiting(&part.text)
-                    .filter(|_| step.is_core())
+                    .filter(|_| is_core)
                     .unwrap_or(step.duration_seconds),
                 group: place,
                 step: index,
-                rank: if is_fixed || step.is_core() || step.needs_checks() { 0 } else { step.rank },
-                is_core: step.is_core(),
+                rank: if is_fixed || is_core || step.needs_checks() { 0 } else { step.rank },
+                is_core,
                 closes,
                 needs_checks: step.needs_checks(),
                 checks: step.checks()
@@ -131,7 +138,7 @@ pub(super) fn instantiate(
     {
         first.rank = 0;
         let action = first.action.to_lowercase();
-        cover(first, group.iter().filter(|matched| !action.contains(&matched.part.text.to_lowercase())));
+        cover(first, whole_parts().filter(|matched| !action.contains(&matched.part.text.to_lowercase())));
     }
 }
 
@@ -206,6 +213,10 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
         let makes_it = !produced.is_empty() && produced.iter().all(|result| node.produces.contains(result));
         !node.is_core && (is_asked_for || makes_it)
     };
+    // Parts that steps of this group cover need the group.
+    if group.iter().any(|matched| matched.step.is_some()) {
+        return false;
+    }
     let Some(at) = nodes.iter().position(does_it) else { return false };
     let is_needed = nodes.iter().any(|node| !node.closes && node.needs.contains(&at));
     let node = &mut nodes[at];
@@ -220,14 +231,14 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
             .filter(|node| node.closes && node.needs.contains(&at))
             .for_each(|node| node.group = place);
     } else {
-        cover(node, group.iter());
+        cover(node, group.iter().copied());
     }
     true
 }
 
 /// Names the parts of `group` in a step that does them.
-fn cover<'a>(node: &mut Node, group: impl Iterator<Item = &'a &'a Matched<'a>>) {
-    let covers = |matched: &&Matched<'_>| format!("Covers what was asked: {}", quoted(&matched.part.text));
+fn cover<'a>(node: &mut Node, group: impl Iterator<Item = &'a Matched<'a>>) {
+    let covers = |matched: &Matched<'_>| format!("Covers what was asked: {}", quoted(&matched.part.text));
     node.criteria.extend(group.map(covers));
 }
 

@@ -125,6 +125,13 @@ fn grouped<'a>(parts: &'a [Matched<'a>], library: &Library) -> Vec<Group<'a>> {
             group[0].playbook.name == part.playbook.name
                 && instantiate::asked_for(part, part.playbook, library).is_empty()
         };
+        let covers = |group: &&mut Group<'_>| {
+            part.step.is_some() && group[0].playbook.name == part.playbook.name
+        };
+        if let Some(group) = groups.iter_mut().rfind(covers) {
+            group.push(part);
+            continue;
+        }
         match groups.last_mut() {
             Some(group) if joins(group) => group.push(part),
             _ => groups.push(vec![part]),
