@@ -86,6 +86,9 @@ fn in_full(playbook: &Playbook) -> String {
         if !step.when.is_empty() {
             let _ = write!(text, "; only for goals with: {}", step.when.join(", "));
         }
+        if !step.covers.is_empty() {
+            let _ = write!(text, "; does parts of goals with: {}", step.covers.join(", "));
+        }
         for criterion in &step.acceptance_criteria {
             let _ = write!(text, "\n   • {criterion}");
         }

@@ -64,8 +64,17 @@ impl Finish {
     }
 }
 
+/// Scaled durations are round, as people state them.
 fn scaled(step: &DraftStep, scale: f64) -> f64 {
-    (step.seconds.unwrap_or_default() * scale).floor().max(1.0)
+    let seconds = (step.seconds.unwrap_or_default() * scale).floor().max(1.0);
+    let unit = match seconds {
+        _ if scale >= 1.0 => 1.0,
+        ..600.0 => 1.0,
+        ..3_600.0 => 60.0,
+        ..86_400.0 => 300.0,
+        _ => 1_800.0,
+    };
+    (seconds / unit).floor() * unit
 }
 
 /// Scales the estimates of a draft with `done` steps to the budget as far as possible, and below the `limit` in seconds

@@ -208,6 +208,7 @@ const BUILT_IN: &[(&str, &str)] = files![
     "guard",
     "approval",
     "recurrence",
+    "outline-prohibition",
     "outline-it",
     "outline-it-fault",
 ];

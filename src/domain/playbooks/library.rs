@@ -134,18 +134,26 @@ impl Library {
         Some(FieldError { field: "playbook".into(), message })
     }
 
-    /// The playbook that fits `text` best and more than an `outline` for it; `None` when none does.
+    /// The playbook that fits `text` best and more than an `outline` for it, and whether more than a single word points to
+    /// it; `None` when none does.
     ///
     /// Single words in the bytes `aside` of `text` count only where neither the rest of it nor an outline points to a kind
-    /// of work: a poem for the wedding is no wedding.
-    pub fn best(&self, text: &str, aside: Range<usize>, outline: &Playbook) -> Option<&Playbook> {
+    /// of work, and then only in `subject`, which is the text without times and reasons: a poem for the wedding is no
+    /// wedding, and what is mended before a journey is no journey.
+    pub fn best(
+        &self,
+        text: &str,
+        aside: Range<usize>,
+        subject: &str,
+        outline: &Playbook,
+    ) -> Option<(&Playbook, bool)> {
         let folded = |end: usize| fold(text.get(..end).unwrap_or(text)).len();
         let aside = folded(aside.start)..folded(aside.end);
         let outweighs = |(_, score): &(&Playbook, usize)| *score > outline.matches.outweighs;
         let to_the_point = self.ranked(Entry::is_candidate, text, aside).next().filter(outweighs);
         let is_general = outline.name == GENERAL_OUTLINE;
-        let beside = || self.scored(text).next().filter(outweighs).filter(|_| is_general);
-        to_the_point.or_else(beside).map(|(playbook, _)| playbook)
+        let beside = || self.scored(subject).next().filter(outweighs).filter(|_| is_general);
+        to_the_point.or_else(beside).map(|(playbook, score)| (playbook, score >= GUIDING_SCORE))
     }
 
     /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the general one.
@@ -209,7 +217,8 @@ impl Library {
     /// The place of the step of `playbook` that does what a part of a goal asks for: the one with the longest phrase in
     /// `text`, which is the part up to where it says how, when or for what.
     pub(crate) fn covering(&self, playbook: &Playbook, text: &str) -> Option<usize> {
-        let entry = self.entry(playbook).filter(|entry| entry.covers.iter().any(|phrases| !phrases.is_empty()))?;
+        let entry =
+            self.entry(playbook).filter(|entry| entry.covers.iter().any(|phrases| !phrases.is_empty()))?;
         let found = self.phrases_in(text);
         let longest = |phrases: &Vec<usize>| {
             found.among(phrases).map(|(number, _)| self.phrases.phrase(number).len()).max()

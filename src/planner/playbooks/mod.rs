@@ -30,11 +30,14 @@ use super::draft::{Draft, DraftStep};
 use super::error::list;
 use arms::Staff;
 use compose::{Frame, Node};
+use language::Language;
 use parts::{Goal, Part, Turn};
 use wording::Filler;
 
 /// Confidence in a plan whose parts all follow a playbook.
 const FULL_CONFIDENCE: f64 = 0.65;
+/// The same, if only a single word points to one of the playbooks.
+const SINGLE_WORD_CONFIDENCE: f64 = 0.5;
 /// Confidence in a plan with parts that follow none: at least, and what it adds that nearly all follow one.
 const OUTLINE_CONFIDENCE: f64 = 0.3;
 const RECOGNISED_CONFIDENCE: f64 = 0.1;
@@ -74,6 +77,8 @@ struct Matched<'a> {
     playbook: &'a Playbook,
     /// The place of the step that does it, if that is not the work as a whole: the playbook is that of an earlier part.
     step: Option<usize>,
+    /// Whether more than a single word of the part points to the playbook.
+    is_certain: bool,
 }
 
 /// A goal, read with the playbooks of an installation.
@@ -134,24 +139,38 @@ impl EmbeddedPlanner {
 
     /// The parts of the goal, each with its playbook: the one that fits, or what the caller asked for.
     fn read(&self, request: &PlanRequest) -> ReadGoal<'_> {
-        let Goal { parts, background } = parts::split(&request.goal);
+        let Goal { parts, mut background } = parts::split(&request.goal);
         let asked = request.playbook.as_deref();
         let found = self.library.phrases_in(&request.goal);
+        let language = Language::get();
+        let texts: Vec<String> = parts.iter().map(|part| part.text.clone()).collect();
         let matched = parts.into_iter().enumerate().map(|(index, part)| {
-            // What is said before the first part belongs to it.
-            let before = if index == 0 { background.join(" ") } else { String::new() };
+            // What is said before the first part belongs to it, as does what "it" stands for.
+            let before = match index {
+                0 => background.join(" "),
+                _ if language.is_pronoun(&part.object) => texts[index - 1].clone(),
+                _ => String::new(),
+            };
             // "Could you book a table?"
             let said = part.text.trim_end_matches(['?', '？', ' ']);
             let said = if part.opening.is_some() { said } else { &part.text };
-            let text = language::Language::get().with_plain_verb(said);
+            // "Get it fixed"
+            let text = match language.caused(said) {
+                Some(verb) => format!("{verb} {} {said}", part.object),
+                None => language.with_plain_verb(said),
+            };
             let outline = self.library.outline(&text);
             let aside = text.len() - said.len() + part.aside.min(said.len())..text.len();
-            let best = self.library.best(format!("{text} {before}").trim_end(), aside, outline);
+            let subject = format!("{} {before}", language.before_times(&text));
+            let text = format!("{text} {before}");
+            let best = self.library.best(text.trim_end(), aside, subject.trim_end(), outline);
             let best =
-                best.filter(|playbook| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, &found));
-            Matched { playbook: best.unwrap_or(outline), part, step: None }
+                best.filter(|(playbook, _)| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, &found));
+            let (playbook, is_certain) = best.unwrap_or((outline, false));
+            Matched { playbook, part, step: None, is_certain }
         });
         let mut matched: Vec<Matched<'_>> = matched.collect();
+        open_heads(&mut matched, &mut background);
         self.part_from_work(&mut matched);
         self.put_in_order(&mut matched);
         let mut aside = Vec::new();
@@ -166,7 +185,8 @@ impl EmbeddedPlanner {
             let (follow, others): (Vec<_>, Vec<_>) =
                 matched.into_iter().enumerate().partition(|(index, part)| *index == first || fits(part));
             aside.extend(others.into_iter().map(|(_, other)| other.part.text));
-            matched = follow.into_iter().map(|(_, part)| Matched { playbook, ..part }).collect();
+            matched =
+                follow.into_iter().map(|(_, part)| Matched { playbook, is_certain: true, ..part }).collect();
         }
         self.cover(&mut matched);
         ReadGoal { matched, aside, background, found }
@@ -177,11 +197,12 @@ impl EmbeddedPlanner {
         for index in 1..matched.len() {
             let part = &matched[index].part;
             let earlier = matched[..index].iter().filter(|earlier| earlier.step.is_none());
-            let mut covering =
-                earlier.filter_map(|earlier| Some((earlier.playbook, self.covering(earlier.playbook, part)?)));
+            let mut covering = earlier
+                .filter_map(|earlier| Some((earlier.playbook, self.covering(earlier.playbook, part)?)));
             if let Some((playbook, step)) = covering.next() {
                 matched[index].playbook = playbook;
                 matched[index].step = Some(step);
+                matched[index].is_certain = true;
             }
         }
     }
@@ -246,7 +267,7 @@ impl EmbeddedPlanner {
         constraints::place(&constraints, limit.is_some(), &mut nodes);
         note_background(&mut nodes, background, request);
         note_aside(&mut nodes, aside);
-        note_figures(&mut nodes, &goal);
+        note_demands(&mut nodes, matched, &goal);
         let playbooks = names(matched);
         let rationale = rationale(request, matched, &playbooks);
         let draft = self.draft(nodes, rationale, confidence(matched), &budget, limit);
@@ -370,6 +391,23 @@ pub(in crate::planner) fn clauses(goal: &str) -> Vec<String> {
     parts::split(goal).parts.into_iter().map(|part| part.text).collect()
 }
 
+/// Replaces parts without a playbook of their own by those that say what they consist of: "Get the hotel ready for the
+/// inspection: check the exits and …". What cannot be undone comes after them.
+fn open_heads(matched: &mut Vec<Matched<'_>>, background: &mut Vec<String>) {
+    let is_opened = |matched: &Matched<'_>| matched.part.heads && matched.playbook.outline;
+    let count = matched.len();
+    for index in
+        (0..count.saturating_sub(1)).rev().filter(|index| is_opened(&matched[*index])).collect::<Vec<_>>()
+    {
+        let head = matched.remove(index);
+        if head.playbook.is_final() {
+            matched.push(head);
+        } else {
+            background.push(head.part.text);
+        }
+    }
+}
+
 /// The constraints of `request`, each on one line, and the tightest time limit in it.
 fn constraints_of(request: &PlanRequest) -> (Vec<String>, Option<u32>) {
     let lines = request.constraints.iter().map(|text| wording::one_line(text));
@@ -412,9 +450,15 @@ fn note_aside(nodes: &mut [Node], aside: &[String]) {
     }
 }
 
-/// Lets the last step check the numbers and dates that the goal names.
-fn note_figures(nodes: &mut [Node], goal: &str) {
-    if let Some(last) = nodes.last_mut().filter(|_| goal.chars().any(char::is_numeric)) {
+/// Lets the last step check what the goal demands beside the work itself, and its numbers and dates.
+fn note_demands(nodes: &mut [Node], matched: &[Matched<'_>], goal: &str) {
+    let Some(last) = nodes.last_mut() else { return };
+    let language = Language::get();
+    let texts = matched.iter().map(|matched| matched.part.text.as_str());
+    let demands: Vec<String> = texts.flat_map(|text| language.demands(text)).map(wording::quoted).collect();
+    if !demands.is_empty() {
+        last.criteria.push(format!("Kept as the goal demands: {}", demands.join(", ")));
+    } else if language.names_date(goal) {
         last.criteria.push(format!("The figures and dates of the goal are kept: {}", wording::quoted(goal)));
     }
 }
@@ -460,7 +504,8 @@ fn recognised(matched: &[Matched<'_>]) -> usize {
 fn confidence(matched: &[Matched<'_>]) -> f64 {
     let (recognised, count) = (recognised(matched), matched.len());
     if recognised == count {
-        return FULL_CONFIDENCE;
+        let is_certain = matched.iter().all(|part| part.is_certain);
+        return if is_certain { FULL_CONFIDENCE } else { SINGLE_WORD_CONFIDENCE };
     }
     let share = recognised as f64 / count as f64;
     ((OUTLINE_CONFIDENCE + RECOGNISED_CONFIDENCE * share) * 100.0).round() / 100.0

@@ -13,6 +13,8 @@ const MAX_PARTS: usize = 48;
 /// Most items of a list that is worked off in one step, and most words of one.
 const MAX_ITEMS: usize = 8;
 const ITEM_WORDS: usize = 7;
+/// What ends a part that is done where a condition does not hold.
+const OTHERWISE: &str = " otherwise";
 /// Most words of a heading before a colon.
 const HEADING_WORDS: usize = 5;
 /// Words of headings: "Do these three things today:".
@@ -42,6 +44,8 @@ pub(super) struct Part {
     pub(super) turn: Turn,
     /// What must be so before it is done: "if the fence is repaired" → "the fence is repaired".
     pub(super) condition: Option<String>,
+    /// Whether the parts behind it say what it consists of: "List the flat: take photos and set a price".
+    pub(super) heads: bool,
 }
 
 /// When a part is done, as far as its words say that.
@@ -98,6 +102,7 @@ pub(super) fn split(goal: &str) -> Goal {
             // "Every Friday: collect the timesheets and check them", "By Friday, pay the rent and cancel the gym"
             Some((heading, request))
                 if language.opening(heading).is_none()
+                    && language.behind_condition(heading).is_none()
                     && heading.split(' ').count() <= HEADING_WORDS
                     && (text.contains(": ")
                         || language.begins_aside(heading.split(' ').next().unwrap_or_default()))
@@ -123,7 +128,17 @@ pub(super) fn split(goal: &str) -> Goal {
             }
             None => text,
         };
+        let (text, alternative) = match language.alternative(text) {
+            Some((text, alternative)) => (text, Some(alternative)),
+            None => (text, None),
+        };
+        let first = texts.len();
+        let (condition, text) = leading_condition(text, language);
         clauses(text, language, &mut texts);
+        if let (Some(condition), Some(text)) = (condition, texts.get_mut(first)) {
+            *text = format!("{text} {}", lower_first(condition));
+        }
+        texts.extend(alternative.map(|text| trimmed(text) + OTHERWISE));
     }
     if texts.is_empty() {
         // A goal of descriptions alone is taken as work.
@@ -131,7 +146,11 @@ pub(super) fn split(goal: &str) -> Goal {
     }
     if texts.is_empty() {
         let text = one_line(goal);
-        texts.push(if text.is_empty() { "(nothing visible)".into() } else { text });
+        texts.push(match text {
+            text if text.is_empty() => "(nothing visible)".into(),
+            text if text.chars().any(char::is_alphanumeric) => text,
+            marks => quoted(&marks),
+        });
     }
     if texts.len() > MAX_PARTS {
         let rest = texts.split_off(MAX_PARTS).join("; ");
@@ -145,9 +164,10 @@ pub(super) fn split(goal: &str) -> Goal {
     Goal { parts, background }
 }
 
-/// The statement at the beginning of `text`, and the request after it: "The page is slow, please fix it".
+/// The statement or prohibition at the beginning of `text`, and the request after it: "The page is slow, please fix it".
 fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str)> {
-    if language.opening(text).is_some() || !language.describes(text) {
+    let states = || language.describes(text) || language.prohibits(text);
+    if language.opening(text).is_some() || !states() {
         return None;
     }
     // Without spaces, what comes after the first comma may be asked for with a verb that is not known.
@@ -157,6 +177,16 @@ fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str
         .find(|(at, comma)| language.opens_part(language.without_lead_ins(&text[at + comma.len()..])))?;
     let comma = comma.len();
     Some((&text[..at], language.without_lead_ins(&text[at + comma..])))
+}
+
+/// The condition at the beginning of `text`, and the request after it: "If the tests pass, deploy it".
+fn leading_condition<'t>(text: &'t str, language: &Language) -> (Option<&'t str>, &'t str) {
+    let commas = text.match_indices([',', '，']).filter(|_| language.behind_condition(text).is_some());
+    let mut requests = commas.map(|(at, comma)| (at, language.without_lead_ins(&text[at + comma.len()..])));
+    match requests.find(|(_, request)| language.opens_part(request)) {
+        Some((at, request)) => (Some(&text[..at]), request),
+        None => (None, text),
+    }
 }
 
 /// Takes what must be done before out of `text`: "Deploy it after running the tests and getting Eva's approval".
@@ -188,13 +218,16 @@ fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
             if at > start
                 && let Some(length) = separator(&sentence[start..], at - start, language)
             {
-                pieces.push(&sentence[start..at]);
+                // A head keeps its colon.
+                let end = if sentence[at..].starts_with(':') { at + 1 } else { at };
+                pieces.push(&sentence[start..end]);
                 start = at + length;
             }
         }
     }
     pieces.push(&sentence[start..]);
-    texts.extend(pieces.into_iter().filter(|piece| piece.chars().any(char::is_alphanumeric)).map(trimmed));
+    let texts_of = pieces.into_iter().filter(|piece| piece.chars().any(char::is_alphanumeric));
+    texts.extend(texts_of.map(|piece| trimmed(piece) + if piece.ends_with(':') { ":" } else { "" }));
 }
 
 /// How many bytes of `sentence` from `at` on separate two parts; `None` if no part begins after them.
@@ -273,6 +306,7 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
             continue;
         }
         match texts[index + 1].split_once(' ') {
+            _ if texts[index + 1].ends_with(OTHERWISE) => {}
             Some((_, object)) if !language.is_pronoun(object.split(' ').next().unwrap_or_default()) => {
                 texts[index] = format!("{} {object}", texts[index]);
             }
@@ -289,6 +323,8 @@ const ASKING: [&str; 7] = ["have", "let", "ask", "tell", "get", "help", "remind"
 
 /// The part in `text`; `before` has the objects of earlier parts.
 fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part {
+    let heads = text.ends_with(':');
+    text.truncate(text.len() - usize::from(heads));
     let turn = language.turn(&text);
     if let Some(rest) = language.without_first(&text).map(str::to_owned) {
         text = rest;
@@ -355,7 +391,7 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
     let text = with_list_in_brackets(text);
     let aside = aside(&text, opening, language);
     let condition = condition(&text, language);
-    Part { text, object, opening, aside, turn, condition }
+    Part { text, object, opening, aside, turn, condition, heads }
 }
 
 /// Whether `object` looks like the name of several things, or of two.

@@ -70,7 +70,9 @@ pub(super) fn instantiate(
             && (ends && groups.len() > 1
                 || step.rank > 1 && (place > 0 || usize::from(step.rank) + groups.len() > MOST_LEADING));
         let is_wanted = is_covering
-            || applies[index] && !is_aside && (!ends || closes || guards(&step.produces, &groups[place + 1..]));
+            || applies[index]
+                && !is_aside
+                && (!ends || closes || guards(&step.produces, &groups[place + 1..]));
         let Some(arm) = arm.filter(|_| is_wanted) else {
             places.push(needs.into_iter().collect());
             continue;
@@ -112,9 +114,7 @@ pub(super) fn instantiate(
                 criteria: frame.filler.criteria(step, part),
                 needs: before.clone(),
                 cost_tier: step.cost_tier,
-                seconds: limit::waiting(&part.text)
-                    .filter(|_| is_core)
-                    .unwrap_or(step.duration_seconds),
+                seconds: limit::waiting(&part.text).filter(|_| is_core).unwrap_or(step.duration_seconds),
                 group: place,
                 step: index,
                 rank: if is_fixed || is_core || step.needs_checks() { 0 } else { step.rank },
@@ -138,7 +138,16 @@ pub(super) fn instantiate(
     {
         first.rank = 0;
         let action = first.action.to_lowercase();
+        let arm = first.arm;
         cover(first, whole_parts().filter(|matched| !action.contains(&matched.part.text.to_lowercase())));
+        let conditions =
+            whole_parts().filter_map(|matched| Some((matched.part.condition.as_ref()?, &matched.part)));
+        if let Some((condition, part)) = conditions.filter(|_| !frame.waits()).next() {
+            let at = nodes.len();
+            let waiting = |node: &&mut Node| node.group == place && node.needs.is_empty();
+            nodes.iter_mut().filter(waiting).for_each(|node| node.needs = [at].into());
+            nodes.push(gate(condition, part, place, arm, &BTreeSet::new(), frame));
+        }
     }
 }
 
@@ -161,7 +170,7 @@ fn gate(
     ];
     let arm = frame.staff.verifier().filter(|_| frame.rules.require_verification).unwrap_or(arm);
     let node = Node::new(action, arm, criteria, GATE_SECONDS, frame.staff);
-    Node { group, needs: needs.clone(), rank: 1, checks: true, ..node }
+    Node { group, step: usize::MAX, needs: needs.clone(), rank: 1, checks: true, ..node }
 }
 
 /// Whether a check with these results comes before groups that may only follow one.

@@ -125,10 +125,9 @@ fn grouped<'a>(parts: &'a [Matched<'a>], library: &Library) -> Vec<Group<'a>> {
             group[0].playbook.name == part.playbook.name
                 && instantiate::asked_for(part, part.playbook, library).is_empty()
         };
-        let covers = |group: &&mut Group<'_>| {
-            part.step.is_some() && group[0].playbook.name == part.playbook.name
-        };
-        if let Some(group) = groups.iter_mut().rfind(covers) {
+        let covers =
+            |group: &&mut Group<'_>| part.step.is_some() && group[0].playbook.name == part.playbook.name;
+        if let Some(group) = groups.iter_mut().find(covers) {
             group.push(part);
             continue;
         }

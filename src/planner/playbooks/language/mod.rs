@@ -10,6 +10,11 @@ use crate::text::{find_phrase, fold, is_ideograph};
 
 use super::parts::Turn;
 
+mod verbs;
+
+use verbs::{IS, without_accents};
+pub(super) use verbs::{Opening, without_separable};
+
 /// Word lists, all in lower case.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,32 +50,21 @@ pub(super) struct Language {
     conditions: Vec<String>,
     events: HashSet<String>,
     amounts: HashSet<String>,
+    prohibitions: Vec<String>,
+    alternatives: Vec<String>,
+    compound_heads: HashSet<String>,
+    demands: Phrases,
+    dates: HashSet<String>,
+    unspaced_demands: Vec<String>,
+    unspaced_times: Vec<String>,
+    times: HashSet<String>,
+    participles: HashMap<String, String>,
 }
 
-/// How a word opens a part of a goal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opening {
-    /// With an English verb.
-    English,
-    /// With a verb of another language.
-    Foreign,
-}
-
-/// Behind the first word, these make a sentence a description.
-const IS: [&str; 8] = ["is", "are", "was", "were", "ist", "sind", "est", "sont"];
-
-/// What may stand before a German verb: "vorbereiten", "einrichten".
-const SEPARABLE: [&str; 19] = [
-    "vor", "ab", "an", "auf", "aus", "bei", "ein", "fest", "her", "los", "mit", "nach", "um", "weg", "zu",
-    "zurück", "durch", "über", "unter",
-];
-
-/// Shorter German words with the ending of an infinitive are often none: "alten", "neben".
-const MIN_INFINITIVE: usize = 7;
-
-/// Endings of French, Spanish, Italian and Portuguese infinitives.
-const INFINITIVES: [&str; 5] = ["er", "ir", "ar", "dre", "ire"];
-
+/// How many words behind one such as "budget" a figure is looked for.
+const AMOUNT_WORDS: usize = 3;
+/// Words of up to as many letters that end in "s" are often no plurals: "this", "gas".
+const MIN_PLURAL: usize = 4;
 /// Endings of English adjectives. A noun does not precede them, so what does is a verb: "research electric bikes".
 const ADJECTIVE_ENDINGS: &[&str] = &["able", "ible", "ful", "ic", "ical", "ive", "less", "ous"];
 /// Shorter words with these endings are often nouns: "traffic", "archive", "table".
@@ -85,7 +79,7 @@ impl Language {
     pub(super) fn get() -> &'static Self {
         static LANGUAGE: LazyLock<Language> = LazyLock::new(|| {
             let mut language: Language =
-                toml::from_str(include_str!("data/language.toml")).expect("valid word lists");
+                toml::from_str(include_str!("../data/language.toml")).expect("valid word lists");
             let verbs = std::mem::take(&mut language.foreign_verbs).into_iter();
             language.listed_verbs = verbs.map(|verb| (without_accents(&verb), verb)).collect();
             language
@@ -93,92 +87,21 @@ impl Language {
         &LANGUAGE
     }
 
-    /// How the first word of `text` opens it, if it does.
-    pub(super) fn opening(&self, text: &str) -> Option<Opening> {
-        let is_unspaced = text.starts_with(is_ideograph);
-        if is_unspaced && self.unspaced_verbs.iter().any(|verb| text.starts_with(verb.as_str())) {
-            return Some(Opening::Foreign);
-        }
-        let mut words = text.split_whitespace().map(bare);
-        let first = words.next()?;
-        // "Budget is 40,000 euros"
-        if self.nouns_too.contains(&first)
-            && words.clone().next().is_some_and(|second| IS.contains(&second.as_str()))
-        {
-            return None;
-        }
-        // "Repaint"
-        if self.verbs.contains(&first)
-            || first.strip_prefix("re").is_some_and(|verb| self.verbs.contains(verb))
-        {
-            return Some(Opening::English);
-        }
-        if self.foreign_verb(&first).is_some() {
-            return Some(Opening::Foreign);
-        }
-        let second = words.next().unwrap_or_default();
-        // "Quickly fix …", "automatically deploy …", "frobnicate it"
-        let has_pronoun = || ["it", "them"].contains(&second.as_str()) && self.may_be_verb(&first);
-        if first.ends_with("ly") && self.verbs.contains(&second) || has_pronoun() {
-            return Some(Opening::English);
-        }
-        // "prévenir les invités"
-        let has_article = ["l'", "d'", "l’", "d’"].iter().any(|article| second.starts_with(article))
-            || self.object_articles.contains(&second);
-        if has_article && INFINITIVES.iter().any(|ending| first.ends_with(ending)) {
-            return Some(Opening::Foreign);
-        }
-        self.ends_with_verb(text).then_some(Opening::Foreign)
-    }
-
-    /// Whether no list has `word` as something that is no verb.
-    fn may_be_verb(&self, word: &str) -> bool {
-        let others = [&self.articles, &self.object_ends, &self.asides, &self.stating, &self.descriptions];
-        word.chars().all(char::is_alphabetic) && !others.iter().any(|words| words.contains(word))
-    }
-
-    /// Whether `text` ends with the verb that it asks for, as in German: "die Daten prüfen".
-    pub(super) fn ends_with_verb(&self, text: &str) -> bool {
-        let Some((_, last)) = text.trim_end_matches(|c: char| !c.is_alphanumeric()).rsplit_once(' ') else {
-            return false;
-        };
-        let Some(stem) = last.strip_suffix('n').filter(|_| last.starts_with(char::is_lowercase)) else {
-            return false;
-        };
-        let stems = SEPARABLE.iter().filter_map(|prefix| stem.strip_prefix(prefix)).chain([stem]);
-        // "prüfen": "prüfe"; "sichern": "sichere"
-        let is_listed = stems.into_iter().any(|stem| {
-            self.listed_verbs.contains_key(stem) || self.listed_verbs.contains_key(&format!("{stem}e"))
-        });
-        // "den Auszubildenden einarbeiten"
-        let is_infinitive = || {
-            ["e", "el", "er"].iter().any(|ending| stem.ends_with(ending))
-                && last.len() >= MIN_INFINITIVE
-                && text.split(' ').any(|word| self.german_words.contains(&bare(word)))
-        };
-        is_listed || is_infinitive()
-    }
-
-    /// Whether what `text` asks for is the verb at its end, and not one at its beginning.
-    pub(super) fn opens_with_object(&self, text: &str) -> bool {
-        self.ends_with_verb(text)
-            && self.foreign_verb(&first_word(text)).is_none()
-            && !self.verbs.contains(&first_word(text))
-    }
-
     /// Whether `text` begins a new part after a comma or a joining word.
     pub(super) fn opens_part(&self, text: &str) -> bool {
         if self.opening(text).is_none() {
             return false;
         }
-        if self.conditions.iter().any(|phrase| strip_words(text, phrase).is_some()) {
+        // "…, and make sure nobody works more than five nights", but "make sure to lock the door"
+        let mut conditions = self.conditions.iter().filter_map(|phrase| strip_words(text, phrase));
+        if conditions.any(|rest| !rest.starts_with(" to ")) {
             return false;
         }
         let mut words = text.split_whitespace();
         let first = words.next().map(bare).unwrap_or_default();
         // "…, budget 200 euros"
         if self.amounts.contains(&first)
-            && words.clone().next().is_some_and(|second| second.contains(|c: char| c.is_ascii_digit()))
+            && words.clone().take(AMOUNT_WORDS).any(|word| word.contains(|c: char| c.is_ascii_digit()))
         {
             return false;
         }
@@ -193,7 +116,13 @@ impl Language {
             let starts_name =
                 second.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '"' || c == '“');
             let begins_object = words.next().is_some() && is_adjective(&bare(second));
-            starts_name || begins_object || self.articles.contains(&bare(second))
+            let second = bare(second);
+            // "…, screen applications", but "…, test plans"
+            let is_plural = second.len() > MIN_PLURAL
+                && second.ends_with('s')
+                && !second.ends_with("ss")
+                && !self.compound_heads.contains(&second);
+            starts_name || begins_object || is_plural || self.articles.contains(&second)
         })
     }
 
@@ -253,6 +182,10 @@ impl Language {
             });
         // "the schedule fairly among all"
         let is_adverb = word.ends_with("ly") && next.as_ref().is_none_or(|next| ends(next));
+        // "the weekly roster"
+        if self.articles.contains(&bare(last)) && before.len() == 1 {
+            return false;
+        }
         let is_quoted = before.iter().flat_map(|word| word.matches('"')).count() % 2 == 1;
         if is_quoted {
             return false;
@@ -265,10 +198,50 @@ impl Language {
         self.gates.iter().find_map(|gate| strip_words(text, gate)).map(str::trim_start)
     }
 
+    /// Whether `text` says what must not be done.
+    pub(super) fn prohibits(&self, text: &str) -> bool {
+        self.prohibitions.iter().any(|phrase| strip_words(text, phrase).is_some())
+    }
+
+    /// `text` before a word such as "otherwise", and what is said behind it.
+    pub(super) fn alternative<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
+        let commas = text.match_indices([',', '，', ';', '；']);
+        let mut found = commas.filter_map(|(at, comma)| {
+            let behind = text[at + comma.len()..].trim_start();
+            let alternative = self.alternatives.iter().find_map(|word| strip_words(behind, word))?;
+            Some((&text[..at], alternative.trim_start_matches([',', '，', ' '])))
+        });
+        found.next().filter(|(_, alternative)| !alternative.is_empty())
+    }
+
     /// Whether what follows from `word` on says how, when, where or for what something is done.
     pub(super) fn begins_aside(&self, word: &str) -> bool {
         let word = bare(word);
         self.object_ends.contains(&word) || self.asides.contains(&word)
+    }
+
+    /// `text` up to where it says when or why something is done: "fix the brakes before my road trip".
+    pub(super) fn before_times<'t>(&self, text: &'t str) -> &'t str {
+        let mut words = text.match_indices(' ').map(|(at, _)| at);
+        let cut = words.find(|at| self.times.contains(&first_word(&text[*at..])));
+        cut.map_or(text, |at| &text[..at])
+    }
+
+    /// What `text` demands of its result, from the first word that says so to the end of the clause.
+    pub(super) fn demands<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
+        text.split(", ").flat_map(|clause| clause.split('，')).filter_map(|clause| {
+            if self.unspaced_demands.iter().any(|word| clause.contains(word.as_str())) {
+                return Some(clause);
+            }
+            let mut starts = std::iter::once(0).chain(clause.match_indices(' ').map(|(at, _)| at + 1));
+            starts.find(|at| self.demands.strip(&clause[*at..]).is_some()).map(|at| &clause[at..])
+        })
+    }
+
+    /// Whether `text` names a day or a month, or a number.
+    pub(super) fn names_date(&self, text: &str) -> bool {
+        text.chars().any(char::is_numeric)
+            || text.split_whitespace().any(|word| self.dates.contains(&bare(word)))
     }
 
     /// Whether `text` only says how things are ("I have an image").
@@ -295,7 +268,7 @@ impl Language {
         let folded = fold(text);
         let says = |phrases: &[String]| phrases.iter().any(|phrase| find_phrase(&folded, phrase).is_some());
         let how_long_before = [" before", " vorher", " antes"].iter().any(|end| folded.ends_with(end));
-        if self.without_first(text).is_some() || how_long_before {
+        if self.without_first(text).is_some() || self.is_first(text) || how_long_before {
             Turn::First
         } else if says(&self.before_all) {
             Turn::BeforeAll
@@ -306,64 +279,9 @@ impl Language {
         }
     }
 
-    /// `text` with the verb at its beginning as an infinitive: "running the tests" → "run the tests".
-    pub(super) fn infinitive(&self, text: &str) -> Option<String> {
-        let (gerund, rest) = text.split_once(' ')?;
-        let stem = gerund.to_lowercase();
-        if self.events.contains(&stem) {
-            return None;
-        }
-        let stem = stem.strip_suffix("ing")?;
-        let undoubled = stem.get(..stem.len().checked_sub(1)?)?;
-        let forms = [stem.to_owned(), format!("{stem}e"), undoubled.to_owned()];
-        let verb = forms.into_iter().find(|form| self.verbs.contains(form))?;
-        Some(format!("{verb} {rest}"))
-    }
-
     /// Whether `object` refers to what was named before.
     pub(super) fn is_pronoun(&self, object: &str) -> bool {
         self.pronouns.contains(&bare(object))
-    }
-
-    /// `text` with the verb at its beginning as it is listed: "publícalo" → "publica".
-    pub(super) fn with_plain_verb(&self, text: &str) -> String {
-        let first = text.split_whitespace().next().unwrap_or_default();
-        let forms = verb_forms(&bare(first));
-        let plain = forms.iter().find_map(|(form, _)| self.listed_verbs.get(form));
-        // "Bring der Oma das Tippen bei"
-        let clause = text.split(',').next().unwrap_or_default();
-        let half = clause.rsplit(' ').next().filter(|last| SEPARABLE.contains(last)).unwrap_or_default();
-        match plain {
-            Some(plain) => format!("{plain} {half} {text}"),
-            None => text.to_owned(),
-        }
-    }
-
-    /// Whether a pronoun is attached to the verb of another language that `text` begins with.
-    pub(super) fn attaches_pronoun(&self, text: &str) -> bool {
-        self.foreign_verb(&first_word(text)).unwrap_or_default()
-    }
-
-    /// Whether a pronoun is attached to the foreign verb `word`; `None` if it is none.
-    fn foreign_verb(&self, word: &str) -> Option<bool> {
-        // "vérifié" is a participle.
-        if word.ends_with('é') {
-            return None;
-        }
-        verb_forms(word)
-            .into_iter()
-            .find(|(form, _)| self.listed_verbs.contains_key(form))
-            .map(|(_, has_pronoun)| has_pronoun)
-    }
-
-    /// `text` without its verb: after its first word, or before its last one, or after a verb that no space follows.
-    pub(super) fn behind_verb<'t>(&self, text: &'t str) -> &'t str {
-        if self.opens_with_object(text) {
-            return text.rsplit_once(' ').map_or(text, |(object, _)| object);
-        }
-        let unspaced = self.unspaced_verbs.iter().filter_map(|verb| text.strip_prefix(verb.as_str()));
-        let shortest = unspaced.min_by_key(|rest| rest.len());
-        shortest.or_else(|| text.split_once(' ').map(|(_, rest)| rest)).unwrap_or_default().trim()
     }
 
     /// Whether a full stop after `word` belongs to the word.
@@ -371,16 +289,6 @@ impl Language {
         let word = bare(word);
         self.abbreviations.contains(&word)
             || word.chars().count() == 1 && word.chars().all(char::is_alphabetic)
-    }
-}
-
-/// `object` without the second half of a German or French verb: "die Steuererklärung vor", "en place une équipe".
-pub(super) fn without_separable(object: &str) -> &str {
-    let halves = ["en place ", "en œuvre ", "en ligne ", "à jour ", "en relation "];
-    let object = halves.iter().find_map(|half| object.strip_prefix(half)).unwrap_or(object);
-    match object.rsplit_once(' ') {
-        Some((rest, last)) if SEPARABLE.contains(&last) => rest,
-        _ => object,
     }
 }
 
@@ -428,31 +336,6 @@ fn strip_words<'t>(text: &'t str, phrase: &str) -> Option<&'t str> {
     let ends_word = phrase.chars().next_back().is_some_and(is_ideograph)
         || rest.chars().next().is_none_or(|c| !c.is_alphanumeric() && c != '-' && c != '\'');
     ends_word.then_some(rest)
-}
-
-/// What may be the verb in `word`, as it is listed, and whether a pronoun is attached to it: "organiser" → "organise",
-/// "importe-le" → "importe", "publícalo" → "publica", "l'envoyer" → "envoye".
-fn verb_forms(word: &str) -> Vec<(String, bool)> {
-    let word = without_accents(word);
-    let behind_pronoun = word.split_once(['\'', '’']).map(|(_, verb)| verb);
-    let before_dash = word.split_once('-').map(|(verb, _)| verb);
-    let before_pronoun = ["selo", "sela", "selos", "selas", "lo", "la", "los", "las", "le"]
-        .iter()
-        .find_map(|pronoun| word.strip_suffix(pronoun));
-    let attached = [behind_pronoun, before_dash, before_pronoun].into_iter().flatten();
-    let verbs = std::iter::once((word.as_str(), false)).chain(attached.map(|verb| (verb, true)));
-    verbs
-        .flat_map(|(verb, has_pronoun)| {
-            let stems = ["", "re", "r", "n"].iter().filter_map(move |ending| verb.strip_suffix(ending));
-            stems.map(move |stem| (stem.to_owned(), has_pronoun))
-        })
-        .collect()
-}
-
-/// `word` without the accents that move or go when a verb is inflected.
-fn without_accents(word: &str) -> String {
-    let plain = |c| "áéíóúèêâîôû".chars().zip("aeioueeaiou".chars()).find(|(accented, _)| *accented == c);
-    word.chars().map(|c| plain(c).map_or(c, |(_, plain)| plain)).collect()
 }
 
 /// The first word of `text` in lower case, without punctuation around it.
