@@ -15,7 +15,7 @@ use super::phrases::{PhraseMatches, PhraseSet, PhraseSetBuilder};
 /// The name in a request that asks for no playbook.
 pub const NO_PLAYBOOK: &str = "none";
 /// The outline for what no other one fits.
-const GENERAL_OUTLINE: &str = "outline-general";
+pub(crate) const GENERAL_OUTLINE: &str = "outline-general";
 /// A score below this is not a match.
 const MIN_SCORE: usize = 1;
 /// Minimum score at which a playbook guides an LLM: more than one or two words anywhere in the goal.

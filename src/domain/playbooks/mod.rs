@@ -15,4 +15,5 @@ pub use library::{Library, NO_PLAYBOOK};
 pub use list::{ListedPlaybook, PlaybookList};
 pub use usage::PlaybookUse;
 
+pub(crate) use library::GENERAL_OUTLINE;
 pub(crate) use phrases::{PhraseMatches, PhraseSet, PhraseSetBuilder};

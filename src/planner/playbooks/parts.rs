@@ -270,11 +270,17 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     }
     let behind = &rest[length..];
     // "die alten und neuen Daten prüfen" is one part, "die Daten sichern und das System prüfen" are two.
-    if language.opens_with_object(behind) && !language.ends_with_verb(&sentence[..at]) {
+    if language.opens_with_object(behind)
+        && !rest.starts_with(':')
+        && !language.ends_with_verb(&sentence[..at])
+    {
         return None;
     }
     let opens = rest.starts_with([';', '；']) && language.opening(behind).is_some();
-    (joins && length > 0 && (opens || language.opens_part(behind))).then_some(length)
+    // "Raum buchen, Tagesordnung abstimmen"
+    let clause = behind.split(", ").next().unwrap_or_default();
+    let opens_part = || language.opens_part(behind) || language.opens_part(clause);
+    (joins && length > 0 && (opens || opens_part())).then_some(length)
 }
 
 pub(super) fn trimmed(text: &str) -> String {
@@ -358,7 +364,7 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
             object = format!("the {of_them} of {last}");
         }
         let names_thing = !QUESTION_WORDS.contains(&first) && !ASKING.contains(&first_word(&text).as_str());
-        if names_thing && limit::waiting(&text).is_none() {
+        if names_thing && language.may_be_referred_to(&object) && limit::waiting(&text).is_none() {
             before.push(object.clone());
         }
     } else if let Some(last) = before.last() {

@@ -9,14 +9,12 @@ use super::super::parts::Part;
 use super::super::wording::{capitalized, quoted};
 use super::select::remove;
 use super::{Frame, Group, Node, is_final, steps};
-use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookStep};
+use crate::domain::playbooks::{GENERAL_OUTLINE, Library, Mode, Playbook, PlaybookStep};
 
 /// The result of steps that make a copy, which serves later parts too.
 const BACKUP: &str = "backup";
 /// Duration of the check of a condition, in seconds.
 const GATE_SECONDS: u32 = 1_800;
-/// Steps that lead up to an outlined part are left out where their rank and the number of parts add up to more.
-const MOST_LEADING: usize = 4;
 /// The result of steps after which something may be handed on.
 const CHECKED: &str = "checked";
 
@@ -64,11 +62,11 @@ pub(super) fn instantiate(
         let must_be_done = step.needs_checks() || step.rank == 1 || is_covering;
         let arm = staff.for_step(step).or(core_arm.filter(|_| must_be_done));
         let arm = arm.or_else(|| outline_arm(step, group, place, frame, nodes));
-        // It is not known what outlined parts have in common: the more parts, the less leads up to the first of them,
-        // and what ends the last of them is no check of the others.
-        let is_aside = playbook.outline
-            && (ends && groups.len() > 1
-                || step.rank > 1 && (place > 0 || usize::from(step.rank) + groups.len() > MOST_LEADING));
+        // It is not known what outlined parts have in common: what leads up to later ones, or ends the last of them, is not
+        // for all of them.
+        let is_general = playbook.name == GENERAL_OUTLINE;
+        let is_aside =
+            playbook.outline && groups.len() > 1 && (ends || step.rank > 1 && (place > 0 || is_general));
         let is_wanted = is_covering
             || applies[index]
                 && !is_aside
@@ -80,13 +78,14 @@ pub(super) fn instantiate(
         // An earlier group has done this already; what it checked was not yet what this group makes.
         let is_first = needs.iter().all(|need| nodes[*need].group < place);
         let is_done = |node: &Node| {
-            node.group < place
-                && !step.produces.is_empty()
-                && step.produces.iter().all(|result| node.produces.contains(result))
+            let is_same = groups[node.group][0].playbook.name == playbook.name && node.step == index;
+            let makes_it = || {
+                !step.produces.is_empty() && step.produces.iter().all(|result| node.produces.contains(result))
+            };
+            node.group < place && (is_same && !step.checks() || !step.needs_checks() && makes_it())
         };
         if (is_first || step.produces.iter().all(|result| result == BACKUP))
             && !is_core
-            && !step.needs_checks()
             && let Some(done) = nodes.iter().rposition(is_done)
         {
             places.push(needs.into_iter().chain([done]).collect());

@@ -58,6 +58,8 @@ pub(super) struct Language {
     unspaced_demands: Vec<String>,
     unspaced_times: Vec<String>,
     times: HashSet<String>,
+    function_words: HashSet<String>,
+    unreferred: HashSet<String>,
     participles: HashMap<String, String>,
 }
 
@@ -277,6 +279,11 @@ impl Language {
         } else {
             Turn::AsWritten
         }
+    }
+
+    /// Whether "it" may stand for `object`.
+    pub(super) fn may_be_referred_to(&self, object: &str) -> bool {
+        !object.rsplit(' ').next().is_some_and(|noun| self.unreferred.contains(&bare(noun)))
     }
 
     /// Whether `object` refers to what was named before.

@@ -31,6 +31,9 @@ const INFINITIVES: [&str; 5] = ["er", "ir", "ar", "dre", "ire"];
 /// Verbs before an object and a participle: "have the contract checked".
 const CAUSING: [&str; 2] = ["get", "have"];
 
+/// Shorter words are often prepositions: "de la".
+const MIN_IMPERATIVE: usize = 4;
+
 /// Most characters of a time before a verb, where no spaces are written.
 const TIME_CHARS: usize = 9;
 
@@ -66,10 +69,18 @@ impl Language {
         // "prévenir les invités"
         let has_article = ["l'", "d'", "l’", "d’"].iter().any(|article| second.starts_with(article))
             || self.object_articles.contains(&second);
-        if has_article && INFINITIVES.iter().any(|ending| first.ends_with(ending)) {
+        if has_article
+            && (INFINITIVES.iter().any(|ending| first.ends_with(ending)) || self.may_be_imperative(&first))
+        {
             return Some(Opening::Foreign);
         }
         self.ends_with_verb(text).then_some(Opening::Foreign)
+    }
+
+    /// Whether `word`, which an article follows, looks like an imperative of another language: "encarga la tarta".
+    fn may_be_imperative(&self, word: &str) -> bool {
+        let ends = ["a", "e", "is", "ds", "ez"].iter().any(|ending| word.ends_with(ending));
+        ends && word.len() >= MIN_IMPERATIVE && !self.function_words.contains(word) && self.may_be_verb(word)
     }
 
     fn opens_unspaced(&self, text: &str) -> bool {
@@ -175,10 +186,10 @@ impl Language {
         if word.ends_with('é') {
             return None;
         }
-        verb_forms(word)
-            .into_iter()
-            .find(|(form, _)| self.listed_verbs.contains_key(form))
-            .map(|(_, has_pronoun)| has_pronoun)
+        let listed = verb_forms(word).into_iter().find(|(form, _)| self.listed_verbs.contains_key(form));
+        // "imprime-le"
+        let attaches = || ["-le", "-la", "-les"].iter().any(|pronoun| word.ends_with(pronoun));
+        listed.map(|(_, has_pronoun)| has_pronoun).or_else(|| attaches().then_some(true))
     }
 
     /// `text` without its verb: after its first word, or before its last one, or after a verb that no space follows.
