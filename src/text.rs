@@ -2,6 +2,8 @@
 
 pub mod units;
 
+use std::borrow::Cow;
+
 /// How much alike two names are, from 0 to 1, when one is a misspelling of the other.
 const MIN_SIMILARITY: f64 = 0.5;
 
@@ -21,6 +23,12 @@ pub fn fold(text: &str) -> String {
         folded.pop();
     }
     folded
+}
+
+/// `text` in lower case, which most words are already.
+pub fn lowercase(text: &str) -> Cow<'_, str> {
+    let is_lowercase = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if is_lowercase { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
 }
 
 /// Byte offset of the first place in the folded `text` where the folded `phrase` occurs as whole words.

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 use crate::domain::{FindingCode, PlanRequest, WarningCode};
 use crate::planner::playbooks::clauses;
 
-use super::words::{Vocabulary, is_latin_greek_or_cyrillic, is_unspaced, significant_words, words};
+use super::words::{
+    Vocabulary, in_lowercase, is_latin_greek_or_cyrillic, is_unspaced, significant_words, words,
+};
 use super::{Critic, Finding, FindingSeverity, Review, quoted};
 
 /// Flags 1 of 104 good plans (docs/critics.md).
@@ -51,7 +53,8 @@ fn vocabulary(review: &Review<'_>) -> Vocabulary {
 
 /// Whether `text` has at least `least` significant words, none of which the plan mentions, though it is in the same script.
 fn is_unmentioned(text: &str, vocabulary: &Vocabulary, least: usize) -> bool {
-    let words = significant_words(text);
+    let lower = in_lowercase(text);
+    let words = significant_words(&lower);
     words.len() >= least
         && !words.iter().any(|word| vocabulary.mentions(word))
         && is_latin_greek_or_cyrillic(text) == is_latin_greek_or_cyrillic(vocabulary.text())
@@ -64,18 +67,22 @@ pub(super) struct Coverage;
 impl Critic for Coverage {
     fn review(&self, review: &Review<'_>) -> Vec<Finding> {
         let PlanRequest { goal, constraints, .. } = review.request;
-        // Limits are kept by the durations, and what is forbidden by not doing it: neither needs a mention.
-        let limited = review.limits.iter().map(Option::is_some);
-        let constraints = (1..).zip(constraints).zip(limited);
-        let constraints = constraints.filter(|((_, text), is_limit)| !is_limit && !forbids(text));
-        let constraints: Vec<(usize, &String)> = constraints.map(|(numbered, _)| numbered).collect();
-        let (vocabulary, goal_words) = (vocabulary(review), significant_words(goal));
+        let goal_in_lowercase = in_lowercase(goal);
+        let goal_words = significant_words(&goal_in_lowercase);
+        if goal_words.is_empty() {
+            return Vec::new();
+        }
+        let vocabulary = vocabulary(review);
         let unmentioned = goal_words.iter().filter(|word| !vocabulary.mentions(word)).count();
         if unmentioned == goal_words.len() {
             // The plan is in another language than the request.
             return Vec::new();
         }
-        let mut findings = unaddressed(&constraints, &vocabulary);
+        // Limits are kept by the durations, and what is forbidden by not doing it: neither needs a mention.
+        let limited = review.limits.iter().map(Option::is_some);
+        let constraints = (1..).zip(constraints).zip(limited);
+        let unlimited = constraints.filter(|(_, is_limit)| !is_limit).map(|(numbered, _)| numbered);
+        let mut findings = unaddressed(unlimited, &vocabulary);
         if unmentioned >= MIN_PART_WORDS {
             findings.extend(uncovered(&clauses(goal), &vocabulary));
         }
@@ -83,11 +90,12 @@ impl Critic for Coverage {
     }
 }
 
-fn unaddressed(constraints: &[(usize, &String)], vocabulary: &Vocabulary) -> Vec<Finding> {
-    let is_unaddressed = |(_, text): &&(usize, &String)| is_unmentioned(text, vocabulary, 1);
+fn unaddressed<'c>(
+    constraints: impl Iterator<Item = (usize, &'c String)>,
+    vocabulary: &Vocabulary,
+) -> Vec<Finding> {
     constraints
-        .iter()
-        .filter(is_unaddressed)
+        .filter(|(_, text)| is_unmentioned(text, vocabulary, 1) && !forbids(text))
         .map(|(number, text)| Finding {
             code: FindingCode::Warning(WarningCode::ConstraintUnaddressed),
             severity: CONSTRAINT_SEVERITY,
@@ -106,11 +114,11 @@ fn forbids(text: &str) -> bool {
     if text.chars().any(is_unspaced) {
         return FORBIDDING_UNSPACED.iter().any(|word| text.contains(word));
     }
-    words(text).iter().any(|word| FORBIDDING.contains(word.as_str()))
+    words(&in_lowercase(text)).iter().any(|word| FORBIDDING.contains(word))
 }
 
 fn asks_for_the_plan(part: &str) -> bool {
-    words(part).iter().all(|word| ABOUT_THE_PLAN.contains(word.as_str()))
+    words(&in_lowercase(part)).iter().all(|word| ABOUT_THE_PLAN.contains(word))
 }
 
 fn uncovered(parts: &[String], vocabulary: &Vocabulary) -> Vec<Finding> {

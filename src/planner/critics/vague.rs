@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use crate::domain::{FindingCode, SubTask, WarningCode};
+use crate::text::lowercase;
 
 use super::words::is_unspaced;
 use super::{Critic, Finding, FindingSeverity, Review};
@@ -53,9 +54,9 @@ impl EmptyWords {
         let mut words =
             text.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
         let is_empty = |word: &str| {
-            let word = word.to_lowercase();
+            let word = lowercase(word);
             word.chars().all(char::is_numeric)
-                || self.spaced.contains(word.as_str())
+                || self.spaced.contains(&*word)
                 || word.chars().any(is_unspaced) && self.is_unspaced_and_empty(&word)
         };
         let first = words.next();

@@ -21,40 +21,75 @@ const STEM_CHARS: usize = 4;
 /// Words that share this many first letters count as forms of one word: `summary`, `summarize`.
 const ALIKE_CHARS: usize = 5;
 
+/// How many words are kept at hand to see that one was seen before.
+const RECENT_WORDS: usize = 256;
+
 /// The words of some texts, in lower case.
 #[derive(Debug, Default)]
 pub struct Vocabulary {
     text: String,
-    /// Where the words are in it, sorted by the words, each once.
-    words: Vec<(u32, u32)>,
+    /// Sorted by the words, each once.
+    words: Vec<Place>,
+}
+
+/// Where a word is in the text of a vocabulary. Most words differ in their first bytes, which are compared as one number.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    first_bytes: u64,
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    /// The word at this place of `text`.
+    fn of(self, text: &str) -> &str {
+        &text[self.start as usize..self.end as usize]
+    }
+
+    fn is_same(self, other: Self, text: &str) -> bool {
+        self.first_bytes == other.first_bytes && self.of(text) == other.of(text)
+    }
+
+    /// Where a word is kept while it is recent.
+    fn slot(self) -> usize {
+        (self.first_bytes.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % RECENT_WORDS
+    }
 }
 
 impl Vocabulary {
     /// The words of all `texts`.
     pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut text = String::with_capacity(4_096);
+        let (mut text, mut words) = (String::with_capacity(4_096), Vec::<Place>::with_capacity(256));
+        // The steps of a plan use many of their words again: these are left out before the words are sorted.
+        let mut recent = [Place::default(); RECENT_WORDS];
         for part in texts {
+            let offset = text.len();
             push_lowercase(&mut text, part);
+            each_word(&text[offset..], |start, end| {
+                let (start, end) = (offset + start, offset + end);
+                let first_bytes = first_bytes(&text[start..end]);
+                let place = Place { first_bytes, start: start as u32, end: end as u32 };
+                let known = &mut recent[place.slot()];
+                if !known.is_same(place, &text) {
+                    *known = place;
+                    words.push(place);
+                }
+            });
             text.push('\n');
         }
-        let mut keyed = Vec::with_capacity(text.len() / 5);
-        each_word(&text, |start, end| {
-            keyed.push((first_bytes(&text[start..end]), start as u32, end as u32));
-        });
-        let word = |&(start, end): &(u32, u32)| &text[start as usize..end as usize];
-        // Most words differ in their first bytes, which are compared as one number.
-        keyed.sort_unstable_by(|(a, a_from, a_to), (b, b_from, b_to)| {
-            a.cmp(b).then_with(|| word(&(*a_from, *a_to)).cmp(word(&(*b_from, *b_to))))
-        });
-        let mut words: Vec<(u32, u32)> = keyed.into_iter().map(|(_, start, end)| (start, end)).collect();
-        words.dedup_by(|a, b| word(a) == word(b));
+        let order = |a: &Place, b: &Place| {
+            a.first_bytes.cmp(&b.first_bytes).then_with(|| a.of(&text).cmp(b.of(&text)))
+        };
+        words.sort_unstable_by(order);
+        words.dedup_by(|a, b| a.is_same(*b, &text));
         Self { text, words }
     }
 
     /// Whether at least half of the significant words of `text` are in this vocabulary, or as beginnings of its words
     /// or the other way round.
     pub fn covers(&self, text: &str) -> bool {
-        let words = significant_words(text);
+        let text = in_lowercase(text);
+        let words = significant_words(&text);
         let found = words.iter().filter(|word| self.has(word)).count();
         found * 2 >= words.len()
     }
@@ -70,16 +105,15 @@ impl Vocabulary {
     }
 
     fn has(&self, word: &str) -> bool {
-        let at = self.lower_bound(word);
-        if self.at(at) == Some(word) {
-            return true;
-        }
         if !may_be_longer(word) {
+            return self.at(self.lower_bound(word)) == Some(word);
+        }
+        let stem = first_chars(word, STEM_CHARS);
+        if !self.has_longer(stem) {
             return false;
         }
-        // Words that begin with it follow in the order; words that it begins with are found by its prefixes.
-        let mut longer = (at..).map_while(|at| self.at(at)).take_while(|other| other.starts_with(word));
-        longer.next().is_some()
+        // Words that it begins with are found by its prefixes.
+        self.has_longer(word)
             || word.char_indices().skip(STEM_CHARS).any(|(end, _)| {
                 let stem = &word[..end];
                 self.at(self.lower_bound(stem)) == Some(stem)
@@ -87,31 +121,44 @@ impl Vocabulary {
     }
 
     fn has_alike(&self, word: &str) -> bool {
-        let end = word.char_indices().nth(ALIKE_CHARS).map_or(word.len(), |(end, _)| end);
-        let stem = &word[..end];
-        stem.chars().count() == ALIKE_CHARS
-            && may_be_longer(stem)
-            && self.at(self.lower_bound(stem)).is_some_and(|other| other.starts_with(stem))
+        let stem = first_chars(word, ALIKE_CHARS);
+        stem.chars().count() == ALIKE_CHARS && may_be_longer(stem) && self.has_longer(stem)
+    }
+
+    /// Whether a word begins with `stem`, or is the same.
+    fn has_longer(&self, stem: &str) -> bool {
+        // Words that begin with it follow it in the order.
+        self.at(self.lower_bound(stem)).is_some_and(|word| word.starts_with(stem))
     }
 
     fn at(&self, place: usize) -> Option<&str> {
-        self.words.get(place).map(|&(start, end)| &self.text[start as usize..end as usize])
+        self.words.get(place).map(|word| word.of(&self.text))
     }
 
     fn lower_bound(&self, word: &str) -> usize {
-        self.words.partition_point(|&(start, end)| &self.text[start as usize..end as usize] < word)
+        let first_bytes = first_bytes(word);
+        self.words.partition_point(|other| {
+            other.first_bytes < first_bytes
+                || other.first_bytes == first_bytes && other.of(&self.text) < word
+        })
     }
 }
 
-/// The significant words of `text`, each once.
-pub(super) fn significant_words(text: &str) -> Vec<String> {
-    let mut words = words(text);
-    if words.iter().any(|word| is_significant(word)) {
-        words.retain(|word| is_significant(word));
+/// The significant words of `text`, which is in lower case, each once.
+pub(super) fn significant_words(text: &str) -> Vec<&str> {
+    let all = words(text);
+    let mut words: Vec<&str> = all.iter().copied().filter(|word| is_significant(word)).collect();
+    if words.is_empty() {
+        words = all;
     }
     words.sort_unstable();
     words.dedup();
     words
+}
+
+/// The first `count` characters of `word`, or all if it has fewer.
+fn first_chars(word: &str, count: usize) -> &str {
+    &word[..word.char_indices().nth(count).map_or(word.len(), |(end, _)| end)]
 }
 
 fn may_be_longer(word: &str) -> bool {
@@ -128,16 +175,21 @@ fn is_significant(word: &str) -> bool {
 
 /// Whether all letters of `text` are of scripts whose short words say little.
 pub(super) fn is_latin_greek_or_cyrillic(text: &str) -> bool {
-    text.chars().all(|c| c < '\u{530}' || !c.is_alphabetic())
+    text.is_ascii() || text.chars().all(|c| c < '\u{530}' || !c.is_alphabetic())
 }
 
-/// The words of `text` in lower case; of scripts without spaces, each pair of neighbours.
-pub(super) fn words(text: &str) -> Vec<String> {
+/// The words of `text`, which is in lower case; of scripts without spaces, each pair of neighbours.
+pub(super) fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::with_capacity(text.len() / 5);
+    each_word(text, |start, end| words.push(&text[start..end]));
+    words
+}
+
+/// `text` in lower case, character by character.
+pub(super) fn in_lowercase(text: &str) -> String {
     let mut lower = String::with_capacity(text.len());
     push_lowercase(&mut lower, text);
-    let mut words = Vec::new();
-    each_word(&lower, |start, end| words.push(lower[start..end].to_owned()));
-    words
+    lower
 }
 
 fn push_lowercase(to: &mut String, text: &str) {
@@ -151,7 +203,33 @@ fn push_lowercase(to: &mut String, text: &str) {
 }
 
 /// Calls `found` with the place of each word of `text`, which is in lower case.
-fn each_word(text: &str, mut found: impl FnMut(usize, usize)) {
+fn each_word(text: &str, found: impl FnMut(usize, usize)) {
+    if text.is_ascii() {
+        each_ascii_word(text.as_bytes(), found);
+    } else {
+        each_word_of_any_script(text, found);
+    }
+}
+
+fn each_ascii_word(text: &[u8], mut found: impl FnMut(usize, usize)) {
+    let is_digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
+    let mut start = 0;
+    while let Some(first) = text.get(start) {
+        let mut end = start;
+        if first.is_ascii_alphanumeric() {
+            while text.get(end).is_some_and(|byte| {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'.' | b',') && is_digit(end - 1) && is_digit(end + 1)
+            }) {
+                end += 1;
+            }
+            found(start, end);
+        }
+        start = end + 1;
+    }
+}
+
+fn each_word_of_any_script(text: &str, mut found: impl FnMut(usize, usize)) {
     let mut chars = text.char_indices().peekable();
     while let Some((start, c)) = chars.next() {
         if is_unspaced(c) {
@@ -189,10 +267,11 @@ fn is_mark(c: char) -> bool {
 
 /// The first eight bytes of `word` as a number, which orders words as the bytes do.
 fn first_bytes(word: &str) -> u64 {
-    let mut first = [0; 8];
-    let length = word.len().min(first.len());
-    first[..length].copy_from_slice(&word.as_bytes()[..length]);
-    u64::from_be_bytes(first)
+    let bytes = word.as_bytes();
+    bytes.first_chunk().map_or_else(
+        || bytes.iter().rev().fold(0, |first, byte| first >> 8 | u64::from(*byte) << 56),
+        |first: &[u8; 8]| u64::from_be_bytes(*first),
+    )
 }
 
 /// Whether no spaces separate the words of this script, or particles are attached to them (Hangul).
@@ -216,7 +295,7 @@ mod tests {
             ("Überprüfe É", &["überprüfe", "é"]),
             (" -- ", &[]),
         ] {
-            assert_eq!(words(text), expected, "{text}");
+            assert_eq!(words(&in_lowercase(text)), expected, "{text}");
         }
     }
 

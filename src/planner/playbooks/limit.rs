@@ -1,5 +1,9 @@
 //! How long the caller lets the work take, where the text says so without ambiguity.
 
+use std::borrow::Cow;
+
+use crate::text::lowercase;
+
 const LONGEST_LIMIT_SECONDS: f64 = 50.0 * 86_400.0;
 const WEEK_SECONDS: f64 = 604_800.0;
 
@@ -102,7 +106,7 @@ pub(super) fn frame(goal: &str) -> Option<(u32, bool)> {
             None => words[at].folded.parse().ok()?,
         };
         let unit = &words.get(at + 1)?.folded;
-        let long = LONG_UNITS.iter().find(|(_, names)| names.contains(&unit.as_str()));
+        let long = LONG_UNITS.iter().find(|(_, names)| names.contains(&&**unit));
         let seconds = long.map(|(seconds, _)| *seconds).or_else(|| seconds_of(unit))?;
         is_framed.then_some((number * seconds, number * seconds >= WEEK_SECONDS))
     });
@@ -211,7 +215,7 @@ fn seconds_of(unit: &str) -> Option<f64> {
 /// A word as it is written, and as the tables have it.
 struct Word<'t> {
     text: &'t str,
-    folded: String,
+    folded: Cow<'t, str>,
 }
 
 impl<'t> Word<'t> {
@@ -220,11 +224,11 @@ impl<'t> Word<'t> {
     }
 
     fn is_one_of(&self, table: &[&str]) -> bool {
-        table.contains(&self.folded.as_str())
+        table.contains(&&*self.folded)
     }
 }
 
 /// `word` in lower case, without punctuation around it.
-fn fold(word: &str) -> String {
-    word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+fn fold(word: &str) -> Cow<'_, str> {
+    lowercase(word.trim_matches(|c: char| !c.is_alphanumeric()))
 }
