@@ -8,7 +8,8 @@ use cel::IdedExpr as Expression;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
 
 use super::check::{CHARGE, MATCHES_PATTERN, RANGE, pattern_index};
-use super::values::{Fields, Item, Pattern, Variables};
+use super::opaque::{Pattern, size_of_item};
+use super::values::{Fields, Item, Variables};
 
 /// A variable of a loop, within the loops around it.
 pub(super) struct Scope<'s, 'v> {
@@ -31,6 +32,13 @@ impl Variables<'_> {
                 scopes().find(|scope| scope.name == name).map(|scope| scope.item).or_else(|| self.item(name))
             }
             Expr::Call(call) => self.call(call, scope),
+            Expr::Select(has) if has.test => match self.evaluate(&has.operand, scope)? {
+                Item::Object(fields) => Some(Item::Bool(fields.contains_key(&has.field))),
+                _ => None,
+            },
+            Expr::Comprehension(filter) if matches!(filter.accu_init.expr, Expr::List(_)) => {
+                self.filter(filter, scope)
+            }
             Expr::Comprehension(all) => self.comprehension(all, scope),
             _ => None,
         }
@@ -50,6 +58,17 @@ impl Variables<'_> {
             }
         }
         self.evaluate(&of.result, Some(&result))
+    }
+
+    /// Loops that make a list: of these, `filter` over steps.
+    fn filter<'v>(&'v self, of: &'v ComprehensionExpr, scope: Outer<'_, 'v>) -> Option<Item<'v>> {
+        let condition = condition_of_filter(of)?;
+        self.evaluate(&of.iter_range, scope)?.chosen(|item| {
+            match self.evaluate(condition, Some(&Scope { name: &of.iter_var, item, outer: scope }))? {
+                Item::Bool(yes) => Some(yes),
+                _ => None,
+            }
+        })
     }
 
     fn call<'v>(&'v self, call: &'v CallExpr, scope: Outer<'_, 'v>) -> Option<Item<'v>> {
@@ -95,6 +114,7 @@ impl Variables<'_> {
                 (Item::Step(step), Item::Text(name)) => step.field(name)?,
                 (Item::Arm(arm), Item::Text(name)) => arm.field(name)?,
                 (Item::Schedule(schedule), Item::Text(name)) => schedule.field(name)?,
+                (Item::Object(fields), Item::Text(name)) => Item::of_context(fields.get(name)?)?,
                 _ => return None,
             },
             (operators::IN, None, [element, list]) => {
@@ -103,7 +123,10 @@ impl Variables<'_> {
                 let mut equals = list.elements().map(|other| equal(element, other));
                 Item::Bool(equals.find(|equal| *equal != Some(false)).unwrap_or(Some(false))?)
             }
-            ("size", Some(list), []) | ("size", None, [list]) => Item::Int(value(list)?.len()? as i64),
+            ("size", Some(of), []) | ("size", None, [of]) => match value(of)? {
+                Item::Object(fields) => Item::Int(fields.len() as i64),
+                list => Item::Int(list.len()? as i64),
+            },
             ("contains", Some(text), [part]) => {
                 Item::Bool(texts(text, part).map(|(text, part)| text.contains(part))?)
             }
@@ -123,17 +146,30 @@ impl Variables<'_> {
             (RANGE, None, [list, weight, _]) => {
                 let (list, Item::Int(weight)) = (value(list)?, value(weight)?) else { return None };
                 self.fuel.charge((list.len()? as u64).saturating_mul(weight.unsigned_abs())).ok()?;
-                self.fuel.charge(size_of(list)).ok()?;
+                self.fuel.charge(size_of_item(list)).ok()?;
                 list
             }
             (CHARGE, None, [counted, _]) => {
                 let counted = value(counted)?;
-                self.fuel.charge(size_of(counted)).ok()?;
+                self.fuel.charge(size_of_item(counted)).ok()?;
                 counted
             }
             _ => return None,
         })
     }
+}
+
+/// The condition of `filter`, which the parser makes into `condition ? result + [element] : result`.
+fn condition_of_filter(of: &ComprehensionExpr) -> Option<&Expression> {
+    let Expr::Call(step) = &of.loop_step.expr else { return None };
+    let (operators::CONDITIONAL, [condition, kept, _]) = (step.func_name.as_str(), &step.args[..]) else {
+        return None;
+    };
+    let Expr::Call(kept) = &kept.expr else { return None };
+    let (operators::ADD, [_, added]) = (kept.func_name.as_str(), &kept.args[..]) else { return None };
+    let Expr::List(added) = &added.expr else { return None };
+    let is_element = |added: &Expression| matches!(&added.expr, Expr::Ident(name) if *name == of.iter_var);
+    matches!(&added.elements[..], [added] if is_element(added)).then_some(condition)
 }
 
 /// Whether both are the same, where they are of one kind that is not a list.
@@ -146,14 +182,6 @@ fn equal(left: Item<'_>, right: Item<'_>) -> Option<bool> {
         (Item::Arm(left), Item::Arm(right)) => left.id == right.id,
         _ => return None,
     })
-}
-
-/// The cost of `item`, as [`values::size_of`](super::values::size_of) has it.
-fn size_of(item: Item<'_>) -> u64 {
-    match item {
-        Item::Text(text) => 1 + text.len() as u64 / 32,
-        list => 1 + list.elements().map(size_of).sum::<u64>(),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use crate::text::shorten;
 
 use super::check::{CHARGE, MATCHES_PATTERN, RANGE};
 use super::direct::Scope;
-use super::values::{Fuel, Item, Pattern, Plan, Variables, size_of};
+use super::opaque::{Fuel, Pattern, size_of};
+use super::values::{Item, Plan, Variables};
 use super::{FUEL_UNITS, Policies, Policy, PolicyInput, PolicySource, Severity};
 
 /// A policy that does not hold, or that cannot be evaluated, which counts as the same.

@@ -6,6 +6,7 @@
 mod check;
 mod direct;
 mod evaluate;
+mod opaque;
 mod rewrite;
 mod sample;
 mod shape;
@@ -25,8 +26,8 @@ use crate::domain::{PlanRules, Schedule, SubTask};
 
 use check::{Checked, check};
 use evaluate::is_for_each_step;
+use opaque::Pattern;
 use shape::Shape;
-use values::Pattern;
 
 pub use evaluate::Violation;
 

@@ -1,27 +1,25 @@
 //! Requests and plans as CEL values: views that borrow, so that nothing is copied that no policy asks for.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use cel::ExecutionError;
 use cel::common::traits::Indexer;
 use cel::common::types::{
     CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt, Type,
 };
-use cel::common::value::{CowVal, StaticVal, Val};
+use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::arms::Arm;
 use crate::domain::{Schedule, SubTask};
 
 use super::PolicyInput;
 use super::check::pattern_index;
+use super::opaque::{Fuel, Pattern};
 use super::rewrite::FUEL;
 
 type BoxVal<'v> = Box<dyn Val + 'v>;
@@ -53,15 +51,16 @@ impl<'a> Variables<'a> {
         Item::Plan(self.plan).elements()
     }
 
-    /// What the variable is, unless it is the caller's context.
+    /// What the variable is.
     pub(super) fn item(&self, variable: &str) -> Option<Item<'a>> {
-        let PolicyInput { goal, constraints, schedule, arms, .. } = *self.input;
+        let PolicyInput { goal, constraints, context, schedule, arms, .. } = *self.input;
         Some(match variable {
             "goal" => Item::Text(goal),
             "constraints" => Item::Texts(constraints),
             "plan" => Item::Plan(self.plan),
             "schedule" => Item::Schedule(schedule),
             "arms" => Item::Arms(arms),
+            "context" => Item::Object(context),
             _ => return None,
         })
     }
@@ -70,7 +69,9 @@ impl<'a> Variables<'a> {
 impl VariableResolver for Variables<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         Some(match variable {
-            "context" => CowVal::Borrowed(&**self.context.get_or_init(|| object(self.input.context))),
+            "context" => CowVal::Borrowed(
+                &**self.context.get_or_init(|| Item::Object(self.input.context).into_value()),
+            ),
             "plan" => CowVal::Borrowed(&**self.plan_value.get_or_init(|| Item::Plan(self.plan).into_value())),
             "arms" => {
                 CowVal::Borrowed(&**self.arms_value.get_or_init(|| Item::Arms(self.input.arms).into_value()))
@@ -84,7 +85,7 @@ impl VariableResolver for Variables<'_> {
     }
 }
 
-/// A value of a request or a plan that is not in the caller's context: a view that borrows.
+/// A value of a request or a plan: a view that borrows.
 #[derive(Clone, Copy)]
 pub(super) enum Item<'v> {
     Bool(bool),
@@ -100,9 +101,36 @@ pub(super) enum Item<'v> {
     Plan(&'v Plan<'v>),
     /// The steps at these places.
     Steps(&'v Plan<'v>, &'v [usize]),
+    /// The steps at the places whose bits are set: what [`Item::chosen`] left.
+    Chosen(&'v Plan<'v>, u64),
+    /// The caller's context, or an object in it.
+    Object(&'v Map<String, Value>),
 }
 
 impl<'v> Item<'v> {
+    /// A value of the caller's context; `None` for those that only `cel` handles.
+    pub(super) fn of_context(value: &'v Value) -> Option<Self> {
+        Some(match value {
+            Value::Bool(yes) => Self::Bool(*yes),
+            Value::Number(number) => Self::Int(number.as_i64()?),
+            Value::String(text) => Self::Text(text),
+            Value::Object(fields) => Self::Object(fields),
+            Value::Null | Value::Array(_) => return None,
+        })
+    }
+
+    /// The elements of this list that are `wanted`; `None` where it is no list of steps, or one of a plan of more than 64.
+    pub(super) fn chosen(self, mut wanted: impl FnMut(Self) -> Option<bool>) -> Option<Self> {
+        let (Self::Plan(plan) | Self::Steps(plan, _) | Self::Chosen(plan, _)) = self else { return None };
+        let mut places = 0_u64;
+        for item in self.elements() {
+            let Self::Step(step) = item else { return None };
+            let place = 1_u64.checked_shl(step.place.try_into().ok()?)?;
+            places |= if wanted(item)? { place } else { 0 };
+        }
+        Some(Self::Chosen(plan, places))
+    }
+
     /// The number of elements of a list.
     pub(super) fn len(self) -> Option<usize> {
         Some(match self {
@@ -112,6 +140,7 @@ impl<'v> Item<'v> {
             Self::Arms(of) => of.len(),
             Self::Plan(of) => of.steps.len(),
             Self::Steps(_, of) => of.len(),
+            Self::Chosen(_, places) => places.count_ones() as usize,
             _ => return None,
         })
     }
@@ -125,6 +154,10 @@ impl<'v> Item<'v> {
             Self::Arms(of) => Self::Arm(of.get(place)?),
             Self::Plan(plan) if place < plan.steps.len() => Self::Step(Step { plan, place }),
             Self::Steps(plan, of) => Self::Step(Step { plan, place: *of.get(place)? }),
+            Self::Chosen(plan, places) => {
+                let behind = (0..place).fold(places, |places, _| places & places.wrapping_sub(1));
+                (behind > 0).then(|| Self::Step(Step { plan, place: behind.trailing_zeros() as usize }))?
+            }
             _ => return None,
         })
     }
@@ -141,6 +174,7 @@ impl<'v> Item<'v> {
             Self::Step(step) => RecordValue::boxed(step),
             Self::Arm(arm) => RecordValue::boxed(arm),
             Self::Schedule(schedule) => RecordValue::boxed(schedule),
+            Self::Object(fields) => object(fields),
             list => Box::new(CelList::from(list.elements().map(Self::into_value).collect::<Vec<_>>())),
         }
     }
@@ -320,7 +354,7 @@ impl<'v> Fields<'v> for &'v Schedule {
     }
 }
 
-fn object(fields: &serde_json::Map<String, Value>) -> BoxVal<'_> {
+fn object(fields: &Map<String, Value>) -> BoxVal<'_> {
     let entries = fields.iter().map(|(name, value)| (CelMapKey::String(name.as_str().into()), json(value)));
     Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
@@ -338,92 +372,5 @@ fn json(value: &Value) -> BoxVal<'_> {
         Value::String(string) => Box::new(CelString::from(string.as_str())),
         Value::Array(entries) => Box::new(CelList::from(entries.iter().map(json).collect::<Vec<_>>())),
         Value::Object(fields) => object(fields),
-    }
-}
-
-/// A value that only our own functions can do something with.
-macro_rules! opaque {
-    ($type:ty, $name:literal) => {
-        impl Val for $type {
-            fn get_type(&self) -> &Type {
-                Self::cel_type()
-            }
-
-            fn cel_type() -> &'static Type {
-                static TYPE: Type = Type::new_unspecified_type($name);
-                &TYPE
-            }
-
-            fn clone_as_boxed<'v>(&self) -> BoxVal<'v> {
-                Box::new(self.clone())
-            }
-
-            fn as_any(&self) -> Option<&dyn Any> {
-                Some(self)
-            }
-        }
-
-        impl StaticVal for $type {}
-    };
-}
-
-/// A compiled regular expression.
-#[derive(Debug, Clone)]
-pub(super) struct Pattern(pub(super) Regex);
-
-opaque!(Pattern, "pattern");
-
-/// How much may still be evaluated: about one unit for each node, and for each 32 bytes of a text that is read.
-#[derive(Debug, Clone)]
-pub(super) struct Fuel(Arc<AtomicU64>);
-
-opaque!(Fuel, "fuel");
-
-impl Fuel {
-    pub(super) fn new(units: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(units)))
-    }
-
-    /// What is left.
-    pub(super) fn left(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Gives back what was taken since `left` was left.
-    pub(super) fn restore(&self, left: u64) {
-        self.0.store(left, Ordering::Relaxed);
-    }
-
-    /// Takes `units`, or what is left when that is less.
-    ///
-    /// # Errors
-    /// When there were not enough.
-    pub(super) fn charge(&self, units: u64) -> Result<(), ExecutionError> {
-        let left = self.left();
-        self.0.store(left.saturating_sub(units), Ordering::Relaxed);
-        if units < left { Ok(()) } else { Err(ExecutionError::function_error("policy", "costs too much")) }
-    }
-}
-
-/// The cost of copying `value`, or of visiting all of it; counting stops soon after `most`.
-pub(super) fn size_of(value: &dyn Val, most: u64) -> u64 {
-    let sum = |sizes: &mut dyn Iterator<Item = &dyn Val>| {
-        let mut sum = 1;
-        for value in sizes {
-            if sum >= most {
-                break;
-            }
-            sum += size_of(value, most - sum);
-        }
-        sum
-    };
-    if let Some(text) = value.downcast_ref::<CelString<'_>>() {
-        1 + text.inner().len() as u64 / 32
-    } else if let Some(list) = value.downcast_ref::<CelList<'_>>() {
-        sum(&mut list.inner().iter().map(|value| &**value))
-    } else if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
-        sum(&mut map.inner().iter().flat_map(|(key, value)| [key.inner(), &**value]))
-    } else {
-        1
     }
 }

@@ -6,7 +6,8 @@ use cel::common::types::CelBool;
 use cel::{Context, Value};
 use proptest::prelude::*;
 
-use super::super::values::{Fuel, Item, Plan, Variables};
+use super::super::opaque::Fuel;
+use super::super::values::{Item, Plan, Variables};
 use super::super::{FUEL_UNITS, Policies, PolicyInput, PolicySource, Severity};
 use crate::domain::arms::ArmRegistry;
 use crate::domain::{PlanRules, Schedule, SubTask};
