@@ -1,12 +1,11 @@
 //! Actions that do not say what to do, and criteria that cannot be checked: texts of nothing but empty words.
 
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use crate::domain::{FindingCode, SubTask, WarningCode};
 use crate::text::lowercase;
 
-use super::words::is_unspaced;
+use super::words::{first_bytes, is_unspaced};
 use super::{Critic, Finding, FindingSeverity, Review};
 
 /// Flags none of 104 good plans (docs/critics.md).
@@ -17,7 +16,8 @@ const CRITERION_SEVERITY: FindingSeverity = FindingSeverity::Warning;
 /// Empty words, by language.
 #[derive(Debug)]
 struct EmptyWords {
-    spaced: HashSet<&'static str>,
+    /// Sorted, with the first bytes of each as a number.
+    spaced: Vec<(u64, &'static str)>,
     /// Of scripts without spaces, the longest first.
     unspaced: Vec<&'static str>,
 }
@@ -28,7 +28,7 @@ static CRITERIA: LazyLock<EmptyWords> = LazyLock::new(|| EmptyWords::read("[crit
 impl EmptyWords {
     /// Those of one section of the table, and those of `[any]`.
     fn read(section: &str) -> Self {
-        let mut words = Self { spaced: HashSet::new(), unspaced: Vec::new() };
+        let mut words = Self { spaced: Vec::new(), unspaced: Vec::new() };
         let mut is_wanted = false;
         for line in include_str!("empty_words.txt").lines() {
             match line {
@@ -39,12 +39,13 @@ impl EmptyWords {
                         if word.chars().any(is_unspaced) {
                             words.unspaced.push(word);
                         } else {
-                            words.spaced.insert(word);
+                            words.spaced.push((first_bytes(word), word));
                         }
                     }
                 }
             }
         }
+        words.spaced.sort_unstable();
         words.unspaced.sort_by_key(|word| std::cmp::Reverse(word.len()));
         words
     }
@@ -56,8 +57,8 @@ impl EmptyWords {
         let is_empty = |word: &str| {
             let word = lowercase(word);
             word.chars().all(char::is_numeric)
-                || self.spaced.contains(&*word)
-                || word.chars().any(is_unspaced) && self.is_unspaced_and_empty(&word)
+                || self.spaced.binary_search(&(first_bytes(&word), &*word)).is_ok()
+                || !word.is_ascii() && word.chars().any(is_unspaced) && self.is_unspaced_and_empty(&word)
         };
         let first = words.next();
         first.is_some_and(is_empty) && words.all(is_empty)

@@ -47,7 +47,10 @@ impl Place {
     }
 
     fn is_same(self, other: Self, text: &str) -> bool {
-        self.first_bytes == other.first_bytes && self.of(text) == other.of(text)
+        let length = self.end - self.start;
+        self.first_bytes == other.first_bytes
+            && length == other.end - other.start
+            && (length <= 8 || self.of(text) == other.of(text))
     }
 
     /// Where a word is kept while it is recent.
@@ -138,8 +141,7 @@ impl Vocabulary {
     fn lower_bound(&self, word: &str) -> usize {
         let first_bytes = first_bytes(word);
         self.words.partition_point(|other| {
-            other.first_bytes < first_bytes
-                || other.first_bytes == first_bytes && other.of(&self.text) < word
+            other.first_bytes < first_bytes || other.first_bytes == first_bytes && other.of(&self.text) < word
         })
     }
 }
@@ -266,7 +268,7 @@ fn is_mark(c: char) -> bool {
 }
 
 /// The first eight bytes of `word` as a number, which orders words as the bytes do.
-fn first_bytes(word: &str) -> u64 {
+pub(super) fn first_bytes(word: &str) -> u64 {
     let bytes = word.as_bytes();
     bytes.first_chunk().map_or_else(
         || bytes.iter().rev().fold(0, |first, byte| first >> 8 | u64::from(*byte) << 56),
@@ -281,6 +283,8 @@ pub(super) fn is_unspaced(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -336,5 +340,39 @@ mod tests {
     #[test]
     fn an_empty_plan_covers_nothing_that_says_something() {
         assert!(!Vocabulary::default().covers("Use Python only"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn ascii_texts_have_the_same_words_as_texts_of_any_script(text in "[a-c1 .,'-]{0,20}") {
+            let mut expected = Vec::new();
+            each_word_of_any_script(&text, |start, end| expected.push(&text[start..end]));
+            prop_assert_eq!(words(&text), expected);
+        }
+
+        /// What a vocabulary looks up in its order is what comparing with all of its words says.
+        #[test]
+        fn a_vocabulary_mentions_what_begins_like_one_of_its_words(
+            texts in prop::collection::vec("[ab]{1,9}( [abé1]{1,9}){0,9}", 1..5),
+            word in "[abé1]{1,9}",
+        ) {
+            let all = texts.iter().flat_map(|text| words(text));
+            let has = |other: &str| {
+                let (is_longer, is_stem) = (other.starts_with(&word), word.starts_with(other));
+                other == word || may_be_longer(&word) && (is_longer || is_stem && other.chars().count() >= STEM_CHARS)
+            };
+            let stem: String = word.chars().take(ALIKE_CHARS).collect();
+            let has_stem = word.chars().count() >= ALIKE_CHARS && may_be_longer(&stem);
+            let expected = all.clone().any(|other| has(other) || has_stem && other.starts_with(&stem));
+            let vocabulary = Vocabulary::of(texts.iter().map(String::as_str));
+            prop_assert_eq!(vocabulary.mentions(&word), expected);
+            let mut each_once: Vec<&str> = all.collect();
+            each_once.sort_unstable();
+            each_once.dedup();
+            let known: Vec<&str> = vocabulary.words.iter().map(|word| word.of(&vocabulary.text)).collect();
+            prop_assert_eq!(known, each_once);
+        }
     }
 }
