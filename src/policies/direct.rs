@@ -1,55 +1,108 @@
 //! Evaluates the common part of CEL without `cel`, which looks names up as texts and allocates for each variable, loop
-//! and call: ten policies take a third of its instructions.
+//! and call: ten policies take a tenth of its instructions.
 //!
 //! What is not known here, and every error, is left to `cel` as a whole expression. The cost is counted alike, so that
 //! both stop at the same limit.
 
-use cel::IdedExpr as Expression;
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
+use std::cell::Cell;
 
-use super::check::{CHARGE, MATCHES_PATTERN, RANGE, pattern_index};
+use super::node::{Function, Loop, Node};
 use super::opaque::{Pattern, size_of_item};
 use super::values::{Fields, Item, Variables};
 
-/// A variable of a loop, within the loops around it.
+/// How many answers of patterns are kept at hand.
+const RECENT_MATCHES: usize = 64;
+
+/// The value of a variable of a loop, within the loops around it.
 pub(super) struct Scope<'s, 'v> {
-    pub(super) name: &'s str,
     pub(super) item: Item<'v>,
     pub(super) outer: Option<&'s Scope<'s, 'v>>,
 }
 
 type Outer<'s, 'v> = Option<&'s Scope<'s, 'v>>;
 
-impl Variables<'_> {
-    /// The value of a rewritten expression; `None` where only `cel` knows it.
-    pub(super) fn evaluate<'v>(&'v self, expr: &'v Expression, scope: Outer<'_, 'v>) -> Option<Item<'v>> {
-        match &expr.expr {
-            Expr::Literal(LiteralValue::Boolean(yes)) => Some(Item::Bool(*yes.inner())),
-            Expr::Literal(LiteralValue::Int(number)) => Some(Item::Int(*number.inner())),
-            Expr::Literal(LiteralValue::String(text)) => Some(Item::Text(text.inner())),
-            Expr::Ident(name) => {
-                let scopes = || std::iter::successors(scope, |scope| scope.outer);
-                scopes().find(|scope| scope.name == name).map(|scope| scope.item).or_else(|| self.item(name))
-            }
-            Expr::Call(call) => self.call(call, scope),
-            Expr::Select(has) if has.test => match self.evaluate(&has.operand, scope)? {
-                Item::Object(fields) => Some(Item::Bool(fields.contains_key(&has.field))),
-                _ => None,
-            },
-            Expr::Comprehension(filter) if matches!(filter.accu_init.expr, Expr::List(_)) => {
-                self.filter(filter, scope)
-            }
-            Expr::Comprehension(all) => self.comprehension(all, scope),
-            _ => None,
-        }
+/// The evaluation of policies for one plan.
+pub(super) struct Direct<'a, 'v> {
+    pub(super) variables: &'a Variables<'v>,
+    /// What patterns said of texts: loops in loops ask for the same again and again.
+    matches: [Cell<Option<Match>>; RECENT_MATCHES],
+}
+
+/// Whether a text of the plan, the request or a policy matches a pattern. It is told from others by its place in memory,
+/// where it stays during the evaluation.
+#[derive(Clone, Copy)]
+struct Match {
+    pattern: usize,
+    text: *const str,
+    found: bool,
+}
+
+impl<'a, 'v> Direct<'a, 'v> {
+    pub(super) fn new(variables: &'a Variables<'v>) -> Self {
+        Self { variables, matches: [const { Cell::new(None) }; RECENT_MATCHES] }
     }
 
-    fn comprehension<'v>(&'v self, of: &'v ComprehensionExpr, scope: Outer<'_, 'v>) -> Option<Item<'v>> {
-        let initial = self.evaluate(&of.accu_init, scope)?;
-        let mut result = Scope { name: &of.accu_var, item: initial, outer: scope };
-        for item in self.evaluate(&of.iter_range, scope)?.elements() {
-            let inner = Scope { name: &of.iter_var, item, outer: Some(&result) };
-            result.item = self.evaluate(&of.loop_step, Some(&inner))?;
+    /// The value of a node; `None` where only `cel` knows it.
+    pub(super) fn evaluate(&self, node: &'a Node, scope: Outer<'_, 'a>) -> Option<Item<'a>> {
+        Some(match node {
+            Node::Bool(yes) => Item::Bool(*yes),
+            Node::Int(number) => Item::Int(*number),
+            Node::Text(text) => Item::Text(text),
+            Node::Variable(name) => self.variables.item(name)?,
+            Node::Local(depth) => std::iter::successors(scope, |scope| scope.outer).nth(*depth)?.item,
+            Node::Has(of, field) => match self.evaluate(of, scope)? {
+                Item::Object(fields) => Item::Bool(fields.contains_key(field)),
+                _ => return None,
+            },
+            Node::Call(function, args) => return self.call(*function, args, scope),
+            Node::Matches(text, pattern) => match self.evaluate(text, scope)? {
+                Item::Text(text) => Item::Bool(self.matches(*pattern, text)?),
+                _ => return None,
+            },
+            Node::Range(list, weight) => {
+                let list = self.evaluate(list, scope)?;
+                self.variables.fuel.charge((list.len()? as u64).saturating_mul(*weight)).ok()?;
+                self.counted(list)?
+            }
+            Node::Charge(counted) => {
+                let counted = self.evaluate(counted, scope)?;
+                self.counted(counted)?
+            }
+            Node::Loop(of) => return self.run(of, scope),
+            Node::Filter(of) => {
+                let [range, condition] = &**of;
+                let is_wanted = |item| match self.evaluate(condition, Some(&Scope { item, outer: scope }))? {
+                    Item::Bool(yes) => Some(yes),
+                    _ => None,
+                };
+                self.evaluate(range, scope)?.chosen(is_wanted)?
+            }
+            Node::Unknown => return None,
+        })
+    }
+
+    fn counted(&self, item: Item<'a>) -> Option<Item<'a>> {
+        self.variables.fuel.charge(size_of_item(item)).ok().map(|()| item)
+    }
+
+    fn matches(&self, pattern: usize, text: &'a str) -> Option<bool> {
+        let Pattern(regex) = self.variables.patterns.get(pattern)?;
+        let place = text.as_ptr() as usize / 8 + pattern * 7;
+        let recent = &self.matches[place % RECENT_MATCHES];
+        let is_it = |known: &Match| known.pattern == pattern && std::ptr::eq(known.text, text);
+        if let Some(known) = recent.get().filter(is_it) {
+            return Some(known.found);
+        }
+        let found = regex.is_match(text);
+        recent.set(Some(Match { pattern, text, found }));
+        Some(found)
+    }
+
+    fn run(&self, of: &'a Loop, scope: Outer<'_, 'a>) -> Option<Item<'a>> {
+        let initial = self.evaluate(&of.initial, scope)?;
+        let mut result = Scope { item: initial, outer: scope };
+        for item in self.evaluate(&of.range, scope)?.elements() {
+            result.item = self.evaluate(&of.step, Some(&Scope { item, outer: Some(&result) }))?;
             // `all` and `exists` end when their result changes; the result of other loops is no boolean.
             if let (Item::Bool(initial), Item::Bool(yes)) = (initial, result.item)
                 && yes != initial
@@ -60,116 +113,61 @@ impl Variables<'_> {
         self.evaluate(&of.result, Some(&result))
     }
 
-    /// Loops that make a list: of these, `filter` over steps.
-    fn filter<'v>(&'v self, of: &'v ComprehensionExpr, scope: Outer<'_, 'v>) -> Option<Item<'v>> {
-        let condition = condition_of_filter(of)?;
-        self.evaluate(&of.iter_range, scope)?.chosen(|item| {
-            match self.evaluate(condition, Some(&Scope { name: &of.iter_var, item, outer: scope }))? {
-                Item::Bool(yes) => Some(yes),
-                _ => None,
-            }
-        })
-    }
-
-    fn call<'v>(&'v self, call: &'v CallExpr, scope: Outer<'_, 'v>) -> Option<Item<'v>> {
-        let value = |expr| self.evaluate(expr, scope);
-        let boolean = |expr| match value(expr)? {
+    fn call(&self, function: Function, args: &'a [Node], scope: Outer<'_, 'a>) -> Option<Item<'a>> {
+        let value = |arg: &'a Node| self.evaluate(arg, scope);
+        let boolean = |arg| match value(arg)? {
             Item::Bool(yes) => Some(yes),
             _ => None,
         };
-        let ints = |left, right| match (value(left)?, value(right)?) {
-            (Item::Int(left), Item::Int(right)) => Some((left, right)),
-            _ => None,
-        };
-        let texts = |left, right| match (value(left)?, value(right)?) {
-            (Item::Text(left), Item::Text(right)) => Some((left, right)),
-            _ => None,
-        };
-        Some(match (call.func_name.as_str(), call.target.as_deref(), &call.args[..]) {
-            (operators::LOGICAL_AND, None, [left, right]) => Item::Bool(boolean(left)? && boolean(right)?),
-            (operators::LOGICAL_OR, None, [left, right]) => Item::Bool(boolean(left)? || boolean(right)?),
-            (operators::CONDITIONAL, None, [condition, yes, no]) => {
-                return value(if boolean(condition)? { yes } else { no });
-            }
-            (operators::EQUALS, None, [left, right]) => Item::Bool(equal(value(left)?, value(right)?)?),
-            (operators::NOT_EQUALS, None, [left, right]) => Item::Bool(!equal(value(left)?, value(right)?)?),
-            (operators::LESS, None, [left, right]) => Item::Bool(ints(left, right).map(|(a, b)| a < b)?),
-            (operators::LESS_EQUALS, None, [left, right]) => {
-                Item::Bool(ints(left, right).map(|(a, b)| a <= b)?)
-            }
-            (operators::GREATER, None, [left, right]) => Item::Bool(ints(left, right).map(|(a, b)| a > b)?),
-            (operators::GREATER_EQUALS, None, [left, right]) => {
-                Item::Bool(ints(left, right).map(|(a, b)| a >= b)?)
-            }
-            (operators::ADD, None, [left, right]) => {
-                Item::Int(ints(left, right).and_then(|(a, b)| a.checked_add(b))?)
-            }
-            (operators::SUBSTRACT, None, [left, right]) => {
-                Item::Int(ints(left, right).and_then(|(a, b)| a.checked_sub(b))?)
-            }
-            (operators::MULTIPLY, None, [left, right]) => {
-                Item::Int(ints(left, right).and_then(|(a, b)| a.checked_mul(b))?)
-            }
-            (operators::INDEX, None, [of, field]) => match (value(of)?, value(field)?) {
-                (Item::Step(step), Item::Text(name)) => step.field(name)?,
-                (Item::Arm(arm), Item::Text(name)) => arm.field(name)?,
-                (Item::Schedule(schedule), Item::Text(name)) => schedule.field(name)?,
-                (Item::Object(fields), Item::Text(name)) => Item::of_context(fields.get(name)?)?,
-                _ => return None,
-            },
-            (operators::IN, None, [element, list]) => {
-                let (element, list) = (value(element)?, value(list)?);
-                list.len()?;
-                let mut equals = list.elements().map(|other| equal(element, other));
-                Item::Bool(equals.find(|equal| *equal != Some(false)).unwrap_or(Some(false))?)
-            }
-            ("size", Some(of), []) | ("size", None, [of]) => match value(of)? {
-                Item::Object(fields) => Item::Int(fields.len() as i64),
-                list => Item::Int(list.len()? as i64),
-            },
-            ("contains", Some(text), [part]) => {
-                Item::Bool(texts(text, part).map(|(text, part)| text.contains(part))?)
-            }
-            ("startsWith", Some(text), [part]) => {
-                Item::Bool(texts(text, part).map(|(text, part)| text.starts_with(part))?)
-            }
-            ("endsWith", Some(text), [part]) => {
-                Item::Bool(texts(text, part).map(|(text, part)| text.ends_with(part))?)
-            }
-            (MATCHES_PATTERN, Some(text), [pattern]) => {
-                let (Item::Text(text), Expr::Ident(name)) = (value(text)?, &pattern.expr) else {
-                    return None;
-                };
-                let Pattern(pattern) = self.patterns.get(pattern_index(name)?)?;
-                Item::Bool(pattern.is_match(text))
-            }
-            (RANGE, None, [list, weight, _]) => {
-                let (list, Item::Int(weight)) = (value(list)?, value(weight)?) else { return None };
-                self.fuel.charge((list.len()? as u64).saturating_mul(weight.unsigned_abs())).ok()?;
-                self.fuel.charge(size_of_item(list)).ok()?;
-                list
-            }
-            (CHARGE, None, [counted, _]) => {
-                let counted = value(counted)?;
-                self.fuel.charge(size_of_item(counted)).ok()?;
-                counted
-            }
-            _ => return None,
+        if let (Function::Conditional, [condition, yes, no]) = (function, args) {
+            return value(if boolean(condition)? { yes } else { no });
+        }
+        if let (Function::Size, [of]) = (function, args) {
+            let size = match value(of)? {
+                Item::Object(fields) => fields.len(),
+                list => list.len()?,
+            };
+            return Some(Item::Int(size as i64));
+        }
+        let [left, right] = args else { return None };
+        Some(match function {
+            Function::And => Item::Bool(boolean(left)? && boolean(right)?),
+            Function::Or => Item::Bool(boolean(left)? || boolean(right)?),
+            _ => return binary(function, value(left)?, value(right)?),
         })
     }
 }
 
-/// The condition of `filter`, which the parser makes into `condition ? result + [element] : result`.
-fn condition_of_filter(of: &ComprehensionExpr) -> Option<&Expression> {
-    let Expr::Call(step) = &of.loop_step.expr else { return None };
-    let (operators::CONDITIONAL, [condition, kept, _]) = (step.func_name.as_str(), &step.args[..]) else {
-        return None;
-    };
-    let Expr::Call(kept) = &kept.expr else { return None };
-    let (operators::ADD, [_, added]) = (kept.func_name.as_str(), &kept.args[..]) else { return None };
-    let Expr::List(added) = &added.expr else { return None };
-    let is_element = |added: &Expression| matches!(&added.expr, Expr::Ident(name) if *name == of.iter_var);
-    matches!(&added.elements[..], [added] if is_element(added)).then_some(condition)
+/// The result of a function of two values.
+fn binary<'v>(function: Function, left: Item<'v>, right: Item<'v>) -> Option<Item<'v>> {
+    Some(match (function, left, right) {
+        (Function::Equals, left, right) => Item::Bool(equal(left, right)?),
+        (Function::Differs, left, right) => Item::Bool(!equal(left, right)?),
+        (Function::Index, Item::Step(step), Item::Text(name)) => step.field(name)?,
+        (Function::Index, Item::Arm(arm), Item::Text(name)) => arm.field(name)?,
+        (Function::Index, Item::Schedule(schedule), Item::Text(name)) => schedule.field(name)?,
+        (Function::Index, Item::Object(fields), Item::Text(name)) => Item::of_context(fields.get(name)?)?,
+        (Function::In, Item::Text(key), Item::Object(fields)) => Item::Bool(fields.contains_key(key)),
+        (Function::In, element, list) => {
+            list.len()?;
+            let mut equals = list.elements().map(|other| equal(element, other));
+            Item::Bool(equals.find(|equal| *equal != Some(false)).unwrap_or(Some(false))?)
+        }
+        (_, Item::Int(left), Item::Int(right)) => match function {
+            Function::Less => Item::Bool(left < right),
+            Function::LessOrEqual => Item::Bool(left <= right),
+            Function::Greater => Item::Bool(left > right),
+            Function::GreaterOrEqual => Item::Bool(left >= right),
+            Function::Add => Item::Int(left.checked_add(right)?),
+            Function::Subtract => Item::Int(left.checked_sub(right)?),
+            Function::Multiply => Item::Int(left.checked_mul(right)?),
+            _ => return None,
+        },
+        (Function::Contains, Item::Text(text), Item::Text(part)) => Item::Bool(text.contains(part)),
+        (Function::StartsWith, Item::Text(text), Item::Text(part)) => Item::Bool(text.starts_with(part)),
+        (Function::EndsWith, Item::Text(text), Item::Text(part)) => Item::Bool(text.ends_with(part)),
+        _ => return None,
+    })
 }
 
 /// Whether both are the same, where they are of one kind that is not a list.

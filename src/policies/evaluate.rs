@@ -11,10 +11,11 @@ use cel::{Context, Env, ExecutionError, IdedExpr as Expression, Value};
 use crate::text::shorten;
 
 use super::check::{CHARGE, MATCHES_PATTERN, RANGE};
-use super::direct::Scope;
+use super::direct::{Direct, Scope};
+use super::node::Node;
 use super::opaque::{Fuel, Pattern, size_of};
 use super::values::{Item, Plan, Variables};
-use super::{FUEL_UNITS, Policies, Policy, PolicyInput, PolicySource, Severity};
+use super::{Compiled, FUEL_UNITS, Policies, Policy, PolicyInput, PolicySource, Severity};
 
 /// A policy that does not hold, or that cannot be evaluated, which counts as the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,9 +119,8 @@ impl Policies {
         if self.is_empty() {
             return Vec::new();
         }
-        self.with_context(input, |variables, context| {
-            let check = |policy| violation(policy, variables, context);
-            self.policies.iter().filter_map(check).collect()
+        self.evaluate(input, |direct| {
+            self.policies.iter().filter_map(|policy| violation(policy, direct)).collect()
         })
     }
 
@@ -128,11 +128,9 @@ impl Policies {
     pub(super) fn failures(&self, input: &PolicyInput<'_>) -> Vec<(usize, &'static str, Failure)> {
         let mut failures = Vec::new();
         for (index, policy) in self.policies.iter().enumerate() {
-            let expressions =
-                policy.when.iter().map(|when| ("when", when)).chain([("require", &policy.require)]);
-            for (field, expression) in expressions {
-                let result = self
-                    .with_context(input, |variables, context| holds(expression, None, variables, context));
+            let rules = policy.when.iter().map(|when| ("when", when)).chain([("require", &policy.require)]);
+            for (field, rule) in rules {
+                let result = self.evaluate(input, |direct| holds(rule, direct));
                 if let Err(failure) = result {
                     failures.push((index, field, failure));
                 }
@@ -142,25 +140,19 @@ impl Policies {
     }
 
     /// Evaluates with the variables of `input` and new fuel.
-    fn with_context<T>(
-        &self,
-        input: &PolicyInput<'_>,
-        evaluate: impl FnOnce(&Variables<'_>, &Context<'_, '_>) -> T,
-    ) -> T {
+    fn evaluate<T>(&self, input: &PolicyInput<'_>, evaluate: impl FnOnce(&Direct<'_, '_>) -> T) -> T {
         let plan = Plan::new(input.steps);
         let variables = Variables::new(input, &plan, &self.patterns, Fuel::new(FUEL_UNITS));
-        let mut context = Context::with_env(ENVIRONMENT.clone());
-        context.set_variable_resolver(&variables);
-        evaluate(&variables, &context)
+        evaluate(&Direct::new(&variables))
     }
 }
 
-fn violation(policy: &Policy, variables: &Variables<'_>, context: &Context<'_, '_>) -> Option<Violation> {
+fn violation<'a>(policy: &'a Policy, direct: &Direct<'a, '_>) -> Option<Violation> {
     let Policy { source, when, require, is_of_each_step } = policy;
-    let applies = when.as_ref().map_or(Ok(true), |when| holds(when, None, variables, context));
+    let applies = when.as_ref().map_or(Ok(true), |when| holds(when, direct));
     let held = match applies {
         Ok(false) => return None,
-        Ok(true) => holds(require, None, variables, context),
+        Ok(true) => holds(require, direct),
         Err(failure) => Err(failure),
     };
     let PolicySource { name, message, severity, .. } = source;
@@ -170,7 +162,7 @@ fn violation(policy: &Policy, variables: &Variables<'_>, context: &Context<'_, '
     };
     match held {
         Ok(true) => None,
-        Ok(false) => of(message.clone(), offending_steps(require, variables, context)),
+        Ok(false) => of(message.clone(), offending_steps(&require.expression, direct.variables)),
         Err(failure) => {
             let (rule, reason) = (message.trim_end_matches('.'), failure.reason(source));
             of(format!("{rule} (it cannot be evaluated: {reason})"), Vec::new())
@@ -179,12 +171,16 @@ fn violation(policy: &Policy, variables: &Variables<'_>, context: &Context<'_, '
 }
 
 /// The numbers of the steps that break a policy of the form `plan.all(step, …)`; none for others.
-fn offending_steps(require: &Expression, variables: &Variables<'_>, context: &Context<'_, '_>) -> Vec<u32> {
+fn offending_steps(require: &Expression, variables: &Variables<'_>) -> Vec<u32> {
     let Some((name, body)) = for_each_step(require) else { return Vec::new() };
+    let node = Node::of(body, &mut vec![name]);
+    let direct = Direct::new(variables);
     let breaks = |item: Item<'_>| {
-        let mut inner = context.new_inner_scope();
-        inner.add_variable_as_val(name, item.into_value());
-        matches!(holds(body, Some(&Scope { name, item, outer: None }), variables, &inner), Ok(false))
+        let left = variables.fuel.left();
+        match direct.evaluate(&node, Some(&Scope { item, outer: None })) {
+            Some(Item::Bool(yes)) => !yes,
+            _ => matches!(by_cel(body, Some((name, item)), variables, left), Ok(false)),
+        }
     };
     let numbered = (1..).zip(variables.steps());
     numbered.filter_map(|(number, step)| breaks(step).then_some(number)).collect()
@@ -206,23 +202,35 @@ fn for_each_step(expression: &Expression) -> Option<(&str, &Expression)> {
     (is_over_plan && is_all).then_some((all.iter_var.as_str(), step.args.get(1)?))
 }
 
-/// Whether `expression` is true. A panic of the `cel` crate is a failure like others.
-fn holds(
-    expression: &Expression,
-    scope: Option<&Scope<'_, '_>>,
-    variables: &Variables<'_>,
-    context: &Context<'_, '_>,
-) -> Result<bool, Failure> {
-    let left = variables.fuel.left();
-    if let Some(Item::Bool(yes)) = variables.evaluate(expression, scope) {
+/// Whether `rule` is true.
+fn holds<'a>(rule: &'a Compiled, direct: &Direct<'a, '_>) -> Result<bool, Failure> {
+    let left = direct.variables.fuel.left();
+    if let Some(Item::Bool(yes)) = direct.evaluate(&rule.node, None) {
         return Ok(yes);
     }
+    by_cel(&rule.expression, None, direct.variables, left)
+}
+
+/// Whether `expression`, of which the direct evaluation knew no value, is true: `local` is the variable of a loop
+/// around it, and `left` what its evaluation may cost. A panic of the `cel` crate is a failure like others.
+fn by_cel(
+    expression: &Expression,
+    local: Option<(&str, Item<'_>)>,
+    variables: &Variables<'_>,
+    left: u64,
+) -> Result<bool, Failure> {
     if variables.fuel.left() == 0 {
         return Err(Failure::CostsTooMuch);
     }
     variables.fuel.restore(left);
+    let mut outer = Context::with_env(ENVIRONMENT.clone());
+    outer.set_variable_resolver(variables);
+    let mut context = outer.new_inner_scope();
+    if let Some((name, item)) = local {
+        context.add_variable_as_val(name, item.into_value());
+    }
     let evaluate = || {
-        let value = Value::resolve_val(expression, context)?;
+        let value = Value::resolve_val(expression, &context)?;
         let boolean = value.downcast_ref::<CelBool>().map(|yes| *yes.inner());
         boolean.ok_or_else(|| ExecutionError::UnexpectedType {
             got: value.get_type().name().to_owned(),

@@ -6,6 +6,7 @@
 mod check;
 mod direct;
 mod evaluate;
+mod node;
 mod opaque;
 mod rewrite;
 mod sample;
@@ -26,6 +27,7 @@ use crate::domain::{PlanRules, Schedule, SubTask};
 
 use check::{Checked, check};
 use evaluate::is_for_each_step;
+use node::Node;
 use opaque::Pattern;
 use shape::Shape;
 
@@ -96,11 +98,17 @@ pub struct Policies {
 
 struct Policy {
     source: PolicySource,
-    when: Option<Expression>,
-    require: Expression,
+    when: Option<Compiled>,
+    require: Compiled,
     /// Whether it is about each step by itself: `plan.all(step, …)`, where nothing else depends on the other steps but
     /// for the step's ancestors. A step that breaks it does so in any plan with the same ancestors.
     is_of_each_step: bool,
+}
+
+/// A checked expression, for `cel` and for the direct evaluation.
+struct Compiled {
+    expression: Expression,
+    node: Node,
 }
 
 /// As written in the settings file.
@@ -146,7 +154,7 @@ impl Policies {
             {
                 let (when, mentions_before) = when.flatten().unzip();
                 let is_of_each_step =
-                    mentions + mentions_before.unwrap_or(0) == 1 && is_for_each_step(&require);
+                    mentions + mentions_before.unwrap_or(0) == 1 && is_for_each_step(&require.expression);
                 all.policies.push(Policy { source: source.clone(), when, require, is_of_each_step });
             }
         }
@@ -196,7 +204,7 @@ impl PolicyPath<'_> {
 }
 
 /// Parses and checks one expression, which must be a boolean; with it, how often it names the whole plan.
-fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<(Expression, usize), Vec<String>> {
+fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<(Compiled, usize), Vec<String>> {
     if text.trim().is_empty() {
         return Err(vec!["is blank".to_owned()]);
     }
@@ -213,7 +221,10 @@ fn compile(text: &str, patterns: &mut Vec<Pattern>) -> Result<(Expression, usize
     .unwrap_or_else(|| Err(vec!["cannot be parsed".to_owned()]))?;
     patterns.extend(regexes.into_iter().map(Pattern));
     match shape {
-        Shape::Bool | Shape::Any => Ok((expression, mentions_of_plan)),
+        Shape::Bool | Shape::Any => {
+            let node = Node::of(&expression, &mut Vec::new());
+            Ok((Compiled { expression, node }, mentions_of_plan))
+        }
         other => Err(vec![format!("must be a boolean, not {}", other.noun())]),
     }
 }

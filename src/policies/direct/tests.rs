@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use super::super::opaque::Fuel;
 use super::super::values::{Item, Plan, Variables};
-use super::super::{FUEL_UNITS, Policies, PolicyInput, PolicySource, Severity};
+use super::super::{Compiled, FUEL_UNITS, Policies, PolicyInput, PolicySource, Severity};
+use super::Direct;
 use crate::domain::arms::ArmRegistry;
 use crate::domain::{PlanRules, Schedule, SubTask};
 
@@ -68,6 +69,9 @@ fn conditions() -> impl Strategy<Value = String> {
             "t.step in schedule.critical_path",
             "schedule.levels.all(l, s.step in l)",
             "has(context.name)",
+            "has(context.nothing) || context.size() > 2",
+            "'limit' in context",
+            "context.limit in s.depends_on",
             "arms[0] == arms[1]",
             "'e' in t.acceptance_criteria",
             "constraints.exists(c, c == goal)",
@@ -139,8 +143,8 @@ fn direct_evaluation_agrees_with_cel_and_costs_as_much() {
         let variables = |fuel| Variables::new(&input, &plan, &policies.patterns, fuel);
         let (own, others) = (Fuel::new(FUEL_UNITS), Fuel::new(FUEL_UNITS));
         let (direct, resolver) = (variables(own.clone()), variables(others.clone()));
-        let expression = &policies.policies[0].require;
-        if let Some(item) = direct.evaluate(expression, None) {
+        let Compiled { expression, node } = &policies.policies[0].require;
+        if let Some(item) = Direct::new(&direct).evaluate(node, None) {
             let mut cel = Context::with_env(super::super::evaluate::ENVIRONMENT.clone());
             cel.set_variable_resolver(&resolver);
             let value = Value::resolve_val(expression, &cel);
