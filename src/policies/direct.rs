@@ -1,5 +1,5 @@
 //! Evaluates the common part of CEL without `cel`, which looks names up as texts and allocates for each variable, loop
-//! and call: ten policies take a tenth of its instructions.
+//! and call.
 //!
 //! What is not known here, and every error, is left to `cel` as a whole expression. The cost is counted alike, so that
 //! both stop at the same limit.

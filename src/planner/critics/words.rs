@@ -55,7 +55,8 @@ impl Place {
 
     /// Where a word is kept while it is recent.
     fn slot(self) -> usize {
-        (self.first_bytes.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % RECENT_WORDS
+        // The upper bits of a product depend on all bits of its factors; the lower bits of short words are zero.
+        (self.first_bytes.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % RECENT_WORDS
     }
 }
 
