@@ -172,6 +172,7 @@ impl EmbeddedPlanner {
         let mut matched: Vec<Matched<'_>> = matched.collect();
         open_heads(&mut matched, &mut background);
         self.part_from_work(&mut matched);
+        self.cover(&mut matched);
         self.put_in_order(&mut matched);
         let mut aside = Vec::new();
         if let Some(playbook) = asked.and_then(|name| self.library.named(name))
@@ -185,20 +186,26 @@ impl EmbeddedPlanner {
             let (follow, others): (Vec<_>, Vec<_>) =
                 matched.into_iter().enumerate().partition(|(index, part)| *index == first || fits(part));
             aside.extend(others.into_iter().map(|(_, other)| other.part.text));
-            matched =
-                follow.into_iter().map(|(_, part)| Matched { playbook, is_certain: true, ..part }).collect();
+            matched = follow
+                .into_iter()
+                .map(|(_, part)| Matched { playbook, step: None, is_certain: true, ..part })
+                .collect();
+            self.cover(&mut matched);
         }
-        self.cover(&mut matched);
         ReadGoal { matched, aside, background, found }
     }
 
     /// Gives parts to the steps that do them anyway: "Organise the trip and book the coaches".
     fn cover(&self, matched: &mut [Matched<'_>]) {
         for index in 1..matched.len() {
-            let part = &matched[index].part;
-            let earlier = matched[..index].iter().filter(|earlier| earlier.step.is_none());
-            let mut covering = earlier
-                .filter_map(|earlier| Some((earlier.playbook, self.covering(earlier.playbook, part)?)));
+            let (earlier, part) = (&matched[..index], &matched[index].part);
+            let heads = earlier.iter().enumerate().filter(|(_, head)| head.step.is_none());
+            let mut covering = heads.filter_map(|(at, head)| {
+                let step = self.covering(head.playbook, part)?;
+                // What cannot be undone comes after what is asked for in between.
+                let is_next = || earlier[at..].iter().all(|other| other.playbook.name == head.playbook.name);
+                (!head.playbook.steps[step].needs_checks() || is_next()).then_some((head.playbook, step))
+            });
             if let Some((playbook, step)) = covering.next() {
                 matched[index].playbook = playbook;
                 matched[index].step = Some(step);
@@ -297,7 +304,11 @@ impl EmbeddedPlanner {
     /// approval comes before what cannot be undone in any case.
     fn put_in_order(&self, matched: &mut [Matched<'_>]) {
         for index in 1..matched.len() {
-            let Matched { part, playbook, .. } = &matched[index];
+            let Matched { part, playbook, step, .. } = &matched[index];
+            // Its place is that of the step.
+            if step.is_some() {
+                continue;
+            }
             let mut finals = (0..index).filter(|at| matched[*at].playbook.is_final());
             let approves = || {
                 !playbook.is_final() && self.library.addons(&[&part.text]).iter().any(|step| step.checks())

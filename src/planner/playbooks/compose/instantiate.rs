@@ -91,21 +91,21 @@ pub(super) fn instantiate(
             places.push(needs.into_iter().chain([done]).collect());
             continue;
         }
-        let texts = if is_covering {
-            covered().map(|matched| matched.part.clone()).collect()
-        } else if is_core {
-            whole_parts().map(of_core).collect()
-        } else {
-            vec![whole.clone()]
-        };
+        let mut texts: Vec<(Part, &str)> = Vec::new();
+        if step.is_core() {
+            texts.extend(whole_parts().map(|matched| (of_core(matched), step.action.as_str())));
+        } else if !is_covering {
+            texts.push((whole.clone(), step.action.as_str()));
+        }
+        texts.extend(covered().map(|matched| (matched.part.clone(), "{part}")));
         let mut before = needs.clone();
         let mut copies = Vec::new();
-        for part in &texts {
+        for (part, action) in &texts {
             if let Some(condition) = part.condition.as_ref().filter(|_| is_core && !frame.waits()) {
                 nodes.push(gate(condition, part, place, arm, &before, frame));
                 before = [nodes.len() - 1].into();
             }
-            let action = frame.filler.fill(if is_covering { "{part}" } else { &step.action }, part);
+            let action = frame.filler.fill(action, part);
             let own_arm = if is_core && step.arm.is_none() { staff.named_in(&action) } else { None };
             nodes.push(Node {
                 action,
@@ -184,7 +184,7 @@ pub(super) fn drop_inner_checks(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
         let Node { group, closes: true, .. } = nodes[at] else { continue };
         if group == last {
             nodes[at].rank = 0;
-        } else if guards(&nodes[at].produces, &groups[group + 1..]) {
+        } else if nodes[at].is_core || guards(&nodes[at].produces, &groups[group + 1..]) {
             nodes[at].closes = false;
         } else {
             let needs: Vec<usize> = nodes[at].needs.iter().copied().collect();

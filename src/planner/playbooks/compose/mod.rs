@@ -119,21 +119,21 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
 type Group<'a> = Vec<&'a Matched<'a>>;
 
 fn grouped<'a>(parts: &'a [Matched<'a>], library: &Library) -> Vec<Group<'a>> {
+    let (covered, whole): (Vec<_>, Vec<_>) = parts.iter().partition(|part| part.step.is_some());
     let mut groups: Vec<Group<'a>> = Vec::new();
-    for part in parts {
+    for part in whole {
         let joins = |group: &Group<'_>| {
             group[0].playbook.name == part.playbook.name
                 && instantiate::asked_for(part, part.playbook, library).is_empty()
         };
-        let covers =
-            |group: &&mut Group<'_>| part.step.is_some() && group[0].playbook.name == part.playbook.name;
-        if let Some(group) = groups.iter_mut().find(covers) {
-            group.push(part);
-            continue;
-        }
         match groups.last_mut() {
             Some(group) if joins(group) => group.push(part),
             _ => groups.push(vec![part]),
+        }
+    }
+    for part in covered {
+        if let Some(group) = groups.iter_mut().find(|group| group[0].playbook.name == part.playbook.name) {
+            group.push(part);
         }
     }
     groups

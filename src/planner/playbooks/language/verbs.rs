@@ -31,6 +31,9 @@ const INFINITIVES: [&str; 5] = ["er", "ir", "ar", "dre", "ire"];
 /// Verbs before an object and a participle: "have the contract checked".
 const CAUSING: [&str; 2] = ["get", "have"];
 
+/// Verbs that only say that all is done.
+const FINISHING: [&str; 4] = ["完成", "搞定", "做完", "结束"];
+
 /// Shorter words are often prepositions: "de la".
 const MIN_IMPERATIVE: usize = 4;
 
@@ -92,7 +95,10 @@ impl Language {
         let head = text.char_indices().nth(TIME_CHARS).map_or(text, |(end, _)| &text[..end]);
         let mut times =
             self.unspaced_times.iter().filter_map(|time| Some(head.find(time.as_str())? + time.len()));
-        times.any(|end| self.opens_unspaced(&text[end..]))
+        // "周五之前完成" is a date only.
+        let is_work =
+            |rest: &str| self.opens_unspaced(rest) && !FINISHING.iter().any(|verb| rest.starts_with(verb));
+        times.any(|end| is_work(&text[end..]))
     }
 
     /// The verb of what `text` has somebody do: "get the brakes fixed" → "fix".
@@ -164,12 +170,17 @@ impl Language {
     /// `text` with the verb at its beginning as it is listed: "publícalo" → "publica".
     pub(in super::super) fn with_plain_verb(&self, text: &str) -> String {
         let first = text.split_whitespace().next().unwrap_or_default();
+        // "investigate" is no "investiga".
+        if self.verbs.contains(&bare(first)) {
+            return text.to_owned();
+        }
         let forms = verb_forms(&bare(first));
         let plain = forms.iter().find_map(|(form, _)| self.listed_verbs.get(form));
         // "Bring der Oma das Tippen bei"
         let clause = text.split(',').next().unwrap_or_default();
         let half = clause.rsplit(' ').next().filter(|last| SEPARABLE.contains(last)).unwrap_or_default();
         match plain {
+            Some(plain) if half.is_empty() && *plain == bare(first) => text.to_owned(),
             Some(plain) => format!("{plain} {half} {text}"),
             None => text.to_owned(),
         }
@@ -219,9 +230,10 @@ fn verb_forms(word: &str) -> Vec<(String, bool)> {
     let word = without_accents(word);
     let behind_pronoun = word.split_once(['\'', '’']).map(|(_, verb)| verb);
     let before_dash = word.split_once('-').map(|(verb, _)| verb);
-    let before_pronoun = ["selo", "sela", "selos", "selas", "lo", "la", "los", "las", "le"]
-        .iter()
-        .find_map(|pronoun| word.strip_suffix(pronoun));
+    let before_pronoun =
+        ["selo", "sela", "selos", "selas", "lo", "la", "los", "las", "le", "me", "te", "se", "nos"]
+            .iter()
+            .find_map(|pronoun| word.strip_suffix(pronoun));
     let attached = [behind_pronoun, before_dash, before_pronoun].into_iter().flatten();
     let verbs = std::iter::once((word.as_str(), false)).chain(attached.map(|verb| (verb, true)));
     verbs
