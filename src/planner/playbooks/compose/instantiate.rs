@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::Matched;
-use super::super::language::{Opening, first_word};
+use super::super::language::{Language, Opening, first_word};
 use super::super::limit;
 use super::super::parts::Part;
 use super::super::wording::{capitalized, quoted};
@@ -28,7 +28,6 @@ pub(super) fn instantiate(
 ) {
     let staff = frame.staff;
     let group = &groups[place];
-    let whole_parts = || group.iter().copied().filter(|matched| matched.step.is_none());
     if absorbed(groups, place, frame.library, nodes) {
         return;
     }
@@ -36,14 +35,6 @@ pub(super) fn instantiate(
     let applies = frame.library.applicable(playbook, frame.found);
     let is_fixed = playbook.mode == Mode::Fixed;
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
-    let whole = Part::of_all(whole_parts().map(|matched| &matched.part));
-    // "Sign the contract" asks for the last step of a review, which the review itself comes before.
-    let of_core = |matched: &Matched<'_>| {
-        let mut others = asked_for(matched, playbook, frame.library).into_iter();
-        let is_another = others.any(|at| playbook.steps[at].needs_checks());
-        let part = matched.part.clone();
-        if is_another { Part { opening: None, ..part } } else { part }
-    };
     // For each step of the playbook its nodes: its own, or those that a left-out step needs.
     let mut places: Vec<Vec<usize>> = Vec::new();
     for (index, step) in playbook.steps.iter().enumerate() {
@@ -54,8 +45,7 @@ pub(super) fn instantiate(
             .flat_map(|place| places[place].iter().copied())
             .collect();
         // What the goal asks for is done in this step: the work as a whole, or parts that it covers.
-        let covered = || group.iter().filter(|matched| matched.step == Some(index));
-        let is_covering = covered().next().is_some();
+        let is_covering = group.iter().any(|matched| matched.step == Some(index));
         let is_core = step.is_core() || is_covering;
         let ends = step.checks() && index + 1 == playbook.steps.len();
         let closes = ends && must_verify;
@@ -75,32 +65,13 @@ pub(super) fn instantiate(
             places.push(needs.into_iter().collect());
             continue;
         };
-        // An earlier group has done this already; what it checked was not yet what this group makes.
-        let is_first = needs.iter().all(|need| nodes[*need].group < place);
-        let is_done = |node: &Node| {
-            let is_same = groups[node.group][0].playbook.name == playbook.name && node.step == index;
-            let makes_it = || {
-                !step.produces.is_empty() && step.produces.iter().all(|result| node.produces.contains(result))
-            };
-            node.group < place && (is_same && !step.checks() || !step.needs_checks() && makes_it())
-        };
-        if (is_first || step.produces.iter().all(|result| result == BACKUP))
-            && !is_core
-            && let Some(done) = nodes.iter().rposition(is_done)
-        {
+        if !is_core && let Some(done) = done_before(groups, place, index, &needs, nodes) {
             places.push(needs.into_iter().chain([done]).collect());
             continue;
         }
-        let mut texts: Vec<(Part, &str)> = Vec::new();
-        if step.is_core() {
-            texts.extend(whole_parts().map(|matched| (of_core(matched), step.action.as_str())));
-        } else if !is_covering {
-            texts.push((whole.clone(), step.action.as_str()));
-        }
-        texts.extend(covered().map(|matched| (matched.part.clone(), "{part}")));
         let mut before = needs.clone();
         let mut copies = Vec::new();
-        for (part, action) in &texts {
+        for (part, action) in &texts(group, index, frame.library) {
             if let Some(condition) = part.condition.as_ref().filter(|_| is_core && !frame.waits()) {
                 nodes.push(gate(condition, part, place, arm, &before, frame));
                 before = [nodes.len() - 1].into();
@@ -131,22 +102,78 @@ pub(super) fn instantiate(
         }
         places.push(if step.parallel { copies } else { before.into_iter().collect() });
     }
-    // A playbook without a step for the part itself: the parts are named in what it does first.
-    if !playbook.steps.iter().any(PlaybookStep::is_core)
-        && let Some(first) = nodes.iter_mut().find(|node| node.group == place)
-    {
-        first.rank = 0;
-        let action = first.action.to_lowercase();
-        let arm = first.arm;
-        cover(first, whole_parts().filter(|matched| !action.contains(&matched.part.text.to_lowercase())));
-        let conditions =
-            whole_parts().filter_map(|matched| Some((matched.part.condition.as_ref()?, &matched.part)));
-        if let Some((condition, part)) = conditions.filter(|_| !frame.waits()).next() {
-            let at = nodes.len();
-            let waiting = |node: &&mut Node| node.group == place && node.needs.is_empty();
-            nodes.iter_mut().filter(waiting).for_each(|node| node.needs = [at].into());
-            nodes.push(gate(condition, part, place, arm, &BTreeSet::new(), frame));
-        }
+    if !playbook.steps.iter().any(PlaybookStep::is_core) {
+        name_parts(group, place, frame, nodes);
+    }
+}
+
+/// The parts of `group` that ask for its work as a whole.
+fn whole_parts<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = &'a Matched<'a>> + use<'g, 'a> {
+    group.iter().copied().filter(|matched| matched.step.is_none())
+}
+
+/// What the step at `index` of the playbook of `group` is about, once or for several parts, and the action to fill in.
+fn texts<'a>(group: &Group<'a>, index: usize, library: &Library) -> Vec<(Part, &'a str)> {
+    let playbook = group[0].playbook;
+    let step = &playbook.steps[index];
+    // "Sign the contract" asks for the last step of a review, which the review itself comes before.
+    let of_core = |matched: &Matched<'_>| {
+        let mut others = asked_for(matched, playbook, library).into_iter();
+        let is_another = others.any(|at| playbook.steps[at].needs_checks());
+        let part = matched.part.clone();
+        if is_another { Part { opening: None, ..part } } else { part }
+    };
+    let covered = group.iter().filter(|matched| matched.step == Some(index));
+    let covered = covered.map(|matched| (matched.part.clone(), "{part}"));
+    if step.is_core() {
+        let whole = whole_parts(group).map(|matched| (of_core(matched), step.action.as_str()));
+        return whole.chain(covered).collect();
+    }
+    let covered: Vec<_> = covered.collect();
+    if covered.is_empty() {
+        vec![(Part::of_all(whole_parts(group).map(|matched| &matched.part)), step.action.as_str())]
+    } else {
+        covered
+    }
+}
+
+/// The node of an earlier group that has done already what the step at `index` does; what it checked was not yet what
+/// this group makes.
+fn done_before(
+    groups: &[Group<'_>],
+    place: usize,
+    index: usize,
+    needs: &BTreeSet<usize>,
+    nodes: &[Node],
+) -> Option<usize> {
+    let playbook = groups[place][0].playbook;
+    let step = &playbook.steps[index];
+    let is_first = needs.iter().all(|need| nodes[*need].group < place);
+    if !is_first && step.produces.iter().any(|result| result != BACKUP) {
+        return None;
+    }
+    let is_done = |node: &Node| {
+        let is_same = groups[node.group][0].playbook.name == playbook.name && node.step == index;
+        let makes_it =
+            || !step.produces.is_empty() && step.produces.iter().all(|result| node.produces.contains(result));
+        node.group < place && (is_same && !step.checks() || !step.needs_checks() && makes_it())
+    };
+    nodes.iter().rposition(is_done)
+}
+
+/// Names the parts of a group, whose playbook has no step for the work as a whole, in what it does first, after the check
+/// of a condition.
+fn name_parts(group: &Group<'_>, place: usize, frame: &Frame<'_>, nodes: &mut Vec<Node>) {
+    let Some(first) = nodes.iter_mut().find(|node| node.group == place) else { return };
+    first.rank = 0;
+    let (action, arm) = (first.action.to_lowercase(), first.arm);
+    cover(first, whole_parts(group).filter(|matched| !action.contains(&matched.part.text.to_lowercase())));
+    let conditions = |matched: &'_ Matched<'_>| Some((matched.part.condition.clone()?, matched.part.clone()));
+    if let Some((condition, part)) = whole_parts(group).find_map(conditions).filter(|_| !frame.waits()) {
+        let at = nodes.len();
+        let waiting = |node: &&mut Node| node.group == place && node.needs.is_empty();
+        nodes.iter_mut().filter(waiting).for_each(|node| node.needs = [at].into());
+        nodes.push(gate(&condition, &part, place, arm, &BTreeSet::new(), frame));
     }
 }
 
@@ -196,7 +223,8 @@ pub(super) fn drop_inner_checks(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
 /// The places of the steps of `playbook` that `part` asks for: they begin with the same verb, which does not stand for
 /// the work as a whole, or the part has the words for which a step that cannot be undone is there.
 pub(super) fn asked_for(part: &Matched<'_>, playbook: &Playbook, library: &Library) -> Vec<usize> {
-    let verb = first_word(&part.part.text);
+    let text = &part.part.text;
+    let verb = Language::get().caused(text).unwrap_or_else(|| first_word(text));
     let stands_for_all = playbook.matches.keywords.contains(&verb);
     let applies = library.applicable(playbook, &library.phrases_in(&part.part.text));
     let is_asked_for = |at: &usize| {

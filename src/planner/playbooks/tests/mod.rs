@@ -102,6 +102,32 @@ fn everyday_goals_get_sensible_plans() {
 }
 
 #[test]
+fn the_last_step_checks_what_the_goal_demands() {
+    for (goal, demand) in [
+        (
+            "Hire two nurses before November without using an agency",
+            "before November without using an agency",
+        ),
+        ("Paint the fence, budget at most £9,000", "budget at most £9,000"),
+        ("Baue den Zaun bis Freitag", "bis Freitag"),
+        ("写一份调研报告,周五之前交给经理", "周五之前交给经理"),
+        ("Sell my car on Friday", "Sell my car on Friday"),
+    ] {
+        let plan = plan(goal);
+        let criteria = &plan.steps().last().expect("a step").acceptance_criteria;
+        let is_kept = criteria.iter().any(|criterion| criterion.contains(&format!("“{demand}”")));
+        assert!(is_kept, "{goal}: {criteria:?}");
+    }
+}
+
+#[test]
+fn a_single_word_gives_less_confidence_than_several() {
+    let of = |goal| plan(goal).confidence();
+    assert!((of("Hire a senior data engineer") - FULL_CONFIDENCE).abs() < f64::EPSILON);
+    assert!((of("Look into our old vacancy") - FULL_CONFIDENCE).abs() > f64::EPSILON);
+}
+
+#[test]
 fn steps_that_cannot_be_undone_come_after_a_check() {
     for goal in [
         "Deploy the shop",

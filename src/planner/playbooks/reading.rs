@@ -1,0 +1,196 @@
+//! A goal as the embedded planner reads it: its parts, each with the playbook or the outline that it follows.
+
+use crate::domain::PlanRequest;
+use crate::domain::playbooks::{NO_PLAYBOOK, PhraseMatches, Playbook, PlaybookStep};
+
+use super::EmbeddedPlanner;
+use super::language::Language;
+use super::parts::{self, Goal, Part, Turn};
+
+/// A part of a goal and the playbook that fits it, or else the outline.
+#[derive(Clone)]
+pub(super) struct Matched<'a> {
+    pub(super) part: Part,
+    pub(super) playbook: &'a Playbook,
+    /// The place of the step that does it, if that is not the work as a whole: the playbook is that of an earlier part.
+    pub(super) step: Option<usize>,
+    /// Whether more than a single word of the part points to the playbook.
+    pub(super) is_certain: bool,
+}
+
+/// A goal, read with the playbooks of an installation.
+pub(super) struct ReadGoal<'a> {
+    /// What the plan is made of; never empty.
+    pub(super) matched: Vec<Matched<'a>>,
+    /// Parts that the playbook which the caller asked for has no step for.
+    pub(super) aside: Vec<String>,
+    /// Sentences that describe the state of things.
+    pub(super) background: Vec<String>,
+    /// The phrases of playbooks in it.
+    pub(super) found: PhraseMatches,
+}
+
+impl EmbeddedPlanner {
+    /// The parts of the goal, each with its playbook: the one that fits, or what the caller asked for.
+    pub(super) fn read(&self, request: &PlanRequest) -> ReadGoal<'_> {
+        let Goal { parts, mut background } = parts::split(&request.goal);
+        let asked = request.playbook.as_deref();
+        let found = self.library.phrases_in(&request.goal);
+        let language = Language::get();
+        let texts: Vec<String> = parts.iter().map(|part| part.text.clone()).collect();
+        let matched = parts.into_iter().enumerate().map(|(index, part)| {
+            // What is said before the first part belongs to it, as does what "it" stands for.
+            let before = match index {
+                0 => background.join(" "),
+                _ if language.is_pronoun(&part.object) => texts[index - 1].clone(),
+                _ => String::new(),
+            };
+            // "Could you book a table?"
+            let said = part.text.trim_end_matches(['?', '？', ' ']);
+            let said = if part.opening.is_some() { said } else { &part.text };
+            // "Get it fixed"
+            let text = match language.caused(said) {
+                Some(verb) => format!("{verb} {} {said}", part.object),
+                None => language.with_plain_verb(said),
+            };
+            let outline = self.library.outline(&text);
+            let aside = text.len() - said.len() + part.aside.min(said.len())..text.len();
+            let subject = format!("{} {before}", language.before_times(&text));
+            let text = format!("{text} {before}");
+            let best = self.library.best(text.trim_end(), aside, subject.trim_end(), outline);
+            let best =
+                best.filter(|(playbook, _)| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, &found));
+            let (playbook, is_certain) = best.unwrap_or((outline, false));
+            Matched { playbook, part, step: None, is_certain }
+        });
+        let mut matched: Vec<Matched<'_>> = matched.collect();
+        open_heads(&mut matched, &mut background);
+        self.part_from_work(&mut matched);
+        self.cover(&mut matched);
+        self.put_in_order(&mut matched);
+        let mut aside = Vec::new();
+        if let Some(playbook) = asked.and_then(|name| self.library.named(name))
+            && self.can_begin(playbook, &found)
+        {
+            let fits = |part: &Matched<'_>| {
+                part.playbook.name == playbook.name || self.covering(playbook, &part.part).is_some()
+            };
+            // Without a part that it fits, the first one says what the plan is about.
+            let first = matched.iter().position(fits).unwrap_or(0);
+            let (follow, others): (Vec<_>, Vec<_>) =
+                matched.into_iter().enumerate().partition(|(index, part)| *index == first || fits(part));
+            aside.extend(others.into_iter().map(|(_, other)| other.part.text));
+            matched = follow
+                .into_iter()
+                .map(|(_, part)| Matched { playbook, step: None, is_certain: true, ..part })
+                .collect();
+            self.cover(&mut matched);
+        }
+        ReadGoal { matched, aside, background, found }
+    }
+
+    /// Gives parts to the steps that do them anyway: "Organise the trip and book the coaches".
+    fn cover(&self, matched: &mut [Matched<'_>]) {
+        for index in 1..matched.len() {
+            let (earlier, part) = (&matched[..index], &matched[index].part);
+            let heads = earlier.iter().enumerate().filter(|(_, head)| head.step.is_none());
+            let mut covering = heads.filter_map(|(at, head)| {
+                let step = self.covering(head.playbook, part)?;
+                // What cannot be undone comes after what is asked for in between.
+                let is_next = || earlier[at..].iter().all(|other| other.playbook.name == head.playbook.name);
+                (!head.playbook.steps[step].needs_checks() || is_next()).then_some((head.playbook, step))
+            });
+            if let Some((playbook, step)) = covering.next() {
+                matched[index].playbook = playbook;
+                matched[index].step = Some(step);
+                matched[index].is_certain = true;
+            }
+        }
+    }
+
+    /// The place of the step of `playbook` that does `part`.
+    fn covering(&self, playbook: &Playbook, part: &Part) -> Option<usize> {
+        self.library.covering(playbook, part.text.get(..part.aside).unwrap_or(&part.text))
+    }
+
+    /// Whether there are arms for what `playbook` is about.
+    fn can_follow(&self, playbook: &Playbook, found: &PhraseMatches) -> bool {
+        self.staff.can_follow(playbook) && self.can_begin(playbook, found)
+    }
+
+    /// Whether at least one step of `playbook` is for this goal and has an arm; its last check counts only where plans
+    /// are verified.
+    fn can_begin(&self, playbook: &Playbook, found: &PhraseMatches) -> bool {
+        let mut steps = playbook.steps.iter().zip(self.library.applicable(playbook, found));
+        steps.any(|(step, applies)| {
+            let ends = step.checks() && playbook.steps.last() == Some(step);
+            applies && (!ends || self.rules.require_verification) && self.staff.for_step(step).is_some()
+        })
+    }
+
+    /// Takes parts that cannot be undone out of a playbook that is not for them: "Prepare the accounts and file them"
+    /// files what was checked.
+    fn part_from_work<'a>(&'a self, matched: &mut [Matched<'a>]) {
+        for index in 1..matched.len() {
+            let playbook = matched[index].playbook;
+            let continues = matched[index - 1].playbook.name == playbook.name;
+            let is_for_work = playbook.steps.iter().any(PlaybookStep::is_core) && !playbook.is_final();
+            let outline = self.library.outline(&matched[index].part.text);
+            if continues && is_for_work && outline.is_final() {
+                matched[index].playbook = outline;
+            }
+        }
+    }
+
+    /// Puts parts where the goal says that they belong: "Publish the library, but run the tests first". What asks for an
+    /// approval comes before what cannot be undone in any case.
+    fn put_in_order(&self, matched: &mut [Matched<'_>]) {
+        for index in 1..matched.len() {
+            let Matched { part, playbook, step, .. } = &matched[index];
+            // Its place is that of the step.
+            if step.is_some() {
+                continue;
+            }
+            let mut finals = (0..index).filter(|at| matched[*at].playbook.is_final());
+            let approves = || {
+                !playbook.is_final() && self.library.addons(&[&part.text]).iter().any(|step| step.checks())
+            };
+            let first_final = match part.turn {
+                Turn::First => finals.next().or(Some(index - 1)),
+                Turn::BeforeFinal => finals.next_back(),
+                Turn::AsWritten if approves() => finals.next(),
+                Turn::AsWritten => None,
+                Turn::BeforeAll => {
+                    matched[..=index].rotate_right(1);
+                    continue;
+                }
+            };
+            let Some(place) = first_final else { continue };
+            let (finals, mut others): (Vec<_>, Vec<_>) =
+                matched[place..index].iter().cloned().partition(|earlier| earlier.playbook.is_final());
+            others.push(matched[index].clone());
+            // "Read it and check the figures first": without anything final, the part before waits.
+            if finals.is_empty() {
+                others.rotate_right(1);
+            }
+            matched[place..=index].clone_from_slice(&[others, finals].concat());
+        }
+    }
+}
+
+/// Replaces parts without a playbook of their own by those that say what they consist of: "Get the hotel ready for the
+/// inspection: check the exits and …". What cannot be undone comes after them.
+fn open_heads(matched: &mut Vec<Matched<'_>>, background: &mut Vec<String>) {
+    let is_opened = |matched: &Matched<'_>| matched.part.heads && matched.playbook.outline;
+    let count = matched.len();
+    for index in
+        (0..count.saturating_sub(1)).rev().filter(|index| is_opened(&matched[*index])).collect::<Vec<_>>()
+    {
+        let head = matched.remove(index);
+        if head.playbook.is_final() {
+            matched.push(head);
+        } else {
+            background.push(head.part.text);
+        }
+    }
+}
