@@ -70,9 +70,9 @@ fn scaled(step: &DraftStep, scale: f64) -> f64 {
     let unit = match seconds {
         _ if scale >= 1.0 => 1.0,
         ..600.0 => 1.0,
-        ..3_600.0 => 60.0,
-        ..86_400.0 => 300.0,
-        _ => 1_800.0,
+        ..3_600.0 => 300.0,
+        ..86_400.0 => 900.0,
+        _ => 3_600.0,
     };
     (seconds / unit).floor() * unit
 }

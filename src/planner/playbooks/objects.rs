@@ -7,7 +7,7 @@ use super::wording::{quoted, without_quotations};
 /// Longest object in a step, in characters.
 pub(super) const OBJECT_CHARS: usize = 80;
 /// Fewest words of a condition: "if possible" is none.
-const CONDITION_WORDS: usize = 3;
+pub(super) const CONDITION_WORDS: usize = 3;
 /// Beginnings of objects that "it" does not stand for: "find out why".
 pub(super) const QUESTION_WORDS: [&str; 8] =
     ["why", "what", "which", "how", "who", "where", "when", "whether"];

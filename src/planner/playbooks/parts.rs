@@ -4,7 +4,7 @@ use crate::text::is_ideograph;
 
 use super::language::{Language, Opening, first_word};
 use super::limit;
-use super::objects::{OBJECT_CHARS, QUESTION_WORDS, aside, condition, object_of};
+use super::objects::{CONDITION_WORDS, OBJECT_CHARS, QUESTION_WORDS, aside, condition, object_of};
 use super::sentences::{sentences, without_marker};
 use super::wording::{lower_first, one_line, quoted, without_quotations};
 
@@ -138,6 +138,13 @@ pub(super) fn split(goal: &str) -> Goal {
         if let (Some(condition), Some(text)) = (condition, texts.get_mut(first)) {
             *text = format!("{text} {}", lower_first(condition));
         }
+        for text in &mut texts[first..] {
+            if let Some(released) = language.released(text) {
+                *text = released;
+            } else if let (Some(condition), request) = leading_condition(text, language) {
+                *text = format!("{request} {condition}");
+            }
+        }
         texts.extend(alternative.map(|text| trimmed(text) + OTHERWISE));
     }
     if texts.is_empty() {
@@ -179,11 +186,18 @@ fn statement<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str
     Some((&text[..at], language.without_lead_ins(&text[at + comma..])))
 }
 
-/// The condition at the beginning of `text`, and the request after it: "If the tests pass, deploy it".
+/// The condition at the beginning of `text`, and the request after it: "If the tests pass, deploy it", "if the difference
+/// is too large find out why".
 fn leading_condition<'t>(text: &'t str, language: &Language) -> (Option<&'t str>, &'t str) {
-    let commas = text.match_indices([',', '，']).filter(|_| language.behind_condition(text).is_some());
-    let mut requests = commas.map(|(at, comma)| (at, language.without_lead_ins(&text[at + comma.len()..])));
-    match requests.find(|(_, request)| language.opens_part(request)) {
+    if language.behind_condition(text).is_none() {
+        return (None, text);
+    }
+    let commas = text.match_indices([',', '，']);
+    let mut behind_commas =
+        commas.map(|(at, comma)| (at, language.without_lead_ins(&text[at + comma.len()..])));
+    let words = text.match_indices(' ').skip(CONDITION_WORDS).map(|(at, _)| (at, &text[at + 1..]));
+    let mut verbs = words.filter(|(_, rest)| language.opens_clearly(rest));
+    match behind_commas.find(|(_, request)| language.opens_part(request)).or_else(|| verbs.next()) {
         Some((at, request)) => (Some(&text[..at]), request),
         None => (None, text),
     }
@@ -269,6 +283,13 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
         joins = true;
     }
     let behind = &rest[length..];
+    // "…, but don't send it until Eva has approved it", "… and if the difference is too large find out why"
+    if joins && (language.released(behind).is_some() || leading_condition(behind, language).0.is_some()) {
+        return Some(length);
+    }
+    if !rest[..length].contains("then") && language.lists_purposes(&sentence[..at]) {
+        return None;
+    }
     // "die alten und neuen Daten prüfen" is one part, "die Daten sichern und das System prüfen" are two.
     if language.opens_with_object(behind)
         && !rest.starts_with(':')
@@ -355,7 +376,10 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
     // "Have it reviewed", "fais-le relire"
     let has_pronoun = ["it", "them"].contains(&first)
         || opening == Some(Opening::Foreign)
-            && (language.attaches_pronoun(&text) || language.is_pronoun(first));
+            && (language.attaches_pronoun(&text)
+                || language.is_pronoun(first)
+                // "发布到官网"
+                || name.starts_with(['到', '给', '至']));
     if !has_pronoun && !language.is_pronoun(&name) {
         // "Read the papers, compare their methods"
         if let Some(last) = before.last()

@@ -208,14 +208,14 @@ async fn an_answer_of_more_than_4_mib_is_not_read_to_its_end() {
         read_request(&mut connection).await.expect("a request");
         connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("sent");
         let (spaces, mut sent) = (vec![b' '; 64 * 1024], 0);
-        while connection.write_all(&spaces).await.is_ok() {
+        while sent < 128 * 1024 * 1024 && connection.write_all(&spaces).await.is_ok() {
             sent += spaces.len();
         }
         sent
     });
     assert_eq!(send(&transport).await, Err(CallFailure::Malformed));
-    // With what the systems' buffers hold in between.
-    assert!(in_time(server).await.expect("no panic") < 16 * 1024 * 1024);
+    // With what the system's buffers hold in between: Linux lets them grow to 32 MiB.
+    assert!(in_time(server).await.expect("no panic") < 64 * 1024 * 1024);
 }
 
 #[tokio::test]

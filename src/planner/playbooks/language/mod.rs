@@ -60,6 +60,8 @@ pub(super) struct Language {
     times: HashSet<String>,
     function_words: HashSet<String>,
     unreferred: HashSet<String>,
+    purposeful: HashSet<String>,
+    unspaced_dates: Vec<String>,
     participles: HashMap<String, String>,
 }
 
@@ -205,6 +207,24 @@ impl Language {
         self.prohibitions.iter().any(|phrase| strip_words(text, phrase).is_some())
     }
 
+    /// What `text` forbids for the time being, as a request: "don't send it until Eva has approved it" → "send it once Eva
+    /// has approved it".
+    pub(super) fn released(&self, text: &str) -> Option<String> {
+        let forbidden = self.prohibitions.iter().find_map(|phrase| strip_words(text, phrase))?.trim_start();
+        let (request, condition) =
+            forbidden.split_once(" until ").or_else(|| forbidden.split_once(" before "))?;
+        let request = request.replace("anything", "it");
+        (self.opening(&request).is_some() && condition.contains(' '))
+            .then(|| format!("{request} once {condition}"))
+    }
+
+    /// Whether what follows a comma in `text` may belong to what it says something is for.
+    pub(super) fn lists_purposes(&self, text: &str) -> bool {
+        let purpose =
+            text.match_indices(" to ").any(|(at, to)| self.opening(&text[at + to.len()..]).is_some());
+        purpose && self.purposeful.contains(&first_word(text))
+    }
+
     /// `text` before a word such as "otherwise", and what is said behind it.
     pub(super) fn alternative<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
         let commas = text.match_indices([',', '，', ';', '；']);
@@ -236,13 +256,17 @@ impl Language {
                 return Some(clause);
             }
             let mut starts = std::iter::once(0).chain(clause.match_indices(' ').map(|(at, _)| at + 1));
-            starts.find(|at| self.demands.strip(&clause[*at..]).is_some()).map(|at| &clause[at..])
+            // "Lege es vor" ends with the half of a verb.
+            let demands =
+                |at: &usize| self.demands.strip(&clause[*at..]).is_some_and(|rest| !rest.trim().is_empty());
+            starts.find(demands).map(|at| &clause[at..])
         })
     }
 
     /// Whether `text` names a day or a month, or a number.
     pub(super) fn names_date(&self, text: &str) -> bool {
         text.chars().any(char::is_numeric)
+            || self.unspaced_dates.iter().any(|date| text.contains(date.as_str()))
             || text.split_whitespace().any(|word| self.dates.contains(&bare(word)))
     }
 
