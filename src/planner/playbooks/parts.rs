@@ -283,6 +283,10 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
         joins = true;
     }
     let behind = &rest[length..];
+    // "pon en venta la casa": Dutch "en" joins only what is known to be a verb.
+    if rest[..length].trim() == "en" && !language.knows_verb(behind) {
+        return None;
+    }
     // "…, but don't send it until Eva has approved it", "… and if the difference is too large find out why"
     if joins && (language.released(behind).is_some() || leading_condition(behind, language).0.is_some()) {
         return Some(length);

@@ -86,6 +86,12 @@ impl Language {
         ends && word.len() >= MIN_IMPERATIVE && !self.function_words.contains(word) && self.may_be_verb(word)
     }
 
+    /// Whether `text` begins with a verb that a list has.
+    pub(in super::super) fn knows_verb(&self, text: &str) -> bool {
+        let first = first_word(text);
+        self.verbs.contains(&first) || self.foreign_verb(&first).is_some()
+    }
+
     /// Whether `text` begins with an English verb that is hardly ever anything else.
     pub(in super::super) fn opens_clearly(&self, text: &str) -> bool {
         let first = first_word(text);
