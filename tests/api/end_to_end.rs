@@ -60,7 +60,7 @@ async fn a_complex_goal_builds_tests_runs_and_then_deploys() {
 #[tokio::test]
 async fn independent_parts_run_in_parallel_and_are_joined() {
     let plan = planned("Debug authentication issue and add tests", &[]).await;
-    let (debug, tests) = (find(&plan, "debug authentication issue"), find(&plan, "add automated tests"));
+    let (debug, tests) = (find(&plan, "debug authentication issue"), find(&plan, "add tests"));
     assert!(!follows(&plan, debug, tests) && !follows(&plan, tests, debug));
     let last = plan.plan.last().expect("a step");
     assert!(follows(&plan, last, debug) && follows(&plan, last, tests));
