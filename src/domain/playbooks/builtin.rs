@@ -10,6 +10,7 @@ macro_rules! files {
 
 /// Name and text of each. Where two fit a goal equally well, the first is followed.
 const BUILT_IN: &[(&str, &str)] = files![
+    "incident",
     "applicant-screening",
     "bank-account",
     "campaign-plan",
@@ -99,7 +100,6 @@ const BUILT_IN: &[(&str, &str)] = files![
     "weight-loss",
     "window-display",
     "work-accident",
-    "incident",
     "secret-leak",
     "lost-device",
     "security-awareness",
