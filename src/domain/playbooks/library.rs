@@ -139,7 +139,7 @@ impl Library {
     ///
     /// Single words in the bytes `aside` of `text` count only where neither the rest of it nor an outline points to a kind
     /// of work, and then only in `subject`, which is the text without times and reasons: a poem for the wedding is no
-    /// wedding, and what is mended before a journey is no journey.
+    /// wedding, and a repair before a journey is no journey.
     pub fn best(
         &self,
         text: &str,

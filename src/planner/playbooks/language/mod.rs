@@ -214,8 +214,12 @@ impl Language {
         let (request, condition) =
             forbidden.split_once(" until ").or_else(|| forbidden.split_once(" before "))?;
         let request = request.replace("anything", "it");
-        (self.opening(&request).is_some() && condition.contains(' '))
-            .then(|| format!("{request} once {condition}"))
+        // "before Monday morning", "before asking Eva", "don't forget to ask before you send it"
+        let is_event = condition.contains(' ')
+            && !self.names_date(condition)
+            && !first_word(condition).ends_with("ing")
+            && first_word(&request) != "forget";
+        (is_event && self.opening(&request).is_some()).then(|| format!("{request} once {condition}"))
     }
 
     /// Whether what follows a comma in `text` may belong to what it says something is for.
