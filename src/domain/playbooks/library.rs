@@ -74,7 +74,8 @@ impl Library {
                 faults.push(format!("two playbooks have the name `{}`; rename one", playbook.name));
             }
         }
-        let outlines = builtin::playbooks().filter(|playbook| playbook.outline);
+        let built_in: Vec<Playbook> = builtin::playbooks().collect();
+        let outlines = built_in.iter().filter(|playbook| playbook.outline);
         for outline in
             outlines.filter(|outline| own.iter().any(|own| own.name == outline.name && !own.outline))
         {
@@ -84,7 +85,7 @@ impl Library {
             return Err(faults);
         }
         let replaced: Vec<String> = own.iter().map(|playbook| playbook.name.clone()).collect();
-        let others = builtin::playbooks().filter(|playbook| !replaced.contains(&playbook.name));
+        let others = built_in.into_iter().filter(|playbook| !replaced.contains(&playbook.name));
         Ok(Self::from_valid(own.into_iter().chain(others).collect()))
     }
 
@@ -214,16 +215,13 @@ impl Library {
         entry.when.iter().map(|phrases| phrases.is_empty() || found.any(phrases)).collect()
     }
 
-    /// The place of the step of `playbook` that does what a part of a goal asks for: the one with the longest phrase in
-    /// `text`, which is the part up to where it says how, when or for what.
-    pub(crate) fn covering(&self, playbook: &Playbook, text: &str) -> Option<usize> {
-        let entry =
-            self.entry(playbook).filter(|entry| entry.covers.iter().any(|phrases| !phrases.is_empty()))?;
-        let found = self.phrases_in(text);
+    /// The place of the step of `playbook` that does what a part of a goal asks for in which these phrases were found: the
+    /// one with the longest of them.
+    pub(crate) fn covering(&self, playbook: &Playbook, found: &PhraseMatches) -> Option<usize> {
         let longest = |phrases: &Vec<usize>| {
             found.among(phrases).map(|(number, _)| self.phrases.phrase(number).len()).max()
         };
-        let lengths = entry.covers.iter().enumerate();
+        let lengths = self.entry(playbook)?.covers.iter().enumerate();
         let lengths = lengths.filter_map(|(place, phrases)| Some((longest(phrases)?, Reverse(place))));
         lengths.max().map(|(_, Reverse(place))| place)
     }

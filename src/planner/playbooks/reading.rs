@@ -73,7 +73,8 @@ impl EmbeddedPlanner {
             && self.can_begin(playbook, &found)
         {
             let fits = |part: &Matched<'_>| {
-                part.playbook.name == playbook.name || self.covering(playbook, &part.part).is_some()
+                part.playbook.name == playbook.name
+                    || self.library.covering(playbook, &self.phrases_before_aside(&part.part)).is_some()
             };
             // Without a part that it fits, the first one says what the plan is about.
             let first = matched.iter().position(fits).unwrap_or(0);
@@ -92,10 +93,11 @@ impl EmbeddedPlanner {
     /// Gives parts to the steps that do them anyway: "Organise the trip and book the coaches".
     fn cover(&self, matched: &mut [Matched<'_>]) {
         for index in 1..matched.len() {
-            let (earlier, part) = (&matched[..index], &matched[index].part);
+            let earlier = &matched[..index];
+            let found = self.phrases_before_aside(&matched[index].part);
             let heads = earlier.iter().enumerate().filter(|(_, head)| head.step.is_none());
             let mut covering = heads.filter_map(|(at, head)| {
-                let step = self.covering(head.playbook, part)?;
+                let step = self.library.covering(head.playbook, &found)?;
                 // What cannot be undone comes after what is asked for in between.
                 let is_next = || earlier[at..].iter().all(|other| other.playbook.name == head.playbook.name);
                 (!head.playbook.steps[step].needs_checks() || is_next()).then_some((head.playbook, step))
@@ -108,9 +110,9 @@ impl EmbeddedPlanner {
         }
     }
 
-    /// The place of the step of `playbook` that does `part`.
-    fn covering(&self, playbook: &Playbook, part: &Part) -> Option<usize> {
-        self.library.covering(playbook, part.text.get(..part.aside).unwrap_or(&part.text))
+    /// The phrases of playbooks in `part` up to where it says how, when or for what.
+    fn phrases_before_aside(&self, part: &Part) -> PhraseMatches {
+        self.library.phrases_in(part.text.get(..part.aside).unwrap_or(&part.text))
     }
 
     /// Whether there are arms for what `playbook` is about.

@@ -123,11 +123,15 @@ impl Language {
             if let Some(verb) = self.participles.get(&word) {
                 return Some(verb.clone());
             }
-            let stem = word.strip_suffix("ed")?;
-            let undoubled = stem.get(..stem.len().checked_sub(1)?)?;
-            let forms = [stem.to_owned(), format!("{stem}e"), undoubled.to_owned()];
-            forms.into_iter().find(|form| self.verbs.contains(form))
+            self.verb_of(word.strip_suffix("ed")?)
         })
+    }
+
+    /// The English verb with this `stem` before "ed" or "ing": "fix", "paint", "bak" → "bake", "plann" → "plan".
+    fn verb_of(&self, stem: &str) -> Option<String> {
+        let undoubled = stem.get(..stem.len().checked_sub(1)?)?;
+        let forms = [stem.to_owned(), format!("{stem}e"), undoubled.to_owned()];
+        forms.into_iter().find(|form| self.verbs.contains(form))
     }
 
     /// Whether no list has `word` as something that is no verb.
@@ -172,10 +176,7 @@ impl Language {
         if self.events.contains(&stem) {
             return None;
         }
-        let stem = stem.strip_suffix("ing")?;
-        let undoubled = stem.get(..stem.len().checked_sub(1)?)?;
-        let forms = [stem.to_owned(), format!("{stem}e"), undoubled.to_owned()];
-        let verb = forms.into_iter().find(|form| self.verbs.contains(form))?;
+        let verb = self.verb_of(stem.strip_suffix("ing")?)?;
         Some(format!("{verb} {rest}"))
     }
 
