@@ -298,7 +298,7 @@ test("a link has the request, and opening it fills the form without asking anybo
 test("arms are listed, and the selected ones are those of the plan", async () => {
   const page = await visit(chromium, app.url);
   await page.getByText("Options: limits").click();
-  assert.equal(await page.locator("#arm-count").innerText(), "all 6");
+  await page.locator("#arm-count").getByText("all 6").waitFor();
   await page.getByRole("button", { name: "None" }).click();
   await plan(page, "Write it");
   assert.equal(await page.locator("#arms-fault").innerText(), "Select at least one arm, or all of them.");
