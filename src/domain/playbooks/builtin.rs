@@ -5,12 +5,83 @@ use serde::Deserialize;
 use super::format::Playbook;
 
 macro_rules! files {
-    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("data/", $name, ".toml")))),*] };
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("data/", $name, ".toml")), include_str!(concat!("data/examples/", $name, ".txt")))),*]
+    };
 }
 
-/// Name and text of each. Where two fit a goal equally well, the first is followed.
-const BUILT_IN: &[(&str, &str)] = files![
+/// Name, text and examples of each, which are one a line. Where two fit a goal equally well, the first is followed.
+#[rustfmt::skip]
+const BUILT_IN: &[(&str, &str, &str)] = files![
     "incident",
+    "vulnerability-check",
+    "archive-digitisation",
+    "brand-guidelines",
+    "config-change",
+    "content-calendar",
+    "expense-approval",
+    "grocery-shopping",
+    "health-checkup",
+    "help-center",
+    "launch-event",
+    "lease-or-buy",
+    "newsletter-launch",
+    "operations-analysis",
+    "own-vaccination",
+    "packing-list",
+    "photo-shoot",
+    "replication",
+    "reporting-channel",
+    "running-event",
+    "service-integration",
+    "social-post",
+    "website-compliance",
+    "work-instruction",
+    "citizen-participation",
+    "citizen-service",
+    "customer-winback",
+    "fraud-detection",
+    "inheritance",
+    "livestream-sale",
+    "lost-wallet",
+    "press-release",
+    "product-launch",
+    "registration-change",
+    "retention-schedule",
+    "script-writing",
+    "ticket-triage",
+    "commissioning",
+    "cost-accounting",
+    "demand-forecast",
+    "faulty-delivery",
+    "funding-search",
+    "investment-calculation",
+    "pay-scheme",
+    "supplier-search",
+    "target-setting",
+    "text-editing",
+    "business-valuation",
+    "chatbot-setup",
+    "data-pipeline",
+    "emergency-plan",
+    "energy-renovation",
+    "habit",
+    "import-export",
+    "internal-policy",
+    "investor-round",
+    "market-research",
+    "mentoring",
+    "naming",
+    "new-program",
+    "on-call",
+    "online-course",
+    "project-week",
+    "record-cleanup",
+    "refinancing",
+    "reply-templates",
+    "rule-cleanup",
+    "search-ranking",
+    "trademark",
     "applicant-screening",
     "bank-account",
     "campaign-plan",
@@ -294,12 +365,16 @@ const BUILT_IN: &[(&str, &str)] = files![
     "gift",
     "document",
     "question",
-    "guard",
-    "approval",
-    "recurrence",
-    "outline-prohibition",
-    "outline-it",
-    "outline-it-fault",
+];
+
+/// Those that are added to others, and outlines with conditions of their own.
+const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
+    ("approval", include_str!("data/approval.toml")),
+    ("guard", include_str!("data/guard.toml")),
+    ("outline-it", include_str!("data/outline-it.toml")),
+    ("outline-it-fault", include_str!("data/outline-it-fault.toml")),
+    ("outline-prohibition", include_str!("data/outline-prohibition.toml")),
+    ("recurrence", include_str!("data/recurrence.toml")),
 ];
 
 /// The usual course of each kind of work, for what no playbook fits.
@@ -312,12 +387,20 @@ struct Outlines {
 
 /// All of them, the outlines last.
 pub(super) fn playbooks() -> impl Iterator<Item = Playbook> {
-    let playbooks = BUILT_IN.iter().map(|(name, text)| {
-        toml::from_str(text).unwrap_or_else(|error| panic!("the built-in playbook {name}: {error}"))
+    let playbooks = BUILT_IN.iter().map(|(name, text, examples)| {
+        let mut playbook = read(name, text);
+        playbook.matches.examples.extend(examples.lines().map(str::to_owned));
+        playbook
     });
+    let others = WITHOUT_EXAMPLES.iter().map(|(name, text)| read(name, text));
     let outlines: Outlines = toml::from_str(OUTLINES).expect("valid outlines");
     let outlines = outlines.outline.into_iter().map(|outline| Playbook { outline: true, ..outline });
     playbooks
+        .chain(others)
         .chain(outlines)
-        .map(|playbook: Playbook| Playbook { built_in: true, ..playbook.with_step_ids() })
+        .map(|playbook| Playbook { built_in: true, ..playbook.with_step_ids() })
+}
+
+fn read(name: &str, text: &str) -> Playbook {
+    toml::from_str(text).unwrap_or_else(|error| panic!("the built-in playbook {name}: {error}"))
 }

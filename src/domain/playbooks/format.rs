@@ -66,16 +66,18 @@ pub enum Mode {
 pub struct Match {
     /// Phrases that point to it; each one found counts, longer ones more.
     pub keywords: Vec<String>,
-    /// Groups of phrases: of each group at least one must be found.
+    /// Goals that it is for, in any language; those that are like one of them are recognised without a keyword.
+    pub examples: Vec<String>,
+    /// Groups of phrases: keywords count only if at least one of each group is found.
     pub any_of: Vec<Vec<String>>,
-    /// Phrases with which it does not match.
+    /// Phrases with which keywords do not count.
     pub none_of: Vec<String>,
-    /// Whether a keyword must be at the beginning.
+    /// Whether keywords count only at the beginning.
     pub starts_with: bool,
-    /// Least score: with 3, a single word that is not at the beginning does not suffice.
+    /// The score below which keywords do not count: with 3, a single word that is not at the beginning does not suffice.
     pub min_score: usize,
-    /// In an outline: playbooks with at most this score are not followed where the outline fits, as its verbs say more
-    /// than a single word further behind.
+    /// In an outline: by how much the score of other playbooks must be higher where it fits, as its verbs say more than a
+    /// single word further behind.
     pub outweighs: usize,
 }
 
@@ -253,8 +255,9 @@ impl Playbook {
         if self.description.trim().is_empty() {
             fault("description is missing or blank; say what kind of work it is for".into());
         }
-        if self.matches.keywords.iter().all(|keyword| keyword.trim().is_empty()) {
-            fault("match.keywords is missing or empty; name the words that point to it".into());
+        let Match { keywords, examples, .. } = &self.matches;
+        if keywords.iter().chain(examples).all(|text| text.trim().is_empty()) {
+            fault("match.keywords and match.examples are missing or empty; name words that point to it, or goals that it is for".into());
         }
         if self.steps.is_empty() {
             fault("steps is missing or empty; add at least one".into());

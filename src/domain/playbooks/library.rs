@@ -9,6 +9,7 @@ use crate::domain::FieldError;
 use crate::text::{fold, is_ideograph, nearest, shorten};
 
 use super::builtin;
+use super::examples::Examples;
 use super::format::{Match, Playbook, PlaybookStep};
 use super::phrases::{PhraseMatches, PhraseSet, PhraseSetBuilder};
 
@@ -17,11 +18,32 @@ pub const NO_PLAYBOOK: &str = "none";
 /// The outline for what no other one fits.
 pub(crate) const GENERAL_OUTLINE: &str = "outline-general";
 /// A score below this is not a match.
-const MIN_SCORE: usize = 1;
-/// Minimum score at which a playbook guides an LLM: more than one or two words anywhere in the goal.
-const GUIDING_SCORE: usize = 3;
+const MIN_SCORE: usize = 5;
+/// The same for a part of a goal that is not the first: what it is about may be known only from the parts before.
+const MIN_LATER_SCORE: usize = 7;
+/// The same for a part that names what it is about with a pronoun.
+const MIN_REFERRING_SCORE: usize = 10;
+/// Minimum score at which a playbook guides an LLM.
+const GUIDING_SCORE: usize = 8;
 /// What a keyword at the beginning adds.
 const LEADING: usize = 6;
+/// What keywords add at most where there are examples, which say more.
+const MAX_KEYWORD_SCORE: usize = 10;
+/// What likeness to examples adds, at a likeness of 1.
+const LIKENESS_SCORE: f32 = 16.0;
+/// The weight of a phrase that counts wherever it stands.
+const CLEAR_WEIGHT: usize = 3;
+
+/// Where a part of a goal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Before all others.
+    First,
+    /// Behind others.
+    Later,
+    /// Behind others, what it is about being named there.
+    Referring,
+}
 
 /// All playbooks, ready to be matched.
 pub struct Library {
@@ -29,6 +51,7 @@ pub struct Library {
     phrases: PhraseSet,
     /// For each phrase, the places of the playbooks that have it as a keyword.
     by_keyword: Vec<Vec<usize>>,
+    examples: Examples,
 }
 
 /// A playbook, and the numbers of its phrases.
@@ -98,7 +121,8 @@ impl Library {
         for (place, entry) in entries.iter().enumerate() {
             entry.keywords.iter().for_each(|number| by_keyword[*number].push(place));
         }
-        Self { entries, phrases, by_keyword }
+        let examples = Examples::new(entries.iter().map(|entry| entry.playbook.matches.examples.as_slice()));
+        Self { entries, phrases, by_keyword, examples }
     }
 
     /// All playbooks, those included that are only added to others.
@@ -135,8 +159,8 @@ impl Library {
         Some(FieldError { field: "playbook".into(), message })
     }
 
-    /// The playbook that fits `text` best and more than an `outline` for it, and whether more than a single word points to
-    /// it; `None` when none does.
+    /// The playbook that fits `text` best and more than an `outline` for it, and whether much points to it; `None` when none
+    /// does.
     ///
     /// Single words in the bytes `aside` of `text` count only where neither the rest of it nor an outline points to a kind
     /// of work, and then only in `subject`, which is the text without times and reasons: a poem for the wedding is no
@@ -147,11 +171,17 @@ impl Library {
         aside: Range<usize>,
         subject: &str,
         outline: &Playbook,
+        place: Place,
     ) -> Option<(&Playbook, bool)> {
-        let folded = |end: usize| fold(text.get(..end).unwrap_or(text)).len();
-        let aside = folded(aside.start)..folded(aside.end);
-        let outweighs = |(_, score): &(&Playbook, usize)| *score > outline.matches.outweighs;
-        let to_the_point = self.ranked(Entry::is_candidate, text, aside).next().filter(outweighs);
+        let least = match place {
+            Place::First => MIN_SCORE,
+            Place::Later => MIN_LATER_SCORE,
+            Place::Referring => MIN_REFERRING_SCORE,
+        };
+        let outweighs = |(_, score): &(&Playbook, usize)| *score >= least + outline.matches.outweighs;
+        let likeness = self.likeness(text);
+        let to_the_point =
+            self.ranked(Entry::is_candidate, text, aside, &likeness).into_iter().next().filter(outweighs);
         let is_general = outline.name == GENERAL_OUTLINE;
         let beside = || self.scored(subject).next().filter(outweighs).filter(|_| is_general);
         to_the_point.or_else(beside).map(|(playbook, score)| (playbook, score >= GUIDING_SCORE))
@@ -160,8 +190,11 @@ impl Library {
     /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the general one.
     pub fn outline(&self, text: &str) -> &Playbook {
         let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
-        let best =
-            self.ranked(|entry| entry.playbook.outline, text, 0..0).next().map(|(playbook, _)| playbook);
+        let best = self
+            .ranked(|entry| entry.playbook.outline, text, 0..0, &[])
+            .into_iter()
+            .next()
+            .map(|(playbook, _)| playbook);
         let general =
             || outlines().map(|entry| &entry.playbook).find(|playbook| playbook.name == GENERAL_OUTLINE);
         best.or_else(general).expect("built-in outlines can only be replaced")
@@ -174,7 +207,19 @@ impl Library {
 
     /// The playbooks that fit `text` with their scores, the best first.
     pub fn scored(&self, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
-        self.ranked(Entry::is_candidate, text, 0..0)
+        self.ranked(Entry::is_candidate, text, 0..0, &self.likeness(text)).into_iter()
+    }
+
+    /// How like the examples of each playbook `text` is.
+    fn likeness(&self, text: &str) -> Vec<f32> {
+        let mut likeness = vec![0.0; self.entries.len()];
+        self.examples.like(text).into_iter().for_each(|(place, like)| likeness[place] = like);
+        likeness
+    }
+
+    /// Whether `playbook` fits `text`, though perhaps not best.
+    pub fn fits(&self, playbook: &Playbook, text: &str) -> bool {
+        self.scored(text).any(|(other, _)| other.name == playbook.name)
     }
 
     fn ranked(
@@ -182,26 +227,31 @@ impl Library {
         is_meant: fn(&Entry) -> bool,
         text: &str,
         aside: Range<usize>,
-    ) -> impl Iterator<Item = (&Playbook, usize)> {
+        likeness: &[f32],
+    ) -> Vec<(&Playbook, usize)> {
         let found = self.phrases.find(&fold(text));
+        let folded = |end: usize| fold(text.get(..end).unwrap_or(text)).len();
+        let aside = folded(aside.start)..folded(aside.end);
+        let like = |place: usize| likeness.get(place).copied().unwrap_or_default();
         let is_question = text.trim_end().ends_with(['?', '？']);
         let weight = |number, at| match weight(self.phrases.phrase(number)) {
-            0..GUIDING_SCORE if aside.contains(&at) => 0,
+            0..CLEAR_WEIGHT if aside.contains(&at) => 0,
             weight => weight,
         };
-        // Only a question can fit a playbook without any of its keywords.
-        let mut places: Vec<usize> = if is_question {
-            (0..self.entries.len()).collect()
-        } else {
-            found.numbers().flat_map(|number| &self.by_keyword[number]).copied().collect()
-        };
-        places.sort_unstable();
-        places.dedup();
-        let entries = places.into_iter().map(|place| &self.entries[place]).filter(|entry| is_meant(entry));
-        let scored = entries.map(|entry| (&entry.playbook, entry.score(&found, is_question, weight)));
+        let mut has_keyword = vec![false; self.entries.len()];
+        found
+            .numbers()
+            .flat_map(|number| &self.by_keyword[number])
+            .for_each(|&place| has_keyword[place] = true);
+        let entries = self.entries.iter().enumerate().filter(|(place, entry)| {
+            // Only a question can fit a playbook without any of its keywords or examples.
+            is_meant(entry) && (has_keyword[*place] || like(*place) > 0.0 || is_question)
+        });
+        let scored = entries
+            .map(|(place, entry)| (&entry.playbook, entry.score(&found, is_question, like(place), weight)));
         let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= MIN_SCORE).collect();
         fitting.sort_by_key(|(_, score)| Reverse(*score));
-        fitting.into_iter()
+        fitting
     }
 
     /// The phrases of playbooks in `text`.
@@ -235,7 +285,7 @@ impl Library {
         let addons = self.entries.iter().filter(|entry| entry.playbook.addon);
         let fits = |entry: &&Entry| {
             texts.iter().any(|text| {
-                entry.score(&self.phrases.find(&fold(text)), false, |number, _| {
+                entry.keyword_score(&self.phrases.find(&fold(text)), false, |number, _| {
                     weight(self.phrases.phrase(number))
                 }) > 0
             })
@@ -262,9 +312,25 @@ impl Entry {
         !self.playbook.addon && !self.playbook.outline
     }
 
-    /// How well the playbook fits the text in which these phrases were found, by their `weight` at their places; 0: not
-    /// at all.
+    /// How well the playbook fits the text in which these phrases were found, by their `weight` at their places, and which
+    /// is like its examples; 0: not at all.
     fn score(
+        &self,
+        found: &PhraseMatches,
+        is_question: bool,
+        likeness: f32,
+        weight: impl Fn(usize, usize) -> usize,
+    ) -> usize {
+        let by_keywords = self.keyword_score(found, is_question, weight);
+        // Without examples the keywords must do.
+        if self.playbook.matches.examples.is_empty() {
+            return if by_keywords == 0 { 0 } else { by_keywords + MIN_SCORE };
+        }
+        by_keywords.min(MAX_KEYWORD_SCORE) + (likeness * LIKENESS_SCORE).round() as usize
+    }
+
+    /// How well the playbook fits by its keywords.
+    fn keyword_score(
         &self,
         found: &PhraseMatches,
         is_question: bool,

@@ -1,6 +1,7 @@
 //! Playbooks: how an organisation does each kind of work, as data.
 
 mod builtin;
+mod examples;
 mod format;
 mod library;
 mod list;
@@ -11,7 +12,7 @@ mod usage;
 mod tests;
 
 pub use format::{Match, Mode, Playbook, PlaybookStep};
-pub use library::{Library, NO_PLAYBOOK};
+pub use library::{Library, NO_PLAYBOOK, Place};
 pub use list::{ListedPlaybook, PlaybookList};
 pub use usage::PlaybookUse;
 

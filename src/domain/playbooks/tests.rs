@@ -70,7 +70,9 @@ fn a_playbook_of_ones_own_replaces_the_built_in_one_of_its_name() {
     assert_eq!(library.playbooks().count(), count + 1);
     assert_eq!(library.named("hiring").expect("ours").description, "ours");
     let best = |text| {
-        library.best(text, 0..0, text, library.outline(text)).map(|(playbook, _)| playbook.name.as_str())
+        library
+            .best(text, 0..0, text, library.outline(text), Place::First)
+            .map(|(playbook, _)| playbook.name.as_str())
     };
     assert_eq!(best("Acme goes live"), Some("acme-release"));
     assert_ne!(best("Hire a developer"), Some("hiring"));

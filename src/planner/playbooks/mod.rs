@@ -37,8 +37,8 @@ use wording::Filler;
 
 /// Confidence in a plan whose parts all follow a playbook.
 const FULL_CONFIDENCE: f64 = 0.65;
-/// The same, if only a single word points to one of the playbooks.
-const SINGLE_WORD_CONFIDENCE: f64 = 0.5;
+/// The same, if little points to one of the playbooks.
+const UNCERTAIN_CONFIDENCE: f64 = 0.5;
 /// Confidence in a plan with parts that follow none: at least, and what it adds that nearly all follow one.
 const OUTLINE_CONFIDENCE: f64 = 0.3;
 const RECOGNISED_CONFIDENCE: f64 = 0.1;
@@ -331,7 +331,7 @@ fn confidence(matched: &[Matched<'_>]) -> f64 {
     let (recognised, count) = (recognised(matched), matched.len());
     if recognised == count {
         let is_certain = matched.iter().all(|part| part.is_certain);
-        return if is_certain { FULL_CONFIDENCE } else { SINGLE_WORD_CONFIDENCE };
+        return if is_certain { FULL_CONFIDENCE } else { UNCERTAIN_CONFIDENCE };
     }
     let share = recognised as f64 / count as f64;
     ((OUTLINE_CONFIDENCE + RECOGNISED_CONFIDENCE * share) * 100.0).round() / 100.0

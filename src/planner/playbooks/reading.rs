@@ -1,7 +1,7 @@
 //! A goal as the embedded planner reads it: its parts, each with the playbook or the outline that it follows.
 
 use crate::domain::PlanRequest;
-use crate::domain::playbooks::{NO_PLAYBOOK, PhraseMatches, Playbook, PlaybookStep};
+use crate::domain::playbooks::{NO_PLAYBOOK, PhraseMatches, Place, Playbook, PlaybookStep};
 
 use super::EmbeddedPlanner;
 use super::language::Language;
@@ -14,8 +14,10 @@ pub(super) struct Matched<'a> {
     pub(super) playbook: &'a Playbook,
     /// The place of the step that does it, if that is not the work as a whole: the playbook is that of an earlier part.
     pub(super) step: Option<usize>,
-    /// Whether more than a single word of the part points to the playbook.
+    /// Whether much in the part points to the playbook.
     pub(super) is_certain: bool,
+    /// Whether it says what the work of an earlier part consists of: "Start a book club: choose five books, find a room".
+    pub(super) is_listed: bool,
 }
 
 /// A goal, read with the playbooks of an installation.
@@ -37,13 +39,14 @@ impl EmbeddedPlanner {
         let asked = request.playbook.as_deref();
         let found = self.library.phrases_in(&request.goal);
         let language = Language::get();
-        let texts: Vec<String> = parts.iter().map(|part| part.text.clone()).collect();
         let matched = parts.into_iter().enumerate().map(|(index, part)| {
-            // What is said before the first part belongs to it, as does what "it" stands for.
-            let before = match index {
-                0 => background.join(" "),
-                _ if language.is_pronoun(&part.object) => texts[index - 1].clone(),
-                _ => String::new(),
+            // What is said before the first part belongs to it.
+            let before = if index == 0 { background.join(" ") } else { String::new() };
+            let refers = language.is_pronoun(&part.object) || language.attaches_pronoun(&part.text);
+            let place = match index {
+                0 => Place::First,
+                _ if refers => Place::Referring,
+                _ => Place::Later,
             };
             // "Could you book a table?"
             let said = part.text.trim_end_matches(['?', '？', ' ']);
@@ -57,11 +60,11 @@ impl EmbeddedPlanner {
             let aside = text.len() - said.len() + part.aside.min(said.len())..text.len();
             let subject = format!("{} {before}", language.before_times(&text));
             let text = format!("{text} {before}");
-            let best = self.library.best(text.trim_end(), aside, subject.trim_end(), outline);
+            let best = self.library.best(text.trim_end(), aside, subject.trim_end(), outline, place);
             let best =
                 best.filter(|(playbook, _)| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, &found));
             let (playbook, is_certain) = best.unwrap_or((outline, false));
-            Matched { playbook, part, step: None, is_certain }
+            Matched { playbook, part, step: None, is_certain, is_listed: false }
         });
         let mut matched: Vec<Matched<'_>> = matched.collect();
         open_heads(&mut matched, &mut background);
@@ -87,6 +90,7 @@ impl EmbeddedPlanner {
                 .collect();
             self.cover(&mut matched);
         }
+        self.open_lists(&mut matched);
         ReadGoal { matched, aside, background, found }
     }
 
@@ -112,7 +116,9 @@ impl EmbeddedPlanner {
 
     /// The phrases of playbooks in `part` up to where it says how, when or for what.
     fn phrases_before_aside(&self, part: &Part) -> PhraseMatches {
-        self.library.phrases_in(part.text.get(..part.aside).unwrap_or(&part.text))
+        // "die alten Sachen auf dem Flohmarkt verkaufen": the verb comes last.
+        let end = if Language::get().ends_with_verb(&part.text) { part.text.len() } else { part.aside };
+        self.library.phrases_in(part.text.get(..end).unwrap_or(&part.text))
     }
 
     /// Whether there are arms for what `playbook` is about.
@@ -128,6 +134,20 @@ impl EmbeddedPlanner {
             let ends = step.checks() && playbook.steps.last() == Some(step);
             applies && (!ends || self.rules.require_verification) && self.staff.for_step(step).is_some()
         })
+    }
+
+    /// Lets what the work of a part before a colon consists of follow its playbook where that fits, too, and marks the rest.
+    fn open_lists(&self, matched: &mut [Matched<'_>]) {
+        let heads = |matched: &Matched<'_>| matched.part.heads && !matched.playbook.outline;
+        let Some(head) = matched.iter().position(heads) else { return };
+        let playbook = matched[head].playbook;
+        for part in &mut matched[head + 1..] {
+            if part.playbook.name != playbook.name && self.library.fits(playbook, &part.part.text) {
+                (part.playbook, part.step) = (playbook, None);
+            }
+            part.is_listed =
+                part.step.is_none() && part.playbook.name != playbook.name && !part.playbook.is_final();
+        }
     }
 
     /// Takes parts that cannot be undone out of a playbook that is not for them: "Prepare the accounts and file them"

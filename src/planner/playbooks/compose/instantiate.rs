@@ -16,7 +16,7 @@ const BACKUP: &str = "backup";
 /// Duration of the check of a condition, in seconds.
 const GATE_SECONDS: u32 = 1_800;
 /// The result of steps after which something may be handed on.
-const CHECKED: &str = "checked";
+pub(super) const CHECKED: &str = "checked";
 
 /// Adds the steps of the group at `place` to `nodes`.
 pub(super) fn instantiate(
@@ -107,9 +107,11 @@ pub(super) fn instantiate(
     }
 }
 
-/// The parts of `group` that ask for its work as a whole.
+/// The parts of `group` that ask for its work as a whole; what one before a colon asks for, several behind it do.
 fn whole_parts<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = &'a Matched<'a>> + use<'g, 'a> {
-    group.iter().copied().filter(|matched| matched.step.is_none())
+    let whole = || group.iter().copied().filter(|matched| matched.step.is_none());
+    let is_opened = whole().filter(|matched| !matched.part.heads).count() > 1;
+    whole().filter(move |matched| !(is_opened && matched.part.heads))
 }
 
 /// What the step at `index` of the playbook of `group` is about, once or for several parts, and the action to fill in.
@@ -273,7 +275,7 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
 }
 
 /// Names the parts of `group` in a step that does them.
-fn cover<'a>(node: &mut Node, group: impl Iterator<Item = &'a Matched<'a>>) {
+pub(super) fn cover<'a>(node: &mut Node, group: impl Iterator<Item = &'a Matched<'a>>) {
     let covers = |matched: &Matched<'_>| format!("Covers what was asked: {}", quoted(&matched.part.text));
     node.criteria.extend(group.map(covers));
 }

@@ -97,7 +97,9 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
         instantiate::instantiate(&groups, place, verifier.is_some(), frame, &mut nodes);
     }
     instantiate::drop_inner_checks(&groups, &mut nodes);
-    join_groups(&mut nodes);
+    join_groups(&groups, &mut nodes);
+    open_lists(&groups, &mut nodes);
+    put_checks_before_final_steps(&groups, &mut nodes);
     put_lists_before_notices(&groups, &mut nodes);
     add_steps(&mut nodes, &groups, frame);
     put_final_steps_last(&mut nodes);
@@ -124,6 +126,7 @@ fn grouped<'a>(parts: &'a [Matched<'a>], library: &Library) -> Vec<Group<'a>> {
     for part in whole {
         let joins = |group: &Group<'_>| {
             group[0].playbook.name == part.playbook.name
+                && group[0].is_listed == part.is_listed
                 && instantiate::asked_for(part, part.playbook, library).is_empty()
         };
         match groups.last_mut() {
@@ -177,10 +180,10 @@ fn is_final(group: &Group<'_>) -> bool {
 
 /// Links the groups: what consumes a result waits for what produces it, all else for the group before. A group of which
 /// only side steps are linked by results still does what it is about after the group before.
-fn join_groups(nodes: &mut [Node]) {
-    let groups = nodes.iter().map(|node| node.group + 1).max().unwrap_or(0);
-    for group in 1..groups {
-        let linked = link_results(nodes, group);
+fn join_groups(groups: &[Group<'_>], nodes: &mut [Node]) {
+    for group in 1..groups.len() {
+        let head = head_of(groups, group);
+        let linked = link_results(nodes, group, head);
         // What the group is about, and what must be done for that within the group.
         let mut for_core: HashSet<usize> = members(nodes, group).filter(|&at| nodes[at].is_core).collect();
         for core in for_core.clone() {
@@ -189,13 +192,46 @@ fn join_groups(nodes: &mut [Node]) {
         if linked.iter().any(|at| for_core.contains(at) || for_core.is_empty()) {
             continue;
         }
-        let leaves = (0..group).rev().map(|before| leaves(nodes, before)).find(|leaves| !leaves.is_empty());
+        let is_before =
+            |before: &usize| Some(*before) != head && groups[*before][0].is_listed == head.is_some();
+        let before = (0..group).rev().filter(is_before).map(|before| leaves(nodes, before));
+        let leaves = before.into_iter().find(|leaves| !leaves.is_empty());
         let waiting: Vec<usize> = members(nodes, group)
             .filter(|at| nodes[*at].needs.is_empty() && (linked.is_empty() || for_core.contains(at)))
             .collect();
         for at in waiting {
             nodes[at].needs.extend(leaves.iter().flatten());
         }
+    }
+}
+
+/// "Write the advertisements and have them checked": what is to be checked by somebody is checked before the playbook of
+/// the part before hands it on, unless that part asks for just that.
+fn put_checks_before_final_steps(groups: &[Group<'_>], nodes: &mut [Node]) {
+    let checks =
+        |step: &PlaybookStep| step.is_core() && step.produces.iter().any(|it| it == instantiate::CHECKED);
+    for group in (1..groups.len()).filter(|group| steps(&groups[*group]).any(checks)) {
+        let behind = |nodes: &[Node], at: usize| -> Vec<usize> {
+            waiting_for(nodes, at).into_iter().filter(|later| nodes[*later].group < group).collect()
+        };
+        let hands_on = |at: &usize| {
+            nodes[*at].needs_checks
+                && !nodes[*at].is_core
+                && !behind(nodes, *at).iter().any(|later| nodes[*later].is_core)
+        };
+        let finals: Vec<usize> = members(nodes, group - 1).filter(hands_on).collect();
+        let mut after: BTreeSet<usize> = finals.iter().flat_map(|&at| behind(nodes, at)).collect();
+        after.extend(&finals);
+        let before = finals.iter().flat_map(|at| nodes[*at].needs.iter().copied());
+        let before: Vec<usize> = before.filter(|need| !after.contains(need)).collect();
+        for at in members(nodes, group).collect::<Vec<_>>() {
+            if nodes[at].needs.iter().any(|need| after.contains(need)) {
+                nodes[at].needs.retain(|need| !after.contains(need));
+                nodes[at].needs.extend(&before);
+            }
+        }
+        let last = leaves(nodes, group);
+        finals.into_iter().for_each(|at| nodes[at].needs.extend(&last));
     }
 }
 
@@ -228,15 +264,55 @@ fn members(nodes: &[Node], group: usize) -> impl Iterator<Item = usize> + '_ {
     (0..nodes.len()).filter(move |at| nodes[*at].group == group)
 }
 
-/// Makes the steps of `group` wait for the last producer of what they consume in each group before; those that do.
-fn link_results(nodes: &mut [Node], group: usize) -> Vec<usize> {
+/// The group whose work the parts of `group` are a list of.
+fn head_of(groups: &[Group<'_>], group: usize) -> Option<usize> {
+    if groups[group][0].is_listed { (0..group).rev().find(|head| !groups[*head][0].is_listed) } else { None }
+}
+
+/// Puts the listed parts of each work between what leads up to it and what follows it; several replace the work as a whole,
+/// which the first step then names.
+fn open_lists(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
+    for head in 0..groups.len() {
+        let listed: Vec<usize> =
+            (0..groups.len()).filter(|group| head_of(groups, *group) == Some(head)).collect();
+        let inside: Vec<usize> = (0..nodes.len()).filter(|&at| listed.contains(&nodes[at].group)).collect();
+        let cores: Vec<usize> = members(nodes, head).filter(|&at| nodes[at].is_core).collect();
+        let &[core] = cores.as_slice() else { continue };
+        if inside.is_empty() {
+            continue;
+        }
+        let before: Vec<usize> = nodes[core].needs.iter().copied().collect();
+        for &at in &inside {
+            if nodes[at].needs.iter().all(|need| !inside.contains(need)) {
+                nodes[at].needs.extend(&before);
+            }
+        }
+        let needed: HashSet<usize> = inside.iter().flat_map(|at| nodes[*at].needs.clone()).collect();
+        let last: Vec<usize> = inside.into_iter().filter(|at| !needed.contains(at)).collect();
+        nodes[core].needs.extend(&last);
+        let parts: usize = listed.iter().map(|group| groups[*group].len()).sum();
+        if parts > 1 && !nodes[core].needs_checks {
+            let work = select::remove(nodes, core, &last);
+            let first = members(nodes, head).next();
+            if let Some(first) = first.filter(|first| !nodes[*first].action.contains(&work.action)) {
+                nodes[first].rank = 0;
+                instantiate::cover(&mut nodes[first], groups[head].iter().copied());
+            }
+        }
+    }
+}
+
+/// Makes the steps of `group` wait for the last producer of what they consume in each group before but `except`; those that
+/// do.
+fn link_results(nodes: &mut [Node], group: usize, except: Option<usize>) -> Vec<usize> {
     let mut linked = Vec::new();
     let places: Vec<usize> = members(nodes, group).collect();
     for index in places {
         for result in nodes[index].consumes.clone() {
             let producers = (0..index)
                 .rev()
-                .filter(|&at| nodes[at].group < group && nodes[at].produces.contains(&result));
+                .filter(|&at| nodes[at].group < group && Some(nodes[at].group) != except)
+                .filter(|&at| nodes[at].produces.contains(&result));
             let mut seen = HashSet::new();
             let producers: Vec<usize> = producers.filter(|&at| seen.insert(nodes[at].group)).collect();
             if !producers.is_empty() {

@@ -69,6 +69,13 @@ impl Language {
         if first.ends_with("ly") && self.verbs.contains(&second) || has_pronoun() {
             return Some(Opening::English);
         }
+        // "le faire relire", "les contrôler"
+        if ["le", "la", "les"].contains(&first.as_str())
+            && INFINITIVES.iter().any(|ending| second.ends_with(ending))
+            && self.foreign_verb(&second).is_some()
+        {
+            return Some(Opening::Foreign);
+        }
         // "prévenir les invités"
         let has_article = ["l'", "d'", "l’", "d’"].iter().any(|article| second.starts_with(article))
             || self.object_articles.contains(&second);

@@ -1,0 +1,196 @@
+//! Recognises a kind of work by its likeness to examples.
+//!
+//! The likeness of two texts is the cosine of the angle between their features, weighted by how few kinds of work have
+//! them (TF-IDF with classes as documents). A text has its words, their beginnings, its pairs of neighbouring words and, where
+//! words are written without spaces, its pairs of characters as features, so it needs no word lists of any language.
+
+use crate::text::{fold, is_ideograph};
+
+/// Longer words also have their beginnings as a feature: "install" for "installing" and "installation".
+const STEM_CHARS: usize = 5;
+/// What the examples of one kind that are most like a text count, the most similar first.
+const SHARES: [f32; 5] = [0.6, 0.5, 0.4, 0.3, 0.2];
+/// What a pair of words weighs, compared with a word that is as rare.
+const PAIR_WEIGHT: f32 = 0.6;
+/// What a feature that no example has weighs, compared with one of a single kind of work: names and numbers are often such.
+const UNKNOWN_WEIGHT: f32 = 0.7;
+/// A feature of more kinds of work than this says nothing.
+const MOST_KINDS: usize = 100;
+
+/// Examples of all kinds of work, by their features.
+#[derive(Debug, Default)]
+pub(super) struct Examples {
+    /// The hashes of all features, ascending.
+    features: Vec<u64>,
+    /// For each feature where its examples begin, and its weight.
+    postings: Vec<(u32, f32)>,
+    /// The examples that have a feature.
+    examples: Vec<u32>,
+    /// For each example the number of its kind, and the length of its vector of features.
+    kinds: Vec<(u32, f32)>,
+    /// The weight of a feature that no example has.
+    unknown: f32,
+}
+
+impl Examples {
+    /// The examples of each kind, which is known by its number.
+    pub(super) fn new<'t>(kinds: impl Iterator<Item = &'t [String]>) -> Self {
+        let mut built = Self::default();
+        let mut found: Vec<(u64, u32)> = Vec::new();
+        let mut count = 0;
+        for (kind, texts) in kinds.enumerate() {
+            count += u32::from(!texts.is_empty());
+            for text in texts {
+                let example = built.kinds.len() as u32;
+                found.extend(features(text).into_iter().map(|feature| (feature, example)));
+                built.kinds.push((kind as u32, 0.0));
+            }
+        }
+        found.sort_unstable();
+        let count = count as f32;
+        for same in found.chunk_by(|(a, _), (b, _)| a == b) {
+            let mut kinds: Vec<u32> =
+                same.iter().map(|(_, example)| built.kinds[*example as usize].0).collect();
+            kinds.dedup();
+            let rarity = if kinds.len() > MOST_KINDS { 0.0 } else { (1.0 + count / kinds.len() as f32).ln() };
+            let weight = rarity * share(same[0].0);
+            built.features.push(same[0].0);
+            built.postings.push((built.examples.len() as u32, weight));
+            built.examples.extend(same.iter().map(|(_, example)| *example));
+            for (_, example) in same {
+                built.kinds[*example as usize].1 += weight * weight;
+            }
+        }
+        built.kinds.iter_mut().for_each(|(_, length)| *length = length.sqrt().max(f32::MIN_POSITIVE));
+        built.unknown = (1.0 + count).ln() * UNKNOWN_WEIGHT;
+        built
+    }
+
+    /// The kinds of work that have examples like `text`, each with its likeness: about 1 for one that is asked for in these
+    /// words.
+    pub(super) fn like(&self, text: &str) -> Vec<(usize, f32)> {
+        let mut products = vec![0.0_f32; self.kinds.len()];
+        let (mut touched, mut length) = (Vec::new(), 0.0);
+        for feature in features(text) {
+            let place = self.features.binary_search(&feature);
+            let weight = place.map_or(self.unknown * share(feature), |place| self.postings[place].1);
+            length += weight * weight;
+            let (Ok(place), true) = (place, weight > 0.0) else { continue };
+            let first = self.postings[place].0 as usize;
+            let end = self.postings.get(place + 1).map_or(self.examples.len(), |(next, _)| *next as usize);
+            for &example in &self.examples[first..end] {
+                let product = &mut products[example as usize];
+                if *product == 0.0 {
+                    touched.push(example);
+                }
+                *product += weight * weight;
+            }
+        }
+        let cosines = touched.into_iter().map(|example| {
+            let (kind, norm) = self.kinds[example as usize];
+            (kind, products[example as usize] / (norm * length.sqrt()))
+        });
+        let mut cosines: Vec<(u32, f32)> = cosines.collect();
+        cosines.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then(y.total_cmp(x)));
+        let of_kind = |same: &[(u32, f32)]| {
+            let shares = same.iter().zip(SHARES).map(|((_, cosine), share)| cosine * share);
+            (same[0].0 as usize, shares.sum())
+        };
+        cosines.chunk_by(|(a, _), (b, _)| a == b).map(of_kind).collect()
+    }
+}
+
+/// The bit that is set in the hashes of pairs of words alone.
+const PAIR: u64 = 1;
+
+/// What a feature weighs, compared with a word that is as rare.
+fn share(feature: u64) -> f32 {
+    if feature & PAIR == 0 { 1.0 } else { PAIR_WEIGHT }
+}
+
+/// The hashes of the features of `text`, each once.
+fn features(text: &str) -> Vec<u64> {
+    let folded = fold(text);
+    let mut features = Vec::new();
+    let mut previous = hash("^", 0);
+    for word in folded.split(' ').flat_map(by_script).filter(|word| !word.is_empty()) {
+        if word.starts_with(is_ideograph) {
+            let ends = word.char_indices().map(|(at, _)| at).skip(2).chain([word.len()]);
+            features
+                .extend(word.char_indices().zip(ends).map(|((at, _), end)| hash(&word[at..end], 0) & !PAIR));
+            previous = 0;
+            continue;
+        }
+        // What a number says, differs from case to case.
+        let word = if word.contains(|c: char| c.is_ascii_digit()) { "#" } else { word };
+        let whole = hash(word, 0) & !PAIR;
+        features.push(whole);
+        if let Some((end, _)) = word.char_indices().nth(STEM_CHARS) {
+            features.push(hash(&word[..end], 1) & !PAIR);
+        }
+        if previous != 0 {
+            features.push(hash(word, previous) | PAIR);
+        }
+        previous = whole;
+    }
+    features.sort_unstable();
+    features.dedup();
+    features
+}
+
+/// `word` where scripts with and without spaces between words meet.
+fn by_script(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest.find(|c| is_ideograph(c) != is_ideograph(first)).unwrap_or(rest.len());
+        let (piece, behind) = rest.split_at(end);
+        rest = behind;
+        Some(piece)
+    })
+}
+
+/// FNV-1a: the same on every machine, and quick for texts as short as words.
+fn hash(text: &str, seed: u64) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325 ^ seed.rotate_left(17);
+    text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn like(text: &str) -> Option<usize> {
+        let kinds = [
+            vec![
+                "Hire a nurse".to_owned(),
+                "fill the vacancy in accounting".into(),
+                "Stelle als Koch besetzen".into(),
+            ],
+            vec!["Paint the kitchen".into(), "Wände im Flur streichen".into(), "粉刷厨房".into()],
+            vec!["Book a table at a restaurant".into(), "Reservar mesa".into()],
+        ];
+        let like = Examples::new(kinds.iter().map(Vec::as_slice)).like(text);
+        like.into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(kind, _)| kind)
+    }
+
+    #[test]
+    fn a_text_is_most_like_the_examples_with_its_rarest_words() {
+        assert_eq!(like("hire someone for accounting"), Some(0));
+        assert_eq!(like("we need two nurses; please fill the vacancies"), Some(0));
+        assert_eq!(like("Die Wände streichen"), Some(1));
+        assert_eq!(like("请粉刷卧室"), Some(1));
+        assert_eq!(like("restaurants for Friday"), Some(2));
+        assert_eq!(like("Quantum chromodynamics"), None);
+    }
+
+    #[test]
+    fn the_same_words_are_more_like_an_example_than_some_of_them() {
+        let texts = ["Book a table at a restaurant".to_owned()];
+        let examples = Examples::new([&texts[..], &[]].into_iter());
+        let likeness = |text: &str| examples.like(text)[0].1;
+        assert!((likeness("book a table at a restaurant!") - SHARES[0]).abs() < 0.001);
+        assert!(likeness("book a table") < likeness("book a table at a place"));
+        assert!(likeness("reserve a table") < likeness("book a table"));
+    }
+}
