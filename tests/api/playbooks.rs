@@ -185,7 +185,7 @@ async fn playbooks_of_a_directory_are_read_and_all_their_faults_named() {
     for text in [
         "a.toml\" is invalid: playbook `none`: name must not be `none`",
         "description is missing or blank",
-        "match.keywords is missing or empty",
+        "match.keywords and match.examples are missing or empty",
         "steps[0].action has the unknown slot `{this}`",
         "steps[0].acceptance_criteria is missing",
         "steps[0] has neither `capability` nor `arm`",

@@ -31,6 +31,8 @@ const LEADING: usize = 6;
 const MAX_KEYWORD_SCORE: usize = 10;
 /// What likeness to examples adds, at a likeness of 1.
 const LIKENESS_SCORE: f32 = 16.0;
+/// What stands in for likeness where a playbook has no examples.
+const WITHOUT_EXAMPLES: usize = 10;
 /// The weight of a phrase that counts wherever it stands.
 const CLEAR_WEIGHT: usize = 3;
 
@@ -324,7 +326,7 @@ impl Entry {
         let by_keywords = self.keyword_score(found, is_question, weight);
         // Without examples the keywords must do.
         if self.playbook.matches.examples.is_empty() {
-            return if by_keywords == 0 { 0 } else { by_keywords + MIN_SCORE };
+            return if by_keywords == 0 { 0 } else { by_keywords + WITHOUT_EXAMPLES };
         }
         by_keywords.min(MAX_KEYWORD_SCORE) + (likeness * LIKENESS_SCORE).round() as usize
     }

@@ -206,6 +206,11 @@ fn guards(produces: &[String], later: &[Group<'_>]) -> bool {
     produces.iter().any(|result| result == CHECKED) && later.iter().any(is_final)
 }
 
+/// Whether a group does what cannot be undone without a check of its own before.
+fn is_unguarded(groups: &[Group<'_>], group: usize, nodes: &[Node]) -> bool {
+    is_final(&groups[group]) && !nodes.iter().any(|node| node.group == group && node.checks && !node.closes)
+}
+
 /// Leaves only the last group its last check, and others those that guard what comes after them.
 pub(super) fn drop_inner_checks(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
     let last = nodes.iter().map(|node| node.group).max().unwrap_or(0);
@@ -213,7 +218,10 @@ pub(super) fn drop_inner_checks(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
         let Node { group, closes: true, .. } = nodes[at] else { continue };
         if group == last {
             nodes[at].rank = 0;
-        } else if nodes[at].is_core || guards(&nodes[at].produces, &groups[group + 1..]) {
+        } else if nodes[at].is_core
+            || guards(&nodes[at].produces, &groups[group + 1..])
+            || (group + 1..groups.len()).any(|later| is_unguarded(groups, later, nodes))
+        {
             nodes[at].closes = false;
         } else {
             let needs: Vec<usize> = nodes[at].needs.iter().copied().collect();
