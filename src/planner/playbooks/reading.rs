@@ -53,7 +53,7 @@ impl EmbeddedPlanner {
             let said = if part.opening.is_some() { said } else { &part.text };
             // "Get it fixed"
             let text = match language.caused(said) {
-                Some(verb) => format!("{verb} {} {said}", part.object),
+                Some(verb) => format!("{verb} it, {said}"),
                 None => language.with_plain_verb(said),
             };
             let outline = self.library.outline(&text);
