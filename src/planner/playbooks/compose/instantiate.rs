@@ -164,14 +164,16 @@ fn done_before(
 }
 
 /// Names the parts of a group, whose playbook has no step for the work as a whole, in what it does first, after the check
-/// of a condition.
+/// of the condition that all of them have.
 fn name_parts(group: &Group<'_>, place: usize, frame: &Frame<'_>, nodes: &mut Vec<Node>) {
     let Some(first) = nodes.iter_mut().find(|node| node.group == place) else { return };
     first.rank = 0;
     let (action, arm) = (first.action.to_lowercase(), first.arm);
     cover(first, whole_parts(group).filter(|matched| !action.contains(&matched.part.text.to_lowercase())));
     let conditions = |matched: &'_ Matched<'_>| Some((matched.part.condition.clone()?, matched.part.clone()));
-    if let Some((condition, part)) = whole_parts(group).find_map(conditions).filter(|_| !frame.waits()) {
+    let is_conditional = whole_parts(group).all(|matched| matched.part.condition.is_some());
+    let condition = whole_parts(group).find_map(conditions).filter(|_| is_conditional && !frame.waits());
+    if let Some((condition, part)) = condition {
         let at = nodes.len();
         let waiting = |node: &&mut Node| node.group == place && node.needs.is_empty();
         nodes.iter_mut().filter(waiting).for_each(|node| node.needs = [at].into());

@@ -205,18 +205,27 @@ fn join_groups(groups: &[Group<'_>], nodes: &mut [Node]) {
     }
 }
 
-/// "Write the advertisements and have them checked": what is to be checked by somebody is checked before the playbook of
-/// the part before hands it on, unless that part asks for just that.
+/// "Write the advertisements and have them checked", "Rotate the keys and tell the owners": what somebody is to check comes
+/// before the playbook of the part before hands it on, and what others are told before it does what cannot be undone,
+/// unless that part asks for just that.
 fn put_checks_before_final_steps(groups: &[Group<'_>], nodes: &mut [Node]) {
     let checks =
         |step: &PlaybookStep| step.is_core() && step.produces.iter().any(|it| it == instantiate::CHECKED);
-    for group in (1..groups.len()).filter(|group| steps(&groups[*group]).any(checks)) {
+    let tells = |step: &PlaybookStep| step.is_core() && step.outward;
+    for group in 1..groups.len() {
+        let (checks, tells) = (steps(&groups[group]).any(checks), steps(&groups[group]).any(tells));
+        if !checks && !tells {
+            continue;
+        }
+        let is_irreversible =
+            |at: usize| steps(&groups[group - 1]).nth(nodes[at].step).is_some_and(|step| step.irreversible);
         let behind = |nodes: &[Node], at: usize| -> Vec<usize> {
             waiting_for(nodes, at).into_iter().filter(|later| nodes[*later].group < group).collect()
         };
         let hands_on = |at: &usize| {
             nodes[*at].needs_checks
                 && !nodes[*at].is_core
+                && (checks || is_irreversible(*at))
                 && !behind(nodes, *at).iter().any(|later| nodes[*later].is_core)
         };
         let finals: Vec<usize> = members(nodes, group - 1).filter(hands_on).collect();
