@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::Cell;
 
 use crate::config::Settings;
-use crate::domain::playbooks::{Library, Mode, Playbook, PlaybookList};
+use crate::domain::playbooks::{Library, Match, Mode, Playbook, PlaybookList};
 use crate::planner::playbooks::EmbeddedPlanner;
 use crate::text::duration;
 
@@ -16,6 +16,8 @@ use super::render::{json, new_table, visible};
 
 /// Maximum number of playbooks that are shown for a goal.
 const MAX_RANKED: usize = 5;
+/// How many of its examples are shown of a playbook.
+const SHOWN_EXAMPLES: usize = 5;
 
 /// Arguments of `planner-arm playbooks`.
 #[derive(Debug, Args)]
@@ -94,7 +96,15 @@ fn in_full(playbook: &Playbook) -> String {
         }
         text.push('\n');
     }
-    let _ = write!(text, "\nMatches goals with: {}\n", playbook.matches.keywords.join(", "));
+    let Match { keywords, examples, .. } = &playbook.matches;
+    text.push('\n');
+    if !keywords.is_empty() {
+        let _ = writeln!(text, "Matches goals with: {}", keywords.join(", "));
+    }
+    if !examples.is_empty() {
+        let some: Vec<&str> = examples.iter().map(String::as_str).take(SHOWN_EXAMPLES).collect();
+        let _ = writeln!(text, "Matches goals like {} examples: {}…", examples.len(), some.join("; "));
+    }
     if !playbook.notes.is_empty() {
         let _ = writeln!(text, "Notes: {}", playbook.notes.trim());
     }

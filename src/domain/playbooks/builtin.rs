@@ -382,7 +382,7 @@ const BUILT_IN: &[(&str, &str, &str)] = files![
 ];
 
 /// Those that are added to others, and outlines with conditions of their own.
-const WITHOUT_EXAMPLES: &[(&str, &str)] = &[
+const KEYWORDS_ONLY: &[(&str, &str)] = &[
     ("approval", include_str!("data/approval.toml")),
     ("guard", include_str!("data/guard.toml")),
     ("outline-it", include_str!("data/outline-it.toml")),
@@ -406,7 +406,7 @@ pub(super) fn playbooks() -> impl Iterator<Item = Playbook> {
         playbook.matches.examples.extend(examples.lines().map(str::to_owned));
         playbook
     });
-    let others = WITHOUT_EXAMPLES.iter().map(|(name, text)| read(name, text));
+    let others = KEYWORDS_ONLY.iter().map(|(name, text)| read(name, text));
     let outlines: Outlines = toml::from_str(OUTLINES).expect("valid outlines");
     let outlines = outlines.outline.into_iter().map(|outline| Playbook { outline: true, ..outline });
     playbooks

@@ -1,12 +1,13 @@
 //! Recognises a kind of work by its likeness to examples.
 //!
-//! The likeness of two texts is the cosine of the angle between their features, weighted by how few kinds of work have
-//! them (TF-IDF with classes as documents). A text has its words, their beginnings, its pairs of neighbouring words and, where
-//! words are written without spaces, its pairs of characters as features, so it needs no word lists of any language.
+//! The likeness of two texts is the cosine of the angle between their features, which weigh the more the fewer kinds of work
+//! have them. Features of a text are its words, the beginnings of longer ones, its pairs of neighbouring words (its
+//! beginning counts as one) and, where words are written without spaces, its pairs of characters. A number is a number,
+//! whichever. So no word lists of any language are needed.
 
 use crate::text::{fold, is_ideograph};
 
-/// Longer words also have their beginnings as a feature: "install" for "installing" and "installation".
+/// Longer words also have their beginnings as a feature: "insta" for "installing" and "installation".
 const STEM_CHARS: usize = 5;
 /// What the examples of one kind that are most like a text count, the most similar first.
 const SHARES: [f32; 5] = [0.6, 0.5, 0.4, 0.3, 0.2];
@@ -26,9 +27,9 @@ pub(super) struct Examples {
     features: Vec<u64>,
     /// For each feature where its examples begin, and its weight.
     postings: Vec<(u32, f32)>,
-    /// The examples that have a feature.
-    examples: Vec<u32>,
-    /// For each example the number of its kind, and the length of its vector of features.
+    /// The examples that have a feature, feature by feature.
+    occurrences: Vec<u32>,
+    /// For each example the number of its kind, and its length: the root of the sum of its features' squared weights.
     kinds: Vec<(u32, f32)>,
     /// The weight of a feature that no example has.
     unknown: f32,
@@ -39,6 +40,7 @@ impl Examples {
     pub(super) fn new<'t>(kinds: impl Iterator<Item = &'t [String]>) -> Self {
         let mut built = Self::default();
         let mut found: Vec<(u64, u32)> = Vec::new();
+        let mut squared: Vec<f32> = Vec::new();
         let mut count = 0;
         for (kind, texts) in kinds.enumerate() {
             count += u32::from(!texts.is_empty());
@@ -48,6 +50,7 @@ impl Examples {
                 built.kinds.push((kind as u32, 0.0));
             }
         }
+        squared.resize(built.kinds.len(), SHORTNESS);
         found.sort_unstable();
         let count = count as f32;
         for same in found.chunk_by(|(a, _), (b, _)| a == b) {
@@ -57,19 +60,19 @@ impl Examples {
             let rarity = if kinds.len() > MOST_KINDS { 0.0 } else { (1.0 + count / kinds.len() as f32).ln() };
             let weight = rarity * share(same[0].0);
             built.features.push(same[0].0);
-            built.postings.push((built.examples.len() as u32, weight));
-            built.examples.extend(same.iter().map(|(_, example)| *example));
+            built.postings.push((built.occurrences.len() as u32, weight));
+            built.occurrences.extend(same.iter().map(|(_, example)| *example));
             for (_, example) in same {
-                built.kinds[*example as usize].1 += weight * weight;
+                squared[*example as usize] += weight * weight;
             }
         }
-        built.kinds.iter_mut().for_each(|(_, length)| *length = (*length + SHORTNESS).sqrt());
+        built.kinds.iter_mut().zip(squared).for_each(|((_, length), squared)| *length = squared.sqrt());
         built.unknown = (1.0 + count).ln() * UNKNOWN_WEIGHT;
         built
     }
 
-    /// The kinds of work that have examples like `text`, each with its likeness: about 1 for one that is asked for in these
-    /// words.
+    /// The kinds of work that have examples like `text`, each with its likeness: about 0.5 for one that is asked for in the
+    /// words of an example, and up to 2 if several are like it.
     pub(super) fn like(&self, text: &str) -> Vec<(usize, f32)> {
         let mut products = vec![0.0_f32; self.kinds.len()];
         let (mut touched, mut length) = (Vec::new(), 0.0);
@@ -79,8 +82,8 @@ impl Examples {
             length += weight * weight;
             let (Ok(place), true) = (place, weight > 0.0) else { continue };
             let first = self.postings[place].0 as usize;
-            let end = self.postings.get(place + 1).map_or(self.examples.len(), |(next, _)| *next as usize);
-            for &example in &self.examples[first..end] {
+            let end = self.postings.get(place + 1).map_or(self.occurrences.len(), |(next, _)| *next as usize);
+            for &example in &self.occurrences[first..end] {
                 let product = &mut products[example as usize];
                 if *product == 0.0 {
                     touched.push(example);

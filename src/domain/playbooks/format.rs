@@ -256,7 +256,14 @@ impl Playbook {
             fault("description is missing or blank; say what kind of work it is for".into());
         }
         let Match { keywords, examples, .. } = &self.matches;
-        if keywords.iter().chain(examples).all(|text| text.trim().is_empty()) {
+        if examples.iter().any(|text| text.trim().is_empty()) {
+            fault("match.examples has a blank entry; remove it".into());
+        }
+        if (self.addon || self.outline) && keywords.iter().all(|text| text.trim().is_empty()) {
+            fault(
+                "match.keywords is missing or empty; addons and outlines are found by keywords alone".into(),
+            );
+        } else if keywords.iter().chain(examples).all(|text| text.trim().is_empty()) {
             fault("match.keywords and match.examples are missing or empty; name words that point to it, or goals that it is for".into());
         }
         if self.steps.is_empty() {

@@ -31,8 +31,12 @@ const LEADING: usize = 6;
 const MAX_KEYWORD_SCORE: usize = 10;
 /// What likeness to examples adds, at a likeness of 1.
 const LIKENESS_SCORE: f32 = 16.0;
-/// What stands in for likeness where a playbook has no examples.
-const WITHOUT_EXAMPLES: usize = 10;
+/// What own playbooks have more than built-in ones if more than a single word points to them, and if only one does: their
+/// owner has written them for the work at hand, and few examples.
+const OWN: usize = 10;
+const OWN_BY_ONE_WORD: usize = 4;
+/// How much a score may be lower than the best and still be nearly as good.
+const NEARLY: usize = 3;
 /// The weight of a phrase that counts wherever it stands.
 const CLEAR_WEIGHT: usize = 3;
 
@@ -41,9 +45,9 @@ const CLEAR_WEIGHT: usize = 3;
 pub enum Place {
     /// Before all others.
     First,
-    /// Behind others.
+    /// After others.
     Later,
-    /// Behind others, what it is about being named there.
+    /// After others, and it names its object with a pronoun.
     Referring,
 }
 
@@ -161,8 +165,8 @@ impl Library {
         Some(FieldError { field: "playbook".into(), message })
     }
 
-    /// The playbook that fits `text` best and more than an `outline` for it, and whether much points to it; `None` when none
-    /// does.
+    /// The playbook that fits `text` best and more than an `outline` for it, and whether its score is
+    /// high enough to guide an LLM; `None` when none does.
     ///
     /// Single words in the bytes `aside` of `text` count only where neither the rest of it nor an outline points to a kind
     /// of work, and then only in `subject`, which is the text without times and reasons: a poem for the wedding is no
@@ -219,9 +223,11 @@ impl Library {
         likeness
     }
 
-    /// Whether `playbook` fits `text`, though perhaps not best.
-    pub fn fits(&self, playbook: &Playbook, text: &str) -> bool {
-        self.scored(text).any(|(other, _)| other.name == playbook.name)
+    /// Whether `playbook` fits `text` best or nearly so.
+    pub fn fits_nearly_best(&self, playbook: &Playbook, text: &str) -> bool {
+        let mut scored = self.scored(text).peekable();
+        let best = scored.peek().map_or(0, |(_, score)| *score);
+        scored.any(|(other, score)| other.name == playbook.name && score + NEARLY >= best)
     }
 
     fn ranked(
@@ -324,11 +330,15 @@ impl Entry {
         weight: impl Fn(usize, usize) -> usize,
     ) -> usize {
         let by_keywords = self.keyword_score(found, is_question, weight);
-        // Without examples the keywords must do.
-        if self.playbook.matches.examples.is_empty() {
-            return if by_keywords == 0 { 0 } else { by_keywords + WITHOUT_EXAMPLES };
+        let score = by_keywords.min(MAX_KEYWORD_SCORE) + (likeness * LIKENESS_SCORE).round() as usize;
+        match by_keywords {
+            1.. if self.playbook.built_in && self.playbook.matches.examples.is_empty() => {
+                by_keywords + MIN_SCORE
+            }
+            1..CLEAR_WEIGHT if !self.playbook.built_in => score.max(by_keywords + OWN_BY_ONE_WORD),
+            CLEAR_WEIGHT.. if !self.playbook.built_in => score.max(by_keywords + OWN),
+            _ => score,
         }
-        by_keywords.min(MAX_KEYWORD_SCORE) + (likeness * LIKENESS_SCORE).round() as usize
     }
 
     /// How well the playbook fits by its keywords.

@@ -38,6 +38,52 @@ fn built_in_playbooks_have_no_fault() {
     assert_eq!(faults, Vec::<String>::new());
 }
 
+#[test]
+fn every_file_of_a_playbook_is_built_in() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain/playbooks/data");
+    let names = |folder: std::path::PathBuf, ending: &str| {
+        let files =
+            std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").file_name());
+        let names = files.filter_map(|name| Some(name.to_str()?.strip_suffix(ending)?.to_owned()));
+        names.collect::<Vec<String>>()
+    };
+    let library = Library::built_in();
+    let all = library.all();
+    let find = |name: &str| all.iter().find(|playbook| playbook.name == name);
+    for name in names(folder.clone(), ".toml").iter().filter(|name| *name != "outlines") {
+        assert!(find(name).is_some(), "{name}.toml is not in builtin.rs");
+    }
+    for name in names(folder.join("examples"), ".txt") {
+        let count = find(&name).map_or(0, |playbook| playbook.matches.examples.len());
+        assert!(count >= 30, "{name} has {count} examples");
+    }
+}
+
+/// One example in thirty is left out of what the others are compared with.
+#[test]
+fn most_examples_are_recognised_by_the_others() {
+    let library = Library::built_in();
+    let mut playbooks: Vec<Playbook> = library.all().into_iter().cloned().collect();
+    let mut left_out = Vec::new();
+    for playbook in &mut playbooks {
+        let name = playbook.name.clone();
+        let mut at = 0;
+        playbook.matches.examples.retain(|example| {
+            at += 1;
+            if at % 30 == 0 {
+                left_out.push((name.clone(), example.clone()));
+            }
+            at % 30 != 0
+        });
+    }
+    let library = Library::with_own(playbooks).expect("valid");
+    let is_found = |(name, example): &&(String, String)| {
+        library.scored(example).next().is_some_and(|(best, _)| best.name == *name)
+    };
+    let found = left_out.iter().filter(is_found).count();
+    assert!(found * 2 > left_out.len(), "{found} of {}", left_out.len());
+}
+
 fn own(name: &str, keyword: &str) -> Playbook {
     let text = format!(
         r#"

@@ -37,7 +37,7 @@ use wording::Filler;
 
 /// Confidence in a plan whose parts all follow a playbook.
 const FULL_CONFIDENCE: f64 = 0.65;
-/// The same, if little points to one of the playbooks.
+/// The same, if the score of one of the playbooks is too low to guide an LLM.
 const UNCERTAIN_CONFIDENCE: f64 = 0.5;
 /// Confidence in a plan with parts that follow none: at least, and what it adds that nearly all follow one.
 const OUTLINE_CONFIDENCE: f64 = 0.3;

@@ -14,7 +14,7 @@ pub(super) struct Matched<'a> {
     pub(super) playbook: &'a Playbook,
     /// The place of the step that does it, if that is not the work as a whole: the playbook is that of an earlier part.
     pub(super) step: Option<usize>,
-    /// Whether much in the part points to the playbook.
+    /// Whether the score of the playbook is high enough to guide an LLM.
     pub(super) is_certain: bool,
     /// Whether it says what the work of an earlier part consists of: "Start a book club: choose five books, find a room".
     pub(super) is_listed: bool,
@@ -90,7 +90,7 @@ impl EmbeddedPlanner {
                 .collect();
             self.cover(&mut matched);
         }
-        self.open_lists(&mut matched);
+        self.mark_list_items(&mut matched);
         ReadGoal { matched, aside, background, found }
     }
 
@@ -136,17 +136,20 @@ impl EmbeddedPlanner {
         })
     }
 
-    /// Lets what the work of a part before a colon consists of follow its playbook where that fits, too, and marks the rest.
-    fn open_lists(&self, matched: &mut [Matched<'_>]) {
+    /// Lets what the work of a part before a colon consists of follow its playbook where another one fits hardly better, and
+    /// marks the rest.
+    fn mark_list_items(&self, matched: &mut [Matched<'_>]) {
         let heads = |matched: &Matched<'_>| matched.part.heads && !matched.playbook.outline;
         let Some(head) = matched.iter().position(heads) else { return };
         let playbook = matched[head].playbook;
-        for part in &mut matched[head + 1..] {
-            if part.playbook.name != playbook.name && self.library.fits(playbook, &part.part.text) {
-                (part.playbook, part.step) = (playbook, None);
+        let items =
+            matched[head + 1..].iter_mut().filter(|item| item.step.is_none() && !item.playbook.is_final());
+        for item in items.filter(|item| item.playbook.name != playbook.name) {
+            if self.library.fits_nearly_best(playbook, &item.part.text) {
+                item.playbook = playbook;
+            } else {
+                item.is_listed = true;
             }
-            part.is_listed =
-                part.step.is_none() && part.playbook.name != playbook.name && !part.playbook.is_final();
         }
     }
 

@@ -215,7 +215,9 @@ fn is_unguarded(groups: &[Group<'_>], group: usize, nodes: &[Node]) -> bool {
 
 /// Leaves only the last group its last check, and others those that guard what comes after them.
 pub(super) fn drop_inner_checks(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
-    let last = nodes.iter().map(|node| node.group).max().unwrap_or(0);
+    // What is listed comes before the end of the work that it is a list of.
+    let ends = nodes.iter().map(|node| node.group).filter(|group| !groups[*group][0].is_listed);
+    let last = ends.max().unwrap_or(0);
     for at in (0..nodes.len()).rev() {
         let Node { group, closes: true, .. } = nodes[at] else { continue };
         if group == last {

@@ -11,6 +11,7 @@ use super::parts::Turn;
 use super::wording::Filler;
 
 mod instantiate;
+mod lists;
 mod select;
 
 pub(super) use select::{close, distinct, fill};
@@ -97,11 +98,13 @@ pub(super) fn compose(parts: &[Matched<'_>], frame: &Frame<'_>) -> Vec<Node> {
         instantiate::instantiate(&groups, place, verifier.is_some(), frame, &mut nodes);
     }
     instantiate::drop_inner_checks(&groups, &mut nodes);
-    join_groups(&groups, &mut nodes);
-    open_lists(&groups, &mut nodes);
+    join_groups(&mut nodes);
+    lists::nest(&groups, &mut nodes);
     put_checks_before_final_steps(&groups, &mut nodes);
     put_lists_before_notices(&groups, &mut nodes);
-    add_steps(&mut nodes, &groups, frame);
+    for step in &frame.addons {
+        rewire(&mut nodes, |nodes| add_step(nodes, step, &groups, frame));
+    }
     put_final_steps_last(&mut nodes);
     let room = max_steps
         - usize::from(verifier.is_some() && !nodes.iter().any(|node| node.closes)).min(max_steps - 1);
@@ -180,10 +183,10 @@ fn is_final(group: &Group<'_>) -> bool {
 
 /// Links the groups: what consumes a result waits for what produces it, all else for the group before. A group of which
 /// only side steps are linked by results still does what it is about after the group before.
-fn join_groups(groups: &[Group<'_>], nodes: &mut [Node]) {
-    for group in 1..groups.len() {
-        let head = head_of(groups, group);
-        let linked = link_results(nodes, group, head);
+fn join_groups(nodes: &mut [Node]) {
+    let groups = nodes.iter().map(|node| node.group + 1).max().unwrap_or(0);
+    for group in 1..groups {
+        let linked = link_results(nodes, group);
         // What the group is about, and what must be done for that within the group.
         let mut for_core: HashSet<usize> = members(nodes, group).filter(|&at| nodes[at].is_core).collect();
         for core in for_core.clone() {
@@ -192,10 +195,7 @@ fn join_groups(groups: &[Group<'_>], nodes: &mut [Node]) {
         if linked.iter().any(|at| for_core.contains(at) || for_core.is_empty()) {
             continue;
         }
-        let is_before =
-            |before: &usize| Some(*before) != head && groups[*before][0].is_listed == head.is_some();
-        let before = (0..group).rev().filter(is_before).map(|before| leaves(nodes, before));
-        let leaves = before.into_iter().find(|leaves| !leaves.is_empty());
+        let leaves = (0..group).rev().map(|before| leaves(nodes, before)).find(|leaves| !leaves.is_empty());
         let waiting: Vec<usize> = members(nodes, group)
             .filter(|at| nodes[*at].needs.is_empty() && (linked.is_empty() || for_core.contains(at)))
             .collect();
@@ -208,40 +208,37 @@ fn join_groups(groups: &[Group<'_>], nodes: &mut [Node]) {
 /// "Write the advertisements and have them checked", "Rotate the keys and tell the owners": what somebody is to check comes
 /// before the playbook of the part before hands it on, and what others are told before it does what cannot be undone,
 /// unless that part asks for just that.
-fn put_checks_before_final_steps(groups: &[Group<'_>], nodes: &mut [Node]) {
-    let checks =
-        |step: &PlaybookStep| step.is_core() && step.produces.iter().any(|it| it == instantiate::CHECKED);
-    let tells = |step: &PlaybookStep| step.is_core() && step.outward;
+fn put_checks_before_final_steps(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
     for group in 1..groups.len() {
-        let (checks, tells) = (steps(&groups[group]).any(checks), steps(&groups[group]).any(tells));
-        if !checks && !tells {
-            continue;
+        let tells = steps(&groups[group]).any(|step| step.is_core() && step.outward);
+        let makes_checked = |result: &&String| *result == instantiate::CHECKED;
+        let checks = !is_final(&groups[group]) && produced(&groups[group]).iter().any(makes_checked);
+        let waits = |step: &PlaybookStep| checks && step.needs_checks() || tells && step.irreversible;
+        let is_before = |at: &usize| steps(&groups[group - 1]).nth(nodes[*at].step).is_some_and(waits);
+        let finals = members(nodes, group - 1).filter(|at| !nodes[*at].is_core && is_before(at));
+        for last in finals.collect::<Vec<_>>() {
+            rewire(nodes, |nodes| put_before(nodes, group, last));
         }
-        let is_irreversible =
-            |at: usize| steps(&groups[group - 1]).nth(nodes[at].step).is_some_and(|step| step.irreversible);
-        let behind = |nodes: &[Node], at: usize| -> Vec<usize> {
-            waiting_for(nodes, at).into_iter().filter(|later| nodes[*later].group < group).collect()
-        };
-        let hands_on = |at: &usize| {
-            nodes[*at].needs_checks
-                && !nodes[*at].is_core
-                && (checks || is_irreversible(*at))
-                && !behind(nodes, *at).iter().any(|later| nodes[*later].is_core)
-        };
-        let finals: Vec<usize> = members(nodes, group - 1).filter(hands_on).collect();
-        let mut after: BTreeSet<usize> = finals.iter().flat_map(|&at| behind(nodes, at)).collect();
-        after.extend(&finals);
-        let before = finals.iter().flat_map(|at| nodes[*at].needs.iter().copied());
-        let before: Vec<usize> = before.filter(|need| !after.contains(need)).collect();
-        for at in members(nodes, group).collect::<Vec<_>>() {
-            if nodes[at].needs.iter().any(|need| after.contains(need)) {
-                nodes[at].needs.retain(|need| !after.contains(need));
-                nodes[at].needs.extend(&before);
-            }
-        }
-        let last = leaves(nodes, group);
-        finals.into_iter().for_each(|at| nodes[at].needs.extend(&last));
     }
+}
+
+/// Puts the steps of `group` before the step at `last` of an earlier group, unless what was asked for waits for that.
+fn put_before(nodes: &mut [Node], group: usize, last: usize) {
+    let mut behind = waiting_for(nodes, last);
+    behind.retain(|at| nodes[*at].group < group);
+    if behind.iter().any(|at| nodes[*at].is_core) {
+        return;
+    }
+    behind.insert(last);
+    let before = nodes[last].needs.clone();
+    for at in members(nodes, group).collect::<Vec<_>>() {
+        if nodes[at].needs.iter().any(|need| behind.contains(need)) {
+            nodes[at].needs.retain(|need| !behind.contains(need));
+            nodes[at].needs.extend(&before);
+        }
+    }
+    let leaves = leaves(nodes, group);
+    nodes[last].needs.extend(leaves);
 }
 
 /// "Delete the buckets and notify the owners first": the notice comes after the first step of what cannot be undone, which
@@ -273,55 +270,24 @@ fn members(nodes: &[Node], group: usize) -> impl Iterator<Item = usize> + '_ {
     (0..nodes.len()).filter(move |at| nodes[*at].group == group)
 }
 
-/// The group whose work the parts of `group` are a list of.
-fn head_of(groups: &[Group<'_>], group: usize) -> Option<usize> {
-    if groups[group][0].is_listed { (0..group).rev().find(|head| !groups[*head][0].is_listed) } else { None }
-}
-
-/// Puts the listed parts of each work between what leads up to it and what follows it; several replace the work as a whole,
-/// which the first step then names.
-fn open_lists(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
-    for head in 0..groups.len() {
-        let listed: Vec<usize> =
-            (0..groups.len()).filter(|group| head_of(groups, *group) == Some(head)).collect();
-        let inside: Vec<usize> = (0..nodes.len()).filter(|&at| listed.contains(&nodes[at].group)).collect();
-        let cores: Vec<usize> = members(nodes, head).filter(|&at| nodes[at].is_core).collect();
-        let &[core] = cores.as_slice() else { continue };
-        if inside.is_empty() {
-            continue;
-        }
-        let before: Vec<usize> = nodes[core].needs.iter().copied().collect();
-        for &at in &inside {
-            if nodes[at].needs.iter().all(|need| !inside.contains(need)) {
-                nodes[at].needs.extend(&before);
-            }
-        }
-        let needed: HashSet<usize> = inside.iter().flat_map(|at| nodes[*at].needs.clone()).collect();
-        let last: Vec<usize> = inside.into_iter().filter(|at| !needed.contains(at)).collect();
-        nodes[core].needs.extend(&last);
-        let parts: usize = listed.iter().map(|group| groups[*group].len()).sum();
-        if parts > 1 && !nodes[core].needs_checks {
-            let work = select::remove(nodes, core, &last);
-            let first = members(nodes, head).next();
-            if let Some(first) = first.filter(|first| !nodes[*first].action.contains(&work.action)) {
-                nodes[first].rank = 0;
-                instantiate::cover(&mut nodes[first], groups[head].iter().copied());
-            }
-        }
+/// Makes a change unless steps would then wait for each other.
+fn rewire(nodes: &mut Vec<Node>, change: impl FnOnce(&mut Vec<Node>)) {
+    let mut changed = nodes.clone();
+    change(&mut changed);
+    if !(0..changed.len()).any(|at| ancestors(&changed, at).contains(&at)) {
+        *nodes = changed;
     }
 }
 
-/// Makes the steps of `group` wait for the last producer of what they consume in each group before but `except`; those that
-/// do.
-fn link_results(nodes: &mut [Node], group: usize, except: Option<usize>) -> Vec<usize> {
+/// Makes the steps of `group` wait for the last producer of what they consume in each group before; those that do.
+fn link_results(nodes: &mut [Node], group: usize) -> Vec<usize> {
     let mut linked = Vec::new();
     let places: Vec<usize> = members(nodes, group).collect();
     for index in places {
         for result in nodes[index].consumes.clone() {
             let producers = (0..index)
                 .rev()
-                .filter(|&at| nodes[at].group < group && Some(nodes[at].group) != except)
-                .filter(|&at| nodes[at].produces.contains(&result));
+                .filter(|&at| nodes[at].group < group && nodes[at].produces.contains(&result));
             let mut seen = HashSet::new();
             let producers: Vec<usize> = producers.filter(|&at| seen.insert(nodes[at].group)).collect();
             if !producers.is_empty() {
@@ -340,46 +306,45 @@ fn leaves(nodes: &[Node], group: usize) -> Vec<usize> {
     members(nodes, group).filter(|at| !needed.contains(at)).collect()
 }
 
-/// Adds the steps that are needed whatever the goal is about. One that checks, such as an approval, comes between the work
-/// and what is final; one that consumes results, such as a repetition, after the work; another one, such as the protection
-/// of personal data, before the work, unless its arm works on it anyway.
-fn add_steps(nodes: &mut Vec<Node>, groups: &[Group<'_>], frame: &Frame<'_>) {
-    for step in &frame.addons {
-        let Some(arm) = frame.staff.for_step(step) else { continue };
-        let count = nodes.len();
-        let (group, needs, waiting): (usize, BTreeSet<usize>, Vec<usize>) = if step.checks() {
-            let finals: Vec<usize> = (0..count).filter(|&at| nodes[at].needs_checks).collect();
-            let Some(group) = finals.first().map(|&at| nodes[at].group) else { continue };
-            let behind: HashSet<usize> = finals.iter().flat_map(|&at| waiting_for(nodes, at)).collect();
-            let is_before =
-                |at: &usize| nodes[*at].group <= group && !finals.contains(at) && !behind.contains(at);
-            (group, (0..count).filter(is_before).collect(), finals)
-        } else if !step.consumes.is_empty() {
-            let (checks, work): (Vec<usize>, Vec<usize>) = (0..count).partition(|&at| nodes[at].closes);
-            (groups.len() - 1, work.into_iter().collect(), checks)
-        } else if nodes.iter().any(|node| node.arm == arm) {
-            continue;
-        } else {
-            let first = nodes.iter().position(|node| !node.is_core && !node.needs_checks);
-            let works = |at: &usize| (nodes[*at].is_core || nodes[*at].needs_checks) && first != Some(*at);
-            (0, first.into_iter().collect(), (0..count).filter(works).collect())
-        };
-        let part = &groups[group][0].part;
-        nodes.push(Node {
-            action: frame.filler.fill(&step.action, part),
-            arm,
-            criteria: frame.filler.criteria(step, part),
-            needs,
-            cost_tier: step.cost_tier,
-            seconds: step.duration_seconds,
-            group,
-            rank: step.rank - 1,
-            checks: step.consumes.is_empty(),
-            ..Node::default()
-        });
-        for at in waiting {
-            nodes[at].needs.insert(count);
-        }
+/// Adds a step that is needed whatever the goal is about. One that checks, such as an approval, comes between the work and
+/// what is final; one that consumes results, such as a repetition, after the work; another one, such as the protection of
+/// personal data, before the work, unless its arm works on it anyway.
+fn add_step(nodes: &mut Vec<Node>, step: &PlaybookStep, groups: &[Group<'_>], frame: &Frame<'_>) {
+    let Some(arm) = frame.staff.for_step(step) else { return };
+    let count = nodes.len();
+    let (group, needs, waiting): (usize, BTreeSet<usize>, Vec<usize>) = if step.checks() {
+        let finals: Vec<usize> = (0..count).filter(|&at| nodes[at].needs_checks).collect();
+        let Some(group) = finals.first().map(|&at| nodes[at].group) else { return };
+        let behind: HashSet<usize> = finals.iter().flat_map(|&at| waiting_for(nodes, at)).collect();
+        let is_before =
+            |at: &usize| nodes[*at].group <= group && !finals.contains(at) && !behind.contains(at);
+        (group, (0..count).filter(is_before).collect(), finals)
+    } else if !step.consumes.is_empty() {
+        let (checks, work): (Vec<usize>, Vec<usize>) = (0..count).partition(|&at| nodes[at].closes);
+        (groups.len() - 1, work.into_iter().collect(), checks)
+    } else if nodes.iter().any(|node| node.arm == arm) {
+        return;
+    } else {
+        let works = |at: usize| nodes[at].is_core || nodes[at].needs_checks;
+        let leads_up = |&at: &usize| !works(at) && !ancestors(nodes, at).into_iter().any(works);
+        let first = (0..count).find(leads_up);
+        (0, first.into_iter().collect(), (0..count).filter(|&at| works(at)).collect())
+    };
+    let part = &groups[group][0].part;
+    nodes.push(Node {
+        action: frame.filler.fill(&step.action, part),
+        arm,
+        criteria: frame.filler.criteria(step, part),
+        needs,
+        cost_tier: step.cost_tier,
+        seconds: step.duration_seconds,
+        group,
+        rank: step.rank - 1,
+        checks: step.consumes.is_empty(),
+        ..Node::default()
+    });
+    for at in waiting {
+        nodes[at].needs.insert(count);
     }
 }
 

@@ -13,12 +13,13 @@ use super::{CHECK_SECONDS, Node, ancestors};
 /// that one waited for.
 pub(super) fn select(nodes: &mut Vec<Node>, room: usize) {
     while nodes.len() > room {
+        let last_guards = last_guards(nodes);
         // Checks that guard something go last of their rank.
         let guards = |at: usize| {
             nodes[at].checks && nodes.iter().any(|node| node.needs_checks && node.needs.contains(&at))
         };
         let spare = (0..nodes.len())
-            .filter(|&at| nodes[at].rank > 0 && !is_last_guard(nodes, at))
+            .filter(|&at| nodes[at].rank > 0 && !last_guards.contains(&at))
             .max_by_key(|&at| (nodes[at].rank, !guards(at), nodes[at].group, Reverse(at)));
         let Some(spare) = spare else { break };
         let needs: Vec<usize> = nodes[spare].needs.iter().copied().collect();
@@ -26,12 +27,14 @@ pub(super) fn select(nodes: &mut Vec<Node>, room: usize) {
     }
 }
 
-/// Whether `at` is the only check before something that cannot be undone.
-fn is_last_guard(nodes: &[Node], at: usize) -> bool {
+/// The checks that are the only ones before something that cannot be undone.
+fn last_guards(nodes: &[Node]) -> HashSet<usize> {
     let finals = (0..nodes.len()).filter(|index| nodes[*index].needs_checks);
-    let mut checks =
-        finals.map(|index| ancestors(nodes, index).into_iter().filter(|before| nodes[*before].checks));
-    nodes[at].checks && checks.any(|mut checks| checks.next() == Some(at) && checks.next().is_none())
+    let only_check = |index: usize| {
+        let mut checks = ancestors(nodes, index).into_iter().filter(|before| nodes[*before].checks);
+        checks.next().filter(|_| checks.next().is_none())
+    };
+    finals.filter_map(only_check).collect()
 }
 
 /// Takes the node at `at` out; what waited for it waits for `instead`.

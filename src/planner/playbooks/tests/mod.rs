@@ -342,6 +342,24 @@ proptest! {
     }
 }
 
+/// Goals of three examples: of whatever playbooks, in a list behind a colon, with what must be added.
+#[test]
+fn lists_of_any_work_give_valid_plans() {
+    let library = Library::built_in();
+    let examples: Vec<&str> =
+        library.playbooks().flat_map(|playbook| &playbook.matches.examples).map(String::as_str).collect();
+    let tails =
+        ["", " every week", " with the personal data of our customers", " and back up the data first"];
+    // Steps that have no factor in common with the number of examples meet every one of them.
+    for (at, tail) in (0..400).zip(tails.iter().cycle()) {
+        let [a, b, c] = [7_919, 104_729, 1_299_709].map(|prime| examples[at * prime % examples.len()]);
+        for goal in [format!("{a}{tail}: {b}, {c}"), format!("{a}{tail}, then {b} and {c}")] {
+            let plan = planned(&Arc::default(), &rules(3, 30), &request(&goal, &[]));
+            assert!(!graph::levels(plan.steps()).is_empty(), "{goal}");
+        }
+    }
+}
+
 #[test]
 fn what_an_arm_is_named_after_is_done_by_that_arm() {
     let mut arms = ArmRegistry::default().arms().to_vec();
