@@ -237,8 +237,10 @@ fn put_before(nodes: &mut [Node], group: usize, last: usize) {
             nodes[at].needs.extend(&before);
         }
     }
-    let leaves = leaves(nodes, group);
-    nodes[last].needs.extend(leaves);
+    // The last check of the plan stays the last.
+    let (ends, work): (Vec<usize>, Vec<usize>) = members(nodes, group).partition(|at| nodes[*at].closes);
+    nodes[last].needs.extend(work);
+    ends.into_iter().for_each(|at| _ = nodes[at].needs.insert(last));
 }
 
 /// "Delete the buckets and notify the owners first": the notice comes after the first step of what cannot be undone, which
