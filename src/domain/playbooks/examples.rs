@@ -126,7 +126,7 @@ fn features(text: &str) -> Vec<u64> {
             previous = 0;
             continue;
         }
-        // What a number says, differs from case to case.
+        // Numbers differ from case to case.
         let word = if word.contains(|c: char| c.is_ascii_digit()) { "#" } else { word };
         let whole = hash(word, 0) & !PAIR;
         features.push(whole);

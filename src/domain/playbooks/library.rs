@@ -31,10 +31,10 @@ const LEADING: usize = 6;
 const MAX_KEYWORD_SCORE: usize = 10;
 /// What likeness to examples adds, at a likeness of 1.
 const LIKENESS_SCORE: f32 = 16.0;
-/// What own playbooks have more than built-in ones if more than a single word points to them, and if only one does: their
-/// owner has written them for the work at hand, and few examples.
+/// What is added to the score that keywords give to own playbooks, if it is at least that of two words, and if it is less:
+/// their owner has written them for the work at hand, and few examples.
 const OWN: usize = 10;
-const OWN_BY_ONE_WORD: usize = 4;
+const OWN_IF_UNCLEAR: usize = 4;
 /// How much a score may be lower than the best and still be nearly as good.
 const NEARLY: usize = 3;
 /// The weight of a phrase that counts wherever it stands.
@@ -189,7 +189,7 @@ impl Library {
         let to_the_point =
             self.ranked(Entry::is_candidate, text, aside, &likeness).into_iter().next().filter(outweighs);
         let is_general = outline.name == GENERAL_OUTLINE;
-        let beside = || self.scored(subject).next().filter(outweighs).filter(|_| is_general);
+        let beside = || if is_general { self.scored(subject).next().filter(outweighs) } else { None };
         to_the_point.or_else(beside).map(|(playbook, score)| (playbook, score >= GUIDING_SCORE))
     }
 
@@ -335,7 +335,7 @@ impl Entry {
             1.. if self.playbook.built_in && self.playbook.matches.examples.is_empty() => {
                 by_keywords + MIN_SCORE
             }
-            1..CLEAR_WEIGHT if !self.playbook.built_in => score.max(by_keywords + OWN_BY_ONE_WORD),
+            1..CLEAR_WEIGHT if !self.playbook.built_in => score.max(by_keywords + OWN_IF_UNCLEAR),
             CLEAR_WEIGHT.. if !self.playbook.built_in => score.max(by_keywords + OWN),
             _ => score,
         }

@@ -142,10 +142,15 @@ impl EmbeddedPlanner {
         let heads = |matched: &Matched<'_>| matched.part.heads && !matched.playbook.outline;
         let Some(head) = matched.iter().position(heads) else { return };
         let playbook = matched[head].playbook;
-        let items =
-            matched[head + 1..].iter_mut().filter(|item| item.step.is_none() && !item.playbook.is_final());
-        for item in items.filter(|item| item.playbook.name != playbook.name) {
-            if self.library.fits_nearly_best(playbook, &item.part.text) {
+        // Steps of these do later parts.
+        let covering: Vec<&Playbook> =
+            matched.iter().filter(|part| part.step.is_some()).map(|part| part.playbook).collect();
+        let items = matched[head + 1..].iter_mut();
+        let items = items.take_while(|item| !item.playbook.is_final() && !item.part.heads);
+        let items = items.filter(|item| item.step.is_none() && item.playbook.name != playbook.name);
+        for item in items {
+            if !covering.contains(&item.playbook) && self.library.fits_nearly_best(playbook, &item.part.text)
+            {
                 item.playbook = playbook;
             } else {
                 item.is_listed = true;

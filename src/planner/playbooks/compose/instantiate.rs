@@ -110,7 +110,8 @@ pub(super) fn instantiate(
 /// The parts of `group` that ask for its work as a whole; what one before a colon asks for, several behind it do.
 fn whole_parts<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = &'a Matched<'a>> + use<'g, 'a> {
     let whole = || group.iter().copied().filter(|matched| matched.step.is_none());
-    let is_opened = whole().filter(|matched| !matched.part.heads).count() > 1;
+    let items = whole().skip_while(|matched| !matched.part.heads).skip(1);
+    let is_opened = items.filter(|matched| !matched.part.heads).count() > 1;
     whole().filter(move |matched| !(is_opened && matched.part.heads))
 }
 

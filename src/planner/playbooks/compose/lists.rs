@@ -47,18 +47,18 @@ fn nest_list(nodes: &mut Vec<Node>, groups: &[Group<'_>], head: usize, last: usi
     let needed: HashSet<usize> = inside.iter().flat_map(|at| nodes[*at].needs.clone()).collect();
     let ends: Vec<usize> = inside.iter().copied().filter(|at| !needed.contains(at)).collect();
     let follow = leaves(nodes, head);
-    for at in members(nodes, last + 1).collect::<Vec<_>>() {
-        if nodes[at].needs.iter().any(|need| inside.contains(need)) {
+    for at in 0..nodes.len() {
+        if nodes[at].group > last && nodes[at].needs.iter().any(|need| inside.contains(need)) {
             nodes[at].needs.extend(&follow);
         }
     }
     nodes[core].needs.extend(&ends);
     let parts: usize = groups[head + 1..=last].iter().map(Vec::len).sum();
-    if parts > 1 && is_replaced {
+    if parts > 1 && is_replaced && members(nodes, head).count() > 1 {
         let work = select::remove(nodes, core, &ends);
-        let first = members(nodes, head).next();
-        if let Some(first) = first.filter(|first| !nodes[*first].action.contains(&work.action)) {
-            nodes[first].rank = 0;
+        let Some(first) = members(nodes, head).next() else { return };
+        nodes[first].rank = 0;
+        if !nodes[first].action.contains(&work.action) {
             instantiate::cover(&mut nodes[first], groups[head].iter().copied());
         }
     }

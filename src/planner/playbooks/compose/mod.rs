@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::domain::PlanRules;
 use crate::domain::playbooks::{Library, PhraseMatches, PlaybookStep};
+use crate::planner::graph::topological_order;
 
 use super::Matched;
 use super::arms::Staff;
@@ -132,8 +133,13 @@ fn grouped<'a>(parts: &'a [Matched<'a>], library: &Library) -> Vec<Group<'a>> {
                 && group[0].is_listed == part.is_listed
                 && instantiate::asked_for(part, part.playbook, library).is_empty()
         };
-        match groups.last_mut() {
-            Some(group) if joins(group) => group.push(part),
+        // What goes on with the work of a list joins it.
+        let is_near = |group: &&mut Group<'_>| part.is_listed || !group[0].is_listed;
+        let skipped = groups.iter().rev().take_while(|group| !part.is_listed && group[0].is_listed).count();
+        match groups.iter_mut().rev().find(is_near) {
+            Some(group) if joins(group) && (skipped == 0 || group.iter().any(|part| part.part.heads)) => {
+                group.push(part);
+            }
             _ => groups.push(vec![part]),
         }
     }
@@ -215,7 +221,8 @@ fn put_checks_before_final_steps(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
         let checks = !is_final(&groups[group]) && produced(&groups[group]).iter().any(makes_checked);
         let waits = |step: &PlaybookStep| checks && step.needs_checks() || tells && step.irreversible;
         let is_before = |at: &usize| steps(&groups[group - 1]).nth(nodes[*at].step).is_some_and(waits);
-        let finals = members(nodes, group - 1).filter(|at| !nodes[*at].is_core && is_before(at));
+        let finals = members(nodes, group - 1)
+            .filter(|at| nodes[*at].needs_checks && !nodes[*at].is_core && is_before(at));
         for last in finals.collect::<Vec<_>>() {
             rewire(nodes, |nodes| put_before(nodes, group, last));
         }
@@ -240,6 +247,11 @@ fn put_before(nodes: &mut [Node], group: usize, last: usize) {
     // The last check of the plan stays the last.
     let (ends, work): (Vec<usize>, Vec<usize>) = members(nodes, group).partition(|at| nodes[*at].closes);
     nodes[last].needs.extend(work);
+    for at in 0..nodes.len() {
+        if nodes[at].group > group && nodes[at].needs.iter().any(|need| nodes[*need].group == group) {
+            nodes[at].needs.extend(&behind);
+        }
+    }
     ends.into_iter().for_each(|at| _ = nodes[at].needs.insert(last));
 }
 
@@ -276,12 +288,15 @@ fn members(nodes: &[Node], group: usize) -> impl Iterator<Item = usize> + '_ {
 fn rewire(nodes: &mut Vec<Node>, change: impl FnOnce(&mut Vec<Node>)) {
     let mut changed = nodes.clone();
     change(&mut changed);
-    if !(0..changed.len()).any(|at| ancestors(&changed, at).contains(&at)) {
+    let needs: Vec<Vec<usize>> = changed.iter().map(|node| node.needs.iter().copied().collect()).collect();
+    let rank: Vec<i64> = (0..changed.len() as i64).collect();
+    if topological_order(&needs, &rank).is_ok() {
         *nodes = changed;
     }
 }
 
-/// Makes the steps of `group` wait for the last producer of what they consume in each group before; those that do.
+/// Makes the steps of `group` wait for the last producer of what they consume in each group before; returns the steps that
+/// then wait.
 fn link_results(nodes: &mut [Node], group: usize) -> Vec<usize> {
     let mut linked = Vec::new();
     let places: Vec<usize> = members(nodes, group).collect();
@@ -376,17 +391,32 @@ fn put_final_steps_last(nodes: &mut [Node]) {
 
 /// The steps that wait for `index`, directly or through others.
 fn waiting_for(nodes: &[Node], index: usize) -> HashSet<usize> {
-    (0..nodes.len()).filter(|&at| ancestors(nodes, at).contains(&index)).collect()
+    let mut waiting = vec![Vec::new(); nodes.len()];
+    for (at, node) in nodes.iter().enumerate() {
+        node.needs.iter().for_each(|need| waiting[*need].push(at));
+    }
+    reached(&[index], |at| waiting[at].iter().copied(), nodes.len())
 }
 
 /// The steps that `index` waits for, directly or through others.
 fn ancestors(nodes: &[Node], index: usize) -> HashSet<usize> {
-    let mut found = HashSet::new();
-    let mut open: Vec<usize> = nodes[index].needs.iter().copied().collect();
+    reached(&[index], |at| nodes[at].needs.iter().copied(), nodes.len())
+}
+
+/// All that `next` leads to from `starts`, one of `count`.
+fn reached<N: Iterator<Item = usize>>(
+    starts: &[usize],
+    next: impl Fn(usize) -> N,
+    count: usize,
+) -> HashSet<usize> {
+    let mut is_found = vec![false; count];
+    let mut open = starts.to_vec();
     while let Some(at) = open.pop() {
-        if found.insert(at) {
-            open.extend(&nodes[at].needs);
+        for to in next(at) {
+            if !std::mem::replace(&mut is_found[to], true) {
+                open.push(to);
+            }
         }
     }
-    found
+    (0..count).filter(|at| is_found[*at]).collect()
 }

@@ -12,8 +12,8 @@ use super::{CHECK_SECONDS, Node, ancestors};
 /// Leaves out the least important steps until there are at most `room`; steps that waited for one of them wait for what
 /// that one waited for.
 pub(super) fn select(nodes: &mut Vec<Node>, room: usize) {
+    let mut last_guards = last_guards_of(nodes);
     while nodes.len() > room {
-        let last_guards = last_guards(nodes);
         // Checks that guard something go last of their rank.
         let guards = |at: usize| {
             nodes[at].checks && nodes.iter().any(|node| node.needs_checks && node.needs.contains(&at))
@@ -23,12 +23,18 @@ pub(super) fn select(nodes: &mut Vec<Node>, room: usize) {
             .max_by_key(|&at| (nodes[at].rank, !guards(at), nodes[at].group, Reverse(at)));
         let Some(spare) = spare else { break };
         let needs: Vec<usize> = nodes[spare].needs.iter().copied().collect();
-        remove(nodes, spare, &needs);
+        let removed = remove(nodes, spare, &needs);
+        // What waits for what remains the same but for a check that is gone.
+        last_guards = if removed.checks {
+            last_guards_of(nodes)
+        } else {
+            last_guards.into_iter().map(|at| at - usize::from(at > spare)).collect()
+        };
     }
 }
 
 /// The checks that are the only ones before something that cannot be undone.
-fn last_guards(nodes: &[Node]) -> HashSet<usize> {
+fn last_guards_of(nodes: &[Node]) -> HashSet<usize> {
     let finals = (0..nodes.len()).filter(|index| nodes[*index].needs_checks);
     let only_check = |index: usize| {
         let mut checks = ancestors(nodes, index).into_iter().filter(|before| nodes[*before].checks);
@@ -71,12 +77,14 @@ pub(super) fn sort(nodes: &mut Vec<Node>) {
     nodes.extend(by_place.into_iter().map(|(_, node)| node));
 }
 
-/// Puts neighbours of the sorted `nodes` together where there are more parts than steps, never two that cannot be undone.
+/// Puts neighbours of the sorted `nodes` together where there are more parts than steps; two that cannot be undone only if
+/// nothing else is left.
 pub(super) fn merge(nodes: &mut Vec<Node>, room: usize, staff: &Staff) {
     while nodes.len() > room.max(1) {
         let pair = (0..nodes.len() - 1).min_by_key(|&at| {
             let (a, b) = (&nodes[at], &nodes[at + 1]);
             (
+                a.needs_checks && b.needs_checks,
                 a.needs_checks || b.needs_checks,
                 a.closes || b.closes,
                 a.arm != b.arm,
