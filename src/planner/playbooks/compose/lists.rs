@@ -47,9 +47,9 @@ fn nest_list(nodes: &mut Vec<Node>, groups: &[Group<'_>], head: usize, last: usi
     let needed: HashSet<usize> = inside.iter().flat_map(|at| nodes[*at].needs.clone()).collect();
     let ends: Vec<usize> = inside.iter().copied().filter(|at| !needed.contains(at)).collect();
     let follow = leaves(nodes, head);
-    for at in 0..nodes.len() {
-        if nodes[at].group > last && nodes[at].needs.iter().any(|need| inside.contains(need)) {
-            nodes[at].needs.extend(&follow);
+    for node in nodes.iter_mut().filter(|node| node.group > last) {
+        if node.needs.iter().any(|need| inside.contains(need)) {
+            node.needs.extend(&follow);
         }
     }
     nodes[core].needs.extend(&ends);

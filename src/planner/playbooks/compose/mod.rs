@@ -252,7 +252,9 @@ fn put_before(nodes: &mut [Node], group: usize, last: usize) {
             nodes[at].needs.extend(&behind);
         }
     }
-    ends.into_iter().for_each(|at| _ = nodes[at].needs.insert(last));
+    for at in ends {
+        nodes[at].needs.insert(last);
+    }
 }
 
 /// "Delete the buckets and notify the owners first": the notice comes after the first step of what cannot be undone, which
