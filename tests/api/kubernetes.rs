@@ -223,7 +223,7 @@ fn the_container_has_least_privileges() {
     );
     assert_eq!(pod["spec"]["automountServiceAccountToken"], false);
     assert_eq!(pod["spec"]["enableServiceLinks"], false);
-    assert_eq!(container["resources"]["limits"], json!({ "memory": "256Mi" }));
+    assert_eq!(container["resources"]["limits"], json!({ "memory": "320Mi" }));
 
     let named = &yaml("kustomization.yaml")["images"][0];
     assert_eq!(container["image"], named["name"]);
