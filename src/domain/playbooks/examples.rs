@@ -5,6 +5,8 @@
 //! beginning counts as one) and, where words are written without spaces, its pairs of characters. A number is a number,
 //! whichever. So no word lists of any language are needed.
 
+use std::hash::{Hash, Hasher};
+
 use crate::text::{fold, is_ideograph};
 
 /// Longer words also have their beginnings as a feature: "insta" for "installing" and "installation".
@@ -117,13 +119,13 @@ fn share(feature: u64) -> f32 {
 fn features(text: &str) -> Vec<u64> {
     let folded = fold(text);
     let mut features = Vec::new();
-    let mut previous = hash("^", 0);
+    let mut previous = Some(hash("^", 0));
     for word in folded.split(' ').flat_map(by_script).filter(|word| !word.is_empty()) {
         if word.starts_with(is_ideograph) {
             let ends = word.char_indices().map(|(at, _)| at).skip(2).chain([word.len()]);
             features
                 .extend(word.char_indices().zip(ends).map(|((at, _), end)| hash(&word[at..end], 0) & !PAIR));
-            previous = 0;
+            previous = None;
             continue;
         }
         // Numbers differ from case to case.
@@ -133,10 +135,10 @@ fn features(text: &str) -> Vec<u64> {
         if let Some((end, _)) = word.char_indices().nth(STEM_CHARS) {
             features.push(hash(&word[..end], 1) & !PAIR);
         }
-        if previous != 0 {
+        if let Some(previous) = previous {
             features.push(hash(word, previous) | PAIR);
         }
-        previous = whole;
+        previous = Some(whole);
     }
     features.sort_unstable();
     features.dedup();
@@ -155,10 +157,11 @@ fn by_script(word: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// FNV-1a: the same on every machine, and quick for texts as short as words.
+/// `text` as a number, different for each `seed`.
 fn hash(text: &str, seed: u64) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325 ^ seed.rotate_left(17);
-    text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    let mut hasher = std::hash::DefaultHasher::new();
+    (text, seed).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Parts behind a colon: what the work of the part before it consists of.
 
-use std::collections::HashSet;
-
-use super::{Group, Node, instantiate, leaves, members, rewire, select, steps, waiting_for};
+use super::{Group, Node, ends_of, instantiate, leaves, members, rewire, select, steps, waiting_for};
 use crate::domain::playbooks::PlaybookStep;
 
 /// Puts the listed parts of each work between what leads up to it and what follows it; several of them replace the work as a
@@ -44,8 +42,7 @@ fn nest_list(nodes: &mut Vec<Node>, groups: &[Group<'_>], head: usize, last: usi
             nodes[at].needs.extend(&before);
         }
     }
-    let needed: HashSet<usize> = inside.iter().flat_map(|at| nodes[*at].needs.clone()).collect();
-    let ends: Vec<usize> = inside.iter().copied().filter(|at| !needed.contains(at)).collect();
+    let ends = ends_of(nodes, &inside);
     let follow = leaves(nodes, head);
     for node in nodes.iter_mut().filter(|node| node.group > last) {
         if node.needs.iter().any(|need| inside.contains(need)) {

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::domain::PlanRules;
 use crate::domain::playbooks::{Library, PhraseMatches, PlaybookStep};
-use crate::planner::graph::topological_order;
 
 use super::Matched;
 use super::arms::Staff;
@@ -290,9 +289,7 @@ fn members(nodes: &[Node], group: usize) -> impl Iterator<Item = usize> + '_ {
 fn rewire(nodes: &mut Vec<Node>, change: impl FnOnce(&mut Vec<Node>)) {
     let mut changed = nodes.clone();
     change(&mut changed);
-    let needs: Vec<Vec<usize>> = changed.iter().map(|node| node.needs.iter().copied().collect()).collect();
-    let rank: Vec<i64> = (0..changed.len() as i64).collect();
-    if topological_order(&needs, &rank).is_ok() {
+    if select::order(&changed).is_some() {
         *nodes = changed;
     }
 }
@@ -320,9 +317,13 @@ fn link_results(nodes: &mut [Node], group: usize) -> Vec<usize> {
 
 /// The steps of a group that no other step of it waits for.
 fn leaves(nodes: &[Node], group: usize) -> Vec<usize> {
-    let needed: HashSet<usize> =
-        members(nodes, group).flat_map(|at| nodes[at].needs.iter().copied()).collect();
-    members(nodes, group).filter(|at| !needed.contains(at)).collect()
+    ends_of(nodes, &members(nodes, group).collect::<Vec<_>>())
+}
+
+/// Those of the steps at `places` that no other one of them waits for.
+fn ends_of(nodes: &[Node], places: &[usize]) -> Vec<usize> {
+    let needed: HashSet<usize> = places.iter().flat_map(|&at| nodes[at].needs.iter().copied()).collect();
+    places.iter().copied().filter(|at| !needed.contains(at)).collect()
 }
 
 /// Adds a step that is needed whatever the goal is about. One that checks, such as an approval, comes between the work and
@@ -397,22 +398,22 @@ fn waiting_for(nodes: &[Node], index: usize) -> HashSet<usize> {
     for (at, node) in nodes.iter().enumerate() {
         node.needs.iter().for_each(|need| waiting[*need].push(at));
     }
-    reached(&[index], |at| waiting[at].iter().copied(), nodes.len())
+    reached(index, |at| waiting[at].iter().copied(), nodes.len())
 }
 
 /// The steps that `index` waits for, directly or through others.
 fn ancestors(nodes: &[Node], index: usize) -> HashSet<usize> {
-    reached(&[index], |at| nodes[at].needs.iter().copied(), nodes.len())
+    reached(index, |at| nodes[at].needs.iter().copied(), nodes.len())
 }
 
-/// All that `next` leads to from `starts`, one of `count`.
+/// All of `count` that `next` leads to from `start`.
 fn reached<N: Iterator<Item = usize>>(
-    starts: &[usize],
+    start: usize,
     next: impl Fn(usize) -> N,
     count: usize,
 ) -> HashSet<usize> {
     let mut is_found = vec![false; count];
-    let mut open = starts.to_vec();
+    let mut open = vec![start];
     while let Some(at) = open.pop() {
         for to in next(at) {
             if !std::mem::replace(&mut is_found[to], true) {

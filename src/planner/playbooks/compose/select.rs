@@ -55,18 +55,24 @@ pub(super) fn remove(nodes: &mut Vec<Node>, at: usize, instead: &[usize]) -> Nod
     removed
 }
 
+/// The places of the nodes in an order in which each comes after what it needs; `None` if some wait for each other.
+pub(super) fn order(nodes: &[Node]) -> Option<Vec<usize>> {
+    let needs: Vec<Vec<usize>> = nodes.iter().map(|node| node.needs.iter().copied().collect()).collect();
+    let rank: Vec<i64> = (0..nodes.len() as i64).collect();
+    topological_order(&needs, &rank).ok()
+}
+
 /// Puts the nodes in an order in which each comes after what it needs, otherwise unchanged, and removes dependencies that
 /// follow from others.
 pub(super) fn sort(nodes: &mut Vec<Node>) {
-    let needs: Vec<Vec<usize>> = nodes.iter().map(|node| node.needs.iter().copied().collect()).collect();
-    let rank: Vec<i64> = (0..nodes.len() as i64).collect();
-    let order = topological_order(&needs, &rank).expect("no step waits for one that waits for it");
+    let order = order(nodes).expect("no step waits for one that waits for it");
     let mut place = vec![0; nodes.len()];
     for (at, &index) in order.iter().enumerate() {
         place[index] = at;
     }
     for index in 0..nodes.len() {
-        let implied: HashSet<usize> = needs[index].iter().flat_map(|need| ancestors(nodes, *need)).collect();
+        let implied: HashSet<usize> =
+            nodes[index].needs.iter().flat_map(|need| ancestors(nodes, *need)).collect();
         nodes[index].needs.retain(|need| !implied.contains(need));
     }
     for node in nodes.iter_mut() {
