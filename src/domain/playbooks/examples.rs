@@ -19,6 +19,8 @@ const PAIR_WEIGHT: f32 = 0.6;
 const UNKNOWN_WEIGHT: f32 = 0.7;
 /// Added to the squared length of each example, so that one of two words is not like every text with both of them.
 const SHORTNESS: f32 = 100.0;
+/// What features of what is said beside the matter weigh, compared with those of the matter itself.
+const BESIDE_WEIGHT: f32 = 0.4;
 /// A feature of more kinds of work than this says nothing.
 const MOST_KINDS: usize = 100;
 
@@ -75,13 +77,19 @@ impl Examples {
 
     /// The kinds of work that have examples like `text`, each with its likeness: about 0.5 for one that is asked for in the
     /// words of an example, and up to 2 if several are like it.
-    pub(super) fn like(&self, text: &str) -> Vec<(usize, f32)> {
+    ///
+    /// What is said `beside` it, such as when and for what it is done, counts less.
+    pub(super) fn like(&self, text: &str, beside: &str) -> Vec<(usize, f32)> {
         let mut products = vec![0.0_f32; self.kinds.len()];
         let (mut touched, mut length) = (Vec::new(), 0.0);
-        for feature in features(text) {
+        let main = features(text);
+        let others = features(beside).into_iter().filter(|feature| main.binary_search(feature).is_err());
+        let others: Vec<u64> = others.collect();
+        let others = others.into_iter().map(|feature| (feature, BESIDE_WEIGHT));
+        for (feature, share_of_text) in main.iter().map(|feature| (*feature, 1.0)).chain(others) {
             let place = self.features.binary_search(&feature);
             let weight = place.map_or(self.unknown * share(feature), |place| self.postings[place].1);
-            length += weight * weight;
+            length += (weight * share_of_text).powi(2);
             let (Ok(place), true) = (place, weight > 0.0) else { continue };
             let first = self.postings[place].0 as usize;
             let end = self.postings.get(place + 1).map_or(self.occurrences.len(), |(next, _)| *next as usize);
@@ -90,7 +98,7 @@ impl Examples {
                 if *product == 0.0 {
                     touched.push(example);
                 }
-                *product += weight * weight;
+                *product += weight * weight * share_of_text;
             }
         }
         let cosines = touched.into_iter().map(|example| {
@@ -178,7 +186,7 @@ mod tests {
             vec!["Paint the kitchen".into(), "Wände im Flur streichen".into(), "粉刷厨房".into()],
             vec!["Book a table at a restaurant".into(), "Reservar mesa".into()],
         ];
-        let like = Examples::new(kinds.iter().map(Vec::as_slice)).like(text);
+        let like = Examples::new(kinds.iter().map(Vec::as_slice)).like(text, "");
         like.into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(kind, _)| kind)
     }
 
@@ -196,7 +204,7 @@ mod tests {
     fn the_same_words_are_more_like_an_example_than_some_of_them() {
         let texts = ["Book a table at a restaurant".to_owned()];
         let examples = Examples::new([&texts[..], &[]].into_iter());
-        let likeness = |text: &str| examples.like(text)[0].1;
+        let likeness = |text: &str| examples.like(text, "")[0].1;
         assert!(likeness("book a table at a place") < likeness("book a table at a restaurant!"));
         assert!(likeness("book a table") < likeness("book a table at a place"));
         assert!(likeness("reserve a table") < likeness("book a table"));

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use crate::domain::FieldError;
 use crate::text::{fold, is_ideograph, nearest, shorten};
 
+use super::acts::Acts;
 use super::builtin;
 use super::examples::Examples;
 use super::format::{Match, Playbook, PlaybookStep};
@@ -31,6 +32,8 @@ const LEADING: usize = 6;
 const MAX_KEYWORD_SCORE: usize = 10;
 /// What likeness to examples adds, at a likeness of 1.
 const LIKENESS_SCORE: f32 = 16.0;
+/// The share of its score that a playbook has in a text that asks for something else than its examples.
+const FOREIGN_ACT: f32 = 0.35;
 /// What is added to the score that keywords give to own playbooks, if it is at least that of two words, and if it is less:
 /// their owner has written them for the work at hand, and few examples.
 const OWN: usize = 10;
@@ -58,6 +61,7 @@ pub struct Library {
     /// For each phrase, the places of the playbooks that have it as a keyword.
     by_keyword: Vec<Vec<usize>>,
     examples: Examples,
+    acts: Acts,
 }
 
 /// A playbook, and the numbers of its phrases.
@@ -127,8 +131,13 @@ impl Library {
         for (place, entry) in entries.iter().enumerate() {
             entry.keywords.iter().for_each(|number| by_keyword[*number].push(place));
         }
-        let examples = Examples::new(entries.iter().map(|entry| entry.playbook.matches.examples.as_slice()));
-        Self { entries, phrases, by_keyword, examples }
+        let examples_of = || entries.iter().map(|entry| entry.playbook.matches.examples.as_slice());
+        let mut outlines: Vec<&Playbook> =
+            entries.iter().map(|entry| &entry.playbook).filter(|playbook| playbook.outline).collect();
+        outlines.sort_by_key(|outline| !outline.matches.any_of.is_empty());
+        let acts = Acts::new(&outlines, examples_of());
+        let examples = Examples::new(examples_of());
+        Self { entries, phrases, by_keyword, examples, acts }
     }
 
     /// All playbooks, those included that are only added to others.
@@ -185,7 +194,7 @@ impl Library {
             Place::Referring => MIN_REFERRING_SCORE,
         };
         let outweighs = |(_, score): &(&Playbook, usize)| *score >= least + outline.matches.outweighs;
-        let likeness = self.likeness(text);
+        let likeness = self.likeness(text, aside.clone());
         let to_the_point =
             self.ranked(Entry::is_candidate, text, aside, &likeness).into_iter().next().filter(outweighs);
         let is_general = outline.name == GENERAL_OUTLINE;
@@ -197,7 +206,7 @@ impl Library {
     pub fn outline(&self, text: &str) -> &Playbook {
         let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
         let best = self
-            .ranked(|entry| entry.playbook.outline, text, 0..0, &[])
+            .ranked(|entry| entry.playbook.outline && entry.playbook.name != GENERAL_OUTLINE, text, 0..0, &[])
             .into_iter()
             .next()
             .map(|(playbook, _)| playbook);
@@ -213,13 +222,17 @@ impl Library {
 
     /// The playbooks that fit `text` with their scores, the best first.
     pub fn scored(&self, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
-        self.ranked(Entry::is_candidate, text, 0..0, &self.likeness(text)).into_iter()
+        self.ranked(Entry::is_candidate, text, 0..0, &self.likeness(text, text.len()..text.len())).into_iter()
     }
 
-    /// How like the examples of each playbook `text` is.
-    fn likeness(&self, text: &str) -> Vec<f32> {
+    /// How like the examples of each playbook `text` is, whose bytes `aside` count less.
+    fn likeness(&self, text: &str, aside: Range<usize>) -> Vec<f32> {
         let mut likeness = vec![0.0; self.entries.len()];
-        self.examples.like(text).into_iter().for_each(|(place, like)| likeness[place] = like);
+        let (main, beside) = match (text.get(..aside.start), text.get(aside)) {
+            (Some(main), Some(beside)) if !main.trim().is_empty() => (main, beside),
+            _ => (text, ""),
+        };
+        self.examples.like(main, beside).into_iter().for_each(|(place, like)| likeness[place] = like);
         likeness
     }
 
@@ -255,8 +268,14 @@ impl Library {
             // Only a question can fit a playbook without any of its keywords or examples.
             is_meant(entry) && (has_keyword[*place] || like(*place) > 0.0 || is_question)
         });
-        let scored = entries
-            .map(|(place, entry)| (&entry.playbook, entry.score(&found, is_question, like(place), weight)));
+        let act = self.acts.of(text);
+        let scored = entries.map(|(place, entry)| {
+            let score = entry.score(&found, is_question, like(place), weight) as f32;
+            // The owner of a playbook knows what it is for.
+            let act = act.filter(|_| entry.playbook.built_in);
+            let fit = act.map_or(1.0, |act| self.acts.fit(place, act));
+            (&entry.playbook, (score * (FOREIGN_ACT + (1.0 - FOREIGN_ACT) * fit)).round() as usize)
+        });
         let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= MIN_SCORE).collect();
         fitting.sort_by_key(|(_, score)| Reverse(*score));
         fitting

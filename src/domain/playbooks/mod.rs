@@ -1,5 +1,6 @@
 //! Playbooks: how an organisation does each kind of work, as data.
 
+mod acts;
 mod builtin;
 mod examples;
 mod format;
