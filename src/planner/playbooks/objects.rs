@@ -18,9 +18,9 @@ pub(super) fn object_of(text: &str, opening: Option<Opening>, language: &Languag
         Some(Opening::English) => {}
         Some(Opening::Foreign) => {
             let behind = language.behind_verb(text);
-            let object = behind.split([',', '，', ':']).next().unwrap_or_default().trim();
-            let object = without_separable(object);
-            return quoted(if object.is_empty() { text } else { object });
+            // "Finde heraus, warum die Lieferungen fehlen"
+            let mut objects = behind.split([',', '，', ':']).map(|object| without_separable(object.trim()));
+            return quoted(objects.find(|object| !object.is_empty()).unwrap_or(text));
         }
         // "a cost estimate for the roof"
         None if ["a", "an", "the"].contains(&first_word(text).as_str()) => {}
@@ -76,7 +76,16 @@ pub(super) fn condition(text: &str, language: &Language) -> Option<String> {
     // What is quoted is masked.
     let is_said = |at: &usize| !masked.as_bytes()[*at..].starts_with(b" ");
     let mut words = text.match_indices(' ').map(|(at, _)| at + 1).filter(is_said);
-    let condition = words.find_map(|at| language.behind_condition(&text[at..]))?;
+    let (at, condition) = words.find_map(|at| Some((at, language.behind_condition(&text[at..])?)))?;
+    // "a script that sends a message if …", "accidents and falls in the home"
+    let is_verb = text[at..].starts_with("falls ") && !text[..at].trim_end().ends_with(',');
+    let before = text[..at].trim_end().rsplit(' ').next().unwrap_or_default();
+    if language.concedes(before) {
+        return None;
+    }
+    if is_verb || language.has_relative_clause(&text[..at]) {
+        return None;
+    }
     (condition.split(' ').count() >= CONDITION_WORDS).then(|| trimmed(condition))
 }
 

@@ -17,6 +17,8 @@ const ITEM_WORDS: usize = 7;
 const OTHERWISE: &str = " otherwise";
 /// Most words of a heading before a colon.
 const HEADING_WORDS: usize = 5;
+/// Before this word, a question to be found out begins: "find out for us what …".
+const QUESTION_AT: usize = 5;
 /// Words of headings: "Do these three things today:".
 const HEADING: [&str; 6] = ["following", "things", "tasks", "errands", "steps", "folgendes"];
 
@@ -86,7 +88,14 @@ pub(super) fn split(goal: &str) -> Goal {
     let mut background = Vec::new();
     let mut texts: Vec<String> = Vec::new();
     for sentence in sentences(goal) {
-        let text = language.without_lead_ins(without_marker(&sentence));
+        let sentence = without_marker(&sentence);
+        let text = match language.aim(sentence) {
+            Some((aim, request)) => {
+                background.push(trimmed(aim));
+                request
+            }
+            None => language.without_lead_ins(sentence),
+        };
         if !text.chars().any(char::is_alphanumeric) {
             continue;
         }
@@ -164,7 +173,8 @@ pub(super) fn split(goal: &str) -> Goal {
         texts[MAX_PARTS - 1] = format!("{}; {rest}", texts[MAX_PARTS - 1]);
     }
     share_objects(&mut texts, language);
-    let texts: Vec<String> = texts.into_iter().flat_map(|text| prerequisites(text, language)).collect();
+    let texts = texts.into_iter().flat_map(|text| prerequisites(text, language));
+    let texts: Vec<String> = texts.flat_map(|text| questions(text, language)).collect();
     // "It" may be what was said before.
     let mut before: Vec<String> = background.last().map(|said| quoted(said)).into_iter().collect();
     let parts = texts.into_iter().map(|text| part(text, language, &mut before)).collect();
@@ -221,6 +231,32 @@ fn prerequisites(text: String, language: &Language) -> Vec<String> {
     }
     before.push(trimmed(&text[..at]));
     before
+}
+
+/// Each question of `text` as a part: "Find out what it costs, who pays and how long it takes".
+fn questions(text: String, language: &Language) -> Vec<String> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let is_question = |at: &usize| language.is_question_word(words[*at]);
+    let Some(first) = (1..words.len().min(QUESTION_AT)).find(is_question) else { return vec![text] };
+    // Behind a comma or a joining word.
+    let is_next = |at: &usize| {
+        is_question(at)
+            && (words[at - 1].ends_with(',')
+                || language.joint(words[at - 1]).is_some_and(|end| end == words[at - 1].len()))
+    };
+    let starts: Vec<usize> =
+        std::iter::once(first).chain((first + 2..words.len() - 1).filter(is_next)).collect();
+    if starts.len() == 1 || language.opening(&text).is_none() {
+        return vec![text];
+    }
+    let verb = words[..first].join(" ");
+    let ends = starts.iter().skip(1).copied().chain([words.len()]);
+    let question = |(start, end): (&usize, usize)| {
+        let joint = |at: usize| language.joint(words[at]).is_some_and(|end| end == words[at].len());
+        let end = if end < words.len() && joint(end - 1) { end - 1 } else { end };
+        trimmed(&format!("{verb} {}", words[*start..end].join(" ")))
+    };
+    starts.iter().zip(ends).map(question).collect()
 }
 
 /// Splits a sentence where a comma, a colon or a joining word is followed by what opens a part of its own.
@@ -295,9 +331,9 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
         return None;
     }
     // "die alten und neuen Daten prüfen" is one part, "die Daten sichern und das System prüfen" are two.
+    let is_clause = rest.starts_with([':', ',']) && (rest.starts_with(':') || length > 2);
     if language.opens_with_object(behind)
-        && !rest.starts_with(':')
-        && !language.ends_with_verb(&sentence[..at])
+        && (!is_clause && !language.ends_with_verb(&sentence[..at]) || language.is_subordinate(behind))
     {
         return None;
     }
@@ -381,7 +417,7 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
     let has_pronoun = ["it", "them"].contains(&first)
         || opening == Some(Opening::Foreign)
             && (language.attaches_pronoun(&text)
-                || language.is_pronoun(first)
+                || language.is_pronoun(&first_word(&text))
                 // "发布到官网"
                 || name.starts_with(['到', '给', '至']));
     if !has_pronoun && !language.is_pronoun(&name) {

@@ -53,7 +53,8 @@ impl Filler<'_> {
             return match part.opening {
                 Some(Opening::English) => capitalized(&part.text) + &rest,
                 Some(Opening::Foreign) => capitalized(&part.text),
-                None if verb.is_empty() => capitalized(&part.text) + &rest,
+                None if verb.is_empty() && part.text.is_ascii() => capitalized(&part.text) + &rest,
+                None if verb.is_empty() => capitalized(&part.text),
                 None => format!("{verb} {}{rest}", part.object),
             };
         }

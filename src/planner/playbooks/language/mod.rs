@@ -47,6 +47,14 @@ pub(super) struct Language {
     limits: HashSet<String>,
     german_words: HashSet<String>,
     gates: Vec<String>,
+    formulas: Vec<String>,
+    concessions: HashSet<String>,
+    subordinating: HashSet<String>,
+    questions: HashSet<String>,
+    relatives: HashSet<String>,
+    polite: Phrases,
+    consequences: Phrases,
+    subjects: Phrases,
     conditions: Vec<String>,
     events: HashSet<String>,
     amounts: HashSet<String>,
@@ -169,7 +177,14 @@ impl Language {
     /// `text` without a final word such as "first".
     pub(super) fn without_first<'t>(&self, text: &'t str) -> Option<&'t str> {
         let (rest, last) = text.rsplit_once(' ')?;
-        self.first_words.contains(&bare(last)).then(|| rest.trim_end_matches([',', ' ']))
+        // "suggest what to fix first"
+        let asks = || rest.split(' ').any(|word| self.is_question_word(word));
+        (self.first_words.contains(&bare(last)) && !asks()).then(|| rest.trim_end_matches([',', ' ']))
+    }
+
+    /// Whether `word` begins what is to be found out.
+    pub(super) fn is_question_word(&self, word: &str) -> bool {
+        self.questions.contains(&bare(word))
     }
 
     /// Whether the name of a thing ends between the words `before` and those `behind`, neither of which is empty.
@@ -199,7 +214,49 @@ impl Language {
 
     /// What `text` makes a condition, if it begins with a word such as "if".
     pub(super) fn behind_condition<'t>(&self, text: &'t str) -> Option<&'t str> {
-        self.gates.iter().find_map(|gate| strip_words(text, gate)).map(str::trim_start)
+        let condition = self.gates.iter().find_map(|gate| strip_words(text, gate)).map(str::trim_start)?;
+        let is_formula = self.formulas.iter().any(|formula| strip_words(condition, formula).is_some());
+        (!is_formula).then_some(condition)
+    }
+
+    /// Whether `text` is a German clause that says more about what is before it: "weil …", "bei dem …".
+    pub(super) fn is_subordinate(&self, text: &str) -> bool {
+        let mut words = text.split(' ').map(bare);
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let relates = ["dem", "denen", "dessen", "deren"].contains(&second.as_str());
+        self.subordinating.contains(&first) || relates && self.german_words.contains(&first)
+    }
+
+    /// Whether `word` before one such as "if" makes it no condition: "even if", "por si".
+    pub(super) fn concedes(&self, word: &str) -> bool {
+        self.concessions.contains(&bare(word))
+    }
+
+    /// Whether `text` says more about a thing, as in "a script that …".
+    pub(super) fn has_relative_clause(&self, text: &str) -> bool {
+        text.split(' ').skip(2).any(|word| self.relatives.contains(&bare(word)))
+    }
+
+    /// What `text` says about the state of things or as the aim, and the request behind it: "We close in May; please tell all
+    /// patients", "I want to move, so find a van", "The council wants to ask the citizens: prepare a questionnaire".
+    pub(super) fn aim<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
+        let is_aim = self.subjects.strip(text).is_some();
+        let is_request = |head: &str| self.opening(self.without_lead_ins(head)).is_some();
+        let mut marks = text.match_indices([',', ';', ':', '，', '；', '：']);
+        let (at, request) = marks.find_map(|(at, mark)| {
+            let (head, behind) = (&text[..at], text[at + mark.len()..].trim_start());
+            let follows = self.consequences.strip(behind);
+            let is_marked = follows.is_some() || self.polite.strip(behind).is_some();
+            let is_said = match mark {
+                ":" | "：" => head.contains(' '),
+                ";" | "；" => is_aim || self.describes(head),
+                _ => false,
+            };
+            let request = self.without_lead_ins(follows.unwrap_or(behind));
+            let opens = (is_marked || is_said) && self.opens_part(request);
+            (opens && (is_aim || !is_request(head))).then_some((at, request))
+        })?;
+        Some((&text[..at], request))
     }
 
     /// Whether `text` says what must not be done.

@@ -17,9 +17,9 @@ pub(in super::super) enum Opening {
 pub(super) const IS: [&str; 8] = ["is", "are", "was", "were", "ist", "sind", "est", "sont"];
 
 /// What may stand before a German verb: "vorbereiten", "einrichten".
-const SEPARABLE: [&str; 19] = [
+const SEPARABLE: [&str; 23] = [
     "vor", "ab", "an", "auf", "aus", "bei", "ein", "fest", "her", "los", "mit", "nach", "um", "weg", "zu",
-    "zurück", "durch", "über", "unter",
+    "zurück", "durch", "über", "unter", "heraus", "zusammen", "bereit", "hinein",
 ];
 
 /// Shorter German words with the ending of an infinitive are often none: "alten", "neben".
@@ -230,7 +230,9 @@ impl Language {
         }
         let unspaced = self.unspaced_verbs.iter().filter_map(|verb| text.strip_prefix(verb.as_str()));
         let shortest = unspaced.min_by_key(|rest| rest.len());
-        shortest.or_else(|| text.split_once(' ').map(|(_, rest)| rest)).unwrap_or_default().trim()
+        let object = shortest.or_else(|| text.split_once(' ').map(|(_, rest)| rest)).unwrap_or_default();
+        // "查一下有哪些规定"
+        object.trim_start_matches("一下").trim()
     }
 }
 
@@ -240,6 +242,8 @@ pub(in super::super) fn without_separable(object: &str) -> &str {
     let object = halves.iter().find_map(|half| object.strip_prefix(half)).unwrap_or(object);
     match object.rsplit_once(' ') {
         Some((rest, last)) if SEPARABLE.contains(&last) => rest,
+        // "Finde heraus, warum …"
+        _ if SEPARABLE.contains(&object) => "",
         _ => object,
     }
 }
