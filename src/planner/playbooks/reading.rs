@@ -57,12 +57,18 @@ impl EmbeddedPlanner {
                 None => language.with_plain_verb(said),
             };
             let outline = self.library.outline(&text);
-            let aside = text.len() - said.len() + part.aside.min(said.len())..text.len();
-            let subject = format!("{} {before}", language.before_times(&text));
-            let text = format!("{text} {before}");
-            let best = self.library.best(text.trim_end(), aside, subject.trim_end(), outline, place);
-            let best =
-                best.filter(|(playbook, _)| asked != Some(NO_PLAYBOOK) && self.can_follow(playbook, &found));
+            let aside = text.len() - said.len() + part.aside.min(said.len());
+            let subject = language.before_times(&text);
+            let fits =
+                |best: &(&Playbook, bool)| asked != Some(NO_PLAYBOOK) && self.can_follow(best.0, &found);
+            let alone = self.library.best(&text, aside..text.len(), subject, outline, place).filter(fits);
+            // "The page is slow, please fix it"
+            let refers = said.split(' ').any(|word| language.is_pronoun(word));
+            let with_background = || {
+                let (text, subject) = (format!("{text} {before}"), format!("{subject} {before}"));
+                self.library.best(&text, aside..text.len(), &subject, outline, place).filter(fits)
+            };
+            let best = if refers && !before.is_empty() { with_background() } else { alone };
             let (playbook, is_certain) = best.unwrap_or((outline, false));
             Matched { playbook, part, step: None, is_certain, is_listed: false }
         });
@@ -102,9 +108,13 @@ impl EmbeddedPlanner {
             let heads = earlier.iter().enumerate().filter(|(_, head)| head.step.is_none());
             let mut covering = heads.filter_map(|(at, head)| {
                 let step = self.library.covering(head.playbook, &found)?;
-                // What cannot be undone comes after what is asked for in between.
-                let is_next = || earlier[at..].iter().all(|other| other.playbook.name == head.playbook.name);
-                (!head.playbook.steps[step].needs_checks() || is_next()).then_some((head.playbook, step))
+                // What is asked for in between comes first, unless the step prepares the work.
+                let (steps, is_core) = (&head.playbook.steps, PlaybookStep::is_core);
+                let prepares = steps[step + 1..].iter().any(is_core) && !steps[step].needs_checks();
+                let is_its = |other: &Matched<'_>| {
+                    other.playbook.name == head.playbook.name || other.playbook.outline && prepares
+                };
+                earlier[at..].iter().all(is_its).then_some((head.playbook, step))
             });
             if let Some((playbook, step)) = covering.next() {
                 matched[index].playbook = playbook;

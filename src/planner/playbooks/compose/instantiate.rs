@@ -15,6 +15,8 @@ use crate::domain::playbooks::{GENERAL_OUTLINE, Library, Mode, Playbook, Playboo
 const BACKUP: &str = "backup";
 /// Duration of the check of a condition, in seconds.
 const GATE_SECONDS: u32 = 1_800;
+/// A goal of so many parts has only what they ask for done, what leads up to the first, and what checks it.
+const MANY_PARTS: usize = 3;
 /// The result of steps after which something may be handed on.
 pub(super) const CHECKED: &str = "checked";
 
@@ -34,6 +36,8 @@ pub(super) fn instantiate(
     let playbook = group[0].playbook;
     let applies = frame.library.applicable(playbook, frame.found);
     let is_fixed = playbook.mode == Mode::Fixed;
+    // A goal of many parts says itself how they are done, and an outline does not know.
+    let is_brief = groups.len() >= MANY_PARTS || playbook.outline && groups.len() > 1;
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
     // For each step of the playbook its nodes: its own, or those that a left-out step needs.
     let mut places: Vec<Vec<usize>> = Vec::new();
@@ -52,14 +56,10 @@ pub(super) fn instantiate(
         let must_be_done = step.needs_checks() || step.rank == 1 || is_covering;
         let arm = staff.for_step(step).or(core_arm.filter(|_| must_be_done));
         let arm = arm.or_else(|| outline_arm(step, group, place, frame, nodes));
-        // It is not known what outlined parts have in common: what leads up to later ones, or ends the last of them, is not
-        // for all of them.
-        let is_general = playbook.name == GENERAL_OUTLINE;
-        let is_aside =
-            playbook.outline && groups.len() > 1 && (ends || step.rank > 1 && (place > 0 || is_general));
+        let is_spare = !is_covering && is_spare(groups, place, index, frame.library);
         let is_wanted = is_covering
             || applies[index]
-                && !is_aside
+                && !is_spare
                 && (!ends || closes || guards(&step.produces, &groups[place + 1..]));
         let Some(arm) = arm.filter(|_| is_wanted) else {
             places.push(needs.into_iter().collect());
@@ -76,7 +76,7 @@ pub(super) fn instantiate(
                 nodes.push(gate(condition, part, place, arm, &before, frame));
                 before = [nodes.len() - 1].into();
             }
-            let action = frame.filler.fill(action, part);
+            let action = frame.filler.fill(if is_brief { without_manner(action) } else { action }, part);
             let own_arm = if is_core && step.arm.is_none() { staff.named_in(&action) } else { None };
             nodes.push(Node {
                 action,
@@ -107,6 +107,46 @@ pub(super) fn instantiate(
     }
 }
 
+/// Whether the step at `index` of the playbook of a group is left out because the goal has other parts: what leads up to
+/// later parts or follows earlier ones, and what others notice or cannot be undone, they say themselves.
+fn is_spare(groups: &[Group<'_>], place: usize, index: usize, library: &Library) -> bool {
+    let (group, count) = (&groups[place], groups.len());
+    let playbook = group[0].playbook;
+    let (step, core) = (&playbook.steps[index], playbook.steps.iter().position(PlaybookStep::is_core));
+    if count == 1 || step.is_core() || playbook.mode == Mode::Fixed {
+        return false;
+    }
+    if playbook.outline {
+        // It is not known what outlined parts have in common: what leads up to later ones, or ends the last of them, is not
+        // for all of them.
+        let ends = step.checks() && index + 1 == playbook.steps.len();
+        return ends || step.rank > 1 && (place > 0 || playbook.name == GENERAL_OUTLINE);
+    }
+    let is_asked_for = || group.iter().any(|part| asked_for(part, playbook, library).contains(&index));
+    // Without a step for the work itself, the first one is named after it.
+    let leads_up = place > 0 && step.rank > 1 && (index > 0 || core.is_some());
+    let is_used = || {
+        let consumed = |result: &String| {
+            groups[place + 1..].iter().flat_map(steps).any(|step| step.consumes.contains(result))
+        };
+        step.produces.iter().any(|result| result == CHECKED || consumed(result))
+    };
+    let follows = place + 1 < count && core.is_some_and(|core| index > core) && !step.checks() && !is_used();
+    let is_spare = match count {
+        MANY_PARTS.. => leads_up || follows || step.needs_checks(),
+        _ => follows && step.rank > 1,
+    };
+    is_spare && !is_asked_for()
+}
+
+/// The template of the work itself without how it is done: "{part:Hold}, and measure the times".
+fn without_manner(template: &str) -> &str {
+    match template.find('}') {
+        Some(end) if template.starts_with("{part") => &template[..=end],
+        _ => template,
+    }
+}
+
 /// The parts of `group` that ask for its work as a whole; what one before a colon asks for, several behind it do.
 fn whole_parts<'g, 'a>(group: &'g Group<'a>) -> impl Iterator<Item = &'a Matched<'a>> + use<'g, 'a> {
     let whole = || group.iter().copied().filter(|matched| matched.step.is_none());
@@ -122,7 +162,8 @@ fn texts<'a>(group: &Group<'a>, index: usize, library: &Library) -> Vec<(Part, &
     // "Sign the contract" asks for the last step of a review, which the review itself comes before.
     let of_core = |matched: &Matched<'_>| {
         let mut others = asked_for(matched, playbook, library).into_iter();
-        let is_another = others.any(|at| playbook.steps[at].needs_checks());
+        let is_another = matched.part.opening == Some(Opening::English)
+            && others.any(|at| playbook.steps[at].needs_checks());
         let part = matched.part.clone();
         if is_another { Part { opening: None, ..part } } else { part }
     };
