@@ -21,7 +21,7 @@ pub(crate) const GENERAL_OUTLINE: &str = "outline-general";
 /// A score below this is not a match.
 const MIN_SCORE: usize = 5;
 /// The same for a part of a goal that is not the first: what it is about may be known only from the parts before.
-const MIN_LATER_SCORE: usize = 7;
+const MIN_LATER_SCORE: usize = 8;
 /// The same for a part that names what it is about with a pronoun.
 const MIN_REFERRING_SCORE: usize = 10;
 /// Minimum score at which a playbook guides an LLM.
@@ -126,17 +126,20 @@ impl Library {
         let mut phrases = PhraseSetBuilder::default();
         let entries: Vec<Entry> =
             playbooks.into_iter().map(|playbook| Entry::new(playbook, &mut phrases)).collect();
-        let phrases = phrases.build();
-        let mut by_keyword = vec![Vec::new(); phrases.len()];
-        for (place, entry) in entries.iter().enumerate() {
-            entry.keywords.iter().for_each(|number| by_keyword[*number].push(place));
-        }
         let examples_of = || entries.iter().map(|entry| entry.playbook.matches.examples.as_slice());
         let mut outlines: Vec<&Playbook> =
             entries.iter().map(|entry| &entry.playbook).filter(|playbook| playbook.outline).collect();
         outlines.sort_by_key(|outline| !outline.matches.any_of.is_empty());
-        let acts = Acts::new(&outlines, examples_of());
-        let examples = Examples::new(examples_of());
+        // Every start waits for these.
+        let (examples, phrases, acts) = std::thread::scope(|scope| {
+            let examples = scope.spawn(|| Examples::new(examples_of()));
+            let (phrases, acts) = (phrases.build(), Acts::new(&outlines, examples_of()));
+            (examples.join().expect("no panic"), phrases, acts)
+        });
+        let mut by_keyword = vec![Vec::new(); phrases.len()];
+        for (place, entry) in entries.iter().enumerate() {
+            entry.keywords.iter().for_each(|number| by_keyword[*number].push(place));
+        }
         Self { entries, phrases, by_keyword, examples, acts }
     }
 
@@ -193,7 +196,11 @@ impl Library {
             Place::Later => MIN_LATER_SCORE,
             Place::Referring => MIN_REFERRING_SCORE,
         };
-        let outweighs = |(_, score): &(&Playbook, usize)| *score >= least + outline.matches.outweighs;
+        // "…, and explain what each part does" is about the work before it.
+        let is_question = |playbook: &Playbook| playbook.matches.starts_with && place != Place::First;
+        let outweighs = |(playbook, score): &(&Playbook, usize)| {
+            *score >= least + outline.matches.outweighs && !is_question(playbook)
+        };
         let likeness = self.likeness(text, aside.clone());
         let to_the_point =
             self.ranked(Entry::is_candidate, text, aside, &likeness).into_iter().next().filter(outweighs);

@@ -128,7 +128,7 @@ impl EmbeddedPlanner {
             found,
             rules: &rules,
             filler: Filler { goal: &goal, constraints: &constraints },
-            addons: self.addons(request, matched, &constraints),
+            addons: self.addons(request, read, &constraints),
             limit,
         };
         let mut nodes = compose::compose(matched, &frame);
@@ -172,21 +172,31 @@ impl EmbeddedPlanner {
     fn addons(
         &self,
         request: &PlanRequest,
-        matched: &[Matched<'_>],
+        read: &ReadGoal<'_>,
         constraints: &[String],
     ) -> Vec<&PlaybookStep> {
         if language::asks(&request.goal) {
             return Vec::new();
         }
+        let finals = read.matched.iter();
+        let finals = finals.filter(|part| part.playbook.steps.iter().any(PlaybookStep::needs_checks));
+        let finals: Vec<&str> = finals.map(|matched| matched.part.text.as_str()).collect();
+        // What happens every Monday is not done every Monday.
+        let headings = read.background.iter().filter(|text| text.split(' ').count() <= parts::HEADING_WORDS);
+        let asked = read.matched.iter().map(|matched| &matched.part.text).chain(headings);
+        let asked: Vec<&str> = asked.chain(constraints).map(String::as_str).collect();
         let keys = request.context.keys().map(String::as_str);
         let goal = std::iter::once(request.goal.as_str());
-        let texts: Vec<&str> = goal.chain(constraints.iter().map(String::as_str)).chain(keys).collect();
-        let finals =
-            matched.iter().filter(|matched| matched.playbook.steps.iter().any(PlaybookStep::needs_checks));
-        let finals: Vec<&str> = finals.map(|matched| matched.part.text.as_str()).collect();
-        let (checks, others) =
-            (self.library.addons(&finals).into_iter(), self.library.addons(&texts).into_iter());
-        others.filter(|step| !step.checks()).chain(checks.filter(|step| step.checks())).collect()
+        let all: Vec<&str> = goal.chain(constraints.iter().map(String::as_str)).chain(keys).collect();
+        let addons = |texts: &[&str]| self.library.addons(texts).into_iter();
+        let repeats = |step: &&PlaybookStep| !step.checks() && !step.consumes.is_empty();
+        let protects = |step: &&PlaybookStep| !step.checks() && step.consumes.is_empty();
+        let waits = |step: &&PlaybookStep| step.checks();
+        addons(&all)
+            .filter(protects)
+            .chain(addons(&asked).filter(repeats))
+            .chain(addons(&finals).filter(waits))
+            .collect()
     }
 
     /// The plan of these steps, with estimates that keep `budget` and `limit`.

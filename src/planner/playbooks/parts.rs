@@ -15,8 +15,10 @@ const MAX_ITEMS: usize = 8;
 const ITEM_WORDS: usize = 7;
 /// What ends a part that is done where a condition does not hold.
 const OTHERWISE: &str = " otherwise";
+/// Most reasons that are taken out of a sentence.
+const MAX_REASONS: usize = 3;
 /// Most words of a heading before a colon.
-const HEADING_WORDS: usize = 5;
+pub(super) const HEADING_WORDS: usize = 5;
 /// Before this word, a question to be found out begins: "find out for us what …".
 const QUESTION_AT: usize = 5;
 /// Words of headings: "Do these three things today:".
@@ -112,7 +114,7 @@ pub(super) fn split(goal: &str) -> Goal {
             Some((heading, request))
                 if language.opening(heading).is_none()
                     && language.behind_condition(heading).is_none()
-                    && heading.split(' ').count() <= HEADING_WORDS
+                    && (heading.split(' ').count() <= HEADING_WORDS || language.begins_time(heading))
                     && (text.contains(": ")
                         || language.begins_aside(heading.split(' ').next().unwrap_or_default()))
                     && language.opens_part(request) =>
@@ -128,7 +130,8 @@ pub(super) fn split(goal: &str) -> Goal {
                 request
             }
             None if language.opening(text).is_none()
-                && language.describes(text)
+                && (language.describes(text)
+                    || language.prohibits(text) && language.released(text).is_none())
                 && !text.chars().any(is_ideograph)
                 && !text.ends_with(['?', '？']) =>
             {
@@ -142,7 +145,8 @@ pub(super) fn split(goal: &str) -> Goal {
             None => (text, None),
         };
         let first = texts.len();
-        let (condition, text) = leading_condition(text, language);
+        let text = without_reasons(text, language, &mut background);
+        let (condition, text) = leading_condition(&text, language);
         clauses(text, language, &mut texts);
         if let (Some(condition), Some(text)) = (condition, texts.get_mut(first)) {
             *text = format!("{text} {}", lower_first(condition));
@@ -176,9 +180,35 @@ pub(super) fn split(goal: &str) -> Goal {
     let texts = texts.into_iter().flat_map(|text| prerequisites(text, language));
     let texts: Vec<String> = texts.flat_map(|text| questions(text, language)).collect();
     // "It" may be what was said before.
-    let mut before: Vec<String> = background.last().map(|said| quoted(said)).into_iter().collect();
+    let said = background.iter().rfind(|said| !language.begins_time(said));
+    let mut before: Vec<String> = said.map(|said| quoted(said)).into_iter().collect();
     let parts = texts.into_iter().map(|text| part(text, language, &mut before)).collect();
     Goal { parts, background }
+}
+
+/// Takes what says why something is done out of `text`: "Write it, because …, and have it checked".
+fn without_reasons(text: &str, language: &Language, background: &mut Vec<String>) -> String {
+    let mut text = text.to_owned();
+    for _ in 0..MAX_REASONS {
+        let masked = without_quotations(&text, true);
+        let Some((before, reason)) = language.reason(&masked).filter(|(before, _)| is_whole(before)) else {
+            break;
+        };
+        let mut commas = reason.match_indices([',', ';', '，', '；']);
+        let end = commas
+            .find(|(at, comma)| language.opens_part(language.without_lead_ins(&reason[at + comma.len()..])));
+        let (start, end) = (before.len(), before.len() + end.map_or(reason.len(), |(at, _)| at));
+        background.push(trimmed(&text[start..end]));
+        let before = text[..start].trim_end();
+        let before = [" and", " und", " y", " et"].iter().find_map(|joint| before.strip_suffix(joint));
+        text = format!("{}{}", trimmed(before.unwrap_or(&text[..start])), &text[end..]);
+    }
+    text
+}
+
+/// Whether `request` says what is done, and to what.
+fn is_whole(request: &str) -> bool {
+    request.split_whitespace().count() > 1 || request.chars().filter(|c| is_ideograph(*c)).count() > 3
 }
 
 /// The statement or prohibition at the beginning of `text`, and the request after it: "The page is slow, please fix it".
@@ -218,7 +248,9 @@ fn prerequisites(text: String, language: &Language) -> Vec<String> {
     let masked = without_quotations(&text, true);
     let found = masked.match_indices(" after ").find_map(|(at, after)| {
         let rest = &text[at + after.len()..];
-        language.infinitive(rest).map(|first| (at, first))
+        // "after moving away" is when or why.
+        let has_object = rest.split(' ').nth(1).is_some_and(|word| language.begins_thing(word));
+        language.infinitive(rest).filter(|_| has_object).map(|first| (at, first))
     });
     let Some((at, first)) = found else { return vec![text] };
     let mut before: Vec<String> = Vec::new();
@@ -283,6 +315,10 @@ fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
 /// How many bytes of `sentence` from `at` on separate two parts; `None` if no part begins after them.
 fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     let rest = &sentence[at..];
+    // "If the papers are late, tell the customer"
+    if leading_condition(sentence, language).0.is_some_and(|condition| condition.len() == at) {
+        return None;
+    }
     let is_word_start = sentence[..at].ends_with(char::is_whitespace);
     let (mut length, is_comma) = match rest.chars().next()? {
         ',' | ':' if rest[1..].starts_with(|c| c == ' ' || is_ideograph(c)) => (1, true),
@@ -296,12 +332,7 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
                 rest.starts_with(joint.as_str()) && (joint.as_str() != "后" || follows_verb())
             };
             let joint = language.unspaced_joints.iter().find(is_joint)?;
-            let behind = &rest[joint.len()..];
-            return language
-                .unspaced_verbs
-                .iter()
-                .any(|verb| behind.starts_with(verb.as_str()))
-                .then_some(joint.len());
+            return language.joins_unspaced(&rest[joint.len()..]).then_some(joint.len());
         }
         // "check it first and pay it": that belongs to the part before.
         _ if is_word_start && !language.is_first(rest) => (0, false),
@@ -337,7 +368,8 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     {
         return None;
     }
-    let opens = rest.starts_with([';', '；']) && language.opening(behind).is_some();
+    let opens =
+        rest.starts_with([';', '；']) && language.opening(behind).is_some() && !language.is_demand(behind);
     // "Raum buchen, Tagesordnung abstimmen"
     let clause = behind.split(", ").next().unwrap_or_default();
     let opens_part = || language.opens_part(behind) || language.opens_part(clause);
@@ -427,7 +459,9 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
         {
             object = format!("the {of_them} of {last}");
         }
-        let names_thing = !QUESTION_WORDS.contains(&first) && !ASKING.contains(&first_word(&text).as_str());
+        let is_clause = ["nobody", "everybody", "everyone", "nothing", "no"].contains(&first);
+        let names_thing =
+            !QUESTION_WORDS.contains(&first) && !is_clause && !ASKING.contains(&first_word(&text).as_str());
         if names_thing && language.may_be_referred_to(&object) && limit::waiting(&text).is_none() {
             before.push(object.clone());
         }

@@ -68,7 +68,13 @@ impl EmbeddedPlanner {
                 let (text, subject) = (format!("{text} {before}"), format!("{subject} {before}"));
                 self.library.best(&text, aside..text.len(), &subject, outline, place).filter(fits)
             };
-            let best = if refers && !before.is_empty() { with_background() } else { alone };
+            let best = match alone {
+                _ if before.is_empty() => alone,
+                _ if refers => with_background(),
+                // "We got a warning letter, respond before Friday"
+                Some((_, false)) => with_background().filter(|(_, is_certain)| *is_certain).or(alone),
+                _ => alone,
+            };
             let (playbook, is_certain) = best.unwrap_or((outline, false));
             Matched { playbook, part, step: None, is_certain, is_listed: false }
         });

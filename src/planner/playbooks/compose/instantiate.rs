@@ -37,7 +37,8 @@ pub(super) fn instantiate(
     let applies = frame.library.applicable(playbook, frame.found);
     let is_fixed = playbook.mode == Mode::Fixed;
     // A goal of many parts says itself how they are done, and an outline does not know.
-    let is_brief = groups.len() >= MANY_PARTS || playbook.outline && groups.len() > 1;
+    let is_brief =
+        part_count(groups) >= MANY_PARTS && !is_opened(group) || playbook.outline && groups.len() > 1;
     let core_arm = playbook.steps.iter().filter(|step| step.is_core()).find_map(|step| staff.for_step(step));
     // For each step of the playbook its nodes: its own, or those that a left-out step needs.
     let mut places: Vec<Vec<usize>> = Vec::new();
@@ -107,20 +108,32 @@ pub(super) fn instantiate(
     }
 }
 
+/// Whether what the group is about stands before a colon: it is asked for as a whole.
+fn is_opened(group: &Group<'_>) -> bool {
+    group.iter().any(|matched| matched.part.heads)
+}
+
+/// How many parts of the goal there are.
+fn part_count(groups: &[Group<'_>]) -> usize {
+    groups.iter().map(Vec::len).sum()
+}
+
 /// Whether the step at `index` of the playbook of a group is left out because the goal has other parts: what leads up to
 /// later parts or follows earlier ones, and what others notice or cannot be undone, they say themselves.
 fn is_spare(groups: &[Group<'_>], place: usize, index: usize, library: &Library) -> bool {
-    let (group, count) = (&groups[place], groups.len());
+    let (group, count) = (&groups[place], part_count(groups));
     let playbook = group[0].playbook;
     let (step, core) = (&playbook.steps[index], playbook.steps.iter().position(PlaybookStep::is_core));
-    if count == 1 || step.is_core() || playbook.mode == Mode::Fixed {
+    let is_whole = is_opened(group) || groups.len() == 1 && count < MANY_PARTS;
+    if is_whole || step.is_core() || playbook.mode == Mode::Fixed {
         return false;
     }
     if playbook.outline {
         // It is not known what outlined parts have in common: what leads up to later ones, or ends the last of them, is not
         // for all of them.
         let ends = step.checks() && index + 1 == playbook.steps.len();
-        return ends || step.rank > 1 && (place > 0 || playbook.name == GENERAL_OUTLINE);
+        return groups.len() > 1
+            && (ends || step.rank > 1 && (place > 0 || playbook.name == GENERAL_OUTLINE));
     }
     let is_asked_for = || group.iter().any(|part| asked_for(part, playbook, library).contains(&index));
     // Without a step for the work itself, the first one is named after it.
@@ -131,7 +144,8 @@ fn is_spare(groups: &[Group<'_>], place: usize, index: usize, library: &Library)
         };
         step.produces.iter().any(|result| result == CHECKED || consumed(result))
     };
-    let follows = place + 1 < count && core.is_some_and(|core| index > core) && !step.checks() && !is_used();
+    let follows =
+        place + 1 < groups.len() && core.is_some_and(|core| index > core) && !step.checks() && !is_used();
     let is_spare = match count {
         MANY_PARTS.. => leads_up || follows || step.needs_checks(),
         _ => follows && step.rank > 1,

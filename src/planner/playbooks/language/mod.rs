@@ -26,6 +26,8 @@ pub(super) struct Language {
     #[serde(skip)]
     listed_verbs: HashMap<String, String>,
     pub(super) unspaced_verbs: Vec<String>,
+    /// What follows a verb in a noun.
+    unspaced_nouns: Vec<String>,
     pub(super) unspaced_joints: Vec<String>,
     lead_ins: Phrases,
     connectives: Phrases,
@@ -50,6 +52,8 @@ pub(super) struct Language {
     formulas: Vec<String>,
     concessions: HashSet<String>,
     subordinating: HashSet<String>,
+    reasons: Vec<String>,
+    reasons_behind_comma: Vec<String>,
     questions: HashSet<String>,
     relatives: HashSet<String>,
     polite: Phrases,
@@ -104,9 +108,7 @@ impl Language {
         if self.opening(text).is_none() {
             return false;
         }
-        // "…, and make sure nobody works more than five nights", but "make sure to lock the door"
-        let mut conditions = self.conditions.iter().filter_map(|phrase| strip_words(text, phrase));
-        if conditions.any(|rest| !rest.starts_with(" to ")) {
+        if self.is_demand(text) {
             return false;
         }
         let mut words = text.split_whitespace();
@@ -127,15 +129,31 @@ impl Language {
         words.next().is_some_and(|second| {
             let starts_name =
                 second.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '"' || c == '“');
-            let begins_object = words.next().is_some() && is_adjective(&bare(second));
+            // "…, screen applications", "draft help articles", but "…, test plans"
+            let is_plural = |word: &str| {
+                word.len() > MIN_PLURAL
+                    && word.ends_with('s')
+                    && !word.ends_with("ss")
+                    && !self.compound_heads.contains(word)
+            };
+            let third = words.next().map(bare);
+            let begins_object = third.is_some() && is_adjective(&bare(second));
             let second = bare(second);
-            // "…, screen applications", but "…, test plans"
-            let is_plural = second.len() > MIN_PLURAL
-                && second.ends_with('s')
-                && !second.ends_with("ss")
-                && !self.compound_heads.contains(&second);
-            starts_name || begins_object || is_plural || self.articles.contains(&second)
+            let names_several = is_plural(&second) || third.is_some_and(|third| is_plural(&third));
+            starts_name || begins_object || names_several || self.articles.contains(&second)
         })
+    }
+
+    /// Whether `text` says how what is before it is done: "make sure nobody works more than five nights", but not "make sure
+    /// to lock the door".
+    pub(super) fn is_demand(&self, text: &str) -> bool {
+        let mut conditions = self.conditions.iter().filter_map(|phrase| strip_words(text, phrase));
+        conditions.any(|rest| !rest.starts_with(" to "))
+    }
+
+    /// Whether `text` begins with a word such as "before".
+    pub(super) fn begins_time(&self, text: &str) -> bool {
+        self.times.contains(&first_word(text))
     }
 
     /// `text` without polite phrases and joining words in front.
@@ -219,6 +237,32 @@ impl Language {
         (!is_formula).then_some(condition)
     }
 
+    /// Whether a thing that is acted on may begin with `word`: "the tests", "Eva's approval".
+    pub(super) fn begins_thing(&self, word: &str) -> bool {
+        word.starts_with(char::is_uppercase) || self.articles.contains(&bare(word))
+    }
+
+    /// `text` before it says why it is done or what stands against it, and that.
+    pub(super) fn reason<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
+        let begins =
+            |rest: &str, words: &[String]| words.iter().any(|word| strip_words(rest, word).is_some());
+        let mut places = text.char_indices().skip(1).filter(|(at, c)| {
+            let is_start = text[..*at].ends_with(' ') || is_ideograph(*c);
+            let before = text[..*at].trim_end();
+            let is_behind_comma = || before.trim_end_matches(" and").ends_with([',', '，']);
+            let rest = &text[*at..];
+            is_start
+                && (begins(rest, &self.reasons)
+                    || is_behind_comma() && begins(rest, &self.reasons_behind_comma))
+        });
+        places.next().map(|(at, _)| text.split_at(at))
+    }
+
+    /// Whether `text` asks for something behind a clause such as "before we sign".
+    fn opens_behind_time_clause(&self, text: &str) -> bool {
+        self.begins_time(text) && text.split_once(", ").is_some_and(|(_, request)| self.opens_part(request))
+    }
+
     /// Whether `text` is a German clause that says more about what is before it: "weil …", "bei dem …".
     pub(super) fn is_subordinate(&self, text: &str) -> bool {
         let mut words = text.split(' ').map(bare);
@@ -253,7 +297,10 @@ impl Language {
                 _ => false,
             };
             let request = self.without_lead_ins(follows.unwrap_or(behind));
-            let opens = (is_marked || is_said) && self.opens_part(request);
+            // What is asked for politely need not begin with a verb where it is written without spaces.
+            let opens = is_marked && request.starts_with(is_ideograph)
+                || (is_marked || is_said)
+                    && (self.opens_part(request) || self.opens_behind_time_clause(request));
             (opens && (is_aim || !is_request(head))).then_some((at, request))
         })?;
         Some((&text[..at], request))

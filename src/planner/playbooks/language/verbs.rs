@@ -70,7 +70,7 @@ impl Language {
             return Some(Opening::English);
         }
         // "le faire relire", "les contrôler"
-        if ["le", "la", "les"].contains(&first.as_str())
+        if ["le", "la", "les", "leur", "lui", "y"].contains(&first.as_str())
             && INFINITIVES.iter().any(|ending| second.ends_with(ending))
             && self.foreign_verb(&second).is_some()
         {
@@ -79,9 +79,12 @@ impl Language {
         // "prévenir les invités"
         let has_article = ["l'", "d'", "l’", "d’"].iter().any(|article| second.starts_with(article))
             || self.object_articles.contains(&second);
-        if has_article
-            && (INFINITIVES.iter().any(|ending| first.ends_with(ending)) || self.may_be_imperative(&first))
-        {
+        let is_infinitive = || {
+            INFINITIVES.iter().any(|ending| first.ends_with(ending))
+                && first.chars().count() >= MIN_IMPERATIVE
+                && !self.function_words.contains(&first)
+        };
+        if has_article && (is_infinitive() || self.may_be_imperative(&first)) {
             return Some(Opening::Foreign);
         }
         self.ends_with_verb(text).then_some(Opening::Foreign)
@@ -107,6 +110,14 @@ impl Language {
 
     fn opens_unspaced(&self, text: &str) -> bool {
         self.unspaced_verbs.iter().any(|verb| text.starts_with(verb.as_str()))
+    }
+
+    /// Whether a verb that no space follows may join what is before it in `text`; it is not the first half of a noun, as in
+    /// "费用和办理时间".
+    pub(in super::super) fn joins_unspaced(&self, text: &str) -> bool {
+        let behind = |verb: &String| text.strip_prefix(verb.as_str());
+        let names = |rest: &str| self.unspaced_nouns.iter().any(|noun| rest.starts_with(noun.as_str()));
+        self.unspaced_verbs.iter().filter_map(behind).any(|rest| !names(rest))
     }
 
     /// Whether a verb follows a time at the beginning of `text`: "周五之前交给经理".
