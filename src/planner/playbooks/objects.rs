@@ -79,11 +79,10 @@ pub(super) fn condition(text: &str, language: &Language) -> Option<String> {
     let (at, condition) = words.find_map(|at| Some((at, language.behind_condition(&text[at..])?)))?;
     // "a script that sends a message if …", "accidents and falls in the home"
     let is_verb = text[at..].starts_with("falls ") && !text[..at].trim_end().ends_with(',');
-    let before = text[..at].trim_end().rsplit(' ').next().unwrap_or_default();
-    if language.concedes(before) {
-        return None;
-    }
-    if is_verb || language.has_relative_clause(&text[..at]) {
+    let before = &text[..at];
+    // "Vérifie si la porte est fermée"
+    let asks = before.split_whitespace().count() == 1;
+    if is_verb || asks || language.concedes(before) || language.has_relative_clause(before) {
         return None;
     }
     (condition.split(' ').count() >= CONDITION_WORDS).then(|| trimmed(condition))

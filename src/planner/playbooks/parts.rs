@@ -87,7 +87,7 @@ impl Part {
 /// The parts of `goal`.
 pub(super) fn split(goal: &str) -> Goal {
     let language = Language::get();
-    let mut background = Vec::new();
+    let (mut background, mut reasons) = (Vec::new(), Vec::new());
     let mut texts: Vec<String> = Vec::new();
     for sentence in sentences(goal) {
         let sentence = without_marker(&sentence);
@@ -145,7 +145,7 @@ pub(super) fn split(goal: &str) -> Goal {
             None => (text, None),
         };
         let first = texts.len();
-        let text = without_reasons(text, language, &mut background);
+        let text = without_reasons(text, language, &mut reasons);
         let (condition, text) = leading_condition(&text, language);
         clauses(text, language, &mut texts);
         if let (Some(condition), Some(text)) = (condition, texts.get_mut(first)) {
@@ -183,11 +183,12 @@ pub(super) fn split(goal: &str) -> Goal {
     let said = background.iter().rfind(|said| !language.begins_time(said));
     let mut before: Vec<String> = said.map(|said| quoted(said)).into_iter().collect();
     let parts = texts.into_iter().map(|text| part(text, language, &mut before)).collect();
+    background.append(&mut reasons);
     Goal { parts, background }
 }
 
 /// Takes what says why something is done out of `text`: "Write it, because …, and have it checked".
-fn without_reasons(text: &str, language: &Language, background: &mut Vec<String>) -> String {
+fn without_reasons(text: &str, language: &Language, reasons: &mut Vec<String>) -> String {
     let mut text = text.to_owned();
     for _ in 0..MAX_REASONS {
         let masked = without_quotations(&text, true);
@@ -198,7 +199,7 @@ fn without_reasons(text: &str, language: &Language, background: &mut Vec<String>
         let end = commas
             .find(|(at, comma)| language.opens_part(language.without_lead_ins(&reason[at + comma.len()..])));
         let (start, end) = (before.len(), before.len() + end.map_or(reason.len(), |(at, _)| at));
-        background.push(trimmed(&text[start..end]));
+        reasons.push(trimmed(&text[start..end]));
         let before = text[..start].trim_end();
         let before = [" and", " und", " y", " et"].iter().find_map(|joint| before.strip_suffix(joint));
         text = format!("{}{}", trimmed(before.unwrap_or(&text[..start])), &text[end..]);

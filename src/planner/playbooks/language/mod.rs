@@ -50,7 +50,7 @@ pub(super) struct Language {
     german_words: HashSet<String>,
     gates: Vec<String>,
     formulas: Vec<String>,
-    concessions: HashSet<String>,
+    concessions: Vec<String>,
     subordinating: HashSet<String>,
     reasons: Vec<String>,
     reasons_behind_comma: Vec<String>,
@@ -271,9 +271,13 @@ impl Language {
         self.subordinating.contains(&first) || relates && self.german_words.contains(&first)
     }
 
-    /// Whether `word` before one such as "if" makes it no condition: "even if", "por si".
-    pub(super) fn concedes(&self, word: &str) -> bool {
-        self.concessions.contains(&bare(word))
+    /// Whether one such as "if" behind `text` makes no condition: "… even", "tell me …", "… por".
+    pub(super) fn concedes(&self, text: &str) -> bool {
+        let folded = fold(text);
+        let ends = |phrase: &String| {
+            folded.strip_suffix(phrase.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with(' '))
+        };
+        self.concessions.iter().any(ends)
     }
 
     /// Whether `text` says more about a thing, as in "a script that …".

@@ -1,5 +1,6 @@
 //! Goals and what must be in their plans; and what holds for every goal.
 
+mod splitting;
 mod tools;
 
 use std::sync::Arc;

@@ -1,0 +1,61 @@
+//! What is work in a goal, and what is said about it.
+
+use crate::planner::playbooks::parts;
+
+/// Goals, the parts that are asked for, and how often something is said about the state of things.
+#[rustfmt::skip]
+const SPLIT: &[(&str, &[&str], usize)] = &[
+    // What is said before a request.
+    ("We are closing on 30 June; please contact the patients", &["contact the patients"], 1),
+    ("I want to move in May, so find a van and three helpers", &["find a van and three helpers"], 1),
+    ("Unser Zulieferer ist insolvent; bitte zwei Ersatzlieferanten finden", &["zwei Ersatzlieferanten finden"], 1),
+    ("La mairie veut consulter les habitants : préparer un questionnaire", &["préparer un questionnaire"], 1),
+    ("我们诊所下个月要换系统，请先备份数据", &["备份数据"], 1),
+    ("We want to buy a tool; before we sign, check it for bias", &["check “We want to buy a tool” for bias"], 2),
+    ("Please check the lease; please pay the rent", &["check the lease", "pay the rent"], 0),
+    // Reasons, demands and what stands against it.
+    ("Write a notice, because the lift is out of order, and have it checked", &["Write a notice", "have it checked"], 1),
+    ("Migrate the forum, and because half of us are old, prepare instructions", &["Migrate the forum", "prepare instructions"], 1),
+    ("Find the cause and fix it, but we can't roll back", &["Find the cause", "fix it"], 1),
+    ("Write \"because it rains\" on the sign", &["Write \"because it rains\" on the sign"], 0),
+    ("Merge the contacts; keep the latest number", &["Merge the contacts; keep the latest number"], 0),
+    ("No patient data may leave the building. Move the records", &["Move the records"], 1),
+    // Questions.
+    ("Find out what it costs, who pays and how long it takes", &["Find out what it costs", "Find out who pays", "Find out how long it takes"], 0),
+    ("Ermittle, wie viele Reisen das betrifft und was es kostet", &["Ermittle, wie viele Reisen das betrifft", "Ermittle, was es kostet"], 0),
+    ("Suggest what to fix first", &["Suggest what to fix first"], 0),
+    // Clauses that belong to what is before them.
+    ("Eine Liste erstellen, weil die Kosten steigen", &["Eine Liste erstellen"], 1),
+    ("Einen Ablauf ausarbeiten, bei dem niemand lange warten muss", &["Einen Ablauf ausarbeiten, bei dem niemand lange warten muss"], 0),
+    ("查一下需要哪些认证，列出费用和办理时间", &["查一下需要哪些认证", "列出费用和办理时间"], 0),
+    ("Cancel the gym contract after moving away", &["Cancel the gym contract after moving away"], 0),
+    ("Deploy it after running the tests", &["run the tests", "Deploy it"], 0),
+    ("If the papers are late, tell the customer and offer a refund", &["tell the customer if the papers are late", "offer a refund"], 0),
+];
+
+#[test]
+fn what_is_said_about_the_work_is_no_part_of_it() {
+    for (goal, wanted, said) in SPLIT {
+        let goal_split = parts::split(goal);
+        let texts: Vec<&str> = goal_split.parts.iter().map(|part| part.text.as_str()).collect();
+        assert_eq!(texts, *wanted, "{goal}: {:?}", goal_split.background);
+        assert_eq!(goal_split.background.len(), *said, "{goal}: {:?}", goal_split.background);
+    }
+}
+
+#[test]
+fn only_what_must_be_so_before_is_a_condition() {
+    for (goal, condition) in [
+        ("Paint the fence if the wood is dry", Some("the wood is dry")),
+        ("Paint the fence if at all possible", None),
+        ("Write a script that sends a message if the disk is full", None),
+        ("Summarise studies on accidents and falls in the home", None),
+        ("Tell me if the lease is valid", None),
+        ("Keep the plan even if it rains all day", None),
+        ("Revisar si la página cumple la ley", None),
+        ("Prepare a fallback if the lift breaks down", None),
+    ] {
+        let split = parts::split(goal);
+        assert_eq!(split.parts[0].condition.as_deref(), condition, "{goal}");
+    }
+}
