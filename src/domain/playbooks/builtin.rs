@@ -1,5 +1,7 @@
 //! The playbooks that ship with the program.
 
+use std::path::Path;
+
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
@@ -20,7 +22,8 @@ struct Outlines {
 
 /// All of them by name, the outlines of [`OUTLINES`] last. Where two fit a goal equally well, the first is followed.
 pub(super) fn playbooks() -> impl Iterator<Item = Playbook> {
-    let mut names: Vec<&str> = DATA.files().filter_map(|file| file.path().file_stem()?.to_str()).collect();
+    let name = |path: &'static Path| path.to_str()?.strip_suffix(".toml");
+    let mut names: Vec<&str> = DATA.files().filter_map(|file| name(file.path())).collect();
     names.sort_unstable();
     let playbooks = names.into_iter().filter(|name| *name != OUTLINES).map(|name| {
         let mut playbook: Playbook = read(name);

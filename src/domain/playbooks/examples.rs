@@ -84,8 +84,7 @@ impl Examples {
         let (mut touched, mut length) = (Vec::new(), 0.0);
         let main = features(text);
         let others = features(beside).into_iter().filter(|feature| main.binary_search(feature).is_err());
-        let others: Vec<u64> = others.collect();
-        let others = others.into_iter().map(|feature| (feature, BESIDE_WEIGHT));
+        let others = others.map(|feature| (feature, BESIDE_WEIGHT));
         for (feature, share_of_text) in main.iter().map(|feature| (*feature, 1.0)).chain(others) {
             let place = self.features.binary_search(&feature);
             let weight = place.map_or(self.unknown * share(feature), |place| self.postings[place].1);

@@ -197,9 +197,9 @@ impl Library {
             Place::Referring => MIN_REFERRING_SCORE,
         };
         // "…, and explain what each part does" is about the work before it.
-        let is_question = |playbook: &Playbook| playbook.matches.starts_with && place != Place::First;
+        let is_later_question = |playbook: &Playbook| playbook.matches.starts_with && place != Place::First;
         let outweighs = |(playbook, score): &(&Playbook, usize)| {
-            *score >= least + outline.matches.outweighs && !is_question(playbook)
+            *score >= least + outline.matches.outweighs && !is_later_question(playbook)
         };
         let likeness = self.likeness(text, aside.clone());
         let to_the_point =

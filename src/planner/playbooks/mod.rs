@@ -46,6 +46,8 @@ const RECOGNISED_CONFIDENCE: f64 = 0.1;
 const LEAST_TOOLS_CONFIDENCE: f64 = 0.2;
 const TOOLS_CONFIDENCE: f64 = 0.2;
 
+/// Where a sentence without a request of its own says how often something is done, in words.
+const HEADING_WORDS: usize = 3;
 /// Work that takes as long as there is time, in seconds.
 const LONG_WORK_SECONDS: u32 = 4 * 604_800;
 /// Shorter times in a goal are properties of what it is about, in seconds: "answers in under 2 seconds".
@@ -181,9 +183,10 @@ impl EmbeddedPlanner {
         let finals = read.matched.iter();
         let finals = finals.filter(|part| part.playbook.steps.iter().any(PlaybookStep::needs_checks));
         let finals: Vec<&str> = finals.map(|matched| matched.part.text.as_str()).collect();
-        // What happens every Monday is not done every Monday.
-        let headings = read.background.iter().filter(|text| text.split(' ').count() <= parts::HEADING_WORDS);
-        let asked = read.matched.iter().map(|matched| &matched.part.text).chain(headings);
+        // "Every Friday: …", but what happens every Monday is not done every Monday.
+        let beginning = |text: &String| text.split(' ').take(HEADING_WORDS).collect::<Vec<_>>().join(" ");
+        let headings: Vec<String> = read.background.iter().map(beginning).collect();
+        let asked = read.matched.iter().map(|matched| &matched.part.text).chain(&headings);
         let asked: Vec<&str> = asked.chain(constraints).map(String::as_str).collect();
         let keys = request.context.keys().map(String::as_str);
         let goal = std::iter::once(request.goal.as_str());

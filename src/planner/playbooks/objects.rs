@@ -82,7 +82,8 @@ pub(super) fn condition(text: &str, language: &Language) -> Option<String> {
     let before = &text[..at];
     // "Vérifie si la porte est fermée"
     let asks = before.split_whitespace().count() == 1;
-    if is_verb || asks || language.concedes(before) || language.has_relative_clause(before) {
+    let is_strict = ["only ", "as soon as ", "provided "].iter().any(|gate| text[at..].starts_with(gate));
+    if is_verb || asks || language.concedes(before) || !is_strict && language.has_relative_clause(before) {
         return None;
     }
     (condition.split(' ').count() >= CONDITION_WORDS).then(|| trimmed(condition))

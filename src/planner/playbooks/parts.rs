@@ -15,12 +15,19 @@ const MAX_ITEMS: usize = 8;
 const ITEM_WORDS: usize = 7;
 /// What ends a part that is done where a condition does not hold.
 const OTHERWISE: &str = " otherwise";
+/// Most commas in a condition at the beginning.
+const MAX_COMMAS: usize = 16;
 /// Most reasons that are taken out of a sentence.
 const MAX_REASONS: usize = 3;
 /// Most words of a heading before a colon.
-pub(super) const HEADING_WORDS: usize = 5;
+const HEADING_WORDS: usize = 5;
 /// Before this word, a question to be found out begins: "find out for us what …".
 const QUESTION_AT: usize = 5;
+/// Before a thing, which a clause with "who" or "which" says more about.
+#[rustfmt::skip]
+const ARTICLES: [&str; 17] = [
+    "a", "an", "the", "my", "our", "ein", "eine", "einen", "der", "die", "das", "un", "una", "une", "el", "la", "le",
+];
 /// Words of headings: "Do these three things today:".
 const HEADING: [&str; 6] = ["following", "things", "tasks", "errands", "steps", "folgendes"];
 
@@ -172,13 +179,13 @@ pub(super) fn split(goal: &str) -> Goal {
             marks => quoted(&marks),
         });
     }
+    share_objects(&mut texts, language);
+    let texts = texts.into_iter().flat_map(|text| prerequisites(text, language));
+    let mut texts: Vec<String> = texts.flat_map(|text| questions(text, language)).collect();
     if texts.len() > MAX_PARTS {
         let rest = texts.split_off(MAX_PARTS).join("; ");
         texts[MAX_PARTS - 1] = format!("{}; {rest}", texts[MAX_PARTS - 1]);
     }
-    share_objects(&mut texts, language);
-    let texts = texts.into_iter().flat_map(|text| prerequisites(text, language));
-    let texts: Vec<String> = texts.flat_map(|text| questions(text, language)).collect();
     // "It" may be what was said before.
     let said = background.iter().rfind(|said| !language.begins_time(said));
     let mut before: Vec<String> = said.map(|said| quoted(said)).into_iter().collect();
@@ -195,9 +202,14 @@ fn without_reasons(text: &str, language: &Language, reasons: &mut Vec<String>) -
         let Some((before, reason)) = language.reason(&masked).filter(|(before, _)| is_whole(before)) else {
             break;
         };
-        let mut commas = reason.match_indices([',', ';', '，', '；']);
-        let end = commas
-            .find(|(at, comma)| language.opens_part(language.without_lead_ins(&reason[at + comma.len()..])));
+        let mut ends = reason.char_indices().skip(1).filter(|(at, c)| match c {
+            ',' | ';' | '，' | '；' => {
+                language.opens_part(language.without_lead_ins(&reason[at + c.len_utf8()..]))
+            }
+            ' ' => language.joins_part(&reason[at + 1..]),
+            _ => false,
+        });
+        let end = ends.next();
         let (start, end) = (before.len(), before.len() + end.map_or(reason.len(), |(at, _)| at));
         reasons.push(trimmed(&text[start..end]));
         let before = text[..start].trim_end();
@@ -233,7 +245,7 @@ fn leading_condition<'t>(text: &'t str, language: &Language) -> (Option<&'t str>
     if language.behind_condition(text).is_none() {
         return (None, text);
     }
-    let commas = text.match_indices([',', '，']);
+    let commas = text.match_indices([',', '，']).take(MAX_COMMAS);
     let mut behind_commas =
         commas.map(|(at, comma)| (at, language.without_lead_ins(&text[at + comma.len()..])));
     let words = text.match_indices(' ').skip(CONDITION_WORDS).map(|(at, _)| (at, &text[at + 1..]));
@@ -271,22 +283,24 @@ fn questions(text: String, language: &Language) -> Vec<String> {
     let words: Vec<&str> = text.split(' ').collect();
     let is_question = |at: &usize| language.is_question_word(words[*at]);
     let Some(first) = (1..words.len().min(QUESTION_AT)).find(is_question) else { return vec![text] };
-    // Behind a comma or a joining word.
+    let joins = |at: usize| language.joint(words[at]).is_some_and(|end| end == words[at].len());
+    let is_joined = |at: usize| words[at - 1].ends_with(',') || joins(at - 1);
     let is_next = |at: &usize| {
-        is_question(at)
-            && (words[at - 1].ends_with(',')
-                || language.joint(words[at - 1]).is_some_and(|end| end == words[at - 1].len()))
+        // "Decide what to do when it rains and when it snows"
+        let is_parallel = || (first + 1..*at).any(|other| words[other] == words[*at] && !is_joined(other));
+        is_question(at) && is_joined(*at) && !is_parallel()
     };
     let starts: Vec<usize> =
         std::iter::once(first).chain((first + 2..words.len() - 1).filter(is_next)).collect();
-    if starts.len() == 1 || language.opening(&text).is_none() {
+    // "Hire a receptionist who speaks French and who can drive"
+    let names_thing = words[1..first].iter().any(|word| ARTICLES.contains(&word.to_lowercase().as_str()));
+    if starts.len() == 1 || names_thing || language.opening(&text).is_none() {
         return vec![text];
     }
     let verb = words[..first].join(" ");
     let ends = starts.iter().skip(1).copied().chain([words.len()]);
     let question = |(start, end): (&usize, usize)| {
-        let joint = |at: usize| language.joint(words[at]).is_some_and(|end| end == words[at].len());
-        let end = if end < words.len() && joint(end - 1) { end - 1 } else { end };
+        let end = if end < words.len() && joins(end - 1) { end - 1 } else { end };
         trimmed(&format!("{verb} {}", words[*start..end].join(" ")))
     };
     starts.iter().zip(ends).map(question).collect()
@@ -296,15 +310,20 @@ fn questions(text: String, language: &Language) -> Vec<String> {
 fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
     let masked = without_quotations(sentence, true);
     let (mut start, mut pieces) = (0, Vec::new());
+    // "If the papers are late, tell the customer": the first comma ends the condition.
+    let condition_of = |piece: &str| leading_condition(piece, language).0.map_or(0, str::len);
+    let mut condition = condition_of(sentence);
     if language.opening(sentence).is_some() || sentence.chars().any(is_ideograph) {
         for (at, _) in sentence.char_indices().filter(|(at, c)| masked[*at..].starts_with(*c)) {
             if at > start
+                && at - start != condition
                 && let Some(length) = separator(&sentence[start..], at - start, language)
             {
                 // A head keeps its colon.
                 let end = if sentence[at..].starts_with(':') { at + 1 } else { at };
                 pieces.push(&sentence[start..end]);
                 start = at + length;
+                condition = condition_of(&sentence[start..]);
             }
         }
     }
@@ -316,10 +335,6 @@ fn clauses(sentence: &str, language: &Language, texts: &mut Vec<String>) {
 /// How many bytes of `sentence` from `at` on separate two parts; `None` if no part begins after them.
 fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     let rest = &sentence[at..];
-    // "If the papers are late, tell the customer"
-    if leading_condition(sentence, language).0.is_some_and(|condition| condition.len() == at) {
-        return None;
-    }
     let is_word_start = sentence[..at].ends_with(char::is_whitespace);
     let (mut length, is_comma) = match rest.chars().next()? {
         ',' | ':' if rest[1..].starts_with(|c| c == ' ' || is_ideograph(c)) => (1, true),
@@ -363,7 +378,8 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
         return None;
     }
     // "die alten und neuen Daten prüfen" is one part, "die Daten sichern und das System prüfen" are two.
-    let is_clause = rest.starts_with([':', ',']) && (rest.starts_with(':') || length > 2);
+    // A joining word follows the comma.
+    let is_clause = rest.starts_with(':') || rest.starts_with(',') && length > ", ".len();
     if language.opens_with_object(behind)
         && (!is_clause && !language.ends_with_verb(&sentence[..at]) || language.is_subordinate(behind))
     {

@@ -119,7 +119,7 @@ fn part_count(groups: &[Group<'_>]) -> usize {
 }
 
 /// Whether the step at `index` of the playbook of a group is left out because the goal has other parts: what leads up to
-/// later parts or follows earlier ones, and what others notice or cannot be undone, they say themselves.
+/// later parts or follows earlier ones, and what others notice or cannot be undone, those parts say.
 fn is_spare(groups: &[Group<'_>], place: usize, index: usize, library: &Library) -> bool {
     let (group, count) = (&groups[place], part_count(groups));
     let playbook = group[0].playbook;
@@ -140,7 +140,7 @@ fn is_spare(groups: &[Group<'_>], place: usize, index: usize, library: &Library)
     let leads_up = place > 0 && step.rank > 1 && (index > 0 || core.is_some());
     let is_used = || {
         let consumed = |result: &String| {
-            groups[place + 1..].iter().flat_map(steps).any(|step| step.consumes.contains(result))
+            groups[place..].iter().flat_map(steps).any(|step| step.consumes.contains(result))
         };
         step.produces.iter().any(|result| result == CHECKED || consumed(result))
     };

@@ -10,6 +10,7 @@ use crate::text::{find_phrase, fold, is_ideograph};
 
 use super::parts::Turn;
 
+mod background;
 mod verbs;
 
 use verbs::{IS, without_accents};
@@ -59,6 +60,12 @@ pub(super) struct Language {
     polite: Phrases,
     consequences: Phrases,
     subjects: Phrases,
+    wishes: Phrases,
+    plans: Phrases,
+    wanting: HashSet<String>,
+    before_words: HashSet<String>,
+    duties: HashSet<String>,
+    writing: HashSet<String>,
     conditions: Vec<String>,
     events: HashSet<String>,
     amounts: HashSet<String>,
@@ -151,11 +158,6 @@ impl Language {
         conditions.any(|rest| !rest.starts_with(" to "))
     }
 
-    /// Whether `text` begins with a word such as "before".
-    pub(super) fn begins_time(&self, text: &str) -> bool {
-        self.times.contains(&first_word(text))
-    }
-
     /// `text` without polite phrases and joining words in front.
     pub(super) fn without_lead_ins<'t>(&self, mut text: &'t str) -> &'t str {
         loop {
@@ -235,79 +237,6 @@ impl Language {
         let condition = self.gates.iter().find_map(|gate| strip_words(text, gate)).map(str::trim_start)?;
         let is_formula = self.formulas.iter().any(|formula| strip_words(condition, formula).is_some());
         (!is_formula).then_some(condition)
-    }
-
-    /// Whether a thing that is acted on may begin with `word`: "the tests", "Eva's approval".
-    pub(super) fn begins_thing(&self, word: &str) -> bool {
-        word.starts_with(char::is_uppercase) || self.articles.contains(&bare(word))
-    }
-
-    /// `text` before it says why it is done or what stands against it, and that.
-    pub(super) fn reason<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
-        let begins =
-            |rest: &str, words: &[String]| words.iter().any(|word| strip_words(rest, word).is_some());
-        let mut places = text.char_indices().skip(1).filter(|(at, c)| {
-            let is_start = text[..*at].ends_with(' ') || is_ideograph(*c);
-            let before = text[..*at].trim_end();
-            let is_behind_comma = || before.trim_end_matches(" and").ends_with([',', '，']);
-            let rest = &text[*at..];
-            is_start
-                && (begins(rest, &self.reasons)
-                    || is_behind_comma() && begins(rest, &self.reasons_behind_comma))
-        });
-        places.next().map(|(at, _)| text.split_at(at))
-    }
-
-    /// Whether `text` asks for something behind a clause such as "before we sign".
-    fn opens_behind_time_clause(&self, text: &str) -> bool {
-        self.begins_time(text) && text.split_once(", ").is_some_and(|(_, request)| self.opens_part(request))
-    }
-
-    /// Whether `text` is a German clause that says more about what is before it: "weil …", "bei dem …".
-    pub(super) fn is_subordinate(&self, text: &str) -> bool {
-        let mut words = text.split(' ').map(bare);
-        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let relates = ["dem", "denen", "dessen", "deren"].contains(&second.as_str());
-        self.subordinating.contains(&first) || relates && self.german_words.contains(&first)
-    }
-
-    /// Whether one such as "if" behind `text` makes no condition: "… even", "tell me …", "… por".
-    pub(super) fn concedes(&self, text: &str) -> bool {
-        let folded = fold(text);
-        let ends = |phrase: &String| {
-            folded.strip_suffix(phrase.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with(' '))
-        };
-        self.concessions.iter().any(ends)
-    }
-
-    /// Whether `text` says more about a thing, as in "a script that …".
-    pub(super) fn has_relative_clause(&self, text: &str) -> bool {
-        text.split(' ').skip(2).any(|word| self.relatives.contains(&bare(word)))
-    }
-
-    /// What `text` says about the state of things or as the aim, and the request behind it: "We close in May; please tell all
-    /// patients", "I want to move, so find a van", "The council wants to ask the citizens: prepare a questionnaire".
-    pub(super) fn aim<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
-        let is_aim = self.subjects.strip(text).is_some();
-        let is_request = |head: &str| self.opening(self.without_lead_ins(head)).is_some();
-        let mut marks = text.match_indices([',', ';', ':', '，', '；', '：']);
-        let (at, request) = marks.find_map(|(at, mark)| {
-            let (head, behind) = (&text[..at], text[at + mark.len()..].trim_start());
-            let follows = self.consequences.strip(behind);
-            let is_marked = follows.is_some() || self.polite.strip(behind).is_some();
-            let is_said = match mark {
-                ":" | "：" => head.contains(' '),
-                ";" | "；" => is_aim || self.describes(head),
-                _ => false,
-            };
-            let request = self.without_lead_ins(follows.unwrap_or(behind));
-            // What is asked for politely need not begin with a verb where it is written without spaces.
-            let opens = is_marked && request.starts_with(is_ideograph)
-                || (is_marked || is_said)
-                    && (self.opens_part(request) || self.opens_behind_time_clause(request));
-            (opens && (is_aim || !is_request(head))).then_some((at, request))
-        })?;
-        Some((&text[..at], request))
     }
 
     /// Whether `text` says what must not be done.

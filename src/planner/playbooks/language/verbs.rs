@@ -43,8 +43,9 @@ const TIME_CHARS: usize = 9;
 impl Language {
     /// How the first word of `text` opens it, if it does.
     pub(in super::super) fn opening(&self, text: &str) -> Option<Opening> {
-        if text.starts_with(is_ideograph) && (self.opens_unspaced(text) || self.opens_behind_time(text)) {
-            return Some(Opening::Foreign);
+        if text.starts_with(is_ideograph) {
+            let opens = self.opens_unspaced(text) || self.opens_behind_time(text);
+            return opens.then_some(Opening::Foreign);
         }
         let mut words = text.split_whitespace().map(bare);
         let first = words.next()?;
