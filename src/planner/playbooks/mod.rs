@@ -5,6 +5,7 @@
 //! outline: the usual course of its kind of work, with a low confidence.
 
 mod arms;
+mod clauses;
 mod compose;
 mod constraints;
 mod language;
