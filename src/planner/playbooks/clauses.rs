@@ -202,6 +202,9 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     if !rest[..length].contains("then") && language.lists_purposes(&sentence[..at]) {
         return None;
     }
+    if language.goes_on_with_noun(sentence[..at].trim_end(), behind) {
+        return None;
+    }
     // "die alten und neuen Daten prüfen" is one part, "die Daten sichern und das System prüfen" are two.
     // A joining word follows the comma.
     let is_clause = rest.starts_with(':') || rest.starts_with(',') && length > ", ".len();

@@ -86,8 +86,14 @@ pub(super) fn split(goal: &str) -> Goal {
     let language = Language::get();
     let (mut background, mut reasons) = (Vec::new(), Vec::new());
     let mut texts: Vec<String> = Vec::new();
-    for sentence in sentences(goal) {
-        let sentence = without_marker(&sentence);
+    let sentences = sentences(goal);
+    for (index, sentence) in sentences.iter().enumerate() {
+        let sentence = without_marker(sentence);
+        // "We want to share the survey. Anonymise it and write the agreement."
+        if language.is_wish(sentence) && sentences[index + 1..].iter().any(|later| language.requests(later)) {
+            background.push(trimmed(sentence));
+            continue;
+        }
         let text = match language.aim(sentence) {
             Some((aim, request)) => {
                 background.push(trimmed(aim));

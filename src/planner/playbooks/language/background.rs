@@ -38,6 +38,17 @@ impl Language {
         Some((&text[..at], request))
     }
 
+    /// Whether `sentence` says what somebody wants or plans, or who they are.
+    pub(in super::super) fn is_wish(&self, sentence: &str) -> bool {
+        let is_said = [&self.wishes, &self.plans].iter().any(|phrases| phrases.strip(sentence).is_some());
+        is_said || sentence.starts_with("我们是")
+    }
+
+    /// Whether `sentence` clearly asks for something.
+    pub(in super::super) fn requests(&self, sentence: &str) -> bool {
+        self.polite.strip(sentence).is_some() || self.opens_clearly(sentence)
+    }
+
     /// Whether `head` says what somebody wants: "La mairie veut organiser une fête".
     fn wants(&self, head: &str) -> bool {
         let mut words = head.split(' ').take(SUBJECT_WORDS).map(bare);

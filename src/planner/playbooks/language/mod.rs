@@ -158,6 +158,16 @@ impl Language {
         conditions.any(|rest| !rest.starts_with(" to "))
     }
 
+    /// Whether the first word of `behind` is no verb but a noun, as the adjective that ends `before` has none yet: "adoptive and
+    /// foster parents".
+    pub(super) fn goes_on_with_noun(&self, before: &str, behind: &str) -> bool {
+        let mut words = behind.split(' ');
+        let is_noun = words.next().is_some_and(|first| self.nouns_too.contains(&bare(first)));
+        let has_object = words.next().is_some_and(|second| self.begins_thing(second));
+        let last = before.split(' ').next_back().unwrap_or_default();
+        is_noun && !has_object && is_adjective(&last.to_lowercase())
+    }
+
     /// `text` without polite phrases and joining words in front.
     pub(super) fn without_lead_ins<'t>(&self, mut text: &'t str) -> &'t str {
         loop {

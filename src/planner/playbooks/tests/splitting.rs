@@ -16,6 +16,10 @@ const SPLIT: &[(&str, &[&str], usize)] = &[
     ("I need you to translate the contract, please proofread the website too", &["translate the contract", "proofread the website too"], 0),
     ("We need to migrate the database; write the rollback plan", &["migrate the database", "write the rollback plan"], 0),
     ("Print a poster that says \"We are closed; please call the office\"", &["Print a poster that says \"We are closed; please call the office\""], 0),
+    ("We want to share the survey. Anonymise the data and write the agreement.", &["Anonymise the data", "write the agreement"], 1),
+    ("Make the site accessible and test the forms", &["Make the site accessible", "test the forms"], 0),
+    ("Calculer l'économie possible et préparer une note", &["Calculer l'économie possible", "préparer une note"], 0),
+    ("Rewrite the policy so it covers adoptive and foster parents", &["Rewrite the policy so it covers adoptive and foster parents"], 0),
     // Reasons, demands and what stands against it.
     ("Write a notice, because the lift is out of order, and have it checked", &["Write a notice", "have it checked"], 1),
     ("Migrate the forum, and because half of us are old, prepare instructions", &["Migrate the forum", "prepare instructions"], 1),
