@@ -104,15 +104,17 @@ impl Acts {
             // "把…统计出来": the first words may say only that something is done with it.
             return (0..chars.len().min(UNSPACED_LEAD_IN)).filter_map(longest).find_map(|act| act);
         }
-        let words: Vec<&str> = folded.split(' ').collect();
+        // Where each word begins, and what is behind the last one.
+        let spaces = folded.match_indices(' ').map(|(at, _)| at + 1);
+        let words: Vec<usize> = std::iter::once(0).chain(spaces).chain([folded.len() + 1]).collect();
+        let count = words.len() - 1;
         let longest = |start: usize| {
-            let last = (start + VERB_WORDS).min(words.len());
-            (start + 1..=last).rev().find_map(|end| find(&words[start..end].join(" ")))
+            let ends = (start + 1..=(start + VERB_WORDS).min(count)).rev();
+            ends.map(|end| &folded[words[start]..words[end] - 1]).find_map(find)
         };
-        // "Die Rechnung prüfen" ends with its verb.
-        // Not "the staff report".
-        let last = || find(words.last().filter(|word| word.ends_with('n'))?);
-        longest(0).or_else(last).or_else(|| (1..words.len().min(LEAD_IN)).find_map(longest)).flatten()
+        // "Die Rechnung prüfen" ends with its verb, but not "the staff report".
+        let last = || find(&folded[words[count - 1]..]).filter(|_| folded.ends_with('n'));
+        longest(0).or_else(last).or_else(|| (1..count.min(LEAD_IN)).find_map(longest)).flatten()
     }
 }
 

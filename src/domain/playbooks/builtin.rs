@@ -1,8 +1,8 @@
 //! The playbooks that ship with the program.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use include_dir::{Dir, include_dir};
+use include_dir::{Dir, File, include_dir};
 use serde::Deserialize;
 
 use super::format::Playbook;
@@ -22,26 +22,27 @@ struct Outlines {
 
 /// All of them by name, the outlines of [`OUTLINES`] last. Where two fit a goal equally well, the first is followed.
 pub(super) fn playbooks() -> impl Iterator<Item = Playbook> {
-    let name = |path: &'static Path| path.to_str()?.strip_suffix(".toml");
-    let mut names: Vec<&str> = DATA.files().filter_map(|file| name(file.path())).collect();
-    names.sort_unstable();
-    let playbooks = names.into_iter().filter(|name| *name != OUTLINES).map(|name| {
-        let mut playbook: Playbook = read(name);
-        let examples = text(&format!("examples/{name}.txt")).unwrap_or_default();
-        playbook.matches.examples.extend(examples.lines().map(str::to_owned));
+    let (mut files, examples) = (texts(&DATA, ".toml"), DATA.get_dir("examples").expect("a folder"));
+    let examples = texts(examples, ".txt");
+    let outlines: Outlines = read(OUTLINES, files.remove(OUTLINES).expect("the outlines"));
+    let playbooks = files.into_iter().map(move |(name, text)| {
+        let mut playbook: Playbook = read(name, text);
+        let lines = examples.get(name).into_iter().flat_map(|text| text.lines());
+        playbook.matches.examples.extend(lines.map(str::to_owned));
         playbook
     });
-    let outlines: Outlines = read(OUTLINES);
     let outlines = outlines.outline.into_iter().map(|outline| Playbook { outline: true, ..outline });
     playbooks.chain(outlines).map(|playbook| Playbook { built_in: true, ..playbook.with_step_ids() })
 }
 
-fn read<T: for<'de> Deserialize<'de>>(name: &str) -> T {
-    let text = text(&format!("{name}.toml")).expect("a text");
+fn read<T: for<'de> Deserialize<'de>>(name: &str, text: &str) -> T {
     toml::from_str(text).unwrap_or_else(|error| panic!("the built-in playbook {name}: {error}"))
 }
 
-/// The text of a file.
-fn text(path: &str) -> Option<&'static str> {
-    DATA.get_file(path)?.contents_utf8()
+/// The texts in a folder by name, without the `ending` that all of them have. Finding each by its path would take longer.
+fn texts(folder: &'static Dir<'static>, ending: &str) -> BTreeMap<&'static str, &'static str> {
+    let text = |file: &'static File<'static>| {
+        Some((file.path().file_name()?.to_str()?.strip_suffix(ending)?, file.contents_utf8()?))
+    };
+    folder.files().filter_map(text).collect()
 }
