@@ -78,7 +78,7 @@ impl Acts {
 
     /// The share of each of `count` acts in what `texts` ask for; `None` if they are too few.
     fn shares(&self, texts: &[String], count: usize) -> Option<Vec<f32>> {
-        let asked: Vec<usize> = texts.iter().filter_map(|text| self.of(text)).collect();
+        let asked: Vec<usize> = texts.iter().filter_map(|text| self.of(&fold(text))).collect();
         let mut shares = vec![0.0; count];
         for act in &asked {
             shares[*act] += 1.0 / asked.len() as f32;
@@ -91,9 +91,8 @@ impl Acts {
         self.fits[playbook].as_ref().map_or(1.0, |fits| fits[act])
     }
 
-    /// The act that `text` asks for: that of the verb at its beginning, at its end, or near its beginning.
-    pub(super) fn of(&self, text: &str) -> Option<usize> {
-        let folded = fold(text);
+    /// The act that a `folded` text asks for: that of the verb at its beginning, at its end, or near its beginning.
+    pub(super) fn of(&self, folded: &str) -> Option<usize> {
         let find = |verb: &str| self.by_verb.get(verb).copied();
         if folded.contains(is_ideograph) {
             let chars: Vec<usize> = folded.char_indices().map(|(at, _)| at).chain([folded.len()]).collect();
@@ -160,7 +159,7 @@ mod tests {
             ("Prepare the menu", None),
             ("The menu", None),
         ] {
-            assert_eq!(acts.of(text), act, "{text}");
+            assert_eq!(acts.of(&fold(text)), act, "{text}");
         }
     }
 

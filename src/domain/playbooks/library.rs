@@ -257,9 +257,10 @@ impl Library {
         aside: Range<usize>,
         likeness: &[f32],
     ) -> Vec<(&Playbook, usize)> {
-        let found = self.phrases.find(&fold(text));
-        let folded = |end: usize| fold(text.get(..end).unwrap_or(text)).len();
-        let aside = folded(aside.start)..folded(aside.end);
+        let folded = fold(text);
+        let found = self.phrases.find(&folded);
+        let place_of = |end: usize| fold(text.get(..end).unwrap_or(text)).len();
+        let aside = place_of(aside.start)..place_of(aside.end);
         let like = |place: usize| likeness.get(place).copied().unwrap_or_default();
         let is_question = text.trim_end().ends_with(['?', '？']);
         let weight = |number, at| match weight(self.phrases.phrase(number)) {
@@ -275,7 +276,7 @@ impl Library {
             // Only a question can fit a playbook without any of its keywords or examples.
             is_meant(entry) && (has_keyword[*place] || like(*place) > 0.0 || is_question)
         });
-        let act = self.acts.of(text);
+        let act = self.acts.of(&folded);
         let scored = entries.map(|(place, entry)| {
             let score = entry.score(&found, is_question, like(place), weight) as f32;
             // The owner of a playbook knows what it is for.

@@ -205,9 +205,9 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
     if language.goes_on_with_noun(sentence[..at].trim_end(), behind) {
         return None;
     }
-    // "die alten und neuen Daten prüfen" is one part, "die Daten sichern und das System prüfen" are two.
     // A joining word follows the comma.
     let is_clause = rest.starts_with(':') || rest.starts_with(',') && length > ", ".len();
+    // "die alten und neuen Daten prüfen" is one part, "die Daten sichern und das System prüfen" are two.
     if language.opens_with_object(behind)
         && (!is_clause && !language.ends_with_verb(&sentence[..at]) || language.is_subordinate(behind))
     {

@@ -65,7 +65,7 @@ impl Language {
         self.begins_time(text) && text.split_once(", ").is_some_and(|(_, request)| self.opens_part(request))
     }
 
-    /// `text` before it says why it is done or what stands against it, and that.
+    /// `text` before it says why it is done or what limits it, and that.
     pub(in super::super) fn reason<'t>(&self, text: &'t str) -> Option<(&'t str, &'t str)> {
         let begins =
             |rest: &str, words: &[String]| words.iter().any(|word| strip_words(rest, word).is_some());

@@ -20,7 +20,7 @@ const SPLIT: &[(&str, &[&str], usize)] = &[
     ("Make the site accessible and test the forms", &["Make the site accessible", "test the forms"], 0),
     ("Calculer l'économie possible et préparer une note", &["Calculer l'économie possible", "préparer une note"], 0),
     ("Rewrite the policy so it covers adoptive and foster parents", &["Rewrite the policy so it covers adoptive and foster parents"], 0),
-    // Reasons, demands and what stands against it.
+    // Reasons, demands and limits.
     ("Write a notice, because the lift is out of order, and have it checked", &["Write a notice", "have it checked"], 1),
     ("Migrate the forum, and because half of us are old, prepare instructions", &["Migrate the forum", "prepare instructions"], 1),
     ("Find the cause and fix it, but we can't roll back", &["Find the cause", "fix it"], 1),
