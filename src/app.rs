@@ -85,6 +85,7 @@ async fn serve_http(settings: Settings) -> Result<(), String> {
     warn_about(&settings);
     server::raise_open_file_limit();
     let service = PlannerService::from_settings(&settings)?;
+    settings.playbooks.prepare();
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
     let signals = StopSignals::listen()?;
     let on_second = service.clone();
@@ -118,6 +119,7 @@ async fn serve_mcp(settings: Settings) -> Result<(), String> {
     log_model_notice(&settings);
     config::warn_about_unknown(&settings.unknown_variables);
     let service = PlannerService::from_settings(&settings)?;
+    settings.playbooks.prepare();
     let signals = StopSignals::listen()?;
     info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -36,7 +36,7 @@ pub(super) struct Acts {
 }
 
 impl Acts {
-    /// The acts of `outlines`, each with its verbs, and the examples of each playbook. A verb belongs to the outline without
+    /// The acts of `outlines`, each with its verbs, and the folded examples of each playbook. A verb belongs to the outline without
     /// conditions that has it, or else to the only one that has it with conditions.
     pub(super) fn new<'t>(outlines: &[&'t Playbook], examples: impl Iterator<Item = &'t [String]>) -> Self {
         let (mut acts, count) = (Self::default(), outlines.len());
@@ -76,9 +76,9 @@ impl Acts {
         acts
     }
 
-    /// The share of each of `count` acts in what `texts` ask for; `None` if they are too few.
+    /// The share of each of `count` acts in what the folded `texts` ask for; `None` if they are too few.
     fn shares(&self, texts: &[String], count: usize) -> Option<Vec<f32>> {
-        let asked: Vec<usize> = texts.iter().filter_map(|text| self.of(&fold(text))).collect();
+        let asked: Vec<usize> = texts.iter().filter_map(|text| self.of(text)).collect();
         let mut shares = vec![0.0; count];
         for act in &asked {
             shares[*act] += 1.0 / asked.len() as f32;
@@ -139,7 +139,7 @@ mod tests {
             outline(GENERAL_OUTLINE, &["prepare", "给"], &[]),
         ];
         let examples: Vec<Vec<String>> =
-            examples.iter().map(|texts| texts.iter().map(|&text| text.to_owned()).collect()).collect();
+            examples.iter().map(|texts| texts.iter().map(|&text| fold(text)).collect()).collect();
         Acts::new(&outlines.iter().collect::<Vec<_>>(), examples.iter().map(Vec::as_slice))
     }
 

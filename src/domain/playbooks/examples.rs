@@ -40,7 +40,7 @@ pub(super) struct Examples {
 }
 
 impl Examples {
-    /// The examples of each kind, which is known by its number.
+    /// The folded examples of each kind, which is known by its number.
     pub(super) fn new<'t>(kinds: impl Iterator<Item = &'t [String]>) -> Self {
         let mut built = Self::default();
         let mut found: Vec<(u64, u32)> = Vec::new();
@@ -82,8 +82,9 @@ impl Examples {
     pub(super) fn like(&self, text: &str, beside: &str) -> Vec<(usize, f32)> {
         let mut products = vec![0.0_f32; self.kinds.len()];
         let (mut touched, mut length) = (Vec::new(), 0.0);
-        let main = features(text);
-        let others = features(beside).into_iter().filter(|feature| main.binary_search(feature).is_err());
+        let main = features(&fold(text));
+        let others =
+            features(&fold(beside)).into_iter().filter(|feature| main.binary_search(feature).is_err());
         let others = others.map(|feature| (feature, BESIDE_WEIGHT));
         for (feature, share_of_text) in main.iter().map(|feature| (*feature, 1.0)).chain(others) {
             let place = self.features.binary_search(&feature);
@@ -122,9 +123,8 @@ fn share(feature: u64) -> f32 {
     if feature & PAIR == 0 { 1.0 } else { PAIR_WEIGHT }
 }
 
-/// The hashes of the features of `text`, each once.
-fn features(text: &str) -> Vec<u64> {
-    let folded = fold(text);
+/// The hashes of the features of a `folded` text, each once.
+fn features(folded: &str) -> Vec<u64> {
     let mut features = Vec::new();
     let mut previous = Some(hash("^", 0));
     for word in folded.split(' ').flat_map(by_script).filter(|word| !word.is_empty()) {
@@ -177,14 +177,11 @@ mod tests {
 
     fn like(text: &str) -> Option<usize> {
         let kinds = [
-            vec![
-                "Hire a nurse".to_owned(),
-                "fill the vacancy in accounting".into(),
-                "Stelle als Koch besetzen".into(),
-            ],
-            vec!["Paint the kitchen".into(), "Wände im Flur streichen".into(), "粉刷厨房".into()],
-            vec!["Book a table at a restaurant".into(), "Reservar mesa".into()],
-        ];
+            vec!["Hire a nurse", "fill the vacancy in accounting", "Stelle als Koch besetzen"],
+            vec!["Paint the kitchen", "Wände im Flur streichen", "粉刷厨房"],
+            vec!["Book a table at a restaurant", "Reservar mesa"],
+        ]
+        .map(|texts| texts.iter().map(|text| fold(text)).collect::<Vec<_>>());
         let like = Examples::new(kinds.iter().map(Vec::as_slice)).like(text, "");
         like.into_iter().max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(kind, _)| kind)
     }
@@ -201,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_same_words_are_more_like_an_example_than_some_of_them() {
-        let texts = ["Book a table at a restaurant".to_owned()];
+        let texts = [fold("Book a table at a restaurant")];
         let examples = Examples::new([&texts[..], &[]].into_iter());
         let likeness = |text: &str| examples.like(text, "")[0].1;
         assert!(likeness("book a table at a place") < likeness("book a table at a restaurant!"));

@@ -226,6 +226,11 @@ impl PlaybookStep {
 }
 
 impl Playbook {
+    /// Whether it can be followed by itself.
+    pub(super) fn is_candidate(&self) -> bool {
+        !self.addon && !self.outline
+    }
+
     /// The same with a name for each step that has none: its number.
     #[must_use]
     pub fn with_step_ids(mut self) -> Self {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::domain::FieldError;
 use crate::text::{fold, is_ideograph, nearest, shorten};
@@ -54,8 +54,16 @@ pub enum Place {
     Referring,
 }
 
-/// All playbooks, ready to be matched.
+/// All playbooks.
 pub struct Library {
+    playbooks: Vec<Playbook>,
+    /// Built when a text is matched for the first time: most commands match none.
+    index: OnceLock<Index>,
+}
+
+/// What playbooks are found by.
+struct Index {
+    /// Of each playbook.
     entries: Vec<Entry>,
     phrases: PhraseSet,
     /// For each phrase, the places of the playbooks that have it as a keyword.
@@ -64,10 +72,9 @@ pub struct Library {
     acts: Acts,
 }
 
-/// A playbook, and the numbers of its phrases.
+/// The numbers of the phrases of a playbook.
 #[derive(Debug)]
 struct Entry {
-    playbook: Playbook,
     keywords: Vec<usize>,
     any_of: Vec<Vec<usize>>,
     none_of: Vec<usize>,
@@ -79,7 +86,7 @@ struct Entry {
 /// The names alone: settings are logged.
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.entries.iter().map(|entry| &entry.playbook.name)).finish()
+        f.debug_list().entries(self.playbooks.iter().map(|playbook| &playbook.name)).finish()
     }
 }
 
@@ -123,38 +130,26 @@ impl Library {
     }
 
     fn from_valid(playbooks: Vec<Playbook>) -> Self {
-        let mut phrases = PhraseSetBuilder::default();
-        let entries: Vec<Entry> =
-            playbooks.into_iter().map(|playbook| Entry::new(playbook, &mut phrases)).collect();
-        let examples_of = || entries.iter().map(|entry| entry.playbook.matches.examples.as_slice());
-        let mut outlines: Vec<&Playbook> =
-            entries.iter().map(|entry| &entry.playbook).filter(|playbook| playbook.outline).collect();
-        outlines.sort_by_key(|outline| !outline.matches.any_of.is_empty());
-        // Every start waits for these.
-        let (examples, phrases, acts) = std::thread::scope(|scope| {
-            let examples = scope.spawn(|| Examples::new(examples_of()));
-            let (phrases, acts) = (phrases.build(), Acts::new(&outlines, examples_of()));
-            (examples.join().expect("no panic"), phrases, acts)
-        });
-        let mut by_keyword = vec![Vec::new(); phrases.len()];
-        for (place, entry) in entries.iter().enumerate() {
-            entry.keywords.iter().for_each(|number| by_keyword[*number].push(place));
-        }
-        Self { entries, phrases, by_keyword, examples, acts }
+        Self { playbooks, index: OnceLock::new() }
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::new(&self.playbooks))
+    }
+
+    /// Does now what the first match would have to wait for.
+    pub fn prepare(&self) {
+        self.index();
     }
 
     /// All playbooks, those included that are only added to others.
     pub fn all(&self) -> Vec<&Playbook> {
-        self.entries.iter().map(|entry| &entry.playbook).collect()
+        self.playbooks.iter().collect()
     }
 
     /// All playbooks that can be followed by themselves.
     pub fn playbooks(&self) -> impl Iterator<Item = &Playbook> {
-        self.candidates().map(|entry| &entry.playbook)
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| entry.is_candidate())
+        self.playbooks.iter().filter(|playbook| playbook.is_candidate())
     }
 
     /// The playbook of that name.
@@ -203,7 +198,7 @@ impl Library {
         };
         let likeness = self.likeness(text, aside.clone());
         let to_the_point =
-            self.ranked(Entry::is_candidate, text, aside, &likeness).into_iter().next().filter(outweighs);
+            self.ranked(Playbook::is_candidate, text, aside, &likeness).into_iter().next().filter(outweighs);
         let is_general = outline.name == GENERAL_OUTLINE;
         let beside = || if is_general { self.scored(subject).next().filter(outweighs) } else { None };
         to_the_point.or_else(beside).map(|(playbook, score)| (playbook, score >= GUIDING_SCORE))
@@ -211,14 +206,9 @@ impl Library {
 
     /// The usual course of the kind of work that `text` asks for: the outline that fits it best, else the general one.
     pub fn outline(&self, text: &str) -> &Playbook {
-        let outlines = || self.entries.iter().filter(|entry| entry.playbook.outline);
-        let best = self
-            .ranked(|entry| entry.playbook.outline && entry.playbook.name != GENERAL_OUTLINE, text, 0..0, &[])
-            .into_iter()
-            .next()
-            .map(|(playbook, _)| playbook);
-        let general =
-            || outlines().map(|entry| &entry.playbook).find(|playbook| playbook.name == GENERAL_OUTLINE);
+        let is_special = |playbook: &Playbook| playbook.outline && playbook.name != GENERAL_OUTLINE;
+        let best = self.ranked(is_special, text, 0..0, &[]).into_iter().next().map(|(playbook, _)| playbook);
+        let general = || self.playbooks.iter().find(|playbook| playbook.name == GENERAL_OUTLINE);
         best.or_else(general).expect("built-in outlines can only be replaced")
     }
 
@@ -229,17 +219,18 @@ impl Library {
 
     /// The playbooks that fit `text` with their scores, the best first.
     pub fn scored(&self, text: &str) -> impl Iterator<Item = (&Playbook, usize)> {
-        self.ranked(Entry::is_candidate, text, 0..0, &self.likeness(text, text.len()..text.len())).into_iter()
+        self.ranked(Playbook::is_candidate, text, 0..0, &self.likeness(text, text.len()..text.len()))
+            .into_iter()
     }
 
     /// How like the examples of each playbook `text` is, whose bytes `aside` count less.
     fn likeness(&self, text: &str, aside: Range<usize>) -> Vec<f32> {
-        let mut likeness = vec![0.0; self.entries.len()];
+        let mut likeness = vec![0.0; self.playbooks.len()];
         let (main, beside) = match (text.get(..aside.start), text.get(aside)) {
             (Some(main), Some(beside)) if !main.trim().is_empty() => (main, beside),
             _ => (text, ""),
         };
-        self.examples.like(main, beside).into_iter().for_each(|(place, like)| likeness[place] = like);
+        self.index().examples.like(main, beside).into_iter().for_each(|(place, like)| likeness[place] = like);
         likeness
     }
 
@@ -252,37 +243,35 @@ impl Library {
 
     fn ranked(
         &self,
-        is_meant: fn(&Entry) -> bool,
+        is_meant: fn(&Playbook) -> bool,
         text: &str,
         aside: Range<usize>,
         likeness: &[f32],
     ) -> Vec<(&Playbook, usize)> {
+        let Index { entries, phrases, by_keyword, acts, .. } = self.index();
         let folded = fold(text);
-        let found = self.phrases.find(&folded);
+        let found = phrases.find(&folded);
         let place_of = |end: usize| fold(text.get(..end).unwrap_or(text)).len();
         let aside = place_of(aside.start)..place_of(aside.end);
         let like = |place: usize| likeness.get(place).copied().unwrap_or_default();
         let is_question = text.trim_end().ends_with(['?', '？']);
-        let weight = |number, at| match weight(self.phrases.phrase(number)) {
+        let weight = |number, at| match weight(phrases.phrase(number)) {
             0..CLEAR_WEIGHT if aside.contains(&at) => 0,
             weight => weight,
         };
-        let mut has_keyword = vec![false; self.entries.len()];
-        found
-            .numbers()
-            .flat_map(|number| &self.by_keyword[number])
-            .for_each(|&place| has_keyword[place] = true);
-        let entries = self.entries.iter().enumerate().filter(|(place, entry)| {
+        let mut has_keyword = vec![false; entries.len()];
+        found.numbers().flat_map(|number| &by_keyword[number]).for_each(|&place| has_keyword[place] = true);
+        let meant = self.playbooks.iter().zip(entries).enumerate().filter(|(place, (playbook, _))| {
             // Only a question can fit a playbook without any of its keywords or examples.
-            is_meant(entry) && (has_keyword[*place] || like(*place) > 0.0 || is_question)
+            is_meant(playbook) && (has_keyword[*place] || like(*place) > 0.0 || is_question)
         });
-        let act = self.acts.of(&folded);
-        let scored = entries.map(|(place, entry)| {
-            let score = entry.score(&found, is_question, like(place), weight) as f32;
+        let act = acts.of(&folded);
+        let scored = meant.map(|(place, (playbook, entry))| {
+            let score = entry.score(playbook, &found, is_question, like(place), weight) as f32;
             // The owner of a playbook knows what it is for.
-            let act = act.filter(|_| entry.playbook.built_in);
-            let fit = act.map_or(1.0, |act| self.acts.fit(place, act));
-            (&entry.playbook, (score * (FOREIGN_ACT + (1.0 - FOREIGN_ACT) * fit)).round() as usize)
+            let act = act.filter(|_| playbook.built_in);
+            let fit = act.map_or(1.0, |act| acts.fit(place, act));
+            (playbook, (score * (FOREIGN_ACT + (1.0 - FOREIGN_ACT) * fit)).round() as usize)
         });
         let mut fitting: Vec<_> = scored.filter(|(_, score)| *score >= MIN_SCORE).collect();
         fitting.sort_by_key(|(_, score)| Reverse(*score));
@@ -291,7 +280,7 @@ impl Library {
 
     /// The phrases of playbooks in `text`.
     pub(crate) fn phrases_in(&self, text: &str) -> PhraseMatches {
-        self.phrases.find(&fold(text))
+        self.index().phrases.find(&fold(text))
     }
 
     /// For each step of `playbook`, whether it is for a text in which these phrases were found.
@@ -303,8 +292,8 @@ impl Library {
     /// The place of the step of `playbook` that does what a part of a goal asks for in which these phrases were found: the
     /// one with the longest of them.
     pub(crate) fn covering(&self, playbook: &Playbook, found: &PhraseMatches) -> Option<usize> {
-        let longest = |phrases: &Vec<usize>| {
-            found.among(phrases).map(|(number, _)| self.phrases.phrase(number).len()).max()
+        let longest = |numbers: &Vec<usize>| {
+            found.among(numbers).map(|(number, _)| self.index().phrases.phrase(number).len()).max()
         };
         let lengths = self.entry(playbook)?.covers.iter().enumerate();
         let lengths = lengths.filter_map(|(place, phrases)| Some((longest(phrases)?, Reverse(place))));
@@ -312,25 +301,49 @@ impl Library {
     }
 
     fn entry(&self, playbook: &Playbook) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.playbook.name == playbook.name)
+        let place = self.playbooks.iter().position(|other| other.name == playbook.name)?;
+        Some(&self.index().entries[place])
     }
 
     /// The steps that are added to plans of other playbooks where one of `texts` calls for them.
     pub fn addons(&self, texts: &[&str]) -> Vec<&PlaybookStep> {
-        let addons = self.entries.iter().filter(|entry| entry.playbook.addon);
-        let fits = |entry: &&Entry| {
-            texts.iter().any(|text| {
-                entry.keyword_score(&self.phrases.find(&fold(text)), false, |number, _| {
-                    weight(self.phrases.phrase(number))
-                }) > 0
-            })
+        let Index { entries, phrases, .. } = self.index();
+        let addons = self.playbooks.iter().zip(entries).filter(|(playbook, _)| playbook.addon);
+        let found: Vec<PhraseMatches> = texts.iter().map(|text| phrases.find(&fold(text))).collect();
+        let weight = |number, _| weight(phrases.phrase(number));
+        let fits = |(playbook, entry): &(&Playbook, &Entry)| {
+            found.iter().any(|found| entry.keyword_score(playbook, found, false, weight) > 0)
         };
-        addons.filter(fits).filter_map(|entry| entry.playbook.steps.first()).collect()
+        addons.filter(fits).filter_map(|(playbook, _)| playbook.steps.first()).collect()
+    }
+}
+
+impl Index {
+    fn new(playbooks: &[Playbook]) -> Self {
+        let mut phrases = PhraseSetBuilder::default();
+        let entries: Vec<Entry> =
+            playbooks.iter().map(|playbook| Entry::new(playbook, &mut phrases)).collect();
+        let mut outlines: Vec<&Playbook> = playbooks.iter().filter(|playbook| playbook.outline).collect();
+        outlines.sort_by_key(|outline| !outline.matches.any_of.is_empty());
+        let folded = |playbook: &Playbook| playbook.matches.examples.iter().map(|text| fold(text)).collect();
+        let folded: Vec<Vec<String>> = playbooks.iter().map(folded).collect();
+        let examples_of = || folded.iter().map(Vec::as_slice);
+        // Every start of the service waits for these.
+        let (examples, phrases, acts) = std::thread::scope(|scope| {
+            let examples = scope.spawn(|| Examples::new(examples_of()));
+            let (phrases, acts) = (phrases.build(), Acts::new(&outlines, examples_of()));
+            (examples.join().expect("no panic"), phrases, acts)
+        });
+        let mut by_keyword = vec![Vec::new(); phrases.len()];
+        for (place, entry) in entries.iter().enumerate() {
+            entry.keywords.iter().for_each(|number| by_keyword[*number].push(place));
+        }
+        Self { entries, phrases, by_keyword, examples, acts }
     }
 }
 
 impl Entry {
-    fn new(playbook: Playbook, phrases: &mut PhraseSetBuilder) -> Self {
+    fn new(playbook: &Playbook, phrases: &mut PhraseSetBuilder) -> Self {
         let Match { keywords, any_of, none_of, .. } = &playbook.matches;
         Self {
             keywords: phrases.numbers(keywords),
@@ -338,39 +351,33 @@ impl Entry {
             none_of: phrases.numbers(none_of),
             when: playbook.steps.iter().map(|step| phrases.numbers(&step.when)).collect(),
             covers: playbook.steps.iter().map(|step| phrases.numbers(&step.covers)).collect(),
-            playbook,
         }
     }
 
-    /// Whether it can be followed by itself.
-    fn is_candidate(&self) -> bool {
-        !self.playbook.addon && !self.playbook.outline
-    }
-
-    /// How well the playbook fits the text in which these phrases were found, by their `weight` at their places, and which
+    /// How well `playbook` fits the text in which these phrases were found, by their `weight` at their places, and which
     /// is like its examples; 0: not at all.
     fn score(
         &self,
+        playbook: &Playbook,
         found: &PhraseMatches,
         is_question: bool,
         likeness: f32,
         weight: impl Fn(usize, usize) -> usize,
     ) -> usize {
-        let by_keywords = self.keyword_score(found, is_question, weight);
+        let by_keywords = self.keyword_score(playbook, found, is_question, weight);
         let score = by_keywords.min(MAX_KEYWORD_SCORE) + (likeness * LIKENESS_SCORE).round() as usize;
         match by_keywords {
-            1.. if self.playbook.built_in && self.playbook.matches.examples.is_empty() => {
-                by_keywords + MIN_SCORE
-            }
-            1..CLEAR_WEIGHT if !self.playbook.built_in => score.max(by_keywords + OWN_IF_UNCLEAR),
-            CLEAR_WEIGHT.. if !self.playbook.built_in => score.max(by_keywords + OWN),
+            1.. if playbook.built_in && playbook.matches.examples.is_empty() => by_keywords + MIN_SCORE,
+            1..CLEAR_WEIGHT if !playbook.built_in => score.max(by_keywords + OWN_IF_UNCLEAR),
+            CLEAR_WEIGHT.. if !playbook.built_in => score.max(by_keywords + OWN),
             _ => score,
         }
     }
 
-    /// How well the playbook fits by its keywords.
+    /// How well `playbook` fits by its keywords.
     fn keyword_score(
         &self,
+        playbook: &Playbook,
         found: &PhraseMatches,
         is_question: bool,
         weight: impl Fn(usize, usize) -> usize,
@@ -386,11 +393,11 @@ impl Entry {
             return 0;
         }
         let leading = if leads { LEADING } else { 0 };
-        if self.playbook.matches.starts_with {
+        if playbook.matches.starts_with {
             return if leads || is_question { 1 + LEADING } else { 0 };
         }
         let total = score + leading + usize::from(!self.any_of.is_empty());
-        if score == 0 || total < self.playbook.matches.min_score { 0 } else { total }
+        if score == 0 || total < playbook.matches.min_score { 0 } else { total }
     }
 }
 
