@@ -33,6 +33,7 @@ pub async fn serve(
     grace: Duration,
     stop: impl Future<Output = ()>,
 ) {
+    service.planner.prepare();
     let housekeeper = service.clone();
     let housekeeping = tokio::spawn(async move { housekeeper.housekeeping().await });
     let arms = service.refresh_arms().await;
@@ -85,7 +86,6 @@ async fn serve_http(settings: Settings) -> Result<(), String> {
     warn_about(&settings);
     server::raise_open_file_limit();
     let service = PlannerService::from_settings(&settings)?;
-    settings.playbooks.prepare();
     let listener = server::bind(&settings.host, settings.port, PREFIX).await?;
     let signals = StopSignals::listen()?;
     let on_second = service.clone();
@@ -119,7 +119,7 @@ async fn serve_mcp(settings: Settings) -> Result<(), String> {
     log_model_notice(&settings);
     config::warn_about_unknown(&settings.unknown_variables);
     let service = PlannerService::from_settings(&settings)?;
-    settings.playbooks.prepare();
+    service.planner.prepare();
     let signals = StopSignals::listen()?;
     info!(
         version = env!("CARGO_PKG_VERSION"),

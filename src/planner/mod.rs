@@ -133,6 +133,11 @@ impl PlannerArm {
         Self { arms: ArmSets::new(registry, rules, metrics), engine, playbooks, guides }
     }
 
+    /// Does now what the first plan would have to wait for.
+    pub fn prepare(&self) {
+        self.playbooks.prepare();
+    }
+
     /// The same planner with these playbooks.
     #[must_use]
     pub fn with_playbooks(self, playbooks: Arc<Library>) -> Self {
@@ -199,8 +204,8 @@ impl PlannerArm {
     /// Everything that plans depend on except the request and the [arms](Self::arms_version), as a text for cache keys.
     pub fn cache_scope(&self) -> String {
         let SharedSettings { rules, max_prompt_arms, critics, .. } = &self.arms.shared;
-        let playbooks = self.playbooks.all();
-        format!("{:?} {rules:?} {max_prompt_arms} {critics:?} {playbooks:?}", self.origin())
+        let playbooks = self.playbooks.fingerprint();
+        format!("{:?} {rules:?} {max_prompt_arms} {critics:?} {playbooks:x}", self.origin())
     }
 
     /// Reads a request for a plan from JSON.

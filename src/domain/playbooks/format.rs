@@ -16,7 +16,7 @@ const SLOTS: [&str; 4] = ["object", "part", "goal", "constraints"];
 ///
 /// Fields that a playbook must have are read as empty where they are missing, so that [`Playbook::faults`] can name
 /// all of them at once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Playbook {
     /// Unique name: lower-case letters, digits and dashes.
@@ -49,7 +49,7 @@ pub struct Playbook {
 }
 
 /// How a playbook is followed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// As guidance for LLMs, which may deviate.
@@ -61,7 +61,7 @@ pub enum Mode {
 
 /// Which goals a playbook is for. Phrases match whole words in any case, with English endings; with an asterisk before
 /// them also the end of a longer word.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
     /// Phrases that point to it; each one found counts, longer ones more.
@@ -82,7 +82,7 @@ pub struct Match {
 }
 
 /// One step of a playbook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlaybookStep {
     /// Its name, for dependencies within the playbook. Where it is missing, the number of the step.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -140,6 +141,13 @@ impl Library {
     /// Does now what the first match would have to wait for.
     pub fn prepare(&self) {
         self.index();
+    }
+
+    /// A number that differs for other playbooks.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.playbooks.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// All playbooks, those included that are only added to others.

@@ -75,7 +75,10 @@ pub(super) fn leading_condition<'t>(text: &'t str, language: &Language) -> (Opti
         commas.map(|(at, comma)| (at, language.without_lead_ins(&text[at + comma.len()..])));
     let words = text.match_indices(' ').skip(CONDITION_WORDS).map(|(at, _)| (at, &text[at + 1..]));
     let mut verbs = words.filter(|(_, rest)| language.opens_clearly(rest));
-    match behind_commas.find(|(_, request)| language.opens_part(request)).or_else(|| verbs.next()) {
+    // "如果油泵磨损就更换"
+    let mut thens = text.match_indices('就').map(|(at, then)| (at, &text[at + then.len()..]));
+    let behind_comma = behind_commas.find(|(_, request)| language.opens_part(request));
+    match behind_comma.or_else(|| verbs.next()).or_else(|| thens.next()) {
         Some((at, request)) => (Some(&text[..at]), request),
         None => (None, text),
     }
@@ -170,7 +173,9 @@ fn separator(sentence: &str, at: usize, language: &Language) -> Option<usize> {
             let is_joint = |joint: &&String| {
                 let follows_verb =
                     || language.unspaced_verbs.iter().any(|verb| sentence[..at].ends_with(verb.as_str()));
-                rest.starts_with(joint.as_str()) && (joint.as_str() != "后" || follows_verb())
+                // "一并更换"
+                let is_adverb = || joint.as_str() == "并" && sentence[..at].ends_with('一');
+                rest.starts_with(joint.as_str()) && !is_adverb() && (joint.as_str() != "后" || follows_verb())
             };
             let joint = language.unspaced_joints.iter().find(is_joint)?;
             return language.joins_unspaced(&rest[joint.len()..]).then_some(joint.len());

@@ -56,7 +56,7 @@ const UNITS: &[(f64, &[&str])] = &[
     (1.0, &[
         "s", "sec", "secs", "second", "seconds", "sekunde", "sekunden", "segundos", "secondes", "секунд", "秒",
     ]),
-    (60.0, &["m", "min", "mins", "minute", "minutes", "minuten", "minutos", "минут", "минуты", "分钟", "分"]),
+    (60.0, &["m", "min", "mins", "minute", "minutes", "minuten", "minutos", "минут", "минуты", "分钟"]),
     (3_600.0, &[
         "h", "hr", "hrs", "hour", "hours", "stunde", "stunden", "hora", "horas", "heure", "heures", "小时",
     ]),

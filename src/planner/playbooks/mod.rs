@@ -53,6 +53,8 @@ const HEADING_WORDS: usize = 3;
 const LONG_WORK_SECONDS: u32 = 4 * 604_800;
 /// Shorter times in a goal are properties of what it is about, in seconds: "answers in under 2 seconds".
 const SHORTEST_WORK_SECONDS: u32 = 60;
+/// A time in a goal is also such a property if the work usually takes more than this many times as long.
+const MOST_TIMES_TOO_SHORT: u32 = 500;
 /// What every rationale says.
 const MADE_BY: &str = "Made by the embedded planner, without a language model.";
 
@@ -121,7 +123,9 @@ impl EmbeddedPlanner {
     /// The plan for a goal that was read.
     fn follow(&self, request: &PlanRequest, read: &ReadGoal<'_>) -> Proposal {
         let ReadGoal { matched, aside, background, found } = read;
-        let (constraints, mut limit) = constraints_of(request);
+        let (constraints, given) = constraints_of(request);
+        let said = limit_in_goal(request);
+        let mut limit = said.into_iter().chain(given).min();
         let budget = request.budget.unwrap_or_default();
         let rules = budget.within(&self.rules);
         let goal = wording::one_line(&request.goal);
@@ -135,7 +139,13 @@ impl EmbeddedPlanner {
             limit,
         };
         let mut nodes = compose::compose(matched, &frame);
+        // "Run 10 km in under 55 minutes"
+        let is_property = said.is_some_and(|seconds| total(&nodes) / MOST_TIMES_TOO_SHORT > seconds);
+        if is_property {
+            limit = given;
+        }
         if limit.is_none()
+            && !is_property
             && let Some((seconds, must_fit)) = limit::frame(&request.goal)
         {
             stretch(&mut nodes, seconds);
@@ -153,7 +163,8 @@ impl EmbeddedPlanner {
 
     /// The plan for arms that are known by their descriptions only; `None` if none fits.
     fn propose_tools(&self, request: &PlanRequest) -> Option<Draft> {
-        let (constraints, limit) = constraints_of(request);
+        let (constraints, given) = constraints_of(request);
+        let limit = limit_in_goal(request).into_iter().chain(given).min();
         let budget = request.budget.unwrap_or_default();
         let rules = budget.within(&self.rules);
         let tools::ToolPlan { mut nodes, matched, unmatched } =
@@ -248,12 +259,21 @@ pub(in crate::planner) fn clauses(goal: &str) -> Vec<String> {
     parts::split(goal).parts.into_iter().map(|part| part.text).collect()
 }
 
-/// The constraints of `request`, each on one line, and the tightest time limit in it.
+/// How long the work may take as the goal itself says.
+fn limit_in_goal(request: &PlanRequest) -> Option<u32> {
+    limit::of(&request.goal).filter(|seconds| *seconds >= SHORTEST_WORK_SECONDS)
+}
+
+/// How long all steps take, one after the other.
+fn total(nodes: &[Node]) -> u32 {
+    nodes.iter().fold(0, |total, node| total.saturating_add(node.seconds))
+}
+
+/// The constraints of `request`, each on one line, and the tightest time limit in them or in its budget.
 fn constraints_of(request: &PlanRequest) -> (Vec<String>, Option<u32>) {
     let lines = request.constraints.iter().map(|text| wording::one_line(text));
     let constraints: Vec<String> = lines.filter(|text| !text.is_empty()).collect();
-    let goal = limit::of(&request.goal).filter(|seconds| *seconds >= SHORTEST_WORK_SECONDS);
-    let said = goal.into_iter().chain(constraints.iter().filter_map(|text| limit::of(text))).min();
+    let said = constraints.iter().filter_map(|text| limit::of(text)).min();
     let given = request.budget.and_then(|budget| budget.max_duration_seconds);
     let given = given.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
     (constraints, said.into_iter().chain(given).min())
@@ -261,7 +281,7 @@ fn constraints_of(request: &PlanRequest) -> (Vec<String>, Option<u32>) {
 
 /// Lets work that takes weeks use the whole time that the goal names for it: "Learn Spanish in six months".
 fn stretch(nodes: &mut [Node], frame: u32) {
-    let total: u32 = nodes.iter().fold(1, |total, node| total.saturating_add(node.seconds));
+    let total = total(nodes).saturating_add(1);
     if let Some(longest) = nodes.iter_mut().max_by_key(|node| node.seconds)
         && longest.seconds >= LONG_WORK_SECONDS
     {

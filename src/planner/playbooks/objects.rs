@@ -2,7 +2,7 @@
 
 use super::language::{Language, Opening, first_word, without_separable};
 use super::parts::trimmed;
-use super::wording::{quoted, without_quotations};
+use super::wording::{lower_first, quoted, without_quotations};
 
 /// Longest object in a step, in characters.
 pub(super) const OBJECT_CHARS: usize = 80;
@@ -47,6 +47,8 @@ pub(super) fn object_of(text: &str, opening: Option<Opening>, language: &Languag
         Some((article, noun)) if ["a", "an"].contains(&article.to_lowercase().as_str()) => {
             format!("the {noun}")
         }
+        // "The new library rules"
+        _ if opening.is_none() => lower_first(object),
         _ => object.to_owned(),
     };
     if known.is_empty() {

@@ -41,6 +41,8 @@ pub(super) struct Part {
     pub(super) opening: Option<Opening>,
     /// Where in its words it begins to say how, when, where or for what it is done.
     pub(super) aside: usize,
+    /// Where in its words the name of an earlier thing begins, which the goal has a pronoun for.
+    pub(super) referred: Option<usize>,
     /// When it is done.
     pub(super) turn: Turn,
     /// What must be so before it is done: "if the fence is repaired" → "the fence is repaired".
@@ -90,7 +92,11 @@ pub(super) fn split(goal: &str) -> Goal {
     for (index, sentence) in sentences.iter().enumerate() {
         let sentence = without_marker(sentence);
         // "We want to share the survey. Anonymise it and write the agreement."
-        if language.is_wish(sentence) && sentences[index + 1..].iter().any(|later| language.requests(later)) {
+        let later = || sentences[index + 1..].iter();
+        let is_wish = language.is_wish(sentence) && later().any(|later| language.requests(later));
+        // "差评越来越多。请找出原因"
+        let is_unspaced = || sentence.contains(is_ideograph) && language.opening(sentence).is_none();
+        if is_wish || is_unspaced() && later().any(|later| language.is_polite(later)) {
             background.push(trimmed(sentence));
             continue;
         }
@@ -112,20 +118,12 @@ pub(super) fn split(goal: &str) -> Goal {
             // A heading.
             continue;
         }
-        let text = match text.split_once(": ").or_else(|| text.split_once(", ")) {
-            // "Every Friday: collect the timesheets and check them", "By Friday, pay the rent and cancel the gym"
-            Some((heading, request))
-                if language.opening(heading).is_none()
-                    && language.behind_condition(heading).is_none()
-                    && (heading.split(' ').count() <= HEADING_WORDS || language.begins_time(heading))
-                    && (text.contains(": ")
-                        || language.begins_aside(heading.split(' ').next().unwrap_or_default()))
-                    && language.opens_part(request) =>
-            {
+        let text = match heading(text, language) {
+            Some((heading, request)) => {
                 background.push(trimmed(heading));
                 request
             }
-            _ => text,
+            None => text,
         };
         let text = match statement(text, language) {
             Some((statement, request)) => {
@@ -190,6 +188,25 @@ pub(super) fn split(goal: &str) -> Goal {
     Goal { parts, background }
 }
 
+/// What is said before a request, and that: "Every Friday: collect the timesheets and check them", "By Friday, pay the rent
+/// and cancel the gym".
+fn heading<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str)> {
+    if let Some((circumstance, request)) = text.split_once('，')
+        && language.is_circumstance(circumstance)
+    {
+        return Some((circumstance, request));
+    }
+    let (heading, request) = text.split_once(": ").or_else(|| text.split_once(", "))?;
+    let is_short = heading.split(' ').count() <= HEADING_WORDS || language.begins_time(heading);
+    let is_aside = || language.begins_aside(heading.split(' ').next().unwrap_or_default());
+    let is_heading = language.opening(heading).is_none()
+        && language.behind_condition(heading).is_none()
+        && is_short
+        && (text.contains(": ") || is_aside())
+        && language.opens_part(request);
+    is_heading.then_some((heading, request))
+}
+
 pub(super) fn trimmed(text: &str) -> String {
     let text =
         text.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '，' | '、' | ':' | ';' | '；'));
@@ -215,21 +232,38 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
         }
     }
     for index in (0..texts.len().saturating_sub(1)).rev() {
-        if texts[index].contains(' ') || language.opening(&texts[index]) != Some(Opening::English) {
+        let (verb, next) = (&texts[index], &texts[index + 1]);
+        let Some(opening) = language.opening(verb).filter(|_| !verb.contains(' ')) else { continue };
+        let is_unspaced = verb.contains(is_ideograph);
+        if is_unspaced && verb.chars().count() > BARE_VERB_CHARS || language.opens_with_object(next) {
             continue;
         }
-        match texts[index + 1].split_once(' ') {
-            _ if texts[index + 1].ends_with(OTHERWISE) => {}
-            Some((_, object)) if !language.is_pronoun(object.split(' ').next().unwrap_or_default()) => {
-                texts[index] = format!("{} {object}", texts[index]);
+        // "Order and set up ten laptops"
+        let object = language.behind_verb(next);
+        let object = object
+            .split_once(' ')
+            .filter(|(word, _)| PARTICLES.contains(word))
+            .map_or(object, |(_, rest)| rest);
+        let names_thing =
+            !object.is_empty() && !language.is_pronoun(object.split(' ').next().unwrap_or_default());
+        match opening {
+            _ if next.ends_with(OTHERWISE) => {}
+            _ if names_thing => {
+                texts[index] = format!("{verb}{}{object}", if is_unspaced { "" } else { " " });
             }
-            _ => {
+            Opening::Foreign => {}
+            Opening::English => {
                 let next = texts.remove(index + 1);
                 texts[index] = format!("{} and {next}", texts[index]);
             }
         }
     }
 }
+
+/// Most characters of a verb without its object, in scripts without spaces.
+const BARE_VERB_CHARS: usize = 2;
+/// The second words of verbs: "set up", "carry out".
+const PARTICLES: [&str; 9] = ["up", "out", "off", "on", "down", "over", "back", "away", "apart"];
 
 /// Verbs whose objects are persons, for whom "it" does not stand: "have the CFO sign it".
 const ASKING: [&str; 7] = ["have", "let", "ask", "tell", "get", "help", "remind"];
@@ -243,6 +277,10 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
         text = rest;
     }
     let opening = language.opening(&text);
+    // "How do I prune old apple trees?"
+    if opening.is_some() {
+        text.truncate(text.trim_end_matches(['?', '？', ' ']).len());
+    }
     // "Review the lease and sign"
     if opening == Some(Opening::English)
         && !text.contains(' ')
@@ -250,7 +288,7 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
     {
         text = format!("{text} {first}");
     }
-    let mut object = object_of(&text, opening, language);
+    let (mut object, mut referred) = (object_of(&text, opening, language), None);
     let name = object.trim_matches(['“', '”']).to_owned();
     let first = name.split(' ').next().unwrap_or_default();
     // "… and report to the board": about what was found before.
@@ -304,12 +342,13 @@ fn part(mut text: String, language: &Language, before: &mut Vec<String>) -> Part
             && behind.next().is_none_or(|word| language.begins_aside(word))
         {
             text.replace_range(at + 1..at + 1 + pronoun.len(), &object);
+            referred = Some(at + 1);
         }
     }
     let text = with_list_in_brackets(text);
     let aside = aside(&text, opening, language);
     let condition = condition(&text, language);
-    Part { text, object, opening, aside, turn, condition, heads }
+    Part { text, object, opening, aside, referred, turn, condition, heads }
 }
 
 /// Whether `object` looks like the name of several things, or of two.

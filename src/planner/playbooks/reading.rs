@@ -51,19 +51,21 @@ impl EmbeddedPlanner {
             // "Could you book a table?"
             let said = part.text.trim_end_matches(['?', '？', ' ']);
             let said = if part.opening.is_some() { said } else { &part.text };
-            // "Get it fixed"
-            let text = match language.caused(said) {
-                Some(verb) => format!("{verb} it, {said}"),
-                None => language.with_plain_verb(said),
-            };
+            let caused = language.caused(said);
+            let is_caused = caused.is_some();
+            let text = caused.unwrap_or_else(|| language.with_plain_verb(said));
             let outline = self.library.outline(&text);
-            let aside = text.len() - said.len() + part.aside.min(said.len());
+            // "…, document it and announce it": what it is says little about what is done with it.
+            let matter = part.referred.unwrap_or(part.aside);
+            let aside = if is_caused { text.len() } else { text.len() - said.len() + matter.min(said.len()) };
             let subject = language.before_times(&text);
             let fits =
                 |best: &(&Playbook, bool)| asked != Some(NO_PLAYBOOK) && self.can_follow(best.0, &found);
             let alone = self.library.best(&text, aside..text.len(), subject, outline, place).filter(fits);
             // "The page is slow, please fix it"
-            let refers = said.split(' ').any(|word| language.is_pronoun(word));
+            let refers = said.split(' ').any(|word| language.is_pronoun(word))
+                // "…, find out why"
+                || said.rsplit(' ').next().is_some_and(|last| language.is_question_word(last));
             let with_background = || {
                 let (text, subject) = (format!("{text} {before}"), format!("{subject} {before}"));
                 self.library.best(&text, aside..text.len(), &subject, outline, place).filter(fits)

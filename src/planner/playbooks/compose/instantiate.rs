@@ -13,6 +13,8 @@ use crate::domain::playbooks::{GENERAL_OUTLINE, Library, Mode, Playbook, Playboo
 
 /// The result of steps that make a copy, which serves later parts too.
 const BACKUP: &str = "backup";
+/// Results of which a plan needs one, whatever it is about.
+const SAME_EVERYWHERE: [&str; 3] = ["tests", "reviewed", BACKUP];
 /// Duration of the check of a condition, in seconds.
 const GATE_SECONDS: u32 = 1_800;
 /// A goal of so many parts has only what they ask for done, what leads up to the first, and what checks it.
@@ -58,8 +60,11 @@ pub(super) fn instantiate(
         let arm = staff.for_step(step).or(core_arm.filter(|_| must_be_done));
         let arm = arm.or_else(|| outline_arm(step, group, place, frame, nodes));
         let is_spare = !is_covering && is_spare(groups, place, index, frame.library);
+        // "Send the invoice" asks for the sending, whatever else the step is for.
+        let is_asked_for = step.needs_checks()
+            && group.iter().any(|part| asked_for(part, playbook, frame.library).contains(&index));
         let is_wanted = is_covering
-            || applies[index]
+            || (applies[index] || is_asked_for)
                 && !is_spare
                 && (!ends || closes || guards(&step.produces, &groups[place + 1..]));
         let Some(arm) = arm.filter(|_| is_wanted) else {
@@ -78,7 +83,8 @@ pub(super) fn instantiate(
                 before = [nodes.len() - 1].into();
             }
             let action = frame.filler.fill(if is_brief { without_manner(action) } else { action }, part);
-            let own_arm = if is_core && step.arm.is_none() { staff.named_in(&action) } else { None };
+            let is_asked_for = is_core || is_asked_for;
+            let own_arm = staff.named_in(&action).filter(|_| is_asked_for && step.arm.is_none());
             nodes.push(Node {
                 action,
                 arm: own_arm.unwrap_or(arm),
@@ -294,7 +300,7 @@ pub(super) fn drop_inner_checks(groups: &[Group<'_>], nodes: &mut Vec<Node>) {
 /// the work as a whole, or the part has the words for which a step that cannot be undone is there.
 pub(super) fn asked_for(part: &Matched<'_>, playbook: &Playbook, library: &Library) -> Vec<usize> {
     let text = &part.part.text;
-    let verb = Language::get().caused(text).unwrap_or_else(|| first_word(text));
+    let verb = first_word(Language::get().caused(text).as_deref().unwrap_or(text));
     let stands_for_all = playbook.matches.keywords.contains(&verb);
     let applies = library.applicable(playbook, &library.phrases_in(&part.part.text));
     let is_asked_for = |at: &usize| {
@@ -316,7 +322,9 @@ fn absorbed(groups: &[Group<'_>], place: usize, library: &Library, nodes: &mut [
         let (playbook, own) = (groups[node.group][0].playbook, group[0].playbook);
         let may_do_it = if own.outline { node.needs_checks } else { own.name == playbook.name };
         let is_asked_for = may_do_it && asked_for(group[0], playbook, library).contains(&node.step);
-        let makes_it = !produced.is_empty() && produced.iter().all(|result| node.produces.contains(result));
+        let is_same = |result: &&String| SAME_EVERYWHERE.contains(&result.as_str());
+        let makes_it = !produced.is_empty()
+            && produced.iter().all(|result| is_same(result) && node.produces.contains(result));
         !node.is_core && (is_asked_for || makes_it)
     };
     // Parts that steps of this group cover need the group.

@@ -161,7 +161,13 @@ fn ordered<'a>(groups: &[Group<'a>]) -> Vec<Group<'a>> {
                 step.consumes.iter().any(|result| produced.contains(result) && !own.contains(result))
             };
             let feeds_back = |step: &PlaybookStep| step.consumes.iter().any(|result| own.contains(result));
-            steps(&groups[group]).any(is_fed) && !steps(&groups[*other]).any(feeds_back)
+            // "Publish version 2 and post about it"
+            let tells = |group: &Group<'a>| {
+                steps(group).any(|step| step.outward && !step.irreversible)
+                    && !steps(group).any(|step| step.is_core() && step.irreversible)
+            };
+            let is_told = steps(&groups[group]).any(|step| step.irreversible) && tells(&groups[*other]);
+            !is_told && steps(&groups[group]).any(is_fed) && !steps(&groups[*other]).any(feeds_back)
         };
         let at = order.iter().position(|other| *other == group).expect("each once");
         if let Some(last) = order.iter().rposition(feeds).filter(|last| *last > at) {
@@ -197,12 +203,12 @@ fn join_groups(nodes: &mut [Node]) {
         for core in for_core.clone() {
             for_core.extend(ancestors(nodes, core));
         }
-        if linked.iter().any(|at| for_core.contains(at) || for_core.is_empty()) {
-            continue;
-        }
+        let is_linked = linked.iter().any(|at| for_core.contains(at) || for_core.is_empty());
         let leaves = (0..group).rev().map(|before| leaves(nodes, before)).find(|leaves| !leaves.is_empty());
         let waiting: Vec<usize> = members(nodes, group)
-            .filter(|at| nodes[*at].needs.is_empty() && (linked.is_empty() || for_core.contains(at)))
+            .filter(|at| linked.is_empty() || for_core.contains(at))
+            // What checks the work before waits for it, what prepares its own does not.
+            .filter(|at| if is_linked { nodes[*at].checks } else { nodes[*at].needs.is_empty() })
             .collect();
         for at in waiting {
             nodes[at].needs.extend(leaves.iter().flatten());
@@ -334,6 +340,13 @@ fn add_step(nodes: &mut Vec<Node>, step: &PlaybookStep, groups: &[Group<'_>], fr
     let count = nodes.len();
     let (group, needs, waiting): (usize, BTreeSet<usize>, Vec<usize>) = if step.checks() {
         let finals: Vec<usize> = (0..count).filter(|&at| nodes[at].needs_checks).collect();
+        // "Set up the new login, and turn off the old one once everyone has switched"
+        let waits = |at: &&usize| {
+            let mut texts = groups[nodes[**at].group].iter().map(|matched| matched.part.text.as_str());
+            texts.any(|text| frame.library.addons(&[text]).contains(&step))
+        };
+        let waiting: Vec<usize> = finals.iter().filter(waits).copied().collect();
+        let finals = if waiting.is_empty() { finals } else { waiting };
         let Some(group) = finals.first().map(|&at| nodes[at].group) else { return };
         let behind: HashSet<usize> = finals.iter().flat_map(|&at| waiting_for(nodes, at)).collect();
         let is_before =

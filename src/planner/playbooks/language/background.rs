@@ -1,9 +1,9 @@
 //! What a sentence says beside what it asks for: aims, reasons, conditions.
 
-use crate::text::{fold, is_ideograph};
+use crate::text::{find_phrase, fold, is_ideograph};
 
 use super::super::wording::without_quotations;
-use super::{Language, bare, first_word, strip_words};
+use super::{Language, Opening, bare, first_word, strip_words};
 
 /// Most words before one such as "wants".
 const SUBJECT_WORDS: usize = 6;
@@ -46,7 +46,14 @@ impl Language {
 
     /// Whether `sentence` clearly asks for something.
     pub(in super::super) fn requests(&self, sentence: &str) -> bool {
-        self.polite.strip(sentence).is_some() || self.opens_clearly(sentence)
+        self.is_polite(sentence)
+            || self.opens_clearly(sentence)
+            || self.opening(sentence) == Some(Opening::Foreign)
+    }
+
+    /// Whether `sentence` politely asks for something.
+    pub(in super::super) fn is_polite(&self, sentence: &str) -> bool {
+        self.polite.strip(sentence).is_some()
     }
 
     /// Whether `head` says what somebody wants: "La mairie veut organiser une fête".
@@ -60,6 +67,13 @@ impl Language {
         self.before_words.contains(&first_word(text))
     }
 
+    /// Whether `text` says when, for what or within which limits something is done, in a script without spaces.
+    pub(in super::super) fn is_circumstance(&self, text: &str) -> bool {
+        self.unspaced_circumstances
+            .iter()
+            .any(|[start, end]| text.starts_with(start.as_str()) && text.ends_with(end.as_str()))
+    }
+
     /// Whether `text` asks for something behind a clause such as "before we sign".
     fn opens_behind_time_clause(&self, text: &str) -> bool {
         self.begins_time(text) && text.split_once(", ").is_some_and(|(_, request)| self.opens_part(request))
@@ -71,8 +85,8 @@ impl Language {
             |rest: &str, words: &[String]| words.iter().any(|word| strip_words(rest, word).is_some());
         // "…, but the amount must be corrected first"
         let is_duty = |rest: &str| {
-            let clause = rest.split([',', ';']).next().unwrap_or_default();
-            clause.split(' ').any(|word| self.duties.contains(&bare(word)))
+            let clause = fold(rest.split([',', ';']).next().unwrap_or_default());
+            self.duties.iter().any(|duty| find_phrase(&clause, &fold(duty)).is_some())
         };
         let mut places = text.char_indices().skip(1).filter(|(at, c)| {
             let before = text[..*at].trim_end();

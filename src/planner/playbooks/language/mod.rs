@@ -64,7 +64,9 @@ pub(super) struct Language {
     plans: Phrases,
     wanting: HashSet<String>,
     before_words: HashSet<String>,
-    duties: HashSet<String>,
+    duties: Vec<String>,
+    no_infinitives: HashSet<String>,
+    unspaced_circumstances: Vec<[String; 2]>,
     writing: HashSet<String>,
     conditions: Vec<String>,
     events: HashSet<String>,
@@ -134,6 +136,10 @@ impl Language {
             return false;
         }
         words.next().is_some_and(|second| {
+            // "…: sand and repaint the hull"
+            if second == "and" {
+                return words.next().is_some_and(|third| self.opening(third).is_some());
+            }
             let starts_name =
                 second.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit() || c == '"' || c == '“');
             // "…, screen applications", "draft help articles", but "…, test plans"
@@ -308,8 +314,14 @@ impl Language {
             }
             let mut starts = std::iter::once(0).chain(clause.match_indices(' ').map(|(at, _)| at + 1));
             // "Lege es vor" ends with the half of a verb.
-            let demands =
-                |at: &usize| self.demands.strip(&clause[*at..]).is_some_and(|rest| !rest.trim().is_empty());
+            // "Sort them by topic"
+            let is_time = |text: &str, rest: &str| {
+                first_word(text) != "by" || rest.starts_with(" the ") || self.names_date(rest)
+            };
+            let demands = |at: &usize| {
+                let text = &clause[*at..];
+                self.demands.strip(text).is_some_and(|rest| !rest.trim().is_empty() && is_time(text, rest))
+            };
             starts.find(demands).map(|at| &clause[at..])
         })
     }

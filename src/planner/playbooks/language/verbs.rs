@@ -79,7 +79,9 @@ impl Language {
         }
         // "prévenir les invités"
         let has_article = ["l'", "d'", "l’", "d’"].iter().any(|article| second.starts_with(article))
-            || self.object_articles.contains(&second);
+            || self.object_articles.contains(&second)
+            // "Vacuna a los perros"
+            || second == "a" && words.next().is_some_and(|third| self.object_articles.contains(&third));
         let is_infinitive = || {
             INFINITIVES.iter().any(|ending| first.ends_with(ending))
                 && first.chars().count() >= MIN_IMPERATIVE
@@ -132,18 +134,21 @@ impl Language {
         times.any(|end| is_work(&text[end..]))
     }
 
-    /// The verb of what `text` has somebody do: "get the brakes fixed" → "fix".
+    /// What `text` has somebody do: "get the brakes fixed by Friday" → "fix the brakes by Friday".
     pub(in super::super) fn caused(&self, text: &str) -> Option<String> {
-        let mut words = text.split_whitespace().map(bare);
-        if !CAUSING.contains(&words.next()?.as_str()) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if !CAUSING.contains(&bare(words.first()?).as_str()) {
             return None;
         }
-        words.skip(1).find_map(|word| {
-            if let Some(verb) = self.participles.get(&word) {
-                return Some(verb.clone());
-            }
-            self.verb_of(word.strip_suffix("ed")?)
-        })
+        // "Get my money back for a cancelled concert"
+        let mut places = (2..words.len()).filter(|at| !self.articles.contains(&bare(words[at - 1])));
+        let (at, verb) = places.find_map(|at| Some((at, self.verb_of_participle(&bare(words[at]))?)))?;
+        let object = &words[1..at];
+        Some([&[verb.as_str()], object, &words[at + 1..]].concat().join(" "))
+    }
+
+    fn verb_of_participle(&self, word: &str) -> Option<String> {
+        self.participles.get(word).cloned().or_else(|| self.verb_of(word.strip_suffix("ed")?))
     }
 
     /// The English verb with this `stem` before "ed" or "ing": "fix", "paint", "bak" → "bake", "plann" → "plan".
@@ -161,9 +166,10 @@ impl Language {
 
     /// Whether `text` ends with the verb that it asks for, as in German: "die Daten prüfen".
     pub(in super::super) fn ends_with_verb(&self, text: &str) -> bool {
-        let Some((_, last)) = text.trim_end_matches(|c: char| !c.is_alphanumeric()).rsplit_once(' ') else {
-            return false;
-        };
+        // "Wohngeld beantragen, bevor die Miete fällig ist"
+        let main = text.split_once(", ").filter(|(_, clause)| self.is_subordinate(clause));
+        let text = main.map_or(text, |(main, _)| main).trim_end_matches(|c: char| !c.is_alphanumeric());
+        let (object, last) = text.rsplit_once(' ').unwrap_or(("", text));
         let Some(stem) = last.strip_suffix('n').filter(|_| last.starts_with(char::is_lowercase)) else {
             return false;
         };
@@ -178,7 +184,14 @@ impl Language {
                 && last.len() >= MIN_INFINITIVE
                 && text.split(' ').any(|word| self.german_words.contains(&bare(word)))
         };
-        is_listed || is_infinitive()
+        // "Balkon fliesen", but not "New kitchen"
+        let follows_nouns = || {
+            last.ends_with("en")
+                && last.len() >= MIN_INFINITIVE
+                && !self.no_infinitives.contains(last)
+                && object.split(' ').all(|word| word.starts_with(char::is_uppercase) || bare(word) == "und")
+        };
+        is_listed || is_infinitive() || follows_nouns()
     }
 
     /// Whether what `text` asks for is the verb at its end, and not one at its beginning.
