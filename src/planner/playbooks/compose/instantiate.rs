@@ -60,11 +60,8 @@ pub(super) fn instantiate(
         let arm = staff.for_step(step).or(core_arm.filter(|_| must_be_done));
         let arm = arm.or_else(|| outline_arm(step, group, place, frame, nodes));
         let is_spare = !is_covering && is_spare(groups, place, index, frame.library);
-        // "Send the invoice" asks for the sending, whatever else the step is for.
-        let is_asked_for = step.needs_checks()
-            && group.iter().any(|part| asked_for(part, playbook, frame.library).contains(&index));
         let is_wanted = is_covering
-            || (applies[index] || is_asked_for)
+            || applies[index]
                 && !is_spare
                 && (!ends || closes || guards(&step.produces, &groups[place + 1..]));
         let Some(arm) = arm.filter(|_| is_wanted) else {
@@ -83,8 +80,7 @@ pub(super) fn instantiate(
                 before = [nodes.len() - 1].into();
             }
             let action = frame.filler.fill(if is_brief { without_manner(action) } else { action }, part);
-            let is_asked_for = is_core || is_asked_for;
-            let own_arm = staff.named_in(&action).filter(|_| is_asked_for && step.arm.is_none());
+            let own_arm = if is_core && step.arm.is_none() { staff.named_in(&action) } else { None };
             nodes.push(Node {
                 action,
                 arm: own_arm.unwrap_or(arm),

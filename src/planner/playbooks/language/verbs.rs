@@ -167,7 +167,8 @@ impl Language {
     /// Whether `text` ends with the verb that it asks for, as in German: "die Daten prüfen".
     pub(in super::super) fn ends_with_verb(&self, text: &str) -> bool {
         // "Wohngeld beantragen, bevor die Miete fällig ist"
-        let main = text.split_once(", ").filter(|(_, clause)| self.is_subordinate(clause));
+        let main = text.split_once(", ");
+        let main = main.filter(|(main, clause)| !main.contains(':') && self.is_subordinate(clause));
         let text = main.map_or(text, |(main, _)| main).trim_end_matches(|c: char| !c.is_alphanumeric());
         let (object, last) = text.rsplit_once(' ').unwrap_or(("", text));
         let Some(stem) = last.strip_suffix('n').filter(|_| last.starts_with(char::is_lowercase)) else {
