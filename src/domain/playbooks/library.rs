@@ -143,7 +143,7 @@ impl Library {
         self.index();
     }
 
-    /// A number that differs for other playbooks.
+    /// A hash of all playbooks, for cache keys.
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.playbooks.hash(&mut hasher);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::text::lowercase;
+use crate::text::{find_phrase, lowercase};
 
 const LONGEST_LIMIT_SECONDS: f64 = 50.0 * 86_400.0;
 const WEEK_SECONDS: f64 = 604_800.0;
@@ -16,6 +16,8 @@ const LIMITING: &[&str] = &[
 const LIMITING_FROM_AFAR: &[&str] = &["within", "innerhalb", "limit", "deadline", "budget"];
 /// These set one when they follow it ("2 minute limit").
 const LIMITING_FROM_BEHIND: &[&str] = &["limit", "max", "maximum", "deadline", "budget", "tops", "maximal"];
+/// Before figures that something stays below.
+const COMPARING: &[&str] = &["under", "below", "less than", "unter", "menos de", "moins de"];
 /// Numbers in words, by their place.
 #[rustfmt::skip]
 const NUMBERS: &[&[&str]] = &[
@@ -56,7 +58,7 @@ const UNITS: &[(f64, &[&str])] = &[
     (1.0, &[
         "s", "sec", "secs", "second", "seconds", "sekunde", "sekunden", "segundos", "secondes", "секунд", "秒",
     ]),
-    (60.0, &["m", "min", "mins", "minute", "minutes", "minuten", "minutos", "минут", "минуты", "分钟"]),
+    (60.0, &["m", "min", "mins", "minute", "minutes", "minuten", "minutos", "минут", "минуты", "分钟", "分"]),
     (3_600.0, &[
         "h", "hr", "hrs", "hour", "hours", "stunde", "stunden", "hora", "horas", "heure", "heures", "小时",
     ]),
@@ -231,4 +233,9 @@ impl<'t> Word<'t> {
 /// `word` in lower case, without punctuation around it.
 fn fold(word: &str) -> Cow<'_, str> {
     lowercase(word.trim_matches(|c: char| !c.is_alphanumeric()))
+}
+/// Whether `text` says that something stays below a figure: "in under 55 minutes".
+pub(super) fn compares(text: &str) -> bool {
+    let folded = crate::text::fold(text);
+    COMPARING.iter().any(|phrase| find_phrase(&folded, phrase).is_some())
 }

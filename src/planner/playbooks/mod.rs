@@ -140,13 +140,15 @@ impl EmbeddedPlanner {
         };
         let mut nodes = compose::compose(matched, &frame);
         // "Run 10 km in under 55 minutes"
-        let is_property = said.is_some_and(|seconds| total(&nodes) / MOST_TIMES_TOO_SHORT > seconds);
+        let is_property = said.is_some_and(|seconds| {
+            limit::compares(&request.goal) && total(&nodes) / MOST_TIMES_TOO_SHORT > seconds
+        });
         if is_property {
             limit = given;
         }
         if limit.is_none()
-            && !is_property
             && let Some((seconds, must_fit)) = limit::frame(&request.goal)
+            && !(is_property && said == Some(seconds))
         {
             stretch(&mut nodes, seconds);
             limit = must_fit.then_some(seconds);

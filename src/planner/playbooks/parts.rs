@@ -92,11 +92,7 @@ pub(super) fn split(goal: &str) -> Goal {
     for (index, sentence) in sentences.iter().enumerate() {
         let sentence = without_marker(sentence);
         // "We want to share the survey. Anonymise it and write the agreement."
-        let later = || sentences[index + 1..].iter();
-        let is_wish = language.is_wish(sentence) && later().any(|later| language.requests(later));
-        // "差评越来越多。请找出原因"
-        let is_unspaced = || sentence.contains(is_ideograph) && language.opening(sentence).is_none();
-        if is_wish || is_unspaced() && later().any(|later| language.is_polite(later)) {
+        if language.is_wish(sentence) && sentences[index + 1..].iter().any(|later| language.requests(later)) {
             background.push(trimmed(sentence));
             continue;
         }
@@ -193,6 +189,7 @@ pub(super) fn split(goal: &str) -> Goal {
 fn heading<'t>(text: &'t str, language: &Language) -> Option<(&'t str, &'t str)> {
     if let Some((circumstance, request)) = text.split_once('，')
         && language.is_circumstance(circumstance)
+        && language.opens_part(request)
     {
         return Some((circumstance, request));
     }
@@ -234,8 +231,8 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
     for index in (0..texts.len().saturating_sub(1)).rev() {
         let (verb, next) = (&texts[index], &texts[index + 1]);
         let Some(opening) = language.opening(verb).filter(|_| !verb.contains(' ')) else { continue };
-        let is_unspaced = verb.contains(is_ideograph);
-        if is_unspaced && verb.chars().count() > BARE_VERB_CHARS || language.opens_with_object(next) {
+        // Without spaces, a short piece may be a verb with its object: "买菜，做饭".
+        if verb.contains(is_ideograph) || language.opens_with_object(next) {
             continue;
         }
         // "Order and set up ten laptops"
@@ -249,7 +246,7 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
         match opening {
             _ if next.ends_with(OTHERWISE) => {}
             _ if names_thing => {
-                texts[index] = format!("{verb}{}{object}", if is_unspaced { "" } else { " " });
+                texts[index] = format!("{verb} {object}");
             }
             Opening::Foreign => {}
             Opening::English => {
@@ -260,8 +257,6 @@ fn share_objects(texts: &mut Vec<String>, language: &Language) {
     }
 }
 
-/// Most characters of a verb without its object, in scripts without spaces.
-const BARE_VERB_CHARS: usize = 2;
 /// The second words of verbs: "set up", "carry out".
 const PARTICLES: [&str; 9] = ["up", "out", "off", "on", "down", "over", "back", "away", "apart"];
 

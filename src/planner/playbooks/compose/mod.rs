@@ -340,13 +340,6 @@ fn add_step(nodes: &mut Vec<Node>, step: &PlaybookStep, groups: &[Group<'_>], fr
     let count = nodes.len();
     let (group, needs, waiting): (usize, BTreeSet<usize>, Vec<usize>) = if step.checks() {
         let finals: Vec<usize> = (0..count).filter(|&at| nodes[at].needs_checks).collect();
-        // "Set up the new login, and turn off the old one once everyone has switched"
-        let waits = |at: &&usize| {
-            let mut texts = groups[nodes[**at].group].iter().map(|matched| matched.part.text.as_str());
-            texts.any(|text| frame.library.addons(&[text]).contains(&step))
-        };
-        let waiting: Vec<usize> = finals.iter().filter(waits).copied().collect();
-        let finals = if waiting.is_empty() { finals } else { waiting };
         let Some(group) = finals.first().map(|&at| nodes[at].group) else { return };
         let behind: HashSet<usize> = finals.iter().flat_map(|&at| waiting_for(nodes, at)).collect();
         let is_before =

@@ -3,7 +3,7 @@
 use crate::text::{find_phrase, fold, is_ideograph};
 
 use super::super::wording::without_quotations;
-use super::{Language, Opening, bare, first_word, strip_words};
+use super::{Language, bare, first_word, strip_words};
 
 /// Most words before one such as "wants".
 const SUBJECT_WORDS: usize = 6;
@@ -46,14 +46,7 @@ impl Language {
 
     /// Whether `sentence` clearly asks for something.
     pub(in super::super) fn requests(&self, sentence: &str) -> bool {
-        self.is_polite(sentence)
-            || self.opens_clearly(sentence)
-            || self.opening(sentence) == Some(Opening::Foreign)
-    }
-
-    /// Whether `sentence` politely asks for something.
-    pub(in super::super) fn is_polite(&self, sentence: &str) -> bool {
-        self.polite.strip(sentence).is_some()
+        self.polite.strip(sentence).is_some() || self.opens_clearly(sentence)
     }
 
     /// Whether `head` says what somebody wants: "La mairie veut organiser une fête".

@@ -141,7 +141,8 @@ impl Language {
             return None;
         }
         // "Get my money back for a cancelled concert"
-        let mut places = (2..words.len()).filter(|at| !self.articles.contains(&bare(words[at - 1])));
+        let places = (2..words.len()).take_while(|at| !self.begins_aside(words[*at]));
+        let mut places = places.filter(|at| !self.articles.contains(&bare(words[at - 1])));
         let (at, verb) = places.find_map(|at| Some((at, self.verb_of_participle(&bare(words[at]))?)))?;
         let object = &words[1..at];
         Some([&[verb.as_str()], object, &words[at + 1..]].concat().join(" "))

@@ -225,6 +225,7 @@ fn a_time_that_is_far_too_short_is_a_property() {
     let longest = |goal| plan(goal).steps().iter().map(|step| step.estimated_duration_seconds).max();
     assert!(longest("Train to run 10 km in under 55 minutes") > Some(86_400));
     assert!(longest("Hire a nurse within two weeks") <= Some(14 * 86_400));
+    assert!(longest("Cancel the gym membership within 30 minutes") <= Some(1_800));
 }
 
 #[test]
