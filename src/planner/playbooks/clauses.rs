@@ -77,9 +77,9 @@ pub(super) fn leading_condition<'t>(text: &'t str, language: &Language) -> (Opti
     let mut verbs = words.filter(|(_, rest)| language.opens_clearly(rest));
     // "如果油泵磨损就更换"
     let mut thens = text.rmatch_indices('就').map(|(at, then)| (at, &text[at + then.len()..]));
-    let mut then = || thens.find(|(_, request)| language.opens_part(request));
+    let then = || thens.find(|(_, request)| language.opens_part(request));
     let behind_comma = behind_commas.find(|(_, request)| language.opens_part(request));
-    match behind_comma.or_else(|| verbs.next()).or_else(|| then()) {
+    match behind_comma.or_else(|| verbs.next()).or_else(then) {
         Some((at, request)) => (Some(&text[..at]), request),
         None => (None, text),
     }
