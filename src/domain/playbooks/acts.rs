@@ -36,8 +36,8 @@ pub(super) struct Acts {
 }
 
 impl Acts {
-    /// The acts of `outlines`, each with its verbs, and the folded examples of each playbook. A verb belongs to the outline without
-    /// conditions that has it, or else to the only one that has it with conditions.
+    /// The acts of `outlines`, each with its verbs, and the folded examples of each playbook. A verb belongs to the outline
+    /// without conditions that has it, or else to the only one that has it with conditions.
     pub(super) fn new<'t>(outlines: &[&'t Playbook], examples: impl Iterator<Item = &'t [String]>) -> Self {
         let (mut acts, count) = (Self::default(), outlines.len());
         for (act, outline) in outlines.iter().enumerate() {

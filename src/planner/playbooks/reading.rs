@@ -48,9 +48,7 @@ impl EmbeddedPlanner {
                 _ if refers => Place::Referring,
                 _ => Place::Later,
             };
-            // "Could you book a table?"
-            let said = part.text.trim_end_matches(['?', '？', ' ']);
-            let said = if part.opening.is_some() { said } else { &part.text };
+            let said = &part.text;
             let caused = language.caused(said);
             let is_caused = caused.is_some();
             let text = caused.unwrap_or_else(|| language.with_plain_verb(said));

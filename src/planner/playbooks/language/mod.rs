@@ -313,11 +313,11 @@ impl Language {
                 return Some(clause);
             }
             let mut starts = std::iter::once(0).chain(clause.match_indices(' ').map(|(at, _)| at + 1));
-            // "Lege es vor" ends with the half of a verb.
             // "Sort them by topic"
             let is_time = |text: &str, rest: &str| {
                 first_word(text) != "by" || rest.starts_with(" the ") || self.names_date(rest)
             };
+            // "Lege es vor" ends with the half of a verb.
             let demands = |at: &usize| {
                 let text = &clause[*at..];
                 self.demands.strip(text).is_some_and(|rest| !rest.trim().is_empty() && is_time(text, rest))
